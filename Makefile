@@ -1,0 +1,82 @@
+# Classprint: everything a user or a developer types. `make` alone explains.
+PYTHON  ?= python3
+PROFILE ?= quick
+DATA    ?=
+RUN     ?=
+RUNS    ?= runs
+ARGS    ?=
+PORT    ?= 8501
+
+VENV := .venv
+BIN  := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev compute plan dashboard analyse verify report bench test test-fast lint format check clean
+
+help: ## This list
+	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
+	@echo
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@echo
+	@echo "  PROFILE=quick|paper|fast|baseline|...   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   RUN=name   RUNS=folder"
+	@echo "  ARGS='--set training.epochs=3'          anything else that python -m compute --help explains"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Classprint needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another with PYTHON=python3.12."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.installed ## Make .venv and install what Classprint needs (about three minutes, mostly PyTorch)
+
+setup-dev: $(VENV)/.installed-dev ## The same, with what tests and linters need
+
+compute: setup ## Train, record every epoch, analyse: the quick profile unless PROFILE, DATA, RUN say otherwise; resumes
+	$(BIN)/python -m compute train --profile $(PROFILE) --runs-dir $(RUNS) $(if $(DATA),--data "$(DATA)") $(if $(RUN),--run "$(RUN)") $(ARGS)
+
+plan: setup ## What compute would do: device, time and disk, without doing it
+	$(BIN)/python -m compute plan --profile $(PROFILE) --runs-dir $(RUNS) $(if $(DATA),--data "$(DATA)") $(if $(RUN),--run "$(RUN)") $(ARGS)
+
+dashboard: setup ## Open the dashboard over the runs in RUNS
+	CLASSPRINT_RUNS="$(RUNS)" $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)
+
+analyse: setup ## Work out again what spans the epochs of RUN (learning, robustness, findings)
+	$(BIN)/python -m compute analyse "$(RUNS)/$(or $(RUN),quick)"
+
+verify: setup ## Re-read every byte of RUN and check it
+	$(BIN)/python -m store verify "$(RUNS)/$(or $(RUN),quick)"
+
+report: setup ## One self-contained HTML file about RUN: report.html
+	$(BIN)/python -m dashboard report "$(RUNS)/$(or $(RUN),quick)" -o report.html
+
+test: setup-dev ## All tests (Chromium is used where it is installed)
+	$(BIN)/python -m pytest
+
+test-fast: setup-dev ## The tests without the slow ones and the browser
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+lint: setup-dev ## ruff, the import contracts and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m mypy store compute dashboard
+
+format: setup-dev ## Let ruff lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-dev ## Measure store, compute and dashboard against their alternatives; writes docs/benchmarks.md
+	$(BIN)/python -m bench $(ARGS)
+
+check: lint test ## What CI runs
+
+clean: ## Remove caches and .venv; never runs or data
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
