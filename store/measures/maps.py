@@ -1,0 +1,130 @@
+"""Measures of single class maps and of pairs of them; y and x are the last two axes, all others are batch axes.
+
+A map's cells are logits: their mean is the class's score. Signed maps (the CAM of a linear head) are allowed
+everywhere; where an equation needs a distribution, only the positive part counts as evidence. A silent map, one without
+a positive cell, is treated as a flat one, so that no measure is ever NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float32 = NDArray[np.float32]
+
+
+def _cells(maps: ArrayLike, dtype: type = np.float64) -> NDArray:
+    """Maps (..., y, x) as (..., cells); float64 by default, because the square of a small float32 underflows."""
+    maps = np.asarray(maps)
+    if maps.ndim < 2:
+        raise ValueError(f"Maps need the axes y and x at the end, got an array of shape {maps.shape}.")
+    return maps.reshape(*maps.shape[:-2], maps.shape[-2] * maps.shape[-1]).astype(dtype, copy=False)
+
+
+def _evidence(maps: ArrayLike) -> NDArray[np.float64]:
+    """The positive part of each map, cells on the last axis."""
+    return np.maximum(_cells(maps), 0)
+
+
+def _ratio(numerator: NDArray, denominator: NDArray, otherwise: float) -> NDArray:
+    """numerator / denominator, and `otherwise` where the denominator is zero."""
+    full = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), otherwise)
+    return np.divide(numerator, denominator, out=full, where=denominator > 0)
+
+
+def scores(maps: ArrayLike) -> Float32:
+    """Score (logit) of each map, (..., C, y, x) -> (..., C) float32.
+
+    Equation:
+        S_k = mean_{y,x} f_k(y, x)   (paper, Eq. 8)
+    """
+    cells = np.ascontiguousarray(_cells(maps, np.float32))
+    return np.einsum("...i->...", cells) / np.float32(cells.shape[-1])
+
+
+def softmax(scores: ArrayLike) -> Float32:
+    """Probabilities over the last axis, (..., C) float32, computed in float64 and shifted so that nothing overflows.
+
+    Equation:
+        P_k = exp(S_k) / sum_j exp(S_j)   (paper, Eq. 4)
+    """
+    scores = np.asarray(scores, np.float64)
+    exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+    return (exponentials / exponentials.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def normalise(maps: ArrayLike) -> Float32:
+    """Maps scaled to a maximum of 1, same shape, float32; an all-zero map stays zero.
+
+    Signed maps are divided by their largest absolute value, so that they keep their zero and lie in -1..1.
+
+    Equation:
+        f_k,norm(y, x) = f_k(y, x) / max_{y,x} |f_k|   (paper, Eq. 10, whose maps are never negative)
+    """
+    maps = np.asarray(maps, np.float32)
+    largest = np.abs(maps).max((-2, -1), keepdims=True)
+    return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+
+
+def sharpness(maps: ArrayLike) -> Float32:
+    """Hoyer sparsity of each map's positive part, (...) float32: 0 = all cells equal (or silent), 1 = a single cell.
+
+    Equation:
+        (sqrt(n) - |M|_1 / |M|_2) / (sqrt(n) - 1), n cells   (Hoyer 2004, JMLR 5, sec. 3.1)
+    """
+    cells = _evidence(maps)
+    root = math.sqrt(cells.shape[-1])
+    if root == 1:
+        return np.zeros(cells.shape[:-1], np.float32)
+    flatness = _ratio(cells.sum(-1), _norm(cells), otherwise=root)
+    return np.clip((root - flatness) / (root - 1), 0, 1).astype(np.float32)
+
+
+def map_entropy(maps: ArrayLike) -> Float32:
+    """Entropy of each map read as a distribution over its cells, (...) float32, nats, 0..ln(cells); silent = ln(cells).
+
+    Equation:
+        H = -sum p ln p, p = M / sum M over the positive part   (Shannon 1948)
+    """
+    cells = _evidence(maps)
+    shares = _ratio(cells, cells.sum(-1, keepdims=True), otherwise=1 / cells.shape[-1])
+    logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return np.maximum(-np.einsum("...i,...i->...", shares, logarithms), 0).astype(np.float32)
+
+
+def peak_share(maps: ArrayLike) -> Float32:
+    """Share of each map's evidence that sits in its strongest cell, (...) float32, 1/cells..1; silent = 1/cells.
+
+    Equation:
+        max M / sum M over the positive part
+    """
+    cells = _evidence(maps)
+    return _ratio(cells.max(-1), cells.sum(-1), otherwise=1 / cells.shape[-1]).astype(np.float32)
+
+
+def cosine(a: ArrayLike, b: ArrayLike) -> Float32:
+    """Cosine between maps over their cells, signs included, (...) float32 in -1..1; 0 where either map is all zero.
+
+    `a` and `b` broadcast over their leading axes.
+    """
+    a, b = _cells(a), _cells(b)
+    product = np.einsum("...i,...i->...", a, b)
+    return np.clip(_ratio(product, _norm(a) * _norm(b), otherwise=0.0), -1, 1).astype(np.float32)
+
+
+def overlap(a: ArrayLike, b: ArrayLike) -> Float32:
+    """Evidence that two maps place in the same cells, (...) float32, 0..1; 0 where either map is silent.
+
+    Equation:
+        sum_{y,x} min(A / sum A, B / sum B) over the positive parts   (histogram intersection, Swain and Ballard 1991)
+    """
+    a, b = _evidence(a), _evidence(b)
+    a = _ratio(a, a.sum(-1, keepdims=True), otherwise=0.0)
+    b = _ratio(b, b.sum(-1, keepdims=True), otherwise=0.0)
+    return np.clip(np.minimum(a, b).sum(-1), 0, 1).astype(np.float32)
+
+
+def _norm(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.einsum("...i,...i->...", cells, cells))
