@@ -1,0 +1,31 @@
+"""What can be refused before or while computing, named for the fact. The command line prints the text, exits 2."""
+
+from __future__ import annotations
+
+
+class ComputeError(Exception):
+    """Anything that the user can put right; the text says what was asked, what holds and what to do."""
+
+
+class BadOption(ComputeError, ValueError):
+    """A profile key, a value or a command-line option that means nothing here."""
+
+
+class BadModel(ComputeError, ValueError):
+    """A network that is not known, or that does not return class maps."""
+
+
+class BadWeights(ComputeError, ValueError):
+    """A weights file that cannot be read, holds something else than tensors, or does not fit the network."""
+
+
+class BadCheckpoint(ComputeError):
+    """A checkpoint that is damaged or belongs to another run."""
+
+
+class DoesNotFit(ComputeError):
+    """A run that the disk cannot hold."""
+
+
+class TrainingDiverged(ComputeError):
+    """A loss that is no longer a number."""

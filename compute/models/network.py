@@ -1,0 +1,96 @@
+"""What every network here promises: class maps whose mean is the logit, and a trace of what came before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from compute.errors import BadModel
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One forward pass, opened: what the recorder stores of it."""
+
+    maps: Tensor  # (N, C, H, W) float32, unit: logit
+    layers: Mapping[str, Tensor] = field(default_factory=dict)  # name -> (N, K, h, w), after the ReLU
+    stages: Mapping[str, Tensor] = field(default_factory=dict)  # name -> (N, h, w), mean |activation| over channels
+
+
+class ClassMapNetwork(nn.Module):
+    """A classifier with one map per class; S_k, the logit of class k, is exactly the mean of map k (paper, Eq. 8).
+
+    A subclass implements `trace`. Where its maps can be negative it sets `signed`, and the store uses a signed code.
+    `encoder_prefix` and `own_weights` say which of a ResNet's weights `compute.weights` can fill.
+    """
+
+    signed: bool = False
+    encoder_prefix: str = "encoder."
+    own_weights: tuple[str, ...] = ()  # names in a ResNet file that this network replaces by something of its own
+
+    def trace(self, x: Tensor) -> Trace:
+        """Class maps of pictures x (N, 3, h, w) float, with the layers and stages that led to them."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class maps (N, C, H, W) float32 of pictures x (N, 3, h, w)."""
+        return self.trace(x).maps
+
+
+class WithoutTrace(ClassMapNetwork):
+    """A plain module that returns class maps, wrapped; its record holds maps but no layers and no stages."""
+
+    encoder_prefix = "body."
+
+    def __init__(self, body: nn.Module, *, signed: bool = True) -> None:
+        super().__init__()
+        self.body = body
+        self.signed = signed
+
+    def trace(self, x: Tensor) -> Trace:
+        """The body's output as class maps, in float32."""
+        return Trace(self.body(x).float())
+
+
+class Shapes(NamedTuple):
+    """What a network returns for a picture size, found by one pass."""
+
+    maps: tuple[int, int]
+    layers: dict[str, tuple[int, int, int]]
+    stages: dict[str, tuple[int, int]]
+
+
+def describe(network: ClassMapNetwork, *, picture_shape: tuple[int, int], classes: int) -> Shapes:
+    """The shapes of maps, layers and stages for pictures of `picture_shape` (h, w).
+
+    Raises:
+        BadModel: the network does not return (N, C, H, W) with C = `classes`.
+    """
+    weight = next(network.parameters(), torch.zeros(()))
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            trace = network.trace(torch.zeros(2, 3, *picture_shape, device=weight.device))
+    finally:
+        network.train(training)
+    maps = trace.maps
+    if maps.ndim != 4 or maps.shape[:2] != (2, classes):
+        raise BadModel(
+            f"The network returned a tensor of shape {tuple(maps.shape)} for 2 pictures and {classes} classes. "
+            f"Class maps are (2, {classes}, height, width). Return one map per class, before any pooling."
+        )
+    return Shapes(
+        maps=(maps.shape[2], maps.shape[3]),
+        layers={name: tuple(value.shape[1:]) for name, value in trace.layers.items()},
+        stages={name: tuple(value.shape[1:]) for name, value in trace.stages.items()},
+    )
+
+
+def energy(activation: Tensor) -> Tensor:
+    """Mean absolute activation over the channels: (N, K, h, w) -> (N, h, w) float32."""
+    return activation.detach().abs().mean(1, dtype=torch.float32)

@@ -1,0 +1,88 @@
+"""Networks by name. `package.module:Name` is imported: a user's own network needs no other step."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from compute.errors import BadModel
+from compute.models.network import ClassMapNetwork, WithoutTrace
+
+Factory = Callable[..., nn.Module]
+_FACTORIES: dict[str, Factory] = {}
+
+
+def register(name: str) -> Callable[[Factory], Factory]:
+    """A decorator that makes a network buildable as `name`: a class or function (classes, **options) -> nn.Module.
+
+    Raises:
+        BadModel: the name is taken by another network.
+    """
+
+    def add(factory: Factory) -> Factory:
+        known = _FACTORIES.setdefault(name, factory)
+        if known is not factory:
+            raise BadModel(f"A network is already registered as '{name}' ({known.__qualname__}). Choose another name.")
+        return factory
+
+    return add
+
+
+def names() -> tuple[str, ...]:
+    """The registered names, in alphabetical order."""
+    return tuple(sorted(_FACTORIES))
+
+
+def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
+    """The network `name` for so many classes, freshly initialised from torch's current seed.
+
+    Args:
+        name: a registered name, or `package.module:Name` of a class or function that can be imported.
+        classes: C, at least 2.
+        options: the network's own keyword options.
+
+    Raises:
+        BadModel: the name is unknown, cannot be imported, or does not take these options.
+    """
+    factory = _import(name) if ":" in name else _FACTORIES.get(name)
+    if factory is None:
+        raise BadModel(
+            f"There is no network '{name}'. Known: {', '.join(names())}; "
+            "or name one of your own as 'package.module:Name'."
+        )
+    _check_options(name, factory, options)
+    network = factory(classes, **options)
+    if isinstance(network, ClassMapNetwork):
+        return network
+    if isinstance(network, nn.Module):
+        return WithoutTrace(network, signed=getattr(network, "signed", True))
+    raise BadModel(f"'{name}' made a {type(network).__name__}. A network is a torch.nn.Module that returns class maps.")
+
+
+def _import(name: str) -> Factory:
+    """The object that `package.module:Name` names."""
+    module_name, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as err:
+        raise BadModel(
+            f"The network '{name}' cannot be imported: {err}. "
+            "The module must be on Python's path (PYTHONPATH) and hold that name."
+        ) from err
+
+
+def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None:
+    """Refuse an option that the factory does not have, and say which it has."""
+    parameters = list(inspect.signature(factory).parameters.values())[1:]
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise BadModel(
+            f"The network '{name}' has no option {', '.join(map(repr, unknown))}. It has: {', '.join(known) or 'none'}."
+        )
