@@ -1,0 +1,44 @@
+"""Where a run computes: the device, its precision, and what makes the same command repeat itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+import torch
+
+from compute.errors import BadOption
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` takes a CUDA GPU where there is one (that of LOCAL_RANK), else the CPU.
+
+    Raises:
+        BadOption: the device is unknown or not there.
+    """
+    if name == "auto":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as err:
+        raise BadOption(f"There is no device '{name}'. Use auto, cpu, cuda or cuda:0.") from err
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BadOption(f"The device '{name}' was asked for, but PyTorch sees no CUDA GPU here. Use cpu or auto.")
+    if device.type not in ("cpu", "cuda"):
+        raise BadOption(f"Classprint computes on cpu or cuda, not on '{name}'.")
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words: the GPU's name, or the CPU's and how many threads compute."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
+    """The context in which forward passes run: bfloat16 autocast, or nothing for float32."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
