@@ -1,0 +1,146 @@
+"""Failure detection: does a score tell right answers from wrong ones?
+
+A score is any number per picture that is meant to be high for right answers. Equal scores are ties everywhere: curves
+hold one point per distinct score, and areas are the mean over all orders in which tied pictures could be accepted. So
+no figure here depends on the order of the pictures, and a constant score is worth exactly chance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Operating points from the strictest threshold to none, each array (points,); accepted is score >= threshold."""
+
+    threshold: Float64
+    coverage: Float64
+    risk: Float64
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Figures of one score, each () for the pictures as they are or (resamples,) for a bootstrap; see `detection`."""
+
+    auroc: Float64
+    fpr95: Float64
+    aurc: Float64
+    e_aurc: Float64
+    augrc: Float64
+
+
+FIGURES = ("auroc", "fpr95", "aurc", "e_aurc", "augrc")
+
+
+def risk_coverage(score: ArrayLike, right: ArrayLike) -> RiskCoverage:
+    """Error rate among the accepted pictures against the share accepted, at every distinct threshold.
+
+    Source:
+        El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017.
+    """
+    score, right = _columns(score, right)
+    rights, wrongs = _tally(score, right, np.ones((1, len(score))))
+    accepted = np.cumsum(rights + wrongs, axis=-1)[0]
+    return RiskCoverage(np.unique(score)[::-1], accepted / len(score), np.cumsum(wrongs, axis=-1)[0] / accepted)
+
+
+def detection(score: ArrayLike, right: ArrayLike, weights: ArrayLike | None = None) -> Detection:
+    """Failure detection figures of a score; lower is better but for the AUROC.
+
+    auroc: P(score of a right answer > score of a wrong one) + P(equal) / 2; NaN if all are right or all wrong.
+    fpr95: share of wrong answers accepted where at least 95 % of the right ones are; NaN as above.
+    aurc: mean error rate among the n most trusted pictures, n = 1..N (Geifman and El-Yaniv 2017).
+    e_aurc: aurc minus that of a perfect ranking with as many errors (Geifman et al. 2019; exact, not their limit
+        e + (1 - e) ln(1 - e)).
+    augrc: area under P(accepted and wrong) over coverage (Traub et al. 2024), which is
+        (1 - AUROC) a (1 - a) + (1 - a)^2 / 2 with the accuracy a.
+
+    Args:
+        score: (N,) float, finite.
+        right: (N,) bool.
+        weights: (resamples, N) how often each picture counts; None = once. See `resamples`.
+    """
+    score, right = _columns(score, right)
+    single = weights is None
+    counts = np.ones((1, len(score))) if weights is None else np.asarray(weights)
+    figures = _figures(*_tally(score, right, counts))
+    return Detection(*(np.asarray(figure[0] if single else figure) for figure in figures))
+
+
+def resamples(pictures: int, *, count: int = 500, seed: int = 0) -> NDArray[np.int32]:
+    """Bootstrap weights (count, pictures) int32: how often each picture was drawn, with replacement (Efron 1979).
+
+    Use the same weights for all scores: their differences are then paired, and much less noisy than the scores.
+    """
+    draws = np.random.default_rng(seed).integers(pictures, size=(count, pictures))
+    return np.stack([np.bincount(draw, minlength=pictures) for draw in draws]).astype(np.int32)
+
+
+def interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval (low, high) of bootstrap values, NaN resamples left out."""
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(np.asarray(values, np.float64), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _columns(score: ArrayLike, right: ArrayLike) -> tuple[Float64, NDArray[np.bool_]]:
+    score, right = np.asarray(score, np.float64), np.asarray(right, bool)
+    if score.ndim != 1 or score.shape != right.shape or not len(score):
+        raise ValueError(
+            f"score and right must be two columns of the same length, at least 1, got shapes {score.shape} "
+            f"and {right.shape}."
+        )
+    if not np.isfinite(score).all():
+        raise ValueError(f"A score must be finite, but that of picture {int(np.argmin(np.isfinite(score)))} is not.")
+    return score, right
+
+
+def _tally(score: Float64, right: NDArray[np.bool_], weights: NDArray) -> tuple[Float64, Float64]:
+    """Right and wrong answers at each distinct score, best score first, two (resamples, distinct)."""
+    order = np.argsort(-score, kind="stable")
+    starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))
+    weights = weights[:, order].astype(np.float64)
+    rights = weights * right[order]
+    return np.add.reduceat(rights, starts, axis=1), np.add.reduceat(weights - rights, starts, axis=1)
+
+
+def _figures(rights: Float64, wrongs: Float64) -> tuple[Float64, ...]:
+    accepted_right, accepted_wrong = np.cumsum(rights, axis=1), np.cumsum(wrongs, axis=1)
+    right, wrong = accepted_right[:, -1], accepted_wrong[:, -1]
+    mixed = (right > 0) & (wrong > 0)
+    pairs = np.where(mixed, right * wrong, np.nan)
+    auroc = np.einsum("rg,rg->r", wrongs, accepted_right - rights / 2) / pairs
+    strict = np.argmax(100 * accepted_right >= 95 * right[:, None], axis=1)
+    fpr95 = np.take_along_axis(accepted_wrong, strict[:, None], axis=1)[:, 0] / np.where(mixed, wrong, np.nan)
+    aurc = _aurc(rights, wrongs, accepted_right + accepted_wrong, accepted_wrong)
+    perfect = _perfect_aurc(right, wrong)
+    error = wrong / (right + wrong)
+    lost_pairs = np.where(mixed, 1 - np.nan_to_num(auroc), 0.0)
+    augrc = lost_pairs * error * (1 - error) + error**2 / 2
+    return auroc, fpr95, aurc, np.maximum(aurc - perfect, 0), augrc
+
+
+def _aurc(rights: Float64, wrongs: Float64, accepted: Float64, accepted_wrong: Float64) -> Float64:
+    """Mean selective risk over all coverages; within a tie the errors come evenly, so that harmonic numbers sum it."""
+    size = rights + wrongs
+    rate = np.divide(wrongs, size, out=np.zeros_like(size), where=size > 0)
+    before, errors_before = accepted - size, accepted_wrong - wrongs
+    harmonic = _harmonic(int(accepted.max()))
+    steps = harmonic[accepted.astype(np.int64)] - harmonic[before.astype(np.int64)]
+    return (wrongs + (errors_before - before * rate) * steps).sum(1) / accepted[:, -1]
+
+
+def _perfect_aurc(right: Float64, wrong: Float64) -> Float64:
+    harmonic = _harmonic(int((right + wrong).max()))
+    steps = harmonic[(right + wrong).astype(np.int64)] - harmonic[right.astype(np.int64)]
+    return (wrong - right * steps) / (right + wrong)
+
+
+def _harmonic(most: int) -> Float64:
+    return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, most + 1))])

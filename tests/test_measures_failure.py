@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from store.measures import combination, failure
+
+SCORE = np.array([0.9, 0.8, 0.7, 0.6])
+RIGHT = np.array([True, False, True, False])
+
+
+def answers(seed, pictures=60, levels=12):
+    random = np.random.default_rng(seed)
+    score = random.integers(levels, size=pictures) / levels
+    right = random.random(pictures) < 0.3 + 0.5 * score
+    return score, right
+
+
+def curve_by_hand(right):
+    errors = np.cumsum(~np.asarray(right))
+    return errors / np.arange(1, len(right) + 1)
+
+
+def test_figures_match_hand_computed_values():
+    figures = failure.detection(SCORE, RIGHT)
+    assert figures.auroc == 0.75  # of the four pairs only (0.7, 0.8) is in the wrong order
+    assert figures.fpr95 == 0.5  # both right answers need a threshold of 0.7, which lets 0.8 through
+    assert figures.aurc == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)
+    assert figures.e_aurc == pytest.approx(figures.aurc - (0 + 0 + 1 / 3 + 2 / 4) / 4)
+    assert figures.augrc == pytest.approx(0.25 * 0.25 + 0.125)
+
+
+def test_the_curve_matches_hand_computed_values():
+    curve = failure.risk_coverage(SCORE, RIGHT)
+    assert curve.threshold.tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
+    assert curve.risk.tolist() == [0, 0.5, pytest.approx(1 / 3), 0.5]
+
+
+def test_tied_scores_make_one_point_of_the_curve():
+    curve = failure.risk_coverage([0.9, 0.5, 0.5, 0.5], RIGHT)
+    assert (curve.threshold.tolist(), curve.coverage.tolist()) == ([0.9, 0.5], [0.25, 1])
+
+
+def test_a_perfect_score_has_no_excess_and_a_constant_one_is_worth_chance():
+    perfect = failure.detection(RIGHT.astype(float), RIGHT)
+    assert (perfect.auroc, perfect.fpr95, perfect.e_aurc) == (1, 0, 0)
+    constant = failure.detection(np.zeros(4), RIGHT)
+    assert (constant.auroc, constant.fpr95, constant.aurc) == (0.5, 1, pytest.approx(0.5))
+
+
+def test_without_a_mistake_there_is_nothing_to_detect():
+    figures = failure.detection(SCORE, np.ones(4, bool))
+    assert np.isnan(figures.auroc) and np.isnan(figures.fpr95)
+    assert (figures.aurc, figures.e_aurc, figures.augrc) == (0, 0, 0)
+
+
+def test_the_perfect_area_approaches_its_published_limit():
+    right = np.arange(20000) >= 7000
+    figures = failure.detection(right.astype(float), right)
+    error = 0.35
+    # All right answers tie, so that the expectation over their order is the perfect ranking itself.
+    assert figures.aurc == pytest.approx(error + (1 - error) * np.log(1 - error), abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_areas_with_ties_are_the_mean_over_every_order_of_the_tied(seed):
+    random = np.random.default_rng(seed)
+    score, right = random.integers(3, size=6), random.random(6) < 0.6
+    orders = [order for order in permutations(range(6)) if (np.diff(score[list(order)]) <= 0).all()]
+    risks = np.array([curve_by_hand(right[list(order)]) for order in orders])
+    figures = failure.detection(score, right)
+    assert figures.aurc == pytest.approx(risks.mean())
+    # AUGRC: trapezoids over (n / N, errors / N) from (0, 0), as torch-uncertainty and fd-shifts integrate it.
+    joint = np.concatenate([np.zeros((len(orders), 1)), risks * np.arange(1, 7) / 6], axis=1)
+    assert figures.augrc == pytest.approx(np.trapezoid(joint, dx=1 / 6, axis=1).mean())
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_auroc_and_fpr95_agree_with_scikit_learn(seed):
+    score, right = answers(seed)
+    assume(0 < right.sum() < len(right))
+    figures = failure.detection(score, right)
+    assert figures.auroc == pytest.approx(roc_auc_score(right, score))
+    false, true, _ = roc_curve(right, score, drop_intermediate=False)
+    assert figures.fpr95 == pytest.approx(false[np.argmax(true >= 0.95 - 1e-12)])
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_figures_ignore_order_and_monotone_rescaling(seed):
+    score, right = answers(seed)
+    shuffled = np.random.default_rng(seed).permutation(len(score))
+    for other in (failure.detection(score[shuffled], right[shuffled]), failure.detection(score**3 * 7 - 2, right)):
+        for figure in failure.FIGURES:
+            expected = getattr(failure.detection(score, right), figure)
+            assert getattr(other, figure) == pytest.approx(expected, nan_ok=True)
+
+
+def test_weights_count_pictures_as_often_as_repeating_them():
+    score, right = answers(5, pictures=30, levels=1000)
+    weights = failure.resamples(30, count=4, seed=1)
+    assert weights.sum(1).tolist() == [30] * 4
+    drawn = failure.detection(score, right, weights)
+    for row, counts in enumerate(weights):
+        repeated = failure.detection(np.repeat(score, counts), np.repeat(right, counts))
+        for figure in failure.FIGURES:
+            assert getattr(drawn, figure)[row] == pytest.approx(getattr(repeated, figure), nan_ok=True)
+
+
+def test_resamples_are_seeded():
+    assert np.array_equal(failure.resamples(50, count=3, seed=2), failure.resamples(50, count=3, seed=2))
+    assert not np.array_equal(failure.resamples(50, count=3, seed=2), failure.resamples(50, count=3, seed=3))
+
+
+def test_bootstrap_intervals_hold_the_estimate_and_paired_ones_are_narrower():
+    score, right = answers(7, pictures=500, levels=1000)
+    near = score + np.random.default_rng(1).normal(0, 0.02, len(score))
+    weights = failure.resamples(500, count=300)
+    first, second = (failure.detection(values, right, weights).auroc for values in (score, near))
+    low, high = failure.interval(first)
+    assert low < failure.detection(score, right).auroc < high
+    paired = failure.interval(first - second)
+    assert paired[1] - paired[0] < (high - low) / 2
+
+
+def test_scores_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="must be finite, but that of picture 2 is not"):
+        failure.detection([0.1, 0.2, np.nan, 0.3], RIGHT)
+
+
+def test_columns_of_different_length_are_refused():
+    with pytest.raises(ValueError, match=r"same length, at least 1, got shapes \(3,\) and \(4,\)"):
+        failure.risk_coverage([0.1, 0.2, 0.3], RIGHT)
+
+
+def test_halves_split_each_class_evenly():
+    labels = np.repeat(np.arange(5), [10, 10, 7, 7, 1])
+    reported = combination.halves(labels, seed=3)
+    assert np.bincount(labels[reported], minlength=5)[:2].tolist() == [5, 5]
+    assert set(np.bincount(labels[reported], minlength=5)[2:4].tolist()) == {3, 4}
+    assert np.array_equal(reported, combination.halves(labels, seed=3))
+
+
+def test_the_combination_beats_its_parts_on_pictures_it_has_not_seen():
+    random = np.random.default_rng(0)
+    parts = random.normal(size=(2, 4000))
+    right = random.random(4000) < 1 / (1 + np.exp(-1.5 * parts.sum(0)))
+    fitted = combination.fit_combination(parts, right, random.integers(10, size=4000))
+    unseen = fitted.reported
+    best = max(failure.detection(part[unseen], right[unseen]).auroc for part in parts)
+    assert failure.detection(fitted.probability[unseen], right[unseen]).auroc > best + 0.05
+    assert fitted.weights == pytest.approx([1.5, 1.5], abs=0.3)
+
+
+def test_the_combination_never_uses_the_answers_that_it_is_reported_on():
+    random = np.random.default_rng(1)
+    parts, right, labels = random.normal(size=(2, 200)), random.random(200) < 0.5, np.arange(200) % 4
+    first = combination.fit_combination(parts, right, labels)
+    changed = combination.fit_combination(parts, right ^ first.reported, labels)
+    assert np.array_equal(first.probability, changed.probability)
+
+
+def test_a_fitted_half_without_mistakes_gives_a_constant():
+    fitted = combination.fit_combination(np.arange(8.0)[None], np.ones(8, bool), np.zeros(8, int))
+    assert (fitted.probability.tolist(), fitted.weights.tolist()) == ([1.0] * 8, [0.0])
