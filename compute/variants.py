@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from compute import variants_plans as plans
+from compute.errors import BadOption
 from compute.variants_plans import Plan
 
 
@@ -52,7 +53,7 @@ class Variant:
         """What to do to this batch, in integers; a strength that isn't given takes its default.
 
         Raises:
-            ValueError: a strength that this variant does not have, or one outside its range.
+            BadOption: a strength that this variant does not have, or one outside its range.
         """
         known = {each.name: each for each in self.strengths}
         for name, value in strength.items():
@@ -93,10 +94,10 @@ def find_variant(name: str) -> Variant:
     """The variant of that name.
 
     Raises:
-        ValueError: no variant is called so; the message lists those that exist.
+        BadOption: no variant is called so; the message lists those that exist.
     """
     if name not in VARIANTS:
-        raise ValueError(f"No variant is called {name!r}. There are: {', '.join(VARIANTS)}.")
+        raise BadOption(f"No variant is called {name!r}. There are: {', '.join(VARIANTS)}.")
     return VARIANTS[name]
 
 
@@ -104,14 +105,14 @@ def check_variants(names: Sequence[str]) -> tuple[str, ...]:
     """The names of a run's variants, checked: all exist, none twice, "clean" first.
 
     Raises:
-        ValueError: one of these does not hold.
+        BadOption: one of these does not hold.
     """
     for name in names:
         find_variant(name)
     if len(set(names)) != len(names):
-        raise ValueError(f"A variant is named twice in {list(names)}. Name each one once.")
+        raise BadOption(f"A variant is named twice in {list(names)}. Name each one once.")
     if not names or names[0] != "clean":
-        raise ValueError(
+        raise BadOption(
             f"The variants {list(names)} do not begin with 'clean', to which all are compared. Put it first."
         )
     return tuple(names)
@@ -125,10 +126,10 @@ def shift_offset(height: int, width: int, *, right: float = 0.125, down: float =
 def _check_strength(variant: str, known: Mapping[str, Strength], name: str, value: float) -> None:
     if name not in known:
         takes = f"takes {', '.join(known)}" if known else "has no strength to set"
-        raise ValueError(f"Variant {variant!r} has no strength {name!r}: it {takes}.")
+        raise BadOption(f"Variant {variant!r} has no strength {name!r}: it {takes}.")
     lowest, highest, unit = known[name].minimum, known[name].maximum, known[name].unit
     if not lowest <= value <= highest:
-        raise ValueError(f"{name} = {value} is outside the range of variant {variant!r}: {lowest} to {highest} {unit}.")
+        raise BadOption(f"{name} = {value} is outside the range of variant {variant!r}: {lowest} to {highest} {unit}.")
 
 
 def _reorder(*channels: int) -> Callable[[Batch], Plan]:
