@@ -1,0 +1,34 @@
+"""Intervals and tests that several findings share."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.stats
+from numpy.typing import ArrayLike, NDArray
+
+Float64 = NDArray[np.float64]
+
+
+def wilson(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> tuple[Float64, Float64]:
+    """Interval of a share, (low, high), each (...) float64 in 0..1; without a trial it is 0..1.
+
+    Equation:
+        (p + z^2/2n -+ z sqrt(p (1-p) / n + z^2 / 4n^2)) / (1 + z^2/n)   (Wilson 1927)
+    """
+    successes, trials = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
+    z = scipy.stats.norm.ppf((1 + level) / 2)
+    n = np.maximum(trials, 1)
+    share = successes / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    low, high = np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    return np.where(trials > 0, low, 0.0), np.where(trials > 0, high, 1.0)
+
+
+def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of a sample and Student's interval, (mean, low, high); the interval is infinite for a single value."""
+    values = np.asarray(values, np.float64)
+    if values.size < 2:
+        return float(values.mean()), float("-inf"), float("inf")
+    half = scipy.stats.t.ppf((1 + level) / 2, values.size - 1) * scipy.stats.sem(values)
+    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)

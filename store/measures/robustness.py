@@ -1,0 +1,108 @@
+"""Answers and evidence under perturbation, and what they say about the cues that a class lives on.
+
+Clean and perturbed columns belong to the same pictures in the same order. `consistency` is the cosine between the map
+of the clean prediction on the clean and on the perturbed picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64 = NDArray[np.float64]
+MOVED_BELOW = 0.5
+
+
+def flip_rate(clean: ArrayLike, perturbed: ArrayLike) -> Float64:
+    """Share of pictures whose answer differs from the clean one, (..., N) class indices -> (...) float64.
+
+    Source:
+        Hendrycks and Dietterich 2019, flip probability, with the clean picture as the reference frame.
+    """
+    return (np.asarray(clean) != np.asarray(perturbed)).mean(-1)
+
+
+def kept_consistency(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLike) -> float:
+    """Mean consistency of the map where the answer held, -1..1; NaN where none did. High: same answer, same map."""
+    held = np.asarray(clean) == np.asarray(perturbed)
+    return _mean(np.asarray(consistency, np.float64)[held])
+
+
+def responsiveness(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLike) -> float:
+    """Mean of 1 - consistency where the answer flipped, 0..2; NaN where none did. High: the map shows the change."""
+    flipped = np.asarray(clean) != np.asarray(perturbed)
+    return _mean(1 - np.asarray(consistency, np.float64)[flipped])
+
+
+def lucky(clean_right: ArrayLike, perturbed_right: ArrayLike, consistency: ArrayLike) -> NDArray[np.bool_]:
+    """Pictures right before and after although the map moved (consistency below 0.5), (N,) bool."""
+    both = np.asarray(clean_right, bool) & np.asarray(perturbed_right, bool)
+    return both & (np.asarray(consistency) < MOVED_BELOW)
+
+
+def lucky_share(clean_right: ArrayLike, perturbed_right: ArrayLike, consistency: ArrayLike) -> float:
+    """Share of the lucky ones among the pictures right before and after, 0..1; NaN where there are none."""
+    both = np.asarray(clean_right, bool) & np.asarray(perturbed_right, bool)
+    return _mean(lucky(clean_right, perturbed_right, consistency)[both].astype(np.float64))
+
+
+def corruption_error(error: ArrayLike, reference_error: ArrayLike) -> Float64:
+    """CE: error under a variant relative to that of a reference epoch or run, (...) float64; NaN where that has none.
+
+    Equation:
+        CE_v = E_v / E_v,reference   (Hendrycks and Dietterich 2019, one severity)
+    """
+    return _divide(np.asarray(error, np.float64), np.asarray(reference_error, np.float64))
+
+
+@dataclass(frozen=True)
+class CueFingerprint:
+    """How much the truth's score falls under each variant, per class; see `cue_fingerprint`.
+
+    drop: (V, C) float64 in standard deviations of the clean score; 0 = the cue does not matter.
+    error: (V, C) float64, standard error of `drop`; NaN for classes of one picture.
+    count: (C,) int64, pictures.
+    """
+
+    drop: Float64
+    error: Float64
+    count: NDArray[np.int64]
+
+
+def cue_fingerprint(truth_scores: ArrayLike, labels: ArrayLike, classes: int) -> CueFingerprint:
+    """Reliance of each class on what each variant takes away (colour, fine detail, clean pixels).
+
+    Equation:
+        f_v,c = mean_{x in c} (S_y(x, clean) - S_y(x, v)) / sd
+        sd: within-class standard deviation of S_y(x, clean), pooled over all classes, so that classes compare
+
+    Args:
+        truth_scores: (V, N) score of the true class, variant 0 clean.
+        labels: (N,) class indices.
+        classes: C; a class without pictures gets NaN.
+    """
+    truth_scores, labels = np.asarray(truth_scores, np.float64), np.asarray(labels)
+    count = np.bincount(labels, minlength=classes)
+    centred = truth_scores[0] - _class_means(truth_scores[:1], labels, count)[0, labels]
+    freedom = max(len(labels) - np.count_nonzero(count), 1)
+    deviation = np.sqrt((centred**2).sum() / freedom)
+    drops = (truth_scores[0] - truth_scores) / deviation if deviation > 0 else truth_scores * 0
+    mean = _class_means(drops, labels, count)
+    variance = _divide(_class_means((drops - mean[:, labels]) ** 2, labels, count) * count, np.maximum(count - 1, 0))
+    return CueFingerprint(mean, np.sqrt(_divide(variance, count)), count)
+
+
+def _class_means(values: Float64, labels: NDArray, count: NDArray) -> Float64:
+    sums = np.stack([np.bincount(labels, row, len(count)) for row in values])
+    return _divide(sums, count)
+
+
+def _divide(numerator: Float64, denominator: NDArray) -> Float64:
+    shape = np.broadcast_shapes(numerator.shape, np.shape(denominator))
+    return np.divide(numerator, denominator, out=np.full(shape, np.nan), where=np.asarray(denominator) > 0)
+
+
+def _mean(values: Float64) -> float:
+    return float(values.mean()) if values.size else float("nan")

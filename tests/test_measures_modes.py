@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import pdist, squareform
+from sklearn.metrics import silhouette_score
+
+from store.measures import intervals, modes
+
+
+def blobs(seed, *counts):
+    """Maps whose evidence sits in another corner for each mode."""
+    random = np.random.default_rng(seed)
+    maps = []
+    for mode, count in enumerate(counts):
+        centre = np.zeros((4, 4))
+        centre[divmod(mode * 5, 4)] = 8
+        maps.append(centre + random.random((count, 4, 4)))
+    return np.concatenate(maps).astype(np.float32)
+
+
+def test_modes_are_found_and_numbered_by_size():
+    found = modes.find_modes(blobs(0, 5, 12, 8))
+    assert found.member.tolist() == [2] * 5 + [0] * 12 + [1] * 8
+    assert found.count.tolist() == [12, 8, 5]
+    assert found.silhouette > 0.5
+
+
+def test_a_medoid_is_the_map_nearest_to_all_others_of_its_mode():
+    maps = np.array([[[1, 0]], [[8, 2]], [[6, 4]], [[0, 1]], [[1, 9]], [[2, 9]], [[1, 11]]], np.float32)
+    found = modes.find_modes(maps)
+    assert found.count.tolist() == [4, 3]
+    assert found.medoid.tolist() == [4, 1]
+
+
+def test_maps_without_structure_are_one_mode():
+    found = modes.find_modes(np.random.default_rng(0).random((40, 8, 8)))
+    assert (found.count.tolist(), found.silhouette) == ([40], 0)
+
+
+def test_silent_and_equal_maps_are_one_mode():
+    assert modes.find_modes(np.zeros((7, 4, 4))).count.tolist() == [7]
+    assert modes.find_modes(np.ones((1, 4, 4))).medoid.tolist() == [0]
+
+
+def test_modes_ignore_how_strong_a_map_is():
+    maps = blobs(1, 6, 6)
+    strengths = np.random.default_rng(2).uniform(0.01, 100, (12, 1, 1))
+    assert np.array_equal(modes.find_modes(maps).member, modes.find_modes(maps * strengths).member)
+
+
+def test_other_maps_are_assigned_to_the_nearest_medoid():
+    maps = blobs(3, 6, 5)
+    found = modes.find_modes(maps)
+    assert modes.assign(blobs(4, 2, 3) * 7, maps[found.medoid]).tolist() == [0, 0, 1, 1, 1]
+
+
+def test_the_lift_of_a_mode_matches_hand_computed_values():
+    member, wrong = np.array([0] * 6 + [1] * 2), np.array([1, 0, 0, 0, 0, 0, 1, 1], bool)
+    lift = modes.error_lift(member, wrong)
+    assert lift.error == pytest.approx([1 / 6, 1])
+    assert lift.lift == pytest.approx([1 / 6 / (3 / 8), 8 / 3])
+    low, high = intervals.wilson([1, 2], [6, 2])
+    assert (lift.low, lift.high) == (pytest.approx(low / (3 / 8)), pytest.approx(high / (3 / 8)))
+
+
+def test_a_class_without_errors_has_lift_one():
+    lift = modes.error_lift(np.array([0, 0, 1]), np.zeros(3, bool))
+    assert (lift.error.tolist(), lift.lift.tolist(), lift.high.tolist()) == ([0, 0], [1, 1], [1, 1])
+
+
+@given(st.integers(0, 2**31), st.integers(2, 5))
+@settings(max_examples=50, deadline=None)
+def test_the_silhouette_agrees_with_scikit_learn(seed, clusters):
+    random = np.random.default_rng(seed)
+    points = random.normal(size=(25, 3))
+    member = np.concatenate([np.arange(clusters), random.integers(clusters, size=25 - clusters)])
+    distances = squareform(pdist(points))
+    expected = silhouette_score(distances, member, metric="precomputed")
+    assert modes.silhouette(distances, member) == pytest.approx(expected)
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_the_wilson_interval_agrees_with_scipy(successes, trials):
+    successes = min(successes, trials)
+    expected = scipy.stats.binomtest(successes, trials).proportion_ci(method="wilson")
+    low, high = intervals.wilson(successes, trials)
+    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_without_a_trial_a_share_may_be_anything():
+    assert [float(edge) for edge in intervals.wilson(0, 0)] == [0, 1]
+
+
+def test_the_interval_of_a_mean_matches_a_hand_computed_value():
+    mean, low, high = intervals.mean_interval([1.0, 2.0, 3.0])
+    assert (mean, low, high) == (2, pytest.approx(2 - 4.3027 / 3**0.5, abs=1e-4), pytest.approx(4.4841, abs=1e-4))
+    assert intervals.mean_interval([5.0]) == (5, float("-inf"), float("inf"))
