@@ -1,0 +1,1 @@
+"""Picture sets for training and validation: built in, downloaded, or read from the user's folders and archives."""

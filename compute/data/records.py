@@ -1,0 +1,62 @@
+"""What a data source hands over: decoded pictures, labels and classes, in memory or memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from store.records import ClassInfo
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """N pictures of one split.
+
+    pictures uint8 (N,h,w,3); labels int64 (N,), indices into the classes; names (N) as the source calls them;
+    masks bool (N,h,w), True on the object, where known; boxes int16 (N,4) x0, y0, x1, y1 in pixels, end excluded.
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    masks: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training and a validation set over the same classes; the validation set is sorted by label.
+
+    `checksum` is a SHA-256 in hex over both sets' pictures and labels and the class ids: equal data, equal checksum.
+    """
+
+    name: str
+    train: PictureSet
+    validation: PictureSet
+    classes: tuple[ClassInfo, ...]
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a source to take; None takes all of it (phantom: its default amount)."""
+
+    classes: int | None = None
+    train_per_class: int | None = None
+    validation_per_class: int | None = None
+
+
+def dataset_checksum(train: PictureSet, validation: PictureSet, classes: tuple[ClassInfo, ...]) -> str:
+    """SHA-256 in hex over both sets' shapes, pictures and labels and the class ids."""
+    digest = hashlib.sha256("\n".join(info.id for info in classes).encode())
+    for part in (train, validation):
+        digest.update(repr(part.pictures.shape).encode())
+        digest.update(part.labels.astype("<i8").tobytes())
+        for start in range(0, len(part), 4096):
+            digest.update(np.ascontiguousarray(part.pictures[start : start + 4096]))
+    return digest.hexdigest()
