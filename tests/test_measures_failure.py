@@ -130,6 +130,17 @@ def test_bootstrap_intervals_hold_the_estimate_and_paired_ones_are_narrower():
     assert paired[1] - paired[0] < (high - low) / 2
 
 
+def test_a_coarse_score_keeps_the_figures_and_the_order():
+    score, right = answers(3, pictures=5000, levels=4000)
+    steps = failure.coarse(score, levels=500)
+    assert len(np.unique(steps)) <= 500
+    assert (np.diff(steps[np.argsort(score)]) >= 0).all()
+    exact, rounded = failure.detection(score, right), failure.detection(steps, right)
+    for figure in ("auroc", "aurc", "augrc"):
+        assert getattr(rounded, figure) == pytest.approx(getattr(exact, figure), abs=0.002)
+    assert failure.coarse(score[:500]).tolist() == score[:500].tolist()
+
+
 def test_scores_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="must be finite, but that of picture 2 is not"):
         failure.detection([0.1, 0.2, np.nan, 0.3], RIGHT)

@@ -45,7 +45,7 @@ def risk_coverage(score: ArrayLike, right: ArrayLike) -> RiskCoverage:
         El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017.
     """
     score, right = _columns(score, right)
-    rights, wrongs = _tally(score, right, np.ones((1, len(score))))
+    rights, wrongs = _tally(score, right, np.ones((1, len(score)), np.int32))
     accepted = np.cumsum(rights + wrongs, axis=-1)[0]
     return RiskCoverage(np.unique(score)[::-1], accepted / len(score), np.cumsum(wrongs, axis=-1)[0] / accepted)
 
@@ -68,7 +68,7 @@ def detection(score: ArrayLike, right: ArrayLike, weights: ArrayLike | None = No
     """
     score, right = _columns(score, right)
     single = weights is None
-    counts = np.ones((1, len(score))) if weights is None else np.asarray(weights)
+    counts = np.ones((1, len(score)), np.int32) if weights is None else np.asarray(weights)
     figures = _figures(*_tally(score, right, counts))
     return Detection(*(np.asarray(figure[0] if single else figure) for figure in figures))
 
@@ -80,6 +80,18 @@ def resamples(pictures: int, *, count: int = 500, seed: int = 0) -> NDArray[np.i
     """
     draws = np.random.default_rng(seed).integers(pictures, size=(count, pictures))
     return np.stack([np.bincount(draw, minlength=pictures) for draw in draws]).astype(np.int32)
+
+
+def coarse(score: ArrayLike, *, levels: int = 1000) -> Float64:
+    """The score rounded to about `levels` steps that hold equally many pictures, (N,) float64, for a fast bootstrap.
+
+    Ties within a step count as ties, so areas move by less than a step's share; use the exact score for estimates.
+    """
+    score = np.asarray(score, np.float64)
+    if len(score) <= levels:
+        return score
+    steps = np.unique(np.quantile(score, np.linspace(0, 1, levels + 1)[1:], method="inverted_cdf"))
+    return steps[np.searchsorted(steps, score, side="left")]
 
 
 def interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
@@ -105,9 +117,10 @@ def _tally(score: Float64, right: NDArray[np.bool_], weights: NDArray) -> tuple[
     """Right and wrong answers at each distinct score, best score first, two (resamples, distinct)."""
     order = np.argsort(-score, kind="stable")
     starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))
-    weights = weights[:, order].astype(np.float64)
-    rights = weights * right[order]
-    return np.add.reduceat(rights, starts, axis=1), np.add.reduceat(weights - rights, starts, axis=1)
+    weights = weights[:, order]
+    both = np.add.reduceat(weights, starts, axis=1).astype(np.float64)
+    rights = np.add.reduceat(weights * right[order], starts, axis=1).astype(np.float64)
+    return rights, both - rights
 
 
 def _figures(rights: Float64, wrongs: Float64) -> tuple[Float64, ...]:

@@ -99,7 +99,7 @@ def _class_means(values: Float64, labels: NDArray, count: NDArray) -> Float64:
     return _divide(sums, count)
 
 
-def _divide(numerator: Float64, denominator: NDArray) -> Float64:
+def _divide(numerator: NDArray, denominator: NDArray) -> Float64:
     shape = np.broadcast_shapes(numerator.shape, np.shape(denominator))
     return np.divide(numerator, denominator, out=np.full(shape, np.nan), where=np.asarray(denominator) > 0)
 
