@@ -1,0 +1,41 @@
+"""The record of an experiment on disk: written epoch by epoch, sealed, and read back in milliseconds.
+
+from store import open_run; run = open_run("runs/quick")
+"""
+
+from store.errors import (
+    BadMaps,
+    DamagedFile,
+    NotInRun,
+    RunExists,
+    RunMismatch,
+    RunNotFound,
+    SchemaMismatch,
+    StoreError,
+    WriteFailed,
+)
+from store.reader import Run, open_run
+from store.recording import EpochWriter
+from store.records import ClassInfo, RunDescription, Timeline
+from store.writer import RunWriter, create_run, resume_run
+
+__all__ = [
+    "BadMaps",
+    "ClassInfo",
+    "DamagedFile",
+    "EpochWriter",
+    "NotInRun",
+    "Run",
+    "RunDescription",
+    "RunExists",
+    "RunMismatch",
+    "RunNotFound",
+    "RunWriter",
+    "SchemaMismatch",
+    "StoreError",
+    "Timeline",
+    "WriteFailed",
+    "create_run",
+    "open_run",
+    "resume_run",
+]

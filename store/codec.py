@@ -1,0 +1,132 @@
+"""Maps as bytes: eight bits a cell and one step per map, `value = (code - zero) * step`.
+
+The step is the free choice of the encoder. `precision` names the choice:
+
+- "map": every map's own largest value / 255. The finest, and the largest on disk.
+- "picture": one step for all maps of a picture, its largest value / 255, halved for a weaker map until that map spans
+  at least 31 steps. Weak maps, most of all maps, then take few distinct codes, and the steps of a picture are powers
+  of two apart, so that both compress well.
+
+Signed maps use codes 1..255 around zero = 128, unsigned ones 0..255 and zero = 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.errors import BadMaps
+
+PRECISIONS = ("picture", "map")
+SIGNED_ZERO = 128
+LEAST_LEVELS = 31
+# The smallest normal float32: below it a step would lose its own digits (and its inverse would be infinite).
+LEAST_STEP = np.float32(2.0**-126)
+# Half a step is the distance to the nearest code; the rest is float32 rounding of the division and of the product.
+STATED_ERROR = np.float32(0.5001)
+
+Codes = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Quantiser:
+    """How the maps of one run become codes."""
+
+    signed: bool = False
+    precision: str = "picture"
+
+    def __post_init__(self) -> None:
+        """Refuse a precision that does not exist."""
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"Precision {self.precision!r} is unknown: choose one of {', '.join(PRECISIONS)}.")
+
+    @property
+    def zero(self) -> int:
+        """The code that stands for 0."""
+        return SIGNED_ZERO if self.signed else 0
+
+    @property
+    def levels(self) -> int:
+        """Steps from 0 to the largest value that a code can stand for."""
+        return 127 if self.signed else 255
+
+    def encode(self, maps: Float32, *, scratch: Float32 | None = None) -> tuple[Codes, Float32]:
+        """Codes (n, C, H, W) uint8 and steps (n, C) float32 of maps (n, C, H, W) float32.
+
+        Every decoded value lies within `error_bound(step)` of the value given.
+
+        Args:
+            maps: C-contiguous; non-negative unless `signed`.
+            scratch: an array of the same shape to work in; saves an allocation.
+
+        Raises:
+            BadMaps: NaN, infinity, or a negative value in an unsigned run; names the picture (its place
+                in this block) and the class.
+        """
+        steps = self._steps(_peaks(maps, signed=self.signed))
+        scaled = np.multiply(maps, (np.float32(1) / steps)[..., None, None], out=scratch)
+        np.rint(scaled, out=scaled)
+        if self.signed:
+            scaled += SIGNED_ZERO
+        return scaled.astype(np.uint8), steps
+
+    def _steps(self, peaks: Float32) -> Float32:
+        if self.precision == "map":
+            return np.maximum(peaks / np.float32(self.levels), LEAST_STEP)
+        largest = peaks.max(-1, keepdims=True).astype(np.float64)
+        base = np.maximum(largest / self.levels, LEAST_STEP)
+        # Halve the step while the map spans fewer than LEAST_LEVELS of them: frexp's exponent is the number of
+        # halvings.
+        levels = min(LEAST_LEVELS, self.levels)
+        wanted = np.divide(levels * base, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
+        halvings = np.maximum(np.frexp(wanted)[1], 0)
+        return np.maximum(np.ldexp(base, -halvings).astype(np.float32), LEAST_STEP)
+
+
+def decode(codes: Codes, steps: Float32, *, zero: int = 0) -> Float32:
+    """Values (..., y, x) float32 of codes (..., y, x) uint8 with steps (...) float32."""
+    values = codes.astype(np.float32)
+    if zero:
+        values -= np.float32(zero)
+    values *= np.asarray(steps, np.float32)[..., None, None]
+    return values
+
+
+def error_bound(steps: Float32) -> Float32:
+    """Largest distance of a decoded value from the recorded one, same shape: half a step, and float32 rounding."""
+    return np.asarray(steps, np.float32) * STATED_ERROR
+
+
+def _peaks(maps: Float32, *, signed: bool) -> Float32:
+    """Largest absolute value of each map, (n, C); refuses what has no code."""
+    cells = maps.reshape(*maps.shape[:-2], -1)
+    if not signed:
+        # Non-negative floats order like their bit patterns: integers compare at twice the speed, and a NaN or
+        # infinity is then among the largest, a negative number negative.
+        bits = cells.view(np.int32)
+        peaks = bits.max(-1).view(np.float32)
+        if bits.min() < 0 and cells.min() >= 0:  # a negative zero, nothing else
+            peaks = cells.max(-1) + np.float32(0)
+            bits = None
+        if np.isfinite(peaks).all() and (bits is None or bits.min() >= 0):
+            return peaks
+    else:
+        peaks = np.maximum(cells.max(-1), -cells.min(-1))
+        if np.isfinite(peaks).all():
+            return peaks
+    raise _refusal(cells, signed=signed)
+
+
+def _refusal(cells: Float32, *, signed: bool) -> BadMaps:
+    wrong = ~np.isfinite(cells)
+    if not signed:
+        wrong |= cells < 0
+    picture, class_index, cell = (int(i) for i in np.argwhere(wrong)[0])
+    value = cells[picture, class_index, cell]
+    rule = "every value must be finite" if signed else "every value must be finite and not negative"
+    return BadMaps(
+        f"The map of picture {picture}, class {class_index} holds {value} in cell {cell}: {rule}.", picture, class_index
+    )

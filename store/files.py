@@ -1,0 +1,163 @@
+"""HDF5 files as this format uses them: how they are created, sealed, opened and checked.
+
+Metadata carries checksums (file format of HDF5 1.10 and later), text has a fixed length (variable-length text would sit
+in a heap without one), and every chunk has its own; so no byte that matters can change unnoticed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from store.errors import DamagedFile, SchemaMismatch, StoreError, WriteFailed
+from store.schema import SCHEMA_VERSION
+
+PART = ".part"  # ending of a file that is being written
+_LIBRARY_VERSIONS = ("v110", "v114")
+
+
+def create_file(path: Path) -> h5py.File:
+    """A new, empty file at `path`, replacing a stale one."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return h5py.File(path, "w", libver=_LIBRARY_VERSIONS, locking=False, rdcc_nbytes=0)
+
+
+def open_file(path: Path) -> h5py.File:
+    """The sealed file at `path`, read-only.
+
+    Raises:
+        DamagedFile: HDF5 cannot open it.
+        FileNotFoundError: it is not there.
+    """
+    try:
+        return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+    except FileNotFoundError:
+        raise
+    except (OSError, RuntimeError) as err:
+        raise DamagedFile(f"{str(path)!r} cannot be opened: {err}. {_REMEDY}") from err
+
+
+_REMEDY = "Restore it from a copy, or delete it and record it again."
+
+
+def damaged(path: Path | str, what: str) -> DamagedFile:
+    """The error for a sealed file in which `what` is wrong."""
+    return DamagedFile(f"{str(path)!r} is damaged: {what}. {_REMEDY}")
+
+
+def set_attributes(target: h5py.File | h5py.Group | h5py.Dataset, values: Mapping[str, Any]) -> None:
+    """Write numbers and texts as attributes; text gets a fixed length."""
+    for name, value in values.items():
+        if isinstance(value, str):
+            value = np.bytes_(value.encode() or b"\0")
+        elif isinstance(value, bool):
+            value = np.uint8(value)
+        target.attrs[name] = value
+
+
+def attributes(target: h5py.File | h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """All attributes as Python numbers and texts.
+
+    Raises:
+        ValueError: one of them cannot be read.
+    """
+    values: dict[str, Any] = {}
+    try:
+        for name, value in target.attrs.items():
+            values[name] = value.decode() if isinstance(value, bytes) else value.item()
+    except (OSError, RuntimeError, KeyError, AttributeError, UnicodeDecodeError) as err:
+        raise ValueError(f"an attribute cannot be read ({err})") from err
+    return values
+
+
+def check_version(path: Path | str, found: int | None) -> None:
+    """Refuse a file of another schema version; raises SchemaMismatch."""
+    if found == SCHEMA_VERSION:
+        return
+    if found is None:
+        raise SchemaMismatch(f"{str(path)!r} has no schema version: it is not a file of a Classprint run.")
+    raise SchemaMismatch(
+        f"{str(path)!r} has schema version {found}, this code reads version {SCHEMA_VERSION}. "
+        + (
+            "Update Classprint to read it."
+            if found > SCHEMA_VERSION
+            else "Record the run again, or read it with an older Classprint."
+        )
+    )
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turn what the file system or HDF5 refuses inside the block into WriteFailed."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (OSError, RuntimeError) as err:
+        raise WriteFailed(
+            f"{str(path)!r} could not be written: {err}. What was sealed before is intact: "
+            "free some space or mend the disk, then start again to resume."
+        ) from err
+
+
+def seal_file(part: Path, final: Path) -> None:
+    """Put a finished file under its final name so that it is there whole or not at all, even after a power cut."""
+    with writing(final):
+        _sync(part)
+        part.replace(final)
+        _sync(final.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard(file: h5py.File | None, part: Path) -> None:
+    """Close and remove a file that was not finished, also on a full disk."""
+    # Emptied first: HDF5 flushes at closing, and on a full disk it can only do that once the space is free again.
+    if part.exists():
+        with suppress(OSError):
+            os.truncate(part, 0)
+    if file is not None:
+        with suppress(OSError, RuntimeError):
+            file.close()
+    part.unlink(missing_ok=True)
+
+
+@contextmanager
+def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold an unfinished file against other processes; yields whether it is ours (always, unless `wait` is False).
+
+    The hold ends with the process, however that ends, so what a killed writer left is free to be removed.
+
+    Raises:
+        WriteFailed: `wait` and another process is writing it.
+    """
+    with writing(part):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = True
+        except BlockingIOError:
+            ours = False
+        except OSError:
+            ours = True  # a file system without locks: nothing to ask
+        if wait and not ours:
+            raise WriteFailed(f"{str(part)!r} is being written by another process. Wait for it, or stop it first.")
+        yield ours
+    finally:
+        os.close(descriptor)

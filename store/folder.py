@@ -1,0 +1,199 @@
+"""A run's folder as a reader sees it: what run.h5 says, which epochs are there, which of them are damaged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store import layout
+from store.errors import DamagedFile, NotInRun, StoreError
+from store.handles import EpochData, HandleCache, SealedFile
+from store.selection import Selection, rows_of, variant_index
+
+_RECEIPT_NAME = re.compile(r"^(\d{4,})\.json$")
+
+T = TypeVar("T")
+
+
+class RunFolder:
+    """The facts of a run and its epochs; `Run` adds the data."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        facts = layout.read_description(path / layout.RUN_FILE)
+        self.id, self._description = facts.id, facts.description
+        self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
+        self._file = SealedFile(path / layout.RUN_FILE, "run")
+        self._handles = HandleCache()
+        self._known: dict[int, tuple[int, int]] = {}
+        self.damaged: dict[int, str] = {}
+        self.refresh()
+
+    @property
+    def name(self) -> str:
+        """The name it was made with."""
+        return self._description.name
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Sealed, readable epochs, ascending."""
+        return tuple(epoch for epoch in sorted(self._known) if epoch not in self.damaged)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants; the first is "clean"."""
+        return self._description.variants
+
+    @cached_property
+    def classes(self) -> pd.DataFrame:
+        """A row per class: id, name, group; the index is the class index."""
+        entries = [(entry.id, entry.name, entry.group) for entry in self._description.classes]
+        return pd.DataFrame(entries, columns=["id", "name", "group"]).rename_axis("class_index")
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The truth of each image, (N,), ascending."""
+        return self._description.labels.astype(np.int64)
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Name of each image in its data set."""
+        return self._description.image_names
+
+    @property
+    def picture_shape(self) -> tuple[int, int]:
+        """(h, w) of the pictures."""
+        return self._description.picture_shape
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(H, W) of the class maps."""
+        return self._description.map_shape
+
+    @property
+    def signed(self) -> bool:
+        """Whether class maps may be negative."""
+        return self._description.signed
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Recorded inner layers."""
+        return tuple(self._description.layers)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Recorded stages of the encoder."""
+        return tuple(self._description.stages)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return dict(self._description.configuration)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Code, library versions and data checksums."""
+        return dict(self._description.provenance)
+
+    @property
+    def codec(self) -> str:
+        """How chunks are compressed: "zstd" or "gzip"."""
+        return self._description.codec
+
+    @property
+    def precision(self) -> str:
+        """How the steps of the maps were chosen; see store.codec."""
+        return self._description.precision
+
+    @property
+    def planned_epochs(self) -> int:
+        """Epochs that the run is to have; 0 = not known."""
+        return self._description.planned_epochs
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned epoch is sealed and readable."""
+        return 0 < self.planned_epochs <= len(self.epochs)
+
+    @property
+    def zero(self) -> int:
+        """The code that stands for 0 in maps and hot maps."""
+        return 128 if self.signed else 0
+
+    def refresh(self) -> bool:
+        """Look for new, replaced and lost epochs; returns whether anything changed."""
+        found, receipts = self._look()
+        lost = receipts - found.keys()
+        changed = {epoch for epoch, state in found.items() if self._known.get(epoch) != state}
+        if not changed and found.keys() == self._known.keys() and lost <= self.damaged.keys():
+            return False
+        damaged = {epoch: why for epoch, why in self.damaged.items() if epoch in found and epoch not in changed}
+        for epoch in lost:
+            damaged[epoch] = (
+                f"Epoch {epoch} was sealed, but its file is gone. Restore it from a copy, or record it again."
+            )
+        for epoch in sorted(changed):
+            try:
+                self._handles.get(self.path / layout.epoch_file(epoch), run_id=self.id, epoch=epoch)
+            except StoreError as err:
+                damaged[epoch] = str(err)
+        # Replaced, never altered: another thread sees the old set or the new one.
+        self._known, self.damaged = found, damaged
+        return True
+
+    def _look(self) -> tuple[dict[int, tuple[int, int]], set[int]]:
+        """Epoch files with their time and size, and the epochs that have receipts."""
+        found: dict[int, tuple[int, int]] = {}
+        receipts: set[int] = set()
+        folder = self.path / layout.EPOCHS
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            epoch = layout.epoch_of(entry.name)
+            receipt = _RECEIPT_NAME.match(entry.name)
+            if receipt is not None:
+                receipts.add(int(receipt.group(1)))
+            elif epoch is not None:
+                try:
+                    state = entry.stat()
+                except FileNotFoundError:
+                    continue
+                found[epoch] = (state.st_mtime_ns, state.st_size)
+        return found, receipts
+
+    def read(self, epoch: int, query: Callable[[EpochData], T]) -> T:
+        """What `query` makes of an epoch's data; an epoch found damaged is remembered in `damaged`.
+
+        Raises:
+            NotInRun: there is no such epoch.
+            DamagedFile: the file does not hold what was sealed.
+        """
+        if epoch in self.damaged:
+            raise DamagedFile(self.damaged[epoch])
+        if epoch not in self._known:
+            held = f"it holds {len(self.epochs)} epochs" + (
+                f", {self.epochs[0]} to {self.epochs[-1]}" if self.epochs else ""
+            )
+            raise NotInRun(f"Epoch {epoch} is not in the run {str(self.path)!r}: {held}.")
+        try:
+            return query(self._handles.get(self.path / layout.epoch_file(epoch), run_id=self.id, epoch=epoch))
+        except DamagedFile as err:
+            self.damaged = {**self.damaged, epoch: str(err)}
+            raise
+
+    def variant_index(self, variant: str) -> int:
+        """Place of a variant in `variants`; raises NotInRun."""
+        return variant_index(self.variants, variant)
+
+    def image_rows(self, images: Selection) -> NDArray[np.int64]:
+        """Row numbers of images; raises NotInRun."""
+        return rows_of(images, len(self._description.labels), what="image")
+
+    def class_rows(self, classes: Selection) -> NDArray[np.int64] | None:
+        """Class numbers, None for all; raises NotInRun."""
+        return None if classes is None else rows_of(classes, len(self._description.classes), what="class")

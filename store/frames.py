@@ -1,0 +1,80 @@
+"""Chunks of a dataset as the bytes that go to disk, made and undone on any thread without HDF5's lock.
+
+"zstd": one Zstandard frame a chunk, with content size and content checksum, as HDF5's filter 32015 reads it. "gzip":
+HDF5's own pipeline with shuffle, deflate and Fletcher-32, for readers without plugins; one thread at a time does it.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from typing import Any
+
+import hdf5plugin
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+CODECS = ("zstd", "gzip")
+ZSTD_LEVEL = 1
+_CHECK_BYTES = 4  # a frame ends in the low 32 bits of the XXH64 of its content
+_local = threading.local()
+
+
+def filters(codec: str, *, shuffle: bool) -> dict[str, Any]:
+    """Arguments of `create_dataset` that declare the codec's filters."""
+    if codec == "zstd":
+        return {**hdf5plugin.Zstd(clevel=ZSTD_LEVEL), "shuffle": shuffle}
+    if codec == "gzip":
+        return {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+    raise ValueError(f"Codec {codec!r} is unknown: choose one of {', '.join(CODECS)}.")
+
+
+def compress(chunk: NDArray, *, shuffle: bool, level: int = ZSTD_LEVEL) -> bytes:
+    """The Zstandard frame of one whole chunk."""
+    compressor = getattr(_local, f"compressor{level}", None)
+    if compressor is None:
+        compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
+        setattr(_local, f"compressor{level}", compressor)
+    if shuffle:
+        chunk = chunk.reshape(-1).view(np.uint8).reshape(-1, chunk.itemsize).T
+    return compressor.compress(np.ascontiguousarray(chunk))
+
+
+def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle: bool) -> NDArray:
+    """The chunk of a frame, checked against the frame's checksum.
+
+    Raises:
+        ValueError: the frame is damaged or is not of this chunk's size.
+    """
+    expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    try:
+        header = zstandard.get_frame_parameters(frame)
+        # Looked at first: a damaged header could ask for any amount of memory, or switch its own checksum off.
+        if header.content_size != expected or not header.has_checksum or header.dict_id:
+            raise ValueError(f"a frame header does not fit its chunk of {expected} bytes")
+        decompressor = getattr(_local, "decompressor", None)
+        if decompressor is None:
+            decompressor = _local.decompressor = zstandard.ZstdDecompressor()
+        raw = decompressor.decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as err:
+        raise ValueError(str(err)) from err
+    cells = np.frombuffer(raw, np.uint8)
+    if shuffle:
+        cells = np.ascontiguousarray(cells.reshape(dtype.itemsize, -1).T).reshape(-1)
+    return cells.view(dtype).reshape(shape)
+
+
+def frame_check(frame: bytes) -> int:
+    """Check value of a chunk: the end of its frame, the low 32 bits of XXH64 of what it decodes to."""
+    return int.from_bytes(frame[-_CHECK_BYTES:], "little")
+
+
+def plain_check(chunk: NDArray) -> int:
+    """Check value of a chunk that HDF5 compresses: CRC-32 of its C-ordered little-endian bytes."""
+    return zlib.crc32(np.ascontiguousarray(chunk))
+
+
+def combine(checks: NDArray[np.uint32]) -> int:
+    """Check value of a dataset: CRC-32 over those of its chunks in C order, as little-endian 32-bit numbers."""
+    return zlib.crc32(np.ascontiguousarray(checks, "<u4"))

@@ -1,0 +1,169 @@
+"""The one table of what a run holds: path, dimensions, type, unit and meaning of every dataset; FORMAT.md explains it.
+
+Dimensions: V variants, N images, C classes, H x W cells of a map, h x w pixels of a picture, T = min(5, C), R =
+ceil(N / 64); K, kh, kw are a layer's channels and cells, sh, sw a stage's cells. `*` in a path stands for a layer's
+or stage's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+SCHEMA_VERSION = 1
+CHUNK_BYTES = 131072  # about ten pictures' maps of 200 classes and 8 x 8 cells
+HOT_BLOCK_ROWS = 64  # rows of a hot dataset under one check value
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dataset of the format.
+
+    `place` is "run" or "epoch"; `storage` is "chunked", "shuffled" (chunked, with the bytes of the numbers regrouped
+    first, which floats gain from) or "contiguous".
+    """
+
+    place: str
+    path: str
+    dims: tuple[str, ...]
+    dtype: str
+    unit: str
+    meaning: str
+    storage: str = "chunked"
+    optional: bool = False
+    joint: bool = False  # needs all images of a class, so a rank's part does not hold it
+
+    @property
+    def name(self) -> str:
+        """Last part of the path, by which columns are asked for."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def lead(self) -> int:
+        """1 where a variant axis comes before the rows, else 0."""
+        return int(self.dims[0] == "V" and len(self.dims) > 1)
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Shape of the dataset in a run of the given sizes; digits in `dims` stand for themselves."""
+        return tuple(int(dim) if dim.isdigit() else sizes[dim] for dim in self.dims)
+
+
+def _run(path: str, dims: str, dtype: str, unit: str, meaning: str, **more: bool | str) -> Field:
+    return Field("run", path, tuple(dims.split()), dtype, unit, meaning, **more)  # type: ignore[arg-type]
+
+
+def _epoch(path: str, dims: str, dtype: str, unit: str, meaning: str, **more: bool | str) -> Field:
+    storage = more.pop("storage", "shuffled" if dtype in ("f4", "i4", "u2", "f2") else "chunked")
+    return Field("epoch", path, tuple(dims.split()), dtype, unit, meaning, storage=storage, **more)  # type: ignore[arg-type]
+
+
+def _column(name: str, dtype: str, unit: str, meaning: str, *, dims: str = "V N", joint: bool = False) -> Field:
+    return _epoch(f"images/{name}", dims, dtype, unit, meaning, joint=joint)
+
+
+def _per_class(name: str, dims: str, dtype: str, unit: str, meaning: str) -> Field:
+    return _epoch(f"classes/{name}", dims, dtype, unit, meaning, joint=True)
+
+
+RUN_FIELDS: tuple[Field, ...] = (
+    _run("pictures", "V N h w 3", "u1", "intensity", "the pictures as the network saw them, red, green, blue"),
+    _run("labels", "N", "i4", "class", "the truth of each image, ascending"),
+    _run("image_names", "N", "S", "text", "name of each image in its data set, UTF-8"),
+    _run("classes/id", "C", "S", "text", "id of each class in its data set, UTF-8"),
+    _run("classes/name", "C", "S", "text", "name of each class for people, UTF-8"),
+    _run("classes/group", "C", "S", "text", "group of each class, UTF-8"),
+    _run("variants", "V", "S", "text", "names of the variants, the first is clean, UTF-8"),
+    _run("configuration", "B", "u1", "text", "the resolved configuration, JSON in UTF-8 bytes"),
+    _run("provenance", "B", "u1", "text", "code, library versions, data checksums, JSON in UTF-8 bytes"),
+    _run("layout", "B", "u1", "text", "shapes of the layers and stages, JSON in UTF-8 bytes"),
+    _run("masks", "N h w", "u1", "boolean", "1 where the object is", optional=True),
+    _run("boxes", "N 4", "i2", "pixel", "x0, y0, x1, y1 of the object, end excluded", optional=True),
+)
+
+EPOCH_FIELDS: tuple[Field, ...] = (
+    _epoch("maps", "V N C H W", "u1", "code", "class activation maps; value = (code - zero) * map_step"),
+    _epoch("map_step", "V N C", "f4", "logit", "value of one code step of each map"),
+    _epoch("probabilities", "V N C", "f4", "fraction", "softmax of the means of the maps before coding"),
+    _epoch(
+        "layers/*/codes", "N K kh kw", "u1", "code", "a layer's activations, clean; value = code * step", optional=True
+    ),
+    _epoch("layers/*/step", "N K", "f4", "activation", "value of one code step of each channel", optional=True),
+    _epoch(
+        "stages/*",
+        "N sh sw",
+        "f2",
+        "activation",
+        "mean absolute activation over a stage's channels, clean",
+        optional=True,
+    ),
+    _epoch("hot/own_map", "V N H W", "u1", "code", "the true class's map, own step", storage="contiguous"),
+    _epoch("hot/own_check", "V R", "u4", "CRC-32", "check value of each 64 rows of own_map"),
+    _epoch("hot/own_step", "V N", "f4", "logit", "value of one code step of own_map"),
+    _epoch("hot/predicted_map", "V N H W", "u1", "code", "the predicted class's map, own step", storage="contiguous"),
+    _epoch("hot/predicted_check", "V R", "u4", "CRC-32", "check value of each 64 rows of predicted_map"),
+    _epoch("hot/predicted_step", "V N", "f4", "logit", "value of one code step of predicted_map"),
+    _column("prediction", "u2", "class", "class of the highest score; the lower index wins a tie"),
+    _column(
+        "runner_up",
+        "u2",
+        "class",
+        "class of the second highest score; the prediction itself if there is one class only",
+    ),
+    _column("top5", "u2", "class", "classes of the highest scores, best first", dims="V N T"),
+    _column("top5_probability", "f4", "fraction", "their probabilities", dims="V N T"),
+    _column("confidence", "f4", "fraction", "probability of the prediction"),
+    _column("truth_probability", "f4", "fraction", "probability of the truth"),
+    _column("truth_rank", "u2", "rank", "place of the truth among the scores, 1 = top"),
+    _column("truth_score", "f4", "logit", "score of the truth, the mean of its map"),
+    _column("predicted_score", "f4", "logit", "score of the prediction"),
+    _column("entropy", "f4", "nat", "entropy of the probabilities"),
+    _column("margin", "f4", "fraction", "probability of the prediction minus that of the runner-up"),
+    _column("sharpness", "f4", "0..1", "Hoyer sparsity of the predicted map"),
+    _column("map_entropy", "f4", "nat", "entropy of the predicted map over its cells"),
+    _column("peak_share", "f4", "fraction", "share of the predicted map's evidence in its strongest cell"),
+    _column("peak", "f4", "logit", "largest cell of the predicted map"),
+    _column("similarity", "f4", "-1..1", "cosine of own map and the truth's class pattern", joint=True),
+    _column(
+        "predicted_similarity", "f4", "-1..1", "cosine of predicted map and the prediction's class pattern", joint=True
+    ),
+    _column("overlap", "f4", "0..1", "evidence that the maps of prediction and runner-up share"),
+    _column("cells_to_fix", "u2", "cell", "fewest cells whose removal undoes a wrong answer, 0 where right"),
+    _column("fix_winner", "u2", "class", "class that wins after that removal"),
+    _column("consistency", "f4", "-1..1", "cosine of the clean prediction's map, clean against this variant"),
+    _per_class("pattern", "V C H W", "f4", "logit", "class pattern, the mean own map; 0 for a class without images"),
+    _per_class("count", "V C", "i4", "image", "images of the class"),
+    _per_class("accuracy", "V C", "f4", "fraction", "share of right answers; NaN without images"),
+    _per_class("mean_confidence", "V C", "f4", "fraction", "mean confidence; NaN without images"),
+    _per_class("mean_truth_probability", "V C", "f4", "fraction", "mean probability of the truth; NaN without images"),
+    _per_class("spread", "V C", "f4", "0..2", "mean of 1 - similarity; NaN without images"),
+    _per_class("predicted_count", "V C", "i4", "image", "images taken for this class"),
+    _epoch("confusion", "V C C", "i4", "image", "images by truth (rows) and prediction (columns)", joint=True),
+)
+
+IMAGE_COLUMNS: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("images/"))
+CLASS_COLUMNS: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("classes/"))
+FIELDS: dict[str, Field] = {f"{f.place}:{f.path}": f for f in (*RUN_FIELDS, *EPOCH_FIELDS)}
+
+
+def run_field(path: str) -> Field:
+    """The entry of a dataset of run.h5."""
+    return FIELDS[f"run:{path}"]
+
+
+def epoch_field(path: str) -> Field:
+    """The entry of a dataset of an epoch file; `layers/encoder/step` finds `layers/*/step`."""
+    found = FIELDS.get(f"epoch:{path}")
+    if found is None:
+        first, _, *rest = path.split("/")
+        found = FIELDS["/".join([f"epoch:{first}", "*", *rest])]
+    return found
+
+
+def chunk_shape(field: Field, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Chunk of a dataset: one variant, as many rows as fit in CHUNK_BYTES, the other axes whole."""
+    lead = field.lead
+    row_bytes = int(np.prod(shape[lead + 1 :], dtype=np.int64)) * itemsize
+    rows = max(1, min(shape[lead], CHUNK_BYTES // max(row_bytes, 1)))
+    return (1,) * lead + (rows, *shape[lead + 1 :])
