@@ -1,0 +1,65 @@
+"""How confident the answers are: right and wrong ones, and the range that is being looked at."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.theme import LIGHT, Palette
+
+
+def confidence_bins(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 40) -> pd.DataFrame:
+    """Counts of right and wrong answers per confidence bin.
+
+    Args:
+        confidence: (N,) in 0..1.
+        correct: (N,) bool.
+        bins: equally wide ones from 0 to 1.
+
+    Returns:
+        Columns low, high, answer (right, wrong), count; a row per bin and answer.
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    parts = []
+    for answer, rows in (("right", correct), ("wrong", ~correct)):
+        counts, _ = np.histogram(np.clip(confidence[rows], 0, 1), edges)
+        parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "answer": answer, "count": counts}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def confidence_histogram(
+    bins: pd.DataFrame, *, chosen: tuple[float, float] = (0.0, 1.0), palette: Palette = LIGHT, height: int = 130
+) -> alt.Chart:
+    """Right and wrong answers by confidence; what lies outside the chosen range is pale. Can be brushed ('range').
+
+    Args:
+        bins: from `confidence_bins`.
+        chosen: (lowest, highest) confidence looked at.
+        palette: colours for the background.
+        height: in pixels.
+    """
+    middle = (bins["low"] + bins["high"]) / 2
+    shown = bins.assign(chosen=(middle >= chosen[0]) & (middle <= chosen[1]))
+    brush = alt.selection_interval(name="range", encodings=["x"])
+    colours = alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong])
+    return (
+        alt.Chart(shown)
+        .mark_bar()
+        .encode(
+            x=alt.X("low:Q", bin="binned", title="confidence P of the answer", scale=alt.Scale(domain=[0, 1])),
+            x2="high:Q",
+            y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4)),
+            color=alt.Color("answer:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
+            order=alt.Order("answer:N", sort="descending"),
+            opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),
+            tooltip=[
+                alt.Tooltip("low:Q", title="from", format=".3f"),
+                alt.Tooltip("high:Q", title="to", format=".3f"),
+                "answer:N",
+                "count:Q",
+            ],
+        )
+        .add_params(brush)
+        .properties(height=height)
+    )

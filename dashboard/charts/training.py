@@ -1,0 +1,122 @@
+"""Curves over the epochs: loss and accuracy (Fig. 2), variants, one picture's probability (Fig. 3 to 5)."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.theme import LIGHT, Palette
+
+_SERIES = {
+    "train_loss": ("loss", "training"),
+    "validation_loss": ("loss", "validation"),
+    "train_top1": ("top-1", "training"),
+    "validation_top1": ("top-1", "validation"),
+    "validation_top5": ("top-5", "validation"),
+}
+
+
+def training_series(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The run's metrics in long form.
+
+    Args:
+        metrics: a row per epoch with the column `epoch` and any of train_loss, validation_loss, train_top1,
+            validation_top1, validation_top5 (fractions); absent ones are left out.
+
+    Returns:
+        Columns epoch, quantity (loss, top-1, top-5), part (training, validation), value.
+    """
+    parts = [
+        pd.DataFrame({"epoch": metrics["epoch"], "quantity": quantity, "part": part, "value": metrics[column]})
+        for column, (quantity, part) in _SERIES.items()
+        if column in metrics
+    ]
+    long = (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", "quantity", "part", "value"])
+    )
+    return long.dropna(subset=["value"])
+
+
+def training_curve(
+    series: pd.DataFrame, quantity: str, *, epoch: int | None = None, palette: Palette = LIGHT, height: int = 240
+) -> alt.LayerChart:
+    """Loss or accuracy over the epochs, training against validation (Fig. 2), the chosen epoch ruled.
+
+    Args:
+        series: from `training_series`.
+        quantity: 'loss' or 'accuracy' (top-1 of both parts, and top-5 of validation dashed).
+        epoch: the epoch to mark.
+        palette: colours for the background.
+        height: in pixels.
+    """
+    accuracy = quantity == "accuracy"
+    rows = series[series.quantity != "loss"] if accuracy else series[series.quantity == "loss"]
+    ticks = max(1, min(16, int(rows.epoch.nunique()) if len(rows) else 1))
+    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, tickCount=ticks, format="d", grid=False))
+    title = "accuracy" if accuracy else "cross entropy (Eq. 9)"
+    y = alt.Y("value:Q", title=title, axis=alt.Axis(format=".0%" if accuracy else "~g"), scale=alt.Scale(zero=accuracy))
+    colours = alt.Scale(domain=["training", "validation"], range=[palette.neutral, palette.truth])
+    chosen = alt.selection_point(name="chosen", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
+    lines = alt.Chart(rows).mark_line(strokeWidth=2).encode(x=x, y=y)
+    points = alt.Chart(rows).mark_point(filled=True, size=42, opacity=1).encode(x=x, y=y)
+    encoded = {
+        "color": alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
+        "tooltip": [
+            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("part:N"),
+            alt.Tooltip("quantity:N"),
+            alt.Tooltip("value:Q", format=".2%" if accuracy else ".4f"),
+        ],
+    }
+    if accuracy:
+        dashes = alt.Scale(domain=["top-1", "top-5"], range=[[1, 0], [5, 4]])
+        lines = lines.encode(
+            strokeDash=alt.StrokeDash("quantity:N", title=None, scale=dashes, legend=alt.Legend(orient="top"))
+        )
+        points = points.encode(shape=alt.Shape("quantity:N", title=None, legend=None))
+    layers = [lines.encode(**encoded), points.encode(**encoded).add_params(chosen)]
+    if epoch is not None:
+        layers.insert(0, _rule(epoch, palette))
+    return alt.layer(*layers).properties(title="Accuracy" if accuracy else "Loss", height=height)
+
+
+def probability_curve(
+    frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 170
+) -> alt.LayerChart:
+    """One picture's probability of one class over the epochs, each epoch's answer right or wrong.
+
+    Args:
+        frame: columns epoch, probability, predicted (name), correct (bool).
+        name: of the class whose P_k is drawn.
+        epoch: the epoch to mark.
+        palette: colours for the background.
+        height: in pixels.
+    """
+    frame = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
+    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    y = alt.Y("probability:Q", title=f"P({name})", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
+    line = alt.Chart(frame).mark_line(color=palette.neutral, strokeWidth=1.5).encode(x=x, y=y)
+    points = (
+        alt.Chart(frame)
+        .mark_point(filled=True, size=60, opacity=1)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color("answer:N", title="answer", scale=_answers(palette), legend=alt.Legend(orient="top")),
+            shape=alt.Shape(
+                "answer:N", scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"]), title="answer"
+            ),
+            tooltip=["epoch:Q", alt.Tooltip("probability:Q", format=".3f"), alt.Tooltip("predicted:N", title="answer")],
+        )
+    )
+    layers = [line, points] if epoch is None else [_rule(epoch, palette), line, points]
+    return alt.layer(*layers).properties(height=height)
+
+
+def _answers(palette: Palette) -> alt.Scale:
+    return alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong])
+
+
+def _rule(epoch: int, palette: Palette) -> alt.Chart:
+    rule = alt.Chart(pd.DataFrame({"epoch": [epoch]})).mark_rule(color=palette.prediction, strokeWidth=2, opacity=0.8)
+    return rule.encode(x="epoch:Q", tooltip=[alt.Tooltip("epoch:Q", title="chosen epoch")])

@@ -1,0 +1,46 @@
+"""Accuracy under the perturbations, for one epoch."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.theme import LIGHT, Palette, variant_name
+
+
+def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart:
+    """Top-1 and top-5 accuracy of every variant as dots on one line, in the run's order of variants.
+
+    Args:
+        frame: a row per variant: variant, top1, top5 (fractions), mean_confidence.
+        palette: colours for the background.
+    """
+    names = [variant_name(variant) for variant in frame["variant"]]
+    wide = frame.assign(name=names)
+    long = wide.melt(["name", "mean_confidence"], ["top1", "top5"], "measure", "value")
+    long["measure"] = long["measure"].map({"top1": "top-1", "top5": "top-5"})
+    y = alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
+    x = alt.X("value:Q", title="accuracy", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
+    span = alt.Chart(wide).mark_rule(color=palette.faint, strokeWidth=4).encode(y=y, x=alt.X("top1:Q"), x2="top5:Q")
+    colours = alt.Scale(domain=["top-1", "top-5"], range=[palette.truth, palette.neutral])
+    dots = (
+        alt.Chart(long)
+        .mark_point(filled=True, size=110, opacity=1)
+        .encode(
+            y=y,
+            x=x,
+            color=alt.Color("measure:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
+            tooltip=[
+                alt.Tooltip("name:N", title="variant"),
+                "measure:N",
+                alt.Tooltip("value:Q", format=".2%"),
+                alt.Tooltip("mean_confidence:Q", title="mean confidence", format=".2f"),
+            ],
+        )
+    )
+    labels = (
+        alt.Chart(wide)
+        .mark_text(align="right", dx=-9, fontSize=11, color=palette.ink)
+        .encode(y=y, x="top1:Q", text=alt.Text("top1:Q", format=".1%"))
+    )
+    return alt.layer(span, dots, labels).properties(title="Accuracy by variant", height=alt.Step(30))

@@ -1,0 +1,115 @@
+"""A matrix on a canvas: 200 x 200 cells readable at once, zoomable, with a keyboard, and every cell can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.components.assets import encoded, identity, script, style
+from dashboard.images import DIVERGING, colour_map
+
+_MATRIX = st.components.v2.component("classprint_matrix", js=script("matrix"), css=style("matrix"))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a matrix shows.
+
+    Attributes:
+        values: (R, C) float; NaN or, unless `signed`, zero is an empty cell.
+        rows, columns: their names.
+        row_title, column_title: what a row and a column is ('truth', 'predicted').
+        unit: of a value ('pictures', 'of the row').
+        format: count, percent or signed.
+        logarithmic: colours follow log(1 + value), so that single mistakes are seen beside hundreds.
+        signed: colours diverge from zero.
+        row_groups, column_groups: a group's name per row and column; neighbours of one group are framed together.
+        selected: (row, column) that is framed.
+    """
+
+    values: np.ndarray
+    rows: Sequence[str]
+    columns: Sequence[str]
+    row_title: str = "truth"
+    column_title: str = "predicted"
+    unit: str = "pictures"
+    format: str = "count"
+    logarithmic: bool = False
+    signed: bool = False
+    row_groups: Sequence[str] = ()
+    column_groups: Sequence[str] = ()
+    selected: tuple[int, int] | None = None
+
+
+def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
+    """Colour codes of the cells and the value of the strongest one.
+
+    Returns:
+        codes (R, C) uint8, 0 for an empty cell, 1..255 from lowest to highest (128 is zero where signed); and the
+        largest magnitude.
+    """
+    values = np.nan_to_num(np.asarray(matrix.values, np.float64))
+    empty = np.isnan(matrix.values) | (values == 0)
+    largest = float(np.abs(values).max(initial=0.0)) or 1.0
+    if matrix.signed:
+        codes = 128 + np.round(values / largest * 127)
+    else:
+        share = np.log1p(values) / np.log1p(largest) if matrix.logarithmic else values / largest
+        codes = 30 + np.round(np.clip(share, 0, 1) * 225)  # a single picture must still stand out from nothing
+    return np.where(empty, 0, np.clip(codes, 1, 255)).astype(np.uint8), largest
+
+
+def group_starts(groups: Sequence[str]) -> list[list[Any]]:
+    """[first row, name] of every run of neighbours with one group name."""
+    starts, position = [], 0
+    for name, members in groupby(groups):
+        starts.append([position, name])
+        position += len(list(members))
+    return starts
+
+
+def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
+    """What travels to the browser for a matrix; JSON-able."""
+    codes, largest = cell_codes(matrix)
+    high = f"{100 * largest:.0f} %" if matrix.format == "percent" else f"{largest:.3g}"
+    scale = ", logarithmic" if matrix.logarithmic else ""
+    data: dict[str, Any] = {
+        "title": title,
+        "codes": encoded(codes),
+        "values": encoded(np.nan_to_num(np.asarray(matrix.values, np.float32))[codes > 0].astype("<f4")),
+        "table": encoded(colour_map(DIVERGING if matrix.signed else "magma")),
+        "flip": not matrix.signed,
+        "rows": list(matrix.rows),
+        "columns": list(matrix.columns),
+        "row_title": matrix.row_title,
+        "column_title": matrix.column_title,
+        "row_groups": group_starts(matrix.row_groups),
+        "column_groups": group_starts(matrix.column_groups),
+        "unit": matrix.unit,
+        "format": matrix.format,
+        "legend": {"low": f"−{high}" if matrix.signed else "0", "high": high, "label": f"{matrix.unit}{scale}"},
+    }
+    return data | {"identity": identity(data), "selected": list(matrix.selected) if matrix.selected else None}
+
+
+def matrix_canvas(matrix: Matrix, *, title: str, key: str, on_cell: Callable[[int, int], None] | None = None) -> None:
+    """Draw a matrix.
+
+    Args:
+        matrix: values and names.
+        title: for readers of the page who do not see it.
+        key: of the element.
+        on_cell: called with row and column when a cell is chosen, before the page runs again.
+    """
+
+    def chosen() -> None:
+        cell = st.session_state[key].get("cell")
+        if cell is not None and on_cell is not None:
+            on_cell(int(cell["row"]), int(cell["column"]))
+
+    _MATRIX(key=key, data=payload(matrix, title=title), on_cell_change=chosen)

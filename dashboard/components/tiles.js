@@ -1,0 +1,111 @@
+// A grid of tiles: a photograph, its class maps, a caption. See tiles.py for what `data` holds.
+const drawPhoto = (canvas, image, atlas, row) => {
+  canvas.width = atlas.width;
+  canvas.height = atlas.height;
+  canvas.getContext("2d").drawImage(
+    image, (row % atlas.columns) * atlas.width, Math.floor(row / atlas.columns) * atlas.height,
+    atlas.width, atlas.height, 0, 0, atlas.width, atlas.height,
+  );
+};
+
+const overlayControls = (controls, root) => {
+  if (controls.childElementCount) return;
+  const box = element("input");
+  box.type = "checkbox";
+  const slider = element("input");
+  slider.type = "range";
+  slider.min = 0; slider.max = 100; slider.value = 50;
+  slider.setAttribute("aria-label", "opacity of the maps over the pictures");
+  const over = element("label");
+  over.append(box, element("span", "", "maps over the pictures"));
+  controls.append(over, slider);
+  const apply = () => {
+    root.classList.toggle("over", box.checked);
+    slider.style.visibility = box.checked ? "visible" : "hidden";
+    root.style.setProperty("--alpha", slider.value / 100);
+  };
+  box.onchange = apply;
+  slider.oninput = apply;
+  root.startOver = (over) => { box.checked = over; apply(); };
+};
+
+const mapPart = (data, bytes, table, row, readout) => {
+  const { height, width } = data.maps;
+  const part = element("span", "part map");
+  const canvas = element("canvas");
+  paintCodes(canvas, bytes, row * height * width, height, width, table);
+  part.append(canvas);
+  if (data.maps.marks[row]) part.append(element("span", "mark", data.maps.marks[row]));
+  const peak = data.maps.peaks[row];
+  canvas.onpointermove = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const x = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
+    const y = Math.min(height - 1, Math.floor(((event.clientY - box.top) / box.height) * height));
+    const code = bytes[row * height * width + y * width + x];
+    const value = data.maps.signed ? ((code - 128) / 127) * peak : (code / 255) * peak;
+    readout.textContent = `cell y ${y}, x ${x}: ${number(value)} (map's peak ${number(peak)})`;
+  };
+  canvas.onpointerleave = () => { readout.textContent = ""; };
+  return part;
+};
+
+const buildTile = (entry, data, bytes, table, photos, readout, send) => {
+  const tile = element("a", "tile");
+  const parts = element("span", "parts");
+  if (entry.picture >= 0) {
+    const part = element("span", "part");
+    const canvas = element("canvas");
+    part.append(canvas);
+    parts.append(part);
+    photos.push([canvas, entry.picture]);
+  }
+  for (const row of entry.maps) parts.append(mapPart(data, bytes, table, row, readout));
+  tile.append(parts, element("div", `rule ${entry.role}`));
+  if (entry.bar !== null) {
+    const bar = element("div", `bar ${entry.role}`);
+    const fill = element("i");
+    fill.style.width = `${Math.max(1, 100 * entry.bar)}%`;
+    bar.append(fill);
+    tile.append(bar);
+  }
+  tile.append(element("span", "title", entry.title));
+  for (const line of entry.lines) tile.append(element("span", "line", line));
+  tile.title = entry.tip || [entry.title, ...entry.lines].join("\n");
+  tile.setAttribute("aria-label", [entry.title, ...entry.lines].join(", "));
+  tile.classList.toggle("chosen", entry.chosen);
+  tile.dataset.id = entry.id;
+  openTile(tile, entry, send);
+  return tile;
+};
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = rootOf(parentElement, "tiles");
+  if (!root.grid) {
+    root.controls = element("div", "controls");
+    root.grid = element("div", "grid");
+    root.legend = element("div", "legend");
+    root.append(root.controls, root.grid, root.legend);
+    walkWithArrows(root.grid);
+  }
+  markTheme(root);
+  root.send = (id) => setTriggerValue("open", id);
+  if (root.shown === data.identity) return;
+  root.shown = data.identity;
+  root.classList.toggle("fixed", data.fixed);
+  root.style.setProperty("--tile", `${data.tile}px`);
+  const table = decode(data.table);
+  const bytes = data.maps ? decode(data.maps.codes) : null;
+  const readout = drawLegend(root.legend, data, table);
+  if (data.overlay === null) root.controls.replaceChildren();
+  else { overlayControls(root.controls, root); if (root.overlay !== data.overlay) root.startOver(data.overlay); }
+  root.overlay = data.overlay;
+  const photos = [];
+  const built = data.tiles.map((entry) => buildTile(entry, data, bytes, table, photos, readout, (id) => root.send(id)));
+  built.forEach((tile, position) => { tile.tabIndex = position === 0 ? 0 : -1; });
+  root.dataset.painted = "";
+  const done = () => { root.grid.replaceChildren(...built); root.dataset.painted = data.identity; };
+  if (!photos.length) { done(); return; }
+  const image = new Image();
+  image.onload = () => { for (const [canvas, row] of photos) drawPhoto(canvas, image, data.atlas, row); done(); };
+  image.src = data.atlas.uri;
+}

@@ -1,0 +1,142 @@
+"""A grid of tiles: picture, class maps, caption. A tile is a link; arrow keys walk; the overlay needs no round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.components.assets import encoded, identity, script, style
+from dashboard.images import DIVERGING, Atlas, ScaledMaps, colour_map
+
+_GRID = st.components.v2.component("classprint_tiles", js=script("tiles"), css=style("tiles"))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of a grid.
+
+    Attributes:
+        id: handed to `on_open` when the tile is clicked.
+        title: first line of the caption.
+        lines: further lines.
+        picture: row in the atlas, -1 for none.
+        maps: rows in the scaled maps, drawn from left to right.
+        role: right, wrong, truth, prediction, neutral or nothing: the colour of the rule under the pictures.
+        bar: 0..1, drawn as a bar (a probability), or None.
+        href: where the tile leads; without one it does nothing unless `opens` is set.
+        opens: the tile reacts to a click although it is no link.
+        chosen: framed as the current one.
+    """
+
+    id: str
+    title: str
+    lines: tuple[str, ...] = ()
+    picture: int = -1
+    maps: tuple[int, ...] = ()
+    role: str = ""
+    bar: float | None = None
+    href: str = ""
+    opens: bool = False
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class TileSet:
+    """Tiles with the pictures and maps that they refer to.
+
+    Attributes:
+        tiles: in reading order.
+        pictures: the atlas with the photographs, if any.
+        maps: (n, H, W) display codes, if any.
+        peaks: (n,) the largest magnitude of each map in its unit, for the readout of single cells.
+        colours: name of the colour map; signed maps always use the diverging one.
+        size: edge of one picture or map in CSS pixels, at least.
+        overlay: None offers none; else whether maps start over the pictures (True) or beside them (False).
+        fixed: keep the tiles at `size` instead of filling the width.
+        legend: what brightness means; by default the name of the scale.
+    """
+
+    tiles: tuple[Tile, ...]
+    pictures: Atlas | None = None
+    maps: ScaledMaps | None = None
+    peaks: np.ndarray | None = None
+    colours: str = "magma"
+    size: int = 92
+    overlay: bool | None = None
+    fixed: bool = False
+    legend: str = ""
+
+
+def payload(content: TileSet) -> dict[str, Any]:
+    """What travels to the browser for a grid; JSON-able."""
+    parts = max((len(tile.maps) + (tile.picture >= 0) for tile in content.tiles), default=1)
+    signed = content.maps is not None and content.maps.signed
+    data: dict[str, Any] = {
+        "tiles": [_tile(tile) for tile in content.tiles],
+        "atlas": vars(content.pictures) if content.pictures else None,
+        "maps": _maps(content),
+        "table": encoded(colour_map(DIVERGING if signed else content.colours)),
+        "tile": parts * content.size + 3 * (parts - 1),
+        "overlay": content.overlay,
+        "fixed": content.fixed,
+        "legend": None,
+    }
+    if content.maps is not None:
+        data["legend"] = {
+            "low": content.maps.low,
+            "high": content.maps.high,
+            "label": content.legend or content.maps.label,
+        }
+    return data | {"identity": identity(data)}
+
+
+def _tile(tile: Tile) -> dict[str, Any]:
+    return {
+        "id": tile.id,
+        "title": tile.title,
+        "lines": list(tile.lines),
+        "picture": tile.picture,
+        "maps": list(tile.maps),
+        "role": tile.role,
+        "bar": tile.bar,
+        "href": tile.href,
+        "open": tile.opens,
+        "chosen": tile.chosen,
+    }
+
+
+def _maps(content: TileSet) -> dict[str, Any] | None:
+    if content.maps is None:
+        return None
+    codes = content.maps.codes
+    peaks = content.peaks if content.peaks is not None else np.ones(len(codes))
+    marks = ["silent" if silent else "" for silent in content.maps.silent]
+    return {
+        "codes": encoded(codes),
+        "height": codes.shape[-2],
+        "width": codes.shape[-1],
+        "peaks": [round(float(peak), 5) for peak in peaks],
+        "marks": marks,
+        "signed": content.maps.signed,
+    }
+
+
+def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | None = None) -> None:
+    """Draw a grid of tiles.
+
+    Args:
+        content: tiles, pictures and maps.
+        key: of the element; the same key with other content redraws in place.
+        on_open: called with a tile's id when it is clicked, before the page runs again.
+    """
+
+    def opened() -> None:
+        chosen = st.session_state[key].get("open")
+        if chosen is not None and on_open is not None:
+            on_open(str(chosen))
+
+    _GRID(key=key, data=payload(content), on_open_change=opened)

@@ -1,0 +1,107 @@
+// The alphabet: one pattern per class for every epoch, played and scrubbed in the browser. See wall.py for `data`.
+class WallView {
+  constructor(root) {
+    this.root = root;
+    this.controls = element("div", "controls");
+    this.grid = element("div", "grid");
+    this.legend = element("div", "legend");
+    root.append(this.controls, this.grid, this.legend);
+    walkWithArrows(this.grid);
+    this.play = element("button", "", "▶ play");
+    this.play.type = "button";
+    this.scrub = element("input", "scrub");
+    this.scrub.type = "range";
+    this.scrub.min = 0;
+    this.scrub.setAttribute("aria-label", "epoch");
+    this.label = element("span", "epoch");
+    this.use = element("button", "", "use this epoch everywhere");
+    this.use.type = "button";
+    this.controls.append(this.play, this.scrub, this.label, this.use);
+    this.play.onclick = () => (this.timer ? this.stop() : this.start());
+    this.scrub.oninput = () => { this.stop(); this.frame(Number(this.scrub.value)); };
+    this.use.onclick = () => this.sendEpoch(this.data.epochs[this.at]);
+  }
+
+  start() {
+    if (this.at >= this.data.epochs.length - 1) this.frame(0);
+    this.play.textContent = "❚❚ pause";
+    const pause = Math.max(120, Math.min(700, 8000 / this.data.epochs.length));
+    this.timer = setInterval(() => {
+      if (this.at >= this.data.epochs.length - 1) this.stop();
+      else this.frame(this.at + 1);
+    }, pause);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.play.textContent = "▶ play";
+  }
+
+  show(data, open) {
+    this.stop();
+    this.data = data;
+    this.codes = decode(data.codes);
+    this.table = decode(data.table);
+    this.shares = new Float32Array(decode(data.accuracy).buffer);
+    this.root.style.setProperty("--tile", `${data.size}px`);
+    this.scrub.max = data.epochs.length - 1;
+    this.controls.style.display = data.epochs.length > 1 ? "" : "none";
+    drawLegend(this.legend, data, this.table);
+    this.tiles = data.tiles.map((entry, position) => this.tile(entry, position, open));
+    const children = [];
+    let group = null;
+    this.tiles.forEach((made, position) => {
+      const { heading } = data.tiles[position];
+      if (heading && heading !== group) { children.push(element("div", "group", heading)); group = heading; }
+      children.push(made.node);
+    });
+    this.grid.replaceChildren(...children);
+    this.frame(data.start);
+    this.root.dataset.painted = data.identity;
+  }
+
+  tile(entry, position, open) {
+    const node = element("a", "tile");
+    node.tabIndex = position === 0 ? 0 : -1;
+    const canvas = element("canvas");
+    const gauge = element("div", "gauge");
+    const fill = element("i");
+    gauge.append(fill);
+    const line = element("span", "line");
+    node.append(canvas, gauge, element("span", "title", entry.title), line);
+    node.title = entry.tip || entry.title;
+    node.dataset.id = entry.id;
+    openTile(node, entry, open);
+    return { node, canvas, fill, line };
+  }
+
+  frame(at) {
+    const { data } = this;
+    this.at = at;
+    this.scrub.value = at;
+    this.label.textContent = `epoch ${data.epochs[at]}`;
+    const cells = data.height * data.width;
+    this.tiles.forEach((tile, position) => {
+      const entry = data.tiles[position];
+      paintCodes(tile.canvas, this.codes, (at * data.classes + entry.row) * cells, data.height, data.width, this.table);
+      const share = this.shares[at * data.classes + entry.row];
+      tile.fill.style.width = `${100 * share}%`;
+      tile.line.textContent = `${Math.round(100 * share)} %${entry.line ? ` · ${entry.line}` : ""}`;
+      tile.node.setAttribute("aria-label", `${entry.title}, ${tile.line.textContent}`);
+    });
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = rootOf(parentElement, "wall");
+  markTheme(root);
+  root.view = root.view || new WallView(root);
+  root.view.sendEpoch = (epoch) => setTriggerValue("epoch", epoch);
+  root.send = (id) => setTriggerValue("open", id);
+  if (root.shown !== data.identity) {
+    root.shown = data.identity;
+    root.view.show(data, (id) => root.send(id));
+  }
+  return () => root.view.stop();
+}

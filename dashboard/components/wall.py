@@ -1,0 +1,99 @@
+"""The wall of class patterns that plays over the epochs: all frames travel once, the browser draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.components.assets import encoded, identity, script, style
+from dashboard.components.tiles import Tile
+from dashboard.images import DIVERGING, ScaledMaps, colour_map
+
+_WALL = st.components.v2.component("classprint_wall", js=script("wall"), css=style("wall"))
+
+
+@dataclass(frozen=True)
+class Wall:
+    """What a wall shows.
+
+    Attributes:
+        tiles: one per class in the order of display; `picture` is the class's row in the patterns, the first of
+            `lines` is added to the caption, and `role` is used as the heading under which the tile stands.
+        patterns: display codes (E, C, H, W) of all epochs.
+        accuracy: (E, C) fraction right, drawn as a gauge under each pattern.
+        epochs: (E,) their numbers.
+        start: position of the epoch shown first.
+        colours: name of the colour map.
+        size: edge of a pattern in CSS pixels, at least.
+    """
+
+    tiles: tuple[Tile, ...]
+    patterns: ScaledMaps
+    accuracy: np.ndarray
+    epochs: tuple[int, ...]
+    start: int
+    colours: str = "magma"
+    size: int = 64
+
+
+def payload(wall: Wall) -> dict[str, Any]:
+    """What travels to the browser for a wall; JSON-able."""
+    codes = wall.patterns.codes
+    data: dict[str, Any] = {
+        "tiles": [
+            {
+                "id": tile.id,
+                "row": tile.picture,
+                "title": tile.title,
+                "line": tile.lines[0] if tile.lines else "",
+                "heading": tile.role,
+                "href": tile.href,
+                "open": True,
+            }
+            for tile in wall.tiles
+        ],
+        "codes": encoded(codes),
+        "classes": codes.shape[1],
+        "height": codes.shape[2],
+        "width": codes.shape[3],
+        "accuracy": encoded(np.nan_to_num(np.asarray(wall.accuracy)).astype("<f4")),
+        "epochs": [int(epoch) for epoch in wall.epochs],
+        "start": int(wall.start),
+        "size": wall.size,
+        "table": encoded(colour_map(DIVERGING if wall.patterns.signed else wall.colours)),
+        "legend": {"low": wall.patterns.low, "high": wall.patterns.high, "label": wall.patterns.label},
+    }
+    return data | {"identity": identity(data)}
+
+
+def playing_wall(
+    wall: Wall,
+    *,
+    key: str,
+    on_open: Callable[[str], None] | None = None,
+    on_epoch: Callable[[int], None] | None = None,
+) -> None:
+    """Draw a wall.
+
+    Args:
+        wall: patterns of all epochs and their captions.
+        key: of the element.
+        on_open: called with a tile's id when it is clicked.
+        on_epoch: called with the epoch shown when the reader asks for it everywhere.
+    """
+
+    def opened() -> None:
+        chosen = st.session_state[key].get("open")
+        if chosen is not None and on_open is not None:
+            on_open(str(chosen))
+
+    def picked() -> None:
+        epoch = st.session_state[key].get("epoch")
+        if epoch is not None and on_epoch is not None:
+            on_epoch(int(epoch))
+
+    _WALL(key=key, data=payload(wall), on_open_change=opened, on_epoch_change=picked)

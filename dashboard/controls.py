@@ -1,0 +1,100 @@
+"""Widgets that show what the URL says and write it back when moved. Nobody else touches their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard import state
+
+
+def _key(name: str) -> str:
+    return f"control-{name}"
+
+
+def _moved(name: str, default: Any, resets: Sequence[str] = ()) -> None:
+    value = st.session_state[_key(name)]
+    if isinstance(value, tuple):
+        value, default = (f"{value[0]:g}-{value[1]:g}", f"{default[0]:g}-{default[1]:g}")
+    dropped = dict.fromkeys(resets)
+    state.write({**dropped, name: None if value in (default, None, "") else value})
+
+
+def select(
+    label: str,
+    name: str,
+    options: Sequence[str],
+    *,
+    default: str = "",
+    names: Callable[[str], str] = str,
+    resets: Sequence[str] = (),
+) -> str:
+    """One of some words, from a list that can be searched.
+
+    Args:
+        label: above the list.
+        name: of the parameter in the URL.
+        options: the words that the URL may hold.
+        default: the one that is left out of the URL.
+        names: a word as it is shown.
+        resets: parameters that lose their meaning when this one changes.
+    """
+    value = state.choice(name, options, default)
+    st.session_state[_key(name)] = value
+    st.selectbox(
+        label, options, key=_key(name), format_func=names, on_change=_moved, args=(name, default, tuple(resets))
+    )
+    return value
+
+
+def segmented(
+    label: str, name: str, options: Sequence[str], *, names: Callable[[str], str] = str, resets: Sequence[str] = ()
+) -> str:
+    """One of few words, all of them visible; the first is the default."""
+    value = state.choice(name, options, options[0])
+    st.session_state[_key(name)] = value
+    st.segmented_control(
+        label,
+        options,
+        key=_key(name),
+        format_func=names,
+        required=True,
+        on_change=_moved,
+        args=(name, options[0], tuple(resets)),
+    )
+    return value
+
+
+def span(
+    label: str, name: str, *, default: tuple[float, float] = (0.0, 1.0), resets: Sequence[str] = ()
+) -> tuple[float, float]:
+    """A range of fractions on a slider with two ends."""
+    value = state.span(name, default)
+    st.session_state[_key(name)] = value
+    st.slider(label, 0.0, 1.0, step=0.01, key=_key(name), on_change=_moved, args=(name, default, tuple(resets)))
+    return value
+
+
+def position(label: str, name: str, numbers: Sequence[int], value: int, *, default: int) -> None:
+    """A slider over whole numbers that need not follow each other (the epochs that were recorded)."""
+    st.session_state[_key(name)] = value
+    if len(numbers) > 1:
+        st.select_slider(label, numbers, key=_key(name), on_change=_moved, args=(name, default))
+
+
+def page(name: str, rows: int, per_page: int) -> slice:
+    """Which rows to show, with a row of page numbers where there is more than one page."""
+    pages = max(1, -(-rows // per_page))
+    number = state.integer(name, 1, pages, 1)
+    if pages > 1:
+        st.session_state[_key(name)] = number
+        st.pagination(pages, key=_key(name), on_change=_moved, args=(name, 1))
+    return slice((number - 1) * per_page, min(rows, number * per_page))
+
+
+def number(label: str, name: str, low: int, high: int, value: int) -> None:
+    """A whole number that can be typed or stepped; what is shown is given, what is typed goes into the URL."""
+    st.session_state[_key(name)] = value
+    st.number_input(label, low, high, step=1, key=_key(name), on_change=_moved, args=(name, -1))

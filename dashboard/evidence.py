@@ -1,0 +1,191 @@
+"""Everything the record holds about one picture, as tiles: the five strongest classes, epochs, variants, layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dashboard import data, state
+from dashboard.components import Tile, TileSet
+from dashboard.images import COMMON, atlas, scale_maps, upsample
+from dashboard.state import Selection
+from dashboard.theme import NEUTRAL, PREDICTION, TRUTH, probability, role, variant_name, verdict
+
+
+def class_role(number: int, truth: int, prediction: int) -> str:
+    """Truth is blue, the answer orange; a right answer is both, and green."""
+    if number == truth:
+        return role(True) if truth == prediction else TRUTH
+    return PREDICTION if number == prediction else NEUTRAL
+
+
+def peaks(maps: np.ndarray) -> np.ndarray:
+    """The largest magnitude of each map, (n,)."""
+    return np.abs(maps).max((-1, -2), initial=0)
+
+
+def ranked_classes(selection: Selection, image: int, *, order: str = "probability") -> np.ndarray:
+    """Class numbers in the order of display: by probability, by the map's strength, by name or by group."""
+    run = selection.run
+    chances = data.probabilities(run, selection.epoch, selection.variant, image)
+    if order == "name":
+        return np.argsort(np.array(data.class_names(run)), kind="stable")
+    if order == "group":
+        return np.lexsort((np.array(data.class_names(run)), np.array(data.class_groups(run))))
+    if order == "peak":
+        return np.argsort(-peaks(data.all_maps(run, selection.epoch, selection.variant, image)), kind="stable")
+    return np.argsort(-chances, kind="stable")
+
+
+def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: int) -> TileSet:
+    """The maps of some classes for one picture, with name and P_k (Fig. 6 and 7)."""
+    run = selection.run
+    names, identifiers = data.class_names(run), data.class_ids(run)
+    chances = data.probabilities(run, selection.epoch, selection.variant, image)
+    maps = data.all_maps(run, selection.epoch, selection.variant, image)[classes]
+    truth, prediction = int(run.labels[image]), int(np.argmax(chances))
+    ranks = np.empty(len(chances), int)
+    ranks[np.argsort(-chances, kind="stable")] = np.arange(1, len(chances) + 1)
+    tiles = []
+    for position, number in enumerate(classes.tolist()):
+        mark = "✓ " if number == truth else ("✗ " if number == prediction else "")
+        tiles.append(
+            Tile(
+                id=identifiers[number],
+                title=f"{mark}{names[number]}",
+                lines=(f"P {probability(float(chances[number]))} · rank {ranks[number]}",),
+                maps=(position,),
+                role=class_role(number, truth, prediction),
+                bar=float(chances[number]),
+                href=state.link("gallery", {"class": identifiers[number], "image": None}),
+            )
+        )
+    return _with_maps(selection, tiles, maps, size=size)
+
+
+def film_tiles(selection: Selection, image: int, class_index: int, *, size: int = 72) -> TileSet:
+    """One class's map of the picture at every recorded epoch (Fig. 3 to 5), with its P_k and the answer."""
+    film = data.timeline(selection.run, image, class_index, selection.variant)
+    names, truth = data.class_names(selection.run), int(selection.run.labels[image])
+    tiles = []
+    for position, epoch in enumerate(film.epochs):
+        answer = int(film.predictions[position])
+        tiles.append(
+            Tile(
+                id=str(int(epoch)),
+                title=f"epoch {int(epoch)}",
+                lines=(
+                    f"P {probability(float(film.probabilities[position]))}",
+                    f"{verdict(answer == truth)} {names[answer]}",
+                ),
+                maps=(position,),
+                role=role(answer == truth),
+                opens=True,
+                chosen=int(epoch) == selection.epoch,
+            )
+        )
+    return _with_maps(selection, tiles, film.maps, size=size)
+
+
+def variant_tiles(selection: Selection, image: int, *, size: int = 84) -> TileSet:
+    """The picture under every variant with the maps of the answer and of the truth (Fig. 9 to 12)."""
+    run = selection.run
+    names, truth = data.class_names(run), int(run.labels[image])
+    maps, tiles = [], []
+    for position, variant in enumerate(run.variants):
+        chances = data.probabilities(run, selection.epoch, variant, image)
+        answer = int(np.argmax(chances))
+        maps += list(data.all_maps(run, selection.epoch, variant, image)[[answer, truth]])
+        tiles.append(
+            Tile(
+                id=variant,
+                title=f"{verdict(answer == truth)} {names[answer]}",
+                lines=(
+                    variant_name(variant),
+                    f"P {probability(float(chances[answer]))} · truth {probability(float(chances[truth]))}",
+                ),
+                picture=position,
+                maps=(2 * position, 2 * position + 1),
+                role=role(answer == truth),
+                opens=True,
+                chosen=variant == selection.variant,
+            )
+        )
+    pictures = data.picture_atlas(run, (image,) * len(run.variants), tuple(run.variants), exact=True)
+    return _with_maps(selection, tiles, np.stack(maps), size=size, pictures=pictures)
+
+
+def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 104) -> TileSet:
+    """The clean picture through the network: each stage's energy, then the layers before the class map, then it.
+
+    Each view is divided by its own maximum, since the layers have no common unit.
+    """
+    run, epoch, clean = selection.run, selection.epoch, selection.run.variants[0]
+    name = data.class_names(run)[class_index]
+    views = [(stage, "mean |activation|", energy[0]) for stage, energy in data.stages(run, epoch, image).items()]
+    for layer, values in data.layers(run, epoch, image).items():
+        own = values.shape[1] == len(run.classes)
+        shown = values[0, class_index] if own else np.abs(values[0]).mean(0)
+        views.append((layer, f"channel of {name}" if own else "mean |activation|", shown))
+    views.append(("class map", f"f of {name}", data.all_maps(run, epoch, clean, image)[class_index]))
+    edge = max(max(view.shape) for _, _, view in views)
+    scaled = [scale_maps(view[None].astype(np.float32), signed=run.signed).codes[0] for _, _, view in views]
+    codes = np.stack([upsample(code, (edge, edge)) for code in scaled])
+    tiles = [Tile(id="input", title="input", lines=("×".join(map(str, run.picture_shape)),), picture=0)]
+    for position, (title, meaning, view) in enumerate(views):
+        size_of = "×".join(map(str, view.shape))
+        tiles.append(Tile(id=title, title=title, lines=(size_of, meaning), maps=(position,)))
+    blank = scale_maps(np.zeros((len(views), 1, 1), np.float32), signed=run.signed)
+    silent = np.array([not np.any(view) for _, _, view in views])
+    return TileSet(
+        tiles=tuple(tiles),
+        pictures=data.picture_atlas(run, (image,), (clean,), exact=True),
+        maps=type(blank)(codes, silent, blank.kind, run.signed, None),
+        peaks=np.array([np.abs(view).max(initial=0) for _, _, view in views]),
+        colours=selection.colours,
+        size=size,
+        legend="each view by its own maximum",
+    )
+
+
+def difference_tiles(selection: Selection, image: int, first: int, second: int, *, size: int = 104) -> TileSet:
+    """The cells that decide between two classes: the maps' difference; its mean is the margin S_first - S_second."""
+    run = selection.run
+    maps = data.all_maps(run, selection.epoch, selection.variant, image)
+    names = data.class_names(run)
+    difference = (maps[first] - maps[second])[None]
+    tile = Tile(
+        id="difference",
+        title=f"{names[first]} − {names[second]}",
+        lines=(f"mean {float(difference.mean()):+.2f}: what decides", "bright: for the first; blue: against"),
+        maps=(0,),
+    )
+    scaled = scale_maps(difference, kind=COMMON, signed=True)
+    return TileSet(tiles=(tile,), maps=scaled, peaks=peaks(difference), size=size, fixed=True, legend="logits")
+
+
+def _with_maps(selection: Selection, tiles: list[Tile], maps: np.ndarray, *, size: int, **more: object) -> TileSet:
+    return TileSet(
+        tiles=tuple(tiles),
+        maps=scale_maps(maps, kind=selection.scale, signed=selection.run.signed),
+        peaks=peaks(maps),
+        colours=selection.colours,
+        size=size,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def input_tile(selection: Selection, image: int, *, size: int = 232) -> TileSet:
+    """The picture as the network saw it, large, with the answer's map at hand for an overlay."""
+    run = selection.run
+    row = data.predictions(run, selection.epoch, selection.variant).iloc[image]
+    answer = data.all_maps(run, selection.epoch, selection.variant, image)[int(row.prediction)][None]
+    tile = Tile(
+        id=str(image),
+        title=f"{verdict(row.correct)} {row.predicted}",
+        lines=(f"P {probability(row.confidence)}", f"truth: {row.truth}"),
+        picture=0,
+        maps=(0,),
+        role=role(row.correct),
+    )
+    pictures = atlas(run.pictures([image], variant=selection.variant), exact=True)
+    return _with_maps(selection, [tile], answer, size=size, pictures=pictures, overlay=False)

@@ -1,0 +1,101 @@
+"""Small computations behind the Overview: which failures are worth a look, how the runs compare."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.state import Selection
+from dashboard.theme import probability, variant_name
+from store import Run, StoreError
+
+# Table 1 of the paper (Zhang 2019): quoted, not measured here.
+PAPER_TABLE = (
+    ("Baseline", "ResNet-18, fine-tuned", 0.5280, 0.7331),
+    ("Pre-trained ResNet-18 (224×224)", "ResNet-18", 0.6976, 0.8908),
+    ("Proposed", "encoder-decoder", 0.5378, 0.6109),
+)
+
+
+def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
+    """Up to three failures of different kinds, each with a name, a reason and its row of the predictions.
+
+    The most confident mistake; the closest call (the truth was second by the smallest margin); and the loudest
+    surprise of a variant: right when clean, wrong with most confidence under the perturbation, or when the page
+    shows the clean pictures, the wrong answer whose truth got least.
+    """
+    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    wrong = frame[~frame["correct"]]
+    if wrong.empty:
+        return []
+    found = []
+    confident = wrong.nlargest(1, "confidence")
+    found.append(("The most confident mistake", _sure(confident.iloc[0]), confident))
+    near = wrong[(wrong["truth_rank"] == 2) & ~wrong["image"].isin(confident["image"])].nsmallest(1, "margin")
+    if not near.empty:
+        row = near.iloc[0]
+        found.append(("The closest call", f"{row.truth} lost to {row.predicted} by {row.margin:.3f}.", near))
+    third = _third(selection, wrong, [part["image"].iloc[0] for _, _, part in found])
+    return found + ([third] if third else [])
+
+
+def _sure(row: pd.Series) -> str:
+    return f"P {probability(row.confidence)} for {row.predicted}; it is {row.truth}."
+
+
+def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple[str, str, pd.DataFrame] | None:
+    rest = wrong[~wrong["image"].isin(taken)]
+    clean = selection.run.variants[0]
+    if selection.variant != clean:
+        before = data.predictions(selection.run, selection.epoch, clean)
+        rest = rest[before.loc[rest.index, "correct"]]
+        found = rest.nlargest(1, "confidence")
+        name, reason = "The loudest surprise", f"Right when clean; {variant_name(selection.variant)} turns the answer."
+    else:
+        found = rest.nlargest(1, "truth_rank")
+        name = "The furthest miss"
+        reason = "" if found.empty else f"The truth, {found.iloc[0].truth}, comes {found.iloc[0].truth_rank}th."
+    return None if found.empty else (name, reason, found)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _best(name: str, epochs: tuple[int, ...], run_id: str) -> dict[str, float]:
+    run = data.open_named_run(name)
+    rows = [{"epoch": epoch, **data.variant_row(run, epoch, run.variants[0])} for epoch in epochs]
+    return max(rows, key=lambda row: row["top1"])
+
+
+def runs_table() -> pd.DataFrame:
+    """Every readable run of the folder at its best epoch, then the paper's Table 1.
+
+    Returns:
+        Columns name, model, data, epoch, top1, top5 (fractions), source.
+    """
+    rows = []
+    for name in data.run_names():
+        try:
+            run = data.open_named_run(name)
+        except StoreError:
+            continue  # the sidebar tells about it when it is chosen
+        if run.epochs:
+            best = _best(name, run.epochs, run.id)
+            rows.append(_row(run, best))
+    for name, model, top1, top5 in PAPER_TABLE:
+        rows.append((name, model, "", None, top1, top5, "paper, Table 1"))
+    table = pd.DataFrame(rows, columns=["name", "model", "data", "epoch", "top1", "top5", "source"])
+    return table.astype({"epoch": "Int64"})
+
+
+def _row(run: Run, best: dict[str, float]) -> tuple[object, ...]:
+    settings = run.configuration
+    where = settings.get("data", settings.get("dataset", ""))
+    return (
+        run.name,
+        str(settings.get("model", "")),
+        str(where),
+        best["epoch"],
+        best["top1"],
+        best["top5"],
+        "this folder",
+    )

@@ -1,0 +1,185 @@
+"""What stands round every page: the sidebar with its links and the selection, messages, and the empty states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import controls, data, pages, state
+from dashboard.images import COLOUR_MAPS, SCALES
+from dashboard.theme import variant_name
+from store import Run, StoreError
+
+LOGO = Path(__file__).with_name("logo.svg")
+_SEEN = "classprint.epochs"
+
+
+def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
+    """Draw the sidebar and the page's head.
+
+    Returns:
+        Whether there is an epoch to look at; if not, the page has been replaced by an explanation.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    names = data.run_names()
+    with st.sidebar:
+        st.logo(str(LOGO), size="large")
+        links, selectors = st.container(gap=None), st.container()
+    if not names:
+        _links(links, registered)
+        _no_runs()
+        return False
+    selection = state.select(names, names[0])
+    _links(links, registered)
+    with selectors:
+        controls.select("Run", "run", names, default=names[0], resets=("epoch", "class", "image", "pin"))
+    run = data.open_named_run(selection) if isinstance(selection, str) else selection.run
+    if isinstance(selection, str):
+        _no_epochs(run)
+        return False
+    with selectors:
+        _selectors(selection)
+        _progress(run)
+    _head(page, selection)
+    return True
+
+
+def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Page]) -> None:
+    with place:
+        for page in pages.available():
+            st.page_link(registered[page.name], query_params=state.carried(), width="stretch")
+
+
+def _selectors(selection: state.Selection) -> None:
+    run, epochs = selection.run, selection.run.epochs
+    controls.position("Epoch", "epoch", epochs, selection.epoch, default=-1)
+    if len(epochs) > 1:
+        here = epochs.index(selection.epoch)
+        with st.container(horizontal=True, gap="xsmall"):
+            _step("←", "previous epoch", "shift+left", epochs[here - 1] if here else None)
+            _step("→", "next epoch", "shift+right", epochs[here + 1] if here + 1 < len(epochs) else None)
+            if selection.epoch != epochs[-1]:
+                st.button("latest", on_click=state.write, args=({"epoch": None},), type="tertiary")
+    controls.select("Variant", "variant", run.variants, default=run.variants[0], names=variant_name)
+    with st.popover("Display", icon=":material/palette:", width="stretch"):
+        controls.segmented("Brightness of maps", "scale", list(SCALES), names=SCALES.__getitem__)
+        controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
+        st.caption("Signed maps always use a diverging colour map, dark at zero.")
+    _pin(selection)
+
+
+def _step(label: str, tip: str, shortcut: str, epoch: int | None) -> None:
+    st.button(
+        label,
+        help=tip,
+        shortcut=shortcut,
+        disabled=epoch is None,
+        on_click=state.write,
+        args=({"epoch": epoch},),
+        key=f"step-{tip}",
+    )
+
+
+def _pin(selection: state.Selection) -> None:
+    if selection.pinned is None:
+        here = f"{selection.epoch}.{selection.variant}"
+        st.button(
+            "Pin this state",
+            icon=":material/keep:",
+            help="Keep this epoch and variant as the second state: Compare and Confusion show the difference from it.",
+            on_click=state.write,
+            args=({"pin": here},),
+            width="stretch",
+        )
+        return
+    epoch, variant = selection.pinned
+    st.button(
+        f"Pinned: epoch {epoch}, {variant_name(variant)}",
+        icon=":material/keep_off:",
+        help="Forget the second state.",
+        on_click=state.write,
+        args=({"pin": None},),
+        width="stretch",
+    )
+
+
+def _progress(run: Run) -> None:
+    st.session_state[_SEEN] = run.epochs
+    for epoch, reason in run.damaged.items():
+        st.warning(f"Epoch {epoch} is left out: {reason}", icon=":material/broken_image:")
+    if not run.complete:
+        _watch(run.name)
+
+
+@st.fragment(run_every="4s")
+def _watch(name: str) -> None:
+    """Look for a new epoch of a growing run, and show the page again when there is one."""
+    run = data.open_named_run(name)
+    planned = run.planned_epochs or len(run.epochs)
+    st.progress(min(1.0, len(run.epochs) / max(1, planned)), f"{len(run.epochs)} of {planned} epochs recorded")
+    if run.epochs != st.session_state.get(_SEEN, run.epochs):
+        st.rerun()
+
+
+def _head(page: st.Page, selection: state.Selection) -> None:
+    st.title(page.title, anchor=False)
+    name = page.url_path or "overview"
+    st.caption(
+        f"{pages.info(name).question} — run **{selection.run.name}**, epoch **{selection.epoch}**, "
+        f"variant **{variant_name(selection.variant)}**"
+    )
+
+
+def tell_problems() -> None:
+    """Say what the link asked for and did not get."""
+    told = state.problems()
+    if told:
+        st.warning("\n\n".join(told), icon=":material/link_off:")
+        st.button("Drop this from the link", on_click=state.forget_problems, type="tertiary")
+
+
+def explain(error: StoreError) -> None:
+    """Show what the store could not do, in its own words."""
+    st.error(str(error), icon=":material/error:")
+    st.caption("Nothing was changed. Another run, epoch or variant can be chosen at the left.")
+
+
+def _no_runs() -> None:
+    folder = data.runs_folder()
+    st.title("No run yet", anchor=False)
+    st.markdown(
+        f"""There is no run in `{folder}`. A run is a folder with a file `run.h5` and one file per epoch. To make one:
+
+```
+make compute
+```
+
+This trains a small network on a built-in set of pictures and records every epoch into `runs/quick`; it takes a few
+minutes on two processor cores, and each epoch appears here as soon as it is recorded. Your own data:
+
+```
+make compute PROFILE=paper DATA=/path/to/tiny-imagenet-200 RUN=mine
+```
+
+Runs in another folder: start the dashboard with `CLASSPRINT_RUNS=/path/to/runs`."""
+    )
+    _wait_for_runs()
+
+
+@st.fragment(run_every="4s")
+def _wait_for_runs() -> None:
+    st.caption("Looking for a run every four seconds.")
+    if data.run_names():
+        st.rerun()
+
+
+def _no_epochs(run: Run) -> None:
+    st.title(run.name, anchor=False)
+    st.info(
+        "This run has been started, and no epoch of it is finished yet. The pages appear with the first one.",
+        icon=":material/hourglass_top:",
+    )
+    _progress(run)

@@ -1,0 +1,134 @@
+"""Pictures with their maps and answers as tiles: the same caption, colours and links on every page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import data, state
+from dashboard.components import Tile, TileSet, tile_grid
+from dashboard.images import SheetTile, colourise, scale_maps, sheet
+from dashboard.images.colours import DIVERGING
+from dashboard.state import Selection
+from dashboard.theme import LIGHT, probability, rgb, role, variant_name, verdict
+
+OWN, PREDICTED, BOTH, NONE = "own", "predicted", "both", "none"
+MAP_CHOICES = {
+    PREDICTED: "map of the answer",
+    OWN: "map of the truth",
+    BOTH: "both maps",
+    NONE: "pictures only",
+}
+
+
+def caption(row: pd.Series) -> tuple[str, tuple[str, ...]]:
+    """Title and lines under a picture: the answer with ✓ or ✗, its probability, and the truth where it differs."""
+    title = f"{verdict(row.correct)} {row.predicted}"
+    if row.correct:
+        return title, (f"P {probability(row.confidence)}",)
+    return title, (
+        f"P {probability(row.confidence)} · truth {row.truth}",
+        f"P(truth) {probability(row.truth_probability)}, rank {row.truth_rank}",
+    )
+
+
+def picture_maps(selection: Selection, rows: pd.DataFrame, which: str) -> np.ndarray:
+    """The maps to show beside the pictures, (n, k, H, W) float32: the answer's, the truth's, or both in this order."""
+    images = tuple(int(image) for image in rows["image"])
+    key = (selection.run, selection.epoch, selection.variant, images)
+    parts = [data.predicted_maps(*key)] if which in (PREDICTED, BOTH) else []
+    parts += [data.own_maps(*key)] if which in (OWN, BOTH) else []
+    return np.stack(parts, axis=1) if parts else np.zeros((len(images), 0, *selection.run.map_shape), np.float32)
+
+
+def picture_tiles(selection: Selection, rows: pd.DataFrame, *, which: str = PREDICTED, size: int = 92) -> TileSet:
+    """Tiles for some rows of the predictions.
+
+    Args:
+        selection: run, epoch, variant and scale.
+        rows: of `data.predictions`, in the order of display.
+        which: a key of `MAP_CHOICES`.
+        size: edge of a picture in CSS pixels.
+    """
+    run = selection.run
+    images = tuple(int(image) for image in rows["image"])
+    maps = picture_maps(selection, rows, which)
+    each = maps.shape[1]
+    flat = maps.reshape(-1, *maps.shape[2:])
+    tiles = []
+    for number, row in enumerate(rows.itertuples(index=False)):
+        title, lines = caption(row)
+        tiles.append(
+            Tile(
+                id=str(row.image),
+                title=title,
+                lines=lines,
+                picture=number,
+                maps=tuple(range(number * each, (number + 1) * each)),
+                role=role(row.correct),
+                href=state.link("picture", {"image": row.image}),
+                chosen=selection.image == row.image,
+            )
+        )
+    return TileSet(
+        tiles=tuple(tiles),
+        pictures=data.picture_atlas(run, images, (selection.variant,)) if images else None,
+        maps=scale_maps(flat, kind=selection.scale, signed=run.signed) if each else None,
+        peaks=np.abs(flat).max((-1, -2), initial=0) if each else None,
+        colours=selection.colours,
+        size=size,
+        overlay=False if each else None,
+    )
+
+
+def picture_grid(selection: Selection, rows: pd.DataFrame, *, key: str, which: str = PREDICTED, size: int = 92) -> None:
+    """Draw some rows of the predictions as a grid; each tile leads to its Picture page."""
+    if rows.empty:
+        st.info("No picture fits. Widen the filters.", icon=":material/filter_alt_off:")
+        return
+    tile_grid(picture_tiles(selection, rows, which=which, size=size), key=key, on_open=state.open_picture)
+
+
+def sheet_button(selection: Selection, rows: pd.DataFrame, *, which: str, title: str) -> None:
+    """A download of the grid as one PNG sheet with captions and scale; made only when it is asked for."""
+
+    def made() -> bytes:
+        return picture_sheet(selection, rows, which=which, title=title)
+
+    st.download_button(
+        "PNG sheet",
+        made,
+        file_name=f"{selection.run.name}-epoch{selection.epoch}-{selection.variant}.png",
+        mime="image/png",
+        icon=":material/grid_on:",
+        on_click="ignore",
+        type="tertiary",
+        disabled=rows.empty,
+    )
+
+
+def picture_sheet(selection: Selection, rows: pd.DataFrame, *, which: str, title: str) -> bytes:
+    """The grid as PNG bytes, with the run, epoch and variant in its title and the scale at its foot."""
+    run = selection.run
+    images = [int(image) for image in rows["image"]]
+    scaled = scale_maps(picture_maps(selection, rows, which), kind=selection.scale, signed=run.signed)
+    colours = DIVERGING if run.signed else selection.colours
+    pictures = run.pictures(images, variant=selection.variant)
+    tiles = [
+        SheetTile(
+            pictures=(pictures[number], *(colourise(codes, colours) for codes in scaled.codes[number])),
+            lines=_flat(caption(row)),
+            colour=rgb(LIGHT.right if row.correct else LIGHT.wrong),
+        )
+        for number, row in enumerate(rows.itertuples(index=False))
+    ]
+    heading = f"{title} — run {run.name}, epoch {selection.epoch}, {variant_name(selection.variant)}"
+    legend = (colours, scaled.label) if which != NONE else None
+    return sheet(tiles, title=heading, size=96, columns=5 if which != BOTH else 4, legend=legend)
+
+
+def _flat(parts: tuple[str, Sequence[str]]) -> tuple[str, ...]:
+    return (parts[0], *parts[1])

@@ -1,0 +1,29 @@
+"""Arrays to pictures: colour maps, scales, overlays, atlases and sheets. Pure: numpy and Pillow, no Streamlit."""
+
+from __future__ import annotations
+
+from dashboard.images.atlas import Atlas, atlas, png_bytes
+from dashboard.images.colours import COLOUR_MAPS, DIVERGING, colour_bar, colour_map
+from dashboard.images.overlay import colourise, overlay, upsample
+from dashboard.images.scale import COMMON, EQ10, SCALES, ScaledMaps, scale_maps
+from dashboard.images.sheet import SheetTile, sheet
+
+__all__ = [
+    "COLOUR_MAPS",
+    "COMMON",
+    "DIVERGING",
+    "EQ10",
+    "SCALES",
+    "Atlas",
+    "ScaledMaps",
+    "SheetTile",
+    "atlas",
+    "colour_bar",
+    "colour_map",
+    "colourise",
+    "overlay",
+    "png_bytes",
+    "scale_maps",
+    "sheet",
+    "upsample",
+]

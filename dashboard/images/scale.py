@@ -1,0 +1,72 @@
+"""Class maps to 8-bit display codes, on a scale that is always named.
+
+Eq. 10 divides each map by its own maximum, which shows the pattern and hides the strength; the common scale divides
+all maps shown together by one maximum, which shows both but leaves weak maps dark. A page says which one is on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+EQ10 = "eq10"
+COMMON = "common"
+SCALES: dict[str, str] = {EQ10: "own maximum (Eq. 10)", COMMON: "one common maximum"}
+
+
+@dataclass(frozen=True)
+class ScaledMaps:
+    """Maps ready to be looked up in a colour map.
+
+    Attributes:
+        codes: (..., H, W) uint8; 0 is the lowest value, or for signed maps 128 is zero.
+        silent: (...) bool, True where a map is zero everywhere: it has nothing to say, which is not the same as weak.
+        kind: a key of `SCALES`.
+        signed: whether negative values occur, so that a diverging colour map belongs to the codes.
+        maximum: the value of the brightest code on the common scale, in logits; None for Eq. 10.
+    """
+
+    codes: np.ndarray
+    silent: np.ndarray
+    kind: str
+    signed: bool
+    maximum: float | None
+
+    @property
+    def low(self) -> str:
+        """The legend's left end."""
+        return "0" if not self.signed else ("−max" if self.maximum is None else f"−{self.maximum:.3g}")
+
+    @property
+    def high(self) -> str:
+        """The legend's right end."""
+        return "max" if self.maximum is None else f"{self.maximum:.3g}"
+
+    @property
+    def label(self) -> str:
+        """What the brightness means, in words."""
+        return "each map by its own maximum (Eq. 10)" if self.maximum is None else "all maps by one common maximum"
+
+
+def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> ScaledMaps:
+    """Class maps as display codes.
+
+    Args:
+        maps: (..., H, W) float, unit: logit.
+        kind: `EQ10` (f_k / max f_k, the paper's Eq. 10) or `COMMON` (f_k / the largest of all the maps given).
+        signed: the model's maps may be negative; they are then divided by the largest magnitude.
+
+    Raises:
+        ValueError: `kind` is not a key of `SCALES`.
+    """
+    if kind not in SCALES:
+        raise ValueError(f"Scale {kind!r} was asked for; there are {', '.join(SCALES)}.")
+    maps = np.asarray(maps, np.float32)
+    strength = np.abs(maps) if signed else np.maximum(maps, 0)
+    own = strength.max((-1, -2), keepdims=True) if maps.size else np.zeros((*maps.shape[:-2], 1, 1), np.float32)
+    largest = float(own.max(initial=0.0))
+    divisor = own if kind == EQ10 else np.float32(largest)
+    share = maps / np.where(divisor > 0, divisor, 1)
+    codes = 128 + np.round(share * 127) if signed else np.round(np.clip(share, 0, 1) * 255)
+    return ScaledMaps(codes.astype(np.uint8), own[..., 0, 0] <= 0, kind, signed, None if kind == EQ10 else largest)

@@ -1,0 +1,241 @@
+"""What the reader is looking at, and its address: the only reader and writer of the URL.
+
+The URL is the state. A control shows what the URL says and, when moved, writes it back, so a copied link opens the
+same view and the browser's Back undoes the last step. A value that does not hold is told, with what holds instead;
+it is never swallowed and never reaches the store. A run is picked by its name from the folder of runs: no path is
+ever taken from a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from dashboard import data
+from dashboard.images import COLOUR_MAPS, EQ10, SCALES
+from store import Run
+
+SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
+_NOTES = "classprint.notes"
+_SELECTION = "classprint.selection"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What every page obeys.
+
+    Attributes:
+        run: the open run.
+        epoch: a sealed epoch of the run.
+        variant: one of the run's variants.
+        class_index: the chosen class, None where none was chosen.
+        image: the chosen picture, None where none was chosen.
+        scale: a key of `SCALES`: how bright maps are drawn.
+        colours: the name of the colour map.
+        pinned: (epoch, variant) of the second state to compare with, None where none is pinned.
+    """
+
+    run: Run
+    epoch: int
+    variant: str
+    class_index: int | None
+    image: int | None
+    scale: str
+    colours: str
+    pinned: tuple[int, str] | None
+
+
+@dataclass
+class _Notes:
+    """What one run of the script noticed about the link."""
+
+    problems: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+
+def _notes() -> _Notes:
+    return st.session_state.setdefault(_NOTES, _Notes())
+
+
+def begin() -> None:
+    """Forget what the last run of the script noticed. Called once, first thing."""
+    st.session_state[_NOTES] = _Notes()
+
+
+def problem(text: str) -> None:
+    """Note a sentence to be told at the top of the page."""
+    _notes().problems.append(text)
+
+
+def problems() -> list[str]:
+    """What was wrong with the link, in the order found, unknown parameters last."""
+    unknown = [name for name in st.query_params if name not in _notes().known]
+    return _notes().problems + [
+        f"The link has a parameter “{name}” that this page does not know; it has no effect." for name in unknown
+    ]
+
+
+def forget_problems() -> None:
+    """Drop from the URL whatever this page could not use."""
+    notes = _notes()
+    write({name: None for name in st.query_params if name in notes.refused or name not in notes.known})
+
+
+def raw(name: str) -> str | None:
+    """A parameter as the URL has it."""
+    _notes().known.add(name)
+    return st.query_params.get(name)
+
+
+def _refuse(name: str, value: str, holds: str, instead: str) -> None:
+    if name in _notes().refused:
+        return  # the frame and the page's own control read the same parameter: told once
+    _notes().refused.add(name)
+    problem(f"The link asks for {name} “{value}”; {holds}. Shown instead: {instead}.")
+
+
+def choice(name: str, options: Sequence[str], default: str) -> str:
+    """A parameter that is one of some words; anything else is told and the default taken."""
+    value = raw(name)
+    if value is None or value in options:
+        return default if value is None else value
+    shown = ", ".join(options[:8]) + (f" and {len(options) - 8} more" if len(options) > 8 else "")
+    _refuse(name, value, f"there is {shown}" if options else "there is none", default or "none")
+    return default
+
+
+def integer(name: str, low: int, high: int, default: int) -> int:
+    """A whole number between two bounds; anything else is told and the default taken."""
+    value = raw(name)
+    if value is None:
+        return default
+    if value.strip().isdecimal() and low <= int(value) <= high:
+        return int(value)
+    _refuse(name, value, f"it must be a whole number from {low} to {high}", str(default))
+    return default
+
+
+def span(name: str, default: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float]:
+    """A range of fractions, written '0.5-0.9'; anything else is told and the default taken."""
+    value = raw(name)
+    if value is None:
+        return default
+    ends = value.split("-")
+    try:
+        low, high = (float(end) for end in ends)
+    except ValueError:
+        low, high = 1.0, 0.0
+    if 0 <= low <= high <= 1:
+        return low, high
+    _refuse(name, value, "it must be two numbers between 0 and 1 such as “0.5-1”", f"{default[0]:g}-{default[1]:g}")
+    return default
+
+
+def write(changes: Mapping[str, Any]) -> None:
+    """Write parameters into the URL, one step of the browser's history; None drops one."""
+    params = {name: value for name, value in st.query_params.to_dict().items() if name not in changes}
+    params |= {name: str(value) for name, value in changes.items() if value is not None}
+    st.query_params.from_dict(params)
+
+
+def carried(changes: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """The parameters that follow the reader from page to page, with changes."""
+    params = {name: st.query_params[name] for name in SHARED if name in st.query_params}
+    for name, value in (changes or {}).items():
+        params.pop(name, None)
+        if value is not None:
+            params[name] = str(value)
+    return params
+
+
+def link(page: str, changes: Mapping[str, Any] | None = None) -> str:
+    """A page's address with the whole selection, relative to the dashboard's root."""
+    params = carried(changes)
+    return f"{page}?{urlencode(params)}" if params else page
+
+
+def go(page: str, changes: Mapping[str, Any] | None = None) -> None:
+    """Switch to a page, taking the selection along."""
+    st.switch_page(f"views/{page}.py", query_params=carried(changes))
+
+
+def open_picture(image: str | int) -> None:
+    """Lead to a picture's page."""
+    go("picture", {"image": image})
+
+
+def open_class(identifier: str) -> None:
+    """Lead to a class's gallery."""
+    go("gallery", {"class": identifier, "image": None})
+
+
+def select(run_names: Sequence[str], default_run: str) -> Selection | str:
+    """The selection that the URL asks for, made valid against the run.
+
+    Returns:
+        The selection, also kept for `current`; or the run's name where it has no finished epoch yet.
+    """
+    run = data.open_named_run(choice("run", list(run_names), default_run))
+    if not run.epochs:
+        _notes().known.update(SHARED)
+        return run.name
+    identifiers = data.class_ids(run)
+    identifier = choice("class", identifiers, "")
+    image = integer("image", 0, len(run.labels) - 1, -1)
+    made = Selection(
+        run=run,
+        epoch=_epoch(run),
+        variant=choice("variant", list(run.variants), run.variants[0]),
+        class_index=identifiers.index(identifier) if identifier else None,
+        image=image if image >= 0 else None,
+        scale=choice("scale", list(SCALES), EQ10),
+        colours=choice("colours", list(COLOUR_MAPS), COLOUR_MAPS[0]),
+        pinned=_pinned(run),
+    )
+    st.session_state[_SELECTION] = made
+    return made
+
+
+def _epoch(run: Run) -> int:
+    value = raw("epoch")
+    if value is None:
+        return run.epochs[-1]
+    if value.isdecimal() and int(value) in run.epochs:
+        return int(value)
+    reason = run.damaged.get(int(value)) if value.isdecimal() else None
+    holds = f"its file is damaged ({reason})" if reason else f"run “{run.name}” holds {spans(run.epochs)}"
+    _refuse("epoch", value, holds, f"epoch {run.epochs[-1]}")
+    return run.epochs[-1]
+
+
+def _pinned(run: Run) -> tuple[int, str] | None:
+    value = raw("pin")
+    if value is None:
+        return None
+    epoch, _, variant = value.partition(".")
+    if epoch.isdecimal() and int(epoch) in run.epochs and variant in run.variants:
+        return int(epoch), variant
+    _refuse("pin", value, "a pinned state is an epoch and a variant of the run, such as “1.clean”", "nothing pinned")
+    return None
+
+
+def current() -> Selection:
+    """The selection of this run of the script."""
+    return st.session_state[_SELECTION]
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Whole numbers in words: 'epoch 3', 'epochs 1 to 3, 5'."""
+    ordered, parts = sorted(numbers), []
+    start = 0
+    for position in range(1, len(ordered) + 1):
+        if position == len(ordered) or ordered[position] != ordered[position - 1] + 1:
+            first, last = ordered[start], ordered[position - 1]
+            parts.append(str(first) if first == last else f"{first} to {last}")
+            start = position
+    return f"epoch{'s' if len(ordered) != 1 else ''} {', '.join(parts) or '–'}"

@@ -1,0 +1,138 @@
+"""Overview: what this run is and how good it is, at the chosen epoch."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data, exports, state
+from dashboard.charts.training import training_curve, training_series
+from dashboard.charts.variants import accuracy_by_variant
+from dashboard.findings import notable, runs_table
+from dashboard.galleries import picture_grid
+from dashboard.patterns import class_grid
+from dashboard.state import Selection
+from dashboard.theme import count, duration, percent, plural, variant_name
+
+
+def main() -> None:
+    selection = state.current()
+    card(selection)
+    curves(selection)
+    failures(selection)
+    classes(selection)
+    table_one(selection)
+
+
+def card(selection: Selection) -> None:
+    run = selection.run
+    here = data.variant_row(run, selection.epoch, selection.variant)
+    earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
+    before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
+    wrong = round((1 - here["top1"]) * len(run.labels))
+    with st.container(horizontal=True):
+        for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
+            change = None if before is None else f"{100 * (here[key] - before[key]):+.1f} points"
+            st.metric(label, percent(here[key]), change, border=True, delta_description="since the epoch before")
+        st.metric("Wrong answers", count(wrong), f"of {count(len(run.labels))}", delta_color="off", border=True)
+        if selection.variant != run.variants[0]:
+            st.metric("Flipped by the variant", percent(here["flip_rate"]), border=True)
+    st.caption(" · ".join(facts(selection)))
+
+
+def facts(selection: Selection) -> list[str]:
+    run, settings = selection.run, selection.run.configuration
+    height, width = run.map_shape
+    rows = data.metrics(run)
+    seconds = sum(float(rows[name].sum()) for name in ("train_seconds", "record_seconds") if name in rows)
+    told = [
+        f"model **{settings.get('model', 'unknown')}**",
+        f"data **{settings.get('data', settings.get('dataset', 'unknown'))}**",
+        plural(len(run.classes), "class", "classes"),
+        plural(len(run.labels), "validation picture"),
+        plural(len(run.variants), "variant"),
+        f"maps of {height}×{width} cells",
+        f"{len(run.epochs)} of {run.planned_epochs or len(run.epochs)} epochs recorded",
+    ]
+    return told + ([f"{duration(seconds)} of computing"] if seconds else [])
+
+
+def curves(selection: Selection) -> None:
+    run, colours = selection.run, exports.current_palette()
+    series = training_series(data.metrics(run))
+    left, middle, right = st.columns([1, 1, 1])
+    for place, quantity in ((left, "loss"), (middle, "accuracy")):
+        with place:
+            exports.chart(
+                training_curve(series, quantity, epoch=selection.epoch, palette=colours),
+                name=f"{quantity}-by-epoch",
+                table=series,
+                alt_text=f"{quantity} of training and validation over the epochs",
+                on_select=lambda quantity=quantity: clicked(f"chart-{quantity}-by-epoch"),
+                selection_mode="chosen",
+            )
+    with right:
+        table = data.by_variant(run, selection.epoch)
+        exports.chart(
+            accuracy_by_variant(table, palette=colours),
+            name="accuracy-by-variant",
+            table=table,
+            alt_text="top-1 and top-5 accuracy of every variant",
+        )
+    st.caption("A click on a point of a curve chooses that epoch. The orange rule is the chosen one.")
+
+
+def clicked(key: str) -> None:
+    chosen = st.session_state[key]["selection"].get("chosen") or []
+    if chosen:
+        state.write({"epoch": int(chosen[0]["epoch"])})
+
+
+def failures(selection: Selection) -> None:
+    st.subheader("Three failures worth a look", anchor=False)
+    found = notable(selection)
+    if not found:
+        st.caption(f"No wrong answer at epoch {selection.epoch} under {variant_name(selection.variant)}.")
+        return
+    for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
+        with place:
+            st.markdown(f"**{name}**")
+            picture_grid(selection, row, key=f"notable-{name}", which="both", size=96)
+            st.caption(reason)
+    st.page_link("views/failures.py", label="All failures", icon=":material/error:", query_params=state.carried())
+
+
+def classes(selection: Selection) -> None:
+    table = data.class_table(selection.run, selection.epoch, selection.variant)
+    ranked = table.sort_values(["accuracy", "mean_truth_probability"], ascending=False)
+    best, worst = st.columns(2)
+    for place, title, rows in ((best, "Best classes", ranked.head(8)), (worst, "Worst classes", ranked.tail(8)[::-1])):
+        with place:
+            st.subheader(title, anchor=False)
+            class_grid(selection, rows.index.to_list(), key=title, size=64)
+
+
+def table_one(selection: Selection) -> None:
+    st.subheader("The runs in this folder, and the paper's Table 1", anchor=False)
+    table: pd.DataFrame = runs_table()
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "top1": st.column_config.ProgressColumn("Accuracy@1", format="percent", min_value=0, max_value=1),
+            "top5": st.column_config.ProgressColumn("Accuracy@5", format="percent", min_value=0, max_value=1),
+            "name": "Model or run",
+            "model": "Network",
+            "data": "Data",
+            "epoch": "Epoch",
+            "source": "Source",
+        },
+        alt="top-1 and top-5 accuracy of the runs in this folder and of the paper",
+    )
+    st.caption(
+        "Each run at its best recorded epoch, all validation pictures, clean. The paper's rows are quoted from it: "
+        "its pictures are Tiny ImageNet's, and the middle row is ImageNet at 224×224. Other pictures do not compare."
+    )
+
+
+main()
