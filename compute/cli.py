@@ -1,0 +1,156 @@
+"""The commands of `python -m compute`. Printing and exit codes live here; everything else raises."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from compute.errors import ComputeError
+from compute.profile import load_profile, override, profile_names, settings_table
+from compute.settings import Profile
+from store.errors import StoreError
+
+COMMANDS = ("train", "plan", "table", "analyse")
+STOPPED = 130  # the exit code of a program that Ctrl-C ended
+REFUSED = 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code: 0 done, 2 refused, 130 stopped and resumable."""
+    arguments = list(arguments)
+    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help")):
+        arguments.insert(0, "train")
+    options = _parser().parse_args(arguments)
+    try:
+        return options.function(options)
+    except (ComputeError, StoreError) as err:
+        notes = "".join(f" ({note})" for note in getattr(err, "__notes__", ()))
+        print(f"\n{type(err).__name__}: {err}{notes}", file=sys.stderr)
+        return REFUSED
+
+
+def _train(options: argparse.Namespace) -> int:
+    from compute.device import choose_device
+    from compute.processes import joined
+
+    profile = _profile(options)
+    path = Path(options.runs_dir) / (options.run or Path(options.profile).stem)
+    with joined(choose_device(options.device)) as processes:
+        return _train_joined(options, profile, path, processes)
+
+
+def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: object) -> int:
+    from compute.experiment import experiment, open_or_create
+    from compute.interrupt import Interrupted
+    from compute.plan import make_plan, measure_speed
+    from compute.preparation import prepare
+    from store import resume_run
+
+    prepared = prepare(profile, device=options.device, processes=processes)
+    is_new = not (path / "run.h5").exists()
+    sealed = () if is_new else resume_run(path, configuration=prepared.configuration()).sealed_epochs
+    left = profile.training.epochs - len(sealed)
+    if left <= 0:
+        print(f"The run '{path}' is complete: {len(sealed)} epochs are recorded. Look at it with: make dashboard")
+        return 0
+    speed = measure_speed(prepared)
+    plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=speed)
+    if prepared.processes.first:
+        print(plan.text(), flush=True)
+    plan.check(path)
+    if options.command == "plan":
+        return 0
+    try:
+        with experiment(prepared, open_or_create(prepared, path)) as work:
+            work.go()
+    except Interrupted:
+        print(f"\nStopped. What is sealed in '{path}' is kept; the same command goes on from there.", file=sys.stderr)
+        return STOPPED
+    if prepared.processes.first:
+        _after(path, analyse=not options.no_analysis)
+    return 0
+
+
+def _after(path: Path, *, analyse: bool) -> None:
+    if analyse:
+        _run_analysis(path)
+    print(f"The run '{path}' is complete. Look at it with: make dashboard")
+
+
+def _table(options: argparse.Namespace) -> int:
+    from compute.table import render, rows
+
+    print(render(rows(options.runs), markdown=options.markdown))
+    return 0
+
+
+def _analyse(options: argparse.Namespace) -> int:
+    for path in options.runs:
+        _run_analysis(Path(path))
+    return 0
+
+
+def _run_analysis(path: Path) -> None:
+    from compute.analyse import analyse
+
+    analyse(path)
+
+
+def _profile(options: argparse.Namespace) -> Profile:
+    """The named profile with the command line's own options on top."""
+    profile = load_profile(options.profile, options.set)
+    if options.data:
+        profile = override(profile, f"data.source={_quoted(options.data)}")
+    if options.weights:
+        profile = override(profile, f"weights.source={_quoted(options.weights)}")
+    return profile
+
+
+def _quoted(text: str) -> str:
+    """The text as a TOML string, so that a path such as 2024 stays a text."""
+    return "'" + text + "'" if "'" not in text else text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m compute",
+        description="Train a network with one map per class and record every epoch of it. "
+        "The same command again resumes an unfinished run; a finished one is never overwritten.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{train,plan,table,analyse}")
+    for name, text in (("train", "train and record (the default)"), ("plan", "say what train would take")):
+        command = commands.add_parser(
+            name, help=text, epilog=_settings_text(), formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        _add_run_options(command)
+        command.set_defaults(function=_train)
+    table = commands.add_parser("table", help="the paper's Table 1 from recorded runs")
+    table.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
+    table.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    table.set_defaults(function=_table)
+    analyse = commands.add_parser("analyse", help="work out what spans the epochs of a run")
+    analyse.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
+    analyse.set_defaults(function=_analyse)
+    return parser
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    known = ", ".join(profile_names())
+    command.add_argument("--profile", default="quick", help=f"{known}, or a .toml file (default: quick)")
+    command.add_argument("--data", help="phantom, tiny-imagenet, a folder or an archive (sets data.source)")
+    command.add_argument("--weights", help="imagenet, none or a state dict's path (sets weights.source)")
+    command.add_argument("--run", help="name of the run (default: the profile's name)")
+    command.add_argument("--runs-dir", default="runs", help="where runs are kept (default: runs)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting below; may be repeated"
+    )
+    command.add_argument("--no-analysis", action="store_true", help="leave out the analysis at the end")
+
+
+def _settings_text() -> str:
+    """Every setting of a profile with its default, for --help."""
+    lines = [f"  {name:32} {text} (default {default})" for name, default, text in settings_table()]
+    return "settings of a profile, for --set:\n" + "\n".join(lines)

@@ -1,0 +1,169 @@
+"""Everything that a run needs before its first step: data, network, weights, shapes. All bad input ends here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compute.augment import Augmenter, Normaliser
+from compute.data import load_dataset
+from compute.data.records import Dataset, Limits
+from compute.device import choose_device
+from compute.errors import BadOption
+from compute.models import ClassMapNetwork, build, describe
+from compute.models.network import Shapes
+from compute.processes import Processes
+from compute.profile import as_dict
+from compute.provenance import collect
+from compute.record import Validation
+from compute.settings import Profile
+from compute.train import Material
+from compute.variants import check_variants
+from compute.weights import WeightsReport, calibrate_batch_norms, load_weights
+from store.records import RunDescription
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that could start now."""
+
+    profile: Profile
+    device: torch.device
+    processes: Processes
+    dataset: Dataset
+    network: ClassMapNetwork  # on the device, with its initial weights
+    weights: WeightsReport
+    shapes: Shapes
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """From uint8 pictures to the network's input."""
+        return Normaliser(self.profile.data.mean, self.profile.data.sd, self.device)
+
+    @property
+    def augmenter(self) -> Augmenter:
+        """The same with the profile's augmentation."""
+        return Augmenter(self.profile.augmentation, self.normaliser)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(each.numel() for each in self.network.parameters())
+
+    def material(self) -> Material:
+        """The training pictures on the device."""
+        train = self.dataset.train
+        return Material(_on(self.device, train.pictures), _on(self.device, train.labels))
+
+    def validation(self) -> Validation:
+        """This process's part of the validation pictures on the device."""
+        whole = self.dataset.validation
+        part = self.processes.share(len(whole.labels))
+        pictures = _on(self.device, whole.pictures[part.start : part.stop])
+        labels = _on(self.device, whole.labels[part.start : part.stop])
+        return Validation(pictures, labels, part.start, self.profile.data.seed)
+
+    def configuration(self) -> dict[str, Any]:
+        """What decides the record, and must be the same to resume: settings, data and initial weights by checksum."""
+        settings = as_dict(self.profile)
+        settings["data"] |= {"source": self.dataset.name, "sha256": self.dataset.checksum}
+        settings["weights"] |= {"source": self.weights.source, "sha256": self.weights.sha256}
+        return settings
+
+    def description(self, name: str) -> RunDescription:
+        """What run.h5 says about the run."""
+        validation, recording = self.dataset.validation, self.profile.recording
+        provenance = collect(
+            self.dataset, self.weights, device=self.device, processes=self.processes, parameters=self.parameters
+        )
+        return RunDescription(
+            name=name,
+            classes=self.dataset.classes,
+            variants=recording.variants,
+            labels=validation.labels,
+            image_names=validation.names,
+            picture_shape=(validation.pictures.shape[1], validation.pictures.shape[2]),
+            map_shape=self.shapes.maps,
+            signed=self.network.signed,
+            layers=self.shapes.layers if recording.layers else {},
+            stages=self.shapes.stages if recording.layers else {},
+            configuration=self.configuration(),
+            provenance=provenance,
+            masks=validation.masks,
+            boxes=validation.boxes,
+            codec=recording.codec,
+            planned_epochs=self.profile.training.epochs,
+        )
+
+
+def prepare(profile: Profile, *, device: str = "auto", processes: Processes | None = None) -> Prepared:
+    """Data loaded and network built, or a ComputeError or DataError that says what does not fit."""
+    processes = processes or Processes()
+    chosen = choose_device(device)
+    _check(profile, processes)
+    torch.manual_seed(profile.training.seed)
+    if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():
+        load_weights(build(profile.model.name, 2, **profile.model.options), profile.weights.source)  # refuses early
+    dataset = _load(profile)
+    torch.manual_seed(profile.training.seed)
+    network = build(profile.model.name, len(dataset.classes), **profile.model.options)
+    report = load_weights(network, profile.weights.source)
+    network.to(device=chosen, memory_format=torch.channels_last)
+    prepared = Prepared(
+        profile=profile,
+        device=chosen,
+        processes=processes,
+        dataset=dataset,
+        network=network,
+        weights=report,
+        shapes=describe(network, picture_shape=dataset.validation.pictures.shape[1:3], classes=len(dataset.classes)),
+    )
+    return replace(prepared, weights=replace(report, calibrated=_calibrate(prepared)))
+
+
+def _calibrate(prepared: Prepared) -> int:
+    """How many BatchNorms were set from training pictures, drawn by the seed."""
+    settings, train = prepared.profile.weights, prepared.dataset.train
+    generator = torch.Generator().manual_seed(prepared.profile.training.seed)
+    chosen = torch.randperm(len(train.labels), generator=generator)[: settings.calibration_pictures]
+    pictures = _on(prepared.device, train.pictures[chosen.sort().values.numpy()])
+    x = prepared.normaliser(pictures)
+    return calibrate_batch_norms(prepared.network, prepared.weights, x, mode=settings.calibrate)
+
+
+def _load(profile: Profile) -> Dataset:
+    """The data set of the profile, checked to be enough for one batch."""
+    data = profile.data
+    limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
+    dataset = load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
+    if len(dataset.train.labels) < profile.training.batch:
+        raise BadOption(
+            f"training.batch = {profile.training.batch}, but '{data.source}' has only {len(dataset.train.labels)} "
+            "training pictures. Choose a smaller batch or more pictures."
+        )
+    return dataset
+
+
+def _check(profile: Profile, processes: Processes) -> None:
+    """Refuse what the settings' own limits cannot see."""
+    try:
+        check_variants(profile.recording.variants)
+    except ValueError as err:
+        raise BadOption(f"recording.variants: {err}") from err
+    for name in ("mean", "sd"):
+        if len(getattr(profile.data, name)) != 3:
+            raise BadOption(
+                f"data.{name} = {list(getattr(profile.data, name))} is not one number for each of 3 channels."
+            )
+    if profile.training.batch < 2 * processes.count:
+        raise BadOption(
+            f"training.batch = {profile.training.batch} cannot be shared by {processes.count} processes: BatchNorm "
+            "needs two pictures in each. Choose a larger batch or fewer processes."
+        )
+
+
+def _on(device: torch.device, values: Any) -> torch.Tensor:
+    return torch.as_tensor(values).to(device)

@@ -1,0 +1,128 @@
+"""One epoch's record: every validation picture, clean and perturbed, through the network and into the epoch file.
+
+The clean pass also gives the validation metrics and the layers, so nothing runs twice; the writer compresses on its own
+threads meanwhile, and sealing overlaps the next epoch's training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from compute.augment import Normaliser
+from compute.device import autocast
+from compute.interrupt import StopRequest
+from compute.models import ClassMapNetwork, Trace
+from compute.processes import Processes
+from compute.scores import Scores
+from compute.settings import RecordingSettings
+from compute.variants_device import perturb_on_device
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The validation pictures on the device, this process's part of them, and what perturbs them."""
+
+    pictures: Tensor  # uint8 (n, h, w, 3), images first .. first + n - 1
+    labels: Tensor  # int64 (n,)
+    first: int  # absolute number of the first of them
+    seed: int  # of the random variants
+
+
+class Recorder:
+    """Runs a network over the validation pictures and hands its maps to an epoch writer."""
+
+    def __init__(
+        self,
+        validation: Validation,
+        *,
+        settings: RecordingSettings,
+        normalise: Normaliser,
+        precision: str,
+        stop: StopRequest | None = None,
+    ) -> None:
+        self.validation = validation
+        self.settings = settings
+        self.normalise = normalise
+        self.precision = precision
+        self.stop = stop or StopRequest()
+
+    def record(
+        self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes | None = None
+    ) -> dict[str, float]:
+        """Writes all maps of all variants and returns the metrics of the clean pictures.
+
+        Returns:
+            validation_loss (nats), validation_top1, validation_top5 (fractions), record_seconds, of all processes.
+
+        Raises:
+            Interrupted: a stop was asked for; the caller aborts the writer.
+            StoreError: the maps cannot be written, for instance because they are not numbers.
+        """
+        processes = processes or Processes()
+        started = time.perf_counter()
+        variants, total = self.settings.variants, len(self.validation.labels)
+        scores = Scores(self.validation.pictures.device)
+        network.eval()
+        bar = tqdm(
+            total=total * len(variants), desc=title, unit=" pictures", disable=not processes.first, dynamic_ncols=True
+        )
+        with bar, torch.inference_mode():
+            for batch in _slices(total, self.settings.batch):
+                for variant in variants:
+                    self.stop.check()
+                    self._record_batch(network, writer, variant, batch, scores)
+                    bar.update(batch.stop - batch.start)
+        metrics = {f"validation_{name}": value for name, value in scores.read(processes).items()}
+        return metrics | {"record_seconds": time.perf_counter() - started}
+
+    def _record_batch(self, network: ClassMapNetwork, writer: Any, variant: str, batch: slice, scores: Scores) -> None:
+        """One variant of one batch: perturb, run, write."""
+        start = self.validation.first + batch.start
+        pictures = self.seen(variant, batch)
+        trace = forward(network, self.normalise(pictures), self.precision)
+        writer.write(variant, start, _array(trace.maps))
+        if variant == "clean":
+            scores.add(trace.maps.mean((-1, -2)), self.validation.labels[batch])
+            if self.settings.layers and (trace.layers or trace.stages):
+                layers = {name: _array(value) for name, value in trace.layers.items()}
+                stages = {name: _array(value) for name, value in trace.stages.items()}
+                writer.write_layers(start, layers=layers, stages=stages)
+
+    def seen(self, variant: str, batch: slice) -> Tensor:
+        """The pictures of the batch as the network sees them: uint8 (n, h, w, 3)."""
+        pictures = self.validation.pictures[batch]
+        if variant == "clean":
+            return pictures
+        first = self.validation.first
+        numbers = range(first + batch.start, first + batch.stop)
+        return perturb_on_device(variant, pictures, images=numbers, seed=self.validation.seed)
+
+    def write_pictures(self, new_run: Any) -> None:
+        """Writes every variant of every picture into a run that is being made."""
+        for variant in tqdm(self.settings.variants, desc="perturbing the validation pictures", unit=" variants"):
+            for batch in _slices(len(self.validation.labels), self.settings.batch):
+                new_run.write_pictures(
+                    variant, self.validation.first + batch.start, self.seen(variant, batch).cpu().numpy()
+                )
+
+
+def forward(network: ClassMapNetwork, x: Tensor, precision: str) -> Trace:
+    """The trace of the network's input x, in the run's precision; maps are float32."""
+    with autocast(x.device, precision):
+        return network.trace(x)
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.float().contiguous().cpu().numpy()
+
+
+def _slices(total: int, size: int) -> Iterable[slice]:
+    return (slice(start, min(start + size, total)) for start in range(0, total, size))
