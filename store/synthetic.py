@@ -140,11 +140,12 @@ def synthetic_maps(description: RunDescription, epoch: int, variant: str) -> NDA
     labels, count = description.labels, len(description.classes)
     random = np.random.default_rng([epoch, list(SEVERITY).index(variant) if variant in SEVERITY else len(SEVERITY)])
     patterns = np.random.default_rng(1).random((count, *description.map_shape)) ** 4  # few bright cells, many dim ones
+    patterns /= 5 * patterns.mean((1, 2), keepdims=True)  # equal strength, equal score: `is_wrong` alone decides
     growth = 1 - np.exp(-epoch / 2)
     strength = np.full((len(labels), count), 0.25) * random.uniform(0.5, 1.5, (len(labels), count))
     answer = np.where(is_wrong(description, epoch, variant), (labels + 1) % count, labels)
     each = np.arange(len(labels))
-    strength[each, labels] = 1.2
+    strength[each, labels] = 0.8
     strength[each, answer] = 2 - SEVERITY.get(variant, 0.5)
     noise = random.normal(0, 0.1, (len(labels), count, *description.map_shape))
     maps = 12 * growth * (strength[..., None, None] * patterns + noise)

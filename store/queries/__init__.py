@@ -1,0 +1,44 @@
+"""Queries: a run in, a tidy table out, one function for each chart or table of the dashboard.
+
+Rates and confidences are fractions 0..1, epochs are numbers from 1, classes and images come with index and name.
+Where a run has an analysis (`python -m compute analyse`), queries over all epochs take what it holds and compute only
+the rest.
+"""
+
+from store.queries.accuracy import (
+    accuracy_by_variant,
+    best_worst_classes,
+    calibration_table,
+    class_accuracy,
+    risk_coverage,
+)
+from store.queries.confusion import (
+    confused_pairs,
+    group_confusion,
+    likeness_against_confusion,
+    pair_events,
+    pair_history,
+)
+from store.queries.failures import FailureFilter, failures, flips
+from store.queries.ordering import class_order, likeness_order
+from store.queries.patterns import nearest_pictures, search_pattern
+
+__all__ = [
+    "FailureFilter",
+    "accuracy_by_variant",
+    "best_worst_classes",
+    "calibration_table",
+    "class_accuracy",
+    "class_order",
+    "confused_pairs",
+    "failures",
+    "flips",
+    "group_confusion",
+    "likeness_against_confusion",
+    "likeness_order",
+    "nearest_pictures",
+    "pair_events",
+    "pair_history",
+    "risk_coverage",
+    "search_pattern",
+]

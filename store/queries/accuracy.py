@@ -1,0 +1,105 @@
+"""Accuracy, calibration and risk: over epochs and variants, per class, per bin."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from store.analysis.figures import epoch_figures
+from store.analysis.file import read_analysis
+from store.analysis.scores import REFERENCE, score_values
+from store.measures import calibration, failure
+from store.measures.intervals import wilson
+from store.reader import Run
+
+
+def accuracy_by_variant(run: Run) -> pd.DataFrame:
+    """A row per epoch and variant with every figure of `store.analysis.figures.epoch_figures`.
+
+    epoch, variant, top1, top5, mean_confidence, nll, ece, mce, auroc, fpr95, aurc, e_aurc, augrc, sharpness,
+    similarity, flip_rate, kept_consistency, responsiveness, lucky_share.
+    """
+    analysis = read_analysis(run)
+    known = analysis.table("epochs") if analysis is not None else pd.DataFrame({"epoch": []})
+    covered = set(known["epoch"])
+    parts = [known[known["epoch"].isin(run.epochs)]] if covered else []
+    parts += [epoch_figures(run, epoch) for epoch in run.epochs if epoch not in covered]
+    if not parts:
+        return pd.DataFrame(columns=["epoch", "variant", "top1", "top5", "mean_confidence", "flip_rate"])
+    return pd.concat(parts, ignore_index=True).sort_values("epoch", kind="stable", ignore_index=True)
+
+
+def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
+    """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
+    analysis = read_analysis(run)
+    place = run.variant_index(variant)
+    covered = {epoch: row for row, epoch in enumerate(analysis.epochs)} if analysis is not None else {}
+    known = {
+        column: analysis.array(f"class_{column}")[:, place] if analysis is not None else None
+        for column in ("accuracy", "mean_confidence")
+    }
+    rows = []
+    for epoch in run.epochs:
+        if epoch in covered:
+            found = run.classes.assign(**{name: values[covered[epoch]] for name, values in known.items()})  # type: ignore[index]
+        else:
+            found = run.class_table(epoch=epoch, variant=variant)
+        rows.append(found.reset_index().assign(epoch=epoch))
+    columns = ["epoch", "class_index", "name", "group", "accuracy", "mean_confidence"]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def best_worst_classes(run: Run, *, epoch: int, variant: str = "clean", k: int = 10) -> pd.DataFrame:
+    """The k most and the k least accurate classes, best first.
+
+    The columns of `Run.class_table`, class_index, low and high (Wilson interval of the accuracy), and end ("best" or
+    "worst"). Classes without pictures are left out; with fewer than 2 k classes each is named once.
+    """
+    table = run.class_table(epoch=epoch, variant=variant).reset_index()
+    table = table[table["count"] > 0].sort_values(["accuracy", "mean_truth_probability"], ascending=False)
+    low, high = wilson(table["accuracy"] * table["count"], table["count"])
+    table = table.assign(low=low, high=high)
+    k = min(k, (len(table) + 1) // 2)
+    worst = table.tail(min(k, len(table) - k))
+    return pd.concat([table.head(k).assign(end="best"), worst.assign(end="worst")], ignore_index=True)
+
+
+def calibration_table(
+    run: Run, *, epoch: int, variant: str = "clean", bins: int = 15, edges: Literal["width", "mass"] = "width"
+) -> pd.DataFrame:
+    """A row per reliability bin: lower, upper, count, confidence, accuracy, low and high (Wilson), gap.
+
+    Confidence and accuracy of an empty bin are NaN. `table.attrs` holds ece, mce and nll.
+    """
+    right = run.column("prediction", epoch=epoch, variant=variant) == run.labels
+    found = calibration.reliability(
+        run.column("confidence", epoch=epoch, variant=variant), right, bins=bins, edges=edges
+    )
+    low, high = wilson(np.nan_to_num(found.accuracy) * found.count, found.count)
+    table = pd.DataFrame({name: getattr(found, name) for name in ("lower", "upper", "count", "confidence", "accuracy")})
+    table = table.assign(low=low, high=high, gap=found.gap)
+    truth = run.column("truth_probability", epoch=epoch, variant=variant)
+    table.attrs = {"ece": calibration.ece(found), "mce": calibration.mce(found), "nll": calibration.nll(truth)}
+    return table
+
+
+def risk_coverage(
+    run: Run, *, epoch: int, variant: str = "clean", score: str = REFERENCE, points: int = 400
+) -> pd.DataFrame:
+    """Risk-coverage curve of a score of `store.analysis.scores`: coverage, risk, threshold, from strict to none.
+
+    At most `points` rows, evenly spaced in coverage. `table.attrs` holds auroc, fpr95, aurc, e_aurc and augrc.
+
+    Raises:
+        ValueError: no summary column gives that score.
+    """
+    values = score_values(run, score, epoch=epoch, variant=variant)
+    right = run.column("prediction", epoch=epoch, variant=variant) == run.labels
+    curve = failure.risk_coverage(values, right)
+    kept = np.unique(np.searchsorted(curve.coverage, np.linspace(curve.coverage[0], 1, points) - 1e-12))
+    table = pd.DataFrame({name: getattr(curve, name)[kept] for name in ("coverage", "risk", "threshold")})
+    figures = failure.detection(values, right)
+    table.attrs = {name: float(getattr(figures, name)) for name in failure.FIGURES}
+    return table

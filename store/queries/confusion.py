@@ -1,0 +1,134 @@
+"""Confused pairs of classes: now, over the epochs, between groups, and against the likeness of their patterns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store.analysis.file import read_analysis
+from store.measures import confusion as measure
+from store.measures import maps
+from store.measures.intervals import wilson
+from store.reader import Run
+
+
+def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20) -> pd.DataFrame:
+    """The k most frequent confusions, most frequent first; fewer where fewer occur.
+
+    truth_index, truth, predicted_index, predicted, truth_group, predicted_group, count, share (of the truth's pictures)
+    with low and high (Wilson), reverse (count the other way round), mutual (0 one way .. 1 both), likeness (cosine of
+    the two class patterns).
+    """
+    counts = run.confusion(epoch=epoch, variant=variant)
+    wrong = counts * ~np.eye(len(counts), dtype=bool)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:k]
+    truth, predicted = np.unravel_index(order[wrong.flat[order] > 0], counts.shape)
+    table = _named_pairs(run, truth, predicted)
+    found, pictures = counts[truth, predicted], counts.sum(1)[truth]
+    low, high = wilson(found, pictures)
+    patterns = run.patterns(epoch=epoch, variant=variant)
+    return table.assign(
+        count=found,
+        share=found / np.maximum(pictures, 1),
+        low=low,
+        high=high,
+        reverse=counts[predicted, truth],
+        mutual=measure.symmetric_share(counts)[truth, predicted],
+        likeness=maps.cosine(patterns[truth], patterns[predicted]),
+    )
+
+
+def pair_history(run: Run, *, truth: int, predicted: int, variant: str = "clean") -> pd.DataFrame:
+    """A row per epoch: epoch, count (pictures of `truth` taken for `predicted`), reverse, share and reverse_share."""
+    rows = []
+    for epoch, counts in _confusions(run, variant, truth, predicted):
+        rows.append({"epoch": epoch, "count": int(counts[0]), "reverse": int(counts[1])})
+    pictures = np.bincount(run.labels, minlength=len(run.classes))
+    table = pd.DataFrame(rows, columns=["epoch", "count", "reverse"])
+    return table.assign(
+        share=table["count"] / max(pictures[truth], 1), reverse_share=table["reverse"] / max(pictures[predicted], 1)
+    )
+
+
+def _confusions(run: Run, variant: str, truth: int, predicted: int) -> list[tuple[int, tuple[int, int]]]:
+    labels = run.labels
+    own, other = (slice(*np.searchsorted(labels, [label, label + 1])) for label in (truth, predicted))
+    found = []
+    for epoch in run.epochs:
+        prediction = run.column("prediction", epoch=epoch, variant=variant)
+        found.append((epoch, (int((prediction[own] == predicted).sum()), int((prediction[other] == truth).sum()))))
+    return found
+
+
+def group_confusion(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFrame:
+    """A row per pair of groups: truth_group, predicted_group, count, share (of the truth group's pictures)."""
+    names = list(dict.fromkeys(run.classes["group"]))
+    groups = run.classes["group"].map(names.index).to_numpy()
+    counts = measure.collapse(run.confusion(epoch=epoch, variant=variant), groups, count=len(names))
+    shares = measure.row_shares(counts)
+    truth, predicted = (side.ravel() for side in np.indices(counts.shape))
+    return pd.DataFrame(
+        {
+            "truth_group": np.array(names, object)[truth],
+            "predicted_group": np.array(names, object)[predicted],
+            "count": counts.ravel(),
+            "share": shares.ravel(),
+        }
+    )
+
+
+def likeness_against_confusion(run: Run, *, epoch: int, variant: str = "clean", k: int = 2000) -> pd.DataFrame:
+    """A row per unordered pair of classes, the k most confused (then most alike): do alike patterns go with confusion?
+
+    first_index, first, second_index, second, likeness (cosine of the patterns), count (both ways), rate (of the
+    pictures of both). `table.attrs` holds spearman (rank correlation over all pairs) and pairs (their number).
+    """
+    counts = run.confusion(epoch=epoch, variant=variant)
+    likeness = measure.pattern_likeness(run.patterns(epoch=epoch, variant=variant))
+    first, second = np.triu_indices(len(counts), 1)
+    both = (counts + counts.T)[first, second]
+    rate = both / np.maximum(counts.sum(1)[first] + counts.sum(1)[second], 1)
+    alike = likeness[first, second]
+    order = np.lexsort((-alike, -rate))[:k]
+    names = run.classes["name"].to_numpy()
+    table = pd.DataFrame(
+        {
+            "first_index": first[order],
+            "first": names[first[order]],
+            "second_index": second[order],
+            "second": names[second[order]],
+            "likeness": alike[order],
+            "count": both[order],
+            "rate": rate[order],
+        }
+    )
+    table.attrs = {"spearman": _rank_correlation(alike, rate), "pairs": len(first)}
+    return table
+
+
+def _rank_correlation(first: NDArray, second: NDArray) -> float:
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    ranks = [pd.Series(values).rank().to_numpy() for values in (first, second)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def pair_events(run: Run) -> pd.DataFrame | None:
+    """The analysis's table of confused pairs with their birth, peak, death and slope; None without an analysis."""
+    analysis = read_analysis(run)
+    return None if analysis is None else analysis.table("pairs")
+
+
+def _named_pairs(run: Run, truth: NDArray, predicted: NDArray) -> pd.DataFrame:
+    names, groups = run.classes["name"].to_numpy(), run.classes["group"].to_numpy()
+    return pd.DataFrame(
+        {
+            "truth_index": truth,
+            "truth": names[truth],
+            "predicted_index": predicted,
+            "predicted": names[predicted],
+            "truth_group": groups[truth],
+            "predicted_group": groups[predicted],
+        }
+    )

@@ -1,0 +1,114 @@
+"""Pictures that went wrong, filtered and sorted, and pictures whose answer changed between two states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from store.analysis.file import read_analysis
+from store.measures.mistakes import at_most_per_pair
+from store.reader import Run
+
+ACROSS_EPOCHS = ("history", "forgettings", "flips", "run", "entrenchment", "self_confidence", "label_issue", "mode")
+
+
+@dataclass(frozen=True)
+class FailureFilter:
+    """Which mistakes to list. None leaves a thing open; ranges include both ends.
+
+    truth, predicted: class indices. group: of the truth. cells: range of k*. history: one of
+    `store.measures.learning.HISTORIES`. least_run: epochs with this same wrong answer. label_issues: candidates only.
+    sort: any column of the result, largest first. most_per_pair: at most so many of each (truth, predicted) pair.
+    """
+
+    truth: int | None = None
+    predicted: int | None = None
+    group: str | None = None
+    confidence: tuple[float, float] = (0.0, 1.0)
+    cells: tuple[int, int] | None = None
+    history: str | None = None
+    least_run: int = 0
+    label_issues: bool = False
+    sort: str = "confidence"
+    most_per_pair: int | None = None
+
+
+def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilter | None = None) -> pd.DataFrame:
+    """A row per wrong answer that passes the filter, with the columns of `Run.predictions`.
+
+    A run with an analysis adds what it knows of the clean pictures over the epochs: history, forgettings, flips, run,
+    entrenchment, self_confidence, label_issue and mode. Without one these columns are missing, and a filter on them
+    passes everything.
+
+    Raises:
+        ValueError: `where.sort` is no column of the result.
+    """
+    where = where or FailureFilter()
+    table = run.predictions(epoch=epoch, variant=variant)
+    analysis = read_analysis(run)
+    if analysis is not None:
+        table = pd.concat([table, analysis.table("images")[list(ACROSS_EPOCHS)]], axis=1)
+    if where.sort not in table:
+        raise ValueError(f"Cannot sort by {where.sort!r}: the columns are {', '.join(table.columns)}.")
+    table = table[_passes(table, where)].sort_values(where.sort, ascending=False, kind="stable")
+    if where.most_per_pair is not None:
+        kept = at_most_per_pair(np.arange(len(table)), table["label"], table["prediction"], most=where.most_per_pair)
+        table = table.iloc[kept]
+    return table.reset_index(drop=True)
+
+
+def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
+    passes = ~table["correct"] & table["confidence"].between(*where.confidence)
+    for column, wanted in (("label", where.truth), ("prediction", where.predicted), ("group", where.group)):
+        if wanted is not None:
+            passes &= table[column] == wanted
+    if where.cells is not None:
+        passes &= table["cells_to_fix"].between(*where.cells)
+    if "history" in table:
+        if where.history is not None:
+            passes &= table["history"] == where.history
+        if where.label_issues:
+            passes &= table["label_issue"]
+        passes &= table["run"] >= where.least_run
+    return passes
+
+
+def flips(run: Run, *, before: tuple[int, str], after: tuple[int, str]) -> pd.DataFrame:
+    """A row per picture whose answer differs between two states, each an (epoch, variant).
+
+    image, name, label, truth, group, before and after (class indices), before_name, after_name, before_confidence,
+    after_confidence, outcome ("lost", "gained" or "still wrong") and, of the second state, consistency; the largest
+    change of the truth's probability first.
+    """
+    states = [
+        {
+            column: run.column(column, epoch=epoch, variant=variant)
+            for column in ("prediction", "confidence", "truth_probability", "consistency")
+        }
+        for epoch, variant in (before, after)
+    ]
+    first, second = (state["prediction"] for state in states)
+    change = np.abs(states[0]["truth_probability"] - states[1]["truth_probability"])
+    rows = np.flatnonzero(first != second)
+    rows = rows[np.argsort(-change[rows], kind="stable")]
+    names, labels = run.classes["name"].to_numpy(), run.labels[rows]
+    outcome = np.where(first[rows] == labels, "lost", np.where(second[rows] == labels, "gained", "still wrong"))
+    return pd.DataFrame(
+        {
+            "image": rows,
+            "name": np.asarray(run.image_names, object)[rows],
+            "label": labels,
+            "truth": names[labels],
+            "group": run.classes["group"].to_numpy()[labels],
+            "before": first[rows],
+            "after": second[rows],
+            "before_name": names[first[rows]],
+            "after_name": names[second[rows]],
+            "before_confidence": states[0]["confidence"][rows],
+            "after_confidence": states[1]["confidence"][rows],
+            "outcome": outcome,
+            "consistency": states[1]["consistency"][rows],
+        }
+    )
