@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from store import layout
 from store.errors import DamagedFile, NotInRun, StoreError
 from store.handles import EpochData, HandleCache, SealedFile
+from store.parts import open_epoch
 from store.selection import Selection, rows_of, variant_index
 
 _RECEIPT_NAME = re.compile(r"^(\d{4,})\.json$")
@@ -28,10 +29,10 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         facts = layout.read_description(path / layout.RUN_FILE)
-        self.id, self._description = facts.id, facts.description
+        self.id, self.description = facts.id, facts.description
         self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
         self._file = SealedFile(path / layout.RUN_FILE, "run")
-        self._handles = HandleCache()
+        self._handles = HandleCache(open_epoch)
         self._known: dict[int, tuple[int, int]] = {}
         self.damaged: dict[int, str] = {}
         self.refresh()
@@ -39,7 +40,7 @@ class RunFolder:
     @property
     def name(self) -> str:
         """The name it was made with."""
-        return self._description.name
+        return self.description.name
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -49,73 +50,73 @@ class RunFolder:
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of the variants; the first is "clean"."""
-        return self._description.variants
+        return self.description.variants
 
     @cached_property
     def classes(self) -> pd.DataFrame:
         """A row per class: id, name, group; the index is the class index."""
-        entries = [(entry.id, entry.name, entry.group) for entry in self._description.classes]
+        entries = [(entry.id, entry.name, entry.group) for entry in self.description.classes]
         return pd.DataFrame(entries, columns=["id", "name", "group"]).rename_axis("class_index")
 
     @property
     def labels(self) -> NDArray[np.int64]:
         """The truth of each image, (N,), ascending."""
-        return self._description.labels.astype(np.int64)
+        return self.description.labels.astype(np.int64)
 
     @property
     def image_names(self) -> tuple[str, ...]:
         """Name of each image in its data set."""
-        return self._description.image_names
+        return self.description.image_names
 
     @property
     def picture_shape(self) -> tuple[int, int]:
         """(h, w) of the pictures."""
-        return self._description.picture_shape
+        return self.description.picture_shape
 
     @property
     def map_shape(self) -> tuple[int, int]:
         """(H, W) of the class maps."""
-        return self._description.map_shape
+        return self.description.map_shape
 
     @property
     def signed(self) -> bool:
         """Whether class maps may be negative."""
-        return self._description.signed
+        return self.description.signed
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """Recorded inner layers."""
-        return tuple(self._description.layers)
+        return tuple(self.description.layers)
 
     @property
     def stage_names(self) -> tuple[str, ...]:
         """Recorded stages of the encoder."""
-        return tuple(self._description.stages)
+        return tuple(self.description.stages)
 
     @property
     def configuration(self) -> dict[str, Any]:
         """The resolved configuration."""
-        return dict(self._description.configuration)
+        return dict(self.description.configuration)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Code, library versions and data checksums."""
-        return dict(self._description.provenance)
+        return dict(self.description.provenance)
 
     @property
     def codec(self) -> str:
         """How chunks are compressed: "zstd" or "gzip"."""
-        return self._description.codec
+        return self.description.codec
 
     @property
     def precision(self) -> str:
         """How the steps of the maps were chosen; see store.codec."""
-        return self._description.precision
+        return self.description.precision
 
     @property
     def planned_epochs(self) -> int:
         """Epochs that the run is to have; 0 = not known."""
-        return self._description.planned_epochs
+        return self.description.planned_epochs
 
     @property
     def complete(self) -> bool:
@@ -192,8 +193,8 @@ class RunFolder:
 
     def image_rows(self, images: Selection) -> NDArray[np.int64]:
         """Row numbers of images; raises NotInRun."""
-        return rows_of(images, len(self._description.labels), what="image")
+        return rows_of(images, len(self.description.labels), what="image")
 
     def class_rows(self, classes: Selection) -> NDArray[np.int64] | None:
         """Class numbers, None for all; raises NotInRun."""
-        return None if classes is None else rows_of(classes, len(self._description.classes), what="class")
+        return None if classes is None else rows_of(classes, len(self.description.classes), what="class")

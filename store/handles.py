@@ -32,7 +32,7 @@ class SealedFile:
     """One sealed HDF5 file; every read either returns what was sealed or raises DamagedFile."""
 
     def __init__(self, path: Path, kind: str) -> None:
-        self.path, self._kind = path, kind
+        self.path, self.kind = path, kind
         self._file = open_file(path)
         try:
             self.facts = attributes(self._file)
@@ -46,13 +46,24 @@ class SealedFile:
         self._descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
 
-    def __contains__(self, path: str) -> bool:
+    def has(self, path: str) -> bool:
         """Whether the file has a dataset at `path`."""
         return path in self._file
+
+    def stored_bytes(self, path: str) -> int:
+        """Bytes that a dataset takes in the file, 0 where it does not exist."""
+        try:
+            return int(self._file[path].id.get_storage_size())
+        except (KeyError, OSError, RuntimeError):
+            return 0
 
     def names(self, group: str) -> tuple[str, ...]:
         """Names inside a group, none where it does not exist."""
         return tuple(self._file[group]) if group in self._file else ()
+
+    def shape_and_type(self, path: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and type of a dataset."""
+        return self._guard(path, lambda: (self._file[path].shape, self._file[path].dtype))
 
     def metrics(self) -> dict[str, float]:
         """The attributes of the group `metrics`."""
@@ -80,7 +91,7 @@ class SealedFile:
         return found
 
     def _field(self, path: str) -> Field:
-        return run_field(path) if self._kind == "run" else epoch_field(path)
+        return run_field(path) if self.kind == "run" else epoch_field(path)
 
     def hot_rows(self, kind: str, strip: int, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Codes (n, H, W) and steps (n,) of hot maps; `kind` is "own" or "predicted"."""
@@ -131,18 +142,6 @@ class EpochData(Protocol):
     def names(self, group: str) -> tuple[str, ...]: ...
 
 
-def open_epoch(path: Path, *, run_id: str, epoch: int) -> EpochData:
-    """The sealed epoch at `path`.
-
-    Raises:
-        DamagedFile: it cannot be opened, or is of another run or epoch than its place says.
-        SchemaMismatch: it is of another schema version.
-    """
-    sealed = SealedFile(path, "epoch")
-    check_identity(sealed, run_id=run_id, epoch=epoch)
-    return sealed
-
-
 def check_identity(sealed: SealedFile, *, run_id: str, epoch: int) -> None:
     """Refuse a file that was put in another's place; raises DamagedFile."""
     found_run, found_epoch = sealed.facts.get("run_id"), sealed.facts.get("epoch")
@@ -152,11 +151,17 @@ def check_identity(sealed: SealedFile, *, run_id: str, epoch: int) -> None:
         raise damaged(sealed.path, f"it holds epoch {found_epoch}, its name says {epoch}")
 
 
-class HandleCache:
-    """At most `limit` open epochs, the least recently used leaves first; thread-safe."""
+Opener = Callable[[Path, str, int], EpochData]
 
-    def __init__(self, limit: int = 96) -> None:
-        self._limit = limit
+
+class HandleCache:
+    """At most `limit` open epochs, the least recently used leaves first; thread-safe.
+
+    `opener` opens the epoch at a path, given the run's id and the epoch, or raises DamagedFile.
+    """
+
+    def __init__(self, opener: Opener, limit: int = 96) -> None:
+        self._opener, self._limit = opener, limit
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, int, int], EpochData] = OrderedDict()
 
@@ -164,7 +169,7 @@ class HandleCache:
         """The open epoch at `path`; a file that was replaced since is opened anew.
 
         Raises:
-            DamagedFile: it is gone, or see `open_epoch`.
+            DamagedFile: it is gone, or see the opener.
         """
         try:
             state = path.stat()
@@ -176,7 +181,7 @@ class HandleCache:
             if found is not None:
                 self._open.move_to_end(key)
                 return found
-        opened = open_epoch(path, run_id=run_id, epoch=epoch)
+        opened = self._opener(path, run_id, epoch)
         with self._lock:
             found = self._open.setdefault(key, opened)
             while len(self._open) > self._limit:

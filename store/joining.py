@@ -1,12 +1,128 @@
-"""Parts that ranks wrote, joined into one epoch."""
+"""Parts that ranks wrote, joined into one epoch: a file whose datasets are views of the parts, by relative names.
+
+What needs all images of a class (patterns, similarities, class columns, confusion) is computed here and held by the
+joining file.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import h5py
+import numpy as np
+
+from store import layout
+from store.epoch_file import write_identity, write_joint
+from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
+from store.handles import SealedFile
 from store.layout import RunFacts
+from store.parts import open_parts, part_path
+from store.receipts import files_of, write_receipt
+from store.schema import EPOCH_FIELDS, Field, epoch_field
+from store.summary import Columns, joint_columns
+
+_FROM_PARTS = ("prediction", "confidence", "truth_probability")
 
 
 def join_parts(run: Path, facts: RunFacts, epoch: int, *, world: int) -> bool:
-    """Join an epoch's parts once all are sealed; returns whether the epoch is visible now."""
-    raise NotImplementedError
+    """Join an epoch's parts if all are sealed; returns whether the epoch is visible afterwards.
+
+    Every rank calls it after sealing its part; the last one to do so makes the file.
+
+    Raises:
+        DamagedFile: the parts do not fit together.
+        WriteFailed: the file system refuses.
+    """
+    final = run / layout.epoch_file(epoch)
+    if not all(part_path(final.parent, epoch, rank, world).exists() for rank in range(world)):
+        return False
+    temporary = final.with_name(final.name + PART)
+    with claim(temporary, wait=False) as ours:
+        if not ours:  # another rank is joining
+            return False
+        if final.exists():
+            temporary.unlink()
+            return True
+        parts = open_parts(final.parent, facts.id, epoch, world)
+        file = None
+        try:
+            file = create_file(temporary)
+            with writing(final):
+                _write(file, facts, parts)
+                write_identity(file, facts, epoch, parts[0].metrics())
+                set_attributes(file, {"parts": world})
+                file.close()
+        except BaseException:
+            discard(file, temporary)
+            raise
+        seal_file(temporary, final)
+    write_receipt(run, epoch, facts.id, files_of(run, epoch))
+    return True
+
+
+def settle_parts(run: Path, facts: RunFacts) -> None:
+    """Join epochs whose parts are all sealed, and remove the parts of those that lost a rank."""
+    found: dict[tuple[int, int], list[Path]] = {}
+    for path in (run / layout.EPOCHS).glob("*.part*of*.h5"):
+        epoch, _, world = (int(number) for number in re.findall(r"\d+", path.name)[:3])
+        found.setdefault((epoch, world), []).append(path)
+    for (epoch, world), paths in found.items():
+        if (run / layout.epoch_file(epoch)).exists() or join_parts(run, facts, epoch, world=world):
+            continue
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def _write(file: h5py.File, facts: RunFacts, parts: list[SealedFile]) -> None:
+    description = facts.description
+    for path in _viewed(parts[0]):
+        _view(file, path, parts)
+    if "maps" in file:
+        set_attributes(file["maps"], {"zero": 128 if description.signed else 0})
+    variants = range(len(description.variants))
+    columns: Columns = {
+        name: np.stack([np.concatenate([part.strip(f"images/{name}", v) for part in parts]) for v in variants])
+        for name in _FROM_PARTS
+    }
+    hot: Columns = {}
+    for kind in ("own", "predicted"):
+        pairs = [[part.hot_rows(kind, v, _all_rows(part)) for part in parts] for v in variants]
+        hot[f"{kind}_map"] = np.stack([np.concatenate([codes for codes, _ in row]) for row in pairs])
+        hot[f"{kind}_step"] = np.stack([np.concatenate([steps for _, steps in row]) for row in pairs])
+    zero = 128 if description.signed else 0
+    found = joint_columns(description.labels, columns, hot, classes=len(description.classes), zero=zero)
+    write_joint(file, found, description.codec)
+
+
+def _all_rows(part: SealedFile) -> np.ndarray:
+    return np.arange(part.facts["end_image"] - part.facts["first_image"])
+
+
+def _viewed(part: SealedFile) -> list[str]:
+    """Paths of the datasets that become views; check values of hot blocks stay with the parts."""
+    found = []
+    for field in EPOCH_FIELDS:
+        if field.joint or field.path.endswith("_check"):
+            continue
+        found += [field.path] if "*" not in field.path else _expanded(field, part)
+    return found
+
+
+def _expanded(field: Field, part: SealedFile) -> list[str]:
+    group = field.path.split("/")[0]
+    return [field.path.replace("*", name) for name in part.names(group)]
+
+
+def _view(file: h5py.File, path: str, parts: list[SealedFile]) -> None:
+    lead = epoch_field(path).lead
+    shape, dtype = parts[0].shape_and_type(path)
+    total = sum(part.shape_and_type(path)[0][lead] for part in parts)
+    view = h5py.VirtualLayout((*shape[:lead], total, *shape[lead + 1 :]), dtype)
+    at = 0
+    for part in parts:
+        shape, _ = part.shape_and_type(path)
+        index = (slice(None),) * lead + (slice(at, at + shape[lead]),)
+        view[index] = h5py.VirtualSource(part.path.name, path, shape)  # a relative name: the run can be moved
+        at += shape[lead]
+    file.create_virtual_dataset(path, view)

@@ -148,4 +148,4 @@ def _description(
 
 
 def _json_bytes(value: Mapping[str, Any]) -> NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(dict(value), sort_keys=True).encode(), np.uint8)
+    return np.frombuffer(json.dumps(dict(value)).encode(), np.uint8)

@@ -16,6 +16,7 @@ from store import layout
 from store.chunks import ChunkWriter
 from store.errors import NotInRun, RunExists, RunMismatch
 from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
+from store.joining import settle_parts
 from store.receipts import write_missing_receipts
 from store.recording import EpochWriter
 from store.records import RunDescription
@@ -107,6 +108,7 @@ def resume_run(path: str | Path, *, configuration: Mapping[str, Any] | None = No
         with claim(stale, wait=False) as ours:
             if ours:
                 stale.unlink(missing_ok=True)
+    settle_parts(path, facts)
     write_missing_receipts(path, facts.id)
     return RunWriter(path, facts)
 

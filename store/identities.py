@@ -1,0 +1,116 @@
+"""What must hold between the datasets of an epoch, recomputed from the maps as they decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.codec import decode, error_bound
+from store.handles import EpochData
+from store.measures import maps as measures
+from store.records import RunDescription
+from store.summary import Columns, joint_columns
+
+BLOCK = 512  # images at a time
+SUM_TOLERANCE = 1e-4
+LOG_TOLERANCE = 1e-3  # float32 scores of some tens, exponentiated
+LEAST_PROBABILITY = 1e-30  # below, float32 has too few digits for a logarithm
+CLOSE = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
+
+
+def check_identities(data: EpochData, description: RunDescription) -> Iterator[str]:
+    """Each identity of an epoch that does not hold, in words.
+
+    Raises:
+        DamagedFile: a dataset cannot be read.
+    """
+    zero = 128 if description.signed else 0
+    columns: list[Columns] = []
+    hot: list[Columns] = []
+    everything = np.arange(len(description.labels))
+    for strip, variant in enumerate(description.variants):
+        names = data.names("images")
+        columns.append({name: data.strip(f"images/{name}", strip) for name in names if name not in _JOINT})
+        found: Columns = {}
+        for kind in ("own", "predicted"):
+            found[f"{kind}_map"], found[f"{kind}_step"] = data.hot_rows(kind, strip, everything)
+        hot.append(found)
+        wrong: set[str] = set()
+        for block in _blocks(len(everything)):
+            wrong |= set(_of_block(data, description, strip, block, columns=columns[-1], hot=found))
+        yield from (f"variant {variant!r}: {what}" for what in sorted(wrong))
+    stacked = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
+    recomputed = joint_columns(
+        description.labels,
+        stacked,
+        {name: np.stack([column[name] for column in hot]) for name in hot[0]},
+        classes=len(description.classes),
+        zero=zero,
+    )
+    for path, expected in recomputed.items():
+        for strip, variant in enumerate(description.variants):
+            if not np.allclose(data.strip(path, strip), expected[strip], **CLOSE):
+                yield f"variant {variant!r}: {path} does not follow from the predictions and own maps"
+
+
+_JOINT = ("similarity", "predicted_similarity")
+
+
+def _blocks(count: int) -> list[NDArray[np.int64]]:
+    return [np.arange(at, min(at + BLOCK, count)) for at in range(0, count, BLOCK)]
+
+
+def _of_block(
+    data: EpochData, description: RunDescription, strip: int, rows: NDArray[np.int64], *, columns: Columns, hot: Columns
+) -> Iterator[str]:
+    codes, steps = data.rows("maps", strip, rows), data.rows("map_step", strip, rows)
+    probabilities = data.rows("probabilities", strip, rows)
+    block = {name: column[rows] for name, column in columns.items()}
+    maps = decode(codes, steps, zero=128 if description.signed else 0)
+    if not (np.isfinite(steps) & (steps > 0)).all():
+        yield "map_step holds numbers that are not positive"
+    yield from _of_probabilities(probabilities, measures.scores(maps), error_bound(steps))
+    yield from _of_columns(probabilities, block, description.labels[rows])
+    each, labels = np.arange(len(rows)), description.labels[rows].astype(np.int64)
+    for kind, index in (("own", labels), ("predicted", block["prediction"].astype(np.int64))):
+        step = hot[f"{kind}_step"][rows]
+        small = decode(hot[f"{kind}_map"][rows], step, zero=128 if description.signed else 0)
+        bound = error_bound(step) + error_bound(steps[each, index])
+        if (np.abs(small - maps[each, index]) > bound[:, None, None]).any():
+            yield f"hot/{kind}_map differs from maps by more than their errors"
+
+
+def _of_probabilities(probabilities: NDArray, scores: NDArray, error: NDArray) -> Iterator[str]:
+    if not (np.abs(probabilities.sum(1, dtype=np.float64) - 1) < SUM_TOLERANCE).all():
+        yield "probabilities do not sum to 1"
+    # A score is off by its map's bound at most, their common normaliser by the largest bound.
+    shifted = scores - scores.max(1, keepdims=True)
+    logarithms = shifted - np.log(np.exp(shifted.astype(np.float64)).sum(1, keepdims=True))
+    counted = probabilities > LEAST_PROBABILITY
+    off = np.abs(np.log(np.where(counted, probabilities, 1)) - logarithms)
+    slack = LOG_TOLERANCE + 1e-6 * np.abs(scores).max(1, keepdims=True)
+    if (counted & (off > error + error.max(1, keepdims=True) + slack)).any():
+        yield "probabilities are not the softmax of the means of the maps within the stated error"
+
+
+def _of_columns(probabilities: NDArray, columns: Columns, labels: NDArray) -> Iterator[str]:
+    each = np.arange(len(labels))
+    prediction, top = columns["prediction"].astype(np.int64), columns["top5"].astype(np.int64)
+    if not (probabilities[each, prediction] == probabilities.max(1)).all():
+        yield "images/prediction is not the class of the highest probability"
+    own = probabilities[each, labels]
+    for name, expected in (
+        ("confidence", probabilities[each, prediction]),
+        ("truth_probability", own),
+        ("top5_probability", probabilities[each[:, None], top]),
+    ):
+        if not np.array_equal(columns[name], expected):
+            yield f"images/{name} does not agree with probabilities"
+    ahead, level = (probabilities > own[:, None]).sum(1), (probabilities >= own[:, None]).sum(1)
+    rank = columns["truth_rank"].astype(np.int64)
+    if not ((ahead < rank) & (rank <= level)).all():
+        yield "images/truth_rank does not agree with probabilities"
+    if not ((columns["cells_to_fix"] == 0) | (prediction != labels)).all():
+        yield "images/cells_to_fix is not 0 for a right answer"

@@ -1,0 +1,185 @@
+"""Checking a run: every byte against its check values, every dataset against the schema, every identity between them.
+
+`python -m store verify RUN`. What is found wrong is listed, in words, and never repaired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from store import frames, layout
+from store.chunks import ChunkGrid, ChunkReader
+from store.errors import DamagedFile, StoreError
+from store.handles import EpochData, SealedFile
+from store.identities import check_identities
+from store.parts import JoinedEpoch, open_epoch
+from store.receipts import digest, read_receipt
+from store.records import RunDescription
+from store.schema import EPOCH_FIELDS, HOT_BLOCK_ROWS, RUN_FIELDS, Field, epoch_field, run_field
+
+Progress = Callable[[int], None]  # told the bytes that were checked since the last call
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: the file, inside the run, and what."""
+
+    file: str
+    what: str
+
+    def __str__(self) -> str:
+        """As one line."""
+        return f"{self.file}: {self.what}"
+
+
+def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Finding]:
+    """Everything that is wrong with the run at `path`; empty when nothing is.
+
+    Raises:
+        RunNotFound: there is no run.
+    """
+    path = Path(path)
+    tell = progress or (lambda _: None)
+    try:
+        facts = layout.read_description(path / layout.RUN_FILE)
+        sealed = SealedFile(path / layout.RUN_FILE, "run")
+    except DamagedFile as err:
+        return [Finding(layout.RUN_FILE, str(err))]
+    findings = [Finding(layout.RUN_FILE, what) for what in _wrong_in_file(sealed, facts.description, tell)]
+    for epoch in epochs_on_record(path):
+        findings += _wrong_in_epoch(path, facts, epoch, tell)
+    return findings
+
+
+def epochs_on_record(path: Path) -> list[int]:
+    """Epochs that have a file or a receipt, ascending."""
+    folder = path / layout.EPOCHS
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    found = {layout.epoch_of(name) for name in names} | {
+        layout.epoch_of(name.replace(".json", ".h5")) for name in names
+    }
+    return sorted(epoch for epoch in found if epoch is not None)
+
+
+def bytes_to_check(path: str | Path) -> int:
+    """Size of all sealed files of a run."""
+    path = Path(path)
+    return sum(
+        file.stat().st_size for file in [path / layout.RUN_FILE, *(path / layout.EPOCHS).glob("*.h5")] if file.exists()
+    )
+
+
+def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progress) -> list[Finding]:
+    name = layout.epoch_file(epoch)
+    findings = [Finding(f"{layout.EPOCHS}/{file}", what) for file, what in _against_receipt(path, epoch)]
+    if not (path / name).exists():
+        return findings or [Finding(name, "its receipt is there, the file is gone")]
+    try:
+        data = open_epoch(path / name, facts.id, epoch)
+        data.metrics()
+    except StoreError as err:
+        return [*findings, Finding(name, str(err))]
+    whole = True
+    for sealed in _files_of(data):
+        wrong = list(_wrong_in_file(sealed, facts.description, tell))
+        findings += [Finding(f"{layout.EPOCHS}/{sealed.path.name}", what) for what in wrong]
+        whole = whole and not wrong
+    if whole:  # identities between damaged numbers would only repeat the same news
+        try:
+            findings += [Finding(name, what) for what in check_identities(data, facts.description)]
+        except StoreError as err:
+            findings.append(Finding(name, str(err)))
+    return findings
+
+
+def _against_receipt(path: Path, epoch: int) -> Iterator[tuple[str, str]]:
+    try:
+        receipt = read_receipt(path, epoch)
+    except DamagedFile as err:
+        yield f"{epoch:04d}.json", str(err)
+        return
+    for name, entry in (receipt or {"files": {}})["files"].items():
+        file = path / layout.EPOCHS / Path(name).name
+        if not file.exists():
+            yield name, "it was sealed, but the file is gone"
+        elif file.stat().st_size != entry["bytes"]:
+            yield name, f"it has {file.stat().st_size} bytes, {entry['bytes']} were sealed"
+        elif digest(file) != entry["sha256"]:
+            yield name, "its bytes are not those that were sealed (SHA-256 differs from the receipt)"
+
+
+def _files_of(data: EpochData) -> list[SealedFile]:
+    if isinstance(data, JoinedEpoch):
+        return [*data.parts, data.joint]
+    assert isinstance(data, SealedFile)
+    return [data]
+
+
+def _wrong_in_file(sealed: SealedFile, description: RunDescription, tell: Progress) -> Iterator[str]:
+    """What is wrong with the datasets of one file."""
+    before = 0
+    for path, shape in expected_datasets(sealed, description).items():
+        try:
+            field = run_field(path) if sealed.kind == "run" else epoch_field(path)
+            if field.storage == "contiguous":
+                _check_hot(sealed, path, shape)
+            else:
+                _check_dataset(sealed.reader(path), field, shape)
+        except (ValueError, KeyError, OSError, RuntimeError, TypeError, DamagedFile) as err:
+            yield f"{path}: {err}"
+        now = sealed.stored_bytes(path)
+        tell(now)
+        before += now
+    tell(max(0, sealed.path.stat().st_size - before))
+
+
+def expected_datasets(sealed: SealedFile, description: RunDescription) -> dict[str, tuple[int, ...] | None]:
+    """Path -> shape (None where any length will do) of every dataset that a sealed file must hold itself."""
+    sizes = dict(description.sizes)
+    if sealed.kind == "run":
+        optional = {"masks": sealed.has("masks"), "boxes": sealed.has("boxes")}
+        return {f.path: None if "B" in f.dims else f.shape(sizes) for f in RUN_FIELDS if optional.get(f.path, True)}
+    part, joint = "part" in sealed.facts, sealed.facts.get("parts", 1) > 1 and "part" not in sealed.facts
+    if part:
+        sizes["N"] = int(sealed.facts["end_image"]) - int(sealed.facts["first_image"])
+        sizes["R"] = -(-sizes["N"] // HOT_BLOCK_ROWS)
+    found: dict[str, tuple[int, ...] | None] = {
+        f.path: f.shape(sizes)
+        for f in EPOCH_FIELDS
+        if "*" not in f.path and not (part and f.joint) and not (joint and not f.joint)
+    }
+    if not joint:
+        for name, shape in description.layers.items():
+            found |= {f"layers/{name}/codes": (sizes["N"], *shape), f"layers/{name}/step": (sizes["N"], shape[0])}
+        found |= {f"stages/{name}": (sizes["N"], *shape) for name, shape in description.stages.items()}
+    return found
+
+
+def _check_dataset(reader: ChunkReader, field: Field, shape: tuple[int, ...] | None) -> None:
+    dataset = reader.dataset
+    if shape is not None and dataset.shape != shape:
+        raise ValueError(f"its shape is {dataset.shape}, the run demands {shape}")
+    wanted = np.dtype(field.dtype)
+    if dataset.dtype.kind != wanted.kind or (wanted.kind != "S" and dataset.dtype != wanted):
+        raise ValueError(f"its type is {dataset.dtype}, the format demands {wanted}")
+    if dataset.chunks != ChunkGrid.of(field, dataset.shape, dataset.dtype.itemsize).chunk:
+        raise ValueError(f"its chunks are {dataset.chunks}, not those of the format")
+    grid = reader.grid
+    checks = np.array(
+        [[reader.check(strip, number)[1] for number in range(grid.chunks)] for strip in range(grid.strips)], np.uint32
+    )
+    if frames.combine(checks) != int(dataset.attrs["check"]):
+        raise ValueError("its chunks are not those that were sealed (the check value differs)")
+
+
+def _check_hot(sealed: SealedFile, path: str, shape: tuple[int, ...] | None) -> None:
+    found, dtype = sealed.shape_and_type(path)
+    if found != shape or dtype != np.uint8:
+        raise ValueError(f"it is {found} {dtype}, the run demands {shape} uint8")
+    kind = path.removeprefix("hot/").removesuffix("_map")
+    for strip in range(found[0]):
+        sealed.hot_rows(kind, strip, np.arange(found[1]))
