@@ -97,4 +97,4 @@ def page(name: str, rows: int, per_page: int) -> slice:
 def number(label: str, name: str, low: int, high: int, value: int) -> None:
     """A whole number that can be typed or stepped; what is shown is given, what is typed goes into the URL."""
     st.session_state[_key(name)] = value
-    st.number_input(label, low, high, step=1, key=_key(name), on_change=_moved, args=(name, -1))
+    st.number_input(label, low, high, step=1, width=150, key=_key(name), on_change=_moved, args=(name, -1))

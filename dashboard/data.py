@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.images import Atlas, atlas
-from store import Run, Timeline, open_run
+from store import Run, Timeline, open_run, queries
 
 _BY_RUN = {Run: lambda run: (str(run.path), run.id)}
 
@@ -207,11 +207,23 @@ def layers(run: Run, epoch: int, image: int) -> dict[str, np.ndarray]:
     return dict(run.layers(epoch=epoch, images=[image]))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_BY_RUN)
-def _confusion_history(run: Run, variant: str, epochs: tuple[int, ...]) -> np.ndarray:
-    return _frozen(np.stack([run.confusion(epoch=epoch, variant=variant).astype(np.uint16) for epoch in epochs]))
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_RUN)
+def class_order(run: Run, by: str, epoch: int, variant: str) -> np.ndarray:
+    """Class numbers (C,) in the order asked for: see `store.queries.class_order`."""
+    return _frozen(queries.class_order(run, by, epoch=epoch, variant=variant))  # type: ignore[arg-type]
 
 
-def confusion_history(run: Run, variant: str) -> np.ndarray:
-    """Counts by epoch, truth and prediction, (E, C, C) uint16."""
-    return _confusion_history(run, variant, run.epochs)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=_BY_RUN)
+def confused_pairs(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """The hundred most frequent confusions: see `store.queries.confused_pairs`."""
+    return queries.confused_pairs(run, epoch=epoch, variant=variant, k=100)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=_BY_RUN)
+def _pair_history(run: Run, truth: int, answer: int, variant: str, epochs: tuple[int, ...]) -> pd.DataFrame:
+    return queries.pair_history(run, truth=truth, predicted=answer, variant=variant)
+
+
+def pair_history(run: Run, truth: int, answer: int, variant: str) -> pd.DataFrame:
+    """How often two classes were taken for each other, a row per epoch."""
+    return _pair_history(run, truth, answer, variant, run.epochs)

@@ -121,8 +121,12 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
     """
     run, epoch, clean = selection.run, selection.epoch, selection.run.variants[0]
     name = data.class_names(run)[class_index]
-    views = [(stage, "mean |activation|", energy[0]) for stage, energy in data.stages(run, epoch, image).items()]
-    for layer, values in data.layers(run, epoch, image).items():
+    stages, layers = data.stages(run, epoch, image), data.layers(run, epoch, image)
+    views = [
+        (stage, "mean |activation|", stages[stage][0]) for stage in sorted(stages, key=lambda s: _depth(stages, s))
+    ]
+    for layer in sorted(layers, key=lambda name: layers[name].shape[-1]):
+        values = layers[layer]
         own = values.shape[1] == len(run.classes)
         shown = values[0, class_index] if own else np.abs(values[0]).mean(0)
         views.append((layer, f"channel of {name}" if own else "mean |activation|", shown))
@@ -145,6 +149,11 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
         size=size,
         legend="each view by its own maximum",
     )
+
+
+def _depth(stages: dict[str, np.ndarray], name: str) -> tuple[int, bool, str]:
+    """Where a stage stands in the encoder: its map only shrinks, and the stem comes first."""
+    return -stages[name].shape[-1], name != "stem", name
 
 
 def difference_tiles(selection: Selection, image: int, first: int, second: int, *, size: int = 104) -> TileSet:

@@ -126,7 +126,7 @@ def _watch(name: str) -> None:
 
 def _head(page: st.Page, selection: state.Selection) -> None:
     st.title(page.title, anchor=False)
-    name = page.url_path or "overview"
+    name = page.url_path or state.HOME
     st.caption(
         f"{pages.info(name).question} — run **{selection.run.name}**, epoch **{selection.epoch}**, "
         f"variant **{variant_name(selection.variant)}**"

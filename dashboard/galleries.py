@@ -44,7 +44,9 @@ def picture_maps(selection: Selection, rows: pd.DataFrame, which: str) -> np.nda
     return np.stack(parts, axis=1) if parts else np.zeros((len(images), 0, *selection.run.map_shape), np.float32)
 
 
-def picture_tiles(selection: Selection, rows: pd.DataFrame, *, which: str = PREDICTED, size: int = 92) -> TileSet:
+def picture_tiles(
+    selection: Selection, rows: pd.DataFrame, *, which: str = PREDICTED, size: int = 92, overlay: bool | None = False
+) -> TileSet:
     """Tiles for some rows of the predictions.
 
     Args:
@@ -52,6 +54,7 @@ def picture_tiles(selection: Selection, rows: pd.DataFrame, *, which: str = PRED
         rows: of `data.predictions`, in the order of display.
         which: a key of `MAP_CHOICES`.
         size: edge of a picture in CSS pixels.
+        overlay: None offers no overlay; otherwise whether maps start over the pictures.
     """
     run = selection.run
     images = tuple(int(image) for image in rows["image"])
@@ -80,16 +83,25 @@ def picture_tiles(selection: Selection, rows: pd.DataFrame, *, which: str = PRED
         peaks=np.abs(flat).max((-1, -2), initial=0) if each else None,
         colours=selection.colours,
         size=size,
-        overlay=False if each else None,
+        overlay=overlay if each else None,
     )
 
 
-def picture_grid(selection: Selection, rows: pd.DataFrame, *, key: str, which: str = PREDICTED, size: int = 92) -> None:
+def picture_grid(
+    selection: Selection,
+    rows: pd.DataFrame,
+    *,
+    key: str,
+    which: str = PREDICTED,
+    size: int = 92,
+    overlay: bool | None = False,
+) -> None:
     """Draw some rows of the predictions as a grid; each tile leads to its Picture page."""
     if rows.empty:
         st.info("No picture fits. Widen the filters.", icon=":material/filter_alt_off:")
         return
-    tile_grid(picture_tiles(selection, rows, which=which, size=size), key=key, on_open=state.open_picture)
+    content = picture_tiles(selection, rows, which=which, size=size, overlay=overlay)
+    tile_grid(content, key=key, on_open=state.open_picture)
 
 
 def sheet_button(selection: Selection, rows: pd.DataFrame, *, which: str, title: str) -> None:

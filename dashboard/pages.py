@@ -7,6 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import state
+
 
 @dataclass(frozen=True)
 class PageInfo:
@@ -50,7 +52,7 @@ def streamlit_pages() -> dict[str, st.Page]:
             title=page.title,
             icon=f":material/{page.icon}:",
             url_path=page.name,
-            default=page.name == "overview",
+            default=page.name == state.HOME,
             help=page.question,
         )
         for page in available()

@@ -20,6 +20,7 @@ from dashboard.images import COLOUR_MAPS, EQ10, SCALES
 from store import Run
 
 SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
+HOME = "overview"  # served at the root, not under its name
 _NOTES = "classprint.notes"
 _SELECTION = "classprint.selection"
 
@@ -156,7 +157,8 @@ def carried(changes: Mapping[str, Any] | None = None) -> dict[str, str]:
 def link(page: str, changes: Mapping[str, Any] | None = None) -> str:
     """A page's address with the whole selection, relative to the dashboard's root."""
     params = carried(changes)
-    return f"{page}?{urlencode(params)}" if params else page
+    address = "./" if page == HOME else page
+    return f"{address}?{urlencode(params)}" if params else address
 
 
 def go(page: str, changes: Mapping[str, Any] | None = None) -> None:

@@ -29,7 +29,7 @@ def confidence_bins(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 
 
 
 def confidence_histogram(
-    bins: pd.DataFrame, *, chosen: tuple[float, float] = (0.0, 1.0), palette: Palette = LIGHT, height: int = 130
+    bins: pd.DataFrame, *, chosen: tuple[float, float] = (0.0, 1.0), palette: Palette = LIGHT, height: int = 190
 ) -> alt.Chart:
     """Right and wrong answers by confidence; what lies outside the chosen range is pale. Can be brushed ('range').
 

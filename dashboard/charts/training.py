@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.rules import epoch_axis, epoch_rule
 from dashboard.theme import LIGHT, Palette
 
 _SERIES = {
@@ -38,7 +39,7 @@ def training_series(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def training_curve(
-    series: pd.DataFrame, quantity: str, *, epoch: int | None = None, palette: Palette = LIGHT, height: int = 240
+    series: pd.DataFrame, quantity: str, *, epoch: int | None = None, palette: Palette = LIGHT, height: int = 330
 ) -> alt.LayerChart:
     """Loss or accuracy over the epochs, training against validation (Fig. 2), the chosen epoch ruled.
 
@@ -51,8 +52,7 @@ def training_curve(
     """
     accuracy = quantity == "accuracy"
     rows = series[series.quantity != "loss"] if accuracy else series[series.quantity == "loss"]
-    ticks = max(1, min(16, int(rows.epoch.nunique()) if len(rows) else 1))
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, tickCount=ticks, format="d", grid=False))
+    x = epoch_axis()
     title = "accuracy" if accuracy else "cross entropy (Eq. 9)"
     y = alt.Y("value:Q", title=title, axis=alt.Axis(format=".0%" if accuracy else "~g"), scale=alt.Scale(zero=accuracy))
     colours = alt.Scale(domain=["training", "validation"], range=[palette.neutral, palette.truth])
@@ -76,12 +76,12 @@ def training_curve(
         points = points.encode(shape=alt.Shape("quantity:N", title=None, legend=None))
     layers = [lines.encode(**encoded), points.encode(**encoded).add_params(chosen)]
     if epoch is not None:
-        layers.insert(0, _rule(epoch, palette))
+        layers.insert(0, epoch_rule(epoch, palette))
     return alt.layer(*layers).properties(title="Accuracy" if accuracy else "Loss", height=height)
 
 
 def probability_curve(
-    frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 170
+    frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 250
 ) -> alt.LayerChart:
     """One picture's probability of one class over the epochs, each epoch's answer right or wrong.
 
@@ -93,7 +93,7 @@ def probability_curve(
         height: in pixels.
     """
     frame = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    x = epoch_axis()
     y = alt.Y("probability:Q", title=f"P({name})", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
     line = alt.Chart(frame).mark_line(color=palette.neutral, strokeWidth=1.5).encode(x=x, y=y)
     points = (
@@ -109,14 +109,9 @@ def probability_curve(
             tooltip=["epoch:Q", alt.Tooltip("probability:Q", format=".3f"), alt.Tooltip("predicted:N", title="answer")],
         )
     )
-    layers = [line, points] if epoch is None else [_rule(epoch, palette), line, points]
+    layers = [line, points] if epoch is None else [epoch_rule(epoch, palette), line, points]
     return alt.layer(*layers).properties(height=height)
 
 
 def _answers(palette: Palette) -> alt.Scale:
     return alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong])
-
-
-def _rule(epoch: int, palette: Palette) -> alt.Chart:
-    rule = alt.Chart(pd.DataFrame({"epoch": [epoch]})).mark_rule(color=palette.prediction, strokeWidth=2, opacity=0.8)
-    return rule.encode(x="epoch:Q", tooltip=[alt.Tooltip("epoch:Q", title="chosen epoch")])

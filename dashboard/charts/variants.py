@@ -43,4 +43,4 @@ def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt
         .mark_text(align="right", dx=-9, fontSize=11, color=palette.ink)
         .encode(y=y, x="top1:Q", text=alt.Text("top1:Q", format=".1%"))
     )
-    return alt.layer(span, dots, labels).properties(title="Accuracy by variant", height=alt.Step(30))
+    return alt.layer(span, dots, labels).properties(title="Accuracy by variant", height=330)

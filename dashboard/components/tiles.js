@@ -60,8 +60,9 @@ const buildTile = (entry, data, bytes, table, photos, readout, send) => {
     photos.push([canvas, entry.picture]);
   }
   for (const row of entry.maps) parts.append(mapPart(data, bytes, table, row, readout));
-  tile.append(parts, element("div", `rule ${entry.role}`));
-  if (entry.bar !== null) {
+  tile.append(parts);
+  if (entry.bar === null) tile.append(element("div", `rule ${entry.role}`));
+  else {
     const bar = element("div", `bar ${entry.role}`);
     const fill = element("i");
     fill.style.width = `${Math.max(1, 100 * entry.bar)}%`;

@@ -7,31 +7,33 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import controls, data, exports, galleries, state
+from dashboard.charts.confusion import pair_curve
 from dashboard.components import Matrix, matrix_canvas
-from dashboard.confusions import ORDERS, SCALINGS, class_order, grouped, pairs_table, scaled
+from dashboard.confusions import SCALINGS, grouped, scaled
 from dashboard.state import Selection
 from dashboard.theme import percent, plural, variant_name
+
+_ORDERS = {"group": "by group", "likeness": "by alike patterns", "accuracy": "by accuracy", "index": "as recorded"}
 
 
 def main() -> None:
     selection = state.current()
-    left, right = st.columns([3, 2])
-    with right:
-        order, scaling, level = options(selection)
-        place = st.container()
+    level, order, scaling = options(selection)
+    left, right = st.columns([5, 2])
     with left:
         (by_group if level == "groups" else by_class)(selection, order, scaling)
-    with place:
+    with right:
         pairs(selection)
     cell(selection)
 
 
 def options(selection: Selection) -> tuple[str, str, str]:
-    level = controls.segmented("Rows and columns", "level", ["classes", "groups"])
-    order = controls.segmented("Order", "order", list(ORDERS), names=ORDERS.__getitem__)
-    shown = [name for name in SCALINGS if name != "difference" or selection.pinned]
-    scaling = controls.segmented("Values", "values", shown, names=SCALINGS.__getitem__)
-    return order, scaling, level
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        level = controls.segmented("Rows and columns", "level", ["classes", "groups"])
+        order = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+        shown = [name for name in SCALINGS if name != "difference" or selection.pinned]
+        scaling = controls.segmented("Values", "values", shown, names=SCALINGS.__getitem__)
+    return level, order, scaling
 
 
 def counts(selection: Selection) -> np.ndarray:
@@ -44,12 +46,12 @@ def before(selection: Selection) -> np.ndarray | None:
 
 def by_class(selection: Selection, order: str, scaling: str) -> None:
     run = selection.run
-    sequence = class_order(selection, order)
+    sequence = data.class_order(run, order, selection.epoch, selection.variant)
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
     view = scaled(counts(selection), scaling, before(selection))
-    truth, answer = chosen_cell(selection)
     position = {int(number): place for place, number in enumerate(sequence)}
-    framed = order == "group"
+    chosen = chosen_cell(selection)
+    framed = groups.tolist() if order in ("group", "index") else ()
     matrix_canvas(
         Matrix(
             values=view.values[np.ix_(sequence, sequence)],
@@ -59,9 +61,9 @@ def by_class(selection: Selection, order: str, scaling: str) -> None:
             format=view.format,
             logarithmic=view.format == "count",
             signed=view.signed,
-            row_groups=groups.tolist() if framed else (),
-            column_groups=groups.tolist() if framed else (),
-            selected=None if truth is None else (position[truth], position[answer]),
+            row_groups=framed,
+            column_groups=framed,
+            selected=(position[chosen[0]], position[chosen[1]]) if chosen else None,
         ),
         title="Confusion matrix of the classes",
         key="confusion",
@@ -86,14 +88,14 @@ def by_group(selection: Selection, order: str, scaling: str) -> None:
         title="Confusion matrix of the groups",
         key="confusion-groups",
     )
-    st.caption("Groups of classes; order and drill-down belong to the matrix of classes.")
+    st.caption("Groups of classes. Order and drill-down belong to the matrix of classes.")
 
 
-def chosen_cell(selection: Selection) -> tuple[int, int] | tuple[None, None]:
+def chosen_cell(selection: Selection) -> tuple[int, int] | None:
     identifiers = data.class_ids(selection.run)
     answer = state.choice("answer", identifiers, "")
     if selection.class_index is None or not answer:
-        return None, None
+        return None
     return selection.class_index, identifiers.index(answer)
 
 
@@ -103,22 +105,22 @@ def choose(selection: Selection, truth: int, answer: int) -> None:
 
 
 def pairs(selection: Selection) -> None:
-    table = pairs_table(selection)
-    st.markdown("**The most confused pairs.** Choose one to see its pictures.")
+    table = data.confused_pairs(selection.run, selection.epoch, selection.variant)
+    st.markdown("**The most confused pairs**")
     if table.empty:
         st.caption("No confusion at all.")
         return
     st.dataframe(
         table,
         hide_index=True,
-        height=430,
-        column_order=["truth", "predicted", "count", "share", "history"],
+        height=560,
+        column_order=["truth", "predicted", "count"],
         column_config={
             "truth": "Truth",
             "predicted": "Answer",
-            "count": st.column_config.NumberColumn("Pictures", width="small"),
-            "share": st.column_config.NumberColumn("Of the class", format="percent", width="small"),
-            "history": st.column_config.BarChartColumn("Over the epochs", y_min=0),
+            "count": st.column_config.NumberColumn(
+                "n", width="small", help="pictures of the truth taken for the answer"
+            ),
         },
         key="pairs",
         on_select=lambda: chosen_pair(selection, table),
@@ -143,28 +145,42 @@ def chosen_pair(selection: Selection, table: pd.DataFrame) -> None:
 
 
 def cell(selection: Selection) -> None:
-    truth, answer = chosen_cell(selection)
-    if truth is None:
-        st.info("Choose a cell or a pair to see its pictures.", icon=":material/touch_app:")
+    chosen = chosen_cell(selection)
+    if chosen is None:
+        st.info("Choose a cell of the matrix or a pair of the list to see its pictures.", icon=":material/touch_app:")
         return
+    truth, answer = chosen
     names = data.class_names(selection.run)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     rows = frame[(frame["label"] == truth) & (frame["prediction"] == answer)].sort_values("confidence", ascending=False)
+    st.subheader(names[truth] if truth == answer else f"{names[truth]} taken for {names[answer]}", anchor=False)
     of_class = int((frame["label"] == truth).sum())
-    heading = names[truth] if truth == answer else f"{names[truth]} taken for {names[answer]}"
-    st.subheader(heading, anchor=False)
-    back = int(((frame["label"] == answer) & (frame["prediction"] == truth)).sum())
     told = f"{plural(len(rows), 'picture')} of {of_class} ({percent(len(rows) / max(1, of_class))})"
     if truth != answer:
-        told += f"; the other way round {plural(back, 'picture')}"
-    st.caption(
-        f"{told}, epoch {selection.epoch}, {variant_name(selection.variant)}. Map of the answer, map of the truth."
-    )
-    if len(rows):
-        which = galleries.PREDICTED if truth == answer else galleries.BOTH
-        galleries.picture_grid(selection, rows.head(50), key="cell", which=which, size=84)
-    else:
+        back = int(((frame["label"] == answer) & (frame["prediction"] == truth)).sum())
+        told += f", the other way round {back}"
+    st.caption(f"{told} · epoch {selection.epoch}, {variant_name(selection.variant)}")
+    if truth != answer and len(selection.run.epochs) > 1:
+        history(selection, truth, answer)
+    if rows.empty:
         st.caption("No picture in this cell under the chosen epoch and variant.")
+        return
+    which = galleries.PREDICTED if truth == answer else galleries.BOTH
+    galleries.picture_grid(selection, rows.head(50), key="cell", which=which, size=84)
+    st.caption(
+        "Beside each picture the map of the answer" + ("." if truth == answer else ", then the map of the truth.")
+    )
+
+
+def history(selection: Selection, truth: int, answer: int) -> None:
+    table = data.pair_history(selection.run, truth, answer, selection.variant)
+    names = data.class_names(selection.run)
+    exports.chart(
+        pair_curve(table, names[truth], names[answer], epoch=selection.epoch, palette=exports.current_palette()),
+        name="pair-history",
+        table=table,
+        alt_text="how often the two classes were taken for each other over the epochs",
+    )
 
 
 main()

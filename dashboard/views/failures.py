@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import controls, data, exports, galleries, state
 from dashboard.charts.failures import confidence_bins, confidence_histogram
 from dashboard.state import Selection
-from dashboard.theme import percent, plural
+from dashboard.theme import count, percent, plural
 
 _SORTS = {
     "confidence": ("confidence", False, "most confident first"),
@@ -93,9 +93,7 @@ def filtered(selection: Selection, wrong: pd.DataFrame, span: tuple[float, float
 
 def found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     wrong = int((~frame["correct"]).sum())
-    told = (
-        f"**{plural(len(rows), 'wrong answer')}** of {plural(wrong, 'wrong answer')} in {plural(len(frame), 'picture')}"
-    )
+    told = f"**{plural(len(rows), 'wrong answer')}** of {count(wrong)} in {plural(len(frame), 'picture')}"
     if len(rows):
         told += f" · mean confidence {percent(rows['confidence'].mean(), 0)}"
         told += f" · the truth is second in {percent((rows['truth_rank'] == 2).mean(), 0)}"

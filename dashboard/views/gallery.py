@@ -72,9 +72,7 @@ def head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
             st.metric("Right", percent(row.accuracy), border=True)
             st.metric("Mean confidence", percent(row.mean_confidence), border=True)
             st.metric("Spread of the maps", f"{row.spread:.3f}", border=True, help="mean of 1 − cosine to the pattern")
-            st.metric(
-                "Called this class", int(row.predicted_count), f"of {len(own)} that are", delta_color="off", border=True
-            )
+            st.metric("Called this class", int(row.predicted_count), border=True, help=f"{len(own)} pictures are")
         taken = own[~own["correct"]]["predicted"].value_counts().head(5)
         if len(taken):
             st.caption("Taken for: " + ", ".join(f"{name} ({number}×)" for name, number in taken.items()))

@@ -34,7 +34,14 @@ def card(selection: Selection) -> None:
         for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f} points"
             st.metric(label, percent(here[key]), change, border=True, delta_description="since the epoch before")
-        st.metric("Wrong answers", count(wrong), f"of {count(len(run.labels))}", delta_color="off", border=True)
+        st.metric(
+            "Wrong answers",
+            count(wrong),
+            f"of {count(len(run.labels))}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
         if selection.variant != run.variants[0]:
             st.metric("Flipped by the variant", percent(here["flip_rate"]), border=True)
     st.caption(" · ".join(facts(selection)))
@@ -97,7 +104,7 @@ def failures(selection: Selection) -> None:
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:
             st.markdown(f"**{name}**")
-            picture_grid(selection, row, key=f"notable-{name}", which="both", size=96)
+            picture_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=None)
             st.caption(reason)
     st.page_link("views/failures.py", label="All failures", icon=":material/error:", query_params=state.carried())
 
