@@ -1,0 +1,148 @@
+"""Picture files decoded into a data set, and kept decoded on disk: the next run on the same files starts at once.
+
+A cache entry counts only while the source's files are the same in name, size and time, and while its own bytes have the
+checksum that they were written with. Deleting the cache is always safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL
+from tqdm import tqdm
+
+from compute.data.errors import BadLayout
+from compute.data.listing import Files, Listing
+from compute.data.pictures import frame, picture_size, read_pictures
+from compute.data.records import Dataset, PictureSet, dataset_checksum
+
+FORMAT = 1  # Raise it when decoding changes: older entries are then decoded again.
+_ENTRY = "entry.json"
+
+
+def default_cache() -> Path:
+    """Where decoded pictures, downloads and unpacked archives are kept: $CLASSPRINT_CACHE, else the user's cache."""
+    chosen = os.environ.get("CLASSPRINT_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "classprint"
+
+
+def load_listing(listing: Listing, size: int, cache: Path) -> Dataset:
+    """The listed files as a data set of size x size pictures, from the cache where it still holds.
+
+    A cache that can't be written is a warning, not an error.
+
+    Raises:
+        BadPicture: a file that is not a readable picture; the message names it.
+    """
+    fingerprint = _fingerprint(listing, size)
+    entry = cache / "pictures" / f"{listing.root.name}-{_place(listing, size)}"
+    cached = _read(entry, fingerprint, listing)
+    if cached is not None:
+        return cached
+    dataset = _decode(listing, size)
+    try:
+        _write(entry, dataset, fingerprint)
+    except OSError as err:
+        warnings.warn(
+            f"The decoded pictures can't be kept in '{entry}': {err}. The next run decodes again.", stacklevel=2
+        )
+    return dataset
+
+
+def _decode(listing: Listing, size: int) -> Dataset:
+    count = len(listing.train.paths) + len(listing.validation.paths)
+    with tqdm(desc=f"decoding {listing.name}", total=count, unit=" pictures", disable=None, leave=False) as bar:
+        train = _decode_files(listing.root, listing.train, size, bar.update)
+        validation = _decode_files(listing.root, listing.validation, size, bar.update)
+    return _dataset(listing, train, validation)
+
+
+def _decode_files(root: Path, files: Files, size: int, report: Callable[[int], object]) -> PictureSet:
+    paths = [root / path for path in files.paths]
+    pictures = read_pictures(paths, size, report=report)
+    boxes = None
+    if files.boxes is not None:
+        placed = [frame(*picture_size(path), size).box(box, size) for path, box in zip(paths, files.boxes, strict=True)]
+        boxes = np.array(placed, np.int16).reshape(-1, 4)
+    return PictureSet(pictures, files.labels, files.paths, boxes=boxes)
+
+
+def _dataset(listing: Listing, train: PictureSet, validation: PictureSet) -> Dataset:
+    checksum = dataset_checksum(train, validation, listing.classes)
+    return Dataset(listing.name, train, validation, listing.classes, checksum)
+
+
+def _read(entry: Path, fingerprint: str, listing: Listing) -> Dataset | None:
+    """The cached data set, memory-mapped copy-on-write; None where there is none, or a stale or damaged one."""
+    try:
+        described = json.loads((entry / _ENTRY).read_text())
+        if described.get("fingerprint") != fingerprint:
+            return None
+        train, validation = (_read_set(entry / split, getattr(listing, split)) for split in ("train", "validation"))
+        dataset = _dataset(listing, train, validation)
+    except (OSError, ValueError, AttributeError):  # Missing or damaged: decoding again puts it right.
+        return None
+    return dataset if dataset.checksum == described.get("checksum") else None
+
+
+def _read_set(folder: Path, files: Files) -> PictureSet:
+    pictures = np.load(folder / "pictures.npy", mmap_mode="c", allow_pickle=False)
+    boxes = np.load(folder / "boxes.npy", allow_pickle=False) if files.boxes is not None else None
+    if len(pictures) != len(files.paths):
+        raise ValueError(f"'{folder}' holds {len(pictures)} pictures, not {len(files.paths)}.")
+    return PictureSet(pictures, files.labels, files.paths, boxes=boxes)
+
+
+def _write(entry: Path, dataset: Dataset, fingerprint: str) -> None:
+    """Write an entry beside its place and move it there in one step, in place of an older one."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{entry.name}.part-", dir=entry.parent))
+    try:
+        for split in ("train", "validation"):
+            part: PictureSet = getattr(dataset, split)
+            (unfinished / split).mkdir()
+            np.save(unfinished / split / "pictures.npy", part.pictures, allow_pickle=False)
+            if part.boxes is not None:
+                np.save(unfinished / split / "boxes.npy", part.boxes, allow_pickle=False)
+        described = {"fingerprint": fingerprint, "checksum": dataset.checksum, "name": dataset.name}
+        (unfinished / _ENTRY).write_text(json.dumps(described))
+        shutil.rmtree(entry, ignore_errors=True)
+        unfinished.rename(entry)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _place(listing: Listing, size: int) -> str:
+    """A short name for (source, picture size, selection): a changed source takes the place of its older self."""
+    what = (
+        str(listing.root.resolve()),
+        size,
+        len(listing.classes),
+        len(listing.train.paths),
+        len(listing.validation.paths),
+    )
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
+
+
+def _fingerprint(listing: Listing, size: int) -> str:
+    digest = hashlib.sha256(repr((FORMAT, PIL.__version__, size)).encode())
+    for files in (listing.train, listing.validation):
+        for path in files.paths:
+            try:
+                status = (listing.root / path).stat()
+            except OSError as err:
+                raise BadLayout(f"'{listing.root / path}' can't be read: {err}. Check the folder's files.") from err
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        if files.boxes is not None:
+            digest.update(files.boxes.astype("<i4").tobytes())
+    return digest.hexdigest()

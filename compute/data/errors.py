@@ -1,0 +1,29 @@
+"""What can be wrong with pictures, folders, archives and downloads, named for the fact."""
+
+from __future__ import annotations
+
+from compute.errors import ComputeError
+
+
+class DataError(ComputeError, ValueError):
+    """Anything wrong with a data source."""
+
+
+class DataNotFound(DataError):
+    """A source that is neither a known name nor an existing path."""
+
+
+class BadLayout(DataError):
+    """A folder without the files or class folders that a picture set needs."""
+
+
+class BadPicture(DataError):
+    """A picture that can't be decoded; the message names its path."""
+
+
+class BadArchive(DataError):
+    """An archive that is truncated, unsafe to unpack, or not an archive."""
+
+
+class DownloadFailed(DataError):
+    """A download that could not be finished or is not the expected file."""

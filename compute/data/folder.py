@@ -1,0 +1,66 @@
+"""Any folder with train/<class>/ and val/<class>/ trees of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compute.data.errors import BadLayout
+from compute.data.listing import CLASS_TABLE, Listing, class_pictures, joined, read_class_table, shortened, subfolders
+from compute.data.tiny_imagenet import known_classes
+from store.records import ClassInfo
+
+VALIDATION_NAMES = ("val", "valid", "validation", "test")  # In the order of preference.
+NO_GROUP = "all"
+
+
+def validation_folder(root: Path) -> Path | None:
+    """The folder that holds the validation pictures, or None."""
+    return next((root / name for name in VALIDATION_NAMES if (root / name).is_dir()), None)
+
+
+def list_folder(root: Path) -> Listing:
+    """The picture files of train/<class>/ and val/<class>/ (or valid, validation, test).
+
+    Pictures lie in the class folder or in its folder `images`. A class is named like its folder, with spaces for
+    underscores, in one group; a `classes.csv` (id, name, group) beside `train` gives better names and groups, and so
+    does a `words.txt` where the folders are called by WordNet ids.
+
+    Raises:
+        BadLayout: a folder is missing, empty, holds other files, or the two splits have different classes.
+    """
+    held_out = validation_folder(root)
+    if held_out is None:
+        raise BadLayout(f"'{root}' has train but none of {', '.join(VALIDATION_NAMES)}. Add a validation folder.")
+    ids = subfolders(root / "train")
+    _check_same_classes(root, ids, held_out)
+    train = joined(class_pictures(root, _pictures_folder(root / "train" / each)) for each in ids)
+    validation = joined(class_pictures(root, _pictures_folder(held_out / each)) for each in ids)
+    return Listing(root.name, root, _classes(root, ids), train, validation)
+
+
+def _pictures_folder(folder: Path) -> Path:
+    return folder / "images" if (folder / "images").is_dir() else folder
+
+
+def _check_same_classes(root: Path, ids: tuple[str, ...], held_out: Path) -> None:
+    others = subfolders(held_out)
+    for here, there, missing in (
+        (root / "train", held_out, sorted(set(ids) - set(others))),
+        (held_out, root / "train", sorted(set(others) - set(ids))),
+    ):
+        if missing:
+            raise BadLayout(
+                f"The classes {shortened(missing)} of '{here}' are not in '{there}'. Both need the same folders."
+            )
+    if len(ids) < 2:
+        raise BadLayout(f"'{root / 'train'}' holds the class {ids[0]!r} alone. A classifier needs two or more.")
+
+
+def _classes(root: Path, ids: tuple[str, ...]) -> tuple[ClassInfo, ...]:
+    if (root / CLASS_TABLE).is_file():
+        return read_class_table(root / CLASS_TABLE, ids)
+    if (root / "words.txt").is_file():
+        return known_classes(root, ids)
+    names = [each.replace("_", " ") for each in ids]
+    unique = names if len(set(names)) == len(names) else list(ids)
+    return tuple(ClassInfo(each, name, NO_GROUP) for each, name in zip(ids, unique, strict=True))

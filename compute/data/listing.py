@@ -1,0 +1,153 @@
+"""Which picture files a folder holds, with their classes: what the layouts have in common."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from compute.data.errors import BadLayout
+from compute.data.pictures import SUFFIXES
+from compute.data.records import Limits
+from compute.errors import BadOption
+from store.records import ClassInfo
+
+DROPPINGS = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # What file managers leave behind; hidden files too.
+CLASS_TABLE = "classes.csv"
+
+
+@dataclass(frozen=True)
+class Files:
+    """The picture files of one split: paths relative to the listing's root, labels int64 (N,), boxes as annotated."""
+
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    boxes: np.ndarray | None = None  # (N,4) x0, y0, x1, y1 in the original pictures' pixels, end excluded
+
+    def take(self, rows: np.ndarray) -> Files:
+        """The files of these rows, in this order."""
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return Files(tuple(self.paths[row] for row in rows), self.labels[rows], boxes)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A picture set that is not decoded yet; the validation files are sorted by label."""
+
+    name: str
+    root: Path
+    classes: tuple[ClassInfo, ...]
+    train: Files
+    validation: Files
+
+
+def limited(listing: Listing, limits: Limits) -> Listing:
+    """The first pictures of each class, of classes spread evenly over the list: the same ones every time.
+
+    Raises:
+        BadOption: a limit below 1 (classes: below 2), or more classes than there are.
+    """
+    for what, value in vars(limits).items():
+        if value is not None and value < (2 if what == "classes" else 1):
+            raise BadOption(f"The limit {what} = {value} is too small. Choose {2 if what == 'classes' else 1} or more.")
+    count, wanted = len(listing.classes), limits.classes or len(listing.classes)
+    if wanted > count:
+        raise BadOption(f"{wanted} classes were asked for; '{listing.root}' has {count}. Choose 2 to {count}.")
+    chosen = np.arange(wanted) * count // wanted
+    return replace(
+        listing,
+        classes=tuple(listing.classes[index] for index in chosen),
+        train=_limited_files(listing.train, chosen, limits.train_per_class),
+        validation=_limited_files(listing.validation, chosen, limits.validation_per_class),
+    )
+
+
+def _limited_files(files: Files, chosen: np.ndarray, per_class: int | None) -> Files:
+    rows = [np.flatnonzero(files.labels == label)[:per_class] for label in chosen]
+    kept = files.take(np.concatenate(rows))
+    return replace(kept, labels=np.searchsorted(chosen, kept.labels).astype(np.int64))
+
+
+def visible(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder in the order of their names, without hidden files and file managers' droppings."""
+    with os.scandir(folder) as entries:
+        shown = [each for each in entries if not each.name.startswith(".") and each.name.lower() not in DROPPINGS]
+    return sorted(shown, key=lambda entry: entry.name)
+
+
+def subfolders(folder: Path) -> tuple[str, ...]:
+    """The names of a folder's subfolders in order.
+
+    Raises:
+        BadLayout: there is no such folder, or it holds no subfolder.
+    """
+    if not folder.is_dir():
+        raise BadLayout(f"The folder '{folder}' does not exist. A picture set needs train and val folders.")
+    names = tuple(entry.name for entry in visible(folder) if entry.is_dir())
+    if not names:
+        raise BadLayout(f"'{folder}' holds no class folder. It must hold one folder of pictures per class.")
+    return names
+
+
+def class_pictures(root: Path, folder: Path) -> list[str]:
+    """The picture files of one class folder, relative to `root`, in the order of their names.
+
+    Raises:
+        BadLayout: the folder is empty or holds anything that is not a picture; the message names it.
+    """
+    names = [entry.name for entry in visible(folder)]
+    strange = [name for name in names if Path(name).suffix.lower() not in SUFFIXES]
+    if strange:
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise BadLayout(
+            f"'{folder}' holds something that is not a picture: {shortened(strange)}. Move it. Kinds: {kinds}."
+        )
+    if not names:
+        raise BadLayout(f"The class folder '{folder}' holds no pictures. Fill it or remove the class everywhere.")
+    prefix = folder.relative_to(root).as_posix()
+    return [f"{prefix}/{name}" for name in names]
+
+
+def joined(per_class: Iterable[Sequence[str]]) -> Files:
+    """The files of classes 0, 1, 2... in one list."""
+    lists = list(per_class)
+    labels = np.repeat(np.arange(len(lists), dtype=np.int64), [len(each) for each in lists])
+    return Files(tuple(path for each in lists for path in each), labels)
+
+
+def read_class_table(path: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
+    """Names and groups of classes from a CSV file with the columns id, name and group, in the order of `ids`.
+
+    Raises:
+        BadLayout: a column, a class or a name is missing, or something stands there twice.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.DictReader(lines)
+        missing = {"id", "name", "group"} - set(reader.fieldnames or ())
+        if missing:
+            raise BadLayout(f"'{path}' lacks the columns {shortened(sorted(missing))}. It needs: id, name, group.")
+        rows = list(reader)
+    table = {row["id"]: ClassInfo(row["id"], row["name"] or "", row["group"] or "") for row in rows}
+    absent = [each for each in ids if each not in table or not table[each].name]
+    if absent:
+        raise BadLayout(f"'{path}' has no name for the classes {shortened(absent)}. Add a line for each.")
+    names = [table[each].name for each in ids]
+    if len(table) != len(rows) or len(set(names)) != len(names):
+        raise BadLayout(
+            f"'{path}' has an id or a name twice: {shortened(_repeated([*names, *(r['id'] for r in rows)]))}."
+        )
+    return tuple(table[each] for each in ids)
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """The first few names in quotes, and how many more there are."""
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

@@ -1,0 +1,95 @@
+"""`load_dataset`: a name, a folder or an archive in, a decoded data set out."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from compute.data import tiny_imagenet
+from compute.data.archive import extract_archive, is_archive
+from compute.data.cache import default_cache, load_listing
+from compute.data.download import RemoteFile, download
+from compute.data.errors import BadLayout, DataNotFound
+from compute.data.folder import VALIDATION_NAMES, list_folder, validation_folder
+from compute.data.listing import Listing, limited, shortened, visible
+from compute.data.phantom import load_phantom
+from compute.data.records import Dataset, Limits
+from compute.errors import BadOption
+
+SOURCES = ("phantom", "tiny-imagenet")
+SMALLEST_SIZE, LARGEST_SIZE = 16, 1024
+_TINY_IMAGENET = RemoteFile(tiny_imagenet.URL, tiny_imagenet.ARCHIVE_MD5, tiny_imagenet.ARCHIVE_BYTES)
+
+
+def load_dataset(
+    source: str, *, size: int = 64, seed: int = 0, limits: Limits = Limits(), cache: Path | None = None
+) -> Dataset:
+    """The training and validation pictures of a source, decoded to size x size, with names and groups of the classes.
+
+    Args:
+        source: "phantom" (made on the spot); "tiny-imagenet" (downloaded once into the cache); or the path of a folder
+            or a zip or tar archive, in Tiny ImageNet's layout or with train/<class> and val/<class> folders.
+        size: the pictures' side in pixels.
+        seed: of the phantom's pictures; files do not depend on it.
+        limits: how many classes and pictures of each to take; the same ones every time.
+        cache: where downloads and decoded pictures are kept; `default_cache()` unless given.
+
+    Raises:
+        BadOption: a size or limit that can't be met.
+        DataError: the source does not exist, is not a picture set, or holds something unreadable; the message names it.
+    """
+    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        raise BadOption(f"Pictures of {size} pixels are not offered. Choose {SMALLEST_SIZE} to {LARGEST_SIZE}.")
+    if source == "phantom":
+        return load_phantom(size=size, seed=seed, limits=limits)
+    place = default_cache() if cache is None else cache
+    return load_listing(limited(list_source(source, cache=place), limits), size, place)
+
+
+def list_source(source: str, *, cache: Path) -> Listing:
+    """The picture files of a source, not decoded yet; downloads and unpacks where necessary.
+
+    Raises:
+        DataError: as `load_dataset`.
+    """
+    if source == "tiny-imagenet":
+        path = download(_TINY_IMAGENET, cache / "downloads" / tiny_imagenet.URL.rsplit("/", 1)[-1])
+    else:
+        path = Path(source).expanduser()
+    if not path.exists():
+        raise DataNotFound(f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path.")
+    if is_archive(path):
+        path = _unpacked(path, cache)
+    elif path.is_file():
+        raise DataNotFound(f"'{path}' is neither a folder nor a zip or tar archive. Give one of these.")
+    root = find_root(path)
+    return tiny_imagenet.list_tiny_imagenet(root) if tiny_imagenet.is_tiny_imagenet(root) else list_folder(root)
+
+
+def find_root(folder: Path) -> Path:
+    """The folder that holds `train` and the validation pictures: `folder`, or the only folder in it, or in that.
+
+    Raises:
+        BadLayout: there is none; the message says what was expected and what is there.
+    """
+    inner = folder
+    for _ in range(3):
+        if (inner / "train").is_dir() and validation_folder(inner):
+            return inner
+        entries = visible(inner)
+        if len(entries) != 1 or not entries[0].is_dir():
+            break
+        inner = inner / entries[0].name
+    found = [entry.name + ("/" if entry.is_dir() else "") for entry in visible(folder)]
+    raise BadLayout(
+        f"'{folder}' is not a picture set. Expected: train/<class>/ and {VALIDATION_NAMES[0]}/<class>/ folders of "
+        f"pictures, or Tiny ImageNet's wnids.txt, train/ and val/. Found: {shortened(found) if found else 'nothing'}."
+    )
+
+
+def _unpacked(archive: Path, cache: Path) -> Path:
+    """The folder that an archive was or now is unpacked into."""
+    status = archive.stat()
+    what = repr((str(archive.resolve()), status.st_size, status.st_mtime_ns))
+    target = cache / "unpacked" / f"{archive.name.split('.')[0]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+    return target if target.is_dir() else extract_archive(archive, target)
