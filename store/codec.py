@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import BadMaps
+from store.schema import PRECISIONS
 
-PRECISIONS = ("picture", "map")
 SIGNED_ZERO = 128
 LEAST_LEVELS = 31
 # The smallest normal float32: below it a step would lose its own digits (and its inverse would be infinite).

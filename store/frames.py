@@ -15,7 +15,8 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-CODECS = ("zstd", "gzip")
+from store.schema import CODECS
+
 ZSTD_LEVEL = 1
 _CHECK_BYTES = 4  # a frame ends in the low 32 bits of the XXH64 of its content
 _local = threading.local()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.schema import HOT_BLOCK_ROWS
+from store.schema import CODECS, HOT_BLOCK_ROWS, PRECISIONS
 
 TOP = 5  # classes kept by name for every prediction; fewer where the run has fewer classes
 
@@ -56,6 +56,11 @@ class RunDescription:
         object.__setattr__(self, "labels", np.asarray(self.labels, np.int32))
         self._check_names()
         self._check_images()
+        for what, known in (("codec", CODECS), ("precision", PRECISIONS)):
+            if getattr(self, what) not in known:
+                raise ValueError(
+                    f"{what.capitalize()} {getattr(self, what)!r} is unknown: choose one of {', '.join(known)}."
+                )
         try:
             json.dumps([dict(self.configuration), dict(self.provenance)])
         except (TypeError, ValueError) as err:
