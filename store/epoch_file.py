@@ -91,7 +91,7 @@ class EpochFileWriter:
         seal_file(self._temporary, self.final)
         self._held.close()
         if self._rank[1] == 1:
-            write_receipt(self._run, self._epoch, self._facts.id, [self.final])
+            write_receipt(self._run, self._epoch, self._facts.id)
 
     def _describe(self, file: h5py.File, metrics: Mapping[str, float]) -> None:
         set_attributes(file["maps"], {"zero": 128 if self._facts.description.signed else 0})

@@ -18,7 +18,7 @@ from store.files import PART, claim, create_file, discard, seal_file, set_attrib
 from store.handles import SealedFile
 from store.layout import RunFacts
 from store.parts import open_parts, part_path
-from store.receipts import files_of, write_receipt
+from store.receipts import write_receipt
 from store.schema import EPOCH_FIELDS, Field, epoch_field
 from store.summary import Columns, joint_columns
 
@@ -57,7 +57,7 @@ def join_parts(run: Path, facts: RunFacts, epoch: int, *, world: int) -> bool:
             discard(file, temporary)
             raise
         seal_file(temporary, final)
-    write_receipt(run, epoch, facts.id, files_of(run, epoch))
+    write_receipt(run, epoch, facts.id)
     return True
 
 

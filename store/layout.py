@@ -44,9 +44,9 @@ def part_file(epoch: int, rank: int, world: int) -> str:
     return f"{EPOCHS}/{epoch:04d}.part{rank}of{world}.h5"
 
 
-def receipt_file(epoch: int) -> str:
-    """Path of an epoch's receipt inside the run."""
-    return f"{EPOCHS}/{epoch:04d}.json"
+def receipt_file(epoch: int | None) -> str:
+    """Path of an epoch's receipt inside the run; None for that of run.h5."""
+    return "run.json" if epoch is None else f"{EPOCHS}/{epoch:04d}.json"
 
 
 def epoch_of(name: str) -> int | None:

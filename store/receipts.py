@@ -1,4 +1,4 @@
-"""Receipts: a small file beside every sealed epoch with the SHA-256 of the whole file.
+"""Receipts: a small file for run.h5 and for every sealed epoch, with the SHA-256 of the whole file.
 
 An epoch that was deleted leaves its receipt behind, so that its absence is noticed; and a copy can be checked byte by
 byte without HDF5. A receipt is written after its epoch was sealed: where it is absent, it is made anew.
@@ -13,7 +13,7 @@ from typing import Any
 
 from store.errors import DamagedFile
 from store.files import PART, damaged, seal_file, writing
-from store.layout import EPOCHS, epoch_of, receipt_file
+from store.layout import EPOCHS, RUN_FILE, epoch_of, receipt_file
 
 
 def digest(path: Path) -> str:
@@ -22,9 +22,9 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_receipt(run: Path, epoch: int, run_id: str, files: list[Path]) -> None:
-    """Write an epoch's receipt over its file, or over the joining file and its parts."""
-    entries = {file.name: {"bytes": file.stat().st_size, "sha256": digest(file)} for file in files}
+def write_receipt(run: Path, epoch: int | None, run_id: str) -> None:
+    """Write the receipt of an epoch's files, or with `epoch` None of run.h5."""
+    entries = {file.name: {"bytes": file.stat().st_size, "sha256": digest(file)} for file in files_of(run, epoch)}
     final = run / receipt_file(epoch)
     part = final.with_name(final.name + PART)
     with writing(final):
@@ -32,8 +32,8 @@ def write_receipt(run: Path, epoch: int, run_id: str, files: list[Path]) -> None
     seal_file(part, final)
 
 
-def read_receipt(run: Path, epoch: int) -> dict[str, Any] | None:
-    """An epoch's receipt, None where there is none.
+def read_receipt(run: Path, epoch: int | None) -> dict[str, Any] | None:
+    """The receipt of an epoch, or of run.h5; None where there is none.
 
     Raises:
         DamagedFile: it is not a receipt.
@@ -41,8 +41,9 @@ def read_receipt(run: Path, epoch: int) -> dict[str, Any] | None:
     path = run / receipt_file(epoch)
     try:
         receipt = json.loads(path.read_text())
-        if receipt["epoch"] != epoch or not all("sha256" in entry for entry in receipt["files"].values()):
-            raise ValueError(f"it is not the receipt of epoch {epoch}")
+        complete = all({"bytes", "sha256"} <= entry.keys() for entry in receipt["files"].values())
+        if receipt["epoch"] != epoch or not receipt["files"] or not complete:
+            raise ValueError(f"it is not the receipt of {'run.h5' if epoch is None else f'epoch {epoch}'}")
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as err:
@@ -50,21 +51,21 @@ def read_receipt(run: Path, epoch: int) -> dict[str, Any] | None:
     return receipt
 
 
-def files_of(run: Path, epoch: int) -> list[Path]:
-    """An epoch's file and, where ranks wrote it, their parts."""
+def files_of(run: Path, epoch: int | None) -> list[Path]:
+    """An epoch's file and, where ranks wrote it, their parts; run.h5 for None."""
+    if epoch is None:
+        return [run / RUN_FILE]
     folder = run / EPOCHS
     return [folder / f"{epoch:04d}.h5", *sorted(folder.glob(f"{epoch:04d}.part*of*.h5"))]
 
 
 def write_missing_receipts(run: Path, run_id: str) -> None:
-    """Make the receipts of sealed epochs whose writer stopped before it came to that."""
-    for path in sorted((run / EPOCHS).glob("*.h5")):
-        epoch = epoch_of(path.name)
-        if epoch is None:
-            continue
+    """Make the receipts of sealed files whose writer stopped before it came to that."""
+    epochs = {epoch_of(path.name) for path in (run / EPOCHS).glob("*.h5")} - {None}
+    for epoch in (None, *sorted(epochs, key=int)):  # type: ignore[arg-type]
         try:
             present = read_receipt(run, epoch) is not None
         except DamagedFile:
             present = False
         if not present:
-            write_receipt(run, epoch, run_id, files_of(run, epoch))
+            write_receipt(run, epoch, run_id)

@@ -49,7 +49,8 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Fi
         sealed = SealedFile(path / layout.RUN_FILE, "run")
     except DamagedFile as err:
         return [Finding(layout.RUN_FILE, str(err))]
-    findings = [Finding(layout.RUN_FILE, what) for what in _wrong_in_file(sealed, facts.description, tell)]
+    findings = [Finding(file, what) for file, what in _against_receipt(path, None)]
+    findings += [Finding(layout.RUN_FILE, what) for what in _wrong_in_file(sealed, facts.description, tell)]
     for epoch in epochs_on_record(path):
         findings += _wrong_in_epoch(path, facts, epoch, tell)
     return findings
@@ -75,7 +76,7 @@ def bytes_to_check(path: str | Path) -> int:
 
 def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progress) -> list[Finding]:
     name = layout.epoch_file(epoch)
-    findings = [Finding(f"{layout.EPOCHS}/{file}", what) for file, what in _against_receipt(path, epoch)]
+    findings = [Finding(file, what) for file, what in _against_receipt(path, epoch)]
     if not (path / name).exists():
         return findings or [Finding(name, "its receipt is there, the file is gone")]
     try:
@@ -96,14 +97,19 @@ def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progre
     return findings
 
 
-def _against_receipt(path: Path, epoch: int) -> Iterator[tuple[str, str]]:
+def _against_receipt(path: Path, epoch: int | None) -> Iterator[tuple[str, str]]:
+    note = layout.receipt_file(epoch)
     try:
         receipt = read_receipt(path, epoch)
     except DamagedFile as err:
-        yield f"{epoch:04d}.json", str(err)
+        yield note, str(err)
         return
-    for name, entry in (receipt or {"files": {}})["files"].items():
-        file = path / layout.EPOCHS / Path(name).name
+    if receipt is None:
+        yield note, "it is absent: resume the run, or copy it, to have it made anew"
+        return
+    for entry_name, entry in receipt["files"].items():
+        file = (path / note).parent / Path(entry_name).name
+        name = str(file.relative_to(path))
         if not file.exists():
             yield name, "it was sealed, but the file is gone"
         elif file.stat().st_size != entry["bytes"]:

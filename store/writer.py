@@ -17,7 +17,7 @@ from store.chunks import ChunkWriter
 from store.errors import NotInRun, RunExists, RunMismatch
 from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
 from store.joining import settle_parts
-from store.receipts import write_missing_receipts
+from store.receipts import write_missing_receipts, write_receipt
 from store.recording import EpochWriter
 from store.records import RunDescription
 from store.schema import run_field
@@ -73,12 +73,12 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
     part = final.with_name(final.name + PART)
     with writing(final):
         final.parent.mkdir(parents=True, exist_ok=True)
-    file = None
+    file, run_id = None, uuid.uuid4().hex
     with claim(part):
         try:
             file = create_file(part)
             with writing(final):
-                layout.write_description(file, uuid.uuid4().hex, description)
+                layout.write_description(file, run_id, description)
             field = run_field("pictures")
             shape = field.shape(description.sizes)
             new = NewRun(ChunkWriter(file, "pictures", field, shape=shape, codec=description.codec), description)
@@ -91,6 +91,7 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
         except BaseException:
             discard(file, part)
             raise
+    write_receipt(final.parent, None, run_id)
 
 
 def resume_run(path: str | Path, *, configuration: Mapping[str, Any] | None = None) -> RunWriter:
