@@ -17,7 +17,7 @@ from compute.data.records import Dataset, Limits
 from compute.errors import BadOption
 
 SOURCES = ("phantom", "tiny-imagenet")
-SMALLEST_SIZE, LARGEST_SIZE = 16, 1024
+SMALLEST_SIZE, LARGEST_SIZE = 8, 1024
 _TINY_IMAGENET = RemoteFile(tiny_imagenet.URL, tiny_imagenet.ARCHIVE_MD5, tiny_imagenet.ARCHIVE_BYTES)
 
 
