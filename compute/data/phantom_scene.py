@@ -69,7 +69,7 @@ def draw_scenes(classes: np.ndarray, numbers: np.ndarray, *, seed: int, split: i
     shape, hue, texture = np.unravel_index(classes, (len(SHAPES), len(HUES), len(TEXTURES)))
     colour = _object_colour(dice, hue)
     near, far = _background_colours(dice, colour)
-    radius = dice.uniform(0.24, 0.40)
+    radius = dice.uniform(0.26, 0.42)
     light = _unit(dice.uniform(-0.24, 0.06))  # From above, more often from the left, as in most pictures with a shadow.
     scene = Scene(
         shape=shape,
@@ -77,14 +77,14 @@ def draw_scenes(classes: np.ndarray, numbers: np.ndarray, *, seed: int, split: i
         colour=colour,
         centre=np.stack([0.5 + (0.49 - radius) * dice.uniform(-1, 1) for _ in range(2)], 1),
         radius=radius,
-        turn=_unit(dice.uniform(-0.075, 0.075))[:, ::-1] * (-1, 1),
+        turn=_unit(dice.uniform(-0.06, 0.06))[:, ::-1] * (-1, 1),
         mirrored=np.where(dice.uniform(0, 1) < 0.5, -1.0, 1.0),
         light=light,
         bevel=dice.uniform(0.15, 0.45),
         gloss=dice.uniform(0.0, 0.4),
         shadow=dice.uniform(0.15, 0.5),
         stripe=np.column_stack([_unit(dice.uniform(0, 1)), dice.uniform(3.0, 3.5), dice.uniform(0, 1)]),
-        contrast=dice.uniform(0.36, 0.58),
+        contrast=0.12 + 0.46 * np.sqrt(dice.uniform(0, 1)),
         background=(dice.uniform(0, 1) * BACKGROUNDS).astype(np.int64),
         near=near,
         far=far,
@@ -117,7 +117,7 @@ def _unit(turn: np.ndarray) -> np.ndarray:
 def _object_colour(dice: _Dice, hue: np.ndarray) -> np.ndarray:
     """One strong channel and two weak ones, unequal so that a red may lean to orange or pink; gray: all equal."""
     strong, level = dice.uniform(0.52, 0.86), dice.uniform(0.22, 0.8)
-    weak = [strong * dice.uniform(0.08, 0.52) for _ in range(2)]
+    weak = [strong * (0.08 + 0.58 * dice.uniform(0, 1) ** 2) for _ in range(2)]
     colour = np.empty((len(hue), 3))
     for channel in range(3):
         others = [other for other in range(3) if other != channel]
