@@ -51,6 +51,14 @@ def test_pattern_likeness_is_the_cosine_of_every_pair():
     assert confusion.pattern_likeness(patterns) == pytest.approx(np.array(expected))
 
 
+def test_likeness_puts_alike_patterns_side_by_side():
+    base = np.eye(3).reshape(3, 1, 3)
+    patterns = np.concatenate([base, base + 0.05])
+    order = confusion.likeness_order(patterns).tolist()
+    assert all(abs(order.index(c) - order.index(c + 3)) == 1 for c in range(3))
+    assert confusion.likeness_order(patterns[:2]).tolist() == [0, 1]
+
+
 def test_pair_overlap_averages_the_mistakes_of_each_pair():
     own = np.array([[[1, 0]], [[1, 1]], [[0, 1]]], np.float32)
     predicted = np.array([[[1, 0]], [[1, 0]], [[1, 0]]], np.float32)

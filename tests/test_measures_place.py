@@ -68,13 +68,13 @@ def test_the_centre_of_mass_is_in_cells_and_that_of_a_silent_map_in_the_middle()
 def test_following_is_one_for_maps_that_move_along_and_zero_for_those_that_stay():
     before = np.random.default_rng(0).random((5, 2))
     applied = np.array([1.0, -0.5])
-    assert place.following(before, before + applied, applied) == pytest.approx(1)
-    assert place.following(before, before, applied) == 0
-    assert place.following(before, before + applied * 0.5 + [0.5, 1.0], applied) == pytest.approx(0.5)
+    assert place.following(before, before + applied, applied) == pytest.approx([1] * 5)
+    assert place.following(before, before, applied).tolist() == [0] * 5
+    assert place.following(before, before + applied * 0.5 + [0.5, 1.0], applied) == pytest.approx([0.5] * 5)
 
 
 def test_nothing_can_follow_no_shift():
-    with pytest.raises(ValueError, match="No picture was shifted"):
+    with pytest.raises(ValueError, match="The pictures were not shifted"):
         place.following(np.zeros((2, 2)), np.ones((2, 2)), [0, 0])
 
 

@@ -166,14 +166,6 @@ def test_classes_can_be_ordered(run):
     assert sorted(queries.class_order(run, "likeness", epoch=3)) == [0, 1, 2, 3, 4]
 
 
-def test_likeness_puts_alike_patterns_side_by_side():
-    base = np.eye(3).reshape(3, 1, 3)
-    patterns = np.concatenate([base, base + 0.05])
-    order = queries.likeness_order(patterns).tolist()
-    assert all(abs(order.index(c) - order.index(c + 3)) == 1 for c in range(3))
-    assert queries.likeness_order(patterns[:2]).tolist() == [0, 1]
-
-
 def test_ordering_by_formation_needs_an_analysis(run):
     with pytest.raises(ValueError, match=r"formation epochs of 'tiny' are not known yet: run .*compute analyse"):
         queries.class_order(run, "formation", epoch=3)

@@ -89,20 +89,22 @@ def centre_of_mass(maps: ArrayLike) -> Float64:
     return np.stack([shares.sum(-1) @ np.arange(height), shares.sum(-2) @ np.arange(width)], axis=-1)
 
 
-def following(before: ArrayLike, after: ArrayLike, applied: ArrayLike) -> float:
-    """How far the maps' centres follow a shift of the pictures: 0 = they stay, 1 = they move with it.
+def following(before: ArrayLike, after: ArrayLike, applied: ArrayLike) -> Float64:
+    """How far each map's centre followed a shift of the pictures, (N,) float64: 0 = it stayed, 1 = it moved with it.
 
     Equation:
-        sum (after - before) . applied / sum applied . applied   (least squares through the origin)
+        (after - before) . applied / applied . applied
 
     Args:
-        before, after: (N, 2) centres of mass in cells. applied: (N, 2) or (2,) shift in cells, as (y, x).
+        before, after: (N, 2) centres of mass in cells. applied: (2,) shift in cells, as (y, x).
+
+    Raises:
+        ValueError: the shift is zero.
     """
-    moved = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    applied = np.broadcast_to(np.asarray(applied, np.float64), moved.shape)
+    applied = np.asarray(applied, np.float64)
     if not applied.any():
-        raise ValueError("No picture was shifted, so nothing can be followed. Pass the shift in cells.")
-    return float((moved * applied).sum() / (applied**2).sum())
+        raise ValueError("The pictures were not shifted, so nothing can be followed. Pass the shift in cells.")
+    return (np.asarray(after, np.float64) - np.asarray(before, np.float64)) @ applied / (applied @ applied)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from store.queries.confusion import (
     pair_history,
 )
 from store.queries.failures import FailureFilter, failures, flips
-from store.queries.ordering import class_order, likeness_order
+from store.queries.ordering import class_order
 from store.queries.patterns import nearest_pictures, search_pattern
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "flips",
     "group_confusion",
     "likeness_against_confusion",
-    "likeness_order",
     "nearest_pictures",
     "pair_events",
     "pair_history",

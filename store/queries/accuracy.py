@@ -36,14 +36,14 @@ def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     analysis = read_analysis(run)
     place = run.variant_index(variant)
     covered = {epoch: row for row, epoch in enumerate(analysis.epochs)} if analysis is not None else {}
-    known = {
-        column: analysis.array(f"class_{column}")[:, place] if analysis is not None else None
-        for column in ("accuracy", "mean_confidence")
-    }
+    known = {}
+    if analysis is not None:
+        arrays = {"accuracy": "class_accuracy", "mean_confidence": "class_confidence"}
+        known = {column: analysis.array(array)[:, place] for column, array in arrays.items()}
     rows = []
     for epoch in run.epochs:
         if epoch in covered:
-            found = run.classes.assign(**{name: values[covered[epoch]] for name, values in known.items()})  # type: ignore[index]
+            found = run.classes.assign(**{name: values[covered[epoch]] for name, values in known.items()})
         else:
             found = run.class_table(epoch=epoch, variant=variant)
         rows.append(found.reset_index().assign(epoch=epoch))

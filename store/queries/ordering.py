@@ -6,16 +6,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
 
 from store.analysis.file import read_analysis
-from store.measures.confusion import pattern_likeness
+from store.measures.confusion import likeness_order
 from store.measures.learning import NEVER
 from store.reader import Run
 
 Order = Literal["index", "name", "group", "accuracy", "formation", "likeness"]
-OPTIMAL_UP_TO = 400  # optimal leaf ordering takes the third power of the number of classes
 
 
 def class_order(run: Run, by: Order, *, epoch: int, variant: str = "clean") -> NDArray[np.int64]:
@@ -44,22 +41,6 @@ def class_order(run: Run, by: Order, *, epoch: int, variant: str = "clean") -> N
     raise ValueError(
         f"Classes cannot be ordered by {by!r}: choose index, name, group, accuracy, formation or likeness."
     )
-
-
-def likeness_order(patterns: NDArray) -> NDArray[np.int64]:
-    """Class indices (C,) such that classes with alike patterns (C, y, x) stand together.
-
-    Average linkage over 1 - cosine, leaves so that neighbours are nearest (Bar-Joseph et al. 2001).
-    """
-    if len(patterns) < 3:
-        return np.arange(len(patterns))
-    distances = 1 - pattern_likeness(patterns).astype(np.float64)
-    np.fill_diagonal(distances, 0)
-    condensed = squareform(np.maximum((distances + distances.T) / 2, 0), checks=False)
-    tree = linkage(condensed, "average")
-    if len(patterns) <= OPTIMAL_UP_TO:
-        tree = optimal_leaf_ordering(tree, condensed)
-    return leaves_list(tree).astype(np.int64)
 
 
 def _formation(run: Run) -> NDArray:

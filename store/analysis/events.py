@@ -1,0 +1,212 @@
+"""Tables of what happened over the epochs: to each picture, to each class, to each confused pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store.analysis.gather import Final, Record
+from store.measures import confusion, learning, mistakes, modes, place, robustness
+from store.measures.learning import NEVER
+
+Int64 = NDArray[np.int64]
+
+
+def epoch_numbers(epochs: tuple[int, ...], positions: NDArray) -> Int64:
+    """Epoch numbers of positions; NEVER stays NEVER."""
+    positions = np.asarray(positions, np.int64)
+    return np.where(positions == NEVER, NEVER, np.asarray(epochs, np.int64)[np.maximum(positions, 0)])
+
+
+def image_events(record: Record, final: Final) -> pd.DataFrame:
+    """A row per image, clean: when its map formed and its answer settled, what was forgotten, how deep it errs.
+
+    formation, settling, learned, first_right (epoch numbers, -1 = never), lead (epochs), forgettings, flips, history
+    (see `store.measures.learning`), self_confidence, run, run_confidence, agreement, entrenchment, label_issue, mode,
+    and where the run knows the object inside, area, elsewhere, peak_inside (else NaN).
+    """
+    labels, epochs = record.run.labels, record.epochs
+    predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)
+    right = predictions == labels
+    formed, settled = learning.formation(np.stack(record.similarities)), learning.settling(predictions)
+    agreement = mistakes.variant_agreement(record.predictions[-1])
+    entrenched = mistakes.entrenchment(predictions, np.stack(record.confidences), labels, agreement)
+    self_confidence = np.mean(np.stack(record.truth_probabilities), axis=0, dtype=np.float64)
+    table = pd.DataFrame(
+        {
+            "image": np.arange(len(labels)),
+            "formation": epoch_numbers(epochs, formed),
+            "settling": epoch_numbers(epochs, settled),
+            "learned": epoch_numbers(epochs, learning.learned(right)),
+            "first_right": epoch_numbers(epochs, learning.first_right(right)),
+            "lead": learning.lead(epoch_numbers(epochs, settled), epoch_numbers(epochs, formed)),
+            "forgettings": learning.forgetting_count(right),
+            "flips": learning.flip_count(predictions),
+            "history": np.array(learning.HISTORIES, object)[learning.history(right)],
+            "self_confidence": self_confidence,
+            "run": entrenched.run,
+            "run_confidence": entrenched.confidence,
+            "agreement": agreement,
+            "entrenchment": entrenched.score,
+            "label_issue": mistakes.label_issue_candidates(
+                self_confidence, entrenched.run, least_run=max(2, (len(epochs) + 1) // 2)
+            ),
+            "mode": _modes_of_images(record, final),
+        }
+    )
+    return table.assign(**_places(record, final))
+
+
+def _modes_of_images(record: Record, final: Final) -> Int64:
+    """Mode of each image in its class; images left out of the clustering go to the nearest medoid."""
+    member = np.zeros(len(record.run.labels), np.int64)
+    for label, found in final.modes.items():
+        images, everyone = final.mode_images[label], np.flatnonzero(record.run.labels == label)
+        member[everyone] = modes.assign(final.own_maps[everyone], final.own_maps[images[found.medoid]])
+        member[images] = found.member
+    return member
+
+
+def _places(record: Record, final: Final) -> dict[str, NDArray]:
+    names = ("inside", "area", "elsewhere", "peak_inside")
+    if final.cover is None:
+        return {name: np.full(len(record.run.labels), np.nan) for name in names}
+    found = place.place_scores(final.own_maps, final.cover, record.run.labels)
+    return dict(zip(names, (found.inside, found.area, found.elsewhere, found.peak), strict=True))
+
+
+def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFrame:
+    """A row per class, clean pictures: formation and learning epochs (numbers, -1 = never), shares of histories.
+
+    formation: of the class pattern; picture_formation and settling: medians over the pictures; half: first epoch with
+    half of the pictures right; lead, forgettings: means; never_right, forgotten: shares of the pictures; within and
+    between: mean cosine of own maps of two pictures of the class, and of one inside and one outside; inside, area,
+    elsewhere: means of the pictures; modes: their number.
+    """
+    run, epochs = record.run, record.epochs
+    count = len(run.classes)
+    accuracy = np.stack(record.class_accuracies)[:, 0]
+    similar = place.pair_similarity(final.own_maps, run.labels, count)
+    by_class = images.groupby(run.labels)
+    table = run.classes.reset_index().assign(
+        formation=epoch_numbers(epochs, learning.formation(np.stack(record.pattern_similarities))),
+        half=epoch_numbers(epochs, learning.first_right(np.nan_to_num(accuracy) >= 0.5)),
+        accuracy=accuracy[-1],
+        within=similar.within,
+        between=similar.between,
+    )
+    medians = by_class[["formation", "settling"]].median().rename(columns={"formation": "picture_formation"})
+    means = by_class[["lead", "forgettings", "inside", "area", "elsewhere", "entrenchment"]].mean()
+    shares = pd.DataFrame(
+        {
+            "never_right": by_class["history"].agg(lambda column: (column == "never right").mean()),
+            "forgotten": by_class["history"].agg(lambda column: (column == "forgotten").mean()),
+            "modes": by_class["mode"].nunique(),
+        }
+    )
+    return table.join(medians).join(means).join(shares).fillna({"modes": 0})
+
+
+def pair_tables(record: Record) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """The confused pairs, clean, and their counts over the epochs (pairs, E).
+
+    Pairs with 3 mistakes or more at any epoch, most mistakes at the peak first: truth_index, truth, predicted_index,
+    predicted, birth, peak, death (epoch numbers, -1 = never or still alive), peak_count, last_count, slope, reverse,
+    mutual.
+    """
+    run, epochs = record.run, record.epochs
+    count = len(run.classes)
+    keys = [run.labels * count + found[0].astype(np.int64) for found in record.predictions]
+    tallies = [
+        np.unique(key[found[0] != run.labels], return_counts=True)
+        for key, found in zip(keys, record.predictions, strict=True)
+    ]
+    ever = np.unique(np.concatenate([pair[counts >= 3] for pair, counts in tallies]))
+    series = np.zeros((len(epochs), len(ever)), np.int64)
+    reverse = np.zeros(len(ever), np.int64)
+    swapped = ever % count * count + ever // count
+    for row, (pair, counts) in enumerate(tallies):
+        series[row] = _lookup(pair, counts, ever)
+        reverse = _lookup(pair, counts, swapped)
+    events = confusion.pair_events(series) if len(ever) else None
+    names, truth, predicted = run.classes["name"].to_numpy(), ever // count, ever % count
+    both = series[-1] + reverse
+    table = pd.DataFrame(
+        {
+            "truth_index": truth,
+            "truth": names[truth],
+            "predicted_index": predicted,
+            "predicted": names[predicted],
+            "birth": epoch_numbers(epochs, events.birth) if events else ever,
+            "peak": epoch_numbers(epochs, events.peak) if events else ever,
+            "death": epoch_numbers(epochs, events.death) if events else ever,
+            "peak_count": events.peak_count if events else ever,
+            "last_count": series[-1],
+            "slope": events.slope if events else ever.astype(np.float64),
+            "reverse": reverse,
+            "mutual": np.divide(2 * np.minimum(series[-1], reverse), both, out=np.zeros(len(ever)), where=both > 0),
+        }
+    )
+    order = np.argsort(-table["peak_count"].to_numpy(), kind="stable")
+    return table.iloc[order].reset_index(drop=True), series.T[order]
+
+
+def _lookup(pair: NDArray, counts: NDArray, wanted: NDArray) -> NDArray[np.int64]:
+    if not len(pair):
+        return np.zeros(len(wanted), np.int64)
+    place_of = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
+    return np.where(pair[place_of] == wanted, counts[place_of], 0)
+
+
+def mode_table(record: Record, final: Final) -> pd.DataFrame:
+    """A row per mode of each class, largest first within the class, wrong answers at the last epoch, clean.
+
+    class_index, mode, medoid (image), count, share, silhouette, error, lift, low, high (Wilson, over the class's rate).
+    """
+    run = record.run
+    wrong = record.predictions[-1][0] != run.labels
+    rows = []
+    for label, found in final.modes.items():
+        images = final.mode_images[label]
+        lift = modes.error_lift(found.member, wrong[images])
+        rows.append(
+            pd.DataFrame(
+                {
+                    "class_index": label,
+                    "mode": np.arange(len(found.count)),
+                    "medoid": images[found.medoid],
+                    "count": found.count,
+                    "share": found.count / len(images),
+                    "silhouette": found.silhouette,
+                    "error": lift.error,
+                    "lift": lift.lift,
+                    "low": lift.low,
+                    "high": lift.high,
+                }
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def cue_table(record: Record) -> pd.DataFrame:
+    """A row per variant but clean and class, last epoch: variant, class_index, drop (sd), its error, accuracy_drop."""
+    run, epoch = record.run, record.epochs[-1]
+    scores = np.stack([run.column("truth_score", epoch=epoch, variant=variant) for variant in run.variants])
+    cues = robustness.cue_fingerprint(scores, run.labels, len(run.classes))
+    accuracy = record.class_accuracies[-1]
+    rows = [
+        pd.DataFrame(
+            {
+                "variant": variant,
+                "class_index": np.arange(len(run.classes)),
+                "drop": cues.drop[place_of],
+                "error": cues.error[place_of],
+                "accuracy_drop": accuracy[0] - accuracy[place_of],
+            }
+        )
+        for place_of, variant in enumerate(run.variants)
+        if place_of > 0
+    ]
+    columns = ["variant", "class_index", "drop", "error", "accuracy_drop"]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in columns})

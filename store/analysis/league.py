@@ -1,0 +1,113 @@
+"""The failure detection league: does the pattern betray a wrong answer better than the softmax?
+
+All figures are of the last epoch's clean pictures, the half that nothing was fitted on (a random half of each class).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store.analysis.gather import Final, Record
+from store.analysis.scores import KINDS, LABELS, REFERENCE, column_scores
+from store.measures import anatomy, combination, failure, maps, mistakes
+
+Float64 = NDArray[np.float64]
+RESAMPLES = 400
+BLOCK = 256  # pictures whose maps of all classes are in memory at once
+
+
+@dataclass(frozen=True)
+class League:
+    """table: a row per score, see `league`. reported: (N,) bool, the pictures that the figures are of.
+    weights: a row per score of the combination: score, weight (log-odds per standard deviation).
+    """
+
+    table: pd.DataFrame
+    reported: NDArray[np.bool_]
+    weights: pd.DataFrame
+
+
+def league(record: Record, final: Final, *, seed: int = 0) -> League:
+    """Every score against the maximum softmax, best AUROC first.
+
+    Columns: score, label, kind ("softmax", "map", "record", "fitted"), pictures, errors, for each figure of
+    `store.measures.failure.FIGURES` the figure with <figure>_low and <figure>_high (95 %, 400 paired resamples), and
+    gain = AUROC minus that of the maximum softmax with gain_low and gain_high, 95 % for all scores jointly.
+    """
+    scores = all_scores(record, final, seed=seed)
+    labels = record.run.labels
+    right = record.predictions[-1][0] == labels
+    fitted = combination.fit_combination(np.stack(list(scores.values())), right, labels, seed=seed)
+    weights = pd.DataFrame({"score": list(scores), "weight": fitted.weights})
+    scores["combination"] = fitted.probability
+    reported = fitted.reported if fitted.reported.any() else np.ones(len(labels), bool)
+    draws = failure.resamples(int(reported.sum()), count=RESAMPLES, seed=seed)
+    rows, samples = [], {}
+    for name, values in scores.items():
+        found = failure.detection(values[reported], right[reported])
+        spread = failure.detection(failure.coarse(values[reported]), right[reported], draws)
+        samples[name] = spread.auroc
+        row = {"score": name, "label": LABELS[name], "kind": KINDS[name], "pictures": int(reported.sum())}
+        row["errors"] = int((~right[reported]).sum())
+        for figure in failure.FIGURES:
+            low, high = failure.interval(getattr(spread, figure))
+            row |= {figure: float(getattr(found, figure)), f"{figure}_low": low, f"{figure}_high": high}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return League(
+        _with_gains(table, samples).sort_values("auroc", ascending=False, ignore_index=True), reported, weights
+    )
+
+
+def _with_gains(table: pd.DataFrame, samples: dict[str, Float64]) -> pd.DataFrame:
+    reference = float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
+    level = 1 - 0.05 / max(len(samples) - 1, 1)
+    edges = [failure.interval(samples[name] - samples[REFERENCE], level=level) for name in table["score"]]
+    return table.assign(
+        gain=table["auroc"] - reference, gain_low=[low for low, _ in edges], gain_high=[high for _, high in edges]
+    )
+
+
+def all_scores(record: Record, final: Final, *, seed: int = 0) -> dict[str, Float64]:
+    """Every score of the last epoch's clean pictures but the combination, name -> (N,) float64, high = trust.
+
+    The likeness to the class pattern is taken against patterns of the fitted half alone, because a pattern made with
+    the reported pictures' labels would know a little of their answers.
+    """
+    run, epoch = record.run, record.epochs[-1]
+    scores = column_scores(run, epoch=epoch, variant=record.clean)
+    prediction = record.predictions[-1][0].astype(np.int64)
+    fitted = ~combination.halves(run.labels, seed=seed)
+    scores["pattern_similarity"] = _likeness(final, run.labels, prediction, fitted, len(run.classes))
+    scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
+    if len(run.variants) > 1:
+        scores["agreement"] = mistakes.variant_agreement(record.predictions[-1])
+    if len(record.epochs) > 1:
+        clean = np.stack([found[0] for found in record.predictions])
+        scores["stability"] = mistakes.final_run(clean).astype(np.float64)
+    return scores
+
+
+def _likeness(final: Final, labels: NDArray, prediction: NDArray, fitted: NDArray, classes: int) -> Float64:
+    sums = np.zeros((classes, *final.own_maps.shape[1:]))
+    np.add.at(sums, labels[fitted], final.own_maps[fitted])
+    return maps.cosine(final.predicted_maps, sums[prediction]).astype(np.float64)
+
+
+def cells_to_flip(record: Record) -> NDArray[np.int64]:
+    """Fewest cells whose removal lets the runner-up tie, (N,) int64, last epoch, clean: k* without the truth."""
+    run, epoch, clean = record.run, record.epochs[-1], record.clean
+    prediction, runner_up = (run.column(name, epoch=epoch, variant=clean) for name in ("prediction", "runner_up"))
+    cells = np.zeros(len(prediction), np.int64)
+    for start in range(0, len(prediction), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(prediction)))
+        classes, place = np.unique(np.stack([prediction[rows], runner_up[rows]]), return_inverse=True)
+        found = run.maps(epoch=epoch, variant=clean, images=rows, classes=classes)
+        first, second = place.reshape(2, -1)
+        each = np.arange(len(rows))
+        cells[rows] = anatomy.cells_to_fix(found[each, first], found[each, second])
+    return cells

@@ -1,0 +1,88 @@
+"""The verdict on a model's maps: places on the picture, or codes of the class? It decides how they are shown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store.analysis.gather import Final, Record
+from store.measures import place
+from store.measures.intervals import mean_interval
+from store.reader import Run
+
+SHIFT = "shift"  # the variant whose pictures are moved
+SHIFT_SHARE = 0.125  # of each side, down and to the right
+FOLLOWS = 0.1  # a tenth of what a perfect map would gain
+
+
+def place_table(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFrame:
+    """A row per quantity, last epoch, clean, own maps: quantity, value, low, high (95 %); only what the run allows.
+
+    within, between: mean cosine of own maps of two pictures of one class, and of two classes (intervals over classes).
+    inside, area, elsewhere, peak_inside: see `store.measures.place.PlaceScores` (intervals over pictures).
+    follow: (inside - elsewhere) / (1 - elsewhere), what the maps gain by following their own object, 1 = perfect.
+    shift: how far the maps' centres move with the pictures under the variant `shift`, 1 = with them.
+    """
+    similar = place.pair_similarity(final.own_maps, record.run.labels, len(record.run.classes))
+    rows = [_row("within", similar.within), _row("between", similar.between)]
+    for name in ("inside", "area", "elsewhere", "peak_inside"):
+        rows.append(_row(name, images[name].to_numpy()))
+    rows.append(_follow(images))
+    rows.append(_shift(record, final))
+    return pd.DataFrame([row for row in rows if row is not None])
+
+
+def verdict(table: pd.DataFrame) -> str:
+    """What the rows of `place_table` say of the maps: "place", "code" or "unknown".
+
+    "place": the whole interval of `follow` (without objects: of `shift`) lies at 0.1 or above. "code": all of it below.
+    """
+    for quantity in ("follow", "shift"):
+        row = table[table["quantity"] == quantity]
+        if len(row):
+            low, high = row["low"].iloc[0], row["high"].iloc[0]
+            return "place" if low >= FOLLOWS else "code" if high < FOLLOWS else "unknown"
+    return "unknown"
+
+
+def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    mean, low, high = mean_interval(values)
+    return {"quantity": quantity, "value": mean, "low": low, "high": high}
+
+
+def _follow(images: pd.DataFrame) -> dict[str, str | float] | None:
+    known = images[["inside", "elsewhere"]].dropna()
+    if known.empty:
+        return None
+    room = 1 - known["elsewhere"].mean()
+    mean, low, high = mean_interval((known["inside"] - known["elsewhere"]).to_numpy())
+    scale = 1 / room if room > 0 else 0.0
+    return {"quantity": "follow", "value": mean * scale, "low": low * scale, "high": high * scale}
+
+
+def _shift(record: Record, final: Final) -> dict[str, str | float] | None:
+    run = record.run
+    applied = shift_in_cells(run)
+    if applied is None:
+        return None
+    moved = run.own_maps(epoch=record.epochs[-1], variant=SHIFT)
+    before, after = place.centre_of_mass(final.own_maps), place.centre_of_mass(moved)
+    return _row("shift", place.following(before, after, applied))
+
+
+def shift_in_cells(run: Run) -> NDArray[np.float64] | None:
+    """Shift of the variant `shift` in map cells, (y, x); None where the run has no such variant or moved otherwise."""
+    if SHIFT not in run.variants:
+        return None
+    height, width = run.picture_shape
+    down, right = (math.floor(SHIFT_SHARE * side + 0.5) for side in (height, width))
+    clean, moved = run.pictures([0], run.variants[0])[0], run.pictures([0], SHIFT)[0]
+    if not (down or right) or not np.array_equal(clean[: height - down, : width - right], moved[down:, right:]):
+        return None
+    return np.array([down * run.map_shape[0] / height, right * run.map_shape[1] / width])

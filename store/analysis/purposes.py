@@ -1,0 +1,104 @@
+"""Which epoch is best for what, and what ensembles over recorded epochs or variants would have gained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store.analysis.gather import Record
+from store.measures.ensembles import ensemble_figures
+from store.measures.intervals import mean_interval, wilson
+
+PURPOSES: tuple[tuple[str, str, str], ...] = (
+    ("Accuracy", "top1", "max"),
+    ("Likelihood", "nll", "min"),
+    ("Calibration", "ece", "min"),
+    ("Failure detection", "auroc", "max"),
+    ("Selective classification", "augrc", "min"),
+    ("Robust accuracy", "robust_top1", "max"),
+    ("Map consistency", "robust_consistency", "max"),
+)
+LAST_EPOCHS = (2, 3, 5, 10)
+
+
+def best_epochs(figures: pd.DataFrame, pictures: int) -> pd.DataFrame:
+    """A row per purpose: purpose, figure, better ("max" or "min"), epoch, value, last_value, low and high.
+
+    Figures are the clean ones; robust_top1 and robust_consistency are means over the other variants. low and high
+    (Wilson, top1 only, else NaN) show how far accuracy tells epochs apart. A purpose without figures is left out.
+
+    Args:
+        figures: rows of `store.analysis.figures.epoch_figures` of all epochs, ascending.
+        pictures: N.
+    """
+    clean = figures["variant"].iloc[0]
+    series = figures[figures["variant"] == clean].set_index("epoch")
+    others = figures[figures["variant"] != clean].groupby("epoch")
+    series = series.assign(robust_top1=others["top1"].mean(), robust_consistency=others["kept_consistency"].mean())
+    rows = []
+    for purpose, figure, better in PURPOSES:
+        values = series[figure].dropna()
+        if values.empty:
+            continue
+        epoch = values.idxmax() if better == "max" else values.idxmin()
+        low, high = wilson(values[epoch] * pictures, pictures) if figure == "top1" else (np.nan, np.nan)
+        row = {"purpose": purpose, "figure": figure, "better": better, "epoch": int(epoch), "value": values[epoch]}
+        rows.append({**row, "last_value": values.iloc[-1], "low": float(low), "high": float(high)})
+    return pd.DataFrame(rows)
+
+
+def ensembles(record: Record) -> pd.DataFrame:
+    """A row per ensemble: name, label, members, top1, nll, ece, brier, gain in top1 with gain_low and gain_high (95 %).
+
+    Members are equally weighted probabilities; the gain is over the last epoch's clean answers, picture by picture. The
+    first row is that epoch alone, with gain 0.
+    """
+    run, epochs = record.run, record.epochs
+    truth = run.labels
+    single = _probabilities(record, [(epochs[-1], record.clean)])
+    before = single.argmax(1) == truth
+    rows = []
+    for name, label, members in _memberships(record):
+        mean = single if len(members) == 1 else _probabilities(record, members)
+        gain, low, high = mean_interval((mean.argmax(1) == truth).astype(float) - before)
+        found = ensemble_figures(mean, truth)
+        rows.append(
+            {
+                "name": name,
+                "label": label,
+                "members": len(members),
+                "top1": found.top1,
+                "nll": found.nll,
+                "ece": found.ece,
+                "brier": found.brier,
+                "gain": gain,
+                "gain_low": low,
+                "gain_high": high,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _memberships(record: Record) -> list[tuple[str, str, list[tuple[int, str]]]]:
+    epochs, variants, clean = record.epochs, record.run.variants, record.clean
+    found = [("last", f"Epoch {epochs[-1]}", [(epochs[-1], clean)])]
+    for count in LAST_EPOCHS:
+        if count <= len(epochs):
+            found.append((f"epochs_{count}", f"Last {count} epochs", [(epoch, clean) for epoch in epochs[-count:]]))
+    if len(variants) > 1:
+        found.append(("variants", f"All {len(variants)} variants", [(epochs[-1], variant) for variant in variants]))
+        if len(epochs) > 1:
+            both = [(epoch, variant) for epoch in epochs[-3:] for variant in variants]
+            found.append(("both", f"Last {len(epochs[-3:])} epochs, all variants", both))
+    return found
+
+
+def _probabilities(record: Record, members: Iterable[tuple[int, str]]) -> NDArray[np.float64]:
+    members = list(members)
+    total = np.zeros((len(record.run.labels), len(record.run.classes)))
+    for epoch, variant in members:
+        total += record.run.probabilities(epoch=epoch, variant=variant)
+    return total / len(members)
