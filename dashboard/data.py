@@ -63,7 +63,11 @@ def open_named_run(name: str) -> Run:
         StoreError: the run cannot be read.
     """
     path = runs_folder() / name
-    run = _opened(str(path), (path / "run.h5").stat().st_mtime_ns)
+    try:
+        stamp = (path / "run.h5").stat().st_mtime_ns
+    except OSError:
+        stamp = 0  # gone since it was listed: the store says so
+    run = _opened(str(path), stamp)
     run.refresh()
     return run
 

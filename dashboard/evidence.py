@@ -52,7 +52,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
             Tile(
                 id=identifiers[number],
                 title=f"{mark}{names[number]}",
-                lines=(f"P {probability(float(chances[number]))} · rank {ranks[number]}",),
+                lines=(f"P {probability(float(chances[number]))}", f"rank {ranks[number]}"),
                 maps=(position,),
                 role=class_role(number, truth, prediction),
                 bar=float(chances[number]),
@@ -86,7 +86,7 @@ def film_tiles(selection: Selection, image: int, class_index: int, *, size: int 
     return _with_maps(selection, tiles, film.maps, size=size)
 
 
-def variant_tiles(selection: Selection, image: int, *, size: int = 84) -> TileSet:
+def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSet:
     """The picture under every variant with the maps of the answer and of the truth (Fig. 9 to 12)."""
     run = selection.run
     names, truth = data.class_names(run), int(run.labels[image])
@@ -114,7 +114,7 @@ def variant_tiles(selection: Selection, image: int, *, size: int = 84) -> TileSe
     return _with_maps(selection, tiles, np.stack(maps), size=size, pictures=pictures)
 
 
-def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 104) -> TileSet:
+def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 90) -> TileSet:
     """The clean picture through the network: each stage's energy, then the layers before the class map, then it.
 
     Each view is divided by its own maximum, since the layers have no common unit.

@@ -91,7 +91,7 @@ def _row(run: Run, best: dict[str, float]) -> tuple[object, ...]:
     settings = run.configuration
     where = settings.get("data", settings.get("dataset", ""))
     return (
-        run.name,
+        run.path.name,
         str(settings.get("model", "")),
         str(where),
         best["epoch"],

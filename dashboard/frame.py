@@ -111,13 +111,17 @@ def _progress(run: Run) -> None:
     for epoch, reason in run.damaged.items():
         st.warning(f"Epoch {epoch} is left out: {reason}", icon=":material/broken_image:")
     if not run.complete:
-        _watch(run.name)
+        _watch(run.path.name)
 
 
 @st.fragment(run_every="4s")
 def _watch(name: str) -> None:
     """Look for a new epoch of a growing run, and show the page again when there is one."""
-    run = data.open_named_run(name)
+    try:
+        run = data.open_named_run(name)
+    except StoreError as error:  # the fragment runs outside the page's own try
+        explain(error)
+        return
     planned = run.planned_epochs or len(run.epochs)
     st.progress(min(1.0, len(run.epochs) / max(1, planned)), f"{len(run.epochs)} of {planned} epochs recorded")
     if run.epochs != st.session_state.get(_SEEN, run.epochs):
@@ -128,7 +132,7 @@ def _head(page: st.Page, selection: state.Selection) -> None:
     st.title(page.title, anchor=False)
     name = page.url_path or state.HOME
     st.caption(
-        f"{pages.info(name).question} — run **{selection.run.name}**, epoch **{selection.epoch}**, "
+        f"{pages.info(name).question} — run **{selection.name}**, epoch **{selection.epoch}**, "
         f"variant **{variant_name(selection.variant)}**"
     )
 
@@ -177,7 +181,7 @@ def _wait_for_runs() -> None:
 
 
 def _no_epochs(run: Run) -> None:
-    st.title(run.name, anchor=False)
+    st.title(run.path.name, anchor=False)
     st.info(
         "This run has been started, and no epoch of it is finished yet. The pages appear with the first one.",
         icon=":material/hourglass_top:",

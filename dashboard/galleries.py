@@ -113,7 +113,7 @@ def sheet_button(selection: Selection, rows: pd.DataFrame, *, which: str, title:
     st.download_button(
         "PNG sheet",
         made,
-        file_name=f"{selection.run.name}-epoch{selection.epoch}-{selection.variant}.png",
+        file_name=f"{selection.name}-epoch{selection.epoch}-{selection.variant}.png",
         mime="image/png",
         icon=":material/grid_on:",
         on_click="ignore",
@@ -137,7 +137,7 @@ def picture_sheet(selection: Selection, rows: pd.DataFrame, *, which: str, title
         )
         for number, row in enumerate(rows.itertuples(index=False))
     ]
-    heading = f"{title} — run {run.name}, epoch {selection.epoch}, {variant_name(selection.variant)}"
+    heading = f"{title} — run {selection.name}, epoch {selection.epoch}, {variant_name(selection.variant)}"
     legend = (colours, scaled.label) if which != NONE else None
     return sheet(tiles, title=heading, size=96, columns=5 if which != BOTH else 4, legend=legend)
 

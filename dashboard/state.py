@@ -49,6 +49,11 @@ class Selection:
     colours: str
     pinned: tuple[int, str] | None
 
+    @property
+    def name(self) -> str:
+        """The run's name: its folder's."""
+        return self.run.path.name
+
 
 @dataclass
 class _Notes:
@@ -185,7 +190,7 @@ def select(run_names: Sequence[str], default_run: str) -> Selection | str:
     run = data.open_named_run(choice("run", list(run_names), default_run))
     if not run.epochs:
         _notes().known.update(SHARED)
-        return run.name
+        return run.path.name
     identifiers = data.class_ids(run)
     identifier = choice("class", identifiers, "")
     image = integer("image", 0, len(run.labels) - 1, -1)
@@ -210,7 +215,7 @@ def _epoch(run: Run) -> int:
     if value.isdecimal() and int(value) in run.epochs:
         return int(value)
     reason = run.damaged.get(int(value)) if value.isdecimal() else None
-    holds = f"its file is damaged ({reason})" if reason else f"run “{run.name}” holds {spans(run.epochs)}"
+    holds = f"its file is damaged ({reason})" if reason else f"run “{run.path.name}” holds {spans(run.epochs)}"
     _refuse("epoch", value, holds, f"epoch {run.epochs[-1]}")
     return run.epochs[-1]
 

@@ -11,9 +11,9 @@ from dashboard.theme import LIGHT, Palette
 _SERIES = {
     "train_loss": ("loss", "training"),
     "validation_loss": ("loss", "validation"),
-    "train_top1": ("top-1", "training"),
-    "validation_top1": ("top-1", "validation"),
-    "validation_top5": ("top-5", "validation"),
+    "train_top1": ("accuracy", "training"),
+    "validation_top1": ("accuracy", "validation"),
+    "validation_top5": ("accuracy", "validation top-5"),
 }
 
 
@@ -25,7 +25,7 @@ def training_series(metrics: pd.DataFrame) -> pd.DataFrame:
             validation_top1, validation_top5 (fractions); absent ones are left out.
 
     Returns:
-        Columns epoch, quantity (loss, top-1, top-5), part (training, validation), value.
+        Columns epoch, quantity (loss, accuracy), part (training, validation, validation top-5), value.
     """
     parts = [
         pd.DataFrame({"epoch": metrics["epoch"], "quantity": quantity, "part": part, "value": metrics[column]})
@@ -45,38 +45,30 @@ def training_curve(
 
     Args:
         series: from `training_series`.
-        quantity: 'loss' or 'accuracy' (top-1 of both parts, and top-5 of validation dashed).
+        quantity: 'loss' or 'accuracy'.
         epoch: the epoch to mark.
         palette: colours for the background.
         height: in pixels.
     """
     accuracy = quantity == "accuracy"
-    rows = series[series.quantity != "loss"] if accuracy else series[series.quantity == "loss"]
-    x = epoch_axis()
-    title = "accuracy" if accuracy else "cross entropy (Eq. 9)"
-    y = alt.Y("value:Q", title=title, axis=alt.Axis(format=".0%" if accuracy else "~g"), scale=alt.Scale(zero=accuracy))
-    colours = alt.Scale(domain=["training", "validation"], range=[palette.neutral, palette.truth])
+    rows = series[series.quantity == quantity]
+    parts = ["training", "validation"] + (["validation top-5"] if accuracy else [])
+    colours = alt.Scale(domain=parts, range=[palette.neutral, palette.truth, palette.series[3]][: len(parts)])
     chosen = alt.selection_point(name="chosen", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
-    lines = alt.Chart(rows).mark_line(strokeWidth=2).encode(x=x, y=y)
-    points = alt.Chart(rows).mark_point(filled=True, size=42, opacity=1).encode(x=x, y=y)
-    encoded = {
-        "color": alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
-        "tooltip": [
-            alt.Tooltip("epoch:Q"),
-            alt.Tooltip("part:N"),
-            alt.Tooltip("quantity:N"),
-            alt.Tooltip("value:Q", format=".2%" if accuracy else ".4f"),
-        ],
-    }
-    if accuracy:
-        dashes = alt.Scale(domain=["top-1", "top-5"], range=[[1, 0], [5, 4]])
-        lines = lines.encode(
-            strokeDash=alt.StrokeDash("quantity:N", title=None, scale=dashes, legend=alt.Legend(orient="top"))
-        )
-        points = points.encode(shape=alt.Shape("quantity:N", title=None, legend=None))
-    layers = [lines.encode(**encoded), points.encode(**encoded).add_params(chosen)]
-    if epoch is not None:
-        layers.insert(0, epoch_rule(epoch, palette))
+    base = alt.Chart(rows).encode(
+        x=epoch_axis(),
+        y=alt.Y(
+            "value:Q",
+            title="accuracy" if accuracy else "cross entropy (Eq. 9)",
+            axis=alt.Axis(format=".0%" if accuracy else "~g"),
+            scale=alt.Scale(zero=accuracy),
+        ),
+        color=alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top", symbolType="stroke")),
+        tooltip=["epoch:Q", "part:N", alt.Tooltip("value:Q", format=".2%" if accuracy else ".4f")],
+    )
+    points = base.mark_point(filled=True, size=42, opacity=1).add_params(chosen)
+    layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
+    layers += [base.mark_line(strokeWidth=2), points]
     return alt.layer(*layers).properties(title="Accuracy" if accuracy else "Loss", height=height)
 
 

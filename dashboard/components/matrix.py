@@ -60,7 +60,7 @@ def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
         codes = 128 + np.round(values / largest * 127)
     else:
         share = np.log1p(values) / np.log1p(largest) if matrix.logarithmic else values / largest
-        codes = 30 + np.round(np.clip(share, 0, 1) * 225)  # a single picture must still stand out from nothing
+        codes = 90 + np.round(np.clip(share, 0, 1) * 165)  # a single picture must still stand out from nothing
     return np.where(empty, 0, np.clip(codes, 1, 255)).astype(np.uint8), largest
 
 

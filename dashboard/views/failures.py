@@ -125,7 +125,7 @@ def show(selection: Selection, rows: pd.DataFrame) -> None:
         alt="the wrong answers shown above",
     )
     with st.container(horizontal=True):
-        name = f"{selection.run.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
+        name = f"{selection.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
         st.download_button(
             "CSV of all rows",
             lambda: exports.csv(rows),

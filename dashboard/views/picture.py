@@ -68,7 +68,7 @@ def step(label: str, icon: str, shortcut: str, image: int | None) -> None:
 
 
 def answer(selection: Selection, image: int, row: pd.Series) -> None:
-    left, right = st.columns([2, 5])
+    left, right = st.columns([2, 4])
     with left:
         tile_grid(evidence.input_tile(selection, image), key="input")
     with right:

@@ -1,0 +1,90 @@
+"""What the components send to the browser."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboard.components import Matrix, Tile, TileSet, Wall, assets, matrix, tiles, wall
+from dashboard.images import scale_maps
+
+FOLDER = Path(assets.__file__).parent
+
+
+def decoded(text, dtype=np.uint8):
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+def test_a_grid_sends_one_byte_for_each_cell_of_a_map():
+    maps = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    content = TileSet(
+        (Tile("7", "bear", maps=(1, 0), bar=0.5, role="right"),), maps=scale_maps(maps), peaks=maps.max((1, 2))
+    )
+    data = tiles.payload(content)
+    assert decoded(data["maps"]["codes"]).tolist() == [0, 85, 170, 255, 146, 182, 219, 255]
+    assert data["maps"]["peaks"] == [3.0, 7.0]
+    assert data["tiles"][0]["maps"] == [1, 0]
+    assert "Eq. 10" in data["legend"]["label"]
+
+
+def test_a_silent_map_says_so():
+    maps = np.stack([np.zeros((2, 2)), np.ones((2, 2))])
+    data = tiles.payload(TileSet((Tile("0", "a", maps=(0, 1)),), maps=scale_maps(maps)))
+    assert data["maps"]["marks"] == ["silent", ""]
+
+
+def test_the_identity_changes_with_what_is_shown_and_only_then():
+    one = tiles.payload(TileSet((Tile("0", "a"),)))
+    assert tiles.payload(TileSet((Tile("0", "a"),)))["identity"] == one["identity"]
+    assert tiles.payload(TileSet((Tile("0", "b"),)))["identity"] != one["identity"]
+
+
+def test_a_matrix_leaves_empty_cells_empty_and_shows_a_single_mistake():
+    codes, largest = matrix.cell_codes(Matrix(np.array([[100, 1], [0, 50]]), ["a", "b"], ["a", "b"], logarithmic=True))
+    assert largest == 100
+    assert codes[0, 0] == 255 and codes[1, 0] == 0
+    assert codes[0, 1] >= 90
+
+
+def test_a_signed_matrix_diverges_from_zero():
+    codes, largest = matrix.cell_codes(Matrix(np.array([[-4.0, 2.0], [0.0, 4.0]]), ["a", "b"], ["a", "b"], signed=True))
+    assert largest == 4 and codes.tolist() == [[1, 192], [0, 255]]
+
+
+def test_a_matrix_sends_the_values_of_its_filled_cells_in_reading_order():
+    data = matrix.payload(Matrix(np.array([[3, 0], [0, 5]]), ["a", "b"], ["a", "b"]), title="t")
+    assert decoded(data["values"], "<f4").tolist() == [3.0, 5.0]
+
+
+def test_selecting_a_cell_does_not_change_what_is_drawn():
+    plain = Matrix(np.eye(2), ["a", "b"], ["a", "b"])
+    chosen = Matrix(np.eye(2), ["a", "b"], ["a", "b"], selected=(0, 1))
+    assert matrix.payload(plain, title="t")["identity"] == matrix.payload(chosen, title="t")["identity"]
+
+
+def test_neighbours_of_one_group_are_framed_together():
+    assert matrix.group_starts(["dogs", "dogs", "cats", "dogs"]) == [[0, "dogs"], [2, "cats"], [3, "dogs"]]
+
+
+def test_a_wall_sends_all_epochs_at_once():
+    patterns = scale_maps(np.ones((3, 2, 4, 4), np.float32))
+    made = Wall((Tile("n1", "bear", picture=1),), patterns, np.array([[0.1, 0.2]] * 3), (1, 2, 5), start=2)
+    data = wall.payload(made)
+    assert len(decoded(data["codes"])) == 3 * 2 * 16
+    assert data["epochs"] == [1, 2, 5] and data["start"] == 2 and data["tiles"][0]["row"] == 1
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
+def test_scripts_never_write_html_or_evaluate_text(path):
+    source = path.read_text("utf-8")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", source)
+
+
+@pytest.mark.parametrize("name", ["tiles", "matrix", "wall"])
+def test_each_component_is_one_module_with_one_default_export(name):
+    assert assets.script(name).count("export default function") == 1
+    assert "--st-text-color" in assets.style(name)

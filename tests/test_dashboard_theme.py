@@ -1,0 +1,52 @@
+"""Numbers and names as they are shown."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from dashboard import theme
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.5, "0.50"), (0.999, ">0.99"), (1.0, "1.00"), (0.001, "<0.01"), (0.0, "0.00"), (math.nan, "–")],
+)
+def test_probabilities_never_round_to_a_false_certainty(value, shown):
+    assert theme.probability(value) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(45, "45 s"), (720, "12 min"), (12000, "3 h 20 min"), (math.nan, "–")])
+def test_durations_are_told_in_the_unit_that_fits(seconds, shown):
+    assert theme.duration(seconds) == shown
+
+
+def test_counts_are_grouped_and_nouns_agree():
+    assert theme.count(10000) == "10\u202f000"
+    assert theme.plural(1, "class", "classes") == "1 class"
+    assert theme.plural(2, "class", "classes") == "2 classes"
+
+
+def test_variants_are_named_as_the_paper_writes_them():
+    shown = [theme.variant_name(name) for name in ("gray", "blur5", "bgr", "salt_pepper_0.005", "my_own")]
+    assert shown == ["gray", "blur 5×5", "[B,G,R]", "salt & pepper 0.005", "my own"]
+
+
+def _contrast(first: str, second: str) -> float:
+    def luminance(colour: str) -> float:
+        linear = [
+            part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+            for part in (value / 255 for value in theme.rgb(colour))
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(("palette", "background"), [(theme.LIGHT, "#FFFFFF"), (theme.DARK, "#0E1115")])
+def test_colours_with_a_meaning_stand_out_from_the_background(palette, background):
+    for name in ("right", "wrong", "truth", "neutral"):
+        assert _contrast(getattr(palette, name), background) >= 3, name
+    assert _contrast(palette.ink, background) >= 12
