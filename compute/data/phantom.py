@@ -24,7 +24,7 @@ TRAIN_PER_CLASS = 40
 VALIDATION_PER_CLASS = 10
 LARGEST_SIZE = 1024
 _SPLITS = {"train": 0, "validation": 1}
-_BATCH = 24  # Pictures rendered together: enough to amortise numpy's calls, few enough to stay in the cache.
+_BATCH = 8  # Pictures rendered together: enough to amortise the calls of numpy, few enough to stay in the cache.
 
 
 def phantom_classes() -> tuple[ClassInfo, ...]:
@@ -78,9 +78,10 @@ def load_phantom(*, size: int = 64, seed: int = 0, limits: Limits = Limits()) ->
         raise BadOption(f"Phantom pictures of {size} pixels are not offered. Choose 16 to {LARGEST_SIZE}.")
     if not 2 <= count <= len(classes):
         raise BadOption(f"The phantom has {len(classes)} classes, {count} were asked for. Choose 2 to {len(classes)}.")
-    train = _picture_set("train", count, _per_class(limits.train_per_class, TRAIN_PER_CLASS), size, seed)
-    per_class = _per_class(limits.validation_per_class, VALIDATION_PER_CLASS)
-    validation = _picture_set("validation", count, per_class, size, seed)
+    many = _per_class(limits.train_per_class, TRAIN_PER_CLASS)
+    few = _per_class(limits.validation_per_class, VALIDATION_PER_CLASS)
+    train = _picture_set("train", count, many, size, seed)
+    validation = _picture_set("validation", count, few, size, seed)
     chosen = classes[:count]
     return Dataset("phantom", train, validation, chosen, dataset_checksum(train, validation, chosen))
 

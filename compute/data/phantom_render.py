@@ -8,6 +8,7 @@ double precision.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,7 +21,7 @@ _ONE = np.float32(1)
 def render(scene: Scene, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures uint8 (n,size,size,3) and object masks bool (n,size,size) of n scenes."""
     view = _View(scene, size)
-    cover = _clip(0.5 - view.distance(0, 0) * size)  # How much of the pixel the object covers.
+    cover = _clip(0.5 - view.outline * size)  # How much of the pixel the object covers.
     colour = _background(view) * (1 - _shadow(view))[..., None]
     colour += (_object(view) - colour) * cover[..., None]
     colour += _grain(scene, size)
@@ -35,12 +36,12 @@ class _View:
     scene: Scene
     size: int
 
-    @property
+    @cached_property
     def x(self) -> np.ndarray:
         """Pixel centres from 0 to 1, (1,1,size)."""
         return ((np.arange(self.size, dtype=np.float32) + np.float32(0.5)) / np.float32(self.size))[None, None, :]
 
-    @property
+    @cached_property
     def y(self) -> np.ndarray:
         return self.x.reshape(1, -1, 1)
 
@@ -52,6 +53,11 @@ class _View:
         """Distance from the object's centre along (n,2) unit vectors."""
         x0, y0 = self.per_picture(self.scene.centre[:, 0]), self.per_picture(self.scene.centre[:, 1])
         return (self.x - x0) * self.per_picture(vectors[:, 0]) + (self.y - y0) * self.per_picture(vectors[:, 1])
+
+    @cached_property
+    def outline(self) -> np.ndarray:
+        """Signed distance to the object's outline, negative inside."""
+        return self.distance(0, 0)
 
     def distance(self, right: np.ndarray | float, down: np.ndarray | float) -> np.ndarray:
         """Signed distance to the outline of the object moved by (right, down), in fractions of the picture's side."""
@@ -70,13 +76,16 @@ def _look_up(shapes: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     scale = np.float32((TABLE_SIZE - 1) / (2 * TABLE_REACH))
     reach, last = np.float32(TABLE_REACH), np.float32(TABLE_SIZE - 1.001)
     column, row = (np.minimum(np.maximum((each + reach) * scale, np.float32(0)), last) for each in (x, y))
-    left, top = column.astype(np.int32), row.astype(np.int32)
-    right_part, low_part = column - left, row - top
-    place = (shapes.astype(np.int32)[:, None, None] * TABLE_SIZE + top) * TABLE_SIZE + left
-    table = distance_tables().ravel()
-    upper = table[place] + (table[place + 1] - table[place]) * right_part
-    lower = table[place + TABLE_SIZE] + (table[place + TABLE_SIZE + 1] - table[place + TABLE_SIZE]) * right_part
-    return upper + (lower - upper) * low_part
+    left, top = np.floor(column), np.floor(row)
+    place = (top * TABLE_SIZE + left).astype(np.intp) + (shapes * TABLE_SIZE**2)[:, None, None]
+    table, right_part = distance_tables().ravel(), column - left
+    upper, lower = (_between(table, place + step, right_part) for step in (0, TABLE_SIZE))
+    return upper + (lower - upper) * (row - top)
+
+
+def _between(table: np.ndarray, place: np.ndarray, part: np.ndarray) -> np.ndarray:
+    near = table.take(place)
+    return near + (table.take(place + 1) - near) * part
 
 
 def _object(view: _View) -> np.ndarray:
@@ -94,7 +103,7 @@ def _rim(view: _View) -> np.ndarray:
     scene, step = view.scene, np.float32(0.035)
     towards = view.distance(-step * scene.light[:, 0], -step * scene.light[:, 1])
     away = view.distance(step * scene.light[:, 0], step * scene.light[:, 1])
-    depth = _clip(_ONE + view.distance(0, 0) / (np.float32(0.22) * view.per_picture(scene.radius)))
+    depth = _clip(_ONE + view.outline / (np.float32(0.22) * view.per_picture(scene.radius)))
     return (towards - away) / (2 * step) * depth
 
 
