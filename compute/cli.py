@@ -32,10 +32,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from compute.device import choose_device
+    from compute.device import choose_device, use_threads
     from compute.processes import joined
 
     profile = _profile(options)
+    use_threads(options.threads)
     path = Path(options.runs_dir) / (options.run or Path(options.profile).stem)
     with joined(choose_device(options.device)) as processes:
         return _train_joined(options, profile, path, processes)
@@ -144,6 +145,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", help="name of the run (default: the profile's name)")
     command.add_argument("--runs-dir", default="runs", help="where runs are kept (default: runs)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
+    command.add_argument(
+        "--threads", type=int, default=0, help="CPU threads of the network (default: all cores; 1 on a busy machine)"
+    )
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting below; may be repeated"
     )
