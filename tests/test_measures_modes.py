@@ -96,6 +96,16 @@ def test_without_a_trial_a_share_may_be_anything():
     assert [float(edge) for edge in intervals.wilson(0, 0)] == [0, 1]
 
 
+def test_the_difference_of_means_agrees_with_scipy():
+    random = np.random.default_rng(0)
+    first, second = random.normal(1, 1, 20), random.normal(0, 3, 9)
+    expected = scipy.stats.ttest_ind(first, second, equal_var=False)
+    found = intervals.difference_of_means(first, second, level=0.9)
+    edges = expected.confidence_interval(0.9)
+    assert (found.low, found.high, found.p) == pytest.approx((edges.low, edges.high, expected.pvalue))
+    assert intervals.difference_of_means([1, 1, 1], [2, 3, 4]).value == -2
+
+
 def test_the_interval_of_a_mean_matches_a_hand_computed_value():
     mean, low, high = intervals.mean_interval([1.0, 2.0, 3.0])
     assert (mean, low, high) == (2, pytest.approx(2 - 4.3027 / 3**0.5, abs=1e-4), pytest.approx(4.4841, abs=1e-4))

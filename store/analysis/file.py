@@ -1,12 +1,13 @@
 """analysis.h5: what was derived from all epochs of a run, in one file that may be deleted and made again.
 
-Tables lie at tables/<table>/<column> and arrays at arrays/<name>; text is UTF-8 of fixed length.
+Tables lie at tables/<name>, a compound value per row, and arrays at arrays/<name>; text is UTF-8 of fixed length.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.errors import DamagedFile, SchemaMismatch
+from store.errors import DamagedFile
 from store.files import PART, create_file, discard, open_file, seal_file, set_attributes, writing
 from store.reader import Run
 
 ANALYSIS_FILE = "analysis.h5"
 ANALYSIS_VERSION = 1
 _STORAGE = {"chunks": True, "shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
-_AGAIN = 'Delete it and run "python -m compute analyse" again.'
+_AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,14 @@ class Analysis:
 
     def table(self, name: str) -> pd.DataFrame:
         """One table by its name; raises DamagedFile where it is missing or fails its checksum."""
-        with _opened(self.path) as file:
-            group = _item(self.path, file, f"tables/{name}")
-            columns = [column.decode() for column in np.asarray(group.attrs["columns"])]
-            return pd.DataFrame({column: _values(self.path, group, column) for column in columns})
+        with _reading(self.path) as file:
+            rows = file[f"tables/{name}"][...]
+            return pd.DataFrame({column: _decoded(rows[column]) for column in rows.dtype.names})
 
     def array(self, name: str) -> NDArray:
         """One array by its name; raises DamagedFile where it is missing or fails its checksum."""
-        with _opened(self.path) as file:
-            return _values(self.path, file, f"arrays/{name}")
+        with _reading(self.path) as file:
+            return file[f"arrays/{name}"][...]
 
 
 def read_analysis(run: Run) -> Analysis | None:
@@ -59,16 +59,11 @@ def read_analysis(run: Run) -> Analysis | None:
     path = Path(run.path) / ANALYSIS_FILE
     if not path.exists():
         return None
-    with _opened(path) as file:
-        facts = dict(file.attrs)
-        if facts.get("analysis_version") != ANALYSIS_VERSION or facts.get("run_id") != np.bytes_(run.id.encode()):
+    with _reading(path) as file:
+        if file.attrs["analysis_version"] != ANALYSIS_VERSION or file.attrs["run_id"] != np.bytes_(run.id.encode()):
             return None
-        return Analysis(
-            path=path,
-            epochs=tuple(_values(path, file, "epochs").tolist()),
-            tables=tuple(file["tables"]),
-            arrays=tuple(file["arrays"]),
-        )
+        epochs = tuple(file["epochs"][...].tolist())
+        return Analysis(path=path, epochs=epochs, tables=tuple(file["tables"]), arrays=tuple(file["arrays"]))
 
 
 def write_analysis(
@@ -89,10 +84,7 @@ def write_analysis(
             file.require_group("tables")
             file.require_group("arrays")
             for name, table in tables.items():
-                group = file.require_group(f"tables/{name}")
-                group.attrs["columns"] = np.array([column.encode() for column in table.columns])
-                for column in table.columns:
-                    _write(group, column, table[column].to_numpy())
+                _write(file, f"tables/{name}", _rows(table))
             for name, array in arrays.items():
                 _write(file, f"arrays/{name}", array)
             file.close()
@@ -103,34 +95,33 @@ def write_analysis(
     return final
 
 
-def _opened(path: Path) -> h5py.File:
+@contextmanager
+def _reading(path: Path) -> Iterator[h5py.File]:
+    """The open file; whatever cannot be read of it inside the block is DamagedFile."""
     try:
-        return open_file(path)
-    except FileNotFoundError as err:
-        raise DamagedFile(f"{str(path)!r} was there a moment ago and is gone: {err}. {_AGAIN}") from err
+        with open_file(path) as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as err:
+        raise DamagedFile(f"{str(path)!r} cannot be read: {err}. {_AGAIN}") from err
 
 
-def _write(target: h5py.Group, path: str, values: NDArray) -> None:
-    values = np.asarray(values)
-    if values.dtype.kind not in "iufb":
-        values = np.array([str(value).encode() for value in values], dtype="S") if len(values) else np.empty(0, "S1")
-    if values.dtype.kind == "b":
-        values = values.astype(np.bool_)
-    if values.size == 0:
-        target.create_dataset(path, data=values)
-    else:
-        target.create_dataset(path, data=values, **_STORAGE)
+def _rows(table: pd.DataFrame) -> NDArray:
+    columns = {name: _encoded(table[name].to_numpy()) for name in table.columns}
+    rows = np.empty(len(table), [(name, values.dtype) for name, values in columns.items()])
+    for name, values in columns.items():
+        rows[name] = values
+    return rows
 
 
-def _item(path: Path, file: h5py.Group, name: str) -> h5py.Group:
-    if name not in file:
-        raise SchemaMismatch(f"{str(path)!r} has no {name!r}: it was made by other code. {_AGAIN}")
-    return file[name]
+def _encoded(values: NDArray) -> NDArray:
+    if values.dtype.kind in "iufb":
+        return values
+    return np.array([str(value).encode() for value in values] or [b""], dtype="S")[: len(values)]
 
 
-def _values(path: Path, group: h5py.Group, name: str) -> NDArray:
-    try:
-        values = _item(path, group, name)[...]
-        return np.array([text.decode() for text in values], object) if values.dtype.kind == "S" else values
-    except (OSError, RuntimeError, UnicodeDecodeError) as err:
-        raise DamagedFile(f"{str(path)!r} is damaged: {name} cannot be read ({err}). {_AGAIN}") from err
+def _decoded(values: NDArray) -> NDArray:
+    return np.array([text.decode() for text in values], object) if values.dtype.kind == "S" else values
+
+
+def _write(file: h5py.File, path: str, values: NDArray) -> None:
+    file.create_dataset(path, data=values, **(_STORAGE if values.size else {}))  # HDF5 cuts nothing into no chunks

@@ -7,7 +7,7 @@ import scipy.stats
 
 from store.analysis.findings import Finding, adjusted, joint_level, percent
 from store.analysis.statements import Tables
-from store.measures.intervals import wilson
+from store.measures.intervals import difference_of_means, wilson
 
 
 def forming(tables: Tables) -> list[Finding]:
@@ -23,8 +23,7 @@ def forming(tables: Tables) -> list[Finding]:
     if early.std() == 0 and late.std() == 0:
         return []
     compared = len(means) * (len(means) - 1) // 2
-    test = scipy.stats.ttest_ind(late, early, equal_var=False)
-    between = test.confidence_interval(joint_level(compared))
+    between = difference_of_means(late, early, level=joint_level(compared))
     text = (
         f"Half of the pictures of “{tables.names[first]}” have their final pattern by epoch {np.median(early):.0f}, "
         f"of “{tables.names[last]}” only by epoch {np.median(late):.0f}."
@@ -34,13 +33,13 @@ def forming(tables: Tables) -> list[Finding]:
         Finding(
             "forming",
             text,
-            float(late.mean() - early.mean()),
-            float(between.low),
-            float(between.high),
+            between.value,
+            between.low,
+            between.high,
             "epochs",
             "learning",
             float(np.clip(between.low / span, 0, 1)),
-            adjusted(float(test.pvalue), compared),
+            adjusted(between.p, compared),
             compared,
             {"class": str(tables.ids[last])},
         )

@@ -95,9 +95,13 @@ def coarse(score: ArrayLike, *, levels: int = 1000) -> Float64:
 
 
 def interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval (low, high) of bootstrap values, NaN resamples left out."""
+    """Percentile interval (low, high) of bootstrap values, NaN resamples left out (all of them: NaN)."""
     tail = (1 - level) / 2
-    low, high = np.nanquantile(np.asarray(values, np.float64), [tail, 1 - tail])
+    values = np.asarray(values, np.float64)
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -1,7 +1,8 @@
-"""Intervals and tests that several findings share."""
+"""Intervals of shares, means and differences of means."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -35,3 +36,30 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, flo
         return float(values.mean()), float("-inf"), float("inf")
     half = stdtrit(values.size - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(values.size)
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of one sample minus that of another, its interval and the two-sided p-value."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def difference_of_means(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Difference:
+    """mean(first) - mean(second) by Welch's test, of samples of two values at least that are not both constant.
+
+    Source:
+        Welch 1947; degrees of freedom after Satterthwaite 1946.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    samples = [np.asarray(sample, np.float64) for sample in (first, second)]
+    parts = [sample.var(ddof=1) / sample.size for sample in samples]
+    error = np.sqrt(sum(parts))
+    freedom = sum(parts) ** 2 / sum(part**2 / (sample.size - 1) for part, sample in zip(parts, samples, strict=True))
+    value = float(samples[0].mean() - samples[1].mean())
+    half = float(stdtrit(freedom, (1 + level) / 2) * error)
+    return Difference(value, value - half, value + half, float(2 * stdtr(freedom, -abs(value) / error)))

@@ -1,0 +1,81 @@
+"""Runs whose every answer is chosen by the test: `craft` records the answers and strengths that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store import ClassInfo, Run, RunDescription, create_run, open_run, resume_run
+
+CELLS = (4, 4)
+
+
+def one_cell(label: int) -> NDArray[np.float32]:
+    """The pattern of a class: one lit cell, another for each class."""
+    pattern = np.zeros(CELLS, np.float32)
+    pattern.flat[label] = 16
+    return pattern
+
+
+def craft(
+    path: Path,
+    answers: NDArray,
+    *,
+    labels: Sequence[int],
+    variants: tuple[str, ...] = ("clean",),
+    own: Callable[[int, int, int], NDArray] | None = None,
+    **options: object,
+) -> Run:
+    """A run with the answers (E, V, N).
+
+    The true class's map is `own(epoch, variant, image)`, by default its one cell at strength 1; where the answer is
+    another class, that one's map is twice as strong. Epochs, variants and images count from 0 here.
+    """
+    epochs, _, images = answers.shape
+    classes = int(max(answers.max(), max(labels))) + 1
+    description = RunDescription(
+        **{
+            "name": path.name,
+            "classes": tuple(ClassInfo(f"c{i}", f"class {i}", f"group {i % 2}") for i in range(classes)),
+            "variants": variants,
+            "labels": np.asarray(labels),
+            "image_names": tuple(f"{i}.png" for i in range(images)),
+            "picture_shape": (16, 16),
+            "map_shape": CELLS,
+            "planned_epochs": epochs,
+            **options,
+        }
+    )
+    with create_run(path, description) as new:
+        for variant in variants:
+            new.write_pictures(variant, 0, pictures(images, moved=variant == "shift"))
+    writer = resume_run(path)
+    for epoch in range(epochs):
+        with writer.epoch(epoch + 1, {}, threads=1) as recording:
+            for number, variant in enumerate(variants):
+                recording.write(variant, 0, _maps(answers[epoch, number], labels, classes, own, (epoch, number)))
+    return open_run(path)
+
+
+def pictures(images: int, *, moved: bool) -> NDArray[np.uint8]:
+    """Noise pictures, for the variant `shift` moved by an eighth of the side, down and to the right."""
+    still = np.random.default_rng(0).integers(256, size=(images, 16, 16, 3), dtype=np.uint8)
+    if not moved:
+        return still
+    result = np.zeros_like(still)
+    result[:, 2:, 2:] = still[:, :-2, :-2]
+    return result
+
+
+def _maps(
+    answer: NDArray, labels: Sequence[int], classes: int, own: Callable | None, state: tuple[int, int]
+) -> NDArray:
+    maps = np.zeros((len(labels), classes, *CELLS), np.float32)
+    for image, label in enumerate(labels):
+        maps[image, label] = one_cell(label) if own is None else own(*state, image)
+        if answer[image] != label:
+            maps[image, answer[image]] = 2 * maps[image, label].sum() * one_cell(int(answer[image])) / 16 + 1 / 64
+    return maps
