@@ -18,6 +18,8 @@ from torch import Tensor
 from compute.errors import BadCheckpoint
 from compute.train import Trainer
 
+CHECKPOINTS = "checkpoints"  # the folder inside a run
+
 
 @dataclass(frozen=True)
 class Checkpoint:

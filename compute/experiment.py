@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from compute.checkpoint import CheckpointFolder
+from compute.checkpoint import CHECKPOINTS, CheckpointFolder
 from compute.interrupt import StopRequest, stop_on_signals
 from compute.models import ClassMapNetwork
 from compute.preparation import Prepared
@@ -24,8 +24,6 @@ from compute.record import Recorder, Validation
 from compute.train import Trainer
 from store import create_run, resume_run
 from store.writer import RunWriter
-
-CHECKPOINTS = "checkpoints"
 
 
 def open_or_create(prepared: Prepared, path: Path) -> RunWriter:

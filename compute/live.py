@@ -1,0 +1,106 @@
+"""A recorded network, loaded again to look at a picture of the user's own; what the live page calls.
+
+from compute.live import load_predictor; predictor = load_predictor("runs/quick", epoch=7)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from compute.augment import Normaliser
+from compute.checkpoint import CHECKPOINTS, CheckpointFolder
+from compute.device import choose_device
+from compute.errors import BadCheckpoint, BadOption
+from compute.models import ClassMapNetwork, Trace, build
+from compute.record import forward
+from compute.variants import find_variant
+from store import Run, open_run
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network as it was after one epoch of a run, on the device that runs it."""
+
+    network: ClassMapNetwork
+    normalise: Normaliser
+    precision: str
+    picture_shape: tuple[int, int]
+    seed: int
+    epoch: int
+
+    def predict(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Class maps (n, C, H, W) float32 and probabilities (n, C), the softmax of their means (paper, Eq. 4 and 8).
+
+        Args:
+            pictures: uint8 (n, h, w, 3) of the run's picture size.
+
+        Raises:
+            BadOption: another shape or type.
+        """
+        maps = self.trace(pictures).maps
+        probabilities = torch.softmax(maps.mean((-1, -2)), 1)
+        return maps.cpu().numpy(), probabilities.cpu().numpy()
+
+    def trace(self, pictures: NDArray[np.uint8]) -> Trace:
+        """The maps with the layers and stages before them, as tensors; arguments as for `predict`."""
+        with torch.inference_mode():
+            return forward(self.network, self.input_of(pictures), self.precision)
+
+    def input_of(self, pictures: NDArray[np.uint8]) -> torch.Tensor:
+        """The network's input (n, 3, h, w) for pictures uint8 (n, h, w, 3); raises BadOption on another shape."""
+        expected = (*self.picture_shape, 3)
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != expected:
+            raise BadOption(
+                f"Pictures must be uint8 (n, {', '.join(map(str, expected))}) for this run, got "
+                f"{pictures.dtype} {pictures.shape}. Resize and convert them first."
+            )
+        return self.normalise(torch.from_numpy(np.ascontiguousarray(pictures)).to(self.normalise.mean.device))
+
+    def variant(self, name: str, picture: NDArray[np.uint8], **strength: float) -> NDArray[np.uint8]:
+        """One picture (h, w, 3) perturbed, with the perturbation's own strength where one is given.
+
+        Raises:
+            BadOption: an unknown variant or strength.
+        """
+        return find_variant(name).function(picture[None], images=[0], seed=self.seed, **strength)[0]
+
+
+def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> Predictor:
+    """The network of a run after `epoch`, ready to predict.
+
+    Raises:
+        RunNotFound, SchemaMismatch, DamagedFile: there is no readable run at `run_path`.
+        BadCheckpoint: the weights of that epoch were not kept, are damaged, or fit another network.
+        BadModel: the network cannot be built, for instance because it is the user's own and not on the path.
+    """
+    run = open_run(run_path)
+    chosen = choose_device(device)
+    network = _network(run)
+    checkpoint = CheckpointFolder(Path(run_path) / CHECKPOINTS, run_id=run.id).load(epoch)
+    try:
+        network.load_state_dict(checkpoint.weights)
+    except RuntimeError as err:
+        raise BadCheckpoint(f"The weights of epoch {epoch} do not fit the network of '{run_path}': {err}") from err
+    network.to(device=chosen, memory_format=torch.channels_last).eval()
+    data = run.configuration["data"]
+    return Predictor(
+        network=network,
+        normalise=Normaliser(data["mean"], data["sd"], chosen),
+        precision=run.configuration["training"]["precision"],
+        picture_shape=tuple(run.picture_shape),
+        seed=data["seed"],
+        epoch=epoch,
+    )
+
+
+def _network(run: Run) -> ClassMapNetwork:
+    """The run's network with weights still to come."""
+    settings = run.configuration.get("model")
+    if not settings:
+        raise BadCheckpoint(f"The run '{run.name}' does not say which network made it, so it cannot be run again.")
+    return build(settings["name"], len(run.classes), **settings["options"])
