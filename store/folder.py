@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from store import layout
 from store.errors import DamagedFile, NotInRun, StoreError
+from store.files import damaged
 from store.handles import EpochData, HandleCache, SealedFile
 from store.parts import open_epoch
+from store.receipts import read_receipt
 from store.selection import Selection, rows_of, variant_index
 
 _RECEIPT_NAME = re.compile(r"^(\d{4,})\.json$")
@@ -29,6 +31,9 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         facts = layout.read_description(path / layout.RUN_FILE)
+        receipt = read_receipt(path, None)
+        if receipt is not None and receipt["run_id"] != facts.id:
+            raise damaged(path / layout.RUN_FILE, f"it is of run {facts.id!r}, its receipt of {receipt['run_id']!r}")
         self.id, self.description = facts.id, facts.description
         self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
         self._file = SealedFile(path / layout.RUN_FILE, "run")

@@ -42,7 +42,7 @@ def read_receipt(run: Path, epoch: int | None) -> dict[str, Any] | None:
     try:
         receipt = json.loads(path.read_text())
         complete = all({"bytes", "sha256"} <= entry.keys() for entry in receipt["files"].values())
-        if receipt["epoch"] != epoch or not receipt["files"] or not complete:
+        if receipt["epoch"] != epoch or not receipt["files"] or not complete or "run_id" not in receipt:
             raise ValueError(f"it is not the receipt of {'run.h5' if epoch is None else f'epoch {epoch}'}")
     except FileNotFoundError:
         return None

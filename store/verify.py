@@ -49,7 +49,7 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Fi
         sealed = SealedFile(path / layout.RUN_FILE, "run")
     except DamagedFile as err:
         return [Finding(layout.RUN_FILE, str(err))]
-    findings = [Finding(file, what) for file, what in _against_receipt(path, None)]
+    findings = [Finding(file, what) for file, what in _against_receipt(path, facts.id, None)]
     findings += [Finding(layout.RUN_FILE, what) for what in _wrong_in_file(sealed, facts.description, tell)]
     for epoch in epochs_on_record(path):
         findings += _wrong_in_epoch(path, facts, epoch, tell)
@@ -76,7 +76,7 @@ def bytes_to_check(path: str | Path) -> int:
 
 def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progress) -> list[Finding]:
     name = layout.epoch_file(epoch)
-    findings = [Finding(file, what) for file, what in _against_receipt(path, epoch)]
+    findings = [Finding(file, what) for file, what in _against_receipt(path, facts.id, epoch)]
     if not (path / name).exists():
         return findings or [Finding(name, "its receipt is there, the file is gone")]
     try:
@@ -97,7 +97,7 @@ def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progre
     return findings
 
 
-def _against_receipt(path: Path, epoch: int | None) -> Iterator[tuple[str, str]]:
+def _against_receipt(path: Path, run_id: str, epoch: int | None) -> Iterator[tuple[str, str]]:
     note = layout.receipt_file(epoch)
     try:
         receipt = read_receipt(path, epoch)
@@ -107,6 +107,8 @@ def _against_receipt(path: Path, epoch: int | None) -> Iterator[tuple[str, str]]
     if receipt is None:
         yield note, "it is absent: resume the run, or copy it, to have it made anew"
         return
+    if receipt["run_id"] != run_id:
+        yield note, f"it is of run {receipt['run_id']!r}, run.h5 of {run_id!r}"
     for entry_name, entry in receipt["files"].items():
         file = (path / note).parent / Path(entry_name).name
         name = str(file.relative_to(path))

@@ -1,0 +1,56 @@
+"""Damage of every kind: verify finds it, and the reader never returns a wrong value. The full campaign is in bench/."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from bench.corrupt_run import answers, judge, make_runs, spoil
+from store.__main__ import main
+from store.verify import verify_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    run, other = make_runs(tmp_path_factory.mktemp("damage"))
+    return run, other, answers(run)
+
+
+def test_an_intact_run_answers_everything_and_verifies(runs):
+    run, _, truth = runs
+    assert "refused" not in truth.values() and len(truth) > 40
+    assert verify_run(run) == []
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_damage_is_found_and_never_returned_as_if_right(runs, tmp_path, seed):
+    run, other, truth = runs
+    copy = shutil.copytree(run, tmp_path / "run")
+    what = spoil(copy, other, seed)
+    assert judge(copy, truth) in ("found", "harmless"), what
+
+
+def test_the_judge_itself_notices_wrong_values(runs, tmp_path):
+    run, other, _ = runs
+    assert judge(run, answers(other)).startswith("WRONG")
+
+
+def test_verify_on_the_command_line_names_what_is_wrong(runs, tmp_path, capsys):
+    copy = shutil.copytree(runs[0], tmp_path / "run")
+    assert main(["verify", str(copy), "--quiet"]) == 0
+    assert "everything is as it was sealed" in capsys.readouterr().out
+    (copy / "epochs" / "0001.h5").write_bytes(b"")
+    (copy / "epochs" / "0002.h5").unlink()
+    assert main(["verify", str(copy), "--quiet"]) == 1
+    said = capsys.readouterr().out
+    assert "epochs/0001.h5: it has 0 bytes" in said and "epochs/0002.h5: it was sealed, but the file is gone" in said
+    assert main(["verify", str(copy / "nowhere"), "--quiet"]) == 1
+    assert "There is no run at" in capsys.readouterr().err
+
+
+def test_info_says_what_the_run_is_and_weighs(runs, capsys):
+    assert main(["info", str(runs[0])]) == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 planned, 1 to 2" in said and "80 of 4 classes" in said
+    assert "probabilities" in said and "in all" in said
