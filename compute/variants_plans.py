@@ -102,7 +102,9 @@ class Resample:
         weights = self.weights.astype(np.int32)
         for block in _blocks(pictures):
             flat = block.source.reshape(len(block.source), len(self.pixels), 3)
-            total = sum(flat[:, self.pixels[:, k]] * weights[None, :, k, None] for k in range(4))
+            total = np.zeros(flat.shape, np.int32)
+            for k in range(4):
+                total += flat[:, self.pixels[:, k]] * weights[None, :, k, None]
             out[block.rows] = _round_shift(total, WEIGHT_BITS).reshape(block.source.shape)
         return out
 

@@ -11,11 +11,11 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO
 
 from tqdm import tqdm
 
@@ -44,15 +44,11 @@ class Bounds:
     ratio_from: int = 64 << 20  # Below this many unpacked bytes the ratio does not matter.
 
 
-class _Opener(Protocol):
-    def __call__(self) -> AbstractContextManager[IO[bytes]]: ...
-
-
 @dataclass(frozen=True)
 class _Member:
     name: str
     size: int
-    open: _Opener
+    open: Callable[[], IO[bytes] | None]
 
 
 def is_archive(path: Path) -> bool:
@@ -124,7 +120,10 @@ def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
 def _write(member: _Member, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     left = member.size
-    with member.open() as source, path.open("xb") as out:
+    opened = member.open()
+    if opened is None:
+        raise EOFError(f"'{member.name}' has no content")
+    with opened as source, path.open("xb") as out:
         while chunk := source.read(min(_CHUNK, left + 1)):
             left -= len(chunk)
             if left < 0:
@@ -150,7 +149,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise BadArchive(_not_plain(archive, info.filename))
             if not info.is_dir():
-                yield _Member(info.filename, info.file_size, lambda info=info: opened.open(info))
+                yield _Member(info.filename, info.file_size, partial(opened.open, info))
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
@@ -159,7 +158,7 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
             if not (info.isreg() or info.isdir()):
                 raise BadArchive(_not_plain(archive, info.name))
             if info.isreg():
-                yield _Member(info.name, info.size, lambda info=info: opened.extractfile(info))
+                yield _Member(info.name, info.size, partial(opened.extractfile, info))
 
 
 def _not_plain(archive: Path, name: str) -> str:

@@ -72,4 +72,4 @@ def dataset_checksum(train: PictureSet, validation: PictureSet, classes: tuple[C
 
 
 def _block_digest(pictures: np.ndarray, start: int) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(pictures[start : start + _HASHED_TOGETHER])).digest()
+    return hashlib.sha256(np.ascontiguousarray(pictures[start : start + _HASHED_TOGETHER]).data).digest()
