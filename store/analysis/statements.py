@@ -132,20 +132,23 @@ def accuracy_lost(tables: Tables) -> list[Finding]:
 
 
 def cues(tables: Tables) -> list[Finding]:
-    """The class whose score falls most under each variant, against the average class."""
+    """The class whose score falls most under each variant, against the mean of the others."""
     table = tables.tables["cues"].dropna()
     compared, found = len(table), []
     counts = np.bincount(tables.record.run.labels, minlength=len(tables.names))
-    for variant, rows in table[table["error"] > 0].groupby("variant", sort=False):
-        average = rows["drop"].mean()
-        row = rows.iloc[((rows["drop"] - average) / rows["error"]).to_numpy().argmax()]
+    for variant, rows in table.groupby("variant", sort=False):
+        others = (rows["drop"].sum() - rows["drop"]) / max(len(rows) - 1, 1)
+        distance = ((rows["drop"] - others) / rows["error"])[rows["error"] > 0]
+        if len(rows) < 2 or distance.empty:
+            continue
+        row, average = rows.loc[distance.idxmax()], float(others[distance.idxmax()])
         index = int(row["class_index"])
         freedom = counts[index] - 1
         p = float(scipy.stats.t.sf((row["drop"] - average) / row["error"], freedom))
         half = row["error"] * scipy.stats.t.ppf((1 + joint_level(compared)) / 2, freedom)
         text = (
             f"“{tables.names[index]}” loses {row['drop']:.1f} standard deviations of its score under {variant}; "
-            f"the average class loses {average:.1f}."
+            f"the other classes lose {average:.1f} on average."
         )
         excess = row["drop"] - average - half
         found.append(

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from crafted_run import craft, one_cell
+
+from store.analysis import from_table, read_analysis
+from store.analysis.findings import PER_KIND, Finding, adjusted, as_table, joint_level, percent, select
+from store.analysis.work import analyse
+
+
+def finding(kind="cue", strength=0.5, p=float("nan"), **more):
+    return Finding(kind, f"{kind} {strength}", 1.0, 0.5, 1.5, "share", "trust", strength, p=p, **more)
+
+
+def found(run):
+    analyse(run)
+    return from_table(read_analysis(run).table("findings"))
+
+
+def test_a_p_value_is_multiplied_by_the_number_of_things_compared():
+    assert adjusted(0.001, 20) == pytest.approx(0.02)
+    assert adjusted(0.4, 20) == 1
+    assert joint_level(1) == 0.95
+    assert joint_level(50) == pytest.approx(0.999)
+
+
+def test_statements_that_fail_the_test_are_not_told():
+    kept = select([finding("cue", p=0.3), finding("mode", p=0.001), finding("pair")])
+    assert [entry.kind for entry in kept] == ["mode", "pair"]
+
+
+def test_the_false_discovery_rate_weighs_all_tests_together():
+    weak = [finding(f"kind {i}", p=0.04) for i in range(9)]
+    assert len(select(weak)) == 9
+    # With forty that fail, 0.04 is no longer below 5 % times its rank over the number of tests.
+    assert select(weak + [finding(f"other {i}", p=0.9) for i in range(40)]) == []
+
+
+def test_at_most_two_of_a_kind_are_told_and_ten_in_all():
+    many = [finding(f"kind {i % 8}", strength=i / 100) for i in range(80)]
+    kept = select(many)
+    assert len(kept) == 10
+    assert max(sum(entry.kind == kind for entry in kept) for kind in {entry.kind for entry in kept}) == PER_KIND
+    assert [entry.strength for entry in kept] == sorted((entry.strength for entry in kept), reverse=True)
+
+
+def test_the_standing_questions_are_answered_even_when_the_answer_is_weak():
+    strong = [finding(f"kind {i}", strength=0.9) for i in range(12)]
+    assert "league" in [entry.kind for entry in select([*strong, finding("league", strength=0.01, p=0.8)])]
+
+
+def test_findings_survive_being_written_as_a_table():
+    entries = [finding(query={"epoch": 3, "class": "n01"}), finding("mode", p=0.01)]
+    kept = from_table(as_table(entries))
+    assert kept[1] == entries[1]
+    assert kept[0].query == entries[0].query and np.isnan(kept[0].p)
+    assert from_table(as_table([])) == []
+
+
+def test_shares_are_written_for_people():
+    assert [percent(share) for share in (0.314, 0.004, 0, 1, -0.25)] == ["31 %", "0.4 %", "0 %", "100 %", "-25 %"]
+
+
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory):
+    """40 pictures a class: under gray class 0 is called class 1; class 2 forms late; class 3 was class 0 at first."""
+    labels = np.repeat(np.arange(4), 40)
+    answers = np.tile(labels, (4, 2, 1))
+    answers[:, 1, :36] = 1
+    answers[0, 0, labels == 3] = 0
+    answers[3, 0, [5, 6, 7]] = 2
+
+    def own(epoch, variant, image):
+        late = labels[image] == 2 and epoch < 3 - image % 2
+        pattern = np.roll(one_cell(int(labels[image])), 4 if late else 0)
+        return pattern * (1 + 0.02 * (image % 7)) * (0.4 if variant and labels[image] == 0 else 1)
+
+    path = tmp_path_factory.mktemp("runs") / "telling"
+    return craft(path, answers, labels=labels.tolist(), variants=("clean", "gray"), own=own)
+
+
+def test_the_findings_of_a_run_with_known_events_tell_these_events(telling):
+    findings = {entry.kind: entry for entry in found(telling)}
+    switch = findings["taken for"]
+    assert switch.text == ("Under gray, 36 of 40 pictures of “class 0” are taken for “class 1” (90 %); clean, 0 are.")
+    assert (switch.figure, switch.unit) == (0.9, "share")
+    assert 0.5 < switch.low < 0.9 < switch.high <= 1
+    assert switch.query == {"epoch": 4, "variant": "gray", "class": "c0", "answer": "c1"}
+    assert findings["accuracy"].figure == pytest.approx(33 / 160)
+    assert findings["accuracy"].text == "Under gray the accuracy falls from 98 % to 78 %."
+    assert findings["cue"].text.startswith("“class 0” loses ")
+    assert findings["cue"].query["class"] == "c0"
+    assert "“class 2” only by epoch 4" in findings["forming"].text or "by epoch 3" in findings["forming"].text
+    assert findings["forming"].low > 0
+    pair = findings["pair"]
+    assert pair.text == "At epoch 1, 40 of 40 pictures of “class 3” were taken for “class 0”; at epoch 4 none is."
+    assert findings["forgetting"].text.startswith("3 of the 3 pictures that end up wrong")
+
+
+def test_every_finding_has_an_interval_around_its_figure_and_a_page(telling):
+    for entry in found(telling):
+        assert entry.low <= entry.figure <= entry.high
+        assert entry.page in {"confusion", "robustness", "trust", "learning", "picture", "gallery", "alphabet"}
+        assert 0 <= entry.strength <= 1
+        assert np.isnan(entry.p) or entry.p <= 0.05
+        assert entry.text.endswith(".")
+
+
+def test_a_run_of_chance_answers_yields_no_claim_about_its_classes(tmp_path):
+    random = np.random.default_rng(5)
+    labels = np.repeat(np.arange(5), 20)
+    answers = random.integers(5, size=(3, 3, 100))
+    strengths = random.uniform(0.5, 2, size=(3, 3, 100))
+
+    def own(epoch, variant, image):
+        return one_cell(int(labels[image])) * strengths[epoch, variant, image]
+
+    run = craft(tmp_path / "chance", answers, labels=labels.tolist(), variants=("clean", "gray", "bgr"), own=own)
+    kinds = {entry.kind for entry in found(run)}
+    assert not kinds & {
+        "taken for",
+        "group taken for",
+        "cue",
+        "accuracy",
+        "mode",
+        "pair",
+        "forming",
+        "ensemble",
+    }
+
+
+def test_a_run_of_one_perfect_epoch_claims_nothing_about_mistakes(tmp_path):
+    labels = np.repeat(np.arange(3), 4)
+    run = craft(tmp_path / "perfect", np.tile(labels, (1, 1, 1)), labels=labels.tolist())
+    kinds = {entry.kind for entry in found(run)}
+    assert not kinds & {"league", "forgetting", "entrenched", "pair", "taken for", "ensemble", "forming"}
