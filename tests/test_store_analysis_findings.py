@@ -45,6 +45,13 @@ def test_at_most_two_of_a_kind_are_told_and_ten_in_all():
     assert [entry.strength for entry in kept] == sorted((entry.strength for entry in kept), reverse=True)
 
 
+def test_two_statements_of_a_kind_are_about_different_classes():
+    entries = [
+        finding(strength=strength, query={"class": name}) for strength, name in ((0.9, "a"), (0.8, "a"), (0.7, "b"))
+    ]
+    assert [entry.strength for entry in select(entries)] == [0.9, 0.7]
+
+
 def test_the_standing_questions_are_answered_even_when_the_answer_is_weak():
     strong = [finding(f"kind {i}", strength=0.9) for i in range(12)]
     assert "league" in [entry.kind for entry in select([*strong, finding("league", strength=0.01, p=0.8)])]

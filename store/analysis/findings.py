@@ -50,7 +50,10 @@ def joint_level(compared: int) -> float:
 
 
 def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
-    """The strongest candidates that hold, at most two of a kind; the standing questions are always among them."""
+    """The strongest candidates that hold; the standing questions are always among them.
+
+    At most two of a kind, and these of different classes.
+    """
     from scipy.stats import false_discovery_control  # here, because pages that only read findings need not wait for it
 
     tested = np.array([candidate.p for candidate in candidates], np.float64)
@@ -62,7 +65,9 @@ def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
         (entry for entry, true in zip(candidates, holds, strict=True) if true or entry.kind in STANDING),
         key=lambda entry: (entry.kind not in STANDING, -entry.strength),
     ):
-        if sum(entry.kind == candidate.kind for entry in kept) < PER_KIND:
+        alike = [entry for entry in kept if entry.kind == candidate.kind]
+        told = {entry.query["class"] for entry in alike if "class" in entry.query}
+        if len(alike) < PER_KIND and candidate.query.get("class") not in told:
             kept.append(candidate)
     return sorted(kept[:most], key=lambda entry: -entry.strength)
 

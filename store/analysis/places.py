@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.analysis.gather import Final, Record
 from store.measures import place
 from store.measures.intervals import mean_interval
 from store.reader import Run
+
+if TYPE_CHECKING:  # the verdict alone needs none of what gathering imports
+    from store.analysis.gather import Final, Record
 
 SHIFT = "shift"  # the variant whose pictures are moved
 SHIFT_SHARE = 0.125  # of each side, down and to the right

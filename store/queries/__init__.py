@@ -12,6 +12,7 @@ from store.queries.accuracy import (
     class_accuracy,
     risk_coverage,
 )
+from store.queries.anatomy import Anatomy, answer_anatomy
 from store.queries.confusion import (
     confused_pairs,
     group_confusion,
@@ -24,8 +25,10 @@ from store.queries.ordering import class_order
 from store.queries.patterns import nearest_pictures, search_pattern
 
 __all__ = [
+    "Anatomy",
     "FailureFilter",
     "accuracy_by_variant",
+    "answer_anatomy",
     "best_worst_classes",
     "calibration_table",
     "class_accuracy",
