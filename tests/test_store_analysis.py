@@ -83,6 +83,13 @@ def test_a_confused_pair_is_born_peaks_and_dies(analysis):
     assert (row["truth"], row["predicted"], row["birth"], row["peak"], row["death"]) == ("class 2", "class 0", 2, 2, 3)
     assert (row["peak_count"], row["last_count"], row["reverse"], row["mutual"]) == (3, 0, 0, 0)
     assert counts.tolist() == [[0, 3, 0, 0]]
+    assert row["likeness"] == pytest.approx(0) and np.isnan(row["overlap"])
+
+
+def test_the_history_of_a_pair_is_the_same_from_the_analysis_and_from_the_epochs(learned):
+    table = queries.pair_history(learned, truth=2, predicted=0)
+    assert table[["epoch", "count", "reverse"]].to_numpy().tolist() == [[1, 0, 0], [2, 3, 0], [3, 0, 0], [4, 0, 0]]
+    assert queries.pair_history(learned, truth=0, predicted=2, variant="gray")["count"].tolist() == [1, 1, 1, 1]
 
 
 def test_the_cue_fingerprint_names_the_class_that_lost_its_score(analysis):
@@ -91,6 +98,15 @@ def test_the_cue_fingerprint_names_the_class_that_lost_its_score(analysis):
     assert cues["drop"][0] > 3
     assert cues["drop"][[1, 2]].to_numpy() == pytest.approx([0, 0], abs=0.05)
     assert analysis.array("cue_drop").shape == (4, 2, 3)
+    assert analysis.array("cue_order").tolist()[1] != 0  # classes 1 and 2 lose nothing and stand together
+
+
+def test_the_league_holds_every_epoch_and_at_the_last_every_variant(analysis):
+    states = analysis.table("league_epochs")[["epoch", "variant"]].drop_duplicates()
+    assert states.to_numpy().tolist() == [[1, "clean"], [2, "clean"], [3, "clean"], [4, "clean"], [4, "gray"]]
+    league = analysis.table("league").set_index("score")
+    assert {"max_softmax", "cells_to_flip", "stability", "disagreement", "combination"} <= set(league.index)
+    assert league["gain"]["max_softmax"] == 0
 
 
 def test_the_best_epoch_for_accuracy_is_the_third(analysis):

@@ -147,6 +147,25 @@ def test_sorting_by_an_unknown_column_is_refused(run):
         queries.failures(run, epoch=3, where=queries.FailureFilter(sort="beauty"))
 
 
+def test_a_point_of_the_curve_opens_the_mistakes_that_it_accepts(run):
+    curve = queries.risk_coverage(run, epoch=3, variant="gray")
+    for coverage, risk in zip(curve["coverage"], curve["risk"], strict=True):
+        table = queries.wrongly_accepted(run, epoch=3, variant="gray", coverage=coverage)
+        assert len(table) == round(risk * coverage * 20)
+        assert table["trust"].is_monotonic_decreasing and not table["correct"].any()
+    with pytest.raises(ValueError, match=r"above 0 and up to 1, got 1\.5"):
+        queries.wrongly_accepted(run, epoch=3, coverage=1.5)
+
+
+def test_errors_are_set_against_those_of_a_reference_epoch(run):
+    table = queries.corruption_errors(run, reference=1).set_index(["epoch", "variant"])
+    assert table["ce"][1, "gray"] == 1
+    assert table["ce"][3, "clean"] == pytest.approx(2 / 4)
+    assert table["ce"][3, "gray"] == pytest.approx(5 / 7)
+    with pytest.raises(NotInRun, match=r"Epoch 7 is not in the run 'tiny': take one of \[1, 2, 3\]"):
+        queries.corruption_errors(run, reference=7)
+
+
 def test_flips_between_two_states_tell_what_was_lost_and_gained(run):
     table = queries.flips(run, before=(1, "clean"), after=(3, "gray")).set_index("image")
     assert sorted(table.index) == [0, 4, 8, 12, 16]

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.analysis.gather import Final, Record
-from store.measures import confusion, learning, mistakes, modes, place, robustness
+from store.measures import confusion, learning, maps, mistakes, modes, place, robustness
 from store.measures.learning import NEVER
 
 Int64 = NDArray[np.int64]
@@ -82,13 +82,13 @@ def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataF
     formation: of the class pattern; picture_formation and settling: medians over the pictures; half: first epoch with
     half of the pictures right; lead, forgettings: means; never_right, forgotten: shares of the pictures; within and
     between: mean cosine of own maps of two pictures of the class, and of one inside and one outside; inside, area,
-    elsewhere: means of the pictures; modes: their number.
+    elsewhere: means of the pictures; modes: their number; silent: share of own maps without a positive cell.
     """
     run, epochs = record.run, record.epochs
     count = len(run.classes)
     accuracy = np.stack(record.class_accuracies)[:, 0]
     similar = place.pair_similarity(final.own_maps, run.labels, count)
-    by_class = images.groupby(run.labels)
+    by_class = images.assign(silent=final.own_maps.max((1, 2)) <= 0).groupby(run.labels)
     table = run.classes.reset_index().assign(
         formation=epoch_numbers(epochs, learning.formation(np.stack(record.pattern_similarities))),
         half=epoch_numbers(epochs, learning.first_right(np.nan_to_num(accuracy) >= 0.5)),
@@ -97,7 +97,7 @@ def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataF
         between=similar.between,
     )
     medians = by_class[["formation", "settling"]].median().rename(columns={"formation": "picture_formation"})
-    means = by_class[["lead", "forgettings", "inside", "area", "elsewhere", "entrenchment"]].mean()
+    means = by_class[["lead", "forgettings", "inside", "area", "elsewhere", "entrenchment", "silent"]].mean()
     shares = pd.DataFrame(
         {
             "never_right": by_class["history"].agg(lambda column: (column == "never right").mean()),
@@ -108,12 +108,13 @@ def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataF
     return table.join(medians).join(means).join(shares).fillna({"modes": 0})
 
 
-def pair_tables(record: Record) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """The confused pairs, clean, and their counts over the epochs (pairs, E).
 
     Pairs with 3 mistakes or more at any epoch, most mistakes at the peak first: truth_index, truth, predicted_index,
     predicted, birth, peak, death (epoch numbers, -1 = never or still alive), peak_count, last_count, slope, reverse,
-    mutual.
+    mutual, and of the last epoch likeness (cosine of the class patterns) and overlap (of the two maps over the pair's
+    mistakes, NaN without one: high = look-alikes, low = the evidence lies elsewhere).
     """
     run, epochs = record.run, record.epochs
     count = len(run.classes)
@@ -132,6 +133,7 @@ def pair_tables(record: Record) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     events = confusion.pair_events(series) if len(ever) else None
     names, truth, predicted = run.classes["name"].to_numpy(), ever // count, ever % count
     both = series[-1] + reverse
+    overlap = confusion.pair_overlap(final.own_maps, final.predicted_maps, run.labels, record.predictions[-1][0], count)
     table = pd.DataFrame(
         {
             "truth_index": truth,
@@ -146,6 +148,8 @@ def pair_tables(record: Record) -> tuple[pd.DataFrame, NDArray[np.int64]]:
             "slope": events.slope if events else ever.astype(np.float64),
             "reverse": reverse,
             "mutual": np.divide(2 * np.minimum(series[-1], reverse), both, out=np.zeros(len(ever)), where=both > 0),
+            "likeness": maps.cosine(final.patterns[truth], final.patterns[predicted]),
+            "overlap": overlap[truth, predicted],
         }
     )
     order = np.argsort(-table["peak_count"].to_numpy(), kind="stable")

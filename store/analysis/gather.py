@@ -33,7 +33,7 @@ class Record:
     class_accuracies: list[Float32] = field(default_factory=list)  # E x (V, C)
     class_confidences: list[Float32] = field(default_factory=list)  # E x (V, C)
     cue_drops: list[Float32] = field(default_factory=list)  # E x (V, C)
-    detections: list[pd.DataFrame] = field(default_factory=list)  # a row per score for each epoch
+    detections: list[pd.DataFrame] = field(default_factory=list)  # a row per score for each epoch, last: and variant
     mode_shares: list[Float32] = field(default_factory=list)  # E x (modes,)
     places: list[dict[str, float]] = field(default_factory=list)  # E x means over the images
 
@@ -124,21 +124,24 @@ def _add_clean(record: Record, final: Final, epoch: int) -> None:
     if final.cover is not None:
         found = place.place_scores(own, final.cover, run.labels)
         record.places.append({name: _mean(getattr(found, name)) for name in ("inside", "area", "elsewhere", "peak")})
-    record.detections.append(_detections(record, epoch))
+    for number, variant in enumerate(run.variants if last else run.variants[:1]):
+        record.detections.append(_detections(record, epoch, number, variant))
 
 
-def _detections(record: Record, epoch: int) -> pd.DataFrame:
-    """Failure detection of every score at one epoch, on all clean pictures."""
+def _detections(record: Record, epoch: int, number: int, variant: str) -> pd.DataFrame:
+    """Failure detection of every score on all pictures of one epoch and variant."""
     run = record.run
-    scores = column_scores(run, epoch=epoch, variant=record.clean)
-    predictions = np.stack([epoch_predictions[0] for epoch_predictions in record.predictions])
-    scores["stability"] = mistakes.final_run(predictions).astype(np.float64)
-    scores["agreement"] = mistakes.variant_agreement(record.predictions[-1])
-    right = record.predictions[-1][0] == run.labels
+    scores = column_scores(run, epoch=epoch, variant=variant)
+    if number == 0:
+        clean = np.stack([predictions[0] for predictions in record.predictions])
+        scores["stability"] = mistakes.final_run(clean).astype(np.float64)
+        scores["agreement"] = mistakes.variant_agreement(record.predictions[-1])
+    right = record.predictions[-1][number] == run.labels
     rows = []
     for name, values in scores.items():
         found = failure.detection(values, right)
-        rows.append({"epoch": epoch, "score": name, **{f: float(getattr(found, f)) for f in failure.FIGURES}})
+        figures = {figure: float(getattr(found, figure)) for figure in failure.FIGURES}
+        rows.append({"epoch": epoch, "variant": variant, "score": name, **figures})
     return pd.DataFrame(rows)
 
 

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from store.analysis.gather import Final, Record
 from store.analysis.scores import KINDS, LABELS, REFERENCE, column_scores
 from store.measures import anatomy, combination, failure, maps, mistakes
+from store.measures.ensembles import mutual_information
 
 Float64 = NDArray[np.float64]
 RESAMPLES = 400
+MEMBERS = 5  # last epochs whose disagreement is a score
 BLOCK = 256  # pictures whose maps of all classes are in memory at once
 
 
@@ -89,7 +91,13 @@ def all_scores(record: Record, final: Final, *, seed: int = 0) -> dict[str, Floa
     if len(record.epochs) > 1:
         clean = np.stack([found[0] for found in record.predictions])
         scores["stability"] = mistakes.final_run(clean).astype(np.float64)
+        scores["disagreement"] = -mutual_information(_last_probabilities(record))
     return scores
+
+
+def _last_probabilities(record: Record) -> NDArray[np.float32]:
+    epochs, run = record.epochs[-MEMBERS:], record.run
+    return np.stack([run.probabilities(epoch=epoch, variant=record.clean) for epoch in epochs])
 
 
 def _likeness(final: Final, labels: NDArray, prediction: NDArray, fitted: NDArray, classes: int) -> Float64:

@@ -57,6 +57,7 @@ LABELS: dict[str, str] = {
     "cells_to_flip": "Cells to flip the answer",
     "agreement": "Agreement of the variants",
     "stability": "Epochs with this answer",
+    "disagreement": "Agreement of the last epochs",
     "combination": "Fitted combination",
 }
 KINDS: dict[str, str] = {
@@ -64,6 +65,7 @@ KINDS: dict[str, str] = {
     "cells_to_flip": "map",
     "agreement": "record",
     "stability": "record",
+    "disagreement": "record",
     "combination": "fitted",
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.cluster.hierarchy import leaves_list, linkage
 
 from store.analysis import statements, stories
 from store.analysis.events import class_events, cue_table, image_events, mode_table, pair_tables
@@ -41,8 +42,8 @@ def analyse(run: Run) -> Path:
     Reads summary columns, class tables, confusions and hot maps of every epoch; maps and probabilities of the last few
     only. Tables: epochs, images, classes, cues, pairs, modes, league, league_weights, league_epochs, best_epochs,
     ensembles, place, findings. Arrays: class_accuracy and class_confidence (E, V, C), cue_drop (E, V, C), pair_counts
-    (pairs, E), mode_shares (modes, E), pattern_similarity (E, C), place_means (E, 4: inside, area, elsewhere, peak),
-    likeness_order (C,), league_reported (N,).
+    (pairs, E), mode_shares (modes, E), pattern_similarity (E, C), predictions (E, N) of the clean pictures,
+    place_means (E, 4: inside, area, elsewhere, peak), likeness_order and cue_order (C,), league_reported (N,).
 
     Raises:
         NotInRun: the run has no sealed epoch yet.
@@ -54,7 +55,7 @@ def analyse(run: Run) -> Path:
         )
     record, final = gather(run)
     images = image_events(record, final)
-    pairs, pair_counts = pair_tables(record)
+    pairs, pair_counts = pair_tables(record, final)
     found = league(record, final)
     figures = pd.concat(record.figures, ignore_index=True)
     tables = {
@@ -82,12 +83,22 @@ def analyse(run: Run) -> Path:
     return write_analysis(run, record.epochs, tables, arrays)
 
 
+def _cue_order(drops: np.ndarray) -> np.ndarray:
+    """Classes such that those with alike cue fingerprints (V, C) stand together, (C,)."""
+    fingerprints = np.nan_to_num(drops[1:].T)
+    if min(fingerprints.shape) == 0 or len(fingerprints) < 3:
+        return np.arange(drops.shape[1])
+    return leaves_list(linkage(fingerprints, "ward")).astype(np.int64)
+
+
 def _arrays(record: Record) -> dict[str, np.ndarray]:
     return {
         "class_accuracy": np.stack(record.class_accuracies),
         "class_confidence": np.stack(record.class_confidences),
         "cue_drop": np.stack(record.cue_drops),
         "mode_shares": np.stack(record.mode_shares, axis=1),
+        "predictions": np.stack([predictions[0] for predictions in record.predictions]),
+        "cue_order": _cue_order(record.cue_drops[-1]),
         "pattern_similarity": np.stack(record.pattern_similarities),
         "place_means": np.array([list(means.values()) for means in record.places]).reshape(len(record.places), 4),
     }

@@ -10,6 +10,7 @@ from store.queries.accuracy import (
     best_worst_classes,
     calibration_table,
     class_accuracy,
+    corruption_errors,
     risk_coverage,
 )
 from store.queries.anatomy import Anatomy, answer_anatomy
@@ -20,7 +21,7 @@ from store.queries.confusion import (
     pair_events,
     pair_history,
 )
-from store.queries.failures import FailureFilter, failures, flips
+from store.queries.failures import FailureFilter, failures, flips, wrongly_accepted
 from store.queries.ordering import class_order
 from store.queries.patterns import nearest_pictures, search_pattern
 
@@ -34,6 +35,7 @@ __all__ = [
     "class_accuracy",
     "class_order",
     "confused_pairs",
+    "corruption_errors",
     "failures",
     "flips",
     "group_confusion",
@@ -43,4 +45,5 @@ __all__ = [
     "pair_history",
     "risk_coverage",
     "search_pattern",
+    "wrongly_accepted",
 ]

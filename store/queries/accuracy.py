@@ -10,7 +10,8 @@ import pandas as pd
 from store.analysis.figures import epoch_figures
 from store.analysis.file import read_analysis
 from store.analysis.scores import REFERENCE, score_values
-from store.measures import calibration, failure
+from store.errors import NotInRun
+from store.measures import calibration, failure, robustness
 from store.measures.intervals import wilson
 from store.reader import Run
 
@@ -64,6 +65,21 @@ def best_worst_classes(run: Run, *, epoch: int, variant: str = "clean", k: int =
     k = min(k, (len(table) + 1) // 2)
     worst = table.tail(min(k, len(table) - k))
     return pd.concat([table.head(k).assign(end="best"), worst.assign(end="worst")], ignore_index=True)
+
+
+def corruption_errors(run: Run, *, reference: int) -> pd.DataFrame:
+    """A row per epoch and variant: epoch, variant, error, ce = error over that of the `reference` epoch (NaN where 0).
+
+    Its mean over the variants but clean is the "mean CE" of this run's own perturbations, not ImageNet-C's mCE.
+    """
+    table = accuracy_by_variant(run)
+    table = table.assign(error=1 - table["top1"])[["epoch", "variant", "error"]]
+    before = table[table["epoch"] == reference].set_index("variant")["error"]
+    if before.empty:
+        raise NotInRun(
+            f"Epoch {reference} is not in the run {run.name!r}: take one of {list(run.epochs)} as reference."
+        )
+    return table.assign(ce=robustness.corruption_error(table["error"], table["variant"].map(before)))
 
 
 def calibration_table(

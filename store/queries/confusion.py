@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -41,24 +43,21 @@ def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20)
 
 def pair_history(run: Run, *, truth: int, predicted: int, variant: str = "clean") -> pd.DataFrame:
     """A row per epoch: epoch, count (pictures of `truth` taken for `predicted`), reverse, share and reverse_share."""
+    own, other = run.labels == truth, run.labels == predicted
     rows = []
-    for epoch, counts in _confusions(run, variant, truth, predicted):
-        rows.append({"epoch": epoch, "count": int(counts[0]), "reverse": int(counts[1])})
-    pictures = np.bincount(run.labels, minlength=len(run.classes))
+    for epoch, answers in _answers(run, variant):
+        count, reverse = (answers[own] == predicted).sum(), (answers[other] == truth).sum()
+        rows.append({"epoch": epoch, "count": int(count), "reverse": int(reverse)})
     table = pd.DataFrame(rows, columns=["epoch", "count", "reverse"])
-    return table.assign(
-        share=table["count"] / max(pictures[truth], 1), reverse_share=table["reverse"] / max(pictures[predicted], 1)
-    )
+    return table.assign(share=table["count"] / max(own.sum(), 1), reverse_share=table["reverse"] / max(other.sum(), 1))
 
 
-def _confusions(run: Run, variant: str, truth: int, predicted: int) -> list[tuple[int, tuple[int, int]]]:
-    labels = run.labels
-    own, other = (slice(*np.searchsorted(labels, [label, label + 1])) for label in (truth, predicted))
-    found = []
+def _answers(run: Run, variant: str) -> Iterator[tuple[int, NDArray]]:
+    """The answers (N,) of every epoch; those of the clean pictures come from the analysis where it has them."""
+    analysis = read_analysis(run) if variant == run.variants[0] else None
+    known = dict(zip(analysis.epochs, analysis.array("predictions"), strict=True)) if analysis is not None else {}
     for epoch in run.epochs:
-        prediction = run.column("prediction", epoch=epoch, variant=variant)
-        found.append((epoch, (int((prediction[own] == predicted).sum()), int((prediction[other] == truth).sum()))))
-    return found
+        yield epoch, known[epoch] if epoch in known else run.column("prediction", epoch=epoch, variant=variant)
 
 
 def group_confusion(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFrame:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from store.analysis.file import read_analysis
+from store.analysis.scores import REFERENCE, score_values
 from store.measures.mistakes import at_most_per_pair
 from store.reader import Run
 
@@ -57,6 +58,25 @@ def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilt
         kept = at_most_per_pair(np.arange(len(table)), table["label"], table["prediction"], most=where.most_per_pair)
         table = table.iloc[kept]
     return table.reset_index(drop=True)
+
+
+def wrongly_accepted(
+    run: Run, *, epoch: int, variant: str = "clean", score: str = REFERENCE, coverage: float = 0.5
+) -> pd.DataFrame:
+    """The mistakes that a point of the risk-coverage curve accepts, the most trusted first, with their `trust`.
+
+    Accepted are the share `coverage` of the pictures with the highest scores, and all that tie with the last of them.
+
+    Raises:
+        ValueError: the coverage is not in 0..1, or no summary column gives the score.
+    """
+    if not 0 < coverage <= 1:
+        raise ValueError(f"A coverage lies above 0 and up to 1, got {coverage}.")
+    trust = score_values(run, score, epoch=epoch, variant=variant)
+    threshold = np.sort(trust)[::-1][max(int(np.ceil(coverage * len(trust) - 1e-9)), 1) - 1]
+    table = run.predictions(epoch=epoch, variant=variant).assign(trust=trust)
+    table = table[~table["correct"] & (table["trust"] >= threshold)]
+    return table.sort_values("trust", ascending=False, kind="stable", ignore_index=True)
 
 
 def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
