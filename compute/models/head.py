@@ -23,6 +23,11 @@ class EncodedMaps(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Non-negative maps (N, C, h, w)."""
+        if x.shape[2] * x.shape[3] == 1 and isinstance(self.norm, nn.InstanceNorm2d):
+            raise BadModel(
+                "The encoder leaves a single cell of these pictures, which InstanceNorm would turn into 0. "
+                "Use larger pictures (data.size) or model.options.encoder_norm=batch."
+            )
         return functional.relu(self.norm(self.conv(x)))
 
 

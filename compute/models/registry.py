@@ -77,7 +77,10 @@ def _import(name: str) -> Factory:
 
 def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None:
     """Refuse an option that the factory does not have, and say which it has."""
-    parameters = list(inspect.signature(factory).parameters.values())[1:]
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())[1:]
+    except ValueError:  # something built into Python; what it makes is judged instead
+        return
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return
     known = [parameter.name for parameter in parameters]

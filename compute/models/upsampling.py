@@ -23,23 +23,24 @@ class DepthwiseUpsampling(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(classes, 1, KERNEL, KERNEL))
-        self._taps: dict[tuple[int, int, torch.device], Tensor] = {}
+        self._taps: dict[tuple[int, int], Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """The upsampled maps, in x's dtype (or autocast's)."""
         count, classes, height, width = x.shape
         if height * width > LARGEST_GRID:
             return functional.conv_transpose2d(x, self.weight, stride=2, padding=1, groups=classes)
-        matrices = self.weight.flatten(1) @ self._taps_of(height, width, x.device)
+        matrices = self.weight.flatten(1) @ self._taps_of(height, width).to(self.weight)
         matrices = matrices.view(classes, height * width, 4 * height * width)
         drawn = torch.bmm(x.reshape(count, classes, -1).transpose(0, 1), matrices)  # (C, N, 4hw)
         return drawn.transpose(0, 1).reshape(count, classes, 2 * height, 2 * width)
 
-    def _taps_of(self, height: int, width: int, device: torch.device) -> Tensor:
+    def _taps_of(self, height: int, width: int) -> Tensor:
         """Which kernel entry leads from which input cell to which output cell: (16, hw * 4hw), 0 or 1, cached."""
-        key = (height, width, device)
+        key = (height, width)
         if key not in self._taps:
-            self._taps[key] = taps(height, width).flatten(1).to(device)
+            with torch.inference_mode(False):  # else a cache filled while recording could not serve training
+                self._taps[key] = taps(height, width).flatten(1).to(self.weight.device)
         return self._taps[key]
 
 
