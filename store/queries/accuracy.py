@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from store.analysis.figures import epoch_figures
-from store.analysis.file import read_analysis
+from store.analysis.file import Analysis, read_analysis
 from store.analysis.scores import REFERENCE, score_values
 from store.errors import NotInRun
 from store.measures import calibration, failure, robustness
@@ -34,22 +34,29 @@ def accuracy_by_variant(run: Run) -> pd.DataFrame:
 
 def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
-    analysis = read_analysis(run)
     place = run.variant_index(variant)
-    covered = {epoch: row for row, epoch in enumerate(analysis.epochs)} if analysis is not None else {}
-    known = {}
-    if analysis is not None:
-        arrays = {"accuracy": "class_accuracy", "mean_confidence": "class_confidence"}
-        known = {column: analysis.array(array)[:, place] for column, array in arrays.items()}
-    rows = []
+    analysis = read_analysis(run)
+    rows = [] if analysis is None else [_recorded_classes(run, analysis, place)]
     for epoch in run.epochs:
-        if epoch in covered:
-            found = run.classes.assign(**{name: values[covered[epoch]] for name, values in known.items()})
-        else:
-            found = run.class_table(epoch=epoch, variant=variant)
-        rows.append(found.reset_index().assign(epoch=epoch))
+        if analysis is None or epoch not in analysis.epochs:
+            rows.append(run.class_table(epoch=epoch, variant=variant).reset_index().assign(epoch=epoch))
     columns = ["epoch", "class_index", "name", "group", "accuracy", "mean_confidence"]
-    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+    if not rows:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(rows, ignore_index=True)[columns]
+    return table.sort_values("epoch", kind="stable", ignore_index=True)
+
+
+def _recorded_classes(run: Run, analysis: Analysis, place: int) -> pd.DataFrame:
+    """What the analysis holds of `class_accuracy` for the epochs that the run still has."""
+    kept = [row for row, epoch in enumerate(analysis.epochs) if epoch in run.epochs]
+    classes = run.classes.reset_index()
+    table = pd.concat([classes] * len(kept), ignore_index=True) if kept else classes.iloc[:0]
+    return table.assign(
+        epoch=np.repeat(np.array(analysis.epochs, np.int64)[kept], len(classes)),
+        accuracy=analysis.array("class_accuracy")[kept, place].ravel(),
+        mean_confidence=analysis.array("class_confidence")[kept, place].ravel(),
+    )
 
 
 def best_worst_classes(run: Run, *, epoch: int, variant: str = "clean", k: int = 10) -> pd.DataFrame:
