@@ -85,7 +85,7 @@ class ChunkWriter:
         self.dtype = np.dtype(dtype or field.dtype).newbyteorder("<")
         self.grid = ChunkGrid.of(field, shape, self.dtype.itemsize)
         self.path, self._codec = path, codec
-        self._shuffle = field.storage == "shuffled"
+        self._shuffle, self._codes = field.storage == "shuffled", field.unit == "code"
         self._file = str(file.filename)
         self._lock = threading.Lock()
         self._partial: dict[tuple[int, int], tuple[NDArray, int]] = {}
@@ -122,7 +122,7 @@ class ChunkWriter:
     def _write(self, strip: int, number: int, chunk: NDArray) -> None:
         offset = self.grid.offset(strip, number)
         if self._codec == "zstd":
-            frame = frames.compress(chunk, shuffle=self._shuffle)
+            frame = frames.compress(chunk, shuffle=self._shuffle, codes=self._codes)
             self._checks[strip, number] = frames.frame_check(frame)
             with writing(self._file):
                 self.dataset.id.write_direct_chunk(offset, frame)

@@ -3,6 +3,7 @@
 The step is the free choice of the encoder. `precision` names the choice:
 
 - "map": every map's own largest value / 255. The finest, and the largest on disk.
+- "compact": as "picture", with steps twice as long: the picture's largest value / 127, at least 15 steps a map.
 - "picture": one step for all maps of a picture, its largest value / 255, halved for a weaker map until that map spans
   at least 31 steps. Weak maps, most of all maps, then take few distinct codes, and the steps of a picture are powers
   of two apart, so that both compress well.
@@ -21,7 +22,8 @@ from store.errors import BadMaps
 from store.schema import PRECISIONS
 
 SIGNED_ZERO = 128
-LEAST_LEVELS = 31
+# Precision -> steps that the largest value of a picture, and every other map with evidence, spans at least.
+_LEVELS = {"picture": (255, 31), "compact": (127, 15)}
 # The smallest normal float32: below it a step would lose its own digits (and its inverse would be infinite).
 LEAST_STEP = np.float32(2.0**-126)
 # Half a step is the distance to the nearest code; the rest is float32 rounding of the division and of the product.
@@ -77,11 +79,11 @@ class Quantiser:
         if self.precision == "map":
             return np.maximum(peaks / np.float32(self.levels), LEAST_STEP)
         largest = peaks.max(-1, keepdims=True).astype(np.float64)
-        base = np.maximum(largest / self.levels, LEAST_STEP)
-        # Halve the step while the map spans fewer than LEAST_LEVELS of them: frexp's exponent is the number of
+        whole, least = (min(levels, self.levels) for levels in _LEVELS[self.precision])
+        base = np.maximum(largest / whole, LEAST_STEP)
+        # Halve the step while the map spans fewer than `least` of them: frexp's exponent is the number of
         # halvings.
-        levels = min(LEAST_LEVELS, self.levels)
-        wanted = np.divide(levels * base, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
+        wanted = np.divide(least * base, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
         halvings = np.maximum(np.frexp(wanted)[1], 0)
         return np.maximum(np.ldexp(base, -halvings).astype(np.float32), LEAST_STEP)
 

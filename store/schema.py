@@ -15,7 +15,7 @@ import numpy as np
 SCHEMA_VERSION = 1
 CHUNK_BYTES = 131072  # about ten pictures' maps of 200 classes and 8 x 8 cells
 CODECS = ("zstd", "gzip")
-PRECISIONS = ("picture", "map")
+PRECISIONS = ("picture", "compact", "map")
 HOT_BLOCK_ROWS = 64  # rows of a hot dataset under one check value
 
 

@@ -107,5 +107,5 @@ def test_a_negative_zero_is_zero():
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="Precision 'fine' is unknown: choose one of picture, map"):
+    with pytest.raises(ValueError, match="Precision 'fine' is unknown: choose one of picture, compact, map"):
         Quantiser(precision="fine")
