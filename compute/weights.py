@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
 
 from compute.errors import BadWeights
 from compute.models import ClassMapNetwork
@@ -147,18 +148,22 @@ def _looks_folded(network: ClassMapNetwork, name: str) -> bool:
 
 
 def _torchvision_state() -> tuple[Mapping[str, Tensor], str]:
-    """torchvision's ResNet-18 and the hash that its file name carries."""
-    from torchvision.models import ResNet18_Weights
-
-    weights = ResNet18_Weights.IMAGENET1K_V1
-    try:
-        state = weights.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as err:
-        raise BadWeights(
-            f"The ImageNet weights could not be downloaded from {weights.url}: {err}. "
-            "Put that file into torch.hub's cache, name a file with weights.source, or start with weights.source=none."
-        ) from err
-    return state, _digest_of_tensors(state)
+    """torchvision's ResNet-18 from torch.hub's cache, downloaded when absent; its hash, which its name carries."""
+    url = ResNet18_Weights.IMAGENET1K_V1.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    beginning = path.stem.rsplit("-", 1)[-1]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=beginning)
+        except (OSError, RuntimeError) as err:
+            raise BadWeights(
+                f"The ImageNet weights could not be downloaded from {url}: {err}. Put that file into "
+                f"'{path.parent}', name a file of yours with weights.source, or start with weights.source=none."
+            ) from err
+    if not _digest(path).startswith(beginning):  # torch.hub checks a download, but not what lies in its cache
+        raise BadWeights(f"'{path}' is not the file that torchvision published: its SHA-256 differs. Remove it.")
+    return _file_state(path)
 
 
 def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
@@ -185,7 +190,7 @@ def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
             f"The weights file '{path}' holds a {type(state).__name__} with other things than tensors, or nothing. "
             "Save model.state_dict() with torch.save."
         )
-    return state, hashlib.sha256(path.read_bytes()).hexdigest()
+    return state, _digest(path)
 
 
 def _check_shapes(source: str, matching: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
@@ -203,12 +208,10 @@ def _check_values(source: str, matching: Mapping[str, Tensor]) -> None:
             raise BadWeights(f"The weights '{source}' hold NaN or infinity in {name}. Fetch or export them again.")
 
 
-def _digest_of_tensors(state: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _few(names: Any) -> str:
