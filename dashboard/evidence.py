@@ -103,7 +103,7 @@ def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSe
                     variant_name(variant),
                     f"P {probability(float(chances[answer]))} · truth {probability(float(chances[truth]))}",
                 ),
-                picture=position,
+                pictures=(position,),
                 maps=(2 * position, 2 * position + 1),
                 role=role(answer == truth),
                 opens=True,
@@ -134,7 +134,7 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
     edge = max(max(view.shape) for _, _, view in views)
     scaled = [scale_maps(view[None].astype(np.float32), signed=run.signed).codes[0] for _, _, view in views]
     codes = np.stack([upsample(code, (edge, edge)) for code in scaled])
-    tiles = [Tile(id="input", title="input", lines=("×".join(map(str, run.picture_shape)),), picture=0)]
+    tiles = [Tile(id="input", title="input", lines=("×".join(map(str, run.picture_shape)),), pictures=(0,))]
     for position, (title, meaning, view) in enumerate(views):
         size_of = "×".join(map(str, view.shape))
         tiles.append(Tile(id=title, title=title, lines=(size_of, meaning), maps=(position,)))
@@ -192,9 +192,11 @@ def input_tile(selection: Selection, image: int, *, size: int = 232) -> TileSet:
         id=str(image),
         title=f"{verdict(row.correct)} {row.predicted}",
         lines=(f"P {probability(row.confidence)}", f"truth: {row.truth}"),
-        picture=0,
+        pictures=(0,),
         maps=(0,),
         role=role(row.correct),
     )
     pictures = atlas(run.pictures([image], variant=selection.variant), exact=True)
-    return _with_maps(selection, [tile], answer, size=size, pictures=pictures, overlay=False)
+    return _with_maps(
+        selection, [tile], answer, size=size, pictures=pictures, overlay=data.place_verdict(run) == "place"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import streamlit as st
 
 from dashboard import data
 from dashboard.state import Selection
@@ -59,13 +58,6 @@ def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple
     return None if found.empty else (name, reason, found)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _best(name: str, epochs: tuple[int, ...], run_id: str) -> dict[str, float]:
-    run = data.open_named_run(name)
-    rows = [{"epoch": epoch, **data.variant_row(run, epoch, run.variants[0])} for epoch in epochs]
-    return max(rows, key=lambda row: row["top1"])
-
-
 def runs_table() -> pd.DataFrame:
     """Every readable run of the folder at its best epoch, then the paper's Table 1.
 
@@ -79,8 +71,7 @@ def runs_table() -> pd.DataFrame:
         except StoreError:
             continue  # the sidebar tells about it when it is chosen
         if run.epochs:
-            best = _best(name, run.epochs, run.id)
-            rows.append(_row(run, best))
+            rows.append(_row(run, data.best_epoch(run)))
     for name, model, top1, top5 in PAPER_TABLE:
         rows.append((name, model, "", None, top1, top5, "paper, Table 1"))
     table = pd.DataFrame(rows, columns=["name", "model", "data", "epoch", "top1", "top5", "source"])
@@ -88,14 +79,20 @@ def runs_table() -> pd.DataFrame:
 
 
 def _row(run: Run, best: dict[str, float]) -> tuple[object, ...]:
-    settings = run.configuration
-    where = settings.get("data", settings.get("dataset", ""))
     return (
         run.path.name,
-        str(settings.get("model", "")),
-        str(where),
+        setting(run, "model"),
+        setting(run, "data"),
         best["epoch"],
         best["top1"],
         best["top5"],
         "this folder",
     )
+
+
+def setting(run: Run, name: str) -> str:
+    """What the run's configuration calls its model or its data; '–' where it does not say."""
+    value = run.configuration.get(name)
+    if isinstance(value, dict):
+        value = value.get("name") or value.get("source")
+    return str(value) if value else "–"

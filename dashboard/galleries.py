@@ -69,7 +69,7 @@ def picture_tiles(
                 id=str(row.image),
                 title=title,
                 lines=lines,
-                picture=number,
+                pictures=(number,),
                 maps=tuple(range(number * each, (number + 1) * each)),
                 role=role(row.correct),
                 href=state.link("picture", {"image": row.image}),
@@ -83,7 +83,7 @@ def picture_tiles(
         peaks=np.abs(flat).max((-1, -2), initial=0) if each else None,
         colours=selection.colours,
         size=size,
-        overlay=overlay if each else None,
+        overlay=None if overlay is None or not each else overlay or data.place_verdict(run) == "place",
     )
 
 
@@ -101,6 +101,48 @@ def picture_grid(
         st.info("No picture fits. Widen the filters.", icon=":material/filter_alt_off:")
         return
     content = picture_tiles(selection, rows, which=which, size=size, overlay=overlay)
+    tile_grid(content, key=key, on_open=state.open_picture)
+
+
+def comparison_grid(
+    selection: Selection, images: np.ndarray, before: tuple[int, str], after: tuple[int, str], *, key: str
+) -> None:
+    """Pictures in two states, each an epoch and a variant: both pictures (one where they are the same), both maps."""
+    if not len(images):
+        st.info("No picture fits.", icon=":material/filter_alt_off:")
+        return
+    run = selection.run
+    order = tuple(int(image) for image in images)
+    states = [data.predictions(run, *state).iloc[list(order)] for state in (before, after)]
+    pair = np.stack([data.predicted_maps(run, *state, order) for state in (before, after)], axis=1)
+    variants = [before[1]] if before[1] == after[1] else [before[1], after[1]]
+    maps = pair.reshape(-1, *pair.shape[2:])
+    tiles = [
+        Tile(
+            id=str(image),
+            title=f"{verdict(first.correct)} {first.predicted} → {verdict(second.correct)} {second.predicted}",
+            lines=(
+                f"P {probability(first.confidence)} → {probability(second.confidence)}",
+                f"truth {first.truth}",
+            ),
+            pictures=tuple(number * len(variants) + part for part in range(len(variants))),
+            maps=(2 * number, 2 * number + 1),
+            role=role(second.correct),
+            href=state.link("picture", {"image": image, "epoch": after[0], "variant": after[1]}),
+        )
+        for number, (image, first, second) in enumerate(
+            zip(order, states[0].itertuples(index=False), states[1].itertuples(index=False), strict=True)
+        )
+    ]
+    each = tuple(image for image in order for _ in variants)
+    content = TileSet(
+        tiles=tuple(tiles),
+        pictures=data.picture_atlas(run, each, tuple(variants * len(order)), exact=len(order) <= 16),
+        maps=scale_maps(maps, kind=selection.scale, signed=run.signed),
+        peaks=np.abs(maps).max((-1, -2), initial=0),
+        colours=selection.colours,
+        size=72,
+    )
     tile_grid(content, key=key, on_open=state.open_picture)
 
 

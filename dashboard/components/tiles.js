@@ -52,12 +52,12 @@ const mapPart = (data, bytes, table, row, readout) => {
 const buildTile = (entry, data, bytes, table, photos, readout, send) => {
   const tile = element("a", "tile");
   const parts = element("span", "parts");
-  if (entry.picture >= 0) {
+  for (const row of entry.pictures) {
     const part = element("span", "part");
     const canvas = element("canvas");
     part.append(canvas);
     parts.append(part);
-    photos.push([canvas, entry.picture]);
+    photos.push([canvas, row]);
   }
   for (const row of entry.maps) parts.append(mapPart(data, bytes, table, row, readout));
   tile.append(parts);

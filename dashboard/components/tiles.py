@@ -23,7 +23,7 @@ class Tile:
         id: handed to `on_open` when the tile is clicked.
         title: first line of the caption.
         lines: further lines.
-        picture: row in the atlas, -1 for none.
+        pictures: rows in the atlas, drawn from left to right before the maps.
         maps: rows in the scaled maps, drawn from left to right.
         role: right, wrong, truth, prediction, neutral or nothing: the colour of the rule under the pictures.
         bar: 0..1, drawn as a bar (a probability), or None.
@@ -35,7 +35,7 @@ class Tile:
     id: str
     title: str
     lines: tuple[str, ...] = ()
-    picture: int = -1
+    pictures: tuple[int, ...] = ()
     maps: tuple[int, ...] = ()
     role: str = ""
     bar: float | None = None
@@ -73,7 +73,7 @@ class TileSet:
 
 def payload(content: TileSet) -> dict[str, Any]:
     """What travels to the browser for a grid; JSON-able."""
-    parts = max((len(tile.maps) + (tile.picture >= 0) for tile in content.tiles), default=1)
+    parts = max((len(tile.maps) + len(tile.pictures) for tile in content.tiles), default=1)
     signed = content.maps is not None and content.maps.signed
     data: dict[str, Any] = {
         "tiles": [_tile(tile) for tile in content.tiles],
@@ -99,7 +99,7 @@ def _tile(tile: Tile) -> dict[str, Any]:
         "id": tile.id,
         "title": tile.title,
         "lines": list(tile.lines),
-        "picture": tile.picture,
+        "pictures": list(tile.pictures),
         "maps": list(tile.maps),
         "role": tile.role,
         "bar": tile.bar,

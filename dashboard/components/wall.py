@@ -21,8 +21,8 @@ class Wall:
     """What a wall shows.
 
     Attributes:
-        tiles: one per class in the order of display; `picture` is the class's row in the patterns, the first of
-            `lines` is added to the caption, and `role` is used as the heading under which the tile stands.
+        tiles: one per class as displayed; the first of `maps` is the class's row in the patterns, the first of
+            `lines` is added to the caption, and `role` is the heading under which the tile stands.
         patterns: display codes (E, C, H, W) of all epochs.
         accuracy: (E, C) fraction right, drawn as a gauge under each pattern.
         epochs: (E,) their numbers.
@@ -47,7 +47,7 @@ def payload(wall: Wall) -> dict[str, Any]:
         "tiles": [
             {
                 "id": tile.id,
-                "row": tile.picture,
+                "row": tile.maps[0],
                 "title": tile.title,
                 "line": tile.lines[0] if tile.lines else "",
                 "heading": tile.role,

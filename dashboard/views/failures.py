@@ -16,6 +16,7 @@ _SORTS = {
     "close": ("margin", True, "closest call first"),
     "far": ("truth_rank", False, "truth furthest down first"),
     "cells": ("cells_to_fix", False, "most cells to undo first"),
+    "entrenched": ("entrenchment", False, "most entrenched first"),
     "number": ("image", True, "as recorded"),
 }
 _COLUMNS = {
@@ -27,6 +28,8 @@ _COLUMNS = {
     "truth_rank": "Rank of truth",
     "margin": st.column_config.NumberColumn("Margin", format="%.3f", help="P of the first minus P of the second"),
     "cells_to_fix": st.column_config.NumberColumn("Cells", help="fewest cells whose removal undoes the error"),
+    "run": st.column_config.NumberColumn("Epochs", help="how long this same wrong answer has been given, clean"),
+    "history": "History",
     "group": "Group",
     "name": "File",
 }
@@ -35,11 +38,19 @@ _PER_PAGE = 24
 
 def main() -> None:
     selection = state.current()
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = with_history(selection, data.predictions(selection.run, selection.epoch, selection.variant))
     chosen = confidence(frame)
     rows = filtered(selection, frame[~frame["correct"]], chosen)
     found(frame, rows)
     show(selection, rows)
+
+
+def with_history(selection: Selection, frame: pd.DataFrame) -> pd.DataFrame:
+    """The predictions with what the analysis knows of each picture over the epochs, where there is one."""
+    known = data.analysis_table(selection.run, "images")
+    if known is None or len(known) != len(frame):
+        return frame
+    return frame.join(known[["run", "history", "entrenchment"]])
 
 
 def confidence(frame: pd.DataFrame) -> tuple[float, float]:
@@ -80,7 +91,8 @@ def filtered(selection: Selection, wrong: pd.DataFrame, span: tuple[float, float
     with group:
         within = controls.select("Group of the truth", "group", groups, names=lambda name: name or "any", resets=("p",))
     with order:
-        sort = controls.select("Sort", "sort", list(_SORTS), default="confidence", names=lambda name: _SORTS[name][2])
+        sorts = [name for name, (column, _, _) in _SORTS.items() if column in wrong]
+        sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: _SORTS[name][2])
     if of:
         rows = rows[rows["label"] == places[of]]
     if taken:
@@ -116,7 +128,7 @@ def show(selection: Selection, rows: pd.DataFrame) -> None:
         return
     st.markdown("**The same rows as a table.** Choose a row to open its picture.")
     st.dataframe(
-        part[list(_COLUMNS)],
+        part[[column for column in _COLUMNS if column in part]],
         hide_index=True,
         column_config=_COLUMNS,
         key="failure-table",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, exports, state
+from dashboard import data, exports, pages, state
 from dashboard.charts.training import training_curve, training_series
 from dashboard.charts.variants import accuracy_by_variant
-from dashboard.findings import notable, runs_table
+from dashboard.findings import notable, runs_table, setting
 from dashboard.galleries import picture_grid
 from dashboard.patterns import class_grid
 from dashboard.state import Selection
@@ -18,6 +18,7 @@ from dashboard.theme import count, duration, percent, plural, variant_name
 def main() -> None:
     selection = state.current()
     card(selection)
+    told(selection)
     curves(selection)
     failures(selection)
     classes(selection)
@@ -48,13 +49,13 @@ def card(selection: Selection) -> None:
 
 
 def facts(selection: Selection) -> list[str]:
-    run, settings = selection.run, selection.run.configuration
+    run = selection.run
     height, width = run.map_shape
     rows = data.metrics(run)
     seconds = sum(float(rows[name].sum()) for name in ("train_seconds", "record_seconds") if name in rows)
     told = [
-        f"model **{settings.get('model', 'unknown')}**",
-        f"data **{settings.get('data', settings.get('dataset', 'unknown'))}**",
+        f"model **{setting(run, 'model')}**",
+        f"data **{setting(run, 'data')}**",
         plural(len(run.classes), "class", "classes"),
         plural(len(run.labels), "validation picture"),
         plural(len(run.variants), "variant"),
@@ -62,6 +63,24 @@ def facts(selection: Selection) -> list[str]:
         f"{len(run.epochs)} of {run.planned_epochs or len(run.epochs)} epochs recorded",
     ]
     return told + ([f"{duration(seconds)} of computing"] if seconds else [])
+
+
+def told(selection: Selection) -> None:
+    found = data.findings(selection.run)
+    if not found:
+        return
+    st.subheader("What this run says", anchor=False)
+    for number, finding in enumerate(found[:6]):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"- {finding.text}", width="stretch")
+            st.page_link(
+                f"views/{finding.page}.py",
+                label="see",
+                icon=":material/arrow_forward:",
+                query_params=state.carried({"run": selection.name, "variant": None, "class": None, **finding.query}),
+                help=f"{pages.info(finding.page).title}: finding {number + 1}",
+            )
+    st.caption("Each is computed and survives a test over everything it was picked from; see the file analysis.h5.")
 
 
 def curves(selection: Selection) -> None:

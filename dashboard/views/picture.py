@@ -6,12 +6,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import controls, data, evidence, exports, state
+from dashboard import controls, data, evidence, exports, galleries, state
 from dashboard.charts.training import probability_curve
 from dashboard.components import tile_grid
 from dashboard.state import Selection
 from dashboard.theme import count, plural
 
+_PLACES = {
+    "code": "The maps of this run are codes of the class, not places in the picture (Trust shows the measurement), so "
+    "they stand beside it.",
+    "place": "The maps of this run follow the object (Trust shows the measurement), so they can lie over the picture.",
+    "unknown": "Whether a network's maps are places in the picture or codes of the class is a question of its own; "
+    "until it is measured they stand beside the picture.",
+}
 _ORDERS = {"probability": "probability", "peak": "strength of the map", "group": "group", "name": "name"}
 
 
@@ -26,6 +33,7 @@ def main() -> None:
     over_epochs(selection, image, row)
     under_variants(selection, image)
     through_layers(selection, image)
+    relatives(selection, image, frame)
     every_class(selection, image)
 
 
@@ -79,8 +87,7 @@ def answer(selection: Selection, image: int, row: pd.Series) -> None:
         tile_grid(evidence.class_tiles(selection, image, shown, size=118), key="top5", on_open=state.open_class)
         st.caption(
             "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "
-            "answer. The maps of an encoder-decoder network are codes of the class rather than places in the "
-            "picture, so they stand beside it; how far that holds for this run is measured on the Trust page."
+            f"answer. {_PLACES[data.place_verdict(selection.run)]}"
         )
 
 
@@ -169,6 +176,13 @@ def through_layers(selection: Selection, image: int) -> None:
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
     tile_grid(evidence.layer_tiles(selection, image, int(frame["prediction"].iloc[image])), key="layers")
     st.caption("The clean picture, stage by stage, towards the class that it is taken for.")
+
+
+def relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
+    st.subheader("Nearest pictures by pattern", anchor=False)
+    found = data.nearest_pictures(selection.run, image, selection.epoch, selection.variant)
+    galleries.picture_grid(selection, frame.iloc[found["image"].to_numpy()], key="relatives", size=84, overlay=None)
+    st.caption("The other pictures whose answer's map is most like this one's, by cosine.")
 
 
 def every_class(selection: Selection, image: int) -> None:

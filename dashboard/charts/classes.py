@@ -1,0 +1,69 @@
+"""Classes against each other: likeness of patterns against confusion, and accuracy in two states."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.theme import LIGHT, Palette
+
+
+def likeness_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+    """How alike the patterns of two classes are against how often these are confused; a click chooses a 'pair'.
+
+    Args:
+        frame: columns first, second, first_index, second_index, likeness (cosine), rate (fraction), count.
+        palette: colours for the background.
+    """
+    chosen = alt.selection_point(name="pair", fields=["first_index", "second_index"], on="click", empty=False)
+    return (
+        alt.Chart(frame)
+        .mark_circle(size=55, opacity=0.6, color=palette.truth)
+        .encode(
+            x=alt.X("likeness:Q", title="likeness of the two patterns (cosine)", scale=alt.Scale(zero=False)),
+            y=alt.Y("rate:Q", title="taken for each other", axis=alt.Axis(format=".0%")),
+            tooltip=[
+                "first:N",
+                "second:N",
+                alt.Tooltip("likeness:Q", format=".2f"),
+                alt.Tooltip("rate:Q", format=".1%"),
+                "count:Q",
+            ],
+        )
+        .add_params(chosen)
+        .properties(height=320)
+    )
+
+
+def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT) -> alt.LayerChart:
+    """Each class's accuracy in one state against another, gains above the diagonal; a click chooses a 'class'.
+
+    Args:
+        frame: columns name, group, class_index, before, after (fractions).
+        before, after: the states' names, for the axes.
+        palette: colours for the background.
+    """
+    chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
+    shown = frame.assign(change=["gained" if gain > 0 else "lost" for gain in frame["after"] - frame["before"]])
+    shown.loc[shown["after"] == shown["before"], "change"] = "same"
+    colours = alt.Scale(domain=["gained", "lost", "same"], range=[palette.right, palette.wrong, palette.neutral])
+    diagonal = alt.Chart(pd.DataFrame({"before": [0, 1], "after": [0, 1]})).mark_line(
+        color=palette.neutral, strokeDash=[5, 4]
+    )
+    points = (
+        alt.Chart(shown)
+        .mark_point(filled=True, size=70, opacity=0.75)
+        .encode(
+            x=alt.X("before:Q", title=f"accuracy: {before}", axis=alt.Axis(format=".0%")),
+            y=alt.Y("after:Q", title=f"accuracy: {after}", axis=alt.Axis(format=".0%")),
+            color=alt.Color("change:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
+            shape=alt.Shape(
+                "change:N",
+                title=None,
+                scale=alt.Scale(domain=["gained", "lost", "same"], range=["triangle-up", "triangle-down", "circle"]),
+            ),
+            tooltip=["name:N", "group:N", alt.Tooltip("before:Q", format=".0%"), alt.Tooltip("after:Q", format=".0%")],
+        )
+        .add_params(chosen)
+    )
+    return alt.layer(diagonal.encode(x="before:Q", y="after:Q"), points).properties(height=360)

@@ -1,0 +1,94 @@
+"""Which class when: accuracy of groups and classes over the epochs, formation against settling."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.rules import epoch_axis, epoch_rule
+from dashboard.theme import LIGHT, Palette
+
+
+def accuracy_race(
+    frame: pd.DataFrame, *, highlight: str, by: str = "group", epoch: int | None = None, palette: Palette = LIGHT
+) -> alt.LayerChart:
+    """Accuracy of every group or class over the epochs, one of them in front.
+
+    Args:
+        frame: columns epoch, the column named by `by`, accuracy (fraction).
+        highlight: the one drawn in front.
+        by: 'group' or 'name'.
+        epoch: the epoch to mark.
+        palette: colours for the background.
+    """
+    shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
+    shown = shown.assign(front=shown[by] == highlight)
+    base = alt.Chart(shown).encode(
+        x=epoch_axis(),
+        y=alt.Y("accuracy:Q", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
+        detail=f"{by}:N",
+        tooltip=["epoch:Q", f"{by}:N", alt.Tooltip("accuracy:Q", format=".1%")],
+    )
+    behind = base.transform_filter("!datum.front").mark_line(color=palette.neutral, opacity=0.35, strokeWidth=1.2)
+    front = base.transform_filter("datum.front").mark_line(
+        color=palette.truth, strokeWidth=3.5, point=alt.OverlayMarkDef(color=palette.truth, size=45, filled=True)
+    )
+    layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
+    return alt.layer(*layers, behind, front).properties(height=320)
+
+
+def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+    """When a class's maps took their final form against when its answers settled; each class a point ('class').
+
+    Args:
+        frame: columns name, group, class_index, picture_formation, settling (medians over the pictures, epochs; rows
+            with -1, never, are left out), accuracy.
+        palette: colours for the background.
+    """
+    known = frame[(frame["picture_formation"] >= 0) & (frame["settling"] >= 0)]
+    chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
+    return (
+        alt.Chart(known)
+        .mark_circle(size=90, opacity=0.75)
+        .encode(
+            x=alt.X("picture_formation:Q", title="median epoch from which the map keeps its final form"),
+            y=alt.Y("settling:Q", title="median epoch from which the answer stays"),
+            color=alt.Color(
+                "accuracy:Q", title="accuracy", scale=alt.Scale(scheme="cividis"), legend=alt.Legend(format=".0%")
+            ),
+            stroke=alt.condition(chosen, alt.value(palette.prediction), alt.value(None)),
+            tooltip=[
+                "name:N",
+                "group:N",
+                alt.Tooltip("picture_formation:Q", title="map formed"),
+                alt.Tooltip("settling:Q", title="answer settled"),
+                alt.Tooltip("accuracy:Q", format=".0%"),
+            ],
+        )
+        .add_params(chosen)
+        .properties(height=320)
+    )
+
+
+def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+    """How many pictures were always right, learned, forgotten, ...: bars that can be clicked ('history').
+
+    Args:
+        frame: columns history and pictures, in the order of display.
+        palette: colours for the background.
+    """
+    order = frame["history"].tolist()
+    colours = [palette.right, palette.truth, palette.series[4], palette.prediction, palette.wrong, palette.neutral]
+    chosen = alt.selection_point(name="history", fields=["history"], on="click", empty=False)
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            y=alt.Y("history:N", sort=order, title=None),
+            x=alt.X("pictures:Q"),
+            color=alt.Color("history:N", sort=order, scale=alt.Scale(domain=order, range=colours), legend=None),
+            tooltip=["history:N", "pictures:Q"],
+        )
+        .add_params(chosen)
+        .properties(height=240)
+    )

@@ -1,0 +1,44 @@
+"""Figures of every variant over the epochs."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.rules import epoch_axis, epoch_rule
+from dashboard.theme import LIGHT, Palette, variant_name
+
+
+def variant_curves(
+    frame: pd.DataFrame, figure: str, *, title: str, epoch: int | None = None, palette: Palette = LIGHT
+) -> alt.LayerChart:
+    """One figure of every variant over the epochs; the clean pictures thicker.
+
+    Args:
+        frame: columns epoch, variant and the figure; the first variant is the clean one.
+        figure: the column to draw; fractions except for `nll`, which is in nats.
+        title: of the axis.
+        epoch: the epoch to mark.
+        palette: colours for the background.
+    """
+    variants = list(dict.fromkeys(frame["variant"]))
+    names = [variant_name(variant) for variant in variants]
+    shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda rows: rows["variant"].map(variant_name))
+    colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
+    percent = figure != "nll"
+    base = alt.Chart(shown).encode(
+        x=epoch_axis(),
+        y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
+        color=alt.Color("name:N", title=None, sort=names, scale=colours, legend=alt.Legend(orient="right")),
+        strokeDash=alt.StrokeDash(
+            "name:N",
+            sort=names,
+            legend=None,
+            scale=alt.Scale(domain=names, range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
+        ),
+        tooltip=["epoch:Q", alt.Tooltip("name:N", title="variant"), alt.Tooltip(f"{figure}:Q", format=".3f")],
+    )
+    clean = alt.condition(f"datum.variant == '{variants[0]}'", alt.value(3.2), alt.value(1.8)) if variants else 2
+    layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
+    layers += [base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)]
+    return alt.layer(*layers).properties(height=340)

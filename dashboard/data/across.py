@@ -1,0 +1,103 @@
+"""What spans the epochs: patterns, curves, flips, and the tables that the analysis of a run has derived."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.data.runs import BY_RUN, frozen
+from dashboard.data.tables import patterns
+from store import Run, queries
+from store.analysis import Finding, from_table, read_analysis
+from store.analysis.file import ANALYSIS_FILE
+from store.analysis.places import verdict
+
+
+def analysed(run: Run) -> int:
+    """When the run's analysis was written, nanoseconds; 0 where there is none."""
+    path = run.path / ANALYSIS_FILE
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+def _analysis_table(run: Run, name: str, stamp: int) -> pd.DataFrame | None:
+    analysis = read_analysis(run)
+    return analysis.table(name) if analysis is not None and name in analysis.tables else None
+
+
+def analysis_table(run: Run, name: str) -> pd.DataFrame | None:
+    """A table that was derived from all epochs; None where the run has no analysis."""
+    table = _analysis_table(run, name, analysed(run))
+    return None if table is None else table.copy(deep=False)
+
+
+def findings(run: Run) -> list[Finding]:
+    """The most striking true statements about the run, strongest first; empty without an analysis."""
+    table = analysis_table(run, "findings")
+    return [] if table is None else from_table(table)
+
+
+def place_verdict(run: Run) -> str:
+    """Whether the run's maps are places in the picture: 'place', 'code' or 'unknown'."""
+    table = analysis_table(run, "place")
+    return "unknown" if table is None else verdict(table)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_RUN)
+def _all_patterns(run: Run, variant: str, epochs: tuple[int, ...]) -> np.ndarray:
+    return frozen(np.stack([patterns(run, epoch, variant) for epoch in epochs]))
+
+
+def all_patterns(run: Run, variant: str) -> np.ndarray:
+    """Every class's pattern at every epoch, (E, C, H, W) float32."""
+    return _all_patterns(run, variant, run.epochs)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_RUN)
+def _class_accuracy(run: Run, variant: str, epochs: tuple[int, ...], stamp: int) -> pd.DataFrame:
+    return queries.class_accuracy(run, variant=variant)
+
+
+def class_accuracy(run: Run, variant: str) -> pd.DataFrame:
+    """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
+    return _class_accuracy(run, variant, run.epochs, analysed(run)).copy(deep=False)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_RUN)
+def _by_epoch(run: Run, epochs: tuple[int, ...], stamp: int) -> pd.DataFrame:
+    return queries.accuracy_by_variant(run)
+
+
+def by_epoch_and_variant(run: Run) -> pd.DataFrame:
+    """A row per epoch and variant with every figure of `store.queries.accuracy_by_variant`."""
+    return _by_epoch(run, run.epochs, analysed(run)).copy(deep=False)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_RUN)
+def look_alikes(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """Likeness of patterns against confusion: see `store.queries.likeness_against_confusion`."""
+    return queries.likeness_against_confusion(run, epoch=epoch, variant=variant, k=1200)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+def calibration(run: Run, epoch: int, variant: str, edges: str) -> pd.DataFrame:
+    """A row per reliability bin: see `store.queries.calibration_table`."""
+    return queries.calibration_table(run, epoch=epoch, variant=variant, edges=edges)  # type: ignore[arg-type]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+def risk_coverage(run: Run, epoch: int, variant: str, score: str) -> pd.DataFrame:
+    """The risk-coverage curve of a score: see `store.queries.risk_coverage`."""
+    return queries.risk_coverage(run, epoch=epoch, variant=variant, score=score)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+def nearest_pictures(run: Run, image: int, epoch: int, variant: str) -> pd.DataFrame:
+    """The pictures whose answer's map is most like this one's: see `store.queries.nearest_pictures`."""
+    return queries.nearest_pictures(run, image, epoch=epoch, variant=variant, k=10)
+
+
+def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> pd.DataFrame:
+    """The pictures whose answer's map is most like a pattern (H, W): see `store.queries.search_pattern`."""
+    return queries.search_pattern(run, pattern, epoch=epoch, variant=variant, k=10)

@@ -1,0 +1,73 @@
+"""The folder of runs and the open runs."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from store import Run, open_run
+
+# A run is known to the caches by where it is and what it is, so an epoch's entry holds for as long as the run does.
+BY_RUN = {Run: lambda run: (str(run.path), run.id)}
+
+
+@st.cache_resource
+def freeze() -> None:
+    """Take everything loaded at start out of the collector's reach.
+
+    Streamlit collects garbage after every run of the script; with pandas and Altair loaded that is most of the
+    time of a rerun, and it holds up every other reader. What is frozen here lives as long as the process anyway.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def runs_folder() -> Path:
+    """The folder of runs: CLASSPRINT_RUNS, by default ./runs."""
+    return Path(os.environ.get("CLASSPRINT_RUNS") or "runs")
+
+
+def run_names() -> list[str]:
+    """The names of the runs, the most recently written first; empty where the folder is missing."""
+    folder = runs_folder()
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if (path / "run.h5").is_file()]
+    return [path.name for path in sorted(found, key=_last_written, reverse=True)]
+
+
+def _last_written(path: Path) -> float:
+    epochs = path / "epochs"
+    return (epochs if epochs.is_dir() else path).stat().st_mtime
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _opened(path: str, stamp: int) -> Run:
+    return open_run(path)
+
+
+def open_named_run(name: str) -> Run:
+    """A run of the folder, with the epochs that are sealed by now.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    path = runs_folder() / name
+    try:
+        stamp = (path / "run.h5").stat().st_mtime_ns
+    except OSError:
+        stamp = 0  # gone since it was listed: the store says so
+    run = _opened(str(path), stamp)
+    run.refresh()
+    return run
+
+
+def frozen(values: np.ndarray) -> np.ndarray:
+    """The array, read-only: cached arrays are shared by all readers."""
+    values = np.asarray(values)
+    values.flags.writeable = False
+    return values

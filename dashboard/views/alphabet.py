@@ -1,0 +1,126 @@
+"""Alphabet: the mean pattern of every class as one wall, played over the epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import controls, data, exports, state
+from dashboard.charts.classes import likeness_scatter
+from dashboard.components import Tile, Wall, playing_wall
+from dashboard.images import scale_maps
+from dashboard.state import Selection
+
+_ORDERS = {
+    "group": "by group",
+    "likeness": "by likeness",
+    "accuracy": "by accuracy",
+    "formation": "by formation",
+    "name": "by name",
+    "index": "as recorded",
+}
+
+
+def main() -> None:
+    selection = state.current()
+    wall(selection, order(selection))
+    likeness(selection)
+
+
+def order(selection: Selection) -> str:
+    formed = data.analysis_table(selection.run, "classes") is not None
+    shown = [name for name in _ORDERS if name != "formation" or formed]
+    return controls.segmented("Order of the letters", "order", shown, names=_ORDERS.__getitem__)
+
+
+def wall(selection: Selection, by: str) -> None:
+    run = selection.run
+    sequence = data.class_order(run, by, selection.epoch, selection.variant)
+    names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
+    formed = data.analysis_table(run, "classes")
+    tiles = tuple(
+        Tile(
+            id=identifiers[number],
+            title=names[number],
+            lines=() if formed is None else (_formed(int(formed["formation"].iloc[number])),),
+            maps=(int(number),),
+            role=groups[number] if by == "group" else "",
+            href=state.link("gallery", {"class": identifiers[number], "image": None}),
+        )
+        for number in sequence
+    )
+    accuracy = data.class_accuracy(run, selection.variant)
+    grid = accuracy.pivot(index="epoch", columns="class_index", values="accuracy").to_numpy()
+    playing_wall(
+        Wall(
+            tiles=tiles,
+            patterns=scale_maps(data.all_patterns(run, selection.variant), kind=selection.scale, signed=run.signed),
+            accuracy=grid,
+            epochs=run.epochs,
+            start=run.epochs.index(selection.epoch),
+            colours=selection.colours,
+        ),
+        key="alphabet",
+        on_open=state.open_class,
+        on_epoch=lambda epoch: state.write({"epoch": epoch}),
+    )
+    st.caption(
+        "Each letter is the mean map that a class's pictures give their own class. Under it the class's accuracy in "
+        "the "
+        "epoch shown" + ("." if formed is None else ", and the epoch from which the letter keeps its final form.")
+    )
+
+
+def _formed(epoch: int) -> str:
+    return f"formed {epoch}" if epoch >= 0 else "not formed"
+
+
+def likeness(selection: Selection) -> None:
+    table = data.look_alikes(selection.run, selection.epoch, selection.variant)
+    if len(table) < 2:
+        return
+    st.subheader("Do look-alike letters get confused?", anchor=False)
+    left, right = st.columns([3, 2])
+    with left:
+        exports.chart(
+            likeness_scatter(table, palette=exports.current_palette()),
+            name="likeness",
+            table=table,
+            alt_text="likeness of the patterns of two classes against how often they are confused",
+            on_select=lambda: clicked(selection),
+            selection_mode="pair",
+        )
+        told = table.attrs.get("spearman", float("nan"))
+        if np.isfinite(told):
+            st.caption(
+                f"Rank correlation over all {table.attrs['pairs']} pairs: {told:.2f}. Drawn are the most confused "
+                "pairs, "
+                "then the most alike. A click shows a pair's pictures on the Confusion page."
+            )
+    with right:
+        st.markdown("**The most alike letters**")
+        alike: pd.DataFrame = table.nlargest(40, "likeness")[["first", "second", "likeness", "count"]]
+        st.dataframe(
+            alike,
+            hide_index=True,
+            height=340,
+            column_config={
+                "first": "One",
+                "second": "Other",
+                "likeness": st.column_config.NumberColumn("Likeness", format="%.2f", width="small"),
+                "count": st.column_config.NumberColumn("Confused", width="small"),
+            },
+            alt="pairs of classes whose patterns are most alike",
+        )
+
+
+def clicked(selection: Selection) -> None:
+    chosen = st.session_state["chart-likeness"]["selection"].get("pair") or []
+    if chosen:
+        identifiers = data.class_ids(selection.run)
+        first, second = int(chosen[0]["first_index"]), int(chosen[0]["second_index"])
+        state.go("confusion", {"class": identifiers[first], "answer": identifiers[second]})
+
+
+main()

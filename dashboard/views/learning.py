@@ -1,0 +1,181 @@
+"""Learning: which class when, what was forgotten, and how a class's pattern formed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import controls, data, exports, galleries, state
+from dashboard.charts.learning import accuracy_race, formation_scatter, history_bars
+from dashboard.components import Tile, TileSet, tile_grid
+from dashboard.explanations import needs_analysis
+from dashboard.images import scale_maps
+from dashboard.state import Selection
+from dashboard.theme import percent, plural
+
+_HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgotten", "never right")
+
+
+def main() -> None:
+    selection = state.current()
+    if len(selection.run.epochs) < 2:
+        st.info("One epoch is recorded; this page compares epochs and begins with the second.")
+        return
+    class_index = selection.class_index if selection.class_index is not None else 0
+    race(selection, class_index)
+    film(selection, class_index)
+    formation(selection)
+    histories(selection)
+
+
+def race(selection: Selection, class_index: int) -> None:
+    run = selection.run
+    names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        by = controls.segmented("Lines", "lines", ["groups", "classes"])
+        controls.select(
+            "Class",
+            "class",
+            identifiers,
+            default=identifiers[0],
+            names=lambda identifier: names[identifiers.index(identifier)],
+        )
+    table = data.class_accuracy(run, selection.variant)
+    if by == "classes":
+        table = table[table["group"] == groups[class_index]]
+    column = "group" if by == "groups" else "name"
+    front = groups[class_index] if by == "groups" else names[class_index]
+    exports.chart(
+        accuracy_race(table, highlight=front, by=column, epoch=selection.epoch, palette=exports.current_palette()),
+        name="accuracy-race",
+        table=table,
+        alt_text="accuracy of every group or class over the epochs",
+    )
+    among = "all groups" if by == "groups" else f"the classes of its group, {groups[class_index]}"
+    st.caption(f"In front: {front}, among {among}.")
+
+
+def film(selection: Selection, class_index: int) -> None:
+    run = selection.run
+    st.subheader(f"The letter of {data.class_names(run)[class_index]} over the epochs", anchor=False)
+    patterns = data.all_patterns(run, selection.variant)[:, class_index]
+    table = data.class_accuracy(run, selection.variant)
+    accuracy = table[table["class_index"] == class_index].set_index("epoch")["accuracy"]
+    final = patterns[-1].ravel()
+    tiles = [
+        Tile(
+            id=str(epoch),
+            title=f"epoch {epoch}",
+            lines=(
+                f"right {percent(float(accuracy[epoch]), 0)}",
+                f"like the last {_cosine(pattern.ravel(), final):.2f}",
+            ),
+            maps=(position,),
+            bar=float(np.nan_to_num(accuracy[epoch])),
+            role="right",
+            opens=True,
+            chosen=epoch == selection.epoch,
+        )
+        for position, (epoch, pattern) in enumerate(zip(run.epochs, patterns, strict=True))
+    ]
+    content = TileSet(
+        tiles=tuple(tiles),
+        maps=scale_maps(patterns, kind=selection.scale, signed=run.signed),
+        peaks=np.abs(patterns).max((-1, -2), initial=0),
+        colours=selection.colours,
+        size=74,
+    )
+    tile_grid(content, key="letter", on_open=lambda epoch: state.write({"epoch": epoch}))
+
+
+def _cosine(first: np.ndarray, second: np.ndarray) -> float:
+    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(first @ second) / norm if norm else 0.0
+
+
+def formation(selection: Selection) -> None:
+    st.subheader("Does the letter form before the answer settles?", anchor=False)
+    table = data.analysis_table(selection.run, "classes")
+    if table is None:
+        needs_analysis(selection)
+        return
+    left, right = st.columns([3, 2])
+    with left:
+        exports.chart(
+            formation_scatter(table, palette=exports.current_palette()),
+            name="formation",
+            table=table,
+            alt_text="when the maps of a class formed against when its answers settled",
+            on_select=lambda: clicked_class(selection),
+            selection_mode="class",
+        )
+        st.caption(
+            "Clean pictures. Below the diagonal the answer settled before the map did. A click chooses the class."
+        )
+    with right:
+        shown = table.sort_values("half", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
+        st.dataframe(
+            shown[["name", "formation", "half", "never_right", "forgotten"]],
+            hide_index=True,
+            height=340,
+            column_config={
+                "name": "Class",
+                "formation": st.column_config.NumberColumn(
+                    "Letter", help="epoch from which the letter keeps its form; −1: never"
+                ),
+                "half": st.column_config.NumberColumn(
+                    "Half right", help="first epoch with half of the pictures right; −1: never"
+                ),
+                "never_right": st.column_config.NumberColumn("Never", format="percent"),
+                "forgotten": st.column_config.NumberColumn("Forgotten", format="percent"),
+            },
+            alt="when each class was learned",
+        )
+
+
+def clicked_class(selection: Selection) -> None:
+    chosen = st.session_state["chart-formation"]["selection"].get("class") or []
+    if chosen:
+        state.write({"class": data.class_ids(selection.run)[int(chosen[0]["class_index"])]})
+
+
+def histories(selection: Selection) -> None:
+    table = data.analysis_table(selection.run, "images")
+    if table is None:
+        return
+    st.subheader("Learned, forgotten, never right", anchor=False)
+    counts = table["history"].value_counts().reindex(_HISTORIES, fill_value=0)
+    frame = pd.DataFrame({"history": counts.index, "pictures": counts.to_numpy()})
+    left, right = st.columns([2, 3])
+    with left:
+        exports.chart(
+            history_bars(frame, palette=exports.current_palette()),
+            name="histories",
+            table=frame,
+            alt_text="pictures by what happened to them over the epochs",
+            on_select=clicked_history,
+            selection_mode="history",
+        )
+    with right:
+        chosen = controls.segmented("Pictures that were", "history", list(_HISTORIES[::-1]))
+        rows = data.predictions(selection.run, selection.run.epochs[-1], selection.run.variants[0])
+        found = rows[(table["history"] == chosen).to_numpy()]
+        st.caption(
+            f"{plural(len(found), 'picture')}, clean; answers are those of the last epoch. Late: in the last "
+            "quarter of the epochs. Flip-flopping: forgotten more than twice."
+        )
+    latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
+    part = found.iloc[controls.page("p", len(found), 20)]
+    galleries.picture_grid(latest, part, key="histories", which=galleries.OWN, size=84)
+
+
+def clicked_history() -> None:
+    chosen = st.session_state["chart-histories"]["selection"].get("history") or []
+    if chosen:
+        state.write({"history": chosen[0]["history"], "p": None})
+
+
+main()
