@@ -106,6 +106,22 @@ def test_group_confusion_keeps_every_picture(run):
     assert table["share"]["animals", "animals"] == 7 / 8
 
 
+def test_the_history_of_groups_ends_with_the_last_confusion(run):
+    table = queries.group_history(run)
+    assert (len(table), table.groupby("epoch")["count"].sum().tolist()) == (27, [20, 20, 20])
+    last = table[table["epoch"] == 3].drop(columns="epoch").reset_index(drop=True)
+    assert last.equals(queries.group_confusion(run, epoch=3))
+
+
+def test_evidence_tells_steady_pictures_from_flipped_ones(run):
+    table = queries.evidence_under(run, epoch=3, variant="gray").set_index("image")
+    assert table["outcome"][[1, 7]].tolist() == ["steady", "held wrong"]
+    flipped = table[~table["held"]]
+    assert sorted(flipped.index) == [0, 8, 16]
+    assert set(flipped["outcome"]) <= {"responsive", "unmoved flip"}
+    assert (flipped["truth_drop"] > 0).all() and not flipped["perturbed_right"].any()
+
+
 def test_likeness_is_listed_with_the_rate_of_confusion(run):
     table = queries.likeness_against_confusion(run, epoch=3)
     assert (len(table), table.attrs["pairs"]) == (10, 10)

@@ -60,3 +60,18 @@ def test_k_is_the_hand_computed_one(tmp_path):
     assert (found.cells, found.low, found.high) == (1, 1, 1)
     assert found.order[0] == 1
     assert found.scores[0] == pytest.approx([4 / 16, (8 + 1 / 64) / 16], abs=0.01)
+
+
+def test_every_outcome_of_a_perturbation_is_told_apart(tmp_path):
+    labels = [0, 0, 0, 0, 0]
+    answers = np.array([[[0, 0, 1, 0, 0], [0, 0, 1, 1, 1]]])
+
+    def own(epoch, variant, image):
+        moved = variant == 1 and image in (1, 3)
+        return np.roll(np.eye(4, dtype=np.float32), 2 if moved else 0, axis=1)
+
+    run = craft(tmp_path / "run", answers, labels=labels, variants=("clean", "gray"), own=own)
+    table = queries.evidence_under(run, epoch=1, variant="gray")
+    assert table["outcome"].tolist() == ["steady", "lucky", "held wrong", "responsive", "unmoved flip"]
+    figures = queries.accuracy_by_variant(run).set_index("variant")
+    assert figures["lucky_share"]["gray"] == 0.5

@@ -17,10 +17,12 @@ from store.queries.anatomy import Anatomy, answer_anatomy
 from store.queries.confusion import (
     confused_pairs,
     group_confusion,
+    group_history,
     likeness_against_confusion,
     pair_events,
     pair_history,
 )
+from store.queries.evidence import evidence_under
 from store.queries.failures import FailureFilter, failures, flips, wrongly_accepted
 from store.queries.ordering import class_order
 from store.queries.patterns import nearest_pictures, search_pattern
@@ -36,9 +38,11 @@ __all__ = [
     "class_order",
     "confused_pairs",
     "corruption_errors",
+    "evidence_under",
     "failures",
     "flips",
     "group_confusion",
+    "group_history",
     "likeness_against_confusion",
     "nearest_pictures",
     "pair_events",

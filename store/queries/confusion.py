@@ -62,17 +62,36 @@ def _answers(run: Run, variant: str) -> Iterator[tuple[int, NDArray]]:
 
 def group_confusion(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFrame:
     """A row per pair of groups: truth_group, predicted_group, count, share (of the truth group's pictures)."""
-    names = list(dict.fromkeys(run.classes["group"]))
-    groups = run.classes["group"].map(names.index).to_numpy()
+    names, groups = _groups(run)
     counts = measure.collapse(run.confusion(epoch=epoch, variant=variant), groups, count=len(names))
-    shares = measure.row_shares(counts)
+    return _group_rows(names, counts)
+
+
+def group_history(run: Run, *, variant: str = "clean") -> pd.DataFrame:
+    """A row per epoch and pair of groups: epoch and the columns of `group_confusion`."""
+    names, groups = _groups(run)
+    truth, tables = groups[run.labels], []
+    for epoch, answers in _answers(run, variant):
+        pairs = np.bincount(truth * len(names) + groups[answers], minlength=len(names) ** 2)
+        tables.append(_group_rows(names, pairs.reshape(len(names), len(names))).assign(epoch=epoch))
+    columns = ["epoch", "truth_group", "predicted_group", "count", "share"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def _groups(run: Run) -> tuple[NDArray, NDArray[np.int64]]:
+    """Names of the groups in order of their first class, and the group of each class."""
+    groups, names = pd.factorize(run.classes["group"])
+    return np.asarray(names, object), groups.astype(np.int64)
+
+
+def _group_rows(names: NDArray, counts: NDArray) -> pd.DataFrame:
     truth, predicted = (side.ravel() for side in np.indices(counts.shape))
     return pd.DataFrame(
         {
-            "truth_group": np.array(names, object)[truth],
-            "predicted_group": np.array(names, object)[predicted],
+            "truth_group": names[truth],
+            "predicted_group": names[predicted],
             "count": counts.ravel(),
-            "share": shares.ravel(),
+            "share": measure.row_shares(counts).ravel(),
         }
     )
 

@@ -1,0 +1,44 @@
+"""What a perturbation does to the evidence: does the map stay where the answer stays, and move where it moves?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from store.measures.robustness import MOVED_BELOW
+from store.reader import Run
+
+OUTCOMES = ("steady", "lucky", "held wrong", "responsive", "unmoved flip")
+
+
+def evidence_under(run: Run, *, epoch: int, variant: str) -> pd.DataFrame:
+    """A row per picture: what became of its answer and of the clean answer's map under the variant.
+
+    image, label, truth, group, clean and perturbed (class indices), clean_right, perturbed_right, held, consistency,
+    truth_drop (clean minus perturbed probability of the truth) and outcome, moved meaning consistency below 0.5:
+    "steady" right twice with its map, "lucky" right twice though it moved, "held wrong" the same mistake twice,
+    "responsive" another answer and a moved map, "unmoved flip" another answer though the map stayed.
+    """
+    clean = run.variants[0]
+    before, after = (run.column("prediction", epoch=epoch, variant=state) for state in (clean, variant))
+    chances = [run.column("truth_probability", epoch=epoch, variant=state) for state in (clean, variant)]
+    consistency = run.column("consistency", epoch=epoch, variant=variant)
+    labels = run.labels
+    held, right, moved = before == after, after == labels, consistency < MOVED_BELOW
+    chosen = np.select([held & right & ~moved, held & right, held, moved], [0, 1, 2, 3], default=4)
+    return pd.DataFrame(
+        {
+            "image": np.arange(len(labels)),
+            "label": labels,
+            "truth": run.classes["name"].to_numpy()[labels],
+            "group": run.classes["group"].to_numpy()[labels],
+            "clean": before,
+            "perturbed": after,
+            "clean_right": before == labels,
+            "perturbed_right": right,
+            "held": held,
+            "consistency": consistency,
+            "truth_drop": chances[0] - chances[1],
+            "outcome": np.array(OUTCOMES, object)[chosen],
+        }
+    )
