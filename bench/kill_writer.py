@@ -3,9 +3,9 @@
     python -m bench.kill_writer --count 200
 
 A child process records a run of several epochs in small blocks, the next epoch begun while the last one is still being
-sealed. It is killed after a random time, again and again, until a child gets through. After every kill the sealed epochs
-must be byte for byte what they were at the kill before, and the reader must see them; after every completed run
-`verify` must be clean and every value equal to that of a run that was never disturbed.
+sealed. It is killed after a random time, again and again, until a child gets through. After every kill the sealed
+epochs must be byte for byte what they were at the kill before, and the reader must see them; after every completed
+run `verify` must be clean and every value equal to that of a run that was never disturbed.
 """
 
 from __future__ import annotations

@@ -102,8 +102,11 @@ def writing(path: Path | str) -> Iterator[None]:
     except StoreError:
         raise
     except (OSError, RuntimeError) as err:
+        # HDF5 tells the whole story of its buffers; the system's own word for the reason is what helps.
+        number = getattr(err, "errno", None)
+        reason = os.strerror(number) if number else str(err)
         raise WriteFailed(
-            f"{str(path)!r} could not be written: {err}. What was sealed before is intact: "
+            f"{str(path)!r} could not be written: {reason}. What was sealed before is intact: "
             "free some space or mend the disk, then start again to resume."
         ) from err
 
