@@ -1,0 +1,234 @@
+"""Whole runs of a tiny network on 48 phantom pictures: same bits again, after a stop, after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from compute_cases import TINY, command, tiny_profile
+
+from compute.cli import main
+from compute.experiment import Experiment, open_or_create
+from compute.interrupt import Interrupted, StopRequest
+from compute.preparation import prepare
+from compute.variants import VARIANTS
+from store import RunMismatch, StoreError, open_run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """An uninterrupted run of three epochs; do not change it."""
+    path = tmp_path_factory.mktemp("runs") / "finished"
+    run(path)
+    return path
+
+
+class StopAfter(StopRequest):
+    """Asks for a stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        self.looks -= 1
+        self.asked = self.looks < 0
+        super().check()
+
+
+def run(path: Path, *settings: str, stop: StopRequest | None = None) -> None:
+    prepared = prepare(tiny_profile(*settings), device="cpu")
+    Experiment(prepared, open_or_create(prepared, path), stop or StopRequest()).go()
+
+
+def assert_same_record(first: Path, second: Path) -> None:
+    """Every array of both runs, and the weights, bit for bit."""
+    a, b = open_run(first), open_run(second)
+    assert a.epochs == b.epochs == (1, 2, 3)
+    for epoch in a.epochs:
+        for variant in a.variants:
+            at = {"epoch": epoch, "variant": variant}
+            assert np.array_equal(a.maps(**at, images=None), b.maps(**at, images=None))
+            assert np.array_equal(a.probabilities(**at), b.probabilities(**at))
+            assert a.predictions(**at).equals(b.predictions(**at))
+            assert np.array_equal(a.patterns(**at), b.patterns(**at))
+        for opened in ("layers", "stages"):
+            ours, theirs = getattr(a, opened)(epoch=epoch, images=None), getattr(b, opened)(epoch=epoch, images=None)
+            assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    columns = [name for name in a.metrics() if "second" not in name]
+    assert a.metrics()[columns].equals(b.metrics()[columns])
+    weights = [torch.load(path / "checkpoints" / "0003.pt", weights_only=True)["weights"] for path in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_run_records_what_its_network_says(finished):
+    recorded = open_run(finished)
+    assert recorded.complete
+    assert recorded.map_shape == (4, 4)
+    assert recorded.layer_names == ("encoder",)
+    assert recorded.stage_names == ("stem",)
+    assert recorded.variants == ("clean", "gray", "salt_pepper_0.005")
+    from compute.live import load_predictor
+
+    predictor = load_predictor(finished, 3)
+    maps, probabilities = predictor.predict(recorded.pictures(None))
+    bound = recorded.map_error(epoch=3, variant="clean", images=None)[..., None, None]
+    assert (np.abs(recorded.maps(epoch=3, variant="clean", images=None) - maps) <= bound * 1.001).all()
+    assert np.allclose(recorded.probabilities(epoch=3, variant="clean"), probabilities, atol=1e-6)
+
+
+def test_the_validation_metrics_are_those_of_the_recorded_clean_pictures(finished):
+    recorded = open_run(finished)
+    last = recorded.metrics().iloc[-1]
+    table = recorded.predictions(epoch=3, variant="clean")
+    assert last["validation_top1"] == pytest.approx(table["correct"].mean())
+    assert last["validation_top5"] == pytest.approx((table["truth_rank"] <= 5).mean())
+    assert last["validation_loss"] == pytest.approx(-np.log(table["truth_probability"]).mean(), rel=1e-4)
+
+
+def test_the_recorded_pictures_are_the_variants_definition(finished):
+    recorded = open_run(finished)
+    clean = recorded.pictures(None)
+    images = range(len(recorded.labels))
+    for name in recorded.variants:
+        expected = VARIANTS[name].function(clean, images=images, seed=0)
+        assert np.array_equal(recorded.pictures(None, variant=name), expected)
+
+
+def test_the_same_seed_gives_the_same_record_bit_for_bit(finished, tmp_path):
+    run(tmp_path / "again")
+    assert_same_record(finished, tmp_path / "again")
+
+
+@pytest.mark.slow
+def test_the_papers_network_in_bfloat16_gives_the_same_record_bit_for_bit(tmp_path):
+    real = ("model.name=paper", "model.options.encoder_norm=batch", "data.size=32", "training.epochs=3")
+    run(tmp_path / "once", *real)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "twice", *real, stop=StopAfter(22))
+    run(tmp_path / "twice", *real)
+    assert_same_record(tmp_path / "once", tmp_path / "twice")
+
+
+def test_another_seed_gives_another_record(finished, tmp_path):
+    run(tmp_path / "other", "training.seed=1", "training.epochs=1")
+    at = {"epoch": 1, "variant": "clean"}
+    ours, theirs = open_run(finished).probabilities(**at), open_run(tmp_path / "other").probabilities(**at)
+    assert not np.array_equal(ours, theirs)
+
+
+# 3 epochs of 4 batches and 4 x 3 recorded batches each: in training, in recording, at the very start, near the end
+@pytest.mark.parametrize("looks", [0, 2, 7, 19, 26, 45])
+def test_a_stopped_run_goes_on_to_the_same_record(finished, tmp_path, looks):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "stopped", stop=StopAfter(looks))
+    assert not list((tmp_path / "stopped").glob("**/*.part"))
+    run(tmp_path / "stopped")
+    assert_same_record(finished, tmp_path / "stopped")
+
+
+def test_a_stopped_run_with_averaged_weights_goes_on_to_the_same_record(tmp_path):
+    averaged = "training.averaging=0.9"
+    run(tmp_path / "whole", averaged)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "stopped", averaged, stop=StopAfter(26))
+    run(tmp_path / "stopped", averaged)
+    assert_same_record(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_averaged_weights_are_recorded_and_differ_from_the_trained_ones(finished, tmp_path):
+    run(tmp_path / "averaged", "training.averaging=0.9", "training.epochs=3")
+    paths = finished / "checkpoints" / "0003.pt", tmp_path / "averaged" / "checkpoints" / "0003.pt"
+    plain, averaged = (torch.load(path, weights_only=True)["weights"]["maps.weight"] for path in paths)
+    assert not torch.equal(plain, averaged)
+
+
+def test_an_epoch_whose_record_was_lost_is_recorded_again_from_its_weights(finished, tmp_path):
+    run(tmp_path / "lost")
+    for path in (tmp_path / "lost" / "epochs").glob("0002.*"):
+        path.unlink()
+    run(tmp_path / "lost")
+    assert_same_record(finished, tmp_path / "lost")
+
+
+def test_only_the_last_weights_stay_where_the_profile_says_so(tmp_path):
+    run(tmp_path / "short", "recording.checkpoints=last")
+    kept = sorted(path.name for path in (tmp_path / "short" / "checkpoints").iterdir())
+    assert kept == ["0003.pt", "0003.state.pt"]
+
+
+def test_another_configuration_is_refused_and_names_the_differences(finished):
+    with pytest.raises(RunMismatch, match=r"training.learning_rate: 0.002 before, 0.5 now"):
+        run(finished, "training.learning_rate=0.5")
+
+
+def test_other_pictures_are_refused(finished):
+    with pytest.raises(RunMismatch, match=r"data.sha256"):
+        run(finished, "data.seed=1")
+
+
+def test_maps_that_are_no_numbers_end_the_run_and_leave_the_sealed_epochs(tmp_path):
+    prepared = prepare(tiny_profile(), device="cpu")
+    work = Experiment(prepared, open_or_create(prepared, tmp_path / "broken"), StopRequest())
+    save = work.checkpoints.save
+
+    def spoil(epoch, trainer, metrics):
+        save(epoch, trainer, metrics)
+        if epoch == 2:
+            with torch.no_grad():
+                prepared.network.maps.bias.fill_(float("nan"))
+
+    work.checkpoints.save = spoil
+    with pytest.raises(StoreError, match=r"Epoch 2, variant .clean., image 0 .* holds nan"):
+        work.go()
+    assert open_run(tmp_path / "broken").epochs == (1,)
+    assert not list((tmp_path / "broken").glob("**/*.part"))
+
+
+def test_a_loss_that_left_the_numbers_is_refused(tmp_path):
+    from compute.errors import TrainingDiverged
+
+    with pytest.raises(TrainingDiverged, match=r"loss of epoch 1 is (nan|inf)"):
+        run(tmp_path / "wild", "training.learning_rate=1e30", "training.optimizer=sgd")
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes_and_a_finished_run_is_left_alone(tmp_path, capsys):
+    """kill -9 while an epoch is being written, through the real command line."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    arguments = command(tmp_path, "--set", f"model.name={TINY}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "compute", *arguments],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "tiny" / "checkpoints" / "0001.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert main(arguments) == 0
+    whole = open_run(tmp_path / "tiny")
+    assert whole.complete
+    sealed = {path: path.stat().st_mtime_ns for path in (tmp_path / "tiny").glob("**/*") if path.is_file()}
+    assert main(arguments) == 0
+    assert "is complete: 3 epochs are recorded" in capsys.readouterr().out
+    assert sealed == {path: path.stat().st_mtime_ns for path in sealed}
+    run(tmp_path / "uninterrupted")
+    assert_same_record(tmp_path / "uninterrupted", tmp_path / "tiny")
