@@ -48,6 +48,12 @@ def test_the_cue_fingerprint_matches_hand_computed_values():
     assert cues.count.tolist() == [2, 2, 0] and np.isnan(cues.drop[:, 2]).all()
 
 
+def test_alike_fingerprints_stand_together():
+    order = robustness.alike_order([[5, 0], [0, 5], [5.1, 0], [0, 5.1]]).tolist()
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
+    assert robustness.alike_order(np.empty((4, 0))).tolist() == [0, 1, 2, 3]
+
+
 def test_a_class_of_one_picture_has_a_drop_but_no_standard_error():
     cues = robustness.cue_fingerprint([[1.0, 2.0, 4.0], [1.0, 1.0, 3.0]], [0, 1, 1], 2)
     assert cues.drop[1, 0] == 0 and np.isnan(cues.error[1, 0])

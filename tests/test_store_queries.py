@@ -70,6 +70,22 @@ def test_the_risk_coverage_curve_ends_at_the_error_rate(run):
     assert 0 <= table.attrs["auroc"] <= 1
 
 
+def test_the_scores_of_any_state_are_ranked(run):
+    table = queries.score_figures(run, epoch=1, variant="gray")
+    assert table["auroc"].is_monotonic_decreasing
+    softmax = table.set_index("score").loc["max_softmax"]
+    assert softmax["label"] == "Maximum softmax" and softmax["kind"] == "softmax"
+    assert softmax["auroc"] == queries.risk_coverage(run, epoch=1, variant="gray").attrs["auroc"]
+
+
+def test_cue_fingerprints_follow_the_severity_of_the_variants(run):
+    table = queries.cue_fingerprints(run, epoch=3)
+    assert len(table) == 7 * 5
+    drops = table.groupby("variant")["drop"].mean()
+    assert drops["brg"] > drops["bgr"] > drops["gray"] > drops["blur3"]
+    assert sorted(table.loc[table["variant"] == "gray", "order"]) == [0, 1, 2, 3, 4]
+
+
 def test_a_thinned_risk_coverage_curve_keeps_its_ends(run):
     whole, thin = (queries.risk_coverage(run, epoch=3, variant="gray", points=points) for points in (400, 5))
     assert len(thin) <= 5 < len(whole)

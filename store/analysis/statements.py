@@ -74,7 +74,7 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
         kind = "of" if by_class else "of the group"
         text = (
             f"Under {variant}, {times} of {of} pictures {kind} “{names[truth]}” are taken for “{names[answer]}” "
-            f"({percent(times / of)}); clean, {clean} are."
+            f"({percent(times / of)}); clean, {clean} {'is' if clean == 1 else 'are'}."
         )
         found.append(
             Finding(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import leaves_list, linkage
 
 from store.analysis import statements, stories
 from store.analysis.events import class_events, cue_table, image_events, mode_table, pair_tables
@@ -18,6 +17,7 @@ from store.analysis.places import place_table
 from store.analysis.purposes import best_epochs, ensembles
 from store.errors import NotInRun
 from store.measures.confusion import likeness_order
+from store.measures.robustness import alike_order
 from store.reader import Run
 
 CANDIDATES = (
@@ -83,14 +83,6 @@ def analyse(run: Run) -> Path:
     return write_analysis(run, record.epochs, tables, arrays)
 
 
-def _cue_order(drops: np.ndarray) -> np.ndarray:
-    """Classes such that those with alike cue fingerprints (V, C) stand together, (C,)."""
-    fingerprints = np.nan_to_num(drops[1:].T)
-    if min(fingerprints.shape) == 0 or len(fingerprints) < 3:
-        return np.arange(drops.shape[1])
-    return leaves_list(linkage(fingerprints, "ward")).astype(np.int64)
-
-
 def _arrays(record: Record) -> dict[str, np.ndarray]:
     return {
         "class_accuracy": np.stack(record.class_accuracies),
@@ -98,7 +90,7 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
         "cue_drop": np.stack(record.cue_drops),
         "mode_shares": np.stack(record.mode_shares, axis=1),
         "predictions": np.stack([predictions[0] for predictions in record.predictions]),
-        "cue_order": _cue_order(record.cue_drops[-1]),
+        "cue_order": alike_order(record.cue_drops[-1][1:].T),
         "pattern_similarity": np.stack(record.pattern_similarities),
         "place_means": np.array([list(means.values()) for means in record.places]).reshape(len(record.places), 4),
     }

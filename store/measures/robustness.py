@@ -94,6 +94,16 @@ def cue_fingerprint(truth_scores: ArrayLike, labels: ArrayLike, classes: int) ->
     return CueFingerprint(mean, np.sqrt(_divide(variance, count)), count)
 
 
+def alike_order(fingerprints: ArrayLike) -> NDArray[np.int64]:
+    """Order of the classes in which alike fingerprints (C, variants) stand together, (C,) int64 (Ward 1963)."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # here, because only one page needs it
+
+    fingerprints = np.nan_to_num(np.asarray(fingerprints, np.float64))
+    if fingerprints.shape[0] < 3 or fingerprints.shape[1] == 0:
+        return np.arange(fingerprints.shape[0])
+    return leaves_list(linkage(fingerprints, "ward")).astype(np.int64)
+
+
 def _class_means(values: Float64, labels: NDArray, count: NDArray) -> Float64:
     sums = np.stack([np.bincount(labels, row, len(count)) for row in values])
     return _divide(sums, count)

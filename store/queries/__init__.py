@@ -12,6 +12,7 @@ from store.queries.accuracy import (
     class_accuracy,
     corruption_errors,
     risk_coverage,
+    score_figures,
 )
 from store.queries.anatomy import Anatomy, answer_anatomy
 from store.queries.confusion import (
@@ -22,7 +23,7 @@ from store.queries.confusion import (
     pair_events,
     pair_history,
 )
-from store.queries.evidence import evidence_under
+from store.queries.evidence import cue_fingerprints, evidence_under
 from store.queries.failures import FailureFilter, failures, flips, wrongly_accepted
 from store.queries.ordering import class_order
 from store.queries.patterns import nearest_pictures, search_pattern
@@ -38,6 +39,7 @@ __all__ = [
     "class_order",
     "confused_pairs",
     "corruption_errors",
+    "cue_fingerprints",
     "evidence_under",
     "failures",
     "flips",
@@ -48,6 +50,7 @@ __all__ = [
     "pair_events",
     "pair_history",
     "risk_coverage",
+    "score_figures",
     "search_pattern",
     "wrongly_accepted",
 ]

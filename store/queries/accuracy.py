@@ -9,7 +9,7 @@ import pandas as pd
 
 from store.analysis.figures import epoch_figures
 from store.analysis.file import Analysis, read_analysis
-from store.analysis.scores import REFERENCE, score_values
+from store.analysis.scores import KINDS, LABELS, REFERENCE, column_scores, score_values
 from store.errors import NotInRun
 from store.measures import calibration, failure, robustness
 from store.measures.intervals import wilson
@@ -106,6 +106,20 @@ def calibration_table(
     truth = run.column("truth_probability", epoch=epoch, variant=variant)
     table.attrs = {"ece": calibration.ece(found), "mce": calibration.mce(found), "nll": calibration.nll(truth)}
     return table
+
+
+def score_figures(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFrame:
+    """A row per score, best AUROC first: score, label, kind, auroc, fpr95, aurc, e_aurc, augrc.
+
+    On all pictures and without intervals; the league of the analysis has these, for the last epoch.
+    """
+    right = run.column("prediction", epoch=epoch, variant=variant) == run.labels
+    rows = []
+    for name, values in column_scores(run, epoch=epoch, variant=variant).items():
+        found = failure.detection(values, right)
+        figures = {figure: float(getattr(found, figure)) for figure in failure.FIGURES}
+        rows.append({"score": name, "label": LABELS[name], "kind": KINDS[name], **figures})
+    return pd.DataFrame(rows).sort_values("auroc", ascending=False, kind="stable", ignore_index=True)
 
 
 def risk_coverage(

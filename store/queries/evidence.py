@@ -1,11 +1,11 @@
-"""What a perturbation does to the evidence: does the map stay where the answer stays, and move where it moves?"""
+"""What a perturbation does: does the map stay where the answer stays, and which cue does a class live on?"""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from store.measures.robustness import MOVED_BELOW
+from store.measures.robustness import MOVED_BELOW, alike_order, cue_fingerprint
 from store.reader import Run
 
 OUTCOMES = ("steady", "lucky", "held wrong", "responsive", "unmoved flip")
@@ -42,3 +42,23 @@ def evidence_under(run: Run, *, epoch: int, variant: str) -> pd.DataFrame:
             "outcome": np.array(OUTCOMES, object)[chosen],
         }
     )
+
+
+def cue_fingerprints(run: Run, *, epoch: int) -> pd.DataFrame:
+    """A row per variant but clean and class, how much of its score the class loses: its reliance on that cue.
+
+    variant, class_index, name, group, drop (in standard deviations of the clean score; NaN without pictures), error
+    (its standard error), order (place of the class when alike fingerprints stand together).
+    """
+    scores = np.stack([run.column("truth_score", epoch=epoch, variant=variant) for variant in run.variants])
+    cues = cue_fingerprint(scores, run.labels, len(run.classes))
+    place = np.empty(len(run.classes), np.int64)
+    place[alike_order(cues.drop[1:].T)] = np.arange(len(place))
+    classes = run.classes.reset_index()[["class_index", "name", "group"]]
+    tables = [
+        classes.assign(variant=variant, drop=cues.drop[number], error=cues.error[number], order=place)
+        for number, variant in enumerate(run.variants)
+        if number > 0
+    ]
+    columns = ["variant", "class_index", "name", "group", "drop", "error", "order"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
