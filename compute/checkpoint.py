@@ -108,7 +108,8 @@ class CheckpointFolder:
                 "Remove it to go on from the one before, or start a new run."
             ) from err
         if not isinstance(document, dict) or not keys <= document.keys():
-            raise BadCheckpoint(f"'{path}' is not a checkpoint of Classprint: it lacks {sorted(keys)}.")
+            there = document.keys() if isinstance(document, dict) else set()
+            raise BadCheckpoint(f"'{path}' is not a checkpoint of Classprint: it lacks {sorted(keys - there)}.")
         if document.get("run_id") != self.run_id:
             raise BadCheckpoint(
                 f"The checkpoint '{path}' belongs to run {document.get('run_id')}, not to {self.run_id}. "
@@ -120,8 +121,15 @@ class CheckpointFolder:
 def _write(path: Path, document: dict[str, Any]) -> None:
     """Saves beside the place, flushes to disk, renames: a reader sees the old file or the whole new one."""
     part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            torch.save(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as err:
+        part.unlink(missing_ok=True)
+        raise BadCheckpoint(
+            f"The checkpoint '{path}' could not be written: {err}. What was sealed before is kept; make room and "
+            "give the same command again."
+        ) from err

@@ -18,7 +18,7 @@ from compute.device import describe_device
 from compute.processes import Processes
 from compute.weights import WeightsReport
 
-LIBRARIES = ("torch", "torchvision", "numpy", "h5py", "hdf5plugin", "zstandard")
+LIBRARIES = ("torchvision", "numpy", "h5py", "hdf5plugin", "zstandard")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,7 +30,7 @@ def collect(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv[1:],
         "code": {"commit": commit(), "sha256": source_digest()},
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {"torch": torch.__version__} | {name: _version(name) for name in LIBRARIES},
         "python": platform.python_version(),
         "machine": _machine(device, processes),
         "data": {

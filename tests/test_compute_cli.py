@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from compute_cases import TINY, command, tiny_profile
+
+from compute.cli import main
+from compute.errors import BadOption, DoesNotFit
+from compute.plan import Speed, epoch_bytes, make_plan, measure_speed
+from compute.preparation import prepare
+from compute.processes import Processes
+from compute.table import render, rows
+from store import open_run
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return prepare(tiny_profile(), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A run made by the command line, and what it printed is in its folder's `output`."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert main(command(folder)) == 0
+    return folder / "tiny"
+
+
+def refused(capsys, folder, *more) -> str:
+    """What the command line says when it refuses; nothing may be left in the folder."""
+    assert main(command(folder, *more)) == 2
+    assert not list(folder.glob("*/run.h5*"))
+    return capsys.readouterr().err
+
+
+def test_the_plan_is_printed_before_the_work_and_names_what_matters(tmp_path, capsys):
+    assert main(["plan", *command(tmp_path)[1:]]) == 0
+    text = capsys.readouterr().out
+    assert "device    CPU" in text
+    assert "48 training and 24 validation pictures, 8 classes" in text
+    assert "3 epochs to go of 3" in text
+    assert "3 variants (clean, gray, salt_pepper_0.005)" in text
+    assert "pictures/s training" in text
+    assert "free" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_estimated_size_of_an_epoch_is_within_a_factor_of_the_real_one():
+    """Tiny files are mostly HDF5's own structure, so this uses the paper's sizes, with the shapes alone."""
+    from dataclasses import replace
+
+    small = prepare(tiny_profile("data.size=16"), device="cpu")
+    shapes = small.shapes._replace(maps=(8, 8), layers={"encoder": (200, 2, 2), "decoder": (200, 4, 4)}, stages={})
+    per_map = (epoch_bytes(replace(small, shapes=shapes)) - epoch_bytes(small)) / (24 * 3)
+    assert 8 * 48 * 0.3 < per_map < 8 * 48 * 0.65 + 200 * 20 + 1000
+
+
+def test_a_probe_leaves_the_network_as_it_was(prepared):
+    before = {name: value.clone() for name, value in prepared.network.state_dict().items()}
+    speed = measure_speed(prepared, steps=1)
+    assert speed.training > 0
+    assert speed.recording > 0
+    assert all(torch.equal(before[name], value) for name, value in prepared.network.state_dict().items())
+
+
+def test_the_planned_time_is_pictures_over_speed(prepared, tmp_path):
+    plan = make_plan(prepared, tmp_path, epochs_left=2, is_new=True, speed=Speed(training=48, recording=72))
+    assert plan.seconds == pytest.approx(4)  # two epochs of 48 pictures and 24 x 3 passes
+
+
+def test_a_run_that_the_disk_cannot_hold_is_refused(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("compute.plan.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    plan = make_plan(prepared, tmp_path / "a" / "b", epochs_left=3, is_new=True, speed=None)
+    with pytest.raises(DoesNotFit, match=r"needs about .* but only 0 MB are free there"):
+        plan.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--profile", "none-such"], "BadOption: There is no profile 'none-such'"),
+        (["--set", "training.epochs=-1"], "training.epochs = -1 is too small"),
+        (["--set", "model.name=lenet"], "BadModel: There is no network 'lenet'"),
+        (["--set", "model.options.width=3"], "has no option 'width'"),
+        (["--set", 'recording.variants=["clean", "sepia"]'], "sepia"),
+        (["--set", 'recording.variants=["gray"]'], "clean"),
+        (["--set", "data.mean=[0.5]"], "data.mean = [0.5] is not one number for each of 3 channels"),
+        (["--set", "training.batch=500"], "training.batch = 500, but 'phantom' has only 48 training pictures"),
+        (["--data", "/no/such/folder"], "There is no data set '/no/such/folder'"),
+        (["--weights", "/no/such/weights.pt"], "There is no weights file '/no/such/weights.pt'"),
+        (["--device", "tpu"], "There is no device 'tpu'"),
+        (["--device", "mps"], "Classprint computes on cpu or cuda, not on 'mps'"),
+        (["--threads", "-2"], "--threads -2 does not make sense"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(capsys, tmp_path, more, message):
+    assert message in refused(capsys, tmp_path, *more)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(capsys, tmp_path):
+    assert "PyTorch sees no CUDA GPU here" in refused(capsys, tmp_path, "--device", "cuda")
+
+
+def test_weights_of_another_network_are_refused_before_the_run_is_made(capsys, tmp_path):
+    torch.save({"0.weight": torch.zeros(1, 2, 3)}, tmp_path / "wrong.pt")
+    assert "hold encoder.0.weight as (1, 2, 3)" in refused(capsys, tmp_path, "--weights", str(tmp_path / "wrong.pt"))
+
+
+def test_a_batch_too_small_for_its_processes_is_refused():
+    with pytest.raises(BadOption, match=r"training.batch = 2 cannot be shared by 2 processes"):
+        prepare(tiny_profile("training.batch=2"), device="cpu", processes=Processes(0, 2))
+
+
+def test_the_same_command_with_other_settings_is_refused_and_names_them(recorded, capsys):
+    arguments = command(recorded.parent, "--set", "training.weight_decay=0.5")
+    assert main(arguments) == 2
+    assert "training.weight_decay: 0.01 before, 0.5 now" in capsys.readouterr().err
+
+
+def test_provenance_says_where_the_record_comes_from(recorded):
+    provenance = open_run(recorded).provenance
+    assert provenance["libraries"]["torch"] == torch.__version__
+    assert provenance["machine"]["threads"] == 1
+    assert provenance["data"]["training_pictures"] == 48
+    assert len(provenance["data"]["sha256"]) == 64
+    assert len(provenance["code"]["sha256"]) == 64
+    assert provenance["initial_weights"]["source"] == "none"
+    assert provenance["parameters"] == 8 * 3 * 25 + 16 + 8 * 8 + 8
+
+
+def test_the_configuration_holds_every_setting(recorded):
+    configuration = open_run(recorded).configuration
+    assert set(configuration) == {"data", "model", "weights", "training", "augmentation", "recording"}
+    assert configuration["model"]["name"] == TINY
+    assert configuration["data"]["source"] == "phantom"
+
+
+def test_the_table_prints_a_row_a_run_in_both_forms(recorded, capsys):
+    assert main(["table", str(recorded)]) == 0
+    text = capsys.readouterr().out.splitlines()
+    last = open_run(recorded).metrics().iloc[-1]
+    assert text[1].split()[:4] == ["tiny", TINY, "phantom", "none"]
+    assert text[1].split()[4:7] == [
+        "3/3",
+        f"{last['validation_top1'] * 100:.2f}",
+        f"{last['validation_top5'] * 100:.2f}",
+    ]
+    assert main(["table", "--markdown", str(recorded)]) == 0
+    markdown = capsys.readouterr().out.splitlines()
+    assert len({line.count("|") for line in markdown}) == 1
+    assert markdown[1].replace("|", "").replace("-", "").replace(":", "").strip() == ""
+
+
+def test_the_table_of_a_run_that_is_not_there_is_refused(tmp_path, capsys):
+    assert main(["table", str(tmp_path / "absent")]) == 2
+    assert "RunNotFound" in capsys.readouterr().err
+
+
+def test_table_rows_hold_the_last_epoch(recorded):
+    (row,) = rows([recorded])
+    assert row.epochs == "3/3"
+    assert row.minutes > 0
+    assert render([row]).count("\n") == 1
+
+
+def test_help_explains_every_setting(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    for name in ("training.learning_rate", "recording.variants", "weights.source", "--runs-dir", "--set"):
+        assert name in text
