@@ -92,6 +92,15 @@ def test_the_wilson_interval_agrees_with_scipy(successes, trials):
     assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
+@given(st.integers(0, 60), st.integers(1, 60), st.sampled_from([0.9, 0.95, 1 - 1e-7]))
+@settings(max_examples=60, deadline=None)
+def test_the_exact_interval_agrees_with_scipy(successes, trials, level):
+    successes = min(successes, trials)
+    expected = scipy.stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    low, high = intervals.exact_interval(successes, trials, level=level)
+    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
 def test_without_a_trial_a_share_may_be_anything():
     assert [float(edge) for edge in intervals.wilson(0, 0)] == [0, 1]
 

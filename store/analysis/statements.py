@@ -14,7 +14,7 @@ from store.analysis.gather import Record
 from store.analysis.places import verdict
 from store.analysis.scores import REFERENCE
 from store.measures.confusion import collapse
-from store.measures.intervals import mean_interval, wilson
+from store.measures.intervals import exact_interval, mean_interval
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
     compared = (len(variants) - 1) * len(names) * (len(names) - 1)
     found = []
     for number, variant in enumerate(variants[1:], start=1):
-        low, high = wilson(counts[number], pictures[:, None], level=joint_level(compared))
+        low, high = exact_interval(counts[number], pictures[:, None], level=joint_level(compared))
         np.fill_diagonal(low, 0)
         truth, answer = np.unravel_index(low.argmax(), low.shape)
         times, of = int(counts[number, truth, answer]), int(pictures[truth])
         clean = int(counts[0, truth, answer])
         elsewhere = (counts[number, :, answer].sum() - times) / max(pictures.sum() - of, 1)
-        chance = max(clean / max(of, 1), float(elsewhere))
+        # One clean picture is added, so that "never when clean" is not taken for an exact zero.
+        chance = max((clean + 1) / (of + 1), float(elsewhere))
         if times <= clean or chance >= 1:
             continue
         p = scipy.stats.binomtest(times, of, chance, alternative="greater").pvalue
@@ -95,7 +96,7 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
 
 
 def accuracy_lost(tables: Tables) -> list[Finding]:
-    """What the most and the least harmful variant cost in accuracy, picture by picture."""
+    """What each variant costs in accuracy, picture by picture."""
     record = tables.record
     right = record.predictions[-1] == record.run.labels
     compared, found = len(right) - 1, []

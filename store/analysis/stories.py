@@ -7,7 +7,7 @@ import scipy.stats
 
 from store.analysis.findings import Finding, adjusted, joint_level, percent
 from store.analysis.statements import Tables
-from store.measures.intervals import difference_of_means, wilson
+from store.measures.intervals import difference_of_means, exact_interval, wilson
 
 
 def forming(tables: Tables) -> list[Finding]:
@@ -121,7 +121,7 @@ def pairs_overcome(tables: Tables) -> list[Finding]:
     lost, won = int((before & ~now).sum()), int((~before & now).sum())
     compared = len(table) * len(record.epochs)
     p = float(scipy.stats.binomtest(lost, lost + won, 0.5).pvalue)
-    low, high = (float(edge) for edge in wilson(before.sum(), len(before), level=joint_level(compared)))
+    low, high = (float(edge) for edge in exact_interval(before.sum(), len(before), level=joint_level(compared)))
     text = (
         f"At epoch {peak}, {int(row['peak_count'])} of {len(before)} pictures of “{tables.names[truth]}” were taken "
         f"for “{tables.names[answer]}”; at epoch {tables.last} none is."
@@ -159,7 +159,7 @@ def failing_modes(tables: Tables) -> list[Finding]:
         square = [[inside.sum(), (~inside).sum()], [outside.sum(), (~outside).sum()]]
         tests.append((float(scipy.stats.fisher_exact(square, alternative="greater").pvalue), inside, outside, row))
     p, inside, outside, row = min(tests, key=lambda entry: entry[0])
-    low, high = (float(edge) for edge in wilson(inside.sum(), len(inside), level=joint_level(len(tests))))
+    low, high = (float(edge) for edge in exact_interval(inside.sum(), len(inside), level=joint_level(len(tests))))
     text = (
         f"“{tables.names[row.class_index]}” has {int((split['class_index'] == row.class_index).sum())} kinds of maps, "
         f"and one of them fails: {int(inside.sum())} of its {len(inside)} pictures are wrong, {int(outside.sum())} "
