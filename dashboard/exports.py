@@ -8,10 +8,8 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from dashboard.charts.rendering import rendered
 from dashboard.theme import Palette, palette
-
-# Streamlit styles the chart on the page; a downloaded one stands alone, on white.
-_STANDALONE = {"background": "white", "padding": 12, "font": "sans-serif"}
 
 
 def current_palette() -> Palette:
@@ -34,8 +32,8 @@ def chart(made: alt.TopLevelMixin, *, name: str, table: pd.DataFrame, alt_text: 
     """
     result = st.altair_chart(made, key=f"chart-{name}", alt=alt_text, width="stretch", **options)
     with st.popover("Download", icon=":material/download:", type="tertiary"):
-        _button("PNG", lambda: image(made, "png"), f"{name}.png", "image/png")
-        _button("SVG", lambda: image(made, "svg"), f"{name}.svg", "image/svg+xml")
+        _button("PNG", lambda: rendered(made, "png"), f"{name}.png", "image/png")
+        _button("SVG", lambda: rendered(made, "svg"), f"{name}.svg", "image/svg+xml")
         _button("CSV", lambda: csv(table), f"{name}.csv", "text/csv")
     return result
 
@@ -44,17 +42,6 @@ def _button(label: str, content: Any, file_name: str, mime: str) -> None:
     st.download_button(
         label, content, file_name=file_name, mime=mime, key=f"download-{file_name}", on_click="ignore", type="tertiary"
     )
-
-
-def image(made: alt.TopLevelMixin, form: str) -> bytes:
-    """A chart as PNG or SVG bytes, on white."""
-    import vl_convert  # loads a JavaScript engine: only when something is downloaded
-
-    spec = made.to_dict()
-    spec["config"] = {**spec.get("config", {}), **_STANDALONE}
-    if form == "svg":
-        return vl_convert.vegalite_to_svg(spec).encode()
-    return vl_convert.vegalite_to_png(spec, scale=2)
 
 
 def csv(table: pd.DataFrame) -> bytes:

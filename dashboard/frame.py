@@ -27,7 +27,7 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
     names = data.run_names()
     with st.sidebar:
         st.logo(str(LOGO), size="large")
-        links, selectors = st.container(gap=None), st.container()
+        links, selectors = st.container(gap="xxsmall"), st.container()
     if not names:
         _links(links, registered)
         _no_runs()

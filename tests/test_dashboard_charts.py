@@ -10,6 +10,7 @@ import pytest
 
 from dashboard import exports
 from dashboard.charts import confusion, failures, training, variants
+from dashboard.charts.rendering import rendered
 from dashboard.theme import DARK, LIGHT
 
 METRICS = pd.DataFrame(
@@ -108,7 +109,7 @@ def test_a_pair_is_drawn_both_ways():
 @pytest.mark.parametrize(("form", "starts"), [("png", b"\x89PNG"), ("svg", b"<svg")])
 def test_a_chart_can_be_downloaded_as_a_picture(form, starts):
     chart = training.training_curve(training.training_series(METRICS), "loss", palette=LIGHT)
-    assert exports.image(chart, form).startswith(starts)
+    assert rendered(chart, form).startswith(starts)
 
 
 def test_the_csv_holds_exactly_the_values_drawn():

@@ -4,14 +4,14 @@ const GUTTER = { left: 118, top: 96, right: 4, bottom: 4 };
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Codes: 0 is an empty cell (transparent), 1..255 an entry of the colour table.
-const offscreen = (data, codes, table, flip) => {
+const offscreen = (data, codes, table) => {
   const canvas = element("canvas");
   canvas.width = data.columns.length;
   canvas.height = data.rows.length;
   const image = new ImageData(canvas.width, canvas.height);
   codes.forEach((code, cell) => {
     if (!code) return;
-    const entry = (flip ? 255 - code : code) * 3;
+    const entry = code * 3;
     image.data.set([table[entry], table[entry + 1], table[entry + 2], 255], cell * 4);
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
@@ -71,11 +71,8 @@ class MatrixView {
     this.data = data;
     this.codes = decode(data.codes);
     this.values = valuesOf(this.codes, decode(data.values));
-    const table = decode(data.table);
-    const flip = data.flip && !dark;
-    this.image = offscreen(data, this.codes, table, flip);
-    if (flip) for (let low = 0, high = 255; low < high; low += 1, high -= 1)
-      for (let part = 0; part < 3; part += 1) [table[low * 3 + part], table[high * 3 + part]] = [table[high * 3 + part], table[low * 3 + part]];
+    const table = decode(dark ? data.table : data.table_light);
+    this.image = offscreen(data, this.codes, table);
     drawLegend(this.legend, data, table);
     this.canvas.setAttribute("aria-label", `${data.title}: ${data.rows.length} rows (${data.row_title}), ${data.columns.length} columns (${data.column_title}). Arrow keys move, Enter chooses.`);
     if (data.selected) this.cursor = [...data.selected];
@@ -109,8 +106,9 @@ class MatrixView {
     if (!width) return;
     const narrow = width < 520;
     this.left = narrow ? 8 : GUTTER.left;
-    this.top = narrow ? 8 : GUTTER.top;
     const inner = width - this.left - GUTTER.right;
+    this.flat = inner / view.columns >= 62; // wide columns carry their names upright
+    this.top = narrow ? 8 : this.flat ? 36 : GUTTER.top;
     const square = data.rows.length === data.columns.length;
     const height = this.top + GUTTER.bottom + (square ? inner : Math.min(900, Math.max(160, data.rows.length * 16)));
     const ratio = window.devicePixelRatio || 1;
@@ -181,11 +179,12 @@ class MatrixView {
   }
 
   label(pen, name, axis, middle) {
-    const room = (axis ? this.top - 22 : this.left) - 8;
+    const room = axis && this.flat ? this.cell[1] - 4 : (axis ? this.top - 22 : this.left) - 8;
     let text = name;
     while (text.length > 2 && pen.measureText(text).width > room) text = `${text.slice(0, -2).trimEnd()}…`.replace("……", "…");
     pen.save();
-    if (axis) { pen.translate(middle, this.top - 5); pen.rotate(-Math.PI / 2); pen.textAlign = "left"; pen.fillText(text, 0, 0); }
+    if (axis && this.flat) { pen.textAlign = "center"; pen.fillText(text, middle, this.top - 9); }
+    else if (axis) { pen.translate(middle, this.top - 5); pen.rotate(-Math.PI / 2); pen.textAlign = "left"; pen.fillText(text, 0, 0); }
     else { pen.textAlign = "right"; pen.fillText(text, this.left - 6, middle); }
     pen.restore();
   }

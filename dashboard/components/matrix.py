@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.components.assets import encoded, identity, script, style
-from dashboard.images import DIVERGING, colour_map
+from dashboard.images import DIVERGING, DIVERGING_LIGHT, colour_map
 
 _MATRIX = st.components.v2.component("classprint_matrix", js=script("matrix"), css=style("matrix"))
 
@@ -83,7 +83,7 @@ def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
         "codes": encoded(codes),
         "values": encoded(np.nan_to_num(np.asarray(matrix.values, np.float32))[codes > 0].astype("<f4")),
         "table": encoded(colour_map(DIVERGING if matrix.signed else "magma")),
-        "flip": not matrix.signed,
+        "table_light": encoded(colour_map(DIVERGING_LIGHT) if matrix.signed else colour_map("magma")[::-1]),
         "rows": list(matrix.rows),
         "columns": list(matrix.columns),
         "row_title": matrix.row_title,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.images.atlas import Atlas, atlas, png_bytes
-from dashboard.images.colours import COLOUR_MAPS, DIVERGING, colour_bar, colour_map
+from dashboard.images.colours import COLOUR_MAPS, DIVERGING, DIVERGING_LIGHT, colour_bar, colour_map
 from dashboard.images.overlay import colourise, overlay, upsample
 from dashboard.images.scale import COMMON, EQ10, SCALES, ScaledMaps, scale_maps
 from dashboard.images.sheet import SheetTile, sheet
@@ -12,6 +12,7 @@ __all__ = [
     "COLOUR_MAPS",
     "COMMON",
     "DIVERGING",
+    "DIVERGING_LIGHT",
     "EQ10",
     "SCALES",
     "Atlas",

@@ -9,10 +9,12 @@ import numpy as np
 from PIL import Image
 
 # Rows of colourmaps.png: magma (van der Walt and Smith 2015), cividis (Nunez, Anderton and Renslow 2018), gray,
-# and berlin (Crameri 2018), the diverging one: dark at zero, as the others are dark at their lowest value.
-_ROWS = ("magma", "cividis", "gray", "berlin")
+# berlin (Crameri 2018), the diverging one: dark at zero, as the others are dark at their lowest value; and RdBu
+# reversed (Brewer 2003), light at zero, for tables on a light page.
+_ROWS = ("magma", "cividis", "gray", "berlin", "RdBu")
 COLOUR_MAPS: tuple[str, ...] = ("magma", "cividis", "gray")
 DIVERGING = "berlin"
+DIVERGING_LIGHT = "RdBu"
 
 
 @cache

@@ -6,8 +6,8 @@ import json
 
 import streamlit as st
 
-from dashboard import state
-from dashboard.network import flowchart
+from dashboard import exports, state
+from dashboard.network import network_svg
 from dashboard.state import Selection
 from dashboard.theme import count, plural
 
@@ -79,11 +79,15 @@ def main() -> None:
 def network(selection: Selection) -> None:
     run = selection.run
     st.subheader("The network, with the shapes of this run", anchor=False)
-    st.mermaid_chart(flowchart(run), alt="the network from the picture to the probabilities")
+    colours = exports.current_palette()
+    st.image(
+        network_svg(run, ink=colours.ink, accent=colours.truth), width="stretch", alt="the network with its shapes"
+    )
+    rows, columns = run.map_shape
     st.caption(
-        f"{plural(len(run.classes), 'class', 'classes')}, one {run.map_shape[0]}×{run.map_shape[1]} map each. Boxes "
-        "with a "
-        "thick border are recorded and can be seen on a picture's page."
+        f"{plural(len(run.classes), 'class', 'classes')}, one {rows}×{columns} map each. Squares grow with the "
+        "layers' maps; "
+        "the filled ones are recorded and can be seen on a picture's page."
     )
 
 
@@ -122,7 +126,7 @@ def file_format(selection: Selection) -> None:
         ("`epochs/0001.h5` maps", f"{shape} × {classes} × {height} × {width}, uint8", "value = (code − zero) × step"),
         ("map_step", f"{shape} × {classes}, float32", "the step of each map: off by at most half of it"),
         ("probabilities", f"{shape} × {classes}, float32", "softmax of the maps' means, before quantisation"),
-        ("images/*, classes/*, confusion", "", "the summary columns that these pages read"),
+        ("`images/*`, `classes/*`, `confusion`", "", "the summary columns that these pages read"),
         ("`analysis.h5`", "", "what spans the epochs; derived, may be deleted"),
     )
     st.subheader("The files", anchor=False)
@@ -130,8 +134,8 @@ def file_format(selection: Selection) -> None:
         "A run is a folder of write-once HDF5 files, readable by any HDF5 tool:\n\n"
         "| file, dataset | shape here | meaning |\n|---|---|---|\n"
         + "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        + f"\n\n`python -m store info {run.path}` lists the files, `python -m store verify {run.path}` reads and checks "
-        "every byte. In a notebook:"
+        + f"\n\n`python -m store info {run.path}` lists the files, `python -m store verify {run.path}` reads and "
+        "checks every byte. In a notebook:"
     )
     at = f'epoch={selection.epoch}, variant="{selection.variant}"'
     st.code(

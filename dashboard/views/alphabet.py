@@ -38,12 +38,10 @@ def wall(selection: Selection, by: str) -> None:
     run = selection.run
     sequence = data.class_order(run, by, selection.epoch, selection.variant)
     names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
-    formed = data.analysis_table(run, "classes")
     tiles = tuple(
         Tile(
             id=identifiers[number],
             title=names[number],
-            lines=() if formed is None else (_formed(int(formed["formation"].iloc[number])),),
             maps=(int(number),),
             role=groups[number] if by == "group" else "",
             href=state.link("gallery", {"class": identifiers[number], "image": None}),
@@ -60,20 +58,17 @@ def wall(selection: Selection, by: str) -> None:
             epochs=run.epochs,
             start=run.epochs.index(selection.epoch),
             colours=selection.colours,
+            size=64 if len(tiles) <= 100 else 54,
         ),
         key="alphabet",
         on_open=state.open_class,
         on_epoch=lambda epoch: state.write({"epoch": epoch}),
     )
     st.caption(
-        "Each letter is the mean map that a class's pictures give their own class. Under it the class's accuracy in "
+        "Each letter is the mean map that a class's pictures give their own class; under it the class's accuracy in "
         "the "
-        "epoch shown" + ("." if formed is None else ", and the epoch from which the letter keeps its final form.")
+        "epoch shown. A letter opens its gallery."
     )
-
-
-def _formed(epoch: int) -> str:
-    return f"formed {epoch}" if epoch >= 0 else "not formed"
 
 
 def likeness(selection: Selection) -> None:

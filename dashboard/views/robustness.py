@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def over_epochs(selection: Selection) -> None:
-    figure = controls.segmented("Figure", "figure", list(_FIGURES), names=_FIGURES.__getitem__)
+    figure = controls.select("Figure", "figure", list(_FIGURES), default="top1", names=_FIGURES.__getitem__)
     table = data.by_epoch_and_variant(selection.run)
     exports.chart(
         variant_curves(table, figure, title=_FIGURES[figure], epoch=selection.epoch, palette=exports.current_palette()),

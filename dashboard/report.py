@@ -1,0 +1,245 @@
+"""One self-contained HTML file about a run: the essential views, readable without a server and without a network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dashboard.charts.classes import likeness_scatter
+from dashboard.charts.rendering import rendered
+from dashboard.charts.training import training_curve, training_series
+from dashboard.charts.trust import league_chart, reliability_diagram
+from dashboard.charts.variants import accuracy_by_variant
+from dashboard.images import DIVERGING, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
+from dashboard.theme import LIGHT, count, percent, plural, probability, rgb, variant_name
+from store import Run, StoreError, queries
+from store.analysis import from_table, read_analysis
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1B1F24; max-width: 1080px; margin: 32px auto; padding: 0 20px; }
+h1 { font-size: 28px; margin-bottom: 4px; } h2 { font-size: 19px; margin-top: 36px; }
+p.note { color: #5A626C; font-size: 13.5px; } img, svg { max-width: 100%; height: auto; }
+.row { display: flex; flex-wrap: wrap; gap: 20px; } .row > * { flex: 1 1 420px; min-width: 0; }
+table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: 5px 12px; border-bottom: 1px solid #DDE1E6; }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, HTML that is already safe, and a note in plain text."""
+
+    title: str
+    body: str
+    note: str = ""
+
+
+def write_report(run: Run, path: Path, *, epoch: int | None = None) -> Path:
+    """Write the report of a run and return its path.
+
+    Args:
+        run: an open run with at least one epoch.
+        path: of the HTML file; an existing one is replaced.
+        epoch: the epoch to report on, by default the last one.
+
+    Raises:
+        StoreError: the run has no epoch, not this one, or cannot be read.
+    """
+    if not run.epochs:
+        raise StoreError(f"{str(run.path)!r} has no epoch yet, so there is nothing to report. Record one first.")
+    chosen = run.epochs[-1] if epoch is None else epoch
+    document = page(run, chosen, sections(run, chosen))
+    path.write_text(document, encoding="utf-8")
+    return path
+
+
+def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
+    """The whole document."""
+    body = "".join(
+        f"<section><h2>{escape(part.title)}</h2>{part.body}"
+        + (f'<p class="note">{escape(part.note)}</p>' if part.note else "")
+        + "</section>"
+        for part in parts
+    )
+    name = escape(run.path.name)
+    told = (
+        f"{plural(len(run.classes), 'class', 'classes')}, {plural(len(run.labels), 'validation picture')}, "
+        f"{plural(len(run.variants), 'variant')}, epoch {epoch} of {len(run.epochs)} recorded; run identity {run.id}"
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Classprint: {name}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f"<body><h1>{name}</h1><p>{escape(told)}</p>{body}</body></html>"
+    )
+
+
+def sections(run: Run, epoch: int) -> list[Section]:
+    """The parts of the report, in order."""
+    return [
+        *_findings(run),
+        _training(run, epoch),
+        _variants(run, epoch),
+        _alphabet(run, epoch),
+        _failures(run, epoch),
+        _confusion(run, epoch),
+        _likeness(run, epoch),
+        _trust(run, epoch),
+    ]
+
+
+def _findings(run: Run) -> list[Section]:
+    analysis = read_analysis(run)
+    if analysis is None:
+        return []
+    items = "".join(f"<li>{escape(finding.text)}</li>" for finding in from_table(analysis.table("findings")))
+    return [
+        Section(
+            "What this run says", f"<ol>{items}</ol>", "Each statement survives a test over all it was picked from."
+        )
+    ]
+
+
+def _training(run: Run, epoch: int) -> Section:
+    series = training_series(run.metrics())
+    charts = "".join(_svg(training_curve(series, quantity, epoch=epoch), 380) for quantity in ("loss", "accuracy"))
+    return Section("Loss and accuracy", f'<div class="row">{charts}</div>', f"The rule marks epoch {epoch}.")
+
+
+def _variants(run: Run, epoch: int) -> Section:
+    figures = queries.accuracy_by_variant(run)
+    table = figures[figures["epoch"] == epoch]
+    rows = [
+        (
+            variant_name(row.variant),
+            percent(row.top1),
+            percent(row.top5),
+            percent(row.mean_confidence),
+            percent(row.flip_rate),
+        )
+        for row in table.itertuples()
+    ]
+    head = ("variant", "top-1", "top-5", "mean confidence", "answers flipped")
+    chart = _svg(accuracy_by_variant(table[["variant", "top1", "top5", "mean_confidence"]]), 330)
+    return Section("Under the perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>')
+
+
+def _alphabet(run: Run, epoch: int) -> Section:
+    clean = run.variants[0]
+    order = queries.class_order(run, "group", epoch=epoch, variant=clean)
+    scaled = scale_maps(run.patterns(epoch=epoch, variant=clean)[order], signed=run.signed)
+    wall = _wall(colourise(scaled.codes, DIVERGING if run.signed else "magma"), columns=20)
+    groups = ", ".join(dict.fromkeys(run.classes["group"].iloc[order]))
+    return Section(
+        "The alphabet",
+        _png(wall, "the mean pattern of every class"),
+        f"The mean map that each class's pictures give their own class, each by its own maximum (Eq. 10); by group: "
+        f"{groups}.",
+    )
+
+
+def _wall(tiles: np.ndarray, *, columns: int, enlarge: int = 5, gap: int = 4) -> np.ndarray:
+    """Tiles (n, H, W, 3) as one picture on white, each cell `enlarge` pixels wide."""
+    tiles = tiles.repeat(enlarge, 1).repeat(enlarge, 2)
+    number, height, width, _ = tiles.shape
+    columns = min(columns, number)
+    rows = -(-number // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for place, tile in enumerate(tiles):
+        top, left = place // columns * (height + gap), place % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = tile
+    return canvas
+
+
+def _failures(run: Run, epoch: int) -> Section:
+    clean = run.variants[0]
+    where = queries.FailureFilter(most_per_pair=1)
+    rows = queries.failures(run, epoch=epoch, variant=clean, where=where).head(15)
+    if rows.empty:
+        return Section("The most confident mistakes", "<p>No wrong answer.</p>")
+    images = [int(image) for image in rows["image"]]
+    pictures = run.pictures(images, variant=clean)
+    pair = np.stack(
+        [
+            run.predicted_maps(epoch=epoch, variant=clean, images=images),
+            run.own_maps(epoch=epoch, variant=clean, images=images),
+        ],
+        1,
+    )
+    maps = colourise(scale_maps(pair, signed=run.signed).codes, DIVERGING if run.signed else "magma")
+    tiles = [
+        SheetTile(
+            (picture, *both),
+            (f"✗ {row.predicted}", f"P {probability(row.confidence)} · truth {row.truth}"),
+            rgb(LIGHT.wrong),
+        )
+        for picture, both, row in zip(pictures, maps, rows.itertuples(), strict=True)
+    ]
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4)
+    return Section(
+        "The most confident mistakes",
+        f'<img alt="wrong answers with their maps" src="data:image/png;base64,{base64.b64encode(content).decode()}">',
+        "Picture, map of the answer, map of the truth; at most one of each pair of classes.",
+    )
+
+
+def _confusion(run: Run, epoch: int) -> Section:
+    clean = run.variants[0]
+    order = queries.class_order(run, "group", epoch=epoch, variant=clean)
+    counts = run.confusion(epoch=epoch, variant=clean)[np.ix_(order, order)]
+    share = np.log1p(counts) / np.log1p(max(1, counts.max()))
+    codes = np.where(counts > 0, 255 - (90 + np.round(165 * share)), 255).astype(np.uint8)
+    picture = np.where((counts > 0)[..., None], colour_map("magma")[codes], np.uint8(245)).astype(np.uint8)
+    side = max(1, 760 // len(counts))
+    large = np.asarray(Image.fromarray(picture).resize((len(counts) * side,) * 2, Image.Resampling.NEAREST))
+    pairs = queries.confused_pairs(run, epoch=epoch, variant=clean, k=15)
+    rows = [
+        (row.truth, row.predicted, count(int(row.count_)), percent(row.share))
+        for row in pairs.rename(columns={"count": "count_"}).itertuples()
+    ]
+    body = _png(large, "confusion matrix") + _table(("truth", "answer", "pictures", "of the class"), rows)
+    return Section(
+        "Who is taken for whom",
+        f'<div class="row">{body}</div>',
+        "Rows: truth, columns: answer, both by group; logarithmic.",
+    )
+
+
+def _likeness(run: Run, epoch: int) -> Section:
+    table = queries.likeness_against_confusion(run, epoch=epoch, k=800)
+    told = table.attrs.get("spearman", float("nan"))
+    note = f"Rank correlation over all {table.attrs['pairs']} pairs: {told:.2f}." if np.isfinite(told) else ""
+    return Section("Do look-alike letters get confused?", _svg(likeness_scatter(table), 640), note)
+
+
+def _trust(run: Run, epoch: int) -> Section:
+    bins = queries.calibration_table(run, epoch=epoch)
+    body = _svg(reliability_diagram(bins), 400)
+    analysis = read_analysis(run)
+    if analysis is not None and "league" in analysis.tables:
+        body += _svg(league_chart(analysis.table("league")), 360)
+    note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}."
+    return Section("Can it be trusted?", f'<div class="row">{body}</div>', note)
+
+
+def _svg(chart: object, width: int) -> str:
+    return f"<div>{rendered(chart, 'svg', width=width).decode()}</div>"  # type: ignore[arg-type]
+
+
+def _png(picture: np.ndarray, alt: str) -> str:
+    content = base64.b64encode(png_bytes(picture)).decode()
+    return f'<div><img alt="{escape(alt)}" src="data:image/png;base64,{content}"></div>'
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>" for row in rows)
+    return f"<div><table><tr>{cells}</tr>{lines}</table></div>"
+
+
+__all__ = ["Section", "page", "sections", "write_report"]

@@ -1,0 +1,212 @@
+"""The dashboard in a real Chromium: every page, a failure followed to its picture and back, links that open alike.
+
+Fails on any console error, page error or exception box. Streamlit asks for its own health address under a deep link
+first and gets a 404 before it finds the right one; that message alone is let through.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from dashboard import pages
+from store.synthetic import write_synthetic_run
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+ROOT = Path(pages.__file__).resolve().parents[1]
+TIMEOUT = 60_000
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A dashboard over one synthetic run of 3 epochs, 8 classes and 12 pictures a class."""
+    runs = tmp_path_factory.mktemp("browser")
+    write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "CLASSPRINT_RUNS": str(runs)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_up(url)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_until_up(url):
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).read()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"The dashboard did not answer at {url} within a minute.")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh window; what it complained about is checked at the end."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(TIMEOUT)
+    window = context.new_page()
+    complaints = []
+    window.on("pageerror", lambda error: complaints.append(str(error)))
+    window.on("console", lambda message: _note(message, complaints))
+    yield window
+    context.close()
+    assert not complaints
+
+
+def _note(message, complaints):
+    own = "/_stcore/" in (message.location or {}).get("url", "")
+    if message.type == "error" and not own:
+        complaints.append(message.text)
+
+
+def settled(window):
+    """Wait until the script has run and the tiles are painted; no exception box may be there."""
+    window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    assert window.locator("[data-testid=stException]").count() == 0
+    return window
+
+
+def visit(window, url):
+    window.goto(url)
+    window.wait_for_selector("h1")
+    return settled(window)
+
+
+@pytest.mark.parametrize("name", [page.name for page in pages.available()])
+def test_every_page_opens_from_the_sidebar_without_a_complaint(page, address, name):
+    visit(page, address)
+    page.get_by_test_id("stSidebar").get_by_role("link", name=pages.info(name).title, exact=True).click()
+    page.wait_for_selector(f"h1:has-text('{pages.info(name).title}')")
+    settled(page)
+
+
+def test_a_failure_leads_to_its_picture_and_back_leads_back(page, address):
+    visit(page, f"{address}/failures?run=demo&epoch=2")
+    page.locator(".tile").first.wait_for()
+    image = page.locator(".tile").first.get_attribute("data-id")
+    page.locator(".tile").first.click()
+    page.wait_for_selector("h1:has-text('Picture')")
+    page.wait_for_url(re.compile(rf"/picture\?.*image={image}"))
+    assert "epoch=2" in page.url
+    settled(page)
+    page.go_back()
+    page.wait_for_selector("h1:has-text('Failures')")
+    assert "epoch=2" in page.url
+
+
+def test_maps_are_painted_cell_by_cell(page, address):
+    visit(page, f"{address}/picture?run=demo&image=0")
+    canvas = page.locator(".tile .part.map canvas").first
+    canvas.wait_for()
+    size, bright = canvas.evaluate(
+        "c => [c.width, Math.max(...[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+        ".filter((_, position) => position % 4 < 3))]"
+    )
+    assert size == 8 and bright > 200
+
+
+def test_a_cell_of_the_matrix_opens_its_pictures_and_back_closes_them(page, address):
+    visit(page, f"{address}/confusion?run=demo")
+    canvas = page.locator(".matrix canvas")
+    canvas.wait_for()
+    canvas.focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        canvas.press(key)
+    page.wait_for_url(re.compile("answer="))
+    page.wait_for_selector("h3")
+    settled(page)
+    page.go_back()
+    page.wait_for_url(lambda url: "answer=" not in url)
+    page.get_by_text("Choose a cell of the matrix").wait_for()
+
+
+def test_the_keyboard_walks_through_tiles(page, address):
+    visit(page, f"{address}/gallery?run=demo")
+    tiles = page.locator("[class*=tiles] .grid .tile")
+    tiles.nth(3).wait_for()
+    gallery = page.locator(".tiles").last.locator(".tile")
+    gallery.first.focus()
+    page.keyboard.press("ArrowRight")
+    focused = page.evaluate(
+        "() => { let inner = document.activeElement;"
+        " while (inner.shadowRoot) inner = inner.shadowRoot.activeElement; return inner.dataset.id }"
+    )
+    assert focused == gallery.nth(1).get_attribute("data-id")
+
+
+def test_moving_the_epoch_changes_the_address_and_a_copied_link_opens_the_same_view(page, address, browser):
+    visit(page, f"{address}/gallery?run=demo&class=n00000003")
+    page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text="←").first.click()
+    page.wait_for_url(re.compile("epoch=2"))
+    settled(page)
+    page.get_by_text("epoch 2").first.wait_for()
+    page.locator(".tile").nth(12).wait_for()
+    shown = page.locator(".tile").all_inner_texts()
+    other = browser.new_page()
+    visit(other, page.url)
+    other.locator(".tile").nth(12).wait_for()
+    assert other.locator(".tile").all_inner_texts() == shown
+    assert "goldfish" in shown[0]
+    other.close()
+
+
+def test_the_alphabet_plays_over_the_epochs(page, address):
+    visit(page, f"{address}/alphabet?run=demo&epoch=1")
+    wall = page.locator(".wall")
+    wall.locator(".tile").nth(7).wait_for()
+    assert wall.locator(".epoch").inner_text() == "epoch 1"
+    wall.get_by_text("play").click()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('*')].some(e => e.shadowRoot && "
+        "[...e.shadowRoot.querySelectorAll('.epoch')]"
+        ".some(label => label.textContent === 'epoch 3'))"
+    )
+
+
+def test_a_bad_link_is_told_and_dropped_with_one_click(page, address):
+    visit(page, f"{address}/failures?run=demo&epoch=77")
+    page.get_by_text("epoch “77”").wait_for()
+    page.get_by_role("button", name="Drop this from the link").click()
+    page.wait_for_url(lambda url: "77" not in url)
