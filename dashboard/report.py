@@ -27,7 +27,7 @@ h1 { font-size: 28px; margin-bottom: 4px; } h2 { font-size: 19px; margin-top: 36
 p.note { color: #5A626C; font-size: 13.5px; } img, svg { max-width: 100%; height: auto; }
 .row { display: flex; flex-wrap: wrap; gap: 20px; } .row > * { flex: 1 1 420px; min-width: 0; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 5px 12px; border-bottom: 1px solid #DDE1E6; }
+th, td { text-align: left; white-space: nowrap; padding: 5px 12px; border-bottom: 1px solid #DDE1E6; }
 """
 
 

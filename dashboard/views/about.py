@@ -68,15 +68,16 @@ _GLOSSARY = (
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
-    network(selection)
-    origin(selection)
-    file_format(selection)
-    glossary()
-    cite(selection)
+    _network(selection)
+    _origin(selection)
+    _file_format(selection)
+    _glossary()
+    _cite(selection)
 
 
-def network(selection: Selection) -> None:
+def _network(selection: Selection) -> None:
     run = selection.run
     st.subheader("The network, with the shapes of this run", anchor=False)
     colours = exports.current_palette()
@@ -91,7 +92,7 @@ def network(selection: Selection) -> None:
     )
 
 
-def origin(selection: Selection) -> None:
+def _origin(selection: Selection) -> None:
     run = selection.run
     st.subheader("Where the numbers come from", anchor=False)
     st.markdown(
@@ -112,7 +113,7 @@ def origin(selection: Selection) -> None:
         st.json(json.dumps(dict(run.provenance), default=str), expanded=1)
 
 
-def file_format(selection: Selection) -> None:
+def _file_format(selection: Selection) -> None:
     run = selection.run
     images, classes = len(run.labels), len(run.classes)
     height, width = run.map_shape
@@ -147,7 +148,7 @@ def file_format(selection: Selection) -> None:
     )
 
 
-def glossary() -> None:
+def _glossary() -> None:
     st.subheader("Words and equations", anchor=False)
     with st.grid(2, min_column_width=380):
         for name, equation, meaning in _GLOSSARY:
@@ -162,7 +163,7 @@ def glossary() -> None:
     )
 
 
-def cite(selection: Selection) -> None:
+def _cite(selection: Selection) -> None:
     st.subheader("How to cite what you see", anchor=False)
     st.markdown(
         "The address of a page holds the whole view. To quote a figure, give the run's identity, epoch and variant, "

@@ -23,18 +23,19 @@ _ORDERS = {
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
-    wall(selection, order(selection))
-    likeness(selection)
+    _wall(selection, _order(selection))
+    _likeness(selection)
 
 
-def order(selection: Selection) -> str:
+def _order(selection: Selection) -> str:
     formed = data.analysis_table(selection.run, "classes") is not None
     shown = [name for name in _ORDERS if name != "formation" or formed]
     return controls.segmented("Order of the letters", "order", shown, names=_ORDERS.__getitem__)
 
 
-def wall(selection: Selection, by: str) -> None:
+def _wall(selection: Selection, by: str) -> None:
     run = selection.run
     sequence = data.class_order(run, by, selection.epoch, selection.variant)
     names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
@@ -71,7 +72,7 @@ def wall(selection: Selection, by: str) -> None:
     )
 
 
-def likeness(selection: Selection) -> None:
+def _likeness(selection: Selection) -> None:
     table = data.look_alikes(selection.run, selection.epoch, selection.variant)
     if len(table) < 2:
         return
@@ -83,7 +84,7 @@ def likeness(selection: Selection) -> None:
             name="likeness",
             table=table,
             alt_text="likeness of the patterns of two classes against how often they are confused",
-            on_select=lambda: clicked(selection),
+            on_select=lambda: _clicked(selection),
             selection_mode="pair",
         )
         told = table.attrs.get("spearman", float("nan"))
@@ -110,7 +111,7 @@ def likeness(selection: Selection) -> None:
         )
 
 
-def clicked(selection: Selection) -> None:
+def _clicked(selection: Selection) -> None:
     chosen = st.session_state["chart-likeness"]["selection"].get("pair") or []
     if chosen:
         identifiers = data.class_ids(selection.run)

@@ -19,20 +19,21 @@ _MOST = 24
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
-    before, after = states(selection)
+    before, after = _states(selection)
     reason = comparable(before.run, after.run)
     if reason:
         st.warning(f"{reason} Choose a run of the same pictures to compare with.", icon=":material/compare_arrows:")
         return
-    summary(before, after)
+    _summary(before, after)
     table = class_changes(before, after)
-    classes(selection, before, after, table)
-    patterns(selection, before, after, table)
-    changed_pictures(selection, before, after)
+    _classes(selection, before, after, table)
+    _patterns(selection, before, after, table)
+    _changed_pictures(selection, before, after)
 
 
-def states(selection: Selection) -> tuple[State, State]:
+def _states(selection: Selection) -> tuple[State, State]:
     """The state to compare with (left) and the frame's (right)."""
     names = data.run_names()
     after = State(selection.run, selection.epoch, selection.variant)
@@ -54,7 +55,7 @@ def states(selection: Selection) -> tuple[State, State]:
     return State(run, int(epoch), variant), after
 
 
-def summary(before: State, after: State) -> None:
+def _summary(before: State, after: State) -> None:
     one, two = data.variant_row(*before.key), data.variant_row(*after.key)
     with st.container(horizontal=True):
         for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
@@ -69,7 +70,7 @@ def summary(before: State, after: State) -> None:
         st.metric("Answers changed", percent(len(changed) / max(1, len(before.run.labels))), border=True)
 
 
-def classes(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
+def _classes(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
     st.subheader("Which classes gained, which lost?", anchor=False)
     left, right = st.columns([3, 2])
     names = before.label(after), after.label(before)
@@ -79,7 +80,7 @@ def classes(selection: Selection, before: State, after: State, table: pd.DataFra
             name="accuracy-change",
             table=table,
             alt_text="accuracy of every class in both states",
-            on_select=lambda: clicked(selection),
+            on_select=lambda: _clicked(selection),
             selection_mode="class",
         )
         st.caption("A click opens the class's gallery.")
@@ -101,13 +102,13 @@ def classes(selection: Selection, before: State, after: State, table: pd.DataFra
         )
 
 
-def clicked(selection: Selection) -> None:
+def _clicked(selection: Selection) -> None:
     chosen = st.session_state["chart-accuracy-change"]["selection"].get("class") or []
     if chosen:
         state.open_class(data.class_ids(selection.run)[int(chosen[0]["class_index"])])
 
 
-def patterns(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
+def _patterns(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
     if before.run.map_shape != after.run.map_shape:
         st.caption("The two runs' maps differ in size, so their letters cannot be subtracted.")
         return
@@ -149,7 +150,7 @@ def patterns(selection: Selection, before: State, after: State, table: pd.DataFr
         tile_grid(content(both, difference=False), key="letter-pairs", on_open=state.open_class)
 
 
-def changed_pictures(selection: Selection, before: State, after: State) -> None:
+def _changed_pictures(selection: Selection, before: State, after: State) -> None:
     st.subheader("The pictures whose answer changed", anchor=False)
     table = flips(before, after)
     outcome = controls.segmented("Outcome", "outcome", list(_OUTCOMES), resets=("p",))

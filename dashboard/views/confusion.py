@@ -17,17 +17,18 @@ _ORDERS = {"group": "by group", "likeness": "by alike patterns", "accuracy": "by
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
-    level, order, scaling = options(selection)
+    level, order, scaling = _options(selection)
     left, right = st.columns([5, 2])
     with left:
-        (by_group if level == "groups" else by_class)(selection, order, scaling)
+        (_by_group if level == "groups" else _by_class)(selection, order, scaling)
     with right:
-        pairs(selection)
-    cell(selection)
+        _pairs(selection)
+    _cell(selection)
 
 
-def options(selection: Selection) -> tuple[str, str, str]:
+def _options(selection: Selection) -> tuple[str, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = controls.segmented("Rows and columns", "level", ["classes", "groups"])
         order = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
@@ -36,21 +37,21 @@ def options(selection: Selection) -> tuple[str, str, str]:
     return level, order, scaling
 
 
-def counts(selection: Selection) -> np.ndarray:
+def _counts(selection: Selection) -> np.ndarray:
     return data.confusion(selection.run, selection.epoch, selection.variant)
 
 
-def before(selection: Selection) -> np.ndarray | None:
+def _before(selection: Selection) -> np.ndarray | None:
     return data.confusion(selection.run, *selection.pinned) if selection.pinned else None
 
 
-def by_class(selection: Selection, order: str, scaling: str) -> None:
+def _by_class(selection: Selection, order: str, scaling: str) -> None:
     run = selection.run
     sequence = data.class_order(run, order, selection.epoch, selection.variant)
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
-    view = scaled(counts(selection), scaling, before(selection))
+    view = scaled(_counts(selection), scaling, _before(selection))
     position = {int(number): place for place, number in enumerate(sequence)}
-    chosen = chosen_cell(selection)
+    chosen = _chosen_cell(selection)
     framed = groups.tolist() if order in ("group", "index") else ()
     matrix_canvas(
         Matrix(
@@ -67,13 +68,13 @@ def by_class(selection: Selection, order: str, scaling: str) -> None:
         ),
         title="Confusion matrix of the classes",
         key="confusion",
-        on_cell=lambda row, column: choose(selection, int(sequence[row]), int(sequence[column])),
+        on_cell=lambda row, column: _choose(selection, int(sequence[row]), int(sequence[column])),
     )
 
 
-def by_group(selection: Selection, order: str, scaling: str) -> None:
-    earlier = before(selection)
-    names, values = grouped(selection.run, counts(selection))
+def _by_group(selection: Selection, order: str, scaling: str) -> None:
+    earlier = _before(selection)
+    names, values = grouped(selection.run, _counts(selection))
     view = scaled(values, scaling, None if earlier is None else grouped(selection.run, earlier)[1])
     matrix_canvas(
         Matrix(
@@ -91,7 +92,7 @@ def by_group(selection: Selection, order: str, scaling: str) -> None:
     st.caption("Groups of classes. Order and drill-down belong to the matrix of classes.")
 
 
-def chosen_cell(selection: Selection) -> tuple[int, int] | None:
+def _chosen_cell(selection: Selection) -> tuple[int, int] | None:
     identifiers = data.class_ids(selection.run)
     answer = state.choice("answer", identifiers, "")
     if selection.class_index is None or not answer:
@@ -99,12 +100,12 @@ def chosen_cell(selection: Selection) -> tuple[int, int] | None:
     return selection.class_index, identifiers.index(answer)
 
 
-def choose(selection: Selection, truth: int, answer: int) -> None:
+def _choose(selection: Selection, truth: int, answer: int) -> None:
     identifiers = data.class_ids(selection.run)
     state.write({"class": identifiers[truth], "answer": identifiers[answer]})
 
 
-def pairs(selection: Selection) -> None:
+def _pairs(selection: Selection) -> None:
     table = data.confused_pairs(selection.run, selection.epoch, selection.variant)
     st.markdown("**The most confused pairs**")
     if table.empty:
@@ -123,7 +124,7 @@ def pairs(selection: Selection) -> None:
             ),
         },
         key="pairs",
-        on_select=lambda: chosen_pair(selection, table),
+        on_select=lambda: _chosen_pair(selection, table),
         selection_mode="single-row",
         alt="the most confused pairs of classes",
     )
@@ -138,14 +139,14 @@ def pairs(selection: Selection) -> None:
     )
 
 
-def chosen_pair(selection: Selection, table: pd.DataFrame) -> None:
+def _chosen_pair(selection: Selection, table: pd.DataFrame) -> None:
     rows = st.session_state["pairs"]["selection"]["rows"]
     if rows:
-        choose(selection, int(table["truth_index"].iloc[rows[0]]), int(table["predicted_index"].iloc[rows[0]]))
+        _choose(selection, int(table["truth_index"].iloc[rows[0]]), int(table["predicted_index"].iloc[rows[0]]))
 
 
-def cell(selection: Selection) -> None:
-    chosen = chosen_cell(selection)
+def _cell(selection: Selection) -> None:
+    chosen = _chosen_cell(selection)
     if chosen is None:
         st.info("Choose a cell of the matrix or a pair of the list to see its pictures.", icon=":material/touch_app:")
         return
@@ -161,7 +162,7 @@ def cell(selection: Selection) -> None:
         told += f", the other way round {back}"
     st.caption(f"{told} · epoch {selection.epoch}, {variant_name(selection.variant)}")
     if truth != answer and len(selection.run.epochs) > 1:
-        history(selection, truth, answer)
+        _history(selection, truth, answer)
     if rows.empty:
         st.caption("No picture in this cell under the chosen epoch and variant.")
         return
@@ -172,7 +173,7 @@ def cell(selection: Selection) -> None:
     )
 
 
-def history(selection: Selection, truth: int, answer: int) -> None:
+def _history(selection: Selection, truth: int, answer: int) -> None:
     table = data.pair_history(selection.run, truth, answer, selection.variant)
     names = data.class_names(selection.run)
     exports.chart(

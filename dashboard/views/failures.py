@@ -37,15 +37,16 @@ _PER_PAGE = 24
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
-    frame = with_history(selection, data.predictions(selection.run, selection.epoch, selection.variant))
-    chosen = confidence(frame)
-    rows = filtered(selection, frame[~frame["correct"]], chosen)
-    found(frame, rows)
-    show(selection, rows)
+    frame = _with_history(selection, data.predictions(selection.run, selection.epoch, selection.variant))
+    chosen = _confidence(frame)
+    rows = _filtered(selection, frame[~frame["correct"]], chosen)
+    _found(frame, rows)
+    _show(selection, rows)
 
 
-def with_history(selection: Selection, frame: pd.DataFrame) -> pd.DataFrame:
+def _with_history(selection: Selection, frame: pd.DataFrame) -> pd.DataFrame:
     """The predictions with what the analysis knows of each picture over the epochs, where there is one."""
     known = data.analysis_table(selection.run, "images")
     if known is None or len(known) != len(frame):
@@ -53,7 +54,7 @@ def with_history(selection: Selection, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.join(known[["run", "history", "entrenchment"]])
 
 
-def confidence(frame: pd.DataFrame) -> tuple[float, float]:
+def _confidence(frame: pd.DataFrame) -> tuple[float, float]:
     chosen = state.span("confidence")
     bins = confidence_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy())
     exports.chart(
@@ -61,20 +62,20 @@ def confidence(frame: pd.DataFrame) -> tuple[float, float]:
         name="confidence",
         table=bins,
         alt_text="right and wrong answers by confidence",
-        on_select=brushed,
+        on_select=_brushed,
         selection_mode="range",
     )
     return controls.span("Confidence of the wrong answer (or brush the histogram)", "confidence", resets=("p",))
 
 
-def brushed() -> None:
+def _brushed() -> None:
     ends = (st.session_state["chart-confidence"]["selection"].get("range") or {}).get("low")
     if ends:
         low, high = max(0.0, round(ends[0], 2)), min(1.0, round(ends[1], 2))
         state.write({"confidence": None if (low, high) == (0.0, 1.0) else f"{low:g}-{high:g}", "p": None})
 
 
-def filtered(selection: Selection, wrong: pd.DataFrame, span: tuple[float, float]) -> pd.DataFrame:
+def _filtered(selection: Selection, wrong: pd.DataFrame, span: tuple[float, float]) -> pd.DataFrame:
     rows = wrong[wrong["confidence"].between(*span)]
     identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
     places = {identifier: number for number, identifier in enumerate(identifiers)}
@@ -103,7 +104,7 @@ def filtered(selection: Selection, wrong: pd.DataFrame, span: tuple[float, float
     return rows.sort_values(column, ascending=ascending, kind="stable")
 
 
-def found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
+def _found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     wrong = int((~frame["correct"]).sum())
     told = f"**{plural(len(rows), 'wrong answer')}** of {count(wrong)} in {plural(len(frame), 'picture')}"
     if len(rows):
@@ -114,7 +115,7 @@ def found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     st.markdown(told)
 
 
-def show(selection: Selection, rows: pd.DataFrame) -> None:
+def _show(selection: Selection, rows: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = controls.segmented(
             "Maps",
@@ -132,7 +133,7 @@ def show(selection: Selection, rows: pd.DataFrame) -> None:
         hide_index=True,
         column_config=_COLUMNS,
         key="failure-table",
-        on_select=lambda: opened(part),
+        on_select=lambda: _opened(part),
         selection_mode="single-row",
         alt="the wrong answers shown above",
     )
@@ -150,7 +151,7 @@ def show(selection: Selection, rows: pd.DataFrame) -> None:
         galleries.sheet_button(selection, part, which=which, title="Failures")
 
 
-def opened(part: pd.DataFrame) -> None:
+def _opened(part: pd.DataFrame) -> None:
     chosen = st.session_state["failure-table"]["selection"]["rows"]
     if chosen:
         state.open_picture(int(part["image"].iloc[chosen[0]]))

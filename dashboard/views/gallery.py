@@ -24,16 +24,17 @@ _PER_PAGE = 50
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
     class_index = selection.class_index if selection.class_index is not None else 0
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     own = frame[frame["label"] == class_index]
-    choose_class(selection, class_index)
-    head(selection, class_index, own)
-    pictures(selection, own)
+    _choose_class(selection, class_index)
+    _head(selection, class_index, own)
+    _pictures(selection, own)
 
 
-def choose_class(selection: Selection, class_index: int) -> None:
+def _choose_class(selection: Selection, class_index: int) -> None:
     identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
     places = {identifier: number for number, identifier in enumerate(identifiers)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -45,11 +46,11 @@ def choose_class(selection: Selection, class_index: int) -> None:
             names=lambda identifier: names[places[identifier]],
             resets=("p",),
         )
-        neighbour("Previous class", ":material/chevron_left:", identifiers, class_index - 1, "j")
-        neighbour("Next class", ":material/chevron_right:", identifiers, class_index + 1, "k")
+        _neighbour("Previous class", ":material/chevron_left:", identifiers, class_index - 1, "j")
+        _neighbour("Next class", ":material/chevron_right:", identifiers, class_index + 1, "k")
 
 
-def neighbour(label: str, icon: str, identifiers: list[str], number: int, shortcut: str) -> None:
+def _neighbour(label: str, icon: str, identifiers: list[str], number: int, shortcut: str) -> None:
     there = 0 <= number < len(identifiers)
     st.button(
         label,
@@ -61,7 +62,7 @@ def neighbour(label: str, icon: str, identifiers: list[str], number: int, shortc
     )
 
 
-def head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
+def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
     row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
     left, right = st.columns([1, 5])
     with left:
@@ -82,7 +83,7 @@ def head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
         )
 
 
-def pictures(selection: Selection, own: pd.DataFrame) -> None:
+def _pictures(selection: Selection, own: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = controls.segmented("Maps", "maps", list(galleries.MAP_CHOICES), names=galleries.MAP_CHOICES.__getitem__)
         answers = controls.segmented("Answers", "answers", list(_ANSWERS), names=_ANSWERS.__getitem__, resets=("p",))

@@ -20,18 +20,19 @@ _HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgo
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
     if len(selection.run.epochs) < 2:
         st.info("One epoch is recorded; this page compares epochs and begins with the second.")
         return
     class_index = selection.class_index if selection.class_index is not None else 0
-    race(selection, class_index)
-    film(selection, class_index)
-    formation(selection)
-    histories(selection)
+    _race(selection, class_index)
+    _film(selection, class_index)
+    _formation(selection)
+    _histories(selection)
 
 
-def race(selection: Selection, class_index: int) -> None:
+def _race(selection: Selection, class_index: int) -> None:
     run = selection.run
     names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -58,7 +59,7 @@ def race(selection: Selection, class_index: int) -> None:
     st.caption(f"In front: {front}, among {among}.")
 
 
-def film(selection: Selection, class_index: int) -> None:
+def _film(selection: Selection, class_index: int) -> None:
     run = selection.run
     st.subheader(f"The letter of {data.class_names(run)[class_index]} over the epochs", anchor=False)
     patterns = data.all_patterns(run, selection.variant)[:, class_index]
@@ -96,7 +97,7 @@ def _cosine(first: np.ndarray, second: np.ndarray) -> float:
     return float(first @ second) / norm if norm else 0.0
 
 
-def formation(selection: Selection) -> None:
+def _formation(selection: Selection) -> None:
     st.subheader("Does the letter form before the answer settles?", anchor=False)
     table = data.analysis_table(selection.run, "classes")
     if table is None:
@@ -109,7 +110,7 @@ def formation(selection: Selection) -> None:
             name="formation",
             table=table,
             alt_text="when the maps of a class formed against when its answers settled",
-            on_select=lambda: clicked_class(selection),
+            on_select=lambda: _clicked_class(selection),
             selection_mode="class",
         )
         st.caption(
@@ -136,13 +137,13 @@ def formation(selection: Selection) -> None:
         )
 
 
-def clicked_class(selection: Selection) -> None:
+def _clicked_class(selection: Selection) -> None:
     chosen = st.session_state["chart-formation"]["selection"].get("class") or []
     if chosen:
         state.write({"class": data.class_ids(selection.run)[int(chosen[0]["class_index"])]})
 
 
-def histories(selection: Selection) -> None:
+def _histories(selection: Selection) -> None:
     table = data.analysis_table(selection.run, "images")
     if table is None:
         return
@@ -156,7 +157,7 @@ def histories(selection: Selection) -> None:
             name="histories",
             table=frame,
             alt_text="pictures by what happened to them over the epochs",
-            on_select=clicked_history,
+            on_select=_clicked_history,
             selection_mode="history",
         )
     with right:
@@ -172,7 +173,7 @@ def histories(selection: Selection) -> None:
     galleries.picture_grid(latest, part, key="histories", which=galleries.OWN, size=84)
 
 
-def clicked_history() -> None:
+def _clicked_history() -> None:
     chosen = st.session_state["chart-histories"]["selection"].get("history") or []
     if chosen:
         state.write({"history": chosen[0]["history"], "p": None})

@@ -19,6 +19,7 @@ _LIMIT = 40_000_000  # pixels: a larger picture is refused before it is unpacked
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
     if importlib.util.find_spec("torch") is None:
         st.info(
@@ -27,12 +28,18 @@ def main() -> None:
             icon=":material/extension_off:",
         )
         return
-    picture = chosen_picture(selection)
+    if not isinstance(selection.run.configuration.get("model"), dict):
+        st.info(
+            f"“{selection.name}” does not say which network made it, so no picture can be sent through it.",
+            icon=":material/help:",
+        )
+        return
+    picture = _chosen_picture(selection)
     if picture is not None:
-        answer(selection, picture)
+        _answer(selection, picture)
 
 
-def chosen_picture(selection: Selection) -> np.ndarray | None:
+def _chosen_picture(selection: Selection) -> np.ndarray | None:
     """A picture from a file, the camera or the record, at the size of the run; None until there is one."""
     source = controls.segmented("Picture from", "source", ["a file", "the camera", "the record"])
     height, width = selection.run.picture_shape
@@ -77,13 +84,13 @@ def _predictor(path: str, run_id: str, epoch: int) -> object:
     return load_predictor(path, epoch)
 
 
-def answer(selection: Selection, picture: np.ndarray) -> None:
+def _answer(selection: Selection, picture: np.ndarray) -> None:
     from compute.errors import ComputeError
 
     run = selection.run
     try:
         predictor = _predictor(str(run.path), run.id, selection.epoch)
-        perturbed = perturb(predictor, picture)
+        perturbed = _perturb(predictor, picture)
         maps, chances = predictor.predict(np.stack([picture, perturbed]))  # type: ignore[attr-defined]
     except ComputeError as error:
         st.error(str(error), icon=":material/error:")
@@ -91,11 +98,11 @@ def answer(selection: Selection, picture: np.ndarray) -> None:
     changed = not np.array_equal(picture, perturbed)
     for number in range(2 if changed else 1):
         st.markdown("**The perturbed picture**" if number else "**The picture as the network sees it**")
-        strongest(selection, (picture, perturbed)[number], maps[number], chances[number], key=f"live-{number}")
-    relatives(selection, maps[0], int(chances[0].argmax()))
+        _strongest(selection, (picture, perturbed)[number], maps[number], chances[number], key=f"live-{number}")
+    _relatives(selection, maps[0], int(chances[0].argmax()))
 
 
-def perturb(predictor: object, picture: np.ndarray) -> np.ndarray:
+def _perturb(predictor: object, picture: np.ndarray) -> np.ndarray:
     from compute.variants import VARIANTS
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -112,7 +119,7 @@ def perturb(predictor: object, picture: np.ndarray) -> np.ndarray:
     return predictor.variant(name, picture, **strengths)  # type: ignore[attr-defined]
 
 
-def strongest(selection: Selection, picture: np.ndarray, maps: np.ndarray, chances: np.ndarray, *, key: str) -> None:
+def _strongest(selection: Selection, picture: np.ndarray, maps: np.ndarray, chances: np.ndarray, *, key: str) -> None:
     """The picture and the maps of its five strongest classes."""
     names, identifiers = data.class_names(selection.run), data.class_ids(selection.run)
     order = np.argsort(-chances, kind="stable")[:5]
@@ -140,7 +147,7 @@ def strongest(selection: Selection, picture: np.ndarray, maps: np.ndarray, chanc
     tile_grid(content, key=key, on_open=state.open_class)
 
 
-def relatives(selection: Selection, maps: np.ndarray, prediction: int) -> None:
+def _relatives(selection: Selection, maps: np.ndarray, prediction: int) -> None:
     st.markdown("**The recorded pictures whose answer's map is most like this one's**")
     found = data.search_pattern(selection.run, maps[prediction], selection.epoch, selection.run.variants[0])
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])

@@ -16,16 +16,17 @@ from dashboard.theme import count, duration, percent, plural, variant_name
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
-    card(selection)
-    told(selection)
-    curves(selection)
-    failures(selection)
-    classes(selection)
-    table_one(selection)
+    _card(selection)
+    _told(selection)
+    _curves(selection)
+    _failures(selection)
+    _classes(selection)
+    _table_one(selection)
 
 
-def card(selection: Selection) -> None:
+def _card(selection: Selection) -> None:
     run = selection.run
     here = data.variant_row(run, selection.epoch, selection.variant)
     earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
@@ -45,10 +46,10 @@ def card(selection: Selection) -> None:
         )
         if selection.variant != run.variants[0]:
             st.metric("Flipped by the variant", percent(here["flip_rate"]), border=True)
-    st.caption(" · ".join(facts(selection)))
+    st.caption(" · ".join(_facts(selection)))
 
 
-def facts(selection: Selection) -> list[str]:
+def _facts(selection: Selection) -> list[str]:
     run = selection.run
     height, width = run.map_shape
     rows = data.metrics(run)
@@ -65,7 +66,7 @@ def facts(selection: Selection) -> list[str]:
     return told + ([f"{duration(seconds)} of computing"] if seconds else [])
 
 
-def told(selection: Selection) -> None:
+def _told(selection: Selection) -> None:
     found = data.findings(selection.run)
     if not found:
         return
@@ -83,7 +84,7 @@ def told(selection: Selection) -> None:
     st.caption("Each is computed and survives a test over everything it was picked from; see the file analysis.h5.")
 
 
-def curves(selection: Selection) -> None:
+def _curves(selection: Selection) -> None:
     run, colours = selection.run, exports.current_palette()
     series = training_series(data.metrics(run))
     left, middle, right = st.columns([1, 1, 1])
@@ -94,7 +95,7 @@ def curves(selection: Selection) -> None:
                 name=f"{quantity}-by-epoch",
                 table=series,
                 alt_text=f"{quantity} of training and validation over the epochs",
-                on_select=lambda quantity=quantity: clicked(f"chart-{quantity}-by-epoch"),
+                on_select=lambda quantity=quantity: _clicked(f"chart-{quantity}-by-epoch"),
                 selection_mode="chosen",
             )
     with right:
@@ -108,13 +109,13 @@ def curves(selection: Selection) -> None:
     st.caption("A click on a point of a curve chooses that epoch. The orange rule is the chosen one.")
 
 
-def clicked(key: str) -> None:
+def _clicked(key: str) -> None:
     chosen = st.session_state[key]["selection"].get("chosen") or []
     if chosen:
         state.write({"epoch": int(chosen[0]["epoch"])})
 
 
-def failures(selection: Selection) -> None:
+def _failures(selection: Selection) -> None:
     st.subheader("Three failures worth a look", anchor=False)
     found = notable(selection)
     if not found:
@@ -128,7 +129,7 @@ def failures(selection: Selection) -> None:
     st.page_link("views/failures.py", label="All failures", icon=":material/error:", query_params=state.carried())
 
 
-def classes(selection: Selection) -> None:
+def _classes(selection: Selection) -> None:
     table = data.class_table(selection.run, selection.epoch, selection.variant)
     ranked = table.sort_values(["accuracy", "mean_truth_probability"], ascending=False)
     best, worst = st.columns(2)
@@ -138,7 +139,7 @@ def classes(selection: Selection) -> None:
             class_grid(selection, rows.index.to_list(), key=title, size=64)
 
 
-def table_one(selection: Selection) -> None:
+def _table_one(selection: Selection) -> None:
     st.subheader("The runs in this folder, and the paper's Table 1", anchor=False)
     table: pd.DataFrame = runs_table()
     st.dataframe(

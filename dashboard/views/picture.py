@@ -23,31 +23,32 @@ _ORDERS = {"probability": "probability", "peak": "strength of the map", "group":
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
-    image = selection.image if selection.image is not None else default_image(frame)
+    image = selection.image if selection.image is not None else _default_image(frame)
     row = frame.iloc[image]
-    chooser(selection, frame, image)
-    answer(selection, image, row)
-    anatomy(selection, image, row)
-    over_epochs(selection, image, row)
-    under_variants(selection, image)
-    through_layers(selection, image)
-    relatives(selection, image, frame)
-    every_class(selection, image)
+    _chooser(selection, frame, image)
+    _answer(selection, image, row)
+    _anatomy(selection, image, row)
+    _over_epochs(selection, image, row)
+    _under_variants(selection, image)
+    _through_layers(selection, image)
+    _relatives(selection, image, frame)
+    _every_class(selection, image)
 
 
-def default_image(frame: pd.DataFrame) -> int:
+def _default_image(frame: pd.DataFrame) -> int:
     wrong = frame[~frame["correct"]]
     return int((wrong if len(wrong) else frame)["confidence"].idxmax())
 
 
-def chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
+def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     last, row = len(frame) - 1, frame.iloc[image]
     siblings = np.flatnonzero(selection.run.labels == selection.run.labels[image])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        step("Previous", ":material/chevron_left:", "j", image - 1 if image else None)
-        step("Next", ":material/chevron_right:", "k", image + 1 if image < last else None)
+        _step("Previous", ":material/chevron_left:", "j", image - 1 if image else None)
+        _step("Next", ":material/chevron_right:", "k", image + 1 if image < last else None)
         controls.number("Picture", "image", 0, last, image)
         st.page_link(
             "views/gallery.py",
@@ -63,7 +64,7 @@ def chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     )
 
 
-def step(label: str, icon: str, shortcut: str, image: int | None) -> None:
+def _step(label: str, icon: str, shortcut: str, image: int | None) -> None:
     st.button(
         label,
         icon=icon,
@@ -75,7 +76,7 @@ def step(label: str, icon: str, shortcut: str, image: int | None) -> None:
     )
 
 
-def answer(selection: Selection, image: int, row: pd.Series) -> None:
+def _answer(selection: Selection, image: int, row: pd.Series) -> None:
     left, right = st.columns([2, 4])
     with left:
         tile_grid(evidence.input_tile(selection, image), key="input")
@@ -91,7 +92,7 @@ def answer(selection: Selection, image: int, row: pd.Series) -> None:
         )
 
 
-def anatomy(selection: Selection, image: int, row: pd.Series) -> None:
+def _anatomy(selection: Selection, image: int, row: pd.Series) -> None:
     if row.correct:
         return
     cells = selection.run.map_shape[0] * selection.run.map_shape[1]
@@ -116,7 +117,7 @@ def anatomy(selection: Selection, image: int, row: pd.Series) -> None:
         )
 
 
-def over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
+def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     run = selection.run
     if len(run.epochs) < 2:
         return
@@ -127,7 +128,7 @@ def over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
         "map",
         identifiers,
         default=identifiers[int(row.label)],
-        names=lambda identifier: names[identifiers.index(identifier)] + marks(identifiers.index(identifier), row),
+        names=lambda identifier: names[identifiers.index(identifier)] + _marks(identifiers.index(identifier), row),
     )
     class_index = identifiers.index(shown)
     film = data.timeline(run, image, class_index, selection.variant)
@@ -152,12 +153,12 @@ def over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     )
 
 
-def marks(number: int, row: pd.Series) -> str:
+def _marks(number: int, row: pd.Series) -> str:
     notes = [name for name, own in (("truth", row.label), ("answer", row.prediction)) if int(own) == number]
     return f" ({', '.join(notes)})" if notes else ""
 
 
-def under_variants(selection: Selection, image: int) -> None:
+def _under_variants(selection: Selection, image: int) -> None:
     st.subheader("Under the perturbations", anchor=False)
     tile_grid(
         evidence.variant_tiles(selection, image),
@@ -169,7 +170,7 @@ def under_variants(selection: Selection, image: int) -> None:
     st.caption("Each: the perturbed picture as the network saw it, the map of its answer, the map of the truth.")
 
 
-def through_layers(selection: Selection, image: int) -> None:
+def _through_layers(selection: Selection, image: int) -> None:
     if not (selection.run.stage_names or selection.run.layer_names):
         return
     st.subheader("Through the network", anchor=False)
@@ -178,14 +179,14 @@ def through_layers(selection: Selection, image: int) -> None:
     st.caption("The clean picture, stage by stage, towards the class that it is taken for.")
 
 
-def relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
+def _relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
     st.subheader("Nearest pictures by pattern", anchor=False)
     found = data.nearest_pictures(selection.run, image, selection.epoch, selection.variant)
     galleries.picture_grid(selection, frame.iloc[found["image"].to_numpy()], key="relatives", size=84, overlay=None)
     st.caption("The other pictures whose answer's map is most like this one's, by cosine.")
 
 
-def every_class(selection: Selection, image: int) -> None:
+def _every_class(selection: Selection, image: int) -> None:
     st.subheader(f"All {len(selection.run.classes)} class maps", anchor=False)
     order = controls.segmented("Order by", "order", list(_ORDERS), names=_ORDERS.__getitem__)
     classes = evidence.ranked_classes(selection, image, order=order)

@@ -29,17 +29,18 @@ _OUTCOMES = {
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
     if len(selection.run.variants) < 2:
         st.info("This run was recorded with the clean pictures only; there is nothing to compare.")
         return
-    over_epochs(selection)
-    variant = chosen_variant(selection)
-    by_class(selection)
-    pictures(selection, variant)
+    _over_epochs(selection)
+    variant = _chosen_variant(selection)
+    _by_class(selection)
+    _pictures(selection, variant)
 
 
-def over_epochs(selection: Selection) -> None:
+def _over_epochs(selection: Selection) -> None:
     figure = controls.select("Figure", "figure", list(_FIGURES), default="top1", names=_FIGURES.__getitem__)
     table = data.by_epoch_and_variant(selection.run)
     exports.chart(
@@ -57,13 +58,13 @@ def over_epochs(selection: Selection) -> None:
     st.caption(f"Top-1 at epoch {selection.epoch}: clean {clean}; " + ", ".join(told))
 
 
-def chosen_variant(selection: Selection) -> str:
+def _chosen_variant(selection: Selection) -> str:
     """The perturbation looked at: the frame's variant, or where that is the clean one, the first of the others."""
     others = selection.run.variants[1:]
     return selection.variant if selection.variant in others else others[0]
 
 
-def by_class(selection: Selection) -> None:
+def _by_class(selection: Selection) -> None:
     st.subheader("Which classes live on colour, which on shape?", anchor=False)
     run, others = selection.run, selection.run.variants[1:]
     clean = data.class_table(run, selection.epoch, run.variants[0])["accuracy"].to_numpy()
@@ -98,7 +99,7 @@ def by_class(selection: Selection) -> None:
     st.caption("A cell chooses its class and variant for the pictures below. No colour: no change.")
 
 
-def pictures(selection: Selection, variant: str) -> None:
+def _pictures(selection: Selection, variant: str) -> None:
     run, clean = selection.run, selection.run.variants[0]
     before = data.predictions(run, selection.epoch, clean)
     after = data.predictions(run, selection.epoch, variant)

@@ -32,14 +32,15 @@ _VERDICTS = {
 
 
 def main() -> None:
+    """Draw the page from top to bottom."""
     selection = state.current()
-    calibration(selection)
-    detection(selection)
-    league(selection)
-    places(selection)
+    _calibration(selection)
+    _detection(selection)
+    _league(selection)
+    _places(selection)
 
 
-def calibration(selection: Selection) -> None:
+def _calibration(selection: Selection) -> None:
     st.subheader("Is a confidence of 0.8 right in 80 of 100?", anchor=False)
     edges = controls.segmented(
         "Bins", "bins", ["width", "mass"], names={"width": "equally wide", "mass": "equally full"}.get
@@ -53,7 +54,7 @@ def calibration(selection: Selection) -> None:
             name="reliability",
             table=table,
             alt_text="share of right answers against confidence",
-            on_select=clicked_bin,
+            on_select=_clicked_bin,
             selection_mode="bin",
         )
     with right:
@@ -71,13 +72,13 @@ def calibration(selection: Selection) -> None:
     st.caption("Bars are 95 % Wilson intervals. A click on a point opens the wrong answers of that bin on Failures.")
 
 
-def clicked_bin() -> None:
+def _clicked_bin() -> None:
     chosen = st.session_state["chart-reliability"]["selection"].get("bin") or []
     if chosen:
         state.go("failures", {"class": None, "confidence": f"{chosen[0]['lower']:.3g}-{chosen[0]['upper']:.3g}"})
 
 
-def detection(selection: Selection) -> None:
+def _detection(selection: Selection) -> None:
     st.subheader("Which score knows a wrong answer?", anchor=False)
     score = controls.select(
         "Beside the maximum softmax",
@@ -116,7 +117,7 @@ def detection(selection: Selection) -> None:
         )
 
 
-def league(selection: Selection) -> None:
+def _league(selection: Selection) -> None:
     st.subheader("The league: softmax, maps, and the record", anchor=False)
     table = data.analysis_table(selection.run, "league")
     if table is None:
@@ -135,7 +136,7 @@ def league(selection: Selection) -> None:
     )
 
 
-def places(selection: Selection) -> None:
+def _places(selection: Selection) -> None:
     st.subheader("Pattern or place?", anchor=False)
     table = data.analysis_table(selection.run, "place")
     if table is None or table.empty:
