@@ -1,41 +1,82 @@
-"""The store's command line: `python -m store {info,verify} RUN`."""
+"""The store's command line: `python -m store {info,verify,link,export,prune,copy} RUN ...`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
+from store.copy import copy_run
 from store.errors import StoreError
+from store.export import FORMATS, export_maps, export_tables
 from store.info import describe
+from store.link import link_run
+from store.prune import prune_run
 from store.reader import open_run
 from store.verify import bytes_to_check, verify_run
+
+Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command in `arguments`: 0 when all is well, 1 when something is wrong, 2 for bad arguments."""
     options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
+    command: Command = options.command
     try:
         return command(options)
-    except StoreError as err:
+    except (StoreError, ValueError) as err:
         print(err, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # such as `| head`
+        sys.stderr.close()
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m store", description="Look at, check and move recorded runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    info = commands.add_parser("info", help="what a run is, and what it weighs by dataset")
-    info.add_argument("run", help="the run's folder")
-    info.set_defaults(command=_info)
-    verify = commands.add_parser("verify", help="re-read every byte and check it; exits 1 naming what is wrong")
-    verify.add_argument("run", help="the run's folder")
-    verify.add_argument("--quiet", action="store_true", help="no progress bar")
-    verify.set_defaults(command=_verify)
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        found.set_defaults(command=command)
+        found.add_argument(
+            "run", help="the run's folder, or an fsspec URL of it" if name in REMOTE else "the run's folder"
+        )
+        return found
+
+    add("info", _info, "what a run is, and what it weighs by dataset")
+    verify = add("verify", _verify, "re-read every byte and check it; exits 1 naming what is wrong")
+    add("link", _link, "write all.h5, in which the whole run is one virtual array")
+    export = add("export", _export, "write predictions, class columns and metrics as tables, chosen maps as NPZ")
+    export.add_argument("folder", help="where to write")
+    export.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the tables (default: %(default)s)")
+    export.add_argument("--epochs", type=_numbers, help="such as 1,5,20-25 (default: all)")
+    export.add_argument("--variants", type=lambda text: tuple(text.split(",")), default=(), help="default: all")
+    export.add_argument("--maps", type=_numbers, metavar="IMAGES", help="also the maps of these images, such as 0,7-9")
+    prune = add("prune", _prune, "make a smaller run: chosen epochs, or the strongest maps of each picture")
+    prune.add_argument("target", help="the new run's folder")
+    prune.add_argument("--epochs", type=_numbers, help="epochs to keep, such as 1,5,20-25 (default: all)")
+    prune.add_argument("--top", type=int, help="maps to keep of each picture, besides the truth's (default: all)")
+    copy = add("copy", _copy, "copy a run to or from any place that fsspec reaches, checking every byte")
+    copy.add_argument("target", help="a folder or URL, such as s3://bucket/runs/paper")
+    for command in (verify, copy):
+        command.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
+
+
+REMOTE = ("info", "export", "copy")
+
+
+def _numbers(text: str) -> list[int]:
+    """Whole numbers from a list such as 1,5,20-25."""
+    found: list[int] = []
+    for piece in text.split(","):
+        first, _, last = piece.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -50,6 +91,36 @@ def _verify(options: argparse.Namespace) -> int:
         print(finding)
     print(f"{options.run}: " + (f"{len(findings)} things are wrong" if findings else "everything is as it was sealed"))
     return 1 if findings else 0
+
+
+def _link(options: argparse.Namespace) -> int:
+    print(link_run(open_run(options.run)))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    run = open_run(options.run)
+    chosen = {"epochs": options.epochs, "variants": options.variants}
+    written = export_tables(run, options.folder, file_format=options.format, **chosen)
+    if options.maps is not None:
+        for epoch in options.epochs or run.epochs:
+            for variant in options.variants or run.variants:
+                path = Path(options.folder) / f"maps_{epoch:04d}_{variant}.npz"
+                written.append(export_maps(run, path, epoch=epoch, variant=variant, images=options.maps))
+    print(*written, sep="\n")
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    print(prune_run(open_run(options.run), options.target, epochs=options.epochs, top=options.top))
+    return 0
+
+
+def _copy(options: argparse.Namespace) -> int:
+    with tqdm(unit="B", unit_scale=True, disable=options.quiet, leave=False) as bar:
+        copied = copy_run(options.run, options.target, progress=bar.update)
+    print(f"{options.target}: {len(copied)} files copied, every byte read back")
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,8 +17,7 @@ from store.handles import EpochData, HandleCache, SealedFile
 from store.parts import open_epoch
 from store.receipts import read_receipt
 from store.selection import Selection, rows_of, variant_index
-
-_RECEIPT_NAME = re.compile(r"^(\d{4,})\.json$")
+from store.sources import Source, State
 
 T = TypeVar("T")
 
@@ -28,17 +25,19 @@ T = TypeVar("T")
 class RunFolder:
     """The facts of a run and its epochs; `Run` adds the data."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        facts = layout.read_description(path / layout.RUN_FILE)
+    def __init__(self, source: Source) -> None:
+        self.source, self.path = source, source.folder
+        path = source.folder
+        facts = layout.read_description(source.fetch_run())
         receipt = read_receipt(path, None)
         if receipt is not None and receipt["run_id"] != facts.id:
             raise damaged(path / layout.RUN_FILE, f"it is of run {facts.id!r}, its receipt of {receipt['run_id']!r}")
         self.id, self.description = facts.id, facts.description
         self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
+        self.kept_maps = facts.kept_maps  # strongest maps of each picture that are recorded; 0 = all
         self._file = SealedFile(path / layout.RUN_FILE, "run")
         self._handles = HandleCache(open_epoch)
-        self._known: dict[int, tuple[int, int]] = {}
+        self._known: dict[int, State] = {}
         self.damaged: dict[int, str] = {}
         self.refresh()
 
@@ -135,7 +134,7 @@ class RunFolder:
 
     def refresh(self) -> bool:
         """Look for new, replaced and lost epochs; returns whether anything changed."""
-        found, receipts = self._look()
+        found, receipts = self.source.look()
         lost = receipts - found.keys()
         changed = {epoch for epoch, state in found.items() if self._known.get(epoch) != state}
         if not changed and found.keys() == self._known.keys() and lost <= self.damaged.keys():
@@ -147,30 +146,16 @@ class RunFolder:
             )
         for epoch in sorted(changed):
             try:
-                self._handles.get(self.path / layout.epoch_file(epoch), run_id=self.id, epoch=epoch)
+                if self.source.is_local:  # elsewhere, opening means fetching: later, when it is asked for
+                    self._open(epoch)
             except StoreError as err:
                 damaged[epoch] = str(err)
         # Replaced, never altered: another thread sees the old set or the new one.
         self._known, self.damaged = found, damaged
         return True
 
-    def _look(self) -> tuple[dict[int, tuple[int, int]], set[int]]:
-        """Epoch files with their time and size, and the epochs that have receipts."""
-        found: dict[int, tuple[int, int]] = {}
-        receipts: set[int] = set()
-        folder = self.path / layout.EPOCHS
-        for entry in folder.iterdir() if folder.is_dir() else ():
-            epoch = layout.epoch_of(entry.name)
-            receipt = _RECEIPT_NAME.match(entry.name)
-            if receipt is not None:
-                receipts.add(int(receipt.group(1)))
-            elif epoch is not None:
-                try:
-                    state = entry.stat()
-                except FileNotFoundError:
-                    continue
-                found[epoch] = (state.st_mtime_ns, state.st_size)
-        return found, receipts
+    def _open(self, epoch: int) -> EpochData:
+        return self._handles.get(self.source.fetch_epoch(epoch), run_id=self.id, epoch=epoch)
 
     def read(self, epoch: int, query: Callable[[EpochData], T]) -> T:
         """What `query` makes of an epoch's data; an epoch found damaged is remembered in `damaged`.
@@ -187,7 +172,7 @@ class RunFolder:
             )
             raise NotInRun(f"Epoch {epoch} is not in the run {str(self.path)!r}: {held}.")
         try:
-            return query(self._handles.get(self.path / layout.epoch_file(epoch), run_id=self.id, epoch=epoch))
+            return query(self._open(epoch))
         except DamagedFile as err:
             self.damaged = {**self.damaged, epoch: str(err)}
             raise

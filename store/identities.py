@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from store.codec import decode, error_bound
 from store.handles import EpochData
+from store.layout import RunFacts
 from store.measures import maps as measures
-from store.records import RunDescription
 from store.summary import Columns, joint_columns
 
 BLOCK = 512  # images at a time
@@ -20,12 +20,13 @@ LEAST_PROBABILITY = 1e-30  # below, float32 has too few digits for a logarithm
 CLOSE = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
 
 
-def check_identities(data: EpochData, description: RunDescription) -> Iterator[str]:
+def check_identities(data: EpochData, facts: RunFacts) -> Iterator[str]:
     """Each identity of an epoch that does not hold, in words.
 
     Raises:
         DamagedFile: a dataset cannot be read.
     """
+    description = facts.description
     zero = 128 if description.signed else 0
     columns: list[Columns] = []
     hot: list[Columns] = []
@@ -39,7 +40,7 @@ def check_identities(data: EpochData, description: RunDescription) -> Iterator[s
         hot.append(found)
         wrong: set[str] = set()
         for block in _blocks(len(everything)):
-            wrong |= set(_of_block(data, description, strip, block, columns=columns[-1], hot=found))
+            wrong |= set(_of_block(data, facts, strip, block, columns=columns[-1], hot=found))
         yield from (f"variant {variant!r}: {what}" for what in sorted(wrong))
     stacked = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
     recomputed = joint_columns(
@@ -63,35 +64,37 @@ def _blocks(count: int) -> list[NDArray[np.int64]]:
 
 
 def _of_block(
-    data: EpochData, description: RunDescription, strip: int, rows: NDArray[np.int64], *, columns: Columns, hot: Columns
+    data: EpochData, facts: RunFacts, strip: int, rows: NDArray[np.int64], *, columns: Columns, hot: Columns
 ) -> Iterator[str]:
+    description, zero = facts.description, 128 if facts.description.signed else 0
     codes, steps = data.rows("maps", strip, rows), data.rows("map_step", strip, rows)
     probabilities = data.rows("probabilities", strip, rows)
     block = {name: column[rows] for name, column in columns.items()}
-    maps = decode(codes, steps, zero=128 if description.signed else 0)
+    maps = decode(codes, steps, zero=zero)
     if not (np.isfinite(steps) & (steps > 0)).all():
         yield "map_step holds numbers that are not positive"
-    yield from _of_probabilities(probabilities, measures.scores(maps), error_bound(steps))
+    kept = (codes != zero).any((2, 3)) if facts.kept_maps else np.ones(steps.shape, bool)
+    yield from _of_probabilities(probabilities, measures.scores(maps), error_bound(steps), kept)
     yield from _of_columns(probabilities, block, description.labels[rows])
     each, labels = np.arange(len(rows)), description.labels[rows].astype(np.int64)
     for kind, index in (("own", labels), ("predicted", block["prediction"].astype(np.int64))):
         step = hot[f"{kind}_step"][rows]
-        small = decode(hot[f"{kind}_map"][rows], step, zero=128 if description.signed else 0)
+        small = decode(hot[f"{kind}_map"][rows], step, zero=zero)
         bound = error_bound(step) + error_bound(steps[each, index])
         if (np.abs(small - maps[each, index]) > bound[:, None, None]).any():
             yield f"hot/{kind}_map differs from maps by more than their errors"
 
 
-def _of_probabilities(probabilities: NDArray, scores: NDArray, error: NDArray) -> Iterator[str]:
+def _of_probabilities(probabilities: NDArray, scores: NDArray, error: NDArray, kept: NDArray) -> Iterator[str]:
     if not (np.abs(probabilities.sum(1, dtype=np.float64) - 1) < SUM_TOLERANCE).all():
         yield "probabilities do not sum to 1"
-    # A score is off by its map's bound at most, their common normaliser by the largest bound.
-    shifted = scores - scores.max(1, keepdims=True)
-    logarithms = shifted - np.log(np.exp(shifted.astype(np.float64)).sum(1, keepdims=True))
-    counted = probabilities > LEAST_PROBABILITY
-    off = np.abs(np.log(np.where(counted, probabilities, 1)) - logarithms)
+    # Of a softmax, ln P_k - S_k is the same for all classes; each score is off by its map's bound at most.
+    counted = kept & (probabilities > LEAST_PROBABILITY)
+    offsets = np.log(np.where(counted, probabilities, 1)) - scores
+    best = np.where(counted, probabilities, 0).argmax(1)[:, None]
+    off = np.abs(offsets - np.take_along_axis(offsets, best, 1))
     slack = LOG_TOLERANCE + 1e-6 * np.abs(scores).max(1, keepdims=True)
-    if (counted & (off > error + error.max(1, keepdims=True) + slack)).any():
+    if (counted & (off > error + np.take_along_axis(error, best, 1) + slack)).any():
         yield "probabilities are not the softmax of the means of the maps within the stated error"
 
 

@@ -32,6 +32,7 @@ class RunFacts:
     description: RunDescription
     has_masks: bool
     has_boxes: bool
+    kept_maps: int = 0  # of each picture; 0 = all
 
 
 def epoch_file(epoch: int) -> str:
@@ -119,7 +120,11 @@ def _read(file: h5py.File, path: Path) -> RunFacts:
         ]
         shapes = json.loads(arrays["layout"].tobytes())
         return RunFacts(
-            str(facts["run_id"]), _description(facts, arrays, classes, shapes), "masks" in file, "boxes" in file
+            id=str(facts["run_id"]),
+            description=_description(facts, arrays, classes, shapes),
+            has_masks="masks" in file,
+            has_boxes="boxes" in file,
+            kept_maps=int(facts.get("kept_maps", 0)),
         )
     except (KeyError, ValueError, OSError, RuntimeError) as err:
         raise damaged(path, str(err)) from err

@@ -16,20 +16,22 @@ from store.errors import NotInRun
 from store.folder import RunFolder
 from store.handles import EpochData
 from store.records import Timeline
+from store.remote import RemoteSource, is_remote
 from store.schema import CLASS_COLUMNS, IMAGE_COLUMNS
 from store.selection import Selection
+from store.sources import LocalSource
 
 Float32 = NDArray[np.float32]
 
 
 def open_run(path: str | Path) -> Run:
-    """The run at `path`, a folder that holds run.h5.
+    """The run at `path`: a folder that holds run.h5, or an fsspec URL of one, such as s3://bucket/runs/paper.
 
     Raises:
         RunNotFound: there is none.
         SchemaMismatch, DamagedFile: run.h5 is of another version, or damaged.
     """
-    return Run(Path(path))
+    return Run(RemoteSource(str(path)) if is_remote(path) else LocalSource(Path(path)))
 
 
 class Run(RunFolder):

@@ -91,7 +91,7 @@ def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progre
         whole = whole and not wrong
     if whole:  # identities between damaged numbers would only repeat the same news
         try:
-            findings += [Finding(name, what) for what in check_identities(data, facts.description)]
+            findings += [Finding(name, what) for what in check_identities(data, facts)]
         except StoreError as err:
             findings.append(Finding(name, str(err)))
     return findings

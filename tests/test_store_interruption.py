@@ -1,4 +1,4 @@
-"""Writers that are killed, disks that are full: sealed epochs stay, and the run is taken up again; see bench.kill_writer."""
+"""Killed writers and full disks: sealed epochs stay, and the run is taken up again; see bench.kill_writer."""
 
 from __future__ import annotations
 

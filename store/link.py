@@ -1,0 +1,84 @@
+"""One file in which a whole run is a single array: `python -m store link RUN` writes all.h5 for any HDF5 tool.
+
+Nothing is copied: every dataset is a view, by relative names, of the epoch files. h5py, HDFView and MATLAB open it as
+long as it stays in the run's folder (codec "zstd" needs HDF5's Zstandard plugin there as well).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from store import layout
+from store.errors import NotInRun
+from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
+from store.reader import Run
+from store.schema import EPOCH_FIELDS, SCHEMA_VERSION
+
+LINK_FILE = "all.h5"
+
+
+def link_run(run: Run) -> Path:
+    """Path of the run's all.h5, made anew: each dataset of an epoch with the epoch as its first axis.
+
+    `maps` is [epoch, variant, image, class, y, x]; `epoch` holds the epochs' numbers, and pictures, labels, names and
+    variants are views of run.h5.
+
+    Raises:
+        NotInRun: the run has no epochs.
+        WriteFailed: the file system refuses.
+    """
+    epochs = run.epochs
+    if not epochs:
+        raise NotInRun(f"The run {str(run.path)!r} has no epochs yet: there is nothing to link.")
+    final = run.path / LINK_FILE
+    part = final.with_name(final.name + PART)
+    file = None
+    with claim(part):
+        try:
+            file = create_file(part)
+            with writing(final):
+                _link_epochs(file, run.path, epochs)
+                _link_run_file(file, run.path)
+                file["epoch"] = np.asarray(epochs, np.int32)
+                zero = {"zero": run.zero}
+                set_attributes(file, {"schema_version": SCHEMA_VERSION, "kind": "link", "run_id": run.id})
+                set_attributes(file["maps"], {**zero, "dimensions": "epoch, variant, image, class, y, x"})
+                file.close()
+            seal_file(part, final)
+        except BaseException:
+            discard(file, part)
+            raise
+    return final
+
+
+def _link_epochs(file: h5py.File, path: Path, epochs: tuple[int, ...]) -> None:
+    names = [layout.epoch_file(epoch) for epoch in epochs]
+    with h5py.File(path / names[0], "r", locking=False) as first:
+        for dataset in _paths(first):
+            shape, dtype = first[dataset].shape, first[dataset].dtype
+            view = h5py.VirtualLayout((len(names), *shape), dtype)
+            for place, name in enumerate(names):
+                view[place] = h5py.VirtualSource(name, dataset, shape)
+            file.create_virtual_dataset(dataset, view)
+
+
+def _paths(first: h5py.File) -> list[str]:
+    found: list[str] = []
+    for field in EPOCH_FIELDS:
+        group, star, rest = field.path.partition("*")
+        if field.path.endswith("_check"):
+            continue
+        names = list(first[group]) if star and group in first else []
+        found += [f"{group}{name}{rest}" for name in names] if star else [field.path]
+    return found
+
+
+def _link_run_file(file: h5py.File, path: Path) -> None:
+    with h5py.File(path / layout.RUN_FILE, "r", locking=False) as source:
+        for name in ("pictures", "labels", "image_names", "variants", "masks", "boxes"):
+            if name in source:
+                file[name] = h5py.ExternalLink(layout.RUN_FILE, name)
+        file["class_table"] = h5py.ExternalLink(layout.RUN_FILE, "classes")

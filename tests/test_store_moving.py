@@ -1,0 +1,228 @@
+"""Linking, exporting, pruning and copying runs, and reading them from object storage."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import hdf5plugin  # noqa: F401 - lets h5py read the linked chunks
+import numpy as np
+import pandas as pd
+import pytest
+
+from store import DamagedFile, NotInRun, RunExists, RunNotFound, StoreError, open_run
+from store.__main__ import main
+from store.copy import copy_run
+from store.export import export_maps, export_tables
+from store.link import link_run
+from store.prune import prune_run
+from store.verify import verify_run
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run):
+    return open_run(tiny_run)
+
+
+@pytest.fixture
+def copy(tiny_run, tmp_path):
+    """A run of one's own."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "copy"))
+
+
+def same_answers(one, other):
+    assert one.epochs == other.epochs
+    for epoch in one.epochs:
+        at = {"epoch": epoch, "variant": "bgr"}
+        assert one.predictions(**at).equals(other.predictions(**at))
+        assert np.array_equal(one.maps(images=[3, 17], **at), other.maps(images=[3, 17], **at))
+        assert np.array_equal(one.own_maps(**at), other.own_maps(**at))
+    assert np.array_equal(one.pictures([5], "gray"), other.pictures([5], "gray"))
+
+
+def test_a_linked_run_is_one_array_for_any_tool_also_after_a_move(copy, run, tmp_path):
+    assert link_run(open_run(copy)) == copy / "all.h5"
+    moved = copy.rename(tmp_path / "elsewhere")
+    code = f"""
+import h5py, hdf5plugin, numpy as np
+with h5py.File({str(moved / "all.h5")!r}) as file:
+    print(file["maps"].shape, file["epoch"][:].tolist(), file["pictures"].shape, file["images/confidence"].shape)
+    np.save({str(tmp_path / "maps.npy")!r}, file["maps"][1, 3, 7, 2] * file["map_step"][1, 3, 7, 2])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "(3, 8, 20, 5, 8, 8) [1, 2, 3] (8, 20, 16, 16, 3) (3, 8, 20)"
+    mine = run.maps(epoch=2, variant=run.variants[3], images=[7], classes=[2])[0, 0]
+    np.testing.assert_allclose(np.load(tmp_path / "maps.npy"), mine, rtol=1e-6)
+    assert verify_run(moved) == []
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv"])
+def test_exported_tables_hold_what_the_run_says(run, tmp_path, file_format):
+    paths = export_tables(run, tmp_path / "out", file_format=file_format, epochs=[1, 3], variants=("clean", "gray"))
+    read = pd.read_parquet if file_format == "parquet" else pd.read_csv
+    predictions, classes, metrics = (read(path) for path in paths)
+    assert len(predictions) == 2 * 2 * 20 and len(classes) == 2 * 2 * 5 and metrics["epoch"].tolist() == [1, 3]
+    part = predictions[(predictions["epoch"] == 3) & (predictions["variant"] == "gray")].reset_index(drop=True)
+    expected = run.predictions(epoch=3, variant="gray")
+    assert part["predicted"].tolist() == expected["predicted"].tolist()
+    np.testing.assert_allclose(part["confidence"], expected["confidence"], rtol=1e-6)
+    with pytest.raises(StoreError, match="is there already"):
+        export_tables(run, tmp_path / "out", file_format=file_format)
+
+
+def test_exported_maps_hold_what_the_run_says(run, tmp_path):
+    path = export_maps(run, tmp_path / "out" / "maps.npz", epoch=2, variant="bgr", images=[4, 9])
+    with np.load(path) as found:
+        assert np.array_equal(found["maps"], run.maps(epoch=2, variant="bgr", images=[4, 9]))
+        assert found["image_names"].tolist() == ["val_4.png", "val_9.png"] and found["classes"][1] == "school bus"
+        assert (found["error"] > 0).all() and found["labels"].tolist() == [1, 2]
+
+
+def test_pruning_epochs_makes_a_new_complete_run_and_leaves_the_old(run, tmp_path):
+    target = prune_run(run, tmp_path / "small", epochs=[3, 1])
+    small = open_run(target)
+    assert small.epochs == (1, 3) and small.complete and small.id != run.id
+    assert small.provenance["pruned_from"]["run"] == run.id
+    assert verify_run(target) == [] and verify_run(run.path) == []
+    assert small.predictions(epoch=3, variant="gray").equals(run.predictions(epoch=3, variant="gray"))
+    with pytest.raises(RunExists, match="There is something at"):
+        prune_run(run, target)
+    with pytest.raises(NotInRun, match=r"Epochs \[9\] cannot be kept"):
+        prune_run(run, tmp_path / "none", epochs=[1, 9])
+
+
+def test_pruning_maps_keeps_the_strongest_and_the_truths(run, tmp_path):
+    small = open_run(prune_run(run, tmp_path / "small", top=2))
+    assert verify_run(small.path) == [] and small.kept_maps == 2
+    at = {"epoch": 1, "variant": "gray", "images": None}
+    kept, whole = small.maps(**at), run.maps(**at)
+    lit = kept.any((2, 3))
+    assert np.array_equal(kept[lit], whole[lit])
+    order = np.argsort(-run.probabilities(epoch=1, variant="gray"), axis=1)[:, :2]
+    expected = np.zeros(lit.shape, bool)
+    np.put_along_axis(expected, order, True, axis=1)
+    expected[np.arange(20), run.labels] = True
+    assert np.array_equal(lit, expected)
+    assert small.predictions(epoch=1, variant="gray").equals(run.predictions(epoch=1, variant="gray"))
+    assert np.array_equal(small.own_maps(epoch=1, variant="gray"), run.own_maps(epoch=1, variant="gray"))
+
+
+def test_a_copy_is_the_same_run_and_can_be_taken_up(run, tmp_path):
+    target = tmp_path / "copy"
+    names = copy_run(str(run.path), str(target))
+    assert names[-1] == "run.h5" and len(names) == 8
+    assert verify_run(target) == []
+    same_answers(run, open_run(target))
+    (target / "epochs" / "0002.h5").unlink()
+    again = copy_run(str(run.path), str(target))
+    assert [name for name in again if name.endswith(".h5")] == ["epochs/0002.h5"]
+    assert verify_run(target) == []
+
+
+def test_a_damaged_run_is_not_copied_on(copy, run, tmp_path):
+    data = bytearray((copy / "epochs" / "0002.h5").read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / "epochs" / "0002.h5").write_bytes(data)
+    with pytest.raises(DamagedFile, match=r"0002.h5 is not what was sealed"):
+        copy_run(str(copy), str(tmp_path / "target"))
+    with pytest.raises(RunNotFound, match="There is no run at"):
+        open_run(tmp_path / "target")
+    (copy / "epochs" / "0002.h5").unlink()
+    with pytest.raises(DamagedFile, match=r"0002.h5 was sealed, but the file is gone"):
+        copy_run(str(copy), str(tmp_path / "other"))
+    with pytest.raises(RunNotFound, match="There is no run at"):
+        copy_run(str(tmp_path / "nowhere"), str(tmp_path / "other"))
+
+
+def test_a_copy_never_overwrites_another_run(run, copy, tmp_path):
+    other = prune_run(run, tmp_path / "other", epochs=[1])
+    with pytest.raises(RunExists, match="Another run is at"):
+        copy_run(str(run.path), str(other))
+
+
+def test_every_command_works_from_the_command_line(copy, tmp_path, capsys):
+    for arguments in (
+        ["link", str(copy)],
+        ["export", str(copy), str(tmp_path / "out"), "--format", "csv", "--epochs", "1-2", "--maps", "0,3-4"],
+        ["prune", str(copy), str(tmp_path / "small"), "--epochs", "2", "--top", "1"],
+        ["copy", str(tmp_path / "small"), str(tmp_path / "again"), "--quiet"],
+        ["verify", str(tmp_path / "again"), "--quiet"],
+        ["info", str(tmp_path / "again")],
+    ):
+        assert main(arguments) == 0, arguments
+    said = capsys.readouterr().out
+    assert "all.h5" in said and "maps_0002_gray.npz" in said and "4 files copied" in said and "1 of 1 planned" in said
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """URL of an empty bucket on an S3-speaking server on this machine."""
+    server_module = pytest.importorskip("moto.server")
+    s3fs = pytest.importorskip("s3fs")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    patch = pytest.MonkeyPatch()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "FSSPEC_S3_ENDPOINT_URL": f"http://{host}:{port}",
+        "CLASSPRINT_CACHE": str(tmp_path_factory.mktemp("cache")),
+    }.items():
+        patch.setenv(name, value)
+    from fsspec.config import conf, set_conf_env
+
+    set_conf_env(conf)
+    s3fs.S3FileSystem.clear_instance_cache()
+    s3fs.S3FileSystem().mkdir("runs")
+    yield "s3://runs"
+    conf.pop("s3", None)
+    s3fs.S3FileSystem.clear_instance_cache()
+    patch.undo()
+    server.stop()
+
+
+def test_a_run_in_a_bucket_reads_as_on_disk(bucket, run, tmp_path):
+    copy_run(str(run.path), f"{bucket}/tiny")
+    remote = open_run(f"{bucket}/tiny")
+    assert not list((remote.path / "epochs").glob("*.h5"))  # fetched when asked for
+    same_answers(run, remote)
+    assert len(list((remote.path / "epochs").glob("*.h5"))) == 3
+    copy_run(f"{bucket}/tiny", str(tmp_path / "back"))
+    assert verify_run(tmp_path / "back") == []
+
+
+def test_fetched_epochs_are_read_from_the_cache_and_new_ones_appear(bucket, run, monkeypatch):
+    url = f"{bucket}/growing"
+    copy_run(str(run.path), url)
+    remote = open_run(url)
+    same_answers(run, remote)
+    source = remote.source
+    late = source._system.cat_file(f"{source._root}/epochs/0003.h5")
+    source._system.rm_file(f"{source._root}/epochs/0003.h5")
+    source._system.rm_file(f"{source._root}/epochs/0003.json")
+    assert remote.refresh() and remote.epochs == (1, 2)
+    monkeypatch.setattr(source._system, "get_file", lambda *_: pytest.fail("fetched again"))
+    assert open_run(url).epochs == (1, 2)
+    remote.confusion(epoch=1, variant="clean")
+    monkeypatch.undo()
+    source._system.pipe_file(f"{source._root}/epochs/0003.h5", late)
+    assert remote.refresh() and remote.epochs == (1, 2, 3)
+    remote.confusion(epoch=3, variant="clean")
+
+
+def test_what_arrives_damaged_from_a_bucket_is_refused(bucket, run):
+    url = f"{bucket}/damaged"
+    copy_run(str(run.path), url)
+    remote = open_run(url)
+    system, path = remote.source._system, f"{remote.source._root}/epochs/0001.h5"
+    data = bytearray(system.cat_file(path))
+    data[len(data) // 2] ^= 4
+    system.pipe_file(path, bytes(data))
+    with pytest.raises(DamagedFile, match=r"0001.h5 is not what was sealed"):
+        open_run(url).confusion(epoch=1, variant="clean")
+    with pytest.raises(RunNotFound, match="There is no run at 's3://runs/nothing'"):
+        open_run(f"{bucket}/nothing")
