@@ -28,35 +28,49 @@ class Normaliser:
         return ((values - self.mean) / self.sd).contiguous(memory_format=torch.channels_last)
 
 
-class Augmenter:
-    """Random rotation, mirror image, shift, zoom, brightness and erased square, drawn anew for each picture.
+class Draws:
+    """Uniform numbers for this process's part of a batch.
 
-    All draws come from the generator it is given, on the CPU, so that a seed means the same on every device.
+    They are drawn on the CPU for the whole batch, so a seed means the same on every device and among any number of
+    processes.
     """
+
+    def __init__(self, generator: torch.Generator, batch: int, part: range | None = None) -> None:
+        self.generator = generator
+        self.batch = batch
+        self.part = part if part is not None else range(batch)
+
+    def uniform(self) -> Tensor:
+        """One number in [0, 1) for each picture of the part: (n,) float32."""
+        return torch.rand(self.batch, generator=self.generator)[self.part.start : self.part.stop]
+
+
+class Augmenter:
+    """Random rotation, mirror image, shift, zoom, brightness and erased square, drawn anew for each picture."""
 
     def __init__(self, settings: AugmentationSettings, normaliser: Normaliser) -> None:
         self.settings = settings
         self.normaliser = normaliser
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, pictures: Tensor, draws: Draws) -> Tensor:
         """The network's input (N, 3, h, w) from uint8 pictures (N, h, w, 3)."""
         chosen = self.settings
         values = pictures.permute(0, 3, 1, 2).float()
         if chosen.rotation or chosen.shift or chosen.zoom:
-            values = self._warped(values.contiguous(), generator)
+            values = self._warped(values.contiguous(), draws)
         elif chosen.flip:
-            mirrored = _draw(len(values), generator) < chosen.flip
+            mirrored = draws.uniform() < chosen.flip
             values = torch.where(mirrored.to(values.device).view(-1, 1, 1, 1), values.flip(3), values)
         if chosen.brightness:
-            factor = 1 + chosen.brightness * (2 * _draw(len(values), generator) - 1)
+            factor = 1 + chosen.brightness * (2 * draws.uniform() - 1)
             values = (values * factor.to(values.device).view(-1, 1, 1, 1)).clamp(0, 255)
         x = self.normaliser.normalise(values)
-        return self._erased(x, generator) if chosen.erase else x
+        return self._erased(x, draws) if chosen.erase else x
 
-    def _warped(self, values: Tensor, generator: torch.Generator) -> Tensor:
+    def _warped(self, values: Tensor, draws: Draws) -> Tensor:
         """Rotated, mirrored, shifted and zoomed in one resampling."""
         count, _, height, width = values.shape
-        rows = affine_rows(self.settings, count, (height, width), generator).to(values.device)
+        rows = affine_rows(self.settings, draws, (height, width)).to(values.device)
         x = ((2 * torch.arange(width, device=values.device) + 1) / width - 1).view(1, 1, width)
         y = ((2 * torch.arange(height, device=values.device) + 1) / height - 1).view(1, height, 1)
         rows = rows.view(count, 6, 1, 1)
@@ -66,34 +80,27 @@ class Augmenter:
         mode, border = self.settings.interpolation, self.settings.border
         return functional.grid_sample(values, grid, mode=mode, padding_mode=border, align_corners=False)
 
-    def _erased(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def _erased(self, x: Tensor, draws: Draws) -> Tensor:
         """One square of each picture set to 0, the mean; its centre anywhere in the picture."""
-        count, _, height, width = x.shape
+        height, width = x.shape[2:]
         half = self.settings.erase * max(height, width) / 2
-        top = (_draw(count, generator) * height).to(x.device).view(-1, 1, 1)
-        left = (_draw(count, generator) * width).to(x.device).view(-1, 1, 1)
+        top = (draws.uniform() * height).to(x.device).view(-1, 1, 1)
+        left = (draws.uniform() * width).to(x.device).view(-1, 1, 1)
         rows = (torch.arange(height, device=x.device).view(1, -1, 1) - top).abs() < half
         columns = (torch.arange(width, device=x.device).view(1, 1, -1) - left).abs() < half
         return x.masked_fill((rows & columns).unsqueeze(1), 0.0)
 
 
-def affine_rows(
-    settings: AugmentationSettings, count: int, shape: tuple[int, int], generator: torch.Generator
-) -> Tensor:
-    """(count, 6) float32: for each picture the matrix (a b c; d e f) from output to input in grid_sample's -1..1.
+def affine_rows(settings: AugmentationSettings, draws: Draws, shape: tuple[int, int]) -> Tensor:
+    """(n, 6) float32: for each picture the matrix (a b c; d e f) from output to input in grid_sample's -1..1.
 
     In pixels: rotation by the drawn angle about the centre, divided by the zoom, mirrored where drawn, shifted.
     """
     height, width = shape
-    angle = math.radians(settings.rotation) * (2 * _draw(count, generator) - 1)
-    mirror = torch.where(_draw(count, generator) < settings.flip, -1.0, 1.0)
-    zoom = 1 + settings.zoom * (2 * _draw(count, generator) - 1)
-    across, down = (2 * settings.shift * (2 * _draw(count, generator) - 1) for _ in range(2))
+    angle = math.radians(settings.rotation) * (2 * draws.uniform() - 1)
+    mirror = torch.where(draws.uniform() < settings.flip, -1.0, 1.0)
+    zoom = 1 + settings.zoom * (2 * draws.uniform() - 1)
+    across, down = (2 * settings.shift * (2 * draws.uniform() - 1) for _ in range(2))
     cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     ratio = height / width
     return torch.stack([mirror * cosine, mirror * -sine * ratio, across, sine / ratio, cosine, down], 1)
-
-
-def _draw(count: int, generator: torch.Generator) -> Tensor:
-    """Uniform numbers in [0, 1)."""
-    return torch.rand(count, generator=generator)

@@ -6,15 +6,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compute.errors import ComputeError
 from compute.profile import load_profile, override, profile_names, settings_table
 from compute.settings import Profile
 from store.errors import StoreError
 
+if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need it
+    from compute.processes import Processes
+
 COMMANDS = ("train", "plan", "table", "analyse")
 STOPPED = 130  # the exit code of a program that Ctrl-C ended
 REFUSED = 2
+NEXT = "Look at it with: make dashboard"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,24 +47,21 @@ def _train(options: argparse.Namespace) -> int:
         return _train_joined(options, profile, path, processes)
 
 
-def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: object) -> int:
-    from compute.experiment import experiment, open_or_create
+def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
+    from compute.experiment import experiment, open_or_create, open_run_writer, run_exists
     from compute.interrupt import Interrupted
     from compute.plan import make_plan, measure_speed
     from compute.preparation import prepare
-    from store import resume_run
 
     prepared = prepare(profile, device=options.device, processes=processes)
-    is_new = not (path / "run.h5").exists()
-    sealed = () if is_new else resume_run(path, configuration=prepared.configuration()).sealed_epochs
-    left = profile.training.epochs - len(sealed)
+    is_new = not run_exists(path)
+    processes.wait()  # before the first process makes it
+    left = profile.training.epochs - (0 if is_new else len(open_run_writer(prepared, path).sealed_epochs))
     if left <= 0:
-        print(f"The run '{path}' is complete: {len(sealed)} epochs are recorded. Look at it with: make dashboard")
+        _say(processes, f"The run '{path}' is complete: {profile.training.epochs} epochs are recorded. {NEXT}")
         return 0
-    speed = measure_speed(prepared)
-    plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=speed)
-    if prepared.processes.first:
-        print(plan.text(), flush=True)
+    plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
+    _say(processes, plan.text())
     plan.check(path)
     if options.command == "plan":
         return 0
@@ -67,17 +69,18 @@ def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, pro
         with experiment(prepared, open_or_create(prepared, path)) as work:
             work.go()
     except Interrupted:
-        print(f"\nStopped. What is sealed in '{path}' is kept; the same command goes on from there.", file=sys.stderr)
+        _say(processes, f"\nStopped. What is sealed in '{path}' is kept; the same command goes on from there.")
         return STOPPED
-    if prepared.processes.first:
-        _after(path, analyse=not options.no_analysis)
+    if processes.first and not options.no_analysis:
+        _run_analysis(path)
+    _say(processes, f"The run '{path}' is complete. {NEXT}")
     return 0
 
 
-def _after(path: Path, *, analyse: bool) -> None:
-    if analyse:
-        _run_analysis(path)
-    print(f"The run '{path}' is complete. Look at it with: make dashboard")
+def _say(processes: Processes, text: str) -> None:
+    """Prints from the first process only."""
+    if processes.first:
+        print(text, flush=True)
 
 
 def _table(options: argparse.Namespace) -> int:
@@ -142,7 +145,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", default="quick", help=f"{known}, or a .toml file (default: quick)")
     command.add_argument("--data", help="phantom, tiny-imagenet, a folder or an archive (sets data.source)")
     command.add_argument("--weights", help="imagenet, none or a state dict's path (sets weights.source)")
-    command.add_argument("--run", help="name of the run (default: the profile's name)")
+    command.add_argument(
+        "--run", "--name", help="name of the run (default: the profile's name); under torchrun write --name"
+    )
     command.add_argument("--runs-dir", default="runs", help="where runs are kept (default: runs)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
     command.add_argument(

@@ -29,3 +29,7 @@ class DoesNotFit(ComputeError):
 
 class TrainingDiverged(ComputeError):
     """A loss that is no longer a number."""
+
+
+class ProcessLost(ComputeError):
+    """Another process of a run on several processes is gone."""

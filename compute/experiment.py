@@ -26,6 +26,20 @@ from store import create_run, resume_run
 from store.writer import RunWriter
 
 
+def open_run_writer(prepared: Prepared, path: Path) -> RunWriter:
+    """The writer of the run at `path`; the first process tidies up after an interrupted one before the others look.
+
+    Raises:
+        RunMismatch: the run has another configuration.
+    """
+    if prepared.processes.first:
+        resume_run(path, configuration=prepared.configuration())
+    prepared.processes.wait()
+    run = resume_run(path, configuration=prepared.configuration())
+    prepared.processes.wait()
+    return run
+
+
 def open_or_create(prepared: Prepared, path: Path) -> RunWriter:
     """The writer of the run at `path`, made with its pictures when it is not there yet.
 
@@ -33,12 +47,17 @@ def open_or_create(prepared: Prepared, path: Path) -> RunWriter:
         RunMismatch: the run there has another configuration.
         WriteFailed: the disk refuses; nothing is left behind.
     """
-    if prepared.processes.first and not (path / "run.h5").exists():
+    if prepared.processes.first and not run_exists(path):
         alone = replace(prepared, processes=Processes())  # run.h5 holds the pictures of all processes
         with create_run(path, prepared.description(path.name)) as new_run:
             _recorder(prepared, alone.validation(), StopRequest()).write_pictures(new_run)
     prepared.processes.wait()
-    return resume_run(path, configuration=prepared.configuration())
+    return open_run_writer(prepared, path)
+
+
+def run_exists(path: Path) -> bool:
+    """Whether there is a run at `path`, finished or not."""
+    return (path / "run.h5").exists()
 
 
 class Experiment:

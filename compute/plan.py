@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from compute.augment import Draws
 from compute.device import autocast, describe_device
 from compute.errors import DoesNotFit
 from compute.preparation import Prepared
@@ -120,7 +121,7 @@ def measure_speed(prepared: Prepared, *, steps: int = PROBE_STEPS) -> Speed:
     def train_step() -> None:
         network.train()
         with autocast(device, precision):
-            maps = network(prepared.augmenter(pictures, generator))
+            maps = network(prepared.augmenter(pictures, Draws(generator, batch)))
         functional.cross_entropy(maps.mean((-1, -2)), labels).backward()
 
     size = min(prepared.profile.recording.batch, len(validation.labels))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
+from compute.errors import ProcessLost
+
 PATIENCE = datetime.timedelta(minutes=20)  # a rank may wait this long for another one's recording to end
 
 
@@ -52,7 +54,11 @@ class Processes:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """The processes that torchrun started (gloo on CPU, nccl on GPU), or the single one without it."""
+    """The processes that torchrun started (gloo on CPU, nccl on GPU), or the single one without it.
+
+    Raises:
+        ProcessLost: another process died while this one was inside.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Processes()
@@ -63,6 +69,13 @@ def joined(device: torch.device) -> Iterator[Processes]:
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield Processes(distributed.get_rank(), count)
+    except RuntimeError as err:
+        if isinstance(err, distributed.DistError) or backend in str(err).lower():
+            raise ProcessLost(
+                f"Another process of this run ended or cannot be reached: {str(err).splitlines()[0]} "
+                "What is sealed is kept. Give the same command again and the run goes on from there."
+            ) from err
+        raise
     finally:
         distributed.destroy_process_group()
 

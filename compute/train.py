@@ -10,13 +10,14 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from compute.augment import Augmenter
+from compute.augment import Augmenter, Draws
 from compute.device import autocast
 from compute.errors import TrainingDiverged
 from compute.interrupt import StopRequest
@@ -25,6 +26,7 @@ from compute.optimise import AveragedWeights, learning_rate, make_optimizer
 from compute.processes import Processes
 from compute.scores import Scores
 from compute.settings import TrainingSettings
+from compute.synchronise import share_batch_norms
 
 CHECKED_EVERY = 20  # steps between looks at the loss: each one waits for the device
 
@@ -60,6 +62,8 @@ class Trainer:
         self.processes = processes or Processes()
         self.stop = stop or StopRequest()
         self.device = next(network.parameters()).device
+        self.batch = settings.batch
+        self.part = self.processes.share(self.batch)
         self.optimizer = make_optimizer(network, settings)
         self.averaged = AveragedWeights(network, settings.averaging) if settings.averaging else None
         self._step_network = self._prepared()
@@ -77,20 +81,21 @@ class Trainer:
         """
         started = time.perf_counter()
         generator = epoch_generator(self.settings.seed, epoch, self.processes)
-        steps = steps_per_epoch(len(material.labels), self.settings.batch)
+        steps = steps_per_epoch(len(material.labels), self.batch)
         scores, rate = Scores(self.device), 0.0
         self.network.train()
-        with tqdm(total=steps * self.settings.batch, **_bar(epoch, self.settings, self.processes)) as bar:
+        with tqdm(total=steps * self.batch, **_bar(epoch, self.settings, self.processes)) as bar:
             for number, chosen in enumerate(self._batches(len(material.labels), steps, generator)):
                 self.stop.check()
                 rate = learning_rate(self.settings, step=(epoch - 1) * steps + number, steps_per_epoch=steps)
-                self._step(material.pictures[chosen], material.labels[chosen], rate, generator, scores)
+                draws = Draws(generator, self.batch, self.part)
+                self._step(material.pictures[chosen], material.labels[chosen], rate, draws, scores)
                 if (number + 1) % CHECKED_EVERY == 0 or number + 1 == steps:
                     self._show(bar, scores, epoch)
-                bar.update(self.settings.batch)
+                bar.update(self.batch)
         seconds = time.perf_counter() - started
         metrics = {f"train_{name}": value for name, value in scores.read(self.processes).items()}
-        speed = steps * self.settings.batch / seconds
+        speed = steps * self.batch / seconds
         return metrics | {"learning_rate": rate, "train_seconds": seconds, "train_pictures_per_second": speed}
 
     def recorded_state(self) -> dict[str, Tensor]:
@@ -101,25 +106,26 @@ class Trainer:
         """The network as the step calls it: synchronised between processes, compiled where asked."""
         module: nn.Module = self.network
         if self.processes.count > 1:
+            share_batch_norms(self.network)
             on_gpu = [self.device.index] if self.device.type == "cuda" else None
-            module = nn.parallel.DistributedDataParallel(module, device_ids=on_gpu, broadcast_buffers=False)
-        return torch.compile(module) if self.settings.compile else module
+            module = nn.parallel.DistributedDataParallel(module, device_ids=on_gpu)
+        return cast(nn.Module, torch.compile(module)) if self.settings.compile else module
 
     def _batches(self, pictures: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
         """This process's part of each batch of a random order; a last incomplete batch is left out."""
-        order = torch.randperm(pictures, generator=torch.Generator().manual_seed(generator.initial_seed() >> 8))
-        part = self.processes.share(min(self.settings.batch, pictures))
+        order = torch.randperm(pictures, generator=generator)
         for number in range(steps):
-            first = number * self.settings.batch
-            yield order[first + part.start : first + part.stop].to(self.device)
+            first = number * self.batch
+            yield order[first + self.part.start : first + self.part.stop].to(self.device)
 
-    def _step(self, pictures: Tensor, labels: Tensor, rate: float, generator: torch.Generator, scores: Scores) -> None:
+    def _step(self, pictures: Tensor, labels: Tensor, rate: float, draws: Draws, scores: Scores) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device, self.settings.precision):
-            maps = self._step_network(self.augment(pictures, generator))
+            maps = self._step_network(self.augment(pictures, draws))
         logits = maps.mean((-1, -2))  # S_k, Eq. 8
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+        loss = loss * (len(labels) * self.processes.count / self.batch)  # shares of a batch may differ by a picture
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -144,12 +150,12 @@ def steps_per_epoch(pictures: int, batch: int) -> int:
 
 
 def epoch_generator(seed: int, epoch: int, processes: Processes) -> torch.Generator:
-    """A generator for the epoch's draws in this process; also seeds torch's own, which dropout uses.
+    """A generator for the epoch's order and augmentation, the same in every process.
 
-    Its seed is ((seed * 2^20 + epoch) * 2^8 + rank), so that all processes can agree on the order of the pictures.
+    Also seeds torch's own, which dropout uses, differently in each: ((seed * 2^20 + epoch) * 2^8 + rank).
     """
-    mixed = ((seed << 20) + epoch) << 8 | processes.rank
-    torch.manual_seed(mixed)
+    mixed = ((seed << 20) + epoch) << 8
+    torch.manual_seed(mixed + processes.rank)
     return torch.Generator().manual_seed(mixed)
 
 

@@ -9,7 +9,7 @@ import torch
 from compute_cases import tiny_profile
 from torch import nn
 
-from compute.augment import Augmenter, Normaliser, affine_rows
+from compute.augment import Augmenter, Draws, Normaliser, affine_rows
 from compute.interrupt import Interrupted, stop_on_signals
 from compute.optimise import AveragedWeights, learning_rate, make_optimizer
 from compute.processes import Processes
@@ -25,7 +25,7 @@ def augmented(pictures, **settings):
     off = {"rotation": 0.0, "flip": 0.0}
     identity = Normaliser([0.0] * 3, [1 / 255] * 3, CPU)
     augmenter = Augmenter(AugmentationSettings(**(off | settings)), identity)
-    return augmenter(pictures, torch.Generator().manual_seed(0))
+    return augmenter(pictures, Draws(torch.Generator().manual_seed(0), len(pictures)))
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_mirroring_by_resampling_equals_mirroring(pictures):
 def test_a_rotation_of_ninety_degrees_turns_the_picture(pictures):
     settings = AugmentationSettings(rotation=90.0, flip=0.0)
     generator = torch.Generator().manual_seed(0)
-    rows = affine_rows(settings, 1000, (12, 12), generator)
+    rows = affine_rows(settings, Draws(generator, 1000), (12, 12))
     angles = torch.atan2(rows[:, 3], rows[:, 0]) * 180 / math.pi
     assert -90 <= angles.min() < -85
     assert 85 < angles.max() <= 90
@@ -76,7 +76,9 @@ def test_a_rotation_of_ninety_degrees_turns_the_picture(pictures):
 
 
 def test_rotation_keeps_shapes_in_pictures_that_are_not_square():
-    rows = affine_rows(AugmentationSettings(rotation=30.0, flip=0.0), 5, (10, 20), torch.Generator().manual_seed(1))
+    rows = affine_rows(
+        AugmentationSettings(rotation=30.0, flip=0.0), Draws(torch.Generator().manual_seed(1), 5), (10, 20)
+    )
     pixels = torch.diag(torch.tensor([10.0, 5.0]))  # half width and half height: from -1..1 to pixels
     for a, b, _, d, e, _ in rows.tolist():
         matrix = pixels @ torch.tensor([[a, b], [d, e]]) @ pixels.inverse()
@@ -90,7 +92,9 @@ def test_zeros_border_shows_black_corners_and_reflection_none():
 
 
 def test_shift_moves_by_at_most_its_share():
-    rows = affine_rows(AugmentationSettings(rotation=0.0, flip=0.0, shift=0.1), 1000, (12, 12), torch.Generator())
+    rows = affine_rows(
+        AugmentationSettings(rotation=0.0, flip=0.0, shift=0.1), Draws(torch.Generator(), 1000), (12, 12)
+    )
     assert rows[:, 2].abs().max() <= 0.2  # grid_sample's range is 2 wide
     assert rows[:, 2].abs().max() > 0.19
 
@@ -170,13 +174,29 @@ def test_scores_are_the_means_over_all_pictures():
     assert seen["loss"] == pytest.approx(((math.log(exponentials) + 4) + (math.log(exponentials) + 5)) / 4)
 
 
-def test_epochs_seeds_and_ranks_draw_differently_and_each_the_same_again():
-    def first_draw(seed, epoch, rank):
+def test_every_epoch_and_seed_draws_anew_and_all_processes_alike():
+    def first_draw(seed, epoch, rank=0):
         return torch.rand(1, generator=epoch_generator(seed, epoch, Processes(rank, 8))).item()
 
-    drawn = {first_draw(seed, epoch, rank) for seed in range(3) for epoch in range(1, 4) for rank in range(3)}
-    assert len(drawn) == 27
-    assert first_draw(1, 2, 0) == first_draw(1, 2, 0)
+    assert len({first_draw(seed, epoch) for seed in range(3) for epoch in range(1, 4)}) == 9
+    assert first_draw(1, 2, rank=0) == first_draw(1, 2, rank=5)
+
+
+def test_dropout_differs_between_processes():
+    def dropped(rank):
+        epoch_generator(0, 1, Processes(rank, 8))
+        return nn.functional.dropout(torch.ones(100)).tolist()
+
+    assert dropped(0) != dropped(1)
+    assert dropped(1) == dropped(1)
+
+
+def test_a_part_of_a_batch_is_augmented_as_in_the_whole(pictures):
+    settings = AugmentationSettings(rotation=20.0, shift=0.1, zoom=0.1, brightness=0.2, erase=0.2)
+    augment = Augmenter(settings, Normaliser([0.0] * 3, [1.0] * 3, CPU))
+    whole = augment(pictures, Draws(torch.Generator().manual_seed(2), 64))
+    part = augment(pictures[20:50], Draws(torch.Generator().manual_seed(2), 64, range(20, 50)))
+    assert torch.allclose(part, whole[20:50], atol=1e-5)
 
 
 @pytest.mark.parametrize(("pictures_there", "batch", "steps"), [(48, 12, 4), (50, 12, 4), (5, 12, 1)])
