@@ -11,7 +11,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev compute plan dashboard analyse verify report bench test test-fast lint format check clean
+.PHONY: help setup setup-dev compute plan dashboard analyse verify report bench test test-fast lint types format check clean
 
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
@@ -62,10 +62,12 @@ test: setup-dev ## All tests (Chromium is used where it is installed)
 test-fast: setup-dev ## The tests without the slow ones and the browser
 	$(BIN)/python -m pytest -m "not slow and not browser"
 
-lint: setup-dev ## ruff, the import contracts and mypy
+lint: setup-dev ## ruff and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+
+types: setup-dev ## mypy, where the libraries' stubs allow it
 	$(BIN)/python -m mypy store compute dashboard
 
 format: setup-dev ## Let ruff lay the code out

@@ -1,0 +1,155 @@
+"""From pixels to confusion drill-down on a small phantom run, whose right answers under perturbation are known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compute.data.phantom import class_parts, gray_sibling, load_phantom, plain_sibling, reordered_sibling
+from compute.data.records import Limits
+from compute.variants import VARIANTS
+from store import Run, open_run
+from store.measures.maps import scores, softmax
+from store.verify import verify_run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+ROOT = Path(__file__).resolve().parents[1]
+SHAPES, PER_SHAPE, EPOCHS = 3, 8, 6
+CLASSES = SHAPES * PER_SHAPE
+TRAIN, VALIDATION = 100, 12
+
+
+SETTINGS = {
+    "data.classes": CLASSES,
+    "data.train_per_class": TRAIN,
+    "data.validation_per_class": VALIDATION,
+    "training.epochs": EPOCHS,
+}
+
+
+def _compute(folder: Path) -> str:
+    """What the command that a user types prints, for the quick profile cut down to three shapes in all hues."""
+    overrides = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", "compute", "train", "--run", "small", "--runs-dir", str(folder), *overrides]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("runs")
+    _compute(folder)
+    return open_run(folder / "small")
+
+
+def _answers(run: Run, variant: str) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and answer of the pictures that the network knows when they are clean."""
+    clean = run.predictions(epoch=EPOCHS, variant="clean")
+    known = clean["correct"].to_numpy()
+    answers = run.predictions(epoch=EPOCHS, variant=variant)["prediction"].to_numpy()
+    return clean["label"].to_numpy()[known], answers[known]
+
+
+def _hues(classes: np.ndarray) -> np.ndarray:
+    return np.array([class_parts(int(index))[1] for index in classes])
+
+
+def _share(truth: np.ndarray, answers: np.ndarray, expected) -> float:
+    """Share of pictures that are taken for the class that `expected` names."""
+    return float(np.mean([answer == expected(int(label)) for label, answer in zip(truth, answers, strict=True)]))
+
+
+def test_the_network_learns_the_clean_pictures_and_still_fails_on_some(run):
+    table = run.predictions(epoch=EPOCHS, variant="clean")
+    assert table["correct"].mean() > 0.6
+    assert run.epochs == tuple(range(1, EPOCHS + 1))
+    assert run.complete
+
+
+def test_gray_sends_classes_to_their_gray_sibling(run):
+    truth, answers = _answers(run, "gray")
+    coloured = _hues(truth) != "gray"
+    assert _share(truth[coloured], answers[coloured], gray_sibling) > 0.5
+    assert _share(truth[coloured], answers[coloured], lambda label: label) < 0.1
+    assert _share(truth[~coloured], answers[~coloured], lambda label: label) > 0.7
+
+
+def test_bgr_sends_red_to_blue_and_leaves_green_and_gray_alone(run):
+    truth, answers = _answers(run, "bgr")
+    hues = _hues(truth)
+    swapped, kept = np.isin(hues, ["red", "blue"]), np.isin(hues, ["green", "gray"])
+    assert _share(truth[swapped], answers[swapped], lambda label: reordered_sibling(label, (2, 1, 0))) > 0.6
+    assert _share(truth[kept], answers[kept], lambda label: label) > 0.7
+
+
+def test_brg_moves_all_three_hues_round_and_leaves_gray_alone(run):
+    truth, answers = _answers(run, "brg")
+    coloured = _hues(truth) != "gray"
+    assert _share(truth[coloured], answers[coloured], lambda label: reordered_sibling(label, (2, 0, 1))) > 0.6
+    assert _share(truth[~coloured], answers[~coloured], lambda label: label) > 0.7
+
+
+def test_a_wide_blur_costs_striped_classes_more_than_plain_ones(run):
+    truth, answers = _answers(run, "blur5")
+    striped = np.array([class_parts(int(index))[2] == "striped" for index in truth])
+    assert _share(truth[striped], answers[striped], plain_sibling) > _share(
+        truth[~striped], answers[~striped], lambda label: label + 1
+    )
+
+
+def test_every_perturbation_is_in_the_record_as_the_network_saw_it(run):
+    pictures = load_phantom(
+        limits=Limits(classes=CLASSES, train_per_class=TRAIN, validation_per_class=VALIDATION)
+    ).validation.pictures
+    images = np.arange(len(pictures))
+    for name in run.variants:
+        expected = VARIANTS[name].function(pictures, images=images, seed=0)
+        np.testing.assert_array_equal(run.pictures(None, variant=name), expected)
+    np.testing.assert_array_equal(run.pictures([5], variant="bgr")[0], pictures[5][..., ::-1])
+
+
+def test_probabilities_are_the_softmax_of_the_map_means_within_the_codec_error(run):
+    for variant in ("clean", "salt_pepper_0.005"):
+        maps = run.maps(epoch=EPOCHS, variant=variant, images=None)
+        bound = run.map_error(epoch=EPOCHS, variant=variant, images=None).max(1)
+        decoded = softmax(scores(maps))
+        recorded = run.probabilities(epoch=EPOCHS, variant=variant)
+        np.testing.assert_allclose(recorded.sum(1), 1, atol=1e-5)
+        # A score is off by at most the bound, so a probability by at most the factor exp(2 bound).
+        assert (
+            np.abs(np.log(np.maximum(decoded, 1e-30) / np.maximum(recorded, 1e-30))) <= 2 * bound[:, None] + 1e-4
+        ).all()
+
+
+def test_the_confusion_leads_to_the_pictures_behind_a_cell(run):
+    confusion = run.confusion(epoch=EPOCHS, variant="bgr")
+    table = run.predictions(epoch=EPOCHS, variant="bgr")
+    truth, answer = np.unravel_index(int(np.argmax(confusion - np.diag(np.diag(confusion)))), confusion.shape)
+    behind = table[(table["label"] == truth) & (table["prediction"] == answer)]
+    assert len(behind) == confusion[truth, answer] > VALIDATION // 2
+    assert reordered_sibling(int(truth), (2, 1, 0)) == answer
+    assert confusion.sum() == len(table) == CLASSES * VALIDATION
+
+
+def test_masks_layers_and_stages_are_recorded_and_the_run_verifies(run):
+    masks = run.masks([0, 1])
+    assert masks is not None
+    assert 0.02 < masks.mean() < 0.9
+    assert {name: values.shape[1:] for name, values in run.layers(epoch=1, images=[0]).items()} == {
+        "encoder": (CLASSES, 2, 2),
+        "decoder": (CLASSES, 4, 4),
+    }
+    assert set(run.stages(epoch=1, images=[0])) == {"stem", "layer1", "layer2", "layer3", "layer4"}
+    assert not verify_run(run.path)
+
+
+def test_typing_the_command_again_says_that_the_run_is_complete(run):
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*.h5")}
+    assert "complete" in _compute(run.path.parent)
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*.h5")} == before
