@@ -14,7 +14,7 @@ from store.analysis.gather import Record
 from store.analysis.places import verdict
 from store.analysis.scores import REFERENCE
 from store.measures.confusion import collapse
-from store.measures.intervals import exact_interval, mean_interval
+from store.measures.intervals import exact_interval, mean_interval, wilson
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
     compared = (len(variants) - 1) * len(names) * (len(names) - 1)
     found = []
     for number, variant in enumerate(variants[1:], start=1):
-        low, high = exact_interval(counts[number], pictures[:, None], level=joint_level(compared))
-        np.fill_diagonal(low, 0)
-        truth, answer = np.unravel_index(low.argmax(), low.shape)
+        rough = wilson(counts[number], pictures[:, None], level=joint_level(compared))[0]
+        np.fill_diagonal(rough, 0)
+        truth, answer = np.unravel_index(rough.argmax(), rough.shape)
         times, of = int(counts[number, truth, answer]), int(pictures[truth])
         clean = int(counts[0, truth, answer])
         elsewhere = (counts[number, :, answer].sum() - times) / max(pictures.sum() - of, 1)
@@ -69,6 +69,7 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
         if times <= clean or chance >= 1:
             continue
         p = scipy.stats.binomtest(times, of, chance, alternative="greater").pvalue
+        low, high = (float(edge) for edge in exact_interval(times, of, level=joint_level(compared)))
         query: dict[str, str | int] = {"epoch": tables.last, "variant": variant}
         if by_class:
             query |= {"class": str(tables.ids[truth]), "answer": str(tables.ids[answer])}
@@ -82,11 +83,11 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
                 "taken for" if by_class else "group taken for",
                 text,
                 times / of,
-                float(low[truth, answer]),
-                float(high[truth, answer]),
+                low,
+                high,
                 "share",
                 "confusion",
-                float(low[truth, answer]),
+                low,
                 adjusted(p, compared),
                 compared,
                 query,
