@@ -86,13 +86,13 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
         network.load_state_dict(checkpoint.weights)
     except RuntimeError as err:
         raise BadCheckpoint(f"The weights of epoch {epoch} do not fit the network of '{run_path}': {err}") from err
-    network.to(device=chosen, memory_format=torch.channels_last).eval()
+    network.to(chosen).to(memory_format=torch.channels_last).eval()
     data = run.configuration["data"]
     return Predictor(
         network=network,
         normalise=Normaliser(data["mean"], data["sd"], chosen),
         precision=run.configuration["training"]["precision"],
-        picture_shape=tuple(run.picture_shape),
+        picture_shape=(run.picture_shape[0], run.picture_shape[1]),
         seed=data["seed"],
         epoch=epoch,
     )

@@ -111,7 +111,7 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
     torch.manual_seed(profile.training.seed)
     network = build(profile.model.name, len(dataset.classes), **profile.model.options)
     report = load_weights(network, profile.weights.source)
-    network.to(device=chosen, memory_format=torch.channels_last)
+    network.to(chosen).to(memory_format=torch.channels_last)
     prepared = Prepared(
         profile=profile,
         device=chosen,

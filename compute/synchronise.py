@@ -47,9 +47,10 @@ class SharedBatchNorm(nn.BatchNorm2d):
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         """Moves the running statistics, as nn.BatchNorm2d does."""
         momentum = self.momentum if self.momentum is not None else 0.1
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance, momentum)
-        self.num_batches_tracked += 1
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance, momentum)
+            self.num_batches_tracked.add_(1)
 
 
 def share_batch_norms(network: nn.Module) -> int:

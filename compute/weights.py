@@ -116,8 +116,8 @@ def _calibration_hook(*, folded: bool, trained: bool) -> Any:
     def calibrate(norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         values = inputs[0].float()
         variance, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
+        norm.get_buffer("running_mean").copy_(mean)
+        norm.get_buffer("running_var").copy_(variance)
         if folded and trained:
             norm.bias.add_(mean)
             norm.weight.copy_(torch.sqrt(variance + norm.eps))
@@ -142,9 +142,9 @@ def _norms_with_convolutions(network: ClassMapNetwork) -> list[tuple[str, str]]:
 
 
 def _looks_folded(network: ClassMapNetwork, name: str) -> bool:
-    norm = network.get_submodule(name)
-    ones, zeros = torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)
-    return torch.equal(norm.running_mean, zeros) and torch.allclose(norm.running_var, ones, atol=1e-3)
+    state = network.state_dict()
+    mean, variance = state[f"{name}.running_mean"], state[f"{name}.running_var"]
+    return not mean.any() and torch.allclose(variance, torch.ones_like(variance), atol=1e-3)
 
 
 def _torchvision_state() -> tuple[Mapping[str, Tensor], str]:

@@ -86,8 +86,8 @@ def describe(network: ClassMapNetwork, *, picture_shape: tuple[int, int], classe
         )
     return Shapes(
         maps=(maps.shape[2], maps.shape[3]),
-        layers={name: tuple(value.shape[1:]) for name, value in trace.layers.items()},
-        stages={name: tuple(value.shape[1:]) for name, value in trace.stages.items()},
+        layers={name: (value.shape[1], value.shape[2], value.shape[3]) for name, value in trace.layers.items()},
+        stages={name: (value.shape[1], value.shape[2]) for name, value in trace.stages.items()},
     )
 
 
