@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from compute.errors import BadModel
 from compute.models.upsampling import DepthwiseUpsampling
@@ -20,6 +19,7 @@ class EncodedMaps(nn.Module):
             raise BadModel(f"There is no encoder_norm '{norm}'. Known: {', '.join(NORMS)}.")
         self.conv = nn.Conv2d(channels, classes, 1, bias=False)
         self.norm = nn.InstanceNorm2d(classes, affine=True) if norm == "instance" else nn.BatchNorm2d(classes)
+        self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Non-negative maps (N, C, h, w)."""
@@ -28,7 +28,7 @@ class EncodedMaps(nn.Module):
                 "The encoder leaves a single cell of these pictures, which InstanceNorm would turn into 0. "
                 "Use larger pictures (data.size) or model.options.encoder_norm=batch."
             )
-        return functional.relu(self.norm(self.conv(x)))
+        return self.relu(self.norm(self.conv(x)))
 
 
 class MixingLayer(nn.Module):
@@ -45,10 +45,11 @@ class MixingLayer(nn.Module):
         else:
             self.conv = nn.Conv2d(classes, classes, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(classes)
+        self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Non-negative maps (N, C, h', w')."""
-        return functional.relu(self.norm(self.conv(x)))
+        return self.relu(self.norm(self.conv(x)))
 
 
 class ClassMaps(nn.Module):
@@ -67,11 +68,12 @@ class ClassMaps(nn.Module):
         else:
             self.conv = nn.Conv2d(classes, classes, 3, padding=1, bias=False, groups=classes)
         self.norm = nn.BatchNorm2d(classes)
+        self.relu = nn.ReLU()
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
         """Class maps (N, C, H, W) float32, non-negative: in bfloat16 the mean of a map would not be the logit."""
-        return functional.relu(self.norm(self.conv(x).float()))
+        return self.relu(self.norm(self.conv(x).float()))
 
 
 def initialise(head: nn.Module) -> None:

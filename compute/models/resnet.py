@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
@@ -32,13 +31,14 @@ class ResNetEncoder(nn.Module):
         if stem == "stride1":
             nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.bn1 = trunk.bn1
+        self.relu = nn.ReLU()  # a module of its own, so that compute.explain can change its gradient
         self.maxpool = trunk.maxpool if stem == "imagenet" else nn.Identity()
         self.layer1, self.layer2 = trunk.layer1, trunk.layer2
         self.layer3, self.layer4 = trunk.layer3, trunk.layer4
 
     def forward(self, x: Tensor, stages: dict[str, Tensor] | None = None) -> Tensor:
         """Features (N, 512, h', w'); puts each stage's energy (N, h, w) into `stages` where one is given."""
-        x = torch.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn1(self.conv1(x)))
         if stages is not None:
             stages["stem"] = energy(x)
         x = self.maxpool(x)
