@@ -1,4 +1,4 @@
-"""`python -m dashboard report RUN -o report.html`: one self-contained HTML file about a run."""
+"""`python -m dashboard report RUN -o report.html`: a self-contained HTML file about a run; `screenshots`: pictures."""
 
 from __future__ import annotations
 
@@ -11,21 +11,37 @@ from store import StoreError, open_run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and write the report; 0 when it is written, 2 when it cannot be."""
+    """Do what the command line asks; 0 when it is done, 2 when it cannot be."""
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="write a self-contained HTML report of a run")
     report.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
     report.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="file to write (report.html)")
     report.add_argument("--epoch", type=int, help="epoch to report on (the last one)")
+    pictures = commands.add_parser("screenshots", help="take pictures of every page of a run, in Chromium")
+    pictures.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
+    pictures.add_argument("-o", "--output", type=Path, default=Path("docs/screenshots"), help="folder to write into")
+    pictures.add_argument("--full", action="store_true", help="whole pages instead of what a window shows")
     options = parser.parse_args(arguments)
     try:
-        path = write_report(open_run(options.run), options.output, epoch=options.epoch)
+        (_report if options.command == "report" else _screenshots)(options)
     except (StoreError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+def _report(options: argparse.Namespace) -> None:
+    path = write_report(open_run(options.run), options.output, epoch=options.epoch)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _screenshots(options: argparse.Namespace) -> None:
+    from dashboard.screenshots import take  # Streamlit and Playwright: not for a report
+
+    open_run(options.run)
+    written = take(options.run, options.output, full=options.full)
+    print(f"{len(written)} pictures in {options.output}")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.rendering import rendered
+from dashboard.charts.rendering import rendered, specification
 from dashboard.theme import Palette, palette
 
 
@@ -17,28 +18,56 @@ def current_palette() -> Palette:
     return palette(st.context.theme.type == "dark")
 
 
-def chart(made: alt.TopLevelMixin, *, name: str, table: pd.DataFrame, alt_text: str, **options: Any) -> Any:
+@st.cache_data(max_entries=256, show_spinner=False)
+def _specification(
+    name: str, table: pd.DataFrame, arguments: dict[str, Any], _draw: Callable[[], alt.TopLevelMixin]
+) -> dict[str, Any]:
+    # Altair checks every chart against the schema of Vega-Lite, which takes longer than all the rest of a page.
+    return specification(_draw())
+
+
+def chart(
+    draw: Callable[..., alt.TopLevelMixin],
+    table: pd.DataFrame,
+    *positional: Any,
+    key: str,
+    alt: str,
+    on_select: Callable[[], None] | None = None,
+    selection_mode: str | None = None,
+    **arguments: Any,
+) -> None:
     """Draw a chart with a small menu of downloads under it.
 
     Args:
-        made: the chart.
-        name: of the downloaded files, without ending; also the element's key.
-        table: the values drawn.
-        alt_text: what a reader is told who does not see it.
-        options: for `st.altair_chart`, such as on_select.
-
-    Returns:
-        What `st.altair_chart` returns: the selection, where one was asked for.
+        draw: a chart function; it is called with the table and the further arguments.
+        table: the values drawn; what it holds is part of what the chart is remembered by.
+        positional: further arguments of `draw`.
+        key: of the element, also the name of the downloaded files.
+        alt: what a reader is told who does not see the chart.
+        on_select: called when something is chosen in the chart.
+        selection_mode: name of the chart's selection.
+        arguments: further arguments of `draw`.
     """
-    result = st.altair_chart(made, key=f"chart-{name}", alt=alt_text, width="stretch", **options)
+
+    def made() -> Any:
+        return draw(table, *positional, **arguments)
+
+    known = {"positional": positional, **arguments}
+    st.vega_lite_chart(
+        spec=_specification(f"{draw.__module__}.{draw.__name__}", table, known, made),
+        key=f"chart-{key}",
+        alt=alt,
+        width="stretch",
+        on_select=on_select or "ignore",
+        selection_mode=selection_mode,
+    )
     with st.popover("Download", icon=":material/download:", type="tertiary"):
-        _button("PNG", lambda: rendered(made, "png"), f"{name}.png", "image/png")
-        _button("SVG", lambda: rendered(made, "svg"), f"{name}.svg", "image/svg+xml")
-        _button("CSV", lambda: csv(table), f"{name}.csv", "text/csv")
-    return result
+        _button("PNG", lambda: rendered(made(), "png"), f"{key}.png", "image/png")
+        _button("SVG", lambda: rendered(made(), "svg"), f"{key}.svg", "image/svg+xml")
+        _button("CSV", lambda: csv(table), f"{key}.csv", "text/csv")
 
 
-def _button(label: str, content: Any, file_name: str, mime: str) -> None:
+def _button(label: str, content: Callable[[], bytes], file_name: str, mime: str) -> None:
     st.download_button(
         label, content, file_name=file_name, mime=mime, key=f"download-{file_name}", on_click="ignore", type="tertiary"
     )

@@ -43,11 +43,17 @@ def test_the_identity_changes_with_what_is_shown_and_only_then():
     assert tiles.payload(TileSet((Tile("0", "b"),)))["identity"] != one["identity"]
 
 
-def test_a_matrix_leaves_empty_cells_empty_and_shows_a_single_mistake():
+def test_a_matrix_leaves_empty_cells_empty_and_orders_the_others_by_their_logarithm():
     codes, largest = matrix.cell_codes(Matrix(np.array([[100, 1], [0, 50]]), ["a", "b"], ["a", "b"], logarithmic=True))
     assert largest == 100
     assert codes[0, 0] == 255 and codes[1, 0] == 0
-    assert codes[0, 1] >= 90
+    assert codes[0, 1] == 1 + round(254 * np.log(2) / np.log(101))
+
+
+def test_a_single_mistake_stands_out_from_the_page_in_light_and_dark():
+    data = matrix.payload(Matrix(np.array([[100, 1], [0, 50]]), ["a", "b"], ["a", "b"], logarithmic=True), title="t")
+    lightness = {name: decoded(data[name]).reshape(256, 3)[1].astype(int).sum() for name in ("table", "table_light")}
+    assert lightness["table"] > 150 and lightness["table_light"] < 600
 
 
 def test_a_signed_matrix_diverges_from_zero():

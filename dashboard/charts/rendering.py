@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 
 # On the page Streamlit styles a chart; a downloaded one brings its own, on white.
 _STANDALONE = {"background": "white", "padding": 12, "font": "sans-serif"}
+
+
+def specification(made: alt.TopLevelMixin) -> dict[str, Any]:
+    """A chart as Vega-Lite, with its data; not checked against the schema, which the tests do."""
+    return made.to_dict(validate=False)
 
 
 def rendered(made: alt.TopLevelMixin, form: str, *, width: int = 560) -> bytes:

@@ -63,7 +63,9 @@ def training_curve(
             axis=alt.Axis(format=".0%" if accuracy else "~g"),
             scale=alt.Scale(zero=accuracy),
         ),
-        color=alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top", symbolType="stroke")),
+        color=alt.Color(
+            "part:N", title=None, scale=colours, legend=alt.Legend(orient="top", symbolType="stroke", columns=2)
+        ),
         tooltip=["epoch:Q", "part:N", alt.Tooltip("value:Q", format=".2%" if accuracy else ".4f")],
     )
     points = base.mark_point(filled=True, size=42, opacity=1).add_params(chosen)

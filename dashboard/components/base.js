@@ -76,7 +76,7 @@ const number = (value) =>
 // Arrow keys walk through tiles laid out in rows; exactly one of them is a tab stop.
 const walkWithArrows = (grid) => {
   grid.onkeydown = (event) => {
-    const tiles = [...grid.children];
+    const tiles = [...grid.children].filter((child) => child.classList.contains("tile"));
     const here = tiles.indexOf(event.target.closest(".tile"));
     if (here < 0) return;
     const top = tiles[0].offsetTop;

@@ -60,8 +60,15 @@ def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
         codes = 128 + np.round(values / largest * 127)
     else:
         share = np.log1p(values) / np.log1p(largest) if matrix.logarithmic else values / largest
-        codes = 90 + np.round(np.clip(share, 0, 1) * 165)  # a single picture must still stand out from nothing
+        codes = 1 + np.round(np.clip(share, 0, 1) * 254)
     return np.where(empty, 0, np.clip(codes, 1, 255)).astype(np.uint8), largest
+
+
+def _table(diverging: str, signed: bool, ends: tuple[int, int]) -> np.ndarray:
+    """The colours of the codes; counts start where magma stands out from the page, so that one picture is seen."""
+    if signed:
+        return colour_map(diverging)
+    return colour_map("magma")[np.linspace(*ends, 256).round().astype(np.intp)]
 
 
 def group_starts(groups: Sequence[str]) -> list[list[Any]]:
@@ -82,8 +89,8 @@ def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
         "title": title,
         "codes": encoded(codes),
         "values": encoded(np.nan_to_num(np.asarray(matrix.values, np.float32))[codes > 0].astype("<f4")),
-        "table": encoded(colour_map(DIVERGING if matrix.signed else "magma")),
-        "table_light": encoded(colour_map(DIVERGING_LIGHT) if matrix.signed else colour_map("magma")[::-1]),
+        "table": encoded(_table(DIVERGING, matrix.signed, (70, 255))),
+        "table_light": encoded(_table(DIVERGING_LIGHT, matrix.signed, (212, 0))),
         "rows": list(matrix.rows),
         "columns": list(matrix.columns),
         "row_title": matrix.row_title,

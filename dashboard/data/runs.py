@@ -32,7 +32,7 @@ def runs_folder() -> Path:
 
 
 def run_names() -> list[str]:
-    """The names of the runs, the most recently written first; empty where the folder is missing."""
+    """The names of the runs, the most recently written first, those without an epoch last; empty without a folder."""
     folder = runs_folder()
     if not folder.is_dir():
         return []
@@ -40,9 +40,10 @@ def run_names() -> list[str]:
     return [path.name for path in sorted(found, key=_last_written, reverse=True)]
 
 
-def _last_written(path: Path) -> float:
+def _last_written(path: Path) -> tuple[bool, float]:
     epochs = path / "epochs"
-    return (epochs if epochs.is_dir() else path).stat().st_mtime
+    begun = any(epochs.glob("*.h5"))
+    return begun, (epochs if begun else path).stat().st_mtime
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

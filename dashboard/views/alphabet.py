@@ -80,10 +80,11 @@ def _likeness(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
         exports.chart(
-            likeness_scatter(table, palette=exports.current_palette()),
-            name="likeness",
-            table=table,
-            alt_text="likeness of the patterns of two classes against how often they are confused",
+            likeness_scatter,
+            table,
+            palette=exports.current_palette(),
+            key="likeness",
+            alt="likeness of the patterns of two classes against how often they are confused",
             on_select=lambda: _clicked(selection),
             selection_mode="pair",
         )

@@ -76,10 +76,13 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
     names = before.label(after), after.label(before)
     with left:
         exports.chart(
-            accuracy_change(table, before=names[0], after=names[1], palette=exports.current_palette()),
-            name="accuracy-change",
-            table=table,
-            alt_text="accuracy of every class in both states",
+            accuracy_change,
+            table,
+            before=names[0],
+            after=names[1],
+            palette=exports.current_palette(),
+            key="accuracy-change",
+            alt="accuracy of every class in both states",
             on_select=lambda: _clicked(selection),
             selection_mode="class",
         )

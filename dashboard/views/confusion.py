@@ -117,11 +117,9 @@ def _pairs(selection: Selection) -> None:
         height=560,
         column_order=["truth", "predicted", "count"],
         column_config={
-            "truth": "Truth",
-            "predicted": "Answer",
-            "count": st.column_config.NumberColumn(
-                "n", width="small", help="pictures of the truth taken for the answer"
-            ),
+            "truth": st.column_config.TextColumn("Truth", width=92),
+            "predicted": st.column_config.TextColumn("Answer", width=92),
+            "count": st.column_config.NumberColumn("n", width=40, help="pictures of the truth taken so"),
         },
         key="pairs",
         on_select=lambda: _chosen_pair(selection, table),
@@ -177,10 +175,14 @@ def _history(selection: Selection, truth: int, answer: int) -> None:
     table = data.pair_history(selection.run, truth, answer, selection.variant)
     names = data.class_names(selection.run)
     exports.chart(
-        pair_curve(table, names[truth], names[answer], epoch=selection.epoch, palette=exports.current_palette()),
-        name="pair-history",
-        table=table,
-        alt_text="how often the two classes were taken for each other over the epochs",
+        pair_curve,
+        table,
+        names[truth],
+        names[answer],
+        epoch=selection.epoch,
+        palette=exports.current_palette(),
+        key="pair-history",
+        alt="how often the two classes were taken for each other over the epochs",
     )
 
 

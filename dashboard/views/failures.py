@@ -58,10 +58,12 @@ def _confidence(frame: pd.DataFrame) -> tuple[float, float]:
     chosen = state.span("confidence")
     bins = confidence_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy())
     exports.chart(
-        confidence_histogram(bins, chosen=chosen, palette=exports.current_palette()),
-        name="confidence",
-        table=bins,
-        alt_text="right and wrong answers by confidence",
+        confidence_histogram,
+        bins,
+        chosen=chosen,
+        palette=exports.current_palette(),
+        key="confidence",
+        alt="right and wrong answers by confidence",
         on_select=_brushed,
         selection_mode="range",
     )

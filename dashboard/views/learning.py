@@ -50,10 +50,14 @@ def _race(selection: Selection, class_index: int) -> None:
     column = "group" if by == "groups" else "name"
     front = groups[class_index] if by == "groups" else names[class_index]
     exports.chart(
-        accuracy_race(table, highlight=front, by=column, epoch=selection.epoch, palette=exports.current_palette()),
-        name="accuracy-race",
-        table=table,
-        alt_text="accuracy of every group or class over the epochs",
+        accuracy_race,
+        table,
+        highlight=front,
+        by=column,
+        epoch=selection.epoch,
+        palette=exports.current_palette(),
+        key="accuracy-race",
+        alt="accuracy of every group or class over the epochs",
     )
     among = "all groups" if by == "groups" else f"the classes of its group, {groups[class_index]}"
     st.caption(f"In front: {front}, among {among}.")
@@ -106,10 +110,11 @@ def _formation(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
         exports.chart(
-            formation_scatter(table, palette=exports.current_palette()),
-            name="formation",
-            table=table,
-            alt_text="when the maps of a class formed against when its answers settled",
+            formation_scatter,
+            table,
+            palette=exports.current_palette(),
+            key="formation",
+            alt="when the maps of a class formed against when its answers settled",
             on_select=lambda: _clicked_class(selection),
             selection_mode="class",
         )
@@ -153,10 +158,11 @@ def _histories(selection: Selection) -> None:
     left, right = st.columns([2, 3])
     with left:
         exports.chart(
-            history_bars(frame, palette=exports.current_palette()),
-            name="histories",
-            table=frame,
-            alt_text="pictures by what happened to them over the epochs",
+            history_bars,
+            frame,
+            palette=exports.current_palette(),
+            key="histories",
+            alt="pictures by what happened to them over the epochs",
             on_select=_clicked_history,
             selection_mode="history",
         )

@@ -35,7 +35,8 @@ def _card(selection: Selection) -> None:
     with st.container(horizontal=True):
         for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f} points"
-            st.metric(label, percent(here[key]), change, border=True, delta_description="since the epoch before")
+            since = None if change is None else "since the epoch before"
+            st.metric(label, percent(here[key]), change, border=True, delta_description=since)
         st.metric(
             "Wrong answers",
             count(wrong),
@@ -72,7 +73,7 @@ def _told(selection: Selection) -> None:
         return
     st.subheader("What this run says", anchor=False)
     for number, finding in enumerate(found[:6]):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.markdown(f"- {finding.text}", width="stretch")
             st.page_link(
                 f"views/{finding.page}.py",
@@ -91,20 +92,24 @@ def _curves(selection: Selection) -> None:
     for place, quantity in ((left, "loss"), (middle, "accuracy")):
         with place:
             exports.chart(
-                training_curve(series, quantity, epoch=selection.epoch, palette=colours),
-                name=f"{quantity}-by-epoch",
-                table=series,
-                alt_text=f"{quantity} of training and validation over the epochs",
+                training_curve,
+                series,
+                quantity,
+                epoch=selection.epoch,
+                palette=colours,
+                key=f"{quantity}-by-epoch",
+                alt=f"{quantity} of training and validation over the epochs",
                 on_select=lambda quantity=quantity: _clicked(f"chart-{quantity}-by-epoch"),
                 selection_mode="chosen",
             )
     with right:
         table = data.by_variant(run, selection.epoch)
         exports.chart(
-            accuracy_by_variant(table, palette=colours),
-            name="accuracy-by-variant",
-            table=table,
-            alt_text="top-1 and top-5 accuracy of every variant",
+            accuracy_by_variant,
+            table,
+            palette=colours,
+            key="accuracy-by-variant",
+            alt="top-1 and top-5 accuracy of every variant",
         )
     st.caption("A click on a point of a curve chooses that epoch. The orange rule is the chosen one.")
 

@@ -141,10 +141,13 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
         }
     )
     exports.chart(
-        probability_curve(table, name=names[class_index], epoch=selection.epoch, palette=exports.current_palette()),
-        name=f"picture-{image}-probability",
-        table=table,
-        alt_text=f"probability of {names[class_index]} over the epochs",
+        probability_curve,
+        table,
+        name=names[class_index],
+        epoch=selection.epoch,
+        palette=exports.current_palette(),
+        key=f"picture-{image}-probability",
+        alt=f"probability of {names[class_index]} over the epochs",
     )
     tile_grid(
         evidence.film_tiles(selection, image, class_index),

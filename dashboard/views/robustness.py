@@ -44,10 +44,14 @@ def _over_epochs(selection: Selection) -> None:
     figure = controls.select("Figure", "figure", list(_FIGURES), default="top1", names=_FIGURES.__getitem__)
     table = data.by_epoch_and_variant(selection.run)
     exports.chart(
-        variant_curves(table, figure, title=_FIGURES[figure], epoch=selection.epoch, palette=exports.current_palette()),
-        name=f"variants-{figure}",
-        table=table,
-        alt_text=f"{_FIGURES[figure]} of every variant over the epochs",
+        variant_curves,
+        table,
+        figure,
+        title=_FIGURES[figure],
+        epoch=selection.epoch,
+        palette=exports.current_palette(),
+        key=f"variants-{figure}",
+        alt=f"{_FIGURES[figure]} of every variant over the epochs",
     )
     row = data.by_variant(selection.run, selection.epoch).set_index("variant")
     told = [

@@ -50,10 +50,11 @@ def _calibration(selection: Selection) -> None:
     left, right = st.columns(2)
     with left:
         exports.chart(
-            reliability_diagram(table, palette=exports.current_palette()),
-            name="reliability",
-            table=table,
-            alt_text="share of right answers against confidence",
+            reliability_diagram,
+            table,
+            palette=exports.current_palette(),
+            key="reliability",
+            alt="share of right answers against confidence",
             on_select=_clicked_bin,
             selection_mode="bin",
         )
@@ -64,10 +65,12 @@ def _calibration(selection: Selection) -> None:
             st.metric("NLL", f"{table.attrs['nll']:.3f}", border=True, help="nats per picture, unquantised")
         bins = confidence_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy(), bins=20)
         exports.chart(
-            confidence_histogram(bins, palette=exports.current_palette(), height=235),
-            name="confidence-histogram",
-            table=bins,
-            alt_text="right and wrong answers by confidence",
+            confidence_histogram,
+            bins,
+            palette=exports.current_palette(),
+            height=235,
+            key="confidence-histogram",
+            alt="right and wrong answers by confidence",
         )
     st.caption("Bars are 95 % Wilson intervals. A click on a point opens the wrong answers of that bin on Failures.")
 
@@ -96,10 +99,11 @@ def _detection(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
         exports.chart(
-            risk_curves(table, palette=exports.current_palette()),
-            name="risk-coverage",
-            table=table,
-            alt_text="wrong answers among those accepted against the share accepted",
+            risk_curves,
+            table,
+            palette=exports.current_palette(),
+            key="risk-coverage",
+            alt="wrong answers among those accepted against the share accepted",
         )
     with right:
         names = {"auroc": "AUROC", "fpr95": "FPR95", "aurc": "AURC", "e_aurc": "E-AURC", "augrc": "AUGRC"}
@@ -124,10 +128,11 @@ def _league(selection: Selection) -> None:
         needs_analysis(selection)
         return
     exports.chart(
-        league_chart(table, palette=exports.current_palette()),
-        name="league",
-        table=table,
-        alt_text="AUROC of every score with its interval",
+        league_chart,
+        table,
+        palette=exports.current_palette(),
+        key="league",
+        alt="AUROC of every score with its interval",
     )
     st.caption(
         f"Last epoch, clean, {int(table['pictures'].iloc[0])} pictures with {int(table['errors'].iloc[0])} wrong "
