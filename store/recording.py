@@ -28,7 +28,7 @@ from store.measures import maps as measures
 from store.selection import mark_rows, variant_index
 from store.summary import Summary
 
-PIECE_BYTES = 8 << 20  # maps that one task works on: enough to forget the cost of a call, few enough to spread
+PIECE_BYTES = 4 << 20  # maps that one task works on: enough to forget the cost of a call, few enough for the cache
 QUEUED_PER_THREAD = 2
 
 
@@ -61,6 +61,7 @@ class EpochWriter:
         threads = threads or min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"epoch-{epoch}")
         self._slots = threading.BoundedSemaphore(threads * QUEUED_PER_THREAD)
+        self._local = threading.local()
         self._failure: BaseException | None = None
         self._closed = False
 
@@ -184,7 +185,7 @@ class EpochWriter:
 
     def _record(self, strip: int, start: int, maps: NDArray[np.float32]) -> None:
         try:
-            codes, steps = self._quantiser.encode(maps)
+            codes, steps = self._quantiser.encode(maps, scratch=self._scratch(maps))
         except BadMaps as err:
             raise self._located(err, strip, start) from err
         scores = measures.scores(maps)
@@ -193,6 +194,13 @@ class EpochWriter:
         self._file.put("maps", strip, start, codes)
         self._file.put("map_step", strip, start, steps)
         self._file.put("probabilities", strip, start, probabilities)
+
+    def _scratch(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """This thread's array to work in, as large as `maps`."""
+        found = getattr(self._local, "scratch", None)
+        if found is None or len(found) < len(maps):
+            found = self._local.scratch = np.empty_like(maps)
+        return found[: len(maps)]
 
     def _record_layers(self, start: int, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         for path, array in arrays.items():

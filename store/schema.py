@@ -14,6 +14,7 @@ import numpy as np
 
 SCHEMA_VERSION = 1
 CHUNK_BYTES = 131072  # about ten pictures' maps of 200 classes and 8 x 8 cells
+PICTURE_CHUNK_BYTES = 32768  # pictures are asked for one by one, and hardly compress
 CODECS = ("zstd", "gzip")
 PRECISIONS = ("picture", "compact", "map")
 HOT_BLOCK_ROWS = 64  # rows of a hot dataset under one check value
@@ -164,8 +165,9 @@ def epoch_field(path: str) -> Field:
 
 
 def chunk_shape(field: Field, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Chunk of a dataset: one variant, as many rows as fit in CHUNK_BYTES, the other axes whole."""
+    """Chunk of a dataset: one variant, as many rows as fit in CHUNK_BYTES (pictures: fewer), the other axes whole."""
     lead = field.lead
     row_bytes = int(np.prod(shape[lead + 1 :], dtype=np.int64)) * itemsize
-    rows = max(1, min(shape[lead], CHUNK_BYTES // max(row_bytes, 1)))
+    room = PICTURE_CHUNK_BYTES if field.path == "pictures" else CHUNK_BYTES
+    rows = max(1, min(shape[lead], room // max(row_bytes, 1)))
     return (1,) * lead + (rows, *shape[lead + 1 :])

@@ -130,6 +130,9 @@ def _map_columns(predicted: Float32, runner_up: Float32) -> Columns:
 
 def _fix_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns:
     wrong = np.flatnonzero(prediction != labels)
+    if 4 * len(wrong) > len(maps):  # working on the right ones too costs less than copying the wrong ones
+        cells, winner = anatomy.fix_winner(maps, prediction, labels)
+        return {"cells_to_fix": cells, "fix_winner": winner}
     cells, winner = np.zeros(len(maps), np.int64), prediction.copy()
     if len(wrong):
         cells[wrong], winner[wrong] = anatomy.fix_winner(maps[wrong], prediction[wrong], labels[wrong])

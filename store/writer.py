@@ -97,6 +97,8 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
 def resume_run(path: str | Path, *, configuration: Mapping[str, Any] | None = None) -> RunWriter:
     """The writer of an existing run's further epochs; what an interrupted writer left unsealed is removed.
 
+    Ranks call it together, before any of them records: parts of an epoch that is not whole are removed, too.
+
     Raises:
         RunNotFound, SchemaMismatch, DamagedFile: run.h5 is absent, of another version, or damaged.
         RunMismatch: `configuration` differs from the run's; names the keys and both values.
