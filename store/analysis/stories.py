@@ -73,7 +73,7 @@ def forgetting(tables: Tables) -> list[Finding]:
         return []
     low, high = (float(edge) for edge in wilson(forgotten, wrong))
     text = f"{forgotten} of the {wrong} pictures that end up wrong had been answered rightly at an earlier epoch."
-    return [Finding("forgetting", text, forgotten / wrong, low, high, "share", "learning", low)]
+    return [Finding("forgetting", text, forgotten / wrong, low, high, "share", "learning", low / 2)]
 
 
 def entrenched(tables: Tables) -> list[Finding]:
@@ -90,7 +90,7 @@ def entrenched(tables: Tables) -> list[Finding]:
         f"{percent(row['agreement'])} of the variants agree."
     )
     share = float(row["run"] / len(record.epochs))
-    strength = share * float(row["run_confidence"]) * float(row["agreement"])
+    strength = share * float(row["run_confidence"]) * float(row["agreement"]) / 2  # a count ranks below a tested claim
     run = float(row["run"])
     return [
         Finding(
