@@ -111,3 +111,43 @@ def test_a_sheet_shows_its_pictures_and_the_colour_of_the_answer():
 def test_an_empty_sheet_is_refused():
     with pytest.raises(ValueError, match="needs at least one"):
         images.sheet([], title="nothing")
+
+
+def file_of(picture, form="PNG", **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def test_an_upload_is_cut_from_the_middle_and_resized():
+    picture = np.zeros((40, 100, 3), np.uint8)
+    picture[:, 30:70] = (10, 200, 30)
+    made = images.prepared(file_of(Image.fromarray(picture)), (8, 8))
+    assert made.shape == (8, 8, 3) and np.abs(made.astype(int) - (10, 200, 30)).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1"])
+def test_an_upload_of_any_colour_mode_becomes_rgb(mode):
+    form = "TIFF" if mode == "CMYK" else "PNG"
+    assert images.prepared(file_of(Image.new(mode, (20, 20)), form), (8, 8)).shape == (8, 8, 3)
+
+
+def test_an_upload_is_turned_upright_by_its_exif_note():
+    picture = Image.new("RGB", (20, 20), (255, 0, 0))
+    picture.paste((0, 0, 255), (0, 0, 20, 10))
+    turned = Image.Exif()
+    turned[0x0112] = 3  # upside down
+    made = images.prepared(file_of(picture, "JPEG", exif=turned, quality=95), (20, 20)).astype(int)
+    assert made[2, 10, 0] > 200 and made[17, 10, 2] > 200
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n broken"])
+def test_what_is_no_picture_is_refused(content):
+    with pytest.raises(OSError, match="cannot identify"):
+        images.prepared(content, (8, 8))
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr("dashboard.images.upload.MOST_PIXELS", 99)
+    with pytest.raises(ValueError, match="10×10 pixels"):
+        images.prepared(file_of(Image.new("RGB", (10, 10))), (8, 8))

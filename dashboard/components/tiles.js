@@ -94,6 +94,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.shown = data.identity;
   root.classList.toggle("fixed", data.fixed);
   root.style.setProperty("--tile", `${data.tile}px`);
+  root.style.setProperty("--most", data.parts > 2 ? "100%" : "calc(50% - 6px)"); // two to a row on a phone
   const table = decode(data.table);
   const bytes = data.maps ? decode(data.maps.codes) : null;
   const readout = drawLegend(root.legend, data, table);

@@ -80,6 +80,7 @@ def payload(content: TileSet) -> dict[str, Any]:
         "atlas": vars(content.pictures) if content.pictures else None,
         "maps": _maps(content),
         "table": encoded(colour_map(DIVERGING if signed else content.colours)),
+        "parts": parts,
         "tile": parts * content.size + 3 * (parts - 1),
         "overlay": content.overlay,
         "fixed": content.fixed,

@@ -53,7 +53,7 @@ class WallView {
     let group = null;
     this.tiles.forEach((made, position) => {
       const { heading } = data.tiles[position];
-      if (heading && heading !== group) { children.push(element("div", "group", heading)); group = heading; }
+      if (heading && heading !== group) { const label = element("div", "group", heading); label.lang = "en"; children.push(label); group = heading; }
       children.push(made.node);
     });
     this.grid.replaceChildren(...children);

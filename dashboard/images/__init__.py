@@ -7,6 +7,7 @@ from dashboard.images.colours import COLOUR_MAPS, DIVERGING, DIVERGING_LIGHT, co
 from dashboard.images.overlay import colourise, overlay, upsample
 from dashboard.images.scale import COMMON, EQ10, SCALES, ScaledMaps, scale_maps
 from dashboard.images.sheet import SheetTile, sheet
+from dashboard.images.upload import prepared
 
 __all__ = [
     "COLOUR_MAPS",
@@ -24,6 +25,7 @@ __all__ = [
     "colourise",
     "overlay",
     "png_bytes",
+    "prepared",
     "scale_maps",
     "sheet",
     "upsample",

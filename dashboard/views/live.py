@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 
 import numpy as np
 import streamlit as st
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from dashboard import controls, data, galleries, state
 from dashboard.components import Tile, TileSet, tile_grid
-from dashboard.images import atlas, scale_maps
+from dashboard.images import atlas, prepared, scale_maps
 from dashboard.state import Selection
 from dashboard.theme import NEUTRAL, PREDICTION, probability, variant_name
-
-_LIMIT = 40_000_000  # pixels: a larger picture is refused before it is unpacked
 
 
 def main() -> None:
@@ -59,22 +56,6 @@ def _chosen_picture(selection: Selection) -> np.ndarray | None:
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         st.error(f"“{file.name}” cannot be read as a picture: {error}", icon=":material/broken_image:")
         return None
-
-
-def prepared(content: bytes, size: tuple[int, int]) -> np.ndarray:
-    """A picture file as (h, w, 3) uint8, upright, cut from the middle.
-
-    Raises:
-        UnidentifiedImageError, OSError: it is not a picture, or a damaged one.
-        ValueError: it has too many pixels.
-    """
-    with Image.open(io.BytesIO(content)) as opened:
-        if opened.width * opened.height > _LIMIT:
-            raise ValueError(
-                f"it has {opened.width}×{opened.height} pixels, and {_LIMIT // 10**6} million are the most"
-            )
-        upright = ImageOps.exif_transpose(opened).convert("RGB")
-    return np.asarray(ImageOps.fit(upright, (size[1], size[0]), Image.Resampling.LANCZOS), np.uint8)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network of this epoch …")

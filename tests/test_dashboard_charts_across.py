@@ -1,0 +1,135 @@
+"""The charts of Alphabet, Compare, Robustness, Learning and Trust: by content, and against the schema of Vega-Lite."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard.charts import classes, learning, robustness, trust
+from dashboard.charts.rendering import specification
+from dashboard.theme import DARK, LIGHT
+
+FIGURES = pd.DataFrame(
+    {
+        "epoch": [1, 1, 2, 2],
+        "variant": ["clean", "bgr", "clean", "bgr"],
+        "top1": [0.5, 0.2, 0.8, 0.4],
+        "nll": [2.0, 3.0, 1.0, np.nan],
+    }
+)
+CLASSES = pd.DataFrame(
+    {
+        "class_index": [0, 1, 2],
+        "name": ["bear", "bus", "sock"],
+        "group": ["animals", "vehicles", "clothing"],
+        "before": [0.2, 0.5, 0.7],
+        "after": [0.6, 0.5, 0.1],
+        "accuracy": [0.6, 0.5, 0.1],
+        "picture_formation": [2.0, 3.0, -1.0],
+        "settling": [3.0, 2.0, 4.0],
+    }
+)
+PAIRS = pd.DataFrame(
+    {
+        "first": ["bear"],
+        "second": ["bus"],
+        "first_index": [0],
+        "second_index": [1],
+        "likeness": [0.4],
+        "rate": [0.1],
+        "count": [3],
+    }
+)
+BINS = pd.DataFrame(
+    {
+        "lower": [0.0, 0.5],
+        "upper": [0.5, 1.0],
+        "count": [0, 10],
+        "confidence": [np.nan, 0.8],
+        "accuracy": [np.nan, 0.7],
+        "low": [0.0, 0.4],
+        "high": [1.0, 0.9],
+    }
+)
+LEAGUE = pd.DataFrame(
+    {
+        "label": ["Maximum softmax", "Sharpness of the map"],
+        "kind": ["softmax", "map"],
+        "auroc": [0.8, 0.5],
+        "auroc_low": [0.75, 0.45],
+        "auroc_high": [0.85, 0.55],
+    }
+)
+RACE = pd.DataFrame(
+    {
+        "epoch": [1, 1, 1, 2, 2, 2],
+        "group": ["a", "a", "b"] * 2,
+        "name": list("xyz") * 2,
+        "accuracy": [0, 1, 0.2, 1, 1, 0.4],
+    }
+)
+HISTORY = pd.DataFrame({"history": ["always right", "never right"], "pictures": [7, 2]})
+RISK = pd.DataFrame({"coverage": [0.5, 1.0], "risk": [0.0, 0.2], "score": ["Maximum softmax"] * 2})
+
+
+def rows(chart):
+    """All rows of all data sets of a chart, validated against the schema."""
+    return [row for part in chart.to_dict()["datasets"].values() for row in part]
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("draw", "arguments"),
+    [
+        (robustness.variant_curves, (FIGURES, "top1")),
+        (learning.formation_scatter, (CLASSES,)),
+        (learning.history_bars, (HISTORY,)),
+        (trust.reliability_diagram, (BINS,)),
+        (trust.risk_curves, (RISK,)),
+        (trust.league_chart, (LEAGUE,)),
+        (classes.likeness_scatter, (PAIRS,)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_every_chart_is_valid_vega_lite_and_what_is_sent_is_the_same(draw, arguments, palette):
+    more = {"title": "top-1"} if draw is robustness.variant_curves else {}
+    chart = draw(*arguments, palette=palette, **more)
+    assert chart.to_dict() == specification(chart)
+
+
+def test_variants_are_drawn_with_their_names_and_without_what_was_not_measured():
+    drawn = [row for row in rows(robustness.variant_curves(FIGURES, "nll", title="NLL")) if "name" in row]
+    assert [(row["epoch"], row["name"], row["nll"]) for row in drawn] == [
+        (1, "clean", 2.0),
+        (1, "[B,G,R]", 3.0),
+        (2, "clean", 1.0),
+    ]
+
+
+def test_the_race_averages_groups_and_puts_one_in_front():
+    drawn = rows(learning.accuracy_race(RACE, highlight="a"))
+    values = {(row["epoch"], row["group"]): (row["accuracy"], row["front"]) for row in drawn if "group" in row}
+    assert values == {(1, "a"): (0.5, True), (1, "b"): (0.2, False), (2, "a"): (1.0, True), (2, "b"): (0.4, False)}
+
+
+def test_classes_that_never_formed_are_left_out_of_the_scatter():
+    assert [row["name"] for row in rows(learning.formation_scatter(CLASSES))] == ["bear", "bus"]
+
+
+def test_an_empty_bin_has_no_point_in_the_reliability_diagram():
+    assert [row["count"] for row in rows(trust.reliability_diagram(BINS)) if "count" in row] == [10]
+
+
+def test_the_league_shows_intervals_and_chance():
+    drawn = rows(trust.league_chart(LEAGUE))
+    assert {"auroc": 0.5} in drawn
+    assert [(row["auroc_low"], row["auroc_high"]) for row in drawn if "label" in row] == [(0.75, 0.85), (0.45, 0.55)]
+
+
+def test_a_class_that_gains_is_told_by_shape_as_well_as_colour():
+    chart = classes.accuracy_change(CLASSES, before="epoch 1", after="epoch 2")
+    assert [row["change"] for row in rows(chart) if "change" in row] == ["gained", "same", "lost"]
+    points = chart.to_dict()["layer"][1]["encoding"]
+    assert points["shape"]["scale"]["range"] == ["triangle-up", "triangle-down", "circle"]
+    assert points["x"]["title"] == "accuracy: epoch 1"

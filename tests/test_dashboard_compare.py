@@ -1,0 +1,68 @@
+"""Two states, the confusion matrix's scalings, and the network's drawing: computed on a small run, by hand."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from dashboard import confusions, network
+from dashboard.comparing import State, class_changes, comparable, flips
+from store import open_run
+from store.synthetic import write_synthetic_run
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run):
+    return open_run(tiny_run)
+
+
+def test_flips_name_every_changed_answer_once_with_its_outcome(run):
+    before, after = State(run, 1, "clean"), State(run, 3, "clean")
+    table = flips(before, after)
+    first, second = (run.column("prediction", epoch=epoch, variant="clean") for epoch in (1, 3))
+    assert sorted(table["image"]) == np.flatnonzero(first != second).tolist()
+    assert set(table["outcome"]) == {"gained"}
+
+
+def test_a_state_compared_with_itself_has_no_flips_and_no_changes(run):
+    same = State(run, 2, "gray")
+    assert flips(same, same).empty
+    table = class_changes(same, same)
+    assert (table["change"] == 0).all() and np.allclose(table["likeness"], 1)
+
+
+def test_states_are_named_by_what_differs(run):
+    assert State(run, 1, "clean").label(State(run, 3, "clean")) == "epoch 1"
+    assert State(run, 1, "bgr").label(State(run, 1, "clean")) == "[B,G,R]"
+
+
+def test_runs_of_other_classes_are_not_compared(run, tmp_path):
+    other = open_run(write_synthetic_run(tmp_path / "other", epochs=1, classes=4))
+    assert comparable(run, run) == ""
+    assert "do not have the same classes" in comparable(run, other)
+
+
+def test_the_confusion_matrix_is_scaled_by_row_and_by_column():
+    counts = np.array([[3, 1], [0, 0]])
+    assert confusions.scaled(counts, "row", None).values.tolist() == [[0.75, 0.25], [0, 0]]
+    assert confusions.scaled(counts, "column", None).values.tolist() == [[1, 1], [0, 0]]
+    change = confusions.scaled(counts, "difference", np.array([[1, 1], [0, 2]]))
+    assert change.signed and change.values.tolist() == [[2, 0], [0, -2]]
+
+
+def test_groups_collapse_the_matrix_and_keep_every_picture(run):
+    counts = run.confusion(epoch=1, variant="clean")
+    names, grouped = confusions.grouped(run, counts)
+    assert names == list(dict.fromkeys(run.classes["group"]))
+    assert grouped.sum() == counts.sum() == len(run.labels)
+
+
+def test_the_network_is_drawn_in_order_with_its_shapes(run):
+    steps = [(layer.name, layer.shape) for layer in network.layers(run)]
+    assert steps[0] == ("picture", "3 × 16 × 16")
+    assert [name for name, _ in steps[1:6]] == ["stem", "layer1", "layer2", "layer3", "layer4"]
+    assert ("class maps f", "5 × 8 × 8") in steps
+    drawing = ElementTree.fromstring(network.network_svg(run, ink="#000000", accent="#0072B2"))
+    assert len(drawing.findall("{http://www.w3.org/2000/svg}rect")) == len(steps)
