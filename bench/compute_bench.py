@@ -153,7 +153,7 @@ def _plain_steps(prepared: Prepared, folder: Path) -> Callable[[], Iterator[None
     network = build(prepared.profile.model.name, classes, **prepared.profile.model.options).to(prepared.device)
     if hasattr(network, "class_maps") and prepared.profile.model.name == "paper":
         grouped = nn.ConvTranspose2d(classes, classes, 4, stride=2, padding=1, bias=False, groups=classes)
-        network.class_maps.conv = grouped.to(prepared.device)
+        network.get_submodule("class_maps").register_module("conv", grouped.to(prepared.device))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     per_picture = [
         transforms.RandomRotation(prepared.profile.augmentation.rotation),
