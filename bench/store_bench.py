@@ -2,11 +2,11 @@
 
     python -m bench.store_bench --run runs/quick --epoch 7 [--repeat 20] [--output docs/benchmarks-store.md]
 
-Writing: the network of the run's checkpoint gives its maps once more, before any coding; the same maps go to this store,
-to float16 HDF5 without compression, to float16 HDF5 with gzip 4, and to Zarr 3 with its default compressor. Reading:
-every query behind a page, warm and with the files dropped from the page cache, on the run itself, or, with --repeat, on
-one of that many epochs made of copies of it. "CPU" is the time that a core worked for it, which a busy machine
-changes least.
+Writing: the network of the run's checkpoint gives its maps once more, before any coding; the same maps go to this
+store, to float16 HDF5 without compression, to float16 HDF5 with gzip 4, and to Zarr 3 with its default compressor.
+Reading: every query behind a page, warm and with the files dropped from the page cache, on the run itself, or, with
+--repeat, on one of that many epochs made of copies of it. "CPU" is the time that a core worked for it, which a busy
+machine changes least.
 """
 
 from __future__ import annotations

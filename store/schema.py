@@ -14,7 +14,8 @@ import numpy as np
 
 SCHEMA_VERSION = 1
 CHUNK_BYTES = 131072  # about ten pictures' maps of 200 classes and 8 x 8 cells
-PICTURE_CHUNK_BYTES = 32768  # pictures are asked for one by one, and hardly compress
+SMALL_CHUNK_BYTES = 32768  # of what is asked for picture by picture and gains nothing from longer chunks
+SMALL_CHUNKS = ("pictures", "map_step", "probabilities")
 CODECS = ("zstd", "gzip")
 PRECISIONS = ("picture", "compact", "map")
 HOT_BLOCK_ROWS = 64  # rows of a hot dataset under one check value
@@ -165,9 +166,9 @@ def epoch_field(path: str) -> Field:
 
 
 def chunk_shape(field: Field, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Chunk of a dataset: one variant, as many rows as fit in CHUNK_BYTES (pictures: fewer), the other axes whole."""
+    """Chunk of a dataset: one variant, as many rows as fit in its room and at least one, the other axes whole."""
     lead = field.lead
     row_bytes = int(np.prod(shape[lead + 1 :], dtype=np.int64)) * itemsize
-    room = PICTURE_CHUNK_BYTES if field.path == "pictures" else CHUNK_BYTES
+    room = SMALL_CHUNK_BYTES if field.path in SMALL_CHUNKS else CHUNK_BYTES
     rows = max(1, min(shape[lead], room // max(row_bytes, 1)))
     return (1,) * lead + (rows, *shape[lead + 1 :])
