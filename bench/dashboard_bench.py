@@ -1,0 +1,192 @@
+"""The dashboard as its readers meet it: start, server time per page, and from the click to the painted page.
+
+    python -m bench.dashboard_bench --run runs/quick [--sessions 20] [--clicks 240] [--times 7] [--only server]
+
+A real `streamlit run` on a free port of this machine, over the folder of the run. Server: sessions that speak
+Streamlit's protocol visit the pages in random order with a new selection at each click, and think 0.5 to 1.5 s in
+between; each rerun is timed from sending the message to the end of the script. Painted: headless Chromium clicks
+through the pages. The budgets stand beside the figures; nothing is asserted. Markdown goes to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench import painting, sessions
+from bench.server import Server, dashboard
+from bench.walk import HOME, PAGES, TITLES, WITHOUT_TORCH, View, Walk
+from store import Run, open_run
+
+PARTS = ("start", "server", "painted")
+BUDGETS = {1: 200, "many": 1000, "painted": 1000, "start": 5000}  # milliseconds
+
+
+def main() -> None:
+    """Measure and print tables in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
+    parser.add_argument("--sessions", type=int, default=20, help="how many at once")
+    parser.add_argument("--clicks", type=int, default=240, help="reruns of the single session; all others make 3 times")
+    parser.add_argument("--times", type=int, default=7, help="how often a page is painted")
+    parser.add_argument("--starts", type=int, default=3, help="how often the server is started")
+    parser.add_argument("--only", choices=PARTS, action="append", help="leave out the other parts")
+    options = parser.parse_args()
+    run, parts = open_run(options.run), options.only or PARTS
+    if not run.epochs:
+        parser.error(f"the run '{options.run}' has no finished epoch; wait for one or name another run.")
+    print(_heading(run))
+    if "start" in parts:
+        _print(start_table(options.run, times=options.starts))
+    with dashboard(options.run.parent) as server:
+        warm_up(server, run)
+        if "server" in parts:
+            _print(server_table(server, run, many=options.sessions, clicks=options.clicks))
+        if "painted" in parts:
+            _print(painted_table(server, run, times=options.times))
+
+
+def _print(lines: Iterable[str]) -> None:
+    print("\n".join(lines), flush=True)
+
+
+def _tell(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text} (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
+
+
+def _heading(run: Run) -> str:
+    size = f"{len(run.epochs)} epochs x {len(run.variants)} variants x {len(run.labels):,} pictures"
+    return f"A run of {size} x {len(run.classes)} classes, maps of {run.map_shape[0]} x {run.map_shape[1]} cells.\n"
+
+
+# -- start ------------------------------------------------------------------------------------------------------------
+
+
+def start_table(run: Path, *, times: int) -> list[str]:
+    """Lines of a table: from the start of the process to its answer and to the first page."""
+    executable = painting.chromium()
+    taken: dict[str, list[float]] = defaultdict(list)
+    failures = []
+    for number in range(times):
+        _tell(f"start {number + 1} of {times}")
+        with dashboard(run.parent) as server:
+            first = asyncio.run(sessions.visit_all(server.address, [View(HOME, f"run={run.name}")]))
+            taken["the server answers"].append(server.answered)
+            taken["the first page's script has run"].append(time.perf_counter() - server.began)
+            failures.append(first[0].failure)
+        if executable:
+            with painting.browser(executable) as opened, dashboard(run.parent) as server:
+                shown = painting.first_page(opened, server.url) / 1000
+            taken["the first page is painted in Chromium"].append(server.answered + shown)
+    lines = [f"| from the start until (median of {times}) | seconds | budget |", "|---|---:|---:|"]
+    for name, seconds in taken.items():
+        lines.append(f"| {name} | {np.median(seconds):.1f} | {BUDGETS['start'] / 1000:.0f} |")
+    return [*lines, "", *_wrong(failures)]
+
+
+# -- server -----------------------------------------------------------------------------------------------------------
+
+
+def warm_up(server: Server, run: Run) -> None:
+    """Visit every page but Live, then Live: one line on whether torch was loaded before and after it."""
+    walk = Walk(run, 0, pages=WITHOUT_TORCH)
+    answers = asyncio.run(sessions.visit_all(server.address, [walk.next() for _ in WITHOUT_TORCH]))
+    before = server.maps_library("libtorch")
+    views = [View("live", f"run={run.path.name}")]
+    answers += asyncio.run(sessions.visit_all(server.address, views))
+    after = server.maps_library("libtorch")
+    told = {True: "loaded", False: "not loaded"}
+    print(f"PyTorch after every page but Live: {told[before]}; after Live was opened: {told[after]}.\n")
+    _print(_wrong(answer.failure for answer in answers))
+
+
+def server_table(server: Server, run: Run, *, many: int, clicks: int) -> list[str]:
+    """Lines of a table: median and 95th percentile of the server time of each page, with one session and with many."""
+    tables, costs = {}, []
+    for count in (1, many):
+        tables[count], cost = _loaded(server, run, count, clicks if count == 1 else -(-3 * clicks // count))
+        costs.append(cost)
+    return [*_server_rows(tables, many), "", *costs, "", *_wrong(pd.concat(tables.values())["failed"])]
+
+
+def _loaded(server: Server, run: Run, count: int, clicks: int) -> tuple[pd.DataFrame, str]:
+    """A row per rerun of `count` sessions at once, and a line on what it cost."""
+    _tell(f"{count} sessions of {clicks} clicks")
+    before, began = server.processor_seconds(), time.perf_counter()
+    walks = [Walk(run, 1000 * count + number) for number in range(count)]
+    answers = asyncio.run(sessions.load(server.address, walks, clicks=clicks))
+    lasted = time.perf_counter() - began
+    each = 1000 * (server.processor_seconds() - before) / len(answers)
+    rows = [(answer.view.page, 1000 * answer.seconds, answer.size / 1000, answer.failure) for answer in answers]
+    cost = (
+        f"{count} session{'s' * (count > 1)}: {len(answers)} reruns in {lasted:.0f} s, {each:.0f} ms of processor time "
+        f"a rerun, load average {os.getloadavg()[0]:.1f} at the end.  "
+    )
+    return pd.DataFrame(rows, columns=["page", "ms", "kb", "failed"]), cost
+
+
+def _server_rows(table: dict[int, pd.DataFrame], many: int) -> list[str]:
+    lines = [
+        f"| server time, ms | 1 session p50 | p95 | budget | {many} sessions p50 | p95 | budget | kB a rerun |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for page in (*PAGES, ""):
+        cells = []
+        for count, budget in ((1, BUDGETS[1]), (many, BUDGETS["many"])):
+            rows = table[count] if not page else table[count][table[count]["page"] == page]
+            middle, high = np.percentile(rows["ms"], [50, 95])
+            cells += [f"{middle:.0f}", f"{high:.0f}{' **over**' if high > budget else ''}", str(budget)]
+        lines.append(f"| {TITLES.get(page, '**all pages**')} | {' | '.join(cells)} | {rows['kb'].median():.0f} |")
+    return lines
+
+
+# -- painted ----------------------------------------------------------------------------------------------------------
+
+
+def painted_table(server: Server, run: Run, *, times: int) -> list[str]:
+    """Lines of a table: median milliseconds from the click to the painted page, by link and by a step of the epoch."""
+    executable = painting.chromium()
+    if executable is None:
+        return ["Click to painted: not measured, because no Chromium is installed.", ""]
+    query, seen = f"run={run.path.name}&epoch={run.epochs[-1]}", []
+    with painting.browser(executable) as opened:
+        _tell(f"painting, {times} rounds over the links")
+        seen += painting.clicks(opened, server.url, query, times=times)
+        _tell(f"painting, {times} steps of the epoch on each page")
+        if len(run.epochs) > 1:
+            seen += painting.epoch_steps(opened, server.url, query, epochs=run.epochs, times=times)
+    table = pd.DataFrame([vars(painted) for painted in seen])
+    lines = [
+        f"| click to painted, ms (median of {times}, slowest) | page link | slowest | next epoch | slowest | budget |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for page in PAGES:
+        cells = [_painted_cells(table[(table["page"] == page) & (table["what"] == what)]) for what in ("link", "epoch")]
+        lines.append(f"| {TITLES[page]} | {' | '.join(cells)} | {BUDGETS['painted']} |")
+    return [*lines, "", f"Load average {os.getloadavg()[0]:.1f} at the end; Chromium paints on the same cores.", ""]
+
+
+def _painted_cells(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "– | –"
+    middle = rows["milliseconds"].median()
+    return f"{middle:.0f}{' **over**' if middle > BUDGETS['painted'] else ''} | {rows['milliseconds'].max():.0f}"
+
+
+def _wrong(failures: Iterable[str]) -> Sequence[str]:
+    """Lines on reruns that ended in an error; none where none did."""
+    told = pd.Series([failure for failure in failures if failure], dtype=str).value_counts()
+    return [f"**{count} reruns failed:** {failure}\n" for failure, count in told.items()]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The memory of the dashboard's server over a long random walk over all pages.
+
+    python -m bench.soak --run runs/quick [--clicks 2000] [--minutes 60]
+
+Several readers take turns without a pause; every so often one closes his window and a new one comes. What is sampled
+is the memory that only the process holds (anonymous); what it maps from the run's files is listed beside it and
+belongs to the page cache. The slope is that of the walk's second half, when the caches have been filled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench import sessions
+from bench.server import Server, dashboard
+from bench.walk import Walk
+from store import Run, open_run
+
+READERS = 4
+CLICKS_PER_WINDOW = 50  # until the next reader closes his window
+SAMPLE_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Memory in MB after some clicks and seconds."""
+
+    clicks: int
+    seconds: float
+    own: float
+    files: float
+
+
+def main() -> None:
+    """Walk and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
+    parser.add_argument("--clicks", type=int, default=2000)
+    parser.add_argument("--minutes", type=float, default=60, help="the walk ends here at the latest")
+    options = parser.parse_args()
+    run = open_run(options.run)
+    if not run.epochs:
+        parser.error(f"the run '{options.run}' has no finished epoch; wait for one or name another run.")
+    with dashboard(options.run.parent) as server:
+        samples, failures = asyncio.run(walk(server, run, clicks=options.clicks, seconds=60 * options.minutes))
+    print("\n".join(table(samples)))
+    for failure, count in failures.items():
+        print(f"**{count} reruns failed:** {failure}\n")
+
+
+async def walk(server: Server, run: Run, *, clicks: int, seconds: float) -> tuple[list[Sample], Counter[str]]:
+    """Samples of the memory along a walk, and the errors met on it with how often."""
+    began, samples, failures = time.perf_counter(), [], Counter[str]()
+    windows: list[AsyncExitStack] = []
+    readers: list[tuple[sessions.Session, Walk]] = []
+    try:
+        for click in range(clicks + 1):
+            spent = time.perf_counter() - began
+            if click % SAMPLE_EVERY == 0:
+                samples.append(Sample(click, spent, **server.memory()))
+            if click % 200 == 0:
+                print(f"{click} clicks, {samples[-1].own:.0f} MB, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+            if spent > seconds:
+                break
+            if click % CLICKS_PER_WINDOW == 0:
+                windows.append(AsyncExitStack())
+                session = await windows[-1].enter_async_context(sessions.opened(server.address))
+                readers.append((session, Walk(run, click)))
+            if len(readers) > READERS:
+                readers.pop(0)
+                await windows.pop(0).aclose()
+            session, path = readers[click % len(readers)]
+            answer = await session.visit(path.next())
+            failures.update([answer.failure] if answer.failure else [])
+    finally:
+        for window in windows:
+            await window.aclose()
+    return samples, failures
+
+
+def slope(samples: list[Sample]) -> tuple[float, float]:
+    """Growth of the process's own memory over the second half, MB per 1,000 clicks, and its standard error."""
+    half = [sample for sample in samples if sample.clicks >= samples[-1].clicks / 2]
+    if len(half) < 4:
+        return float("nan"), float("nan")
+    clicks, own = np.array([[sample.clicks / 1000, sample.own] for sample in half]).T
+    fitted, covariance = np.polyfit(clicks, own, 1, cov=True)
+    return float(fitted[0]), float(np.sqrt(covariance[0, 0]))
+
+
+def table(samples: list[Sample]) -> list[str]:
+    """Lines of a table of about ten samples, and what became of the memory."""
+    lines = ["| clicks | minutes | own memory, MB | mapped from files, MB |", "|---:|---:|---:|---:|"]
+    for position in sorted(set(np.linspace(0, len(samples) - 1, 11).astype(int))):
+        sample = samples[position]
+        lines.append(f"| {sample.clicks:,} | {sample.seconds / 60:.1f} | {sample.own:.0f} | {sample.files:.0f} |")
+    growth, error = slope(samples)
+    middle, last = samples[len(samples) // 2], samples[-1]
+    lines += [
+        "",
+        f"Second half: {growth:+.1f} MB per 1,000 clicks (standard error {error:.1f}), from {middle.own:.0f} to "
+        f"{last.own:.0f} MB. {READERS} readers at once, {last.clicks // CLICKS_PER_WINDOW} windows closed on the way.",
+        "",
+    ]
+    return lines
+
+
+if __name__ == "__main__":
+    main()
