@@ -35,7 +35,9 @@ def likeness_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Ch
     )
 
 
-def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT) -> alt.LayerChart:
+def accuracy_change(
+    frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT
+) -> alt.LayerChart | alt.FacetChart:
     """Each class's accuracy in one state against another, gains above the diagonal; a click chooses a 'class'.
 
     Args:

@@ -11,7 +11,7 @@ from dashboard.theme import LIGHT, Palette
 
 def pair_curve(
     table: pd.DataFrame, truth: str, answer: str, *, epoch: int | None = None, palette: Palette = LIGHT
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """How often two classes were taken for each other, both ways, over the epochs.
 
     Args:

@@ -11,7 +11,7 @@ from dashboard.theme import LIGHT, Palette
 
 def accuracy_race(
     frame: pd.DataFrame, *, highlight: str, by: str = "group", epoch: int | None = None, palette: Palette = LIGHT
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """Accuracy of every group or class over the epochs, one of them in front.
 
     Args:

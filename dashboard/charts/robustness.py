@@ -11,7 +11,7 @@ from dashboard.theme import LIGHT, Palette, variant_name
 
 def variant_curves(
     frame: pd.DataFrame, figure: str, *, title: str, epoch: int | None = None, palette: Palette = LIGHT
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """One figure of every variant over the epochs; the clean pictures thicker.
 
     Args:

@@ -40,7 +40,7 @@ def training_series(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def training_curve(
     series: pd.DataFrame, quantity: str, *, epoch: int | None = None, palette: Palette = LIGHT, height: int = 330
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """Loss or accuracy over the epochs, training against validation (Fig. 2), the chosen epoch ruled.
 
     Args:
@@ -76,7 +76,7 @@ def training_curve(
 
 def probability_curve(
     frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 250
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """One picture's probability of one class over the epochs, each epoch's answer right or wrong.
 
     Args:

@@ -8,7 +8,7 @@ import pandas as pd
 from dashboard.theme import LIGHT, Palette
 
 
-def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart:
+def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
     """Accuracy against confidence per bin with Wilson intervals, the diagonal perfect; a click chooses a 'bin'.
 
     Args:
@@ -70,7 +70,7 @@ def risk_curves(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
     )
 
 
-def league_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart:
+def league_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
     """Every score's AUROC in telling right from wrong, with its 95 % interval; 0.5 is chance.
 
     Args:

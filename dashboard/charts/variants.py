@@ -8,7 +8,7 @@ import pandas as pd
 from dashboard.theme import LIGHT, Palette, variant_name
 
 
-def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart:
+def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
     """Top-1 and top-5 accuracy of every variant as dots on one line, in the run's order of variants.
 
     Args:

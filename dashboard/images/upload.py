@@ -28,4 +28,9 @@ def prepared(content: bytes, size: tuple[int, int]) -> np.ndarray:
                 "Make it smaller first."
             )
         upright = ImageOps.exif_transpose(opened).convert("RGB")
-    return np.asarray(ImageOps.fit(upright, (size[1], size[0]), Image.Resampling.LANCZOS), np.uint8)
+    # Cut first, so that nothing from outside the cut bleeds into the edge when it is resized.
+    width = min(upright.width, round(upright.height * size[1] / size[0]))
+    height = min(upright.height, round(upright.width * size[0] / size[1]))
+    left, top = (upright.width - width) // 2, (upright.height - height) // 2
+    middle = upright.crop((left, top, left + max(width, 1), top + max(height, 1)))
+    return np.asarray(middle.resize((size[1], size[0]), Image.Resampling.LANCZOS), np.uint8)

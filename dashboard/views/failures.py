@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -19,7 +21,7 @@ _SORTS = {
     "entrenched": ("entrenchment", False, "most entrenched first"),
     "number": ("image", True, "as recorded"),
 }
-_COLUMNS = {
+_COLUMNS: dict[str, Any] = {
     "image": "Picture",
     "truth": "Truth",
     "predicted": "Answer",

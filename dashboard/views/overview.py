@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -99,7 +101,7 @@ def _curves(selection: Selection) -> None:
                 palette=colours,
                 key=f"{quantity}-by-epoch",
                 alt=f"{quantity} of training and validation over the epochs",
-                on_select=lambda quantity=quantity: _clicked(f"chart-{quantity}-by-epoch"),
+                on_select=partial(_clicked, f"chart-{quantity}-by-epoch"),
                 selection_mode="chosen",
             )
     with right:

@@ -43,7 +43,7 @@ def main() -> None:
 def _calibration(selection: Selection) -> None:
     st.subheader("Is a confidence of 0.8 right in 80 of 100?", anchor=False)
     edges = controls.segmented(
-        "Bins", "bins", ["width", "mass"], names={"width": "equally wide", "mass": "equally full"}.get
+        "Bins", "bins", ["width", "mass"], names={"width": "equally wide", "mass": "equally full"}.__getitem__
     )
     table = data.calibration(selection.run, selection.epoch, selection.variant, edges)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
