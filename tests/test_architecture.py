@@ -25,7 +25,7 @@ HOME = {
     "h5py": {"store", "bench"},
     "hdf5plugin": {"store", "bench"},
     "zstandard": {"store", "bench"},
-    "streamlit": {"dashboard"},
+    "streamlit": {"dashboard", "bench"},
 }
 DIRECTIONS = {"store": {"compute", "dashboard"}, "compute": {"dashboard"}, "dashboard": {"compute"}}
 LIVE = ROOT / "dashboard" / "views" / "live.py"
