@@ -136,6 +136,19 @@ def test_a_failure_leads_to_its_picture_and_back_leads_back(page, address):
     assert "epoch=2" in page.url
 
 
+def test_a_row_of_the_failures_table_leads_to_its_picture(page, address):
+    visit(page, f"{address}/failures?run=demo&epoch=2")
+    page.locator(".tile").nth(1).wait_for()
+    second = page.locator(".tile").nth(1).get_attribute("data-id")
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    settled(page)
+    table.click(position={"x": 18, "y": 88})  # the box before the second row: a header and rows of 35 pixels
+    page.wait_for_selector("h1:has-text('Picture')")
+    page.wait_for_url(re.compile(rf"/picture\?.*image={second}"))
+    assert "epoch=2" in page.url
+
+
 def test_maps_are_painted_cell_by_cell(page, address):
     visit(page, f"{address}/picture?run=demo&image=0")
     canvas = page.locator(".tile .part.map canvas").first

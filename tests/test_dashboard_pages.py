@@ -205,12 +205,6 @@ def test_choosing_another_run_forgets_what_belonged_to_the_old_one(opened, good_
     sound(app)
 
 
-def test_a_click_on_a_failure_leads_to_its_picture_with_the_selection(opened, good_runs):
-    app = opened(good_runs, "failures", run="plain", epoch="2")
-    app.session_state["failure-table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-    sound(app.run())
-
-
 def test_the_chosen_cell_of_the_matrix_shows_its_pictures(opened, good_runs):
     app = opened(good_runs, "confusion", run="plain", **{"class": "n00000001", "answer": "n00000002"})
     assert "school bus taken for guacamole" in texts(app)
