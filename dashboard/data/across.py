@@ -101,3 +101,24 @@ def nearest_pictures(run: Run, image: int, epoch: int, variant: str) -> pd.DataF
 def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> pd.DataFrame:
     """The pictures whose answer's map is most like a pattern (H, W): see `store.queries.search_pattern`."""
     return queries.search_pattern(run, pattern, epoch=epoch, variant=variant, k=10)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY_RUN)
+def pattern_index(run: Run, epoch: int, variant: str, kind: str) -> queries.PatternIndex:
+    """All predicted or own maps of a state, ready to be searched: see `store.queries.pattern_index`."""
+    index = queries.pattern_index(run, epoch=epoch, variant=variant, kind=kind)  # type: ignore[arg-type]
+    frozen(index.units)
+    return index
+
+
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_RUN)
+def anatomy(run: Run, image: int, epoch: int, variant: str, against: int | None) -> queries.Anatomy:
+    """Which cells made one answer, and how few undo it: see `store.queries.answer_anatomy`."""
+    return queries.answer_anatomy(run, image, epoch=epoch, variant=variant, against=against)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_RUN)
+def analysis_array(run: Run, name: str, stamp: int) -> np.ndarray | None:
+    """An array that was derived from all epochs; None where the run has no analysis. `stamp` is from `analysed`."""
+    analysis = read_analysis(run)
+    return frozen(analysis.array(name)) if analysis is not None and name in analysis.arrays else None

@@ -24,13 +24,14 @@ from store.queries.confusion import (
     pair_history,
 )
 from store.queries.evidence import cue_fingerprints, evidence_under
-from store.queries.failures import FailureFilter, failures, flips, wrongly_accepted
+from store.queries.failures import FailureFilter, failures, flips, select_failures, wrongly_accepted
 from store.queries.ordering import class_order
-from store.queries.patterns import nearest_pictures, search_pattern
+from store.queries.patterns import PatternIndex, nearest_pictures, pattern_index, search_index, search_pattern
 
 __all__ = [
     "Anatomy",
     "FailureFilter",
+    "PatternIndex",
     "accuracy_by_variant",
     "answer_anatomy",
     "best_worst_classes",
@@ -49,8 +50,11 @@ __all__ = [
     "nearest_pictures",
     "pair_events",
     "pair_history",
+    "pattern_index",
     "risk_coverage",
     "score_figures",
+    "search_index",
     "search_pattern",
+    "select_failures",
     "wrongly_accepted",
 ]

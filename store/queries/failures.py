@@ -19,20 +19,25 @@ ACROSS_EPOCHS = ("history", "forgettings", "flips", "run", "entrenchment", "self
 class FailureFilter:
     """Which mistakes to list. None leaves a thing open; ranges include both ends.
 
-    truth, predicted: class indices. group: of the truth. cells: range of k*. history: one of
+    truth, predicted: class indices. group: of the truth. cells: range of k*. margin: range of P of the first minus P of
+    the second. entrenchment: range of epochs x confidence x agreement. history: one of
     `store.measures.learning.HISTORIES`. least_run: epochs with this same wrong answer. label_issues: candidates only.
-    sort: any column of the result, largest first. most_per_pair: at most so many of each (truth, predicted) pair.
+    sort: any column of the result, largest first unless `ascending`. most_per_pair: at most so many of each
+    (truth, predicted) pair.
     """
 
     truth: int | None = None
     predicted: int | None = None
     group: str | None = None
     confidence: tuple[float, float] = (0.0, 1.0)
-    cells: tuple[int, int] | None = None
+    cells: tuple[float, float] | None = None
+    margin: tuple[float, float] | None = None
+    entrenchment: tuple[float, float] | None = None
     history: str | None = None
     least_run: int = 0
     label_issues: bool = False
     sort: str = "confidence"
+    ascending: bool = False
     most_per_pair: int | None = None
 
 
@@ -46,14 +51,22 @@ def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilt
     Raises:
         ValueError: `where.sort` is no column of the result.
     """
-    where = where or FailureFilter()
     table = run.predictions(epoch=epoch, variant=variant)
     analysis = read_analysis(run)
     if analysis is not None:
         table = pd.concat([table, analysis.table("images")[list(ACROSS_EPOCHS)]], axis=1)
+    return select_failures(table, where or FailureFilter())
+
+
+def select_failures(table: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
+    """The rows of a table of predictions that `failures` lists, for a caller who has the table already.
+
+    Raises:
+        ValueError: `where.sort` is no column of the table.
+    """
     if where.sort not in table:
         raise ValueError(f"Cannot sort by {where.sort!r}: the columns are {', '.join(table.columns)}.")
-    table = table[_passes(table, where)].sort_values(where.sort, ascending=False, kind="stable")
+    table = table[_passes(table, where)].sort_values(where.sort, ascending=where.ascending, kind="stable")
     if where.most_per_pair is not None:
         kept = at_most_per_pair(np.arange(len(table)), table["label"], table["prediction"], most=where.most_per_pair)
         table = table.iloc[kept]
@@ -84,8 +97,9 @@ def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
     for column, wanted in (("label", where.truth), ("prediction", where.predicted), ("group", where.group)):
         if wanted is not None:
             passes &= table[column] == wanted
-    if where.cells is not None:
-        passes &= table["cells_to_fix"].between(*where.cells)
+    for column, span in (("cells_to_fix", where.cells), ("margin", where.margin), ("entrenchment", where.entrenchment)):
+        if span is not None and column in table:
+            passes &= table[column].between(*span)
     if "history" in table:
         if where.history is not None:
             passes &= table["history"] == where.history
