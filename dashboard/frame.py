@@ -84,26 +84,29 @@ def _step(label: str, tip: str, shortcut: str, epoch: int | None) -> None:
 
 
 def _pin(selection: state.Selection) -> None:
-    if selection.pinned is None:
-        here = f"{selection.epoch}.{selection.variant}"
+    """What is pinned, each to be forgotten by a click, and the offer to pin the state that is shown."""
+    pinned = [part for part in (selection.pinned, selection.third) if part is not None]
+    for epoch, variant in pinned:
+        left = [part for part in pinned if part != (epoch, variant)]
         st.button(
-            "Pin this state",
-            icon=":material/keep:",
-            help="Keep this epoch and variant as the second state: Compare and Confusion show the difference from it.",
+            f"Pinned: epoch {epoch}, {variant_name(variant)}",
+            icon=":material/keep_off:",
+            help="Forget this state.",
             on_click=state.write,
-            args=({"pin": here},),
+            args=({"pin": state.pinned_text(left) or None},),
+            width="stretch",
+            key=f"pinned-{epoch}-{variant}",
+        )
+    here = (selection.epoch, selection.variant)
+    if len(pinned) < state.MOST_PINNED and here not in pinned:
+        st.button(
+            "Pin as a third state" if pinned else "Pin this state",
+            icon=":material/keep:",
+            help="Keep this epoch and variant to compare with: Compare and Confusion show what differs from it.",
+            on_click=state.write,
+            args=({"pin": state.pinned_text([*pinned, here])},),
             width="stretch",
         )
-        return
-    epoch, variant = selection.pinned
-    st.button(
-        f"Pinned: epoch {epoch}, {variant_name(variant)}",
-        icon=":material/keep_off:",
-        help="Forget the second state.",
-        on_click=state.write,
-        args=({"pin": None},),
-        width="stretch",
-    )
 
 
 def _progress(run: Run) -> None:

@@ -20,6 +20,7 @@ from dashboard.images import COLOUR_MAPS, EQ10, SCALES
 from store import Run
 
 SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
+MOST_PINNED = 2
 HOME = "overview"  # served at the root, not under its name
 _NOTES = "classprint.notes"
 _SELECTION = "classprint.selection"
@@ -38,6 +39,7 @@ class Selection:
         scale: a key of `SCALES`: how bright maps are drawn.
         colours: the name of the colour map.
         pinned: (epoch, variant) of the second state to compare with, None where none is pinned.
+        third: (epoch, variant) of a third state, None where none is pinned.
     """
 
     run: Run
@@ -48,6 +50,7 @@ class Selection:
     scale: str
     colours: str
     pinned: tuple[int, str] | None
+    third: tuple[int, str] | None = None
 
     @property
     def name(self) -> str:
@@ -194,6 +197,7 @@ def select(run_names: Sequence[str], default_run: str) -> Selection | str:
     identifiers = data.class_ids(run)
     identifier = choice("class", identifiers, "")
     image = integer("image", 0, len(run.labels) - 1, -1)
+    second, third = (*_pinned(run), None, None)[:2]
     made = Selection(
         run=run,
         epoch=_epoch(run),
@@ -202,7 +206,8 @@ def select(run_names: Sequence[str], default_run: str) -> Selection | str:
         image=image if image >= 0 else None,
         scale=choice("scale", list(SCALES), EQ10),
         colours=choice("colours", list(COLOUR_MAPS), COLOUR_MAPS[0]),
-        pinned=_pinned(run),
+        pinned=second,
+        third=third,
     )
     st.session_state[_SELECTION] = made
     return made
@@ -220,15 +225,23 @@ def _epoch(run: Run) -> int:
     return run.epochs[-1]
 
 
-def _pinned(run: Run) -> tuple[int, str] | None:
+def _pinned(run: Run) -> tuple[tuple[int, str], ...]:
+    """The pinned states, none, one or two: written '1.clean' or '1.clean,3.gray'."""
     value = raw("pin")
     if value is None:
-        return None
-    epoch, _, variant = value.partition(".")
-    if epoch.isdecimal() and int(epoch) in run.epochs and variant in run.variants:
-        return int(epoch), variant
-    _refuse("pin", value, "a pinned state is an epoch and a variant of the run, such as “1.clean”", "nothing pinned")
-    return None
+        return ()
+    asked = [part.partition(".")[::2] for part in value.split(",")]
+    held = [(int(epoch), variant) for epoch, variant in asked if epoch.isdecimal() and variant in run.variants]
+    kept = tuple(dict.fromkeys(part for part in held if part[0] in run.epochs))[:MOST_PINNED]
+    if len(kept) < len(asked):
+        holds = "one or two states can be pinned, an epoch and a variant of the run each, such as “1.clean”"
+        _refuse("pin", value, holds, pinned_text(kept) or "nothing pinned")
+    return kept
+
+
+def pinned_text(pinned: Iterable[tuple[int, str]]) -> str:
+    """Pinned states as the URL writes them; empty for none."""
+    return ",".join(f"{epoch}.{variant}" for epoch, variant in pinned)
 
 
 def current() -> Selection:
