@@ -29,27 +29,37 @@ const overlayControls = (controls, root) => {
   root.startOver = (over) => { box.checked = over; apply(); };
 };
 
-const mapPart = (data, bytes, table, row, readout) => {
-  const { height, width } = data.maps;
+// `layer`: a set of maps with its bytes, colour table and readout.
+const mapPart = (layer, row) => {
+  const { bytes, table, readout } = layer;
+  const { height, width, peaks, marks, full, signed } = layer.maps;
   const part = element("span", "part map");
   const canvas = element("canvas");
   paintCodes(canvas, bytes, row * height * width, height, width, table);
   part.append(canvas);
-  if (data.maps.marks[row]) part.append(element("span", "mark", data.maps.marks[row]));
-  const peak = data.maps.peaks[row];
+  if (marks[row]) part.append(element("span", "mark", marks[row]));
+  const peak = peaks[row];
   canvas.onpointermove = (event) => {
     const box = canvas.getBoundingClientRect();
     const x = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
     const y = Math.min(height - 1, Math.floor(((event.clientY - box.top) / box.height) * height));
     const code = bytes[row * height * width + y * width + x];
-    const value = data.maps.signed ? ((code - 128) / 127) * peak : (code / 255) * peak;
+    const value = (signed ? (code - 128) / 127 : code / 255) * (full === null ? peak : full);
     readout.textContent = `cell y ${y}, x ${x}: ${number(value)} (map's peak ${number(peak)})`;
   };
   canvas.onpointerleave = () => { readout.textContent = ""; };
   return part;
 };
 
-const buildTile = (entry, data, bytes, table, photos, readout, send) => {
+// Maps with what it takes to draw them, and their legend; null where the grid has none.
+const layerOf = (maps, encodedTable, legend, place) => {
+  place.style.display = maps ? "" : "none";
+  if (!maps) return null;
+  const table = decode(encodedTable);
+  return { maps, table, bytes: decode(maps.codes), readout: drawLegend(place, { legend }, table) };
+};
+
+const buildTile = (entry, layers, photos, send) => {
   const tile = element("a", "tile");
   const parts = element("span", "parts");
   for (const row of entry.pictures) {
@@ -59,7 +69,8 @@ const buildTile = (entry, data, bytes, table, photos, readout, send) => {
     parts.append(part);
     photos.push([canvas, row]);
   }
-  for (const row of entry.maps) parts.append(mapPart(data, bytes, table, row, readout));
+  for (const row of entry.maps) parts.append(mapPart(layers.maps, row));
+  for (const row of entry.differences) parts.append(mapPart(layers.differences, row));
   tile.append(parts);
   if (entry.bar === null) tile.append(element("div", `rule ${entry.role}`));
   else {
@@ -85,7 +96,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     root.controls = element("div", "controls");
     root.grid = element("div", "grid");
     root.legend = element("div", "legend");
-    root.append(root.controls, root.grid, root.legend);
+    root.second = element("div", "legend second");
+    root.append(root.controls, root.grid, root.legend, root.second);
     walkWithArrows(root.grid);
   }
   markTheme(root);
@@ -95,14 +107,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.classList.toggle("fixed", data.fixed);
   root.style.setProperty("--tile", `${data.tile}px`);
   root.style.setProperty("--most", data.parts > 2 ? "100%" : "calc(50% - 6px)"); // two to a row on a phone
-  const table = decode(data.table);
-  const bytes = data.maps ? decode(data.maps.codes) : null;
-  const readout = drawLegend(root.legend, data, table);
+  const layers = {
+    maps: layerOf(data.maps, data.table, data.legend, root.legend),
+    differences: layerOf(data.differences, data.difference_table, data.difference_legend, root.second),
+  };
   if (data.overlay === null) root.controls.replaceChildren();
   else { overlayControls(root.controls, root); if (root.overlay !== data.overlay) root.startOver(data.overlay); }
   root.overlay = data.overlay;
   const photos = [];
-  const built = data.tiles.map((entry) => buildTile(entry, data, bytes, table, photos, readout, (id) => root.send(id)));
+  const built = data.tiles.map((entry) => buildTile(entry, layers, photos, (id) => root.send(id)));
   built.forEach((tile, position) => { tile.tabIndex = position === 0 ? 0 : -1; });
   root.dataset.painted = "";
   const done = () => { root.grid.replaceChildren(...built); root.dataset.painted = data.identity; };

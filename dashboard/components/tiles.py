@@ -25,6 +25,7 @@ class Tile:
         lines: further lines.
         pictures: rows in the atlas, drawn from left to right before the maps.
         maps: rows in the scaled maps, drawn from left to right.
+        differences: rows in the signed difference maps, drawn after the maps.
         role: right, wrong, truth, prediction, neutral or nothing: the colour of the rule under the pictures.
         bar: 0..1, drawn as a bar (a probability), or None.
         href: where the tile leads; without one it does nothing unless `opens` is set.
@@ -37,6 +38,7 @@ class Tile:
     lines: tuple[str, ...] = ()
     pictures: tuple[int, ...] = ()
     maps: tuple[int, ...] = ()
+    differences: tuple[int, ...] = ()
     role: str = ""
     bar: float | None = None
     href: str = ""
@@ -58,6 +60,8 @@ class TileSet:
         overlay: None offers none; else whether maps start over the pictures (True) or beside them (False).
         fixed: keep the tiles at `size` instead of filling the width.
         legend: what brightness means; by default the name of the scale.
+        differences: (n, H, W) signed display codes of differences between maps, if any, with a legend of their own.
+        difference_peaks: (n,) as `peaks`, of the differences.
     """
 
     tiles: tuple[Tile, ...]
@@ -69,16 +73,20 @@ class TileSet:
     overlay: bool | None = None
     fixed: bool = False
     legend: str = ""
+    differences: ScaledMaps | None = None
+    difference_peaks: np.ndarray | None = None
 
 
 def payload(content: TileSet) -> dict[str, Any]:
     """What travels to the browser for a grid; JSON-able."""
-    parts = max((len(tile.maps) + len(tile.pictures) for tile in content.tiles), default=1)
+    parts = max((len(tile.maps) + len(tile.pictures) + len(tile.differences) for tile in content.tiles), default=1)
     signed = content.maps is not None and content.maps.signed
     data: dict[str, Any] = {
         "tiles": [_tile(tile) for tile in content.tiles],
         "atlas": vars(content.pictures) if content.pictures else None,
-        "maps": _maps(content),
+        "maps": _maps(content.maps, content.peaks),
+        "differences": _maps(content.differences, content.difference_peaks),
+        "difference_table": encoded(colour_map(DIVERGING)) if content.differences is not None else None,
         "table": encoded(colour_map(DIVERGING if signed else content.colours)),
         "parts": parts,
         "tile": parts * content.size + 3 * (parts - 1),
@@ -87,11 +95,9 @@ def payload(content: TileSet) -> dict[str, Any]:
         "legend": None,
     }
     if content.maps is not None:
-        data["legend"] = {
-            "low": content.maps.low,
-            "high": content.maps.high,
-            "label": content.legend or content.maps.label,
-        }
+        data["legend"] = _legend(content.maps, content.legend or content.maps.label)
+    if content.differences is not None:
+        data["difference_legend"] = _legend(content.differences, "difference of the maps, in logits, one common scale")
     return data | {"identity": identity(data)}
 
 
@@ -102,6 +108,7 @@ def _tile(tile: Tile) -> dict[str, Any]:
         "lines": list(tile.lines),
         "pictures": list(tile.pictures),
         "maps": list(tile.maps),
+        "differences": list(tile.differences),
         "role": tile.role,
         "bar": tile.bar,
         "href": tile.href,
@@ -110,20 +117,25 @@ def _tile(tile: Tile) -> dict[str, Any]:
     }
 
 
-def _maps(content: TileSet) -> dict[str, Any] | None:
-    if content.maps is None:
+def _maps(scaled: ScaledMaps | None, peaks: np.ndarray | None) -> dict[str, Any] | None:
+    if scaled is None:
         return None
-    codes = content.maps.codes
-    peaks = content.peaks if content.peaks is not None else np.ones(len(codes))
-    marks = ["silent" if silent else "" for silent in content.maps.silent]
+    codes = scaled.codes
+    strongest = peaks if peaks is not None else np.ones(len(codes))
+    marks = ["silent" if silent else "" for silent in scaled.silent]
     return {
         "codes": encoded(codes),
         "height": codes.shape[-2],
         "width": codes.shape[-1],
-        "peaks": [round(float(peak), 5) for peak in peaks],
+        "peaks": [round(float(peak), 5) for peak in strongest],
         "marks": marks,
-        "signed": content.maps.signed,
+        "full": scaled.maximum,  # of the brightest code; None: each map's own peak
+        "signed": scaled.signed,
     }
+
+
+def _legend(scaled: ScaledMaps, label: str) -> dict[str, str]:
+    return {"low": scaled.low, "high": scaled.high, "label": label}
 
 
 def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | None = None) -> None:
