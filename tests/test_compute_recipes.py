@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from compute_cases import QUICK_SETTINGS, tiny_profile
+
+from bench import recipes
+from compute.errors import BadOption
+from compute.models import build
+from compute.preparation import prepare
+from compute.train import Trainer
+
+ARMS = tomllib.loads(recipes.ARMS.read_text("utf-8"))
+
+
+def options(folder, *more):
+    settings = [text for text in QUICK_SETTINGS if not text.startswith(("training.epochs", "data.classes"))]
+    sets = [part for text in settings for part in ("--set", text)]
+    common = ["--data", "phantom", "--weights", "none", "--threads", "1", "--folder", str(folder)]
+    return [*common, "--classes", "8", "--epochs", "2", *sets, *more]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_is_a_profile_whose_network_can_be_built(arm, tmp_path):
+    asked = recipes._parser().parse_args(["--arms", arm, "--epochs", "5", "--folder", str(tmp_path)])
+    profile = recipes.arm_profile(arm, asked)
+    assert profile.training.epochs == 5
+    build(profile.model.name, 3, **profile.model.options)
+
+
+def test_an_arm_puts_its_settings_on_top_of_those_it_is_like():
+    arms = {"a": {"profile": "paper", "set": ["x=1"]}, "b": {"like": "a", "set": ["x=2"]}, "c": {"like": "b"}}
+    assert recipes.resolved("c", arms) == ("paper", ["x=1", "x=2"])
+
+
+def test_an_unknown_arm_is_refused_with_the_known_ones(capsys, tmp_path):
+    assert recipes.main(["--arms", "slow", "--epochs", "1", "--folder", str(tmp_path)]) == 2
+    assert "There is no arm 'slow'. There are: paper," in capsys.readouterr().err
+
+
+def test_a_difference_is_paired_over_the_pictures():
+    better, worse = np.array([True] * 60 + [False] * 40), np.array([True] * 50 + [False] * 50)
+    # ten of a hundred differ, all one way: mean 0.1, standard deviation 0.30151, Student's t(99) 1.98422
+    assert recipes.difference(better, worse) == "+10.0 [+4.0, +16.0]"
+    assert recipes.difference(better, better[:9]) == "other pictures"
+
+
+def test_arms_are_scored_on_what_they_got_right_and_are_not_trained_twice(tmp_path, capsys):
+    assert recipes.main(options(tmp_path, "--arms", "tiny", "averaging")) == 0
+    table = pd.read_csv(tmp_path / "recipes.csv")
+    assert list(zip(table["arm"], table["epoch"], strict=True)) == [
+        ("tiny", 1),
+        ("tiny", 2),
+        ("averaging", 1),
+        ("averaging", 2),
+    ]
+    for arm in ("tiny", "averaging"):
+        last = table[(table["arm"] == arm) & (table["epoch"] == 2)].iloc[0]
+        assert last["top1"] == pytest.approx(np.load(tmp_path / f"{arm}.npy").mean(), abs=1e-5)
+        assert last["top1_low"] <= last["top1"] <= last["top1_high"]
+        assert last["pictures"] == 2 * 48
+    page = (tmp_path / "recipes.md").read_text()
+    assert "| tiny | 2 | 96 |" in page
+    assert "- `averaging`: tiny, recording a moving average" in page
+    written = (tmp_path / "tiny.json").stat().st_mtime_ns
+    assert recipes.main(options(tmp_path, "--arms", "tiny")) == 0
+    assert (tmp_path / "tiny.json").stat().st_mtime_ns == written
+    assert "tiny: finished" in capsys.readouterr().out
+
+
+def test_an_arm_under_other_settings_does_not_overwrite(tmp_path):
+    profile = tiny_profile("training.epochs=1")
+    recipes.train_arm("tiny", profile, tmp_path, device="cpu")
+    with pytest.raises(BadOption, match="holds the arm 'tiny' under other settings"):
+        recipes.train_arm("tiny", tiny_profile("training.epochs=1", "training.seed=4"), tmp_path, device="cpu")
+
+
+def test_an_averaging_arm_is_scored_by_its_average():
+    prepared = prepare(tiny_profile("training.averaging=0.9"), device="cpu")
+    trainer = Trainer(prepared.network, settings=prepared.profile.training, augment=prepared.augmenter)
+    trainer.train_epoch(1, prepared.material())
+    scored = recipes.recorded_network(trainer).state_dict()
+    assert trainer.averaged is not None
+    assert all(torch.equal(value, trainer.averaged.state[name]) for name, value in scored.items())
+    assert not torch.equal(scored["maps.weight"], trainer.network.state_dict()["maps.weight"])
