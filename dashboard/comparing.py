@@ -1,7 +1,8 @@
-"""Two states side by side: which they are, what they answer, and where their classes differ."""
+"""Two or three states side by side: which they are, what they answer, and where their classes differ."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ import pandas as pd
 from dashboard import data
 from dashboard.theme import variant_name
 from store import Run
+from store.measures.maps import cosine
+
+OUTCOMES = ("gained", "lost", "still wrong")
 
 
 @dataclass(frozen=True)
@@ -25,27 +29,46 @@ class State:
         """The state as the arguments of the cached queries."""
         return self.run, self.epoch, self.variant
 
-    def label(self, other: State) -> str:
-        """The state in words, naming only what differs from the other side (or all, where nothing does)."""
-        parts = []
-        if self.run.path != other.run.path:
-            parts.append(self.run.path.name)
-        if self.epoch != other.epoch or self.run.path != other.run.path:
-            parts.append(f"epoch {self.epoch}")
-        if self.variant != other.variant:
-            parts.append(variant_name(self.variant))
-        return ", ".join(parts) or f"epoch {self.epoch}, {variant_name(self.variant)}"
+    @property
+    def parameters(self) -> dict[str, str | int]:
+        """The state as parameters of a link."""
+        return {"run": self.run.path.name, "epoch": self.epoch, "variant": self.variant}
 
 
-def comparable(first: Run, second: Run) -> str:
-    """Why two runs cannot be compared picture by picture; empty where they can."""
+def state_names(states: Sequence[State]) -> list[str]:
+    """The states in words, naming only what differs between them (or epoch and variant, where nothing does)."""
+    runs = len({state.run.path for state in states}) > 1
+    epochs = runs or len({state.epoch for state in states}) > 1
+    variants = len({state.variant for state in states}) > 1
+    names = []
+    for state in states:
+        parts = [state.run.path.name] if runs else []
+        parts += [f"epoch {state.epoch}"] if epochs or not variants else []
+        parts += [variant_name(state.variant)] if variants or not epochs else []
+        names.append(", ".join(parts))
+    return names
+
+
+def same_classes(first: Run, second: Run) -> bool:
+    """Whether two runs tell the same classes apart, in the same order."""
+    return first.path == second.path or data.class_ids(first) == data.class_ids(second)
+
+
+def same_pictures(first: Run, second: Run) -> bool:
+    """Whether two runs were recorded on the same pictures, so that answers can be compared one by one."""
     if first.path == second.path:
-        return ""
-    if data.class_ids(first) != data.class_ids(second):
-        return f"“{first.path.name}” and “{second.path.name}” do not have the same classes."
-    if not np.array_equal(first.labels, second.labels) or first.image_names != second.image_names:
-        return f"“{first.path.name}” and “{second.path.name}” were not recorded on the same pictures."
-    return ""
+        return True
+    return (
+        same_classes(first, second)
+        and np.array_equal(first.labels, second.labels)
+        and first.image_names == second.image_names
+    )
+
+
+def on_one_grid(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Maps of several states with as many cells each, (S, ..., H, W): coarse ones repeat their cells, means stay."""
+    height, width = (int(np.lcm.reduce([part.shape[axis] for part in parts])) for axis in (-2, -1))
+    return np.stack([part.repeat(height // part.shape[-2], -2).repeat(width // part.shape[-1], -1) for part in parts])
 
 
 def flips(before: State, after: State) -> pd.DataFrame:
@@ -55,7 +78,7 @@ def flips(before: State, after: State) -> pd.DataFrame:
     first.
     """
     first, second = data.predictions(*before.key), data.predictions(*after.key)
-    rows = np.flatnonzero((first["prediction"] != second["prediction"]).to_numpy())
+    rows = np.flatnonzero(first["prediction"].to_numpy() != second["prediction"].to_numpy())
     was, now = first["correct"].to_numpy()[rows], second["correct"].to_numpy()[rows]
     table = pd.DataFrame(
         {
@@ -74,21 +97,15 @@ def flips(before: State, after: State) -> pd.DataFrame:
 def class_changes(before: State, after: State) -> pd.DataFrame:
     """A row per class: class_index, name, group, before, after (accuracy), change, likeness of the two patterns."""
     first, second = data.class_table(*before.key), data.class_table(*after.key)
-    one, two = data.patterns(*before.key), data.patterns(*after.key)
-    if one.shape == two.shape:
-        dots = (one * two).sum((1, 2))
-        norms = np.sqrt((one**2).sum((1, 2)) * (two**2).sum((1, 2)))
-        likeness = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
-    else:
-        likeness = np.full(len(one), np.nan)
+    one, two = on_one_grid([data.patterns(*before.key), data.patterns(*after.key)])
     return pd.DataFrame(
         {
             "class_index": np.arange(len(first)),
-            "name": first["name"].to_numpy(),
-            "group": first["group"].to_numpy(),
+            "name": second["name"].to_numpy(),
+            "group": second["group"].to_numpy(),
             "before": first["accuracy"].to_numpy(),
             "after": second["accuracy"].to_numpy(),
             "change": second["accuracy"].to_numpy() - first["accuracy"].to_numpy(),
-            "likeness": likeness,
+            "likeness": cosine(one, two),
         }
     )

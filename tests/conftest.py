@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import pages
 from store.synthetic import write_synthetic_run
 
 
@@ -11,3 +15,22 @@ from store.synthetic import write_synthetic_run
 def tiny_run(tmp_path_factory):
     """Path of a small complete run: 3 epochs, 5 classes of 4 images, all eight variants; do not change it."""
     return write_synthetic_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Opens a page of the dashboard over a folder of runs, with the parameters of a link."""
+
+    def opened(folder, page="overview", **parameters):
+        monkeypatch.setenv("CLASSPRINT_RUNS", str(folder))
+        app = AppTest.from_file(str(Path(pages.__file__).with_name("app.py")), default_timeout=60)
+        for name, value in parameters.items():
+            app.query_params[name] = value
+        if page == "overview":
+            return app.run()
+        app.switch_page(f"views/{page}.py")
+        for name, value in parameters.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return opened

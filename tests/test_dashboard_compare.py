@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from dashboard import confusions, network
-from dashboard.comparing import State, class_changes, comparable, flips
+from dashboard.comparing import (
+    State,
+    class_changes,
+    flips,
+    on_one_grid,
+    same_classes,
+    same_pictures,
+    state_names,
+)
 from store import open_run
 from store.synthetic import write_synthetic_run
 
@@ -34,14 +42,27 @@ def test_a_state_compared_with_itself_has_no_flips_and_no_changes(run):
 
 
 def test_states_are_named_by_what_differs(run):
-    assert State(run, 1, "clean").label(State(run, 3, "clean")) == "epoch 1"
-    assert State(run, 1, "bgr").label(State(run, 1, "clean")) == "[B,G,R]"
+    first, last, other = State(run, 1, "clean"), State(run, 3, "clean"), State(run, 1, "bgr")
+    assert state_names([first, last]) == ["epoch 1", "epoch 3"]
+    assert state_names([first, other]) == ["clean", "[B,G,R]"]
+    assert state_names([first, last, other]) == ["epoch 1, clean", "epoch 3, clean", "epoch 1, [B,G,R]"]
+    assert state_names([first, first]) == ["epoch 1, clean"] * 2
 
 
-def test_runs_of_other_classes_are_not_compared(run, tmp_path):
-    other = open_run(write_synthetic_run(tmp_path / "other", epochs=1, classes=4))
-    assert comparable(run, run) == ""
-    assert "do not have the same classes" in comparable(run, other)
+def test_runs_of_other_classes_or_other_pictures_are_told_apart(run, tmp_path):
+    fewer = open_run(write_synthetic_run(tmp_path / "fewer", epochs=1, classes=4))
+    longer = open_run(write_synthetic_run(tmp_path / "longer", epochs=1, images_per_class=5))
+    assert same_classes(run, run) and same_pictures(run, run)
+    assert not same_classes(run, fewer) and not same_pictures(run, fewer)
+    assert same_classes(run, longer) and not same_pictures(run, longer)
+
+
+def test_maps_of_two_sizes_meet_on_one_grid_with_their_means_kept():
+    coarse, fine = np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.arange(16.0).reshape(1, 4, 4)
+    both = on_one_grid([coarse, fine])
+    assert both.shape == (2, 1, 4, 4)
+    assert both[0, 0, 0].tolist() == [1, 1, 2, 2] and both[0].mean() == coarse.mean()
+    assert (both[1] == fine).all()
 
 
 def test_the_confusion_matrix_is_scaled_by_row_and_by_column():

@@ -62,6 +62,7 @@ class TileSet:
         legend: what brightness means; by default the name of the scale.
         differences: (n, H, W) signed display codes of differences between maps, if any, with a legend of their own.
         difference_peaks: (n,) as `peaks`, of the differences.
+        difference_legend: what they are differences of.
     """
 
     tiles: tuple[Tile, ...]
@@ -75,6 +76,7 @@ class TileSet:
     legend: str = ""
     differences: ScaledMaps | None = None
     difference_peaks: np.ndarray | None = None
+    difference_legend: str = "difference of the maps"
 
 
 def payload(content: TileSet) -> dict[str, Any]:
@@ -97,7 +99,8 @@ def payload(content: TileSet) -> dict[str, Any]:
     if content.maps is not None:
         data["legend"] = _legend(content.maps, content.legend or content.maps.label)
     if content.differences is not None:
-        data["difference_legend"] = _legend(content.differences, "difference of the maps, in logits, one common scale")
+        each = "each by its own largest value" if content.differences.maximum is None else "one common scale, logits"
+        data["difference_legend"] = _legend(content.differences, f"{content.difference_legend}; {each}")
     return data | {"identity": identity(data)}
 
 

@@ -1,79 +1,180 @@
-"""Compare: two epochs, variants or runs side by side, with their difference as signed maps."""
+"""Compare: two or three epochs, variants, runs or classes side by side, with their differences as signed maps."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import controls, data, exports, galleries, state
+from dashboard import controls, data, exports, state
 from dashboard.charts.classes import accuracy_change
-from dashboard.comparing import State, class_changes, comparable, flips
-from dashboard.components import Tile, TileSet, tile_grid
-from dashboard.images import COMMON, scale_maps
+from dashboard.comparing import OUTCOMES, State, class_changes, flips, same_classes, same_pictures, state_names
+from dashboard.components import tile_grid
+from dashboard.side_by_side import flip_tiles, focus_tiles, letter_tiles
 from dashboard.state import Selection
 from dashboard.theme import percent, plural, variant_name
 
-_OUTCOMES = ("gained", "lost", "still wrong")
-_MOST = 24
+_MOST = 30
+_PER_PAGE = 18
+NO_THIRD = "none"
+_FIGURES = (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence"))
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = state.current()
-    before, after = _states(selection)
-    reason = comparable(before.run, after.run)
-    if reason:
-        st.warning(f"{reason} Choose a run of the same pictures to compare with.", icon=":material/compare_arrows:")
+    states, classes = _chosen(selection)
+    states, classes = _comparable(states, classes)
+    if len(states) < 2:
         return
-    _summary(before, after)
+    for other in states[:-1]:
+        _summary(other, states[-1], named=len(states) > 2)
+    st.subheader("One class, side by side", anchor=False)
+    tile_grid(focus_tiles(selection, states, classes), key="focus", on_open=lambda place: _open(states, classes, place))
+    before, after = _pair(states)
     table = class_changes(before, after)
     _classes(selection, before, after, table)
-    _patterns(selection, before, after, table)
+    _letters(selection, states, table)
     _changed_pictures(selection, before, after)
 
 
-def _states(selection: Selection) -> tuple[State, State]:
-    """The state to compare with (left) and the frame's (right)."""
-    names = data.run_names()
-    after = State(selection.run, selection.epoch, selection.variant)
-    st.markdown(
-        f"Compared with the state of the sidebar (**epoch {after.epoch}, {variant_name(after.variant)}** of "
-        f"**{selection.name}**):"
+def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
+    """The states, the sidebar's last, and a class for each; a row of controls for each."""
+    run, names, identifiers = selection.run, data.run_names(), data.class_ids(selection.run)
+    here = State(run, selection.epoch, selection.variant)
+    pinned = selection.pinned or (run.epochs[0], run.variants[0])
+    second, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
+    own = selection.class_index if selection.class_index is not None else _most_changed(second, here)
+    classes = [_class(row, "with_class", identifiers, own)]
+    states = [second]
+    default = selection.name if selection.third else NO_THIRD
+    third, row = _row(
+        selection, "third", [NO_THIRD, *names], default=default, pinned=selection.third or (run.epochs[-1], pinned[1])
     )
-    pinned = selection.pinned or (selection.run.epochs[0], selection.run.variants[0])
-    one, two, three = st.columns(3)
+    if third is not None:
+        states.append(third)
+        classes.append(_class(row, "third_class", identifiers, own))
+    st.caption(
+        f"{'Both against' if third else 'Against'} the sidebar's state: run **{selection.name}**, "
+        f"**epoch {here.epoch}**, **{variant_name(here.variant)}**. What is pinned there is offered here first."
+    )
+    return [*states, here], [*classes, own]
+
+
+def _row(
+    selection: Selection, name: str, runs: Sequence[str], *, default: str, pinned: tuple[int, str]
+) -> tuple[State | None, st.delta_generator.DeltaGenerator]:
+    """A state's controls; the place for its class is given back."""
+    one, two, three, four = st.columns([2, 1, 1.5, 2], vertical_alignment="bottom")
+    label = "Compare with run" if name == "with" else "And with run"
+    resets = (f"{name}_epoch", f"{name}_variant", f"{name}_class", "pair", "p")
     with one:
-        name = controls.select("Run", "with", names, default=selection.name, resets=("with_epoch", "with_variant"))
-    run = selection.run if name == selection.name else data.open_named_run(name)
-    epochs = [str(epoch) for epoch in run.epochs]
-    start = pinned if run is selection.run else (run.epochs[-1] if run.epochs else 0, run.variants[0])
+        chosen = controls.select(label, name, runs, default=default, names=_run_label, resets=resets)
+    if chosen == NO_THIRD and name == "third":
+        return None, four
+    run = selection.run if chosen == selection.name else data.open_named_run(chosen)
+    if not run.epochs:
+        return State(run, 0, run.variants[0]), four
+    epoch, variant = pinned if run is selection.run else (run.epochs[-1], run.variants[0])
     with two:
-        epoch = controls.select("Epoch", "with_epoch", epochs, default=str(start[0]))
+        epochs = [str(number) for number in run.epochs]
+        number = controls.select("Epoch", f"{name}_epoch", epochs, default=str(epoch))
     with three:
-        variant = controls.select("Variant", "with_variant", run.variants, default=start[1], names=variant_name)
-    return State(run, int(epoch), variant), after
+        under = controls.select("Variant", f"{name}_variant", run.variants, default=variant, names=variant_name)
+    return State(run, int(number), under), four
 
 
-def _summary(before: State, after: State) -> None:
+def _run_label(name: str) -> str:
+    return "no third state" if name == NO_THIRD else name
+
+
+def _class(place: st.delta_generator.DeltaGenerator, name: str, identifiers: list[str], own: int) -> int:
+    """A state's class: by default that of the sidebar's state."""
+    selection = state.current()
+    labels = dict(zip(identifiers, data.class_names(selection.run), strict=True))
+    with place:
+        return identifiers.index(
+            controls.select("Class", name, identifiers, default=identifiers[own], names=labels.__getitem__)
+        )
+
+
+def _most_changed(one: State, two: State) -> int:
+    """The class whose accuracy differs most: what to show until a class is chosen."""
+    if not one.run.epochs or not same_classes(one.run, two.run):
+        return 0
+    change = data.class_table(*two.key)["accuracy"].to_numpy() - data.class_table(*one.key)["accuracy"].to_numpy()
+    return int(np.argmax(np.abs(np.nan_to_num(change))))
+
+
+def _comparable(states: list[State], classes: list[int]) -> tuple[list[State], list[int]]:
+    """The states that can be compared with the sidebar's; the others are told."""
+    kept = []
+    for place, each in enumerate(states):
+        if not each.run.epochs:
+            reason = f"“{each.run.path.name}” has no finished epoch yet."
+        elif not same_classes(each.run, states[-1].run):
+            reason = f"“{each.run.path.name}” and “{states[-1].run.path.name}” do not have the same classes."
+        else:
+            kept.append(place)
+            continue
+        st.warning(f"{reason} Choose another run to compare with.", icon=":material/compare_arrows:")
+    return [states[place] for place in kept], [classes[place] for place in kept]
+
+
+def _open(states: list[State], classes: list[int], place: str) -> None:
+    if place.isdecimal():
+        identifier = data.class_ids(states[-1].run)[classes[int(place)]]
+        state.go("gallery", {**states[int(place)].parameters, "class": identifier, "image": None})
+
+
+def _summary(before: State, after: State, *, named: bool) -> None:
     one, two = data.variant_row(*before.key), data.variant_row(*after.key)
-    with st.container(horizontal=True):
-        for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
-            st.metric(
-                label,
-                percent(two[key]),
-                f"{100 * (two[key] - one[key]):+.1f} points",
-                delta_description=f"from {percent(one[key])}",
-                border=True,
-            )
-        changed = flips(before, after)
-        st.metric("Answers changed", percent(len(changed) / max(1, len(before.run.labels))), border=True)
+    words = state_names([before, after])
+    if named:
+        st.markdown(f"**{words[1]}** against **{words[0]}**")
+    places = st.columns(4)
+    for place, (label, key) in zip(places, _FIGURES, strict=False):
+        place.metric(
+            label,
+            percent(two[key]),
+            f"{100 * (two[key] - one[key]):+.1f} points",
+            delta_description=f"from {percent(one[key])}",
+            border=True,
+            height="stretch",
+        )
+    if same_pictures(before.run, after.run):
+        share = len(flips(before, after)) / max(1, len(after.run.labels))
+        places[3].metric(
+            "Answers changed",
+            percent(share),
+            f"since {words[0]}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+
+
+def _pair(states: list[State]) -> tuple[State, State]:
+    """Which two states the rest of the page compares: a choice where there are three."""
+    pairs = list(combinations(range(len(states)), 2))
+    words = state_names(states)
+    labels = {f"{one + 1}-{two + 1}": f"{words[one]} → {words[two]}" for one, two in pairs}
+    order = sorted(labels, key=lambda name: not name.endswith(str(len(states))))
+    chosen = order[0]
+    if len(pairs) > 1:
+        chosen = controls.segmented("Changes", "pair", order, names=labels.__getitem__, resets=("p",))
+    one, two = (int(number) - 1 for number in chosen.split("-"))
+    return states[one], states[two]
 
 
 def _classes(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
     st.subheader("Which classes gained, which lost?", anchor=False)
-    left, right = st.columns([3, 2])
-    names = before.label(after), after.label(before)
+    left, right = st.columns([1, 1])
+    names = state_names([before, after])
     with left:
         exports.chart(
             accuracy_change,
@@ -88,18 +189,24 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
         )
         st.caption("A click opens the class's gallery.")
     with right:
+        columns = {"before": names[0], "after": names[1], "change": "Change"}
         st.dataframe(
             table.sort_values("change", key=lambda change: -change.abs(), kind="stable")[
-                ["name", "before", "after", "change", "likeness"]
-            ],
+                ["name", *columns, "likeness"]
+            ].assign(**{name: 100 * table[name] for name in columns}),
             hide_index=True,
             height=360,
             column_config={
-                "name": "Class",
-                "before": st.column_config.NumberColumn("Before", format="percent", width="small"),
-                "after": st.column_config.NumberColumn("After", format="percent", width="small"),
-                "change": st.column_config.NumberColumn("Change", format="percent", width="small"),
-                "likeness": st.column_config.NumberColumn("Letters", format="%.2f", width="small", help="likeness"),
+                "name": st.column_config.TextColumn("Class", width=150),
+                **{
+                    name: st.column_config.NumberColumn(
+                        label, format="%+.0f" if name == "change" else "%.0f %%", width=78, help=label
+                    )
+                    for name, label in columns.items()
+                },
+                "likeness": st.column_config.NumberColumn(
+                    "Letters", format="%.2f", width=64, help="likeness of the two patterns (cosine)"
+                ),
             },
             alt="accuracy of every class in both states",
         )
@@ -111,62 +218,37 @@ def _clicked(selection: Selection) -> None:
         state.open_class(data.class_ids(selection.run)[int(chosen[0]["class_index"])])
 
 
-def _patterns(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
-    if before.run.map_shape != after.run.map_shape:
-        st.caption("The two runs' maps differ in size, so their letters cannot be subtracted.")
-        return
+def _letters(selection: Selection, states: list[State], table: pd.DataFrame) -> None:
     st.subheader("The letters that changed most", anchor=False)
-    order = table.sort_values("likeness", kind="stable")["class_index"].to_numpy()[:_MOST]
-    one, two = data.patterns(*before.key)[order], data.patterns(*after.key)[order]
-    identifiers = data.class_ids(selection.run)
-    rows = table.set_index("class_index").loc[order]
-
-    def content(maps: np.ndarray, *, difference: bool) -> TileSet:
-        each = 1 if difference else 2
-        tiles = tuple(
-            Tile(
-                id=identifiers[number],
-                title=row.name_,
-                lines=(f"likeness {row.likeness:.2f}, {100 * row.change:+.0f} points",),
-                maps=tuple(range(position * each, (position + 1) * each)),
-                href=state.link("gallery", {"class": identifiers[number], "image": None}),
-            )
-            for position, (number, row) in enumerate(
-                zip(order.tolist(), rows.rename(columns={"name": "name_"}).itertuples(index=False), strict=True)
-            )
-        )
-        signed = difference or selection.run.signed
-        return TileSet(
-            tiles=tiles,
-            maps=scale_maps(maps, kind=COMMON if difference else selection.scale, signed=signed),
-            peaks=np.abs(maps).max((-1, -2), initial=0),
-            colours=selection.colours,
-            size=58,
-            legend="logits gained (warm) and lost (cold), one common scale" if difference else "",
-        )
-
-    shown = controls.segmented("Show", "letters", ["before and after", "difference"])
-    if shown == "difference":
-        tile_grid(content(two - one, difference=True), key="letter-difference", on_open=state.open_class)
-    else:
-        both = np.stack([one, two], axis=1).reshape(-1, *one.shape[1:])
-        tile_grid(content(both, difference=False), key="letter-pairs", on_open=state.open_class)
+    rows = table.sort_values("likeness", kind="stable").head(_MOST)
+    words = state_names(states)
+    st.caption(
+        f"Each: {', then '.join(words)}; at the right what {words[-1]} has more (warm) or less (cold). "
+        "Likeness and points are those of the chosen change."
+    )
+    tile_grid(letter_tiles(selection, states, rows), key="letters", on_open=state.open_class)
 
 
 def _changed_pictures(selection: Selection, before: State, after: State) -> None:
     st.subheader("The pictures whose answer changed", anchor=False)
+    if not same_pictures(before.run, after.run):
+        st.info("The two runs were not recorded on the same pictures, so their answers cannot be paired.")
+        return
     table = flips(before, after)
-    outcome = controls.segmented("Outcome", "outcome", list(_OUTCOMES), resets=("p",))
+    counts = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
+    labels = {name: f"{name} ({count})" for name, count in counts.items()}
+    outcome = controls.segmented("Outcome", "outcome", list(OUTCOMES), names=labels.__getitem__, resets=("p",))
     rows = table[table["outcome"] == outcome]
-    counts = ", ".join(f"{int((table['outcome'] == name).sum())} {name}" for name in _OUTCOMES)
-    st.caption(f"{plural(len(table), 'picture')}: {counts}. The most confident new answers first.")
-    part = rows.iloc[controls.page("p", len(rows), 16)]
-    if before.run.path == after.run.path:
-        images = part["image"].to_numpy()
-        pair = (before.epoch, before.variant), (after.epoch, after.variant)
-        galleries.comparison_grid(selection, images, *pair, key="flips")
-    else:
-        st.dataframe(part, hide_index=True, alt="pictures whose answer differs between the runs")
+    if rows.empty:
+        st.info("No picture changed its answer so.", icon=":material/filter_alt_off:")
+        return
+    st.caption(
+        f"{plural(len(table), 'picture')} changed. The most confident new answers first; each with the map of the "
+        "answer before and after, and what the map of the truth gained (warm) or lost (cold)."
+    )
+    part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+    content = flip_tiles(selection, before, after, part["image"].to_numpy())
+    tile_grid(content, key="flips", on_open=lambda image: state.go("picture", {**after.parameters, "image": image}))
     st.download_button(
         "CSV of all changed answers",
         lambda: exports.csv(table),

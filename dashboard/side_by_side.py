@@ -1,0 +1,146 @@
+"""Tiles that hold two or three states beside each other, with the signed difference of their maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from dashboard import data, state
+from dashboard.comparing import State, on_one_grid, state_names
+from dashboard.components import Tile, TileSet
+from dashboard.evidence import peaks
+from dashboard.images import scale_maps
+from dashboard.state import Selection
+from dashboard.theme import percent, probability, role, verdict
+
+PATTERN_LEGEND = "later minus earlier pattern: warm is gained, cold is lost"
+
+
+def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence[int], *, size: int = 132) -> TileSet:
+    """One class of each state: its pattern, then what the last state's pattern has more or less than each other one.
+
+    Args:
+        selection: scale and colours.
+        states: the compared ones first, the sidebar's last.
+        classes: a class number for each state.
+        size: edge of a pattern in CSS pixels.
+    """
+    names = data.class_names(selection.run)
+    identifiers = data.class_ids(selection.run)
+    patterns = on_one_grid([data.patterns(*each.key)[number] for each, number in zip(states, classes, strict=True)])
+    tiles = []
+    for place, (each, number, words) in enumerate(zip(states, classes, state_names(states), strict=True)):
+        row = data.class_table(*each.key).iloc[number]
+        lines = (words, f"{percent(row.accuracy, 0)} right", f"mean confidence {probability(row.mean_confidence)}")
+        link = state.link("gallery", {**each.parameters, "class": identifiers[number], "image": None})
+        tiles.append(Tile(id=str(place), title=names[number], lines=lines, maps=(place,), href=link))
+    differences = patterns[-1] - patterns[:-1]
+    for place, change in enumerate(differences):
+        words = state_names([states[place], states[-1]])
+        title = "difference" if classes[place] == classes[-1] else f"{names[classes[-1]]} − {names[classes[place]]}"
+        lines = (f"{words[1]} − {words[0]}", f"mean S {change.mean():+.2f}")
+        tiles.append(Tile(id=f"difference-{place}", title=title, lines=lines, differences=(place,)))
+    return TileSet(
+        tiles=tuple(tiles),
+        maps=scale_maps(patterns, kind=selection.scale, signed=_signed(states)),
+        peaks=peaks(patterns),
+        differences=scale_maps(differences, kind=selection.scale, signed=True),
+        difference_peaks=peaks(differences),
+        difference_legend=PATTERN_LEGEND,
+        colours=selection.colours,
+        size=size,
+        fixed=True,
+    )
+
+
+def letter_tiles(selection: Selection, states: Sequence[State], table: pd.DataFrame, *, size: int = 58) -> TileSet:
+    """The patterns of some classes in every state, with the differences of the last state from the others.
+
+    Args:
+        selection: scale and colours.
+        states: the compared ones first, the sidebar's last.
+        table: rows of `class_changes`, in the order of display.
+        size: edge of a pattern in CSS pixels.
+    """
+    identifiers = data.class_ids(selection.run)
+    order = table["class_index"].to_numpy()
+    patterns = on_one_grid([data.patterns(*each.key)[order] for each in states]).swapaxes(0, 1)
+    differences = patterns[:, -1:] - patterns[:, :-1]
+    each, less = patterns.shape[1], differences.shape[1]
+    tiles = tuple(
+        Tile(
+            id=identifiers[row.class_index],
+            title=row.title,
+            lines=(f"likeness {row.likeness:.2f}, {100 * row.change:+.0f} points",),
+            maps=tuple(range(place * each, (place + 1) * each)),
+            differences=tuple(range(place * less, (place + 1) * less)),
+            href=state.link("gallery", {"class": identifiers[row.class_index], "image": None}),
+        )
+        for place, row in enumerate(table.rename(columns={"name": "title"}).itertuples(index=False))
+    )
+    return _sets(selection, states, tiles, patterns, differences, size=size, legend=PATTERN_LEGEND)
+
+
+def flip_tiles(selection: Selection, before: State, after: State, images: Sequence[int], *, size: int = 72) -> TileSet:
+    """Pictures in two states, which may be of two runs: the picture (both where the variants differ), the maps of
+    both answers, and what the truth's map gained or lost in between.
+    """
+    order = tuple(int(image) for image in images)
+    states = (before, after)
+    first, second = (data.predictions(*each.key).iloc[list(order)] for each in states)
+    maps = on_one_grid([data.predicted_maps(*each.key, order) for each in states]).swapaxes(0, 1)
+    own = on_one_grid([data.own_maps(*each.key, order) for each in states])
+    variants = [name for name in dict.fromkeys(each.variant for each in states) if name in after.run.variants]
+    many = len(variants)
+    tiles = tuple(
+        Tile(
+            id=str(image),
+            title=f"{verdict(one.correct)} {one.predicted} → {verdict(two.correct)} {two.predicted}",
+            lines=(
+                f"P {probability(one.confidence)} → {probability(two.confidence)}",
+                f"truth {two.truth}, S {two.truth_score - one.truth_score:+.1f}",
+            ),
+            pictures=tuple(range(place * many, (place + 1) * many)),
+            maps=(2 * place, 2 * place + 1),
+            differences=(place,),
+            role=role(two.correct),
+            href=state.link("picture", {**after.parameters, "image": image}),
+        )
+        for place, (image, one, two) in enumerate(
+            zip(order, first.itertuples(index=False), second.itertuples(index=False), strict=True)
+        )
+    )
+    each_picture = tuple(image for image in order for _ in variants)
+    atlas = data.picture_atlas(after.run, each_picture, tuple(variants * len(order)), exact=len(order) <= 16)
+    legend = "map of the truth, later minus earlier"
+    return _sets(selection, states, tiles, maps, own[1] - own[0], size=size, legend=legend, pictures=atlas)
+
+
+def _signed(states: Sequence[State]) -> bool:
+    return any(each.run.signed for each in states)
+
+
+def _sets(
+    selection: Selection,
+    states: Sequence[State],
+    tiles: tuple[Tile, ...],
+    maps: np.ndarray,
+    differences: np.ndarray,
+    **more: object,
+) -> TileSet:
+    """A grid of tiles with maps (n, S, H, W) and differences (n, ..., H, W)."""
+    legend = more.pop("legend")
+    flat = maps.reshape(-1, *maps.shape[-2:])
+    change = differences.reshape(-1, *differences.shape[-2:])
+    return TileSet(
+        tiles=tiles,
+        maps=scale_maps(flat, kind=selection.scale, signed=_signed(states)),
+        peaks=peaks(flat),
+        differences=scale_maps(change, kind=selection.scale, signed=True),
+        difference_peaks=peaks(change),
+        difference_legend=str(legend),
+        colours=selection.colours,
+        **more,  # type: ignore[arg-type]
+    )
