@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compute.errors import ComputeError
+from compute.errors import BadOption, ComputeError
 from compute.profile import load_profile, override, profile_names, settings_table
 from compute.settings import Profile
 from store.errors import StoreError
@@ -18,12 +18,13 @@ if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need 
 
 COMMANDS = ("train", "plan", "table", "analyse")
 STOPPED = 130  # the exit code of a program that Ctrl-C ended
+OUT_OF_TIME = 75  # EX_TEMPFAIL: the same command again goes on
 REFUSED = 2
 NEXT = "Look at it with: make dashboard"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code: 0 done, 2 refused, 130 stopped and resumable."""
+    """Runs one command and returns its exit code: 0 done, 2 refused, 130 stopped, 75 out of time; both resumable."""
     arguments = list(arguments)
     if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, "train")
@@ -41,6 +42,8 @@ def _train(options: argparse.Namespace) -> int:
     from compute.processes import joined
 
     profile = _profile(options)
+    if options.time_limit is not None and not options.time_limit > 0:
+        raise BadOption(f"--time-limit {options.time_limit:g} does not make sense. Give seconds, greater than 0.")
     use_threads(options.threads)
     path = Path(options.runs_dir) / (options.run or Path(options.profile).stem)
     with joined(choose_device(options.device)) as processes:
@@ -49,10 +52,11 @@ def _train(options: argparse.Namespace) -> int:
 
 def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
     from compute.experiment import experiment, open_or_create, open_run_writer, run_exists
-    from compute.interrupt import Interrupted
+    from compute.interrupt import Interrupted, OutOfTime, TimeLimit
     from compute.plan import make_plan, measure_speed
     from compute.preparation import prepare
 
+    limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
     prepared = prepare(profile, device=options.device, processes=processes)
     is_new = not run_exists(path)
     processes.wait()  # before the first process makes it
@@ -66,11 +70,15 @@ def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, pro
     if options.command == "plan":
         return 0
     try:
-        with experiment(prepared, open_or_create(prepared, path)) as work:
+        with experiment(prepared, open_or_create(prepared, path), limit=limit) as work:
             work.go()
+    except OutOfTime:
+        _say(processes, f"\nThe time limit is near. What is sealed in '{path}' is kept; the same command goes on.")
+        return OUT_OF_TIME
     except Interrupted:
         _say(processes, f"\nStopped. What is sealed in '{path}' is kept; the same command goes on from there.")
         return STOPPED
+    processes.wait()  # the last epoch is whole when every process has sealed its part
     if processes.first and not options.no_analysis:
         _run_analysis(path)
     _say(processes, f"The run '{path}' is complete. {NEXT}")
@@ -155,6 +163,12 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting below; may be repeated"
+    )
+    command.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="begin no epoch that would end later than this after the start (exit code 75); the first always begins",
     )
     command.add_argument("--no-analysis", action="store_true", help="leave out the analysis at the end")
 

@@ -24,7 +24,7 @@ class BadCheckpoint(ComputeError):
 
 
 class DoesNotFit(ComputeError):
-    """A run that the disk cannot hold."""
+    """A run that the disk cannot hold, or an epoch that the time limit cannot."""
 
 
 class TrainingDiverged(ComputeError):

@@ -7,6 +7,7 @@ any moment costs at most the epoch in training; an epoch with weights but withou
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,13 +17,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from compute.checkpoint import CHECKPOINTS, CheckpointFolder
-from compute.interrupt import StopRequest, stop_on_signals
+from compute.interrupt import StopRequest, TimeLimit, stop_on_signals
 from compute.models import ClassMapNetwork
 from compute.preparation import Prepared
 from compute.processes import Processes
 from compute.record import Recorder, Validation
 from compute.train import Trainer
-from store import create_run, resume_run
+from store import create_run, open_run, resume_run
 from store.writer import RunWriter
 
 
@@ -61,12 +62,15 @@ def run_exists(path: Path) -> bool:
 
 
 class Experiment:
-    """The epochs that a run still lacks."""
+    """The epochs that a run still lacks, or as many of them as the time limit allows."""
 
-    def __init__(self, prepared: Prepared, run: RunWriter, stop: StopRequest) -> None:
+    def __init__(
+        self, prepared: Prepared, run: RunWriter, stop: StopRequest, *, limit: TimeLimit | None = None
+    ) -> None:
         self.prepared = prepared
         self.run = run
         self.stop = stop
+        self.limit = limit
         self.epochs = prepared.profile.training.epochs
         keep = prepared.profile.recording.checkpoints
         self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS, run_id=run.facts.id, keep=keep)
@@ -85,20 +89,30 @@ class Experiment:
         """Does all that is left.
 
         Raises:
-            Interrupted: a stop was asked for; everything sealed is kept.
+            Interrupted: a stop was asked for, or (OutOfTime) the time limit is near; everything sealed is kept.
             ComputeError, StoreError: the work cannot go on; everything sealed is kept.
         """
         try:
             last = self._catch_up()
             material = self.prepared.material()
             for epoch in range(last + 1, self.epochs + 1):
+                if self.limit:
+                    self.limit.check()
+                started = time.perf_counter()
                 metrics = self.trainer.train_epoch(epoch, material)
-                if self.prepared.processes.first:
-                    self.checkpoints.save(epoch, self.trainer, metrics)
-                self.prepared.processes.wait()
-                self._record(epoch, metrics)
+                self._record(epoch, metrics | self._keep_weights(epoch, metrics))
+                if self.limit:
+                    self.limit.done(time.perf_counter() - started)
         finally:
             self._finish_sealing()
+
+    def _keep_weights(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
+        """Saves the epoch's checkpoint and returns checkpoint_seconds."""
+        started = time.perf_counter()
+        if self.prepared.processes.first:
+            self.checkpoints.save(epoch, self.trainer, metrics)
+        self.prepared.processes.wait()
+        return {"checkpoint_seconds": time.perf_counter() - started}
 
     def _catch_up(self) -> int:
         """Records what has weights but no record, restores the trainer, and returns the last epoch trained."""
@@ -119,7 +133,9 @@ class Experiment:
         if not loaded and self.trainer.averaged:
             self._network_to_record().load_state_dict(self.trainer.recorded_state())
         network = self._network_to_record() if loaded or self.trainer.averaged else self.prepared.network
+        started = time.perf_counter()
         self._finish_sealing()
+        metrics = metrics | {"seal_wait_seconds": time.perf_counter() - started}
         processes, part = self.prepared.processes, self.recorder.validation
         images = range(part.first, part.first + len(part.labels))
         writer = self.run.epoch(epoch, part=(processes.rank, processes.count), images=images)
@@ -151,10 +167,13 @@ class Experiment:
 
 
 @contextmanager
-def experiment(prepared: Prepared, run: RunWriter) -> Iterator[Experiment]:
-    """An Experiment that Ctrl-C and SIGTERM stop between batches."""
+def experiment(prepared: Prepared, run: RunWriter, *, limit: TimeLimit | None = None) -> Iterator[Experiment]:
+    """An Experiment that Ctrl-C and SIGTERM stop between batches, and the time limit between epochs."""
+    if limit and run.sealed_epochs:
+        recorded = open_run(run.path).metrics()
+        limit.expect(float((recorded["train_seconds"] + recorded["record_seconds"]).max()))
     with stop_on_signals(prepared.processes) as stop:
-        yield Experiment(prepared, run, stop)
+        yield Experiment(prepared, run, stop, limit=limit)
 
 
 def _recorder(prepared: Prepared, validation: Validation, stop: StopRequest) -> Recorder:

@@ -7,7 +7,7 @@ threads meanwhile, and sealing overlaps the next epoch's training.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,7 @@ class Recorder:
         self.normalise = normalise
         self.precision = precision
         self.stop = stop or StopRequest()
+        self._waited = 0.0
 
     def record(
         self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes | None = None
@@ -60,14 +61,15 @@ class Recorder:
         """Writes all maps of all variants and returns the metrics of the clean pictures.
 
         Returns:
-            validation_loss (nats), validation_top1, validation_top5 (fractions), record_seconds, of all processes.
+            validation_loss (nats), validation_top1, validation_top5 (fractions) of all processes; record_seconds, and
+            of these write_wait_seconds, in which the network stood still because the writer's queue was full.
 
         Raises:
             Interrupted: a stop was asked for; the caller aborts the writer.
             StoreError: the maps cannot be written, for instance because they are not numbers.
         """
         processes = processes or Processes()
-        started = time.perf_counter()
+        started, self._waited = time.perf_counter(), 0.0
         variants, total = self.settings.variants, len(self.validation.labels)
         scores = Scores(self.validation.pictures.device)
         network.eval()
@@ -81,20 +83,26 @@ class Recorder:
                     self._record_batch(network, writer, variant, batch, scores)
                     bar.update(batch.stop - batch.start)
         metrics = {f"validation_{name}": value for name, value in scores.read(processes).items()}
-        return metrics | {"record_seconds": time.perf_counter() - started}
+        return metrics | {"record_seconds": time.perf_counter() - started, "write_wait_seconds": self._waited}
 
     def _record_batch(self, network: ClassMapNetwork, writer: Any, variant: str, batch: slice, scores: Scores) -> None:
         """One variant of one batch: perturb, run, write."""
         start = self.validation.first + batch.start
         pictures = self.seen(variant, batch)
         trace = forward(network, self.normalise(pictures), self.precision)
-        writer.write(variant, start, _array(trace.maps))
+        self._hand_over(writer.write, variant, start, _array(trace.maps))
         if variant == "clean":
             scores.add(trace.maps.mean((-1, -2)), self.validation.labels[batch])
             if self.settings.layers and (trace.layers or trace.stages):
                 layers = {name: _array(value) for name, value in trace.layers.items()}
                 stages = {name: _array(value) for name, value in trace.stages.items()}
-                writer.write_layers(start, layers=layers, stages=stages)
+                self._hand_over(writer.write_layers, start, layers, stages)
+
+    def _hand_over(self, write: Callable[..., None], *arguments: Any) -> None:
+        """Calls the writer, which returns at once unless its queue is full, and adds the time to the waiting."""
+        started = time.perf_counter()
+        write(*arguments)
+        self._waited += time.perf_counter() - started
 
     def seen(self, variant: str, batch: slice) -> Tensor:
         """The pictures of the batch as the network sees them: uint8 (n, h, w, 3)."""

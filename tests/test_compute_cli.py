@@ -91,6 +91,7 @@ def test_a_run_that_the_disk_cannot_hold_is_refused(prepared, tmp_path, monkeypa
         (["--device", "tpu"], "There is no device 'tpu'"),
         (["--device", "mps"], "Classprint computes on cpu or cuda, not on 'mps'"),
         (["--threads", "-2"], "--threads -2 does not make sense"),
+        (["--time-limit", "-5"], "--time-limit -5 does not make sense"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(capsys, tmp_path, more, message):

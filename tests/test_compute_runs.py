@@ -16,10 +16,12 @@ from compute_cases import TINY, command, tiny_profile
 
 from compute.cli import main
 from compute.experiment import Experiment, open_or_create
-from compute.interrupt import Interrupted, StopRequest
+from compute.interrupt import Interrupted, OutOfTime, StopRequest, TimeLimit
 from compute.preparation import prepare
+from compute.processes import Processes
 from compute.variants import VARIANTS
 from store import RunMismatch, StoreError, open_run
+from store.recording import EpochWriter
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -156,6 +158,42 @@ def test_averaged_weights_are_recorded_and_differ_from_the_trained_ones(finished
     paths = finished / "checkpoints" / "0003.pt", tmp_path / "averaged" / "checkpoints" / "0003.pt"
     plain, averaged = (torch.load(path, weights_only=True)["weights"]["maps.weight"] for path in paths)
     assert not torch.equal(plain, averaged)
+
+
+def test_a_time_limit_stops_between_epochs_and_the_same_command_goes_on_to_the_same_record(finished, tmp_path, capsys):
+    assert main(command(tmp_path, "--time-limit", "0.001")) == 75
+    assert open_run(tmp_path / "tiny").epochs == (1,)
+    assert "The time limit is near" in capsys.readouterr().out
+    assert main(command(tmp_path, "--time-limit", "0.001")) == 2
+    assert "do not fit into what is left of the --time-limit" in capsys.readouterr().err
+    assert main(command(tmp_path, "--time-limit", "1000")) == 0
+    assert_same_record(finished, tmp_path / "tiny")
+
+
+def test_a_time_limit_holds_for_all_processes_together():
+    class OtherIsLate(Processes):
+        def any(self, flag: bool) -> bool:
+            return True
+
+    limit = TimeLimit(1000, OtherIsLate(0, 2))
+    limit.done(1)
+    with pytest.raises(OutOfTime):
+        limit.check()
+
+
+def test_waiting_for_the_writer_is_told_and_is_part_of_the_recording(tmp_path, monkeypatch):
+    plain = EpochWriter.write
+
+    def slow(self, *arguments):
+        time.sleep(0.01)
+        plain(self, *arguments)
+
+    monkeypatch.setattr(EpochWriter, "write", slow)
+    run(tmp_path / "slow", "training.epochs=1")
+    told = open_run(tmp_path / "slow").metrics().iloc[-1]
+    assert 12 * 0.01 <= told["write_wait_seconds"] <= told["record_seconds"]  # 4 batches x 3 variants
+    assert told["seal_wait_seconds"] >= 0
+    assert told["checkpoint_seconds"] > 0
 
 
 def test_an_epoch_whose_record_was_lost_is_recorded_again_from_its_weights(finished, tmp_path):
