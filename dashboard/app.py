@@ -19,10 +19,10 @@ from store import StoreError  # noqa: E402
 def main() -> None:
     """Draw the frame, then the page, inside the one place that turns the store's errors into messages."""
     st.set_page_config(page_title="Classprint", page_icon=str(frame.LOGO), layout="wide")
-    data.freeze()
     state.begin()
     registered = pages.streamlit_pages()
-    page = st.navigation(list(registered.values()), position="hidden")
+    hidden = pages.hidden_pages(registered)
+    page = st.navigation([*registered.values(), *hidden.values()], position="hidden")
     messages = st.container()
     try:
         if frame.draw(page, registered):
@@ -31,6 +31,7 @@ def main() -> None:
         frame.explain(error)
     with messages:
         frame.tell_problems()
+    data.run_ended()
 
 
 main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 import streamlit as st
@@ -28,6 +29,11 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
     with st.sidebar:
         st.logo(str(LOGO), size="large")
         links, selectors = st.container(gap="xxsmall"), st.container()
+    name = page.url_path or state.HOME
+    if not pages.is_page(name):
+        _links(links, registered)
+        _no_such_page(name, registered)
+        return False
     if not names:
         _links(links, registered)
         _no_runs()
@@ -48,9 +54,10 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
 
 
 def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Page]) -> None:
+    carried = state.carried()
     with place:
         for page in pages.available():
-            st.page_link(registered[page.name], query_params=state.carried(), width="stretch")
+            st.page_link(registered[page.name], query_params=carried, width="stretch")
 
 
 def _selectors(selection: state.Selection) -> None:
@@ -152,6 +159,17 @@ def explain(error: StoreError) -> None:
     """Show what the store could not do, in its own words."""
     st.error(str(error), icon=":material/error:")
     st.caption("Nothing was changed. Another run, epoch or variant can be chosen at the left.")
+
+
+def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
+    st.title("No such page", anchor=False)
+    names = [page.name for page in pages.available()]
+    st.info(
+        f"There is no page “{name}”. The pages are those at the left; nothing else was lost.",
+        icon=":material/search_off:",
+    )
+    for near in get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [state.HOME]:
+        st.page_link(registered[near], label=f"Open {pages.info(near).title}", query_params=state.carried())
 
 
 def _no_runs() -> None:

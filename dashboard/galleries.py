@@ -61,6 +61,7 @@ def picture_tiles(
     maps = picture_maps(selection, rows, which)
     each = maps.shape[1]
     flat = maps.reshape(-1, *maps.shape[2:])
+    address = state.linker("picture", "image")
     tiles = []
     for number, row in enumerate(rows.itertuples(index=False)):
         title, lines = caption(row)
@@ -72,7 +73,7 @@ def picture_tiles(
                 pictures=(number,),
                 maps=tuple(range(number * each, (number + 1) * each)),
                 role=role(row.correct),
-                href=state.link("picture", {"image": row.image}),
+                href=address(row.image),
                 chosen=selection.image == row.image,
             )
         )
@@ -117,6 +118,7 @@ def comparison_grid(
     pair = np.stack([data.predicted_maps(run, *state, order) for state in (before, after)], axis=1)
     variants = [before[1]] if before[1] == after[1] else [before[1], after[1]]
     maps = pair.reshape(-1, *pair.shape[2:])
+    address = state.linker("picture", "image", {"epoch": after[0], "variant": after[1]})
     tiles = [
         Tile(
             id=str(image),
@@ -128,7 +130,7 @@ def comparison_grid(
             pictures=tuple(number * len(variants) + part for part in range(len(variants))),
             maps=(2 * number, 2 * number + 1),
             role=role(second.correct),
-            href=state.link("picture", {"image": image, "epoch": after[0], "variant": after[1]}),
+            href=address(image),
         )
         for number, (image, first, second) in enumerate(
             zip(order, states[0].itertuples(index=False), states[1].itertuples(index=False), strict=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from dashboard import data, state
 from dashboard.components import Tile, TileSet, tile_grid
 from dashboard.images import scale_maps
 from dashboard.state import Selection
-from dashboard.theme import percent
+from dashboard.theme import percent, plural
 
 
 def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72, captions: str = "accuracy") -> TileSet:
@@ -26,14 +27,16 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72,
     table = data.class_table(run, selection.epoch, selection.variant)
     names, identifiers = data.class_names(run), data.class_ids(run)
     patterns = data.patterns(run, selection.epoch, selection.variant)[list(classes)]
+    address = state.linker("gallery", "class", {"image": None})
+    shares = table[captions].to_numpy(float)
     tiles = tuple(
         Tile(
             id=identifiers[number],
             title=names[number],
-            lines=(percent(float(table[captions].iloc[number]), 0),),
+            lines=(percent(float(shares[number]), 0),),
             maps=(position,),
-            href=state.link("gallery", {"class": identifiers[number], "image": None}),
-            bar=float(np.nan_to_num(table[captions].iloc[number])),
+            href=address(identifiers[number]),
+            bar=float(np.nan_to_num(shares[number])),
             role="truth",
         )
         for position, number in enumerate(classes)
@@ -50,3 +53,69 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72,
 def class_grid(selection: Selection, classes: Sequence[int], *, key: str, size: int = 72) -> None:
     """Draw some classes' patterns; each leads to the class's Gallery page."""
     tile_grid(class_tiles(selection, classes, size=size), key=f"classes-{key}", on_open=state.open_class)
+
+
+def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int], *, size: int) -> TileSet:
+    """A class in two maps: the mean of its pictures' own maps, and how far these spread round it, cell by cell.
+
+    Args:
+        selection: run, epoch, variant and scale.
+        class_index: the class.
+        images: its pictures.
+        size: edge of a map in CSS pixels.
+    """
+    run, epoch, variant = selection.run, selection.epoch, selection.variant
+    mean = data.patterns(run, epoch, variant)[class_index]
+    own = data.own_maps(run, epoch, variant, tuple(int(image) for image in images))
+    spread = own.std(0) if len(own) else np.zeros_like(mean)
+    both = np.stack([mean, spread])
+    tiles = (
+        Tile(id="mean", title="Pattern", lines=(f"mean map, peak {np.abs(mean).max():.1f}",), maps=(0,)),
+        Tile(id="spread", title="Spread", lines=(f"standard deviation, peak {spread.max():.1f}",), maps=(1,)),
+    )
+    return TileSet(
+        tiles=tiles,
+        maps=scale_maps(both, kind=selection.scale, signed=run.signed),
+        peaks=np.abs(both).max((-1, -2)),
+        colours=selection.colours,
+        size=size,
+        fixed=True,
+    )
+
+
+def mode_tiles(selection: Selection, modes: pd.DataFrame, *, chosen: int | None, size: int = 72) -> TileSet:
+    """The looks that the maps of a class's pictures fall into: each by its most central picture and its map.
+
+    Args:
+        selection: run, and scale.
+        modes: rows of the analysis's table `modes`, of one class.
+        chosen: the mode that is looked at, if any.
+        size: edge of a picture in CSS pixels.
+    """
+    run = selection.run
+    medoids = tuple(int(image) for image in modes["medoid"])
+    maps = data.own_maps(run, run.epochs[-1], run.variants[0], medoids)
+    tiles = tuple(
+        Tile(
+            id=str(int(row.mode)),
+            title=f"Look {int(row.mode) + 1}: {plural(int(row.number), 'picture')}",
+            lines=(
+                f"{percent(row.error, 0)} wrong",
+                f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})",
+            ),
+            pictures=(place,),
+            maps=(place,),
+            opens=True,
+            chosen=int(row.mode) == chosen,
+        )
+        for place, row in enumerate(modes.rename(columns={"count": "number"}).itertuples(index=False))
+    )
+    return TileSet(
+        tiles=tiles,
+        pictures=data.picture_atlas(run, medoids, (run.variants[0],)),
+        maps=scale_maps(maps, kind=selection.scale, signed=run.signed),
+        peaks=np.abs(maps).max((-1, -2), initial=0),
+        colours=selection.colours,
+        size=size,
+        fixed=True,
+    )

@@ -8,10 +8,10 @@ ever taken from a link.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import streamlit as st
 
@@ -154,7 +154,8 @@ def write(changes: Mapping[str, Any]) -> None:
 
 def carried(changes: Mapping[str, Any] | None = None) -> dict[str, str]:
     """The parameters that follow the reader from page to page, with changes."""
-    params = {name: st.query_params[name] for name in SHARED if name in st.query_params}
+    there = st.query_params.to_dict()  # one look: each access takes the session's lock
+    params = {name: there[name] for name in SHARED if name in there}
     for name, value in (changes or {}).items():
         params.pop(name, None)
         if value is not None:
@@ -167,6 +168,13 @@ def link(page: str, changes: Mapping[str, Any] | None = None) -> str:
     params = carried(changes)
     address = "./" if page == HOME else page
     return f"{address}?{urlencode(params)}" if params else address
+
+
+def linker(page: str, name: str, changes: Mapping[str, Any] | None = None) -> Callable[[Any], str]:
+    """A function that gives, for each value of a parameter, `link(page, {**changes, name: value})`: for many tiles."""
+    start = link(page, {**(changes or {}), name: None})
+    start += "&" if "?" in start else "?"
+    return lambda value: f"{start}{name}={quote_plus(str(value))}"
 
 
 def go(page: str, changes: Mapping[str, Any] | None = None) -> None:

@@ -24,6 +24,7 @@ from dashboard.data.across import (
     risk_coverage,
     search_pattern,
 )
+from dashboard.data.memory import run_ended
 from dashboard.data.pictures import (
     all_maps,
     layers,
@@ -34,7 +35,7 @@ from dashboard.data.pictures import (
     stages,
     timeline,
 )
-from dashboard.data.runs import freeze, open_named_run, run_names, runs_folder
+from dashboard.data.runs import open_named_run, run_names, runs_folder
 from dashboard.data.tables import (
     best_epoch,
     by_variant,
@@ -72,7 +73,6 @@ __all__ = [
     "confused_pairs",
     "confusion",
     "findings",
-    "freeze",
     "layers",
     "look_alikes",
     "metrics",
@@ -88,6 +88,7 @@ __all__ = [
     "predictions",
     "probabilities",
     "risk_coverage",
+    "run_ended",
     "run_names",
     "runs_folder",
     "search_pattern",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +14,6 @@ from store import Run, open_run
 
 # A run is known to the caches by where it is and what it is, so an epoch's entry holds for as long as the run does.
 BY_RUN: dict[str | type[Any], Callable[[Any], Any]] = {Run: lambda run: (str(run.path), run.id)}
-
-
-@st.cache_resource
-def freeze() -> None:
-    """Take everything loaded at start out of the collector's reach.
-
-    Streamlit collects garbage after every run of the script; with pandas and Altair loaded that is most of the
-    time of a rerun, and it holds up every other reader. What is frozen here lives as long as the process anyway.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def runs_folder() -> Path:

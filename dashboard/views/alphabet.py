@@ -39,13 +39,14 @@ def _wall(selection: Selection, by: str) -> None:
     run = selection.run
     sequence = data.class_order(run, by, selection.epoch, selection.variant)
     names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
+    address = state.linker("gallery", "class", {"image": None})
     tiles = tuple(
         Tile(
             id=identifiers[number],
             title=names[number],
             maps=(int(number),),
             role=groups[number] if by == "group" else "",
-            href=state.link("gallery", {"class": identifiers[number], "image": None}),
+            href=address(identifiers[number]),
         )
         for number in sequence
     )
