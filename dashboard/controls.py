@@ -94,7 +94,8 @@ def page(name: str, rows: int, per_page: int) -> slice:
     return slice((number - 1) * per_page, min(rows, number * per_page))
 
 
-def number(label: str, name: str, low: int, high: int, value: int) -> None:
+def number(label: str, name: str, low: int, high: int, value: int, *, resets: Sequence[str] = ()) -> None:
     """A whole number that can be typed or stepped; what is shown is given, what is typed goes into the URL."""
     st.session_state[_key(name)] = value
-    st.number_input(label, low, high, step=1, width=150, key=_key(name), on_change=_moved, args=(name, -1))
+    moved = (name, -1, tuple(resets))
+    st.number_input(label, low, high, step=1, width=150, key=_key(name), on_change=_moved, args=moved)

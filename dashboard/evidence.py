@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from dashboard import data, state
-from dashboard.components import Tile, TileSet
-from dashboard.images import COMMON, atlas, scale_maps, upsample
+from dashboard.components import Dissection, Tile, TileSet
+from dashboard.images import COMMON, scale_maps, upsample
 from dashboard.state import Selection
 from dashboard.theme import NEUTRAL, PREDICTION, TRUTH, probability, role, variant_name, verdict
+from store.queries import Anatomy
 
 
 def class_role(number: int, truth: int, prediction: int) -> str:
@@ -36,8 +37,8 @@ def ranked_classes(selection: Selection, image: int, *, order: str = "probabilit
     return np.argsort(-chances, kind="stable")
 
 
-def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: int) -> TileSet:
-    """The maps of some classes for one picture, with name and P_k (Fig. 6 and 7)."""
+def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: int, over: bool = False) -> TileSet:
+    """The maps of some classes for one picture, with name and P_k (Fig. 6 and 7); `over` lays them on the picture."""
     run = selection.run
     names, identifiers = data.class_names(run), data.class_ids(run)
     chances = data.probabilities(run, selection.epoch, selection.variant, image)
@@ -45,6 +46,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
     truth, prediction = int(run.labels[image]), int(np.argmax(chances))
     ranks = np.empty(len(chances), int)
     ranks[np.argsort(-chances, kind="stable")] = np.arange(1, len(chances) + 1)
+    address = state.linker("gallery", "class", {"image": None})
     tiles = []
     for position, number in enumerate(classes.tolist()):
         mark = "✓ " if number == truth else ("✗ " if number == prediction else "")
@@ -53,13 +55,15 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
                 id=identifiers[number],
                 title=f"{mark}{names[number]}",
                 lines=(f"P {probability(float(chances[number]))}", f"rank {ranks[number]}"),
+                pictures=(0,) if over else (),
                 maps=(position,),
                 role=class_role(number, truth, prediction),
                 bar=float(chances[number]),
-                href=state.link("gallery", {"class": identifiers[number], "image": None}),
+                href=address(identifiers[number]),
             )
         )
-    return _with_maps(selection, tiles, maps, size=size)
+    pictures = data.picture_atlas(run, (image,), (selection.variant,), exact=True) if over else None
+    return _with_maps(selection, tiles, maps, size=size, pictures=pictures, overlay=True if over else None)
 
 
 def film_tiles(selection: Selection, image: int, class_index: int, *, size: int = 72) -> TileSet:
@@ -114,10 +118,10 @@ def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSe
     return _with_maps(selection, tiles, np.stack(maps), size=size, pictures=pictures)
 
 
-def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 90) -> TileSet:
+def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 90, over: bool = False) -> TileSet:
     """The clean picture through the network: each stage's energy, then the layers before the class map, then it.
 
-    Each view is divided by its own maximum, since the layers have no common unit.
+    Each view is divided by its own maximum, since the layers have no common unit; `over` lays them on the picture.
     """
     run, epoch, clean = selection.run, selection.epoch, selection.run.variants[0]
     name = data.class_names(run)[class_index]
@@ -137,7 +141,8 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
     tiles = [Tile(id="input", title="input", lines=("×".join(map(str, run.picture_shape)),), pictures=(0,))]
     for position, (title, meaning, view) in enumerate(views):
         size_of = "×".join(map(str, view.shape))
-        tiles.append(Tile(id=title, title=title, lines=(size_of, meaning), maps=(position,)))
+        behind = (0,) if over else ()
+        tiles.append(Tile(id=title, title=title, lines=(size_of, meaning), pictures=behind, maps=(position,)))
     blank = scale_maps(np.zeros((len(views), 1, 1), np.float32), signed=run.signed)
     silent = np.array([not np.any(view) for _, _, view in views])
     return TileSet(
@@ -147,6 +152,7 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
         peaks=np.array([np.abs(view).max(initial=0) for _, _, view in views]),
         colours=selection.colours,
         size=size,
+        overlay=True if over else None,
         legend="each view by its own maximum",
     )
 
@@ -154,22 +160,6 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
 def _depth(stages: dict[str, np.ndarray], name: str) -> tuple[int, bool, str]:
     """Where a stage stands in the encoder: its map only shrinks, and the stem comes first."""
     return -stages[name].shape[-1], name != "stem", name
-
-
-def difference_tiles(selection: Selection, image: int, first: int, second: int, *, size: int = 104) -> TileSet:
-    """The cells that decide between two classes: the maps' difference; its mean is the margin S_first - S_second."""
-    run = selection.run
-    maps = data.all_maps(run, selection.epoch, selection.variant, image)
-    names = data.class_names(run)
-    difference = (maps[first] - maps[second])[None]
-    tile = Tile(
-        id="difference",
-        title=f"{names[first]} − {names[second]}",
-        lines=(f"mean {float(difference.mean()):+.2f}: what decides", "bright: for the first; blue: against"),
-        maps=(0,),
-    )
-    scaled = scale_maps(difference, kind=COMMON, signed=True)
-    return TileSet(tiles=(tile,), maps=scaled, peaks=peaks(difference), size=size, fixed=True, legend="logits")
 
 
 def _with_maps(selection: Selection, tiles: list[Tile], maps: np.ndarray, *, size: int, **more: object) -> TileSet:
@@ -183,20 +173,29 @@ def _with_maps(selection: Selection, tiles: list[Tile], maps: np.ndarray, *, siz
     )
 
 
-def input_tile(selection: Selection, image: int, *, size: int = 232) -> TileSet:
-    """The picture as the network saw it, large, with the answer's map at hand for an overlay."""
-    run = selection.run
-    row = data.predictions(run, selection.epoch, selection.variant).iloc[image]
-    answer = data.all_maps(run, selection.epoch, selection.variant, image)[int(row.prediction)][None]
+def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
+    """The picture as the network saw it, large."""
+    row = data.predictions(selection.run, selection.epoch, selection.variant).iloc[image]
     tile = Tile(
         id=str(image),
         title=f"{verdict(row.correct)} {row.predicted}",
         lines=(f"P {probability(row.confidence)}", f"truth: {row.truth}"),
         pictures=(0,),
-        maps=(0,),
         role=role(row.correct),
     )
-    pictures = atlas(run.pictures([image], variant=selection.variant), exact=True)
-    return _with_maps(
-        selection, [tile], answer, size=size, pictures=pictures, overlay=data.place_verdict(run) == "place"
+    pictures = data.picture_atlas(selection.run, (image,), (selection.variant,), exact=True)
+    return TileSet(tiles=(tile,), pictures=pictures, size=size, fixed=True)
+
+
+def dissected(selection: Selection, image: int, anatomy: Anatomy, *, start: int) -> Dissection:
+    """The answer and the class that it is held against, ready to be taken apart cell by cell."""
+    run = selection.run
+    pair = data.all_maps(run, selection.epoch, selection.variant, image)[[anatomy.prediction, anatomy.against]]
+    return Dissection(
+        anatomy=anatomy,
+        photograph=data.picture_atlas(run, (image,), (selection.variant,), exact=True),
+        maps=scale_maps(pair, kind=COMMON, signed=run.signed),
+        names=data.class_names(run),
+        colours=selection.colours,
+        start=start,
     )

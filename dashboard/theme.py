@@ -113,6 +113,14 @@ def variant_name(variant: str) -> str:
     return _VARIANT_NAMES.get(variant, variant.replace("_", " "))
 
 
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|"})
+
+
+def plain(text: str) -> str:
+    """A text, such as a class's name, so that Markdown shows it as it is: no mark of it becomes formatting."""
+    return text.translate(_MARKS)
+
+
 def rgb(colour: str) -> tuple[int, int, int]:
     """'#0072B2' as (0, 114, 178)."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -1,4 +1,4 @@
-"""Classes against each other: likeness of patterns against confusion, and accuracy in two states."""
+"""Classes: likeness of patterns against confusion, accuracy in two states, the pictures within one."""
 
 from __future__ import annotations
 
@@ -69,3 +69,38 @@ def accuracy_change(
         .add_params(chosen)
     )
     return alt.layer(diagonal.encode(x="before:Q", y="after:Q"), points).properties(height=360)
+
+
+def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+    """The pictures of one class by likeness to its pattern and probability of the truth; a click takes a 'picture'.
+
+    Args:
+        frame: columns image, similarity (cosine), truth_probability, predicted (name), correct, here (bool: the one
+            that is looked at).
+        palette: colours for the background.
+    """
+    shown = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
+    chosen = alt.selection_point(name="picture", fields=["image"], on="click", empty=False)
+    base = alt.Chart(shown).encode(
+        x=alt.X("similarity:Q", title="likeness of its map to the class pattern", scale=alt.Scale(zero=False)),
+        y=alt.Y("truth_probability:Q", title="P(truth)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
+    )
+    points = base.mark_point(filled=True, size=55, opacity=0.75).encode(
+        color=alt.Color(
+            "answer:N",
+            title=None,
+            scale=alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong]),
+            legend=alt.Legend(orient="top"),
+        ),
+        shape=alt.Shape("answer:N", title=None, scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"])),
+        tooltip=[
+            "image:Q",
+            alt.Tooltip("predicted:N", title="answer"),
+            alt.Tooltip("similarity:Q", format=".3f"),
+            alt.Tooltip("truth_probability:Q", title="P(truth)", format=".3f"),
+        ],
+    )
+    here = base.transform_filter("datum.here").mark_point(
+        shape="circle", size=340, filled=False, strokeWidth=2.5, opacity=1, color=palette.prediction
+    )
+    return alt.layer(points.add_params(chosen), here).properties(height=230)

@@ -1,4 +1,4 @@
-"""Elements that Streamlit does not have: a grid of pictures and maps, a matrix, a wall that plays.
+"""Elements that Streamlit does not have: a grid of pictures and maps, a matrix, a wall that plays, a grid to paint on.
 
 Each is a Python wrapper beside its JavaScript and CSS (`st.components.v2`). The browser enlarges the maps and applies
 the colour map, so a gallery is one message of a few kilobytes, and overlay and zoom need no round trip. All text
@@ -7,8 +7,23 @@ reaches the page through `textContent`, never as HTML.
 
 from __future__ import annotations
 
+from dashboard.components.anatomy import Dissection, dissection
 from dashboard.components.matrix import Matrix, matrix_canvas
+from dashboard.components.painter import painter, pattern_text, text_pattern
 from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.components.wall import Wall, playing_wall
 
-__all__ = ["Matrix", "Tile", "TileSet", "Wall", "matrix_canvas", "playing_wall", "tile_grid"]
+__all__ = [
+    "Dissection",
+    "Matrix",
+    "Tile",
+    "TileSet",
+    "Wall",
+    "dissection",
+    "matrix_canvas",
+    "painter",
+    "pattern_text",
+    "playing_wall",
+    "text_pattern",
+    "tile_grid",
+]

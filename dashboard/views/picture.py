@@ -7,18 +7,26 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import controls, data, evidence, exports, galleries, state
+from dashboard.anatomies import checked, fewest
+from dashboard.charts.classes import class_place
 from dashboard.charts.training import probability_curve
-from dashboard.components import tile_grid
+from dashboard.components import dissection, tile_grid
+from dashboard.patterns import class_tiles
 from dashboard.state import Selection
-from dashboard.theme import count, plural
+from dashboard.theme import count, percent, plain
+from store.queries import Anatomy
 
 _PLACES = {
     "code": "The maps of this run are codes of the class, not places in the picture (Trust shows the measurement), so "
-    "they stand beside it.",
-    "place": "The maps of this run follow the object (Trust shows the measurement), so they can lie over the picture.",
+    "they stand beside it at first.",
+    "place": "The maps of this run follow the object (Trust shows the measurement), so they lie over the picture at "
+    "first.",
     "unknown": "Whether a network's maps are places in the picture or codes of the class is a question of its own; "
-    "until it is measured they stand beside the picture.",
+    "until it is measured they stand beside the picture at first.",
 }
+_BESIDE, _OVER = "beside", "over"
+_LAYOUTS = {_BESIDE: "beside the picture", _OVER: "over the picture"}
+_OF_THE_PICTURE = ("k", "against")  # what another picture starts anew
 _ORDERS = {"probability": "probability", "peak": "strength of the map", "group": "group", "name": "name"}
 
 
@@ -29,11 +37,13 @@ def main() -> None:
     image = selection.image if selection.image is not None else _default_image(frame)
     row = frame.iloc[image]
     _chooser(selection, frame, image)
-    _answer(selection, image, row)
-    _anatomy(selection, image, row)
+    over = _answer(selection, image, row)
+    if len(selection.run.classes) > 1:
+        _anatomy(selection, image, row)
     _over_epochs(selection, image, row)
     _under_variants(selection, image)
-    _through_layers(selection, image)
+    _through_layers(selection, image, over=over)
+    _in_its_class(selection, image, frame)
     _relatives(selection, image, frame)
     _every_class(selection, image)
 
@@ -49,10 +59,10 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _step("Previous", ":material/chevron_left:", "j", image - 1 if image else None)
         _step("Next", ":material/chevron_right:", "k", image + 1 if image < last else None)
-        controls.number("Picture", "image", 0, last, image)
+        controls.number("Picture", "image", 0, last, image, resets=_OF_THE_PICTURE)
         st.page_link(
             "views/gallery.py",
-            label=f"All of {row.truth}",
+            label=f"All of {plain(row.truth)}",
             icon=":material/photo_library:",
             query_params=state.carried({"class": data.class_ids(selection.run)[int(row.label)]}),
         )
@@ -60,7 +70,7 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     told = "" if selection.image is not None else "No picture was chosen: this is the most confident mistake. "
     st.caption(
         f"{told}`{row['name']}` · picture {count(image)} of 0 to {count(last)} · "
-        f"number {place} of {len(siblings)} of its class, {row.group}"
+        f"number {place} of {len(siblings)} of its class" + (f", {plain(row.group)}" if row.group else "")
     )
 
 
@@ -71,50 +81,69 @@ def _step(label: str, icon: str, shortcut: str, image: int | None) -> None:
         shortcut=shortcut,
         disabled=image is None,
         on_click=state.write,
-        args=({"image": image},),
+        args=({"image": image, **dict.fromkeys(_OF_THE_PICTURE)},),
         key=f"picture-{label}",
     )
 
 
-def _answer(selection: Selection, image: int, row: pd.Series) -> None:
-    left, right = st.columns([2, 4])
+def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
+    """The picture and its strongest maps; returns whether these lie over it."""
+    verdict = data.place_verdict(selection.run)
+    left, right = st.columns([2, 5])
     with left:
         tile_grid(evidence.input_tile(selection, image), key="input")
     with right:
         order = evidence.ranked_classes(selection, image)
         top = order[:5]
         shown = top if int(row.label) in top else np.append(top, int(row.label))
-        st.markdown("**The five strongest classes**" + ("" if len(shown) == 5 else ", and the truth"))
-        tile_grid(evidence.class_tiles(selection, image, shown, size=118), key="top5", on_open=state.open_class)
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+            many = {1: "The only class", 2: "Both classes", 5: "The five strongest classes"}
+            title = many.get(len(top), f"The {len(top)} classes")
+            st.markdown(f"**{title}**" + ("" if len(shown) == len(top) else "**, and the truth**"))
+            layouts = [_OVER, _BESIDE] if verdict == "place" else [_BESIDE, _OVER]
+            over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
+        content = evidence.class_tiles(selection, image, shown, size=112, over=over)
+        tile_grid(content, key="top5", on_open=state.open_class)
         st.caption(
             "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "
-            f"answer. {_PLACES[data.place_verdict(selection.run)]}"
+            f"answer. {_PLACES[verdict]}"
         )
+    return over
 
 
 def _anatomy(selection: Selection, image: int, row: pd.Series) -> None:
-    if row.correct:
-        return
-    cells = selection.run.map_shape[0] * selection.run.map_shape[1]
-    winner = data.class_names(selection.run)[int(row.fix_winner)]
-    left, right = st.columns([2, 5])
+    st.subheader("Why it failed" if not row.correct else "What would turn the answer", anchor=False)
+    left, right = st.columns([2, 5], vertical_alignment="bottom")
     with left:
-        tile_grid(
-            evidence.difference_tiles(selection, image, int(row.prediction), int(row.label), size=150),
-            key="difference",
-        )
+        anatomy = _held_against(selection, image, row)
     with right:
-        st.markdown("**Why it failed**")
-        st.markdown(
-            f"The two maps differ cell by cell as shown; the mean of the difference is the margin by which "
-            f"**{row.predicted}** beat **{row.truth}**. Taking out the **{plural(int(row.cells_to_fix), 'cell')}** of "
-            f"{cells} that speak most for the answer, in both maps, undoes the error between these two; "
-            + ("the truth then wins." if int(row.fix_winner) == int(row.label) else f"then **{winner}** would win.")
-        )
-        st.caption(
-            "Few cells: a local misreading. Many: the whole pattern was taken for the other class. Exact, without "
-            "another pass, because S is the mean of the map."
-        )
+        st.markdown(fewest(anatomy, data.class_names(selection.run)))
+    cells = len(anatomy.order)
+    start = state.integer("k", 0, cells, anatomy.cells)
+    dissection(
+        evidence.dissected(selection, image, anatomy, start=start),
+        key="dissection",
+        on_rest=lambda out: state.write({"k": None if out == anatomy.cells else out}),
+    )
+    st.caption(checked(anatomy))
+
+
+def _held_against(selection: Selection, image: int, row: pd.Series) -> Anatomy:
+    """The answer against the truth, the runner-up where it is right, or a class that the reader chooses."""
+    run = selection.run
+    identifiers, names = data.class_ids(run), data.class_names(run)
+    usual = int(row.runner_up) if row.correct else int(row.label)
+    options = [identifiers[number] for number in range(len(names)) if number != int(row.prediction)]
+
+    def named(identifier: str) -> str:
+        number = identifiers.index(identifier)
+        notes = [note for note, own in (("truth", row.label), ("runner-up", row.runner_up)) if int(own) == number]
+        return names[number] + (f" ({', '.join(notes)})" if notes else "")
+
+    chosen = controls.select(
+        f"{row.predicted} against", "against", options, default=identifiers[usual], names=named, resets=("k",)
+    )
+    return data.anatomy(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
 
 
 def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
@@ -173,20 +202,62 @@ def _under_variants(selection: Selection, image: int) -> None:
     st.caption("Each: the perturbed picture as the network saw it, the map of its answer, the map of the truth.")
 
 
-def _through_layers(selection: Selection, image: int) -> None:
+def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
     if not (selection.run.stage_names or selection.run.layer_names):
         return
     st.subheader("Through the network", anchor=False)
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
-    tile_grid(evidence.layer_tiles(selection, image, int(frame["prediction"].iloc[image])), key="layers")
+    answer = int(frame["prediction"].iloc[image])
+    tile_grid(evidence.layer_tiles(selection, image, answer, over=over), key="layers")
     st.caption("The clean picture, stage by stage, towards the class that it is taken for.")
+
+
+def _in_its_class(selection: Selection, image: int, frame: pd.DataFrame) -> None:
+    label = int(selection.run.labels[image])
+    own = frame[frame["label"] == label]
+    name = data.class_names(selection.run)[label]
+    st.subheader(f"Where it is in its class, {plain(name)}", anchor=False)
+    left, right = st.columns([1, 4])
+    with left:
+        tile_grid(class_tiles(selection, [label], size=150), key="own-class", on_open=state.open_class)
+    with right:
+        exports.chart(
+            class_place,
+            own[["image", "similarity", "truth_probability", "predicted", "correct"]].assign(
+                here=own["image"] == image
+            ),
+            palette=exports.current_palette(),
+            key="class-place",
+            alt="likeness to the class pattern and probability of the truth, of the class's pictures",
+            on_select=_clicked_picture,
+            selection_mode="picture",
+        )
+    ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
+    st.caption(
+        f"Its own map is {float(frame['similarity'].iloc[image]):.2f} like the class pattern at the left (cosine), "
+        f"place {ahead + 1} of {len(own)}; {percent(float(own['correct'].mean()), 0)} of the class is right. "
+        "A click on another point opens that picture."
+    )
+
+
+def _clicked_picture() -> None:
+    chosen = st.session_state["chart-class-place"]["selection"].get("picture") or []
+    if chosen:
+        state.write({"image": int(chosen[0]["image"]), **dict.fromkeys(_OF_THE_PICTURE)})
 
 
 def _relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
     st.subheader("Nearest pictures by pattern", anchor=False)
     found = data.nearest_pictures(selection.run, image, selection.epoch, selection.variant)
     galleries.picture_grid(selection, frame.iloc[found["image"].to_numpy()], key="relatives", size=84, overlay=None)
-    st.caption("The other pictures whose answer's map is most like this one's, by cosine.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("The other pictures whose answer's map is most like this one's, by cosine.", width="content")
+        st.page_link(
+            "views/search.py",
+            label="Search the run by this map",
+            icon=":material/pattern:",
+            query_params=state.carried({"image": image, "from": "picture"}),
+        )
 
 
 def _every_class(selection: Selection, image: int) -> None:
