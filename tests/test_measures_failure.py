@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import auc, roc_auc_score, roc_curve
 
 from store.measures import combination, failure
 
@@ -90,6 +90,31 @@ def test_auroc_and_fpr95_agree_with_scikit_learn(seed):
     assert figures.auroc == pytest.approx(roc_auc_score(right, score))
     false, true, _ = roc_curve(right, score, drop_intermediate=False)
     assert figures.fpr95 == pytest.approx(false[np.argmax(true >= 0.95 - 1e-12)])
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1))
+def test_augrc_is_scikit_learns_area_under_the_generalised_risk(seed):
+    score, right = answers(seed)
+    curve = failure.risk_coverage(score, right)
+    coverage, lost = np.append(0, curve.coverage), np.append(0, curve.risk * curve.coverage)
+    assume(0 < right.sum() < len(right))
+    assert failure.detection(score, right).augrc == pytest.approx(auc(coverage, lost))
+
+
+@pytest.mark.parametrize(
+    ("seed", "aurc", "augrc"),
+    [(0, 0.2481321, 0.1407051), (1, 0.3091361, 0.1833333), (2, 0.2998768, 0.1971154)],
+)
+def test_areas_agree_with_those_of_torch_uncertainty(seed, aurc, augrc):
+    """Values of torch-uncertainty 0.13.0, AURC and AUGRC; it integrates by trapezoids from the first picture on."""
+    random = np.random.default_rng(seed)
+    score = random.permutation(40) / 40 * 0.98 + 0.01
+    right = random.random(40) < 0.2 + 0.7 * score
+    curve = failure.risk_coverage(score, right)
+    lost = curve.risk * curve.coverage
+    assert (40 * failure.detection(score, right).aurc - curve.risk[[0, -1]].mean()) / 39 == pytest.approx(aurc, 1e-6)
+    assert (lost.sum() - lost[[0, -1]].mean()) / 39 == pytest.approx(augrc, 1e-6)
 
 
 @given(st.integers(0, 2**31))
@@ -181,3 +206,28 @@ def test_the_combination_never_uses_the_answers_that_it_is_reported_on():
 def test_a_fitted_half_without_mistakes_gives_a_constant():
     fitted = combination.fit_combination(np.arange(8.0)[None], np.ones(8, bool), np.zeros(8, int))
     assert (fitted.probability.tolist(), fitted.weights.tolist()) == ([1.0] * 8, [0.0])
+
+
+def test_joint_intervals_are_as_wide_as_single_ones_for_one_estimate_and_wider_for_many():
+    random = np.random.default_rng(0)
+    samples = random.normal(size=(20, 4000))
+    low, high = failure.joint_intervals(np.zeros(1), samples[:1])
+    assert (low[0], high[0]) == (pytest.approx(-1.96, abs=0.06), pytest.approx(1.96, abs=0.06))
+    low, high = failure.joint_intervals(np.zeros(20), samples)
+    # 20 independent estimates: the 95 % point of the largest of them is that of one at 0.95 ** (1 / 20).
+    assert high == pytest.approx(np.full(20, 3.016), abs=0.2)
+    assert np.all((samples > low[:, None]) & (samples < high[:, None]), axis=0).mean() == pytest.approx(0.95, abs=0.01)
+
+
+def test_estimates_that_go_together_pay_nothing_for_being_many():
+    sample = np.random.default_rng(1).normal(size=4000)
+    _, high = failure.joint_intervals(np.zeros(50), np.tile(sample, (50, 1)))
+    assert high == pytest.approx(np.full(50, 1.96), abs=0.1)
+
+
+def test_joint_intervals_leave_out_what_is_not_a_number_and_do_not_spread_what_does_not_vary():
+    samples = np.array([[1.0, 2.0, np.nan, 3.0], [0.0, 0.0, 0.0, 0.0]])
+    low, high = failure.joint_intervals([2.0, 0.0], samples)
+    assert low[0] < 2 < high[0]
+    assert (low[1], high[1]) == (0, 0)
+    assert np.isnan(failure.joint_intervals([0.5], [[np.nan, np.nan]])).all()

@@ -67,9 +67,30 @@ def test_the_lift_of_a_mode_matches_hand_computed_values():
     assert (lift.low, lift.high) == (pytest.approx(low / (3 / 8)), pytest.approx(high / (3 / 8)))
 
 
-def test_a_class_without_errors_has_lift_one():
+def test_a_class_without_errors_has_no_lift():
     lift = modes.error_lift(np.array([0, 0, 1]), np.zeros(3, bool))
-    assert (lift.error.tolist(), lift.lift.tolist(), lift.high.tolist()) == ([0, 0], [1, 1], [1, 1])
+    assert lift.error.tolist() == [0, 0]
+    assert np.isnan([lift.lift, lift.low, lift.high]).all()
+
+
+def test_the_survival_of_a_mode_is_the_share_that_stays_in_it():
+    found = modes.survival([0, 0, 0, 0, 1, 1], [0, 0, 1, 0, 0, 1], modes=3)
+    assert found.count.tolist() == [4, 2, 0]
+    assert found.share[:2].tolist() == [0.75, 0.5] and np.isnan(found.share[2])
+    assert found.low[0] == pytest.approx(0.3006, abs=1e-4) and found.high[0] == pytest.approx(0.9544, abs=1e-4)
+    assert (found.low[2], found.high[2]) == (0, 1)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_map_that_a_perturbation_only_rescales_stays_in_its_mode(seed):
+    random = np.random.default_rng(seed)
+    maps = random.random((12, 3, 3))
+    medoids = maps[:3]
+    before = modes.assign(maps, medoids)
+    after = modes.assign(maps * random.uniform(0.1, 9, (12, 1, 1)), medoids)
+    found = modes.survival(before, after, modes=3)
+    assert found.share[found.count > 0] == pytest.approx(1)
+    assert found.count.sum() == 12
 
 
 @given(st.integers(0, 2**31), st.integers(2, 5))

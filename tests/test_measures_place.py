@@ -106,3 +106,18 @@ def test_shares_on_the_object_and_off_it_add_up(seed):
     assert on + off == pytest.approx(np.ones((5, 4, 4)))
     assert place.energy_inside(maps, on) + place.energy_inside(maps, off) == pytest.approx(np.ones(5))
     assert place.area_share(on) == pytest.approx(mask.mean((1, 2)))
+
+
+def test_what_is_gained_by_following_matches_a_hand_computed_value():
+    value, low, high = place.follow([0.6, 0.8, 0.7], [0.4, 0.4, 0.4])
+    assert value == pytest.approx(0.3 / 0.6)
+    # Student's 97.5 % point with two degrees of freedom is 4.3027, the standard error 0.1 / sqrt(3).
+    assert (low, high) == pytest.approx(
+        (value - 4.3027 * 0.1 / 3**0.5 / 0.6, value + 4.3027 * 0.1 / 3**0.5 / 0.6), rel=1e-4
+    )
+
+
+def test_maps_that_hold_all_their_evidence_on_the_object_gain_all_and_unknown_pictures_are_left_out():
+    assert place.follow([1.0, 1.0, 1.0], [0.2, 0.3, np.nan])[0] == pytest.approx(1)
+    assert np.isnan(place.follow([np.nan], [0.5])).all()
+    assert np.isnan(place.follow([1.0, 1.0], [1.0, 1.0])).all()  # the object is everywhere: nothing to gain

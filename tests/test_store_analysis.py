@@ -278,24 +278,5 @@ def test_maps_that_ignore_the_object_are_codes(tmp_path):
     assert verdict(table[table["quantity"] == "shift"]) == "code"
 
 
-def test_two_kinds_of_maps_in_a_class_are_found_with_the_one_that_fails(tmp_path):
-    labels = [0] * 12 + [1] * 4
-    answers = np.array(labels)[None, None].repeat(1, 0).copy()
-    answers[0, 0, 8:12] = 1
-
-    def own(epoch, variant, image):
-        return one_cell(7 if 8 <= image < 12 else labels[image])
-
-    run = craft(tmp_path / "modes", answers, labels=labels, own=own)
-    analyse(run)
-    analysis = read_analysis(run)
-    modes = analysis.table("modes").set_index(["class_index", "mode"])
-    assert modes["count"].to_dict() == {(0, 0): 8, (0, 1): 4, (1, 0): 4}
-    assert modes["lift"][0, 1] == pytest.approx(3)
-    assert modes["error"][0, 0] == 0
-    assert analysis.table("images")["mode"].tolist() == [0] * 8 + [1] * 4 + [0] * 4
-    assert analysis.array("mode_shares")[:, 0] == pytest.approx([2 / 3, 1 / 3, 1])
-
-
 def test_map_shapes_of_this_file_agree():
     assert one_cell(0).shape == CELLS

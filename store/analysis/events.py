@@ -7,10 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.analysis.gather import Final, Record
-from store.measures import confusion, learning, maps, mistakes, modes, place, robustness
+from store.measures import confusion, learning, maps, mistakes, modes, place, robustness, transport
 from store.measures.learning import NEVER
 
 Int64 = NDArray[np.int64]
+MEASURED_PAIRS = 400  # an earth-mover distance takes 2 ms
 
 
 def epoch_numbers(epochs: tuple[int, ...], positions: NDArray) -> Int64:
@@ -79,16 +80,21 @@ def _places(record: Record, final: Final) -> dict[str, NDArray]:
 def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFrame:
     """A row per class, clean pictures: formation and learning epochs (numbers, -1 = never), shares of histories.
 
-    formation: of the class pattern; picture_formation and settling: medians over the pictures; half: first epoch with
-    half of the pictures right; lead, forgettings: means; never_right, forgotten: shares of the pictures; within and
-    between: mean cosine of own maps of two pictures of the class, and of one inside and one outside; inside, area,
-    elsewhere: means of the pictures; modes: their number; silent: share of own maps without a positive cell.
+    formation: of the class pattern; picture_formation and settling: medians over the pictures, those that never form
+    last of all; half: first epoch with half of the pictures right; lead: mean over the pictures that form; forgettings:
+    mean; never_right, forgotten: shares of the pictures; within and between: mean cosine of own maps of two pictures of
+    the class, and of one inside and one outside; inside, area, elsewhere: means of the pictures; follow with follow_low
+    and follow_high (95 %): see `store.measures.place.follow`; modes: their number; silent: share of own maps without a
+    positive cell.
     """
     run, epochs = record.run, record.epochs
     count = len(run.classes)
     accuracy = np.stack(record.class_accuracies)[:, 0]
     similar = place.pair_similarity(final.own_maps, run.labels, count)
-    by_class = images.assign(silent=final.own_maps.max((1, 2)) <= 0).groupby(run.labels)
+    formed = images["formation"] != NEVER
+    by_class = images.assign(
+        silent=final.own_maps.max((1, 2)) <= 0, lead=images["lead"].where(formed).astype(float)
+    ).groupby(run.labels)
     table = run.classes.reset_index().assign(
         formation=epoch_numbers(epochs, learning.formation(np.stack(record.pattern_similarities))),
         half=epoch_numbers(epochs, learning.first_right(np.nan_to_num(accuracy) >= 0.5)),
@@ -96,7 +102,9 @@ def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataF
         within=similar.within,
         between=similar.between,
     )
-    medians = by_class[["formation", "settling"]].median().rename(columns={"formation": "picture_formation"})
+    medians = pd.DataFrame(
+        {"picture_formation": by_class["formation"].agg(_median_event), "settling": by_class["settling"].median()}
+    )
     means = by_class[["lead", "forgettings", "inside", "area", "elsewhere", "entrenchment", "silent"]].mean()
     shares = pd.DataFrame(
         {
@@ -105,7 +113,16 @@ def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataF
             "modes": by_class["mode"].nunique(),
         }
     )
-    return table.join(medians).join(means).join(shares).fillna({"modes": 0})
+    table = table.join(medians).join(means).join(shares).fillna({"modes": 0})
+    followed = {label: place.follow(rows["inside"], rows["elsewhere"]) for label, rows in by_class}
+    columns = ["follow", "follow_low", "follow_high"]
+    return table.join(pd.DataFrame.from_dict(followed, orient="index", columns=columns))
+
+
+def _median_event(epochs: pd.Series) -> float:
+    """Median epoch of an event, where what never happens comes after everything; NEVER if that is the median."""
+    median = float(epochs.where(epochs != NEVER, np.inf).astype(float).median())
+    return median if np.isfinite(median) else NEVER
 
 
 def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.int64]]:
@@ -113,8 +130,9 @@ def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.
 
     Pairs with 3 mistakes or more at any epoch, most mistakes at the peak first: truth_index, truth, predicted_index,
     predicted, birth, peak, death (epoch numbers, -1 = never or still alive), peak_count, last_count, slope, reverse,
-    mutual, and of the last epoch likeness (cosine of the class patterns) and overlap (of the two maps over the pair's
-    mistakes, NaN without one: high = look-alikes, low = the evidence lies elsewhere).
+    mutual, and of the last epoch likeness (cosine of the class patterns), overlap (of the two maps over the pair's
+    mistakes, NaN without one: high = look-alikes, low = the evidence lies elsewhere) and distance (earth-mover, between
+    the class patterns, in cells; NaN beyond the first 400 pairs).
     """
     run, epochs = record.run, record.epochs
     count = len(run.classes)
@@ -153,7 +171,12 @@ def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.
         }
     )
     order = np.argsort(-table["peak_count"].to_numpy(), kind="stable")
-    return table.iloc[order].reset_index(drop=True), series.T[order]
+    table = table.iloc[order].reset_index(drop=True)
+    distance = np.full(len(table), np.nan)
+    first = table.head(MEASURED_PAIRS)
+    sides = (final.patterns[first[side].to_numpy()] for side in ("truth_index", "predicted_index"))
+    distance[: len(first)] = transport.earth_mover(*sides)
+    return table.assign(distance=distance), series.T[order]
 
 
 def _lookup(pair: NDArray, counts: NDArray, wanted: NDArray) -> NDArray[np.int64]:
@@ -161,36 +184,6 @@ def _lookup(pair: NDArray, counts: NDArray, wanted: NDArray) -> NDArray[np.int64
         return np.zeros(len(wanted), np.int64)
     place_of = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
     return np.where(pair[place_of] == wanted, counts[place_of], 0)
-
-
-def mode_table(record: Record, final: Final) -> pd.DataFrame:
-    """A row per mode of each class, largest first within the class, wrong answers at the last epoch, clean.
-
-    class_index, mode, medoid (image), count, share, silhouette, error, lift, low, high (Wilson, over the class's rate).
-    """
-    run = record.run
-    wrong = record.predictions[-1][0] != run.labels
-    rows = []
-    for label, found in final.modes.items():
-        images = final.mode_images[label]
-        lift = modes.error_lift(found.member, wrong[images])
-        rows.append(
-            pd.DataFrame(
-                {
-                    "class_index": label,
-                    "mode": np.arange(len(found.count)),
-                    "medoid": images[found.medoid],
-                    "count": found.count,
-                    "share": found.count / len(images),
-                    "silhouette": found.silhouette,
-                    "error": lift.error,
-                    "lift": lift.lift,
-                    "low": lift.low,
-                    "high": lift.high,
-                }
-            )
-        )
-    return pd.concat(rows, ignore_index=True)
 
 
 def cue_table(record: Record) -> pd.DataFrame:

@@ -1,8 +1,10 @@
 """Findings: the most striking true statements about a run, each computed, with its interval and a link.
 
-A statement that was picked as the largest of many is only made if it survives the picking: its p-value is multiplied by
-the number of things compared (Bonferroni), its interval holds for all of them jointly, and what remains passes
-Benjamini and Hochberg (1995) at 5 %. Statements without a test are plain counts of this run's pictures.
+A statement that was picked as the largest of many is only made if it survives the picking: its p-value is adjusted
+for everything that it was picked from, and has to stay below 5 % over the number of kinds of tested statements
+(Bonferroni). So the chance that a run yields any false tested statement is 5 % at most, whatever else is true of it,
+and the intervals of all of them hold jointly at 95 %. Statements without a test are counts and means of this run, each
+with an interval of its own. All of it is about other pictures of the same classes, not about another training.
 """
 
 from __future__ import annotations
@@ -17,13 +19,25 @@ import pandas as pd
 RATE = 0.05
 PER_KIND = 2
 STANDING = ("league", "place")  # the questions that the network was built to answer: told whatever the answer is
+TESTED = ("taken for", "group taken for", "accuracy", "cue", "pair", "mode", "forming", "ensemble")
+_PERTURBED = {
+    "gray": "grayscale",
+    "blur3": "a 3×3 blur",
+    "blur5": "a 5×5 blur",
+    "bgr": "[B, G, R] channels",
+    "brg": "[B, R, G] channels",
+    "rotate": "rotation",
+    "shift": "a shift",
+    "zoom": "a zoom",
+}
 
 
 @dataclass(frozen=True)
 class Finding:
     """One statement. `figure` with its interval in `unit`; `page` and `query` say where it can be seen.
 
-    p: adjusted for `compared` comparisons, NaN for a plain count. strength: 0..1, how striking, for the order.
+    p: adjusted for the `compared` things that it was picked from, NaN where nothing is tested.
+    strength: 0..1, how striking, for the order.
     """
 
     kind: str
@@ -45,8 +59,8 @@ def adjusted(p: float, compared: int) -> float:
 
 
 def joint_level(compared: int) -> float:
-    """Level of a single interval so that `compared` of them hold jointly at 95 %."""
-    return 1 - RATE / max(compared, 1)
+    """Level of a single interval so that `compared` of each kind of tested statement hold jointly at 95 %."""
+    return 1 - RATE / (max(compared, 1) * len(TESTED))
 
 
 def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
@@ -54,12 +68,7 @@ def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
 
     At most two of a kind, and these of different classes.
     """
-    from scipy.stats import false_discovery_control  # here, because pages that only read findings need not wait for it
-
-    tested = np.array([candidate.p for candidate in candidates], np.float64)
-    holds = np.isnan(tested)
-    if (~holds).any():
-        holds[~holds] = false_discovery_control(tested[~holds]) <= RATE
+    holds = [np.isnan(candidate.p) or candidate.p <= RATE / len(TESTED) for candidate in candidates]
     kept: list[Finding] = []
     for candidate in sorted(
         (entry for entry, true in zip(candidates, holds, strict=True) if true or entry.kind in STANDING),
@@ -84,6 +93,15 @@ def from_table(table: pd.DataFrame) -> list[Finding]:
     return [Finding(**{**row, "query": json.loads(row["query"])}) for row in table.to_dict("records")]
 
 
+def perturbed(variant: str) -> str:
+    """A variant for people, to stand after "under": [B, R, G] channels, 0.5 % salt and pepper."""
+    density = variant.removeprefix("salt_pepper_")
+    if density != variant and density.replace(".", "", 1).isdigit():
+        return f"{100 * float(density):g} % salt and pepper"
+    return _PERTURBED.get(variant, variant.replace("_", " "))
+
+
 def percent(share: float) -> str:
-    """A share for people: 31 %, 0.4 %."""
-    return f"{100 * share:.{0 if abs(share) >= 0.1 or share == 0 else 1}f} %"
+    """A share for people: 31 %, 0.4 %, 99.8 %; 0 % and 100 % only where they are exact."""
+    whole = share == 0 or abs(share) == 1 or 0.1 <= abs(share) < 0.995
+    return f"{100 * share:.{0 if whole else 1}f} %"

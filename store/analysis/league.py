@@ -66,12 +66,10 @@ def league(record: Record, final: Final, *, seed: int = 0) -> League:
 
 
 def _with_gains(table: pd.DataFrame, samples: dict[str, Float64]) -> pd.DataFrame:
-    reference = float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
-    level = 1 - 0.05 / max(len(samples) - 1, 1)
-    edges = [failure.interval(samples[name] - samples[REFERENCE], level=level) for name in table["score"]]
-    return table.assign(
-        gain=table["auroc"] - reference, gain_low=[low for low, _ in edges], gain_high=[high for _, high in edges]
-    )
+    gain = table["auroc"] - float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
+    differences = np.stack([samples[name] - samples[REFERENCE] for name in table["score"]])
+    low, high = failure.joint_intervals(gain, differences)
+    return table.assign(gain=gain, gain_low=low, gain_high=high)
 
 
 def all_scores(record: Record, final: Final, *, seed: int = 0) -> dict[str, Float64]:

@@ -26,7 +26,7 @@ def place_table(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFr
 
     within, between: mean cosine of own maps of two pictures of one class, and of two classes (intervals over classes).
     inside, area, elsewhere, peak_inside: see `store.measures.place.PlaceScores` (intervals over pictures).
-    follow: (inside - elsewhere) / (1 - elsewhere), what the maps gain by following their own object, 1 = perfect.
+    follow: what the maps gain by following their own object, 1 = all there is to gain.
     shift: how far the maps' centres move with the pictures under the variant `shift`, 1 = with them.
     """
     similar = place.pair_similarity(final.own_maps, record.run.labels, len(record.run.classes))
@@ -60,13 +60,8 @@ def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:
 
 
 def _follow(images: pd.DataFrame) -> dict[str, str | float] | None:
-    known = images[["inside", "elsewhere"]].dropna()
-    if known.empty:
-        return None
-    room = 1 - known["elsewhere"].mean()
-    mean, low, high = mean_interval((known["inside"] - known["elsewhere"]).to_numpy())
-    scale = 1 / room if room > 0 else 0.0
-    return {"quantity": "follow", "value": mean * scale, "low": low * scale, "high": high * scale}
+    value, low, high = place.follow(images["inside"], images["elsewhere"])
+    return None if math.isnan(value) else {"quantity": "follow", "value": value, "low": low, "high": high}
 
 
 def _shift(record: Record, final: Final) -> dict[str, str | float] | None:

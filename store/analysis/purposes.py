@@ -51,7 +51,8 @@ def best_epochs(figures: pd.DataFrame, pictures: int) -> pd.DataFrame:
 
 
 def ensembles(record: Record) -> pd.DataFrame:
-    """A row per ensemble: name, label, members, top1, nll, ece, brier, gain in top1 with gain_low and gain_high (95 %).
+    """A row per ensemble: name, label, members, top1, nll, ece, brier, gain in top1 with gain_low and gain_high (95 %),
+    won and lost (pictures that it alone, and that the last epoch alone answers rightly).
 
     Members are equally weighted probabilities; the gain is over the last epoch's clean answers, picture by picture. The
     first row is that epoch alone, with gain 0.
@@ -63,7 +64,8 @@ def ensembles(record: Record) -> pd.DataFrame:
     rows = []
     for name, label, members in _memberships(record):
         mean = single if len(members) == 1 else _probabilities(record, members)
-        gain, low, high = mean_interval((mean.argmax(1) == truth).astype(float) - before)
+        after = mean.argmax(1) == truth
+        gain, low, high = mean_interval(after.astype(float) - before)
         found = ensemble_figures(mean, truth)
         rows.append(
             {
@@ -77,6 +79,8 @@ def ensembles(record: Record) -> pd.DataFrame:
                 "gain": gain,
                 "gain_low": low,
                 "gain_high": high,
+                "won": int((after & ~before).sum()),
+                "lost": int((before & ~after).sum()),
             }
         )
     return pd.DataFrame(rows)

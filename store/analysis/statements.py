@@ -9,10 +9,8 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from store.analysis.findings import Finding, adjusted, joint_level, percent
+from store.analysis.findings import Finding, adjusted, joint_level, percent, perturbed
 from store.analysis.gather import Record
-from store.analysis.places import verdict
-from store.analysis.scores import REFERENCE
 from store.measures.confusion import collapse
 from store.measures.intervals import exact_interval, mean_interval, wilson
 
@@ -53,8 +51,8 @@ def taken_for(tables: Tables) -> list[Finding]:
 
 
 def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_class: bool) -> list[Finding]:
-    variants = tables.record.run.variants
-    pictures = counts[0].sum(1)
+    """Of each variant the switch with the highest lower bound; tested against the clean share and the other truths'."""
+    variants, pictures = tables.record.run.variants, counts[0].sum(1)
     compared = (len(variants) - 1) * len(names) * (len(names) - 1)
     found = []
     for number, variant in enumerate(variants[1:], start=1):
@@ -73,24 +71,24 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
         query: dict[str, str | int] = {"epoch": tables.last, "variant": variant}
         if by_class:
             query |= {"class": str(tables.ids[truth]), "answer": str(tables.ids[answer])}
-        kind = "of" if by_class else "of the group"
         text = (
-            f"Under {variant}, {times} of {of} pictures {kind} “{names[truth]}” are taken for “{names[answer]}” "
-            f"({percent(times / of)}); clean, {clean} {'is' if clean == 1 else 'are'}."
+            f"Under {perturbed(variant)}, {times} of {of} pictures of {'' if by_class else 'the group '}"
+            f"“{names[truth]}” are taken for “{names[answer]}” ({percent(times / of)}); "
+            f"clean, {clean} {'is' if clean == 1 else 'are'}."
         )
         found.append(
             Finding(
-                "taken for" if by_class else "group taken for",
-                text,
-                times / of,
-                low,
-                high,
-                "share",
-                "confusion",
-                low,
-                adjusted(p, compared),
-                compared,
-                query,
+                kind="taken for" if by_class else "group taken for",
+                text=text,
+                figure=times / of,
+                low=low,
+                high=high,
+                unit="share",
+                page="confusion",
+                strength=low,
+                p=adjusted(p, compared),
+                compared=compared,
+                query=query,
             )
         )
     return found
@@ -104,33 +102,36 @@ def accuracy_lost(tables: Tables) -> list[Finding]:
     for number in range(1, len(right)):
         drop = right[0].astype(float) - right[number]
         mean, low, high = mean_interval(drop, level=joint_level(compared))
-        spread = drop.std(ddof=1) if len(drop) > 1 else 0.0
-        if spread == 0:
+        if not drop.any() or not np.isfinite(low):
             continue
-        p = float(scipy.stats.ttest_1samp(drop, 0).pvalue)
-        variant = record.run.variants[number]
+        p = paired_p(np.count_nonzero(drop > 0), np.count_nonzero(drop < 0))
+        variant, before, after = record.run.variants[number], percent(right[0].mean()), percent(right[number].mean())
         text = (
-            f"Under {variant} the accuracy falls from {percent(right[0].mean())} to {percent(right[number].mean())}."
+            f"Under {perturbed(variant)} the accuracy falls from {before} to {after}."
             if mean > 0
-            else f"Under {variant} the accuracy does not fall: {percent(right[0].mean())} clean, "
-            f"{percent(right[number].mean())} perturbed."
+            else f"Under {perturbed(variant)} the accuracy does not fall: {before} clean, {after} perturbed."
         )
         found.append(
             Finding(
-                "accuracy",
-                text,
-                mean,
-                low,
-                high,
-                "share",
-                "robustness",
-                max(min(low, 1.0), 0.0),
-                adjusted(p, compared),
-                compared,
-                {"epoch": tables.last, "variant": variant},
+                kind="accuracy",
+                text=text,
+                figure=mean,
+                low=low,
+                high=high,
+                unit="share",
+                page="robustness",
+                strength=max(min(low, 1.0), 0.0),
+                p=adjusted(p, compared),
+                compared=compared,
+                query={"epoch": tables.last, "variant": variant},
             )
         )
     return found
+
+
+def paired_p(first: int, second: int) -> float:
+    """Two-sided p-value of pictures that turned one way and the other, were both as likely: McNemar's test, exact."""
+    return float(scipy.stats.binomtest(int(first), int(first) + int(second), 0.5).pvalue)
 
 
 def cues(tables: Tables) -> list[Finding]:
@@ -149,119 +150,23 @@ def cues(tables: Tables) -> list[Finding]:
         p = float(scipy.stats.t.sf((row["drop"] - average) / row["error"], freedom))
         half = row["error"] * scipy.stats.t.ppf((1 + joint_level(compared)) / 2, freedom)
         text = (
-            f"“{tables.names[index]}” loses {row['drop']:.1f} standard deviations of its score under {variant}; "
-            f"the other classes lose {average:.1f} on average."
+            f"“{tables.names[index]}” loses {row['drop']:.1f} standard deviations of its score under "
+            f"{perturbed(str(variant))}; the other classes lose {average:.1f} on average."
         )
         excess = row["drop"] - average - half
         found.append(
             Finding(
-                "cue",
-                text,
-                float(row["drop"]),
-                float(row["drop"] - half),
-                float(row["drop"] + half),
-                "sd",
-                "robustness",
-                float(np.clip(excess / 5, 0, 1)),
-                adjusted(p, compared),
-                compared,
-                {"epoch": tables.last, "variant": str(variant), "class": str(tables.ids[index])},
+                kind="cue",
+                text=text,
+                figure=float(row["drop"]),
+                low=float(row["drop"] - half),
+                high=float(row["drop"] + half),
+                unit="sd",
+                page="robustness",
+                strength=float(np.clip(excess / 5, 0, 1)),
+                p=adjusted(p, compared),
+                compared=compared,
+                query={"epoch": tables.last, "variant": str(variant), "class": str(tables.ids[index])},
             )
         )
     return found
-
-
-def betrayal(tables: Tables) -> list[Finding]:
-    """Whether the pattern betrays a wrong answer better than the softmax does: the paper's guess, put to the test."""
-    table = tables.tables["league"]
-    maps = table[table["kind"] == "map"]
-    if maps["auroc"].isna().all():
-        return []
-    best = maps.loc[maps["auroc"].idxmax()]
-    reference = float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
-    low, high = float(best["gain_low"]), float(best["gain_high"])
-    answer = (
-        "The pattern betrays wrong answers better than the softmax"
-        if low > 0
-        else "The pattern betrays wrong answers less well than the softmax"
-        if high < 0
-        else "The pattern is not shown to betray wrong answers better than the softmax, nor worse"
-    )
-    text = (
-        f"{answer}: its best score, “{best['label']}”, reaches an AUROC of {best['auroc']:.3f}, "
-        f"the maximum softmax {reference:.3f} ({int(best['pictures'])} pictures)."
-    )
-    strength = float(np.clip(2 * max(low, -high, 0.05), 0, 1))
-    return [
-        Finding(
-            "league",
-            text,
-            float(best["gain"]),
-            low,
-            high,
-            "AUROC",
-            "trust",
-            strength,
-            compared=len(table) - 1,
-            query={"epoch": tables.last},
-        )
-    ]
-
-
-def maps_as_places(tables: Tables) -> list[Finding]:
-    """Whether the maps are places or codes, and how alike the maps of a class are."""
-    table = tables.tables["place"].set_index("quantity")
-    found = []
-    for quantity in ("follow", "shift"):
-        if quantity in table.index:
-            value, low, high = table.loc[quantity, ["value", "low", "high"]].astype(float)
-            answer = {
-                "place": "The maps say where the object is",
-                "code": "The maps are codes of the class, not places",
-                "unknown": "Whether the maps are codes or places stays open",
-            }[verdict(tables.tables["place"])]
-            what = "what knowing the object's place would gain" if quantity == "follow" else "the shift of the pictures"
-            text = f"{answer}: their evidence follows {percent(value)} of {what}."
-            found.append(
-                Finding("place", text, value, low, high, "share", "robustness", 0.6, query={"epoch": tables.last})
-            )
-            break
-    if {"within", "between"} <= set(table.index):
-        value, low, high = table.loc["within", ["value", "low", "high"]].astype(float)
-        other = float(table.loc["between", "value"])
-        text = f"Two pictures of one class have maps of cosine {value:.2f} on average, two of two classes {other:.2f}."
-        found.append(Finding("alike", text, value, low, high, "cosine", "alphabet", float(np.clip(low - other, 0, 1))))
-    return found
-
-
-def together(tables: Tables) -> list[Finding]:
-    """What an ensemble of recorded epochs or variants would have gained."""
-    table = tables.tables["ensembles"].iloc[1:]
-    table = table[np.isfinite(table["gain_low"]) & (table["gain_high"] > table["gain_low"])]
-    if table.empty:
-        return []
-    best = table.loc[table["gain"].abs().idxmax()]
-    half = (best["gain_high"] - best["gain_low"]) / 2
-    p = 2 * float(scipy.stats.norm.sf(abs(best["gain"]) / (half / 1.96)))
-    wider = scipy.stats.norm.ppf((1 + joint_level(len(table))) / 2) / 1.96 * half
-    members = best["label"][0].lower() + best["label"][1:]
-    members = members if best["name"] == "variants" else f"the {members}"
-    word = "gains" if best["gain"] > 0 else "loses"
-    text = (
-        f"Averaging the probabilities of {members} {word} "
-        f"{abs(100 * best['gain']):.1f} points of accuracy over the last epoch alone."
-    )
-    return [
-        Finding(
-            "ensemble",
-            text,
-            float(best["gain"]),
-            float(best["gain"] - wider),
-            float(best["gain"] + wider),
-            "share",
-            "learning",
-            float(np.clip(5 * (abs(best["gain"]) - wider), 0, 1)),
-            adjusted(p, len(table)),
-            len(table),
-        )
-    ]

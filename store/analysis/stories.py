@@ -7,41 +7,38 @@ import scipy.stats
 
 from store.analysis.findings import Finding, adjusted, joint_level, percent
 from store.analysis.statements import Tables
-from store.measures.intervals import difference_of_means, exact_interval, wilson
+from store.measures.intervals import exact_interval, wilson
+from store.measures.permutation import widest_difference
 
 
 def forming(tables: Tables) -> list[Finding]:
     """The classes whose pictures take their final form first and last."""
-    images, labels = tables.tables["images"], tables.record.run.labels
-    known = images["formation"] > 0
-    means = images[known].groupby(labels[known])["formation"].agg(["mean", "count"])
-    means = means[means["count"] > 1]
-    if len(means) < 2 or len(tables.record.epochs) < 2:
+    formation, labels = tables.tables["images"]["formation"].to_numpy(), tables.record.run.labels
+    several = np.bincount(labels[formation > 0], minlength=len(tables.names)) > 1
+    known = (formation > 0) & several[labels]
+    classes = np.unique(labels[known])
+    if len(classes) < 2 or np.ptp(formation[known]) == 0:
         return []
-    first, last = int(means["mean"].idxmin()), int(means["mean"].idxmax())
-    early, late = (images.loc[known & (labels == label), "formation"].to_numpy(float) for label in (first, last))
-    if early.std() == 0 and late.std() == 0:
-        return []
-    compared = len(means) * (len(means) - 1) // 2
-    between = difference_of_means(late, early, level=joint_level(compared))
+    widest = widest_difference(formation[known], labels[known], level=joint_level(1))
+    first, last = (formation[known & (labels == label)].mean() for label in (widest.lowest, widest.highest))
     text = (
-        f"Half of the pictures of “{tables.names[first]}” have their final pattern by epoch {np.median(early):.0f}, "
-        f"of “{tables.names[last]}” only by epoch {np.median(late):.0f}."
+        f"The pictures of “{tables.names[widest.lowest]}” have their final pattern from epoch {first:.1f} on, "
+        f"of “{tables.names[widest.highest]}” from epoch {last:.1f} on (means)."
     )
     span = max(tables.record.epochs[-1] - tables.record.epochs[0], 1)
     return [
         Finding(
-            "forming",
-            text,
-            between.value,
-            between.low,
-            between.high,
-            "epochs",
-            "learning",
-            float(np.clip(between.low / span, 0, 1)),
-            adjusted(between.p, compared),
-            compared,
-            {"class": str(tables.ids[last])},
+            kind="forming",
+            text=text,
+            figure=widest.value,
+            low=widest.low,
+            high=widest.high,
+            unit="epochs",
+            page="learning",
+            strength=float(np.clip(widest.low / span, 0, 1)),
+            p=widest.p,  # the relabelled differences are the widest ones, too
+            compared=len(classes) * (len(classes) - 1) // 2,
+            query={"class": str(tables.ids[widest.highest])},
         )
     ]
 
@@ -52,17 +49,25 @@ def leading(tables: Tables) -> list[Finding]:
     ahead, differing = int((lead > 0).sum()), int((lead != 0).sum())
     if not differing:
         return []
-    low, high = (float(edge) for edge in wilson(ahead, differing))
-    p = float(scipy.stats.binomtest(ahead, differing, 0.5).pvalue)
-    share = ahead / differing
-    order = "before" if share >= 0.5 else "after"
-    shown = share if share >= 0.5 else 1 - share
+    order = "before" if 2 * ahead >= differing else "after"
+    shown = ahead if order == "before" else differing - ahead
+    low, high = (float(edge) for edge in wilson(shown, differing))
     text = (
-        f"The map has its final form {order} the answer settles in {percent(shown)} of the {differing} pictures "
-        f"where the two do not coincide."
+        f"The map of the truth has its final form (cosine of 0.9) {order} the answer settles in "
+        f"{percent(shown / differing)} of the {differing} pictures where the two do not coincide."
     )
-    bounds = (low, high) if share >= 0.5 else (1 - high, 1 - low)
-    return [Finding("lead", text, shown, *bounds, "share", "learning", float(np.clip(2 * bounds[0] - 1, 0, 1)), p)]
+    return [
+        Finding(
+            kind="lead",
+            text=text,
+            figure=shown / differing,
+            low=low,
+            high=high,
+            unit="share",
+            page="learning",
+            strength=float(np.clip(2 * low - 1, 0, 1)) / 2,  # it is about all classes: those about one come first
+        )
+    ]
 
 
 def forgetting(tables: Tables) -> list[Finding]:
@@ -73,7 +78,18 @@ def forgetting(tables: Tables) -> list[Finding]:
         return []
     low, high = (float(edge) for edge in wilson(forgotten, wrong))
     text = f"{forgotten} of the {wrong} pictures that end up wrong had been answered rightly at an earlier epoch."
-    return [Finding("forgetting", text, forgotten / wrong, low, high, "share", "learning", low / 2)]
+    return [
+        Finding(
+            kind="forgetting",
+            text=text,
+            figure=forgotten / wrong,
+            low=low,
+            high=high,
+            unit="share",
+            page="learning",
+            strength=low / 2,
+        )
+    ]
 
 
 def entrenched(tables: Tables) -> list[Finding]:
@@ -94,14 +110,14 @@ def entrenched(tables: Tables) -> list[Finding]:
     run = float(row["run"])
     return [
         Finding(
-            "entrenched",
-            text,
-            run,
-            run,
-            run,
-            "epochs",
-            "picture",
-            strength,
+            kind="entrenched",
+            text=text,
+            figure=run,
+            low=run,
+            high=run,
+            unit="epochs",
+            page="picture",
+            strength=strength,
             query={"image": worst, "epoch": tables.last},
         )
     ]
@@ -119,7 +135,8 @@ def pairs_overcome(tables: Tables) -> list[Finding]:
     before = record.predictions[record.epochs.index(peak)][0][mine] == answer
     now = record.predictions[-1][0][mine] == answer
     lost, won = int((before & ~now).sum()), int((~before & now).sum())
-    compared = len(table) * len(record.epochs)
+    # Every pair that ever had three mistakes, at every epoch it could have peaked at; fewer could not pass the test.
+    compared = len(table) * max(len(record.epochs) - 1, 1)
     p = float(scipy.stats.binomtest(lost, lost + won, 0.5).pvalue)
     low, high = (float(edge) for edge in exact_interval(before.sum(), len(before), level=joint_level(compared)))
     text = (
@@ -129,17 +146,17 @@ def pairs_overcome(tables: Tables) -> list[Finding]:
     query: dict[str, str | int] = {"class": str(tables.ids[truth]), "answer": str(tables.ids[answer]), "epoch": peak}
     return [
         Finding(
-            "pair",
-            text,
-            float(before.mean()),
-            low,
-            high,
-            "share",
-            "confusion",
-            low,
-            adjusted(p, compared),
-            compared,
-            query,
+            kind="pair",
+            text=text,
+            figure=float(before.mean()),
+            low=low,
+            high=high,
+            unit="share",
+            page="confusion",
+            strength=low,
+            p=adjusted(p, compared),
+            compared=compared,
+            query=query,
         )
     ]
 
@@ -156,8 +173,9 @@ def failing_modes(tables: Tables) -> list[Finding]:
     for row in split.itertuples():
         mine = record.run.labels == row.class_index
         inside, outside = wrong[mine & (member == row.mode)], wrong[mine & (member != row.mode)]
-        square = [[inside.sum(), (~inside).sum()], [outside.sum(), (~outside).sum()]]
-        tests.append((float(scipy.stats.fisher_exact(square, alternative="greater").pvalue), inside, outside, row))
+        # Fisher's exact test, one-sided: so many wrong ones or more, drawn from the class without looking.
+        drawn = (len(inside) + len(outside), inside.sum() + outside.sum(), len(inside))
+        tests.append((float(scipy.stats.hypergeom.sf(inside.sum() - 1, *drawn)), inside, outside, row))
     p, inside, outside, row = min(tests, key=lambda entry: entry[0])
     low, high = (float(edge) for edge in exact_interval(inside.sum(), len(inside), level=joint_level(len(tests))))
     text = (
@@ -167,16 +185,16 @@ def failing_modes(tables: Tables) -> list[Finding]:
     )
     return [
         Finding(
-            "mode",
-            text,
-            float(inside.mean()),
-            low,
-            high,
-            "share",
-            "gallery",
-            float(max(low - outside.mean(), 0)),
-            adjusted(p, len(tests)),
-            len(tests),
-            {"class": str(tables.ids[row.class_index])},
+            kind="mode",
+            text=text,
+            figure=float(inside.mean()),
+            low=low,
+            high=high,
+            unit="share",
+            page="gallery",
+            strength=float(max(low - outside.mean(), 0)),
+            p=adjusted(p, len(tests)),
+            compared=len(tests),
+            query={"class": str(tables.ids[row.class_index])},
         )
     ]

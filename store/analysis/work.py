@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from store.analysis import statements, stories
-from store.analysis.events import class_events, cue_table, image_events, mode_table, pair_tables
+from store.analysis import answers, statements, stories
+from store.analysis.events import class_events, cue_table, image_events, pair_tables
 from store.analysis.file import write_analysis
 from store.analysis.findings import as_table, select
 from store.analysis.gather import Record, gather
+from store.analysis.kinds import mode_table, survival_table
 from store.analysis.league import league
 from store.analysis.places import place_table
 from store.analysis.purposes import best_epochs, ensembles
@@ -24,9 +25,10 @@ CANDIDATES = (
     statements.taken_for,
     statements.accuracy_lost,
     statements.cues,
-    statements.betrayal,
-    statements.maps_as_places,
-    statements.together,
+    answers.betrayal,
+    answers.maps_as_places,
+    answers.alike_maps,
+    answers.together,
     stories.forming,
     stories.leading,
     stories.forgetting,
@@ -40,9 +42,9 @@ def analyse(run: Run) -> Path:
     """Derive everything that spans a run's epochs and write it to analysis.h5 beside the run; returns its path.
 
     Reads summary columns, class tables, confusions and hot maps of every epoch; maps and probabilities of the last few
-    only. Tables: epochs, images, classes, cues, pairs, modes, league, league_weights, league_epochs, best_epochs,
-    ensembles, place, findings. Arrays: class_accuracy and class_confidence (E, V, C), cue_drop (E, V, C), pair_counts
-    (pairs, E), mode_shares (modes, E), pattern_similarity (E, C), predictions (E, N) of the clean pictures,
+    only. Tables: epochs, images, classes, cues, pairs, modes, mode_survival, league, league_weights, league_epochs,
+    best_epochs, ensembles, place, findings. Arrays: class_accuracy and class_confidence (E, V, C), cue_drop (E, V, C),
+    pair_counts (pairs, E), mode_shares (modes, E), pattern_similarity (E, C), predictions (E, N) of the clean pictures,
     place_means (E, 4: inside, area, elsewhere, peak), likeness_order and cue_order (C,), league_reported (N,).
 
     Raises:
@@ -65,6 +67,7 @@ def analyse(run: Run) -> Path:
         "cues": cue_table(record),
         "pairs": pairs,
         "modes": mode_table(record, final),
+        "mode_survival": survival_table(record, final),
         "league": found.table,
         "league_weights": found.weights,
         "league_epochs": pd.concat(record.detections, ignore_index=True),

@@ -39,7 +39,8 @@ class Modes:
 class ErrorLift:
     """How much likelier a mode is to be answered wrongly than its class, arrays (K,); 1 = as its class.
 
-    low, high: Wilson interval of the mode's error rate over the class's rate, which is taken as known.
+    low, high: Wilson interval of the mode's error rate over the class's rate, which is taken as known. All but `error`
+    are NaN in a class without errors, where nothing can be likelier than anything.
     """
 
     error: Float64
@@ -94,7 +95,7 @@ def assign(maps: ArrayLike, medoids: ArrayLike) -> Int64:
 
 
 def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> ErrorLift:
-    """Error rate of each mode over that of its class, with a Wilson interval; a class without errors has lift 1.
+    """Error rate of each mode over that of its class, with a Wilson interval.
 
     Equation:
         lift_m = P(wrong | mode m) / P(wrong | class)
@@ -105,9 +106,36 @@ def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> E
     error = failures / np.maximum(count, 1)
     low, high = wilson(failures, count, level=level)
     if rate == 0:
-        one = np.ones(len(count))
-        return ErrorLift(error, one, one, one)
+        unknown = np.full(len(count), np.nan)
+        return ErrorLift(error, unknown, unknown, unknown)
     return ErrorLift(error, error / rate, low / rate, high / rate)
+
+
+@dataclass(frozen=True)
+class Survival:
+    """What is left of each mode under a perturbation, arrays (K,): pictures, share that stayed, its Wilson interval."""
+
+    count: Int64
+    share: Float64
+    low: Float64
+    high: Float64
+
+
+def survival(before: ArrayLike, after: ArrayLike, *, modes: int, level: float = 0.95) -> Survival:
+    """Share of each mode's pictures whose perturbed map is still nearest to that mode.
+
+    Equation:
+        P(mode after = m | mode before = m)
+
+    Args:
+        before, after: (n,) modes of the same pictures by `assign` to the same medoids, clean and perturbed.
+        modes: K.
+    """
+    before, after = np.asarray(before, np.int64), np.asarray(after, np.int64)
+    count = np.bincount(before, minlength=modes)
+    stayed = np.bincount(before, before == after, modes)
+    low, high = wilson(stayed, count, level=level)
+    return Survival(count, np.divide(stayed, count, out=np.full(len(count), np.nan), where=count > 0), low, high)
 
 
 def _shapes(maps: NDArray) -> Float64:

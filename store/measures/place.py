@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.measures.intervals import mean_interval
+
 Float64 = NDArray[np.float64]
 
 
@@ -80,6 +82,24 @@ def place_scores(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> PlaceS
     elsewhere = energy_inside(maps, (sums[labels] - cover) / others)
     elsewhere = np.where(count[labels] > 1, elsewhere, np.nan)
     return PlaceScores(energy_inside(maps, cover), area_share(cover), elsewhere, peak_inside(maps, cover))
+
+
+def follow(inside: ArrayLike, elsewhere: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
+    """What maps gain by following their own object, as (value, low, high): 0 = only the class's habit, 1 = all.
+
+    Equation:
+        (mean inside - mean elsewhere) / (1 - mean elsewhere), with Student's interval of the paired differences
+
+    Args:
+        inside, elsewhere: (N,) from `place_scores`; pictures where either is NaN are left out (all: NaN).
+    """
+    inside, elsewhere = np.asarray(inside, np.float64), np.asarray(elsewhere, np.float64)
+    known = np.isfinite(inside) & np.isfinite(elsewhere)
+    room = 1 - elsewhere[known].mean() if known.any() else 0.0
+    if room <= 0:
+        return float("nan"), float("nan"), float("nan")
+    mean, low, high = mean_interval(inside[known] - elsewhere[known], level=level)
+    return mean / room, low / room, high / room
 
 
 def centre_of_mass(maps: ArrayLike) -> Float64:

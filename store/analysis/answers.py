@@ -1,0 +1,131 @@
+"""Candidates for findings about the network as a whole: failure detection, pattern or place, ensembles."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.stats
+
+from store.analysis.findings import Finding, adjusted, joint_level, percent
+from store.analysis.places import verdict
+from store.analysis.scores import REFERENCE
+from store.analysis.statements import Tables, paired_p
+
+
+def betrayal(tables: Tables) -> list[Finding]:
+    """Whether the pattern betrays a wrong answer better than the softmax does: the paper's guess, put to the test."""
+    table = tables.tables["league"]
+    maps = table[table["kind"] == "map"]
+    if maps["auroc"].isna().all():
+        return []
+    best = maps.loc[maps["auroc"].idxmax()]
+    reference = float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
+    low, high = float(best["gain_low"]), float(best["gain_high"])
+    answer = (
+        "The pattern betrays wrong answers better than the softmax"
+        if low > 0
+        else "The pattern betrays wrong answers less well than the softmax"
+        if high < 0
+        else "The pattern is not shown to betray wrong answers better than the softmax, nor worse"
+    )
+    text = (
+        f"{answer}: its best score, “{best['label']}”, reaches an AUROC of {best['auroc']:.3f}, "
+        f"the maximum softmax {reference:.3f} ({int(best['pictures'])} pictures)."
+    )
+    strength = float(np.clip(2 * max(low, -high, 0.05), 0, 1))
+    return [
+        Finding(
+            kind="league",
+            text=text,
+            figure=float(best["gain"]),
+            low=low,
+            high=high,
+            unit="AUROC",
+            page="trust",
+            strength=strength,
+            compared=len(table) - 1,
+            query={"epoch": tables.last},
+        )
+    ]
+
+
+def maps_as_places(tables: Tables) -> list[Finding]:
+    """Whether the maps are places or codes, by the first quantity that the run allows."""
+    table = tables.tables["place"].set_index("quantity")
+    quantity = next((name for name in ("follow", "shift") if name in table.index), None)
+    if quantity is None:
+        return []
+    value, low, high = table.loc[quantity, ["value", "low", "high"]].astype(float)
+    answer = {
+        "place": "The maps say where the object is",
+        "code": "The maps are codes of the class, not places",
+        "unknown": "Whether the maps are codes or places stays open",
+    }[verdict(tables.tables["place"])]
+    what = "what knowing the object's place would gain" if quantity == "follow" else "the shift of the pictures"
+    return [
+        Finding(
+            kind="place",
+            text=f"{answer}: their evidence follows {percent(value)} of {what}.",
+            figure=value,
+            low=low,
+            high=high,
+            unit="share",
+            page="robustness",
+            strength=0.6,
+            query={"epoch": tables.last},
+        )
+    ]
+
+
+def alike_maps(tables: Tables) -> list[Finding]:
+    """How alike the maps of a class are, against those of two classes."""
+    table = tables.tables["place"].set_index("quantity")
+    if not {"within", "between"} <= set(table.index):
+        return []
+    value, low, high = table.loc["within", ["value", "low", "high"]].astype(float)
+    other = float(table.loc["between", "value"])
+    return [
+        Finding(
+            kind="alike",
+            text=f"The maps of two pictures of one class have a cosine of {value:.2f} on average, of two classes "
+            f"{other:.2f}.",
+            figure=value,
+            low=low,
+            high=high,
+            unit="cosine",
+            page="alphabet",
+            strength=float(np.clip(low - other, 0, 1)) / 2,  # it is about all classes: those about one come first
+        )
+    ]
+
+
+def together(tables: Tables) -> list[Finding]:
+    """What an ensemble of recorded epochs or variants would have gained."""
+    table = tables.tables["ensembles"].iloc[1:]
+    table = table[np.isfinite(table["gain_low"]) & (table["won"] + table["lost"] > 0)]
+    if table.empty:
+        return []
+    best = table.loc[table["gain"].abs().idxmax()]
+    p = paired_p(best["won"], best["lost"])
+    wider = scipy.stats.norm.ppf((1 + joint_level(len(table))) / 2) / scipy.stats.norm.ppf(0.975)
+    wider *= (best["gain_high"] - best["gain_low"]) / 2
+    members = best["label"][0].lower() + best["label"][1:]
+    members = members if best["name"] == "variants" else f"the {members}"
+    word = "gains" if best["gain"] > 0 else "loses"
+    text = (
+        f"Averaging the probabilities of {members} {word} "
+        f"{abs(100 * best['gain']):.1f} points of accuracy over the last epoch alone."
+    )
+    return [
+        Finding(
+            kind="ensemble",
+            text=text,
+            figure=float(best["gain"]),
+            low=float(best["gain"] - wider),
+            high=float(best["gain"] + wider),
+            unit="share",
+            page="learning",
+            strength=float(np.clip(5 * (abs(best["gain"]) - wider), 0, 1)),
+            p=adjusted(p, len(table)),
+            compared=len(table),
+        )
+    ]
