@@ -71,7 +71,7 @@ def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int]
     both = np.stack([mean, spread])
     tiles = (
         Tile(id="mean", title="Pattern", lines=(f"mean map, peak {np.abs(mean).max():.1f}",), maps=(0,)),
-        Tile(id="spread", title="Spread", lines=(f"standard deviation, peak {spread.max():.1f}",), maps=(1,)),
+        Tile(id="spread", title="Spread", lines=(f"sd per cell, peak {spread.max():.1f}",), maps=(1,)),
     )
     return TileSet(
         tiles=tiles,

@@ -1,13 +1,14 @@
-"""Gallery: the pictures of one class with their maps, beside the class's mean pattern."""
+"""Gallery: the pictures of a class with their maps, beside the class's mean pattern; several classes stacked."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import controls, data, galleries, state
+from dashboard import controls, data, galleries, several, state
 from dashboard.components import tile_grid
-from dashboard.patterns import class_tiles
+from dashboard.explanations import literal
+from dashboard.patterns import class_tiles, mode_tiles, portrait_tiles
 from dashboard.state import Selection
 from dashboard.theme import percent, plural
 
@@ -21,6 +22,7 @@ _SORTS = {
 }
 _ANSWERS = {"all": "all", "right": "✓ right", "wrong": "✗ wrong"}
 _PER_PAGE = 50
+_MOST_CLASSES = 7
 
 
 def main() -> None:
@@ -28,10 +30,34 @@ def main() -> None:
     selection = state.current()
     class_index = selection.class_index if selection.class_index is not None else 0
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
-    own = frame[frame["label"] == class_index]
     _choose_class(selection, class_index)
+    others = _others(selection, class_index)
+    own = frame[frame["label"] == class_index]
+    if others:
+        which, answers, sort = _options()
+        for number in (class_index, *others):
+            rows = _ordered(frame[frame["label"] == number], answers, sort)
+            _shelf(selection, number, frame[frame["label"] == number], rows, which)
+        return
     _head(selection, class_index, own)
-    _pictures(selection, own)
+    mode = _modes(selection, class_index)
+    if mode is not None:
+        own = own[own["image"].isin(mode)]
+    _pictures(selection, class_index, own)
+
+
+def _others(selection: Selection, class_index: int) -> list[int]:
+    """The classes that are stacked under the chosen one."""
+    identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
+    if len(identifiers) < 2:
+        return []
+    words = {
+        key: name for place, (key, name) in enumerate(zip(identifiers, names, strict=True)) if place != class_index
+    }
+    chosen = several.choose(
+        "Stacked under it", "also", words, most=_MOST_CLASSES - 1, placeholder="more classes, each in a row of its own"
+    )
+    return [identifiers.index(identifier) for identifier in chosen]
 
 
 def _choose_class(selection: Selection, class_index: int) -> None:
@@ -44,7 +70,7 @@ def _choose_class(selection: Selection, class_index: int) -> None:
             identifiers,
             default=identifiers[0],
             names=lambda identifier: names[places[identifier]],
-            resets=("p",),
+            resets=("p", "look"),
         )
         _neighbour("Previous class", ":material/chevron_left:", identifiers, class_index - 1, "j")
         _neighbour("Next class", ":material/chevron_right:", identifiers, class_index + 1, "k")
@@ -58,44 +84,114 @@ def _neighbour(label: str, icon: str, identifiers: list[str], number: int, short
         shortcut=shortcut,
         disabled=not there,
         on_click=state.write,
-        args=({"class": identifiers[number] if there else None, "p": None},),
+        args=({"class": identifiers[number] if there else None, "p": None, "look": None},),
     )
 
 
 def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
     row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
-    left, right = st.columns([1, 5])
+    left, right = st.columns([2, 5])
     with left:
-        content = class_tiles(selection, [class_index], size=150)
-        tile_grid(content, key="pattern")
+        tile_grid(portrait_tiles(selection, class_index, own["image"].tolist(), size=120), key="pattern")
     with right:
-        with st.container(horizontal=True):
-            st.metric("Right", percent(row.accuracy), border=True)
-            st.metric("Mean confidence", percent(row.mean_confidence), border=True)
-            st.metric("Spread of the maps", f"{row.spread:.3f}", border=True, help="mean of 1 − cosine to the pattern")
-            st.metric("Called this class", int(row.predicted_count), border=True, help=f"{len(own)} pictures are")
-        taken = own[~own["correct"]]["predicted"].value_counts().head(5)
-        if len(taken):
-            st.caption("Taken for: " + ", ".join(f"{name} ({number}×)" for name, number in taken.items()))
+        figures = (
+            ("Right", percent(row.accuracy, 0), f"of {plural(len(own), 'picture')}"),
+            ("Mean confidence", percent(row.mean_confidence, 0), "probability P of the answer"),
+            ("Spread of the maps", f"{row.spread:.3f}", "mean of 1 − cosine to the pattern"),
+            ("Called this class", str(int(row.predicted_count)), f"{len(own)} pictures are"),
+        )
+        for place, (label, value, meaning) in zip(st.columns(4), figures, strict=True):
+            place.metric(label, value, border=True, help=meaning, height="stretch")
+        st.caption(_taken_for(own))
         st.caption(
-            "At the left the class pattern: the mean of the maps that this class's pictures give their own class. "
-            "The paper's Fig. 8 says that two pictures of a class share one map; likeness is the cosine to the pattern."
+            "The pattern is the mean of the maps that this class's pictures give their own class; the paper's Fig. 8 "
+            "says that two pictures of a class share one map. Likeness is the cosine to the pattern."
         )
 
 
-def _pictures(selection: Selection, own: pd.DataFrame) -> None:
+def _taken_for(own: pd.DataFrame) -> str:
+    taken = own[~own["correct"]]["predicted"].value_counts().head(5)
+    return (
+        "Taken for: " + ", ".join(f"{literal(name)} ({number}×)" for name, number in taken.items())
+        if len(taken)
+        else ""
+    )
+
+
+def _modes(selection: Selection, class_index: int) -> list[int] | None:
+    """The looks of a class where it has more than one; the pictures of the chosen one."""
+    table, images = (data.analysis_table(selection.run, name) for name in ("modes", "images"))
+    if table is None or images is None:
+        return None
+    modes = table[table["class_index"] == class_index]
+    if len(modes) < 2:
+        return None
+    st.subheader("The looks of this class", anchor=False)
+    numbers = [str(int(number)) for number in modes["mode"]]
+    chosen = state.choice("look", numbers, "")
+
+    def toggle(look: str) -> None:
+        state.write({"look": None if look == chosen else look, "p": None})
+
+    tile_grid(mode_tiles(selection, modes, chosen=int(chosen) if chosen else None), key="modes", on_open=toggle)
+    st.caption(
+        "Groups of its pictures whose maps are alike (last epoch, clean), each by its most central picture; how much "
+        "more often a look is answered wrongly than the class, with its 95 % interval. A click shows its pictures only."
+    )
+    if not chosen:
+        return None
+    own = images[(selection.run.labels == class_index) & (images["mode"] == int(chosen))]
+    return own["image"].tolist()
+
+
+def _options() -> tuple[str, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = controls.segmented("Maps", "maps", list(galleries.MAP_CHOICES), names=galleries.MAP_CHOICES.__getitem__)
         answers = controls.segmented("Answers", "answers", list(_ANSWERS), names=_ANSWERS.__getitem__, resets=("p",))
         sort = controls.select("Sort", "sort", list(_SORTS), default="confidence", names=lambda name: _SORTS[name][2])
+    return which, answers, sort
+
+
+def _ordered(rows: pd.DataFrame, answers: str, sort: str) -> pd.DataFrame:
     column, ascending, _ = _SORTS[sort]
-    rows = own if answers == "all" else own[own["correct"] == (answers == "right")]
-    rows = rows.sort_values(column, ascending=ascending, kind="stable")
+    kept = rows if answers == "all" else rows[rows["correct"] == (answers == "right")]
+    return kept.sort_values(column, ascending=ascending, kind="stable")
+
+
+def _pictures(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
+    which, answers, sort = _options()
+    rows = _ordered(own, answers, sort)
     st.caption(plural(len(rows), "picture"))
     shown = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
     galleries.picture_grid(selection, shown, key="gallery", which=which)
-    name = data.class_names(selection.run)[selection.class_index or 0]
-    galleries.sheet_button(selection, shown, which=which, title=name)
+    galleries.sheet_button(selection, shown, which=which, title=data.class_names(selection.run)[class_index])
+
+
+def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, rows: pd.DataFrame, which: str) -> None:
+    """One class of several: its pattern at the left, its pictures at the right."""
+    row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
+    with st.container(border=True):
+        name = data.class_names(selection.run)[class_index]
+        st.markdown(
+            f"**{literal(name)}** · {percent(row.accuracy, 0)} right · mean confidence {percent(row.mean_confidence, 0)} "
+            f"· spread {row.spread:.3f}"
+        )
+        left, right = st.columns([1, 6])
+        with left:
+            tile_grid(class_tiles(selection, [class_index], size=110), key=f"shelf-{class_index}", on_open=_alone)
+            st.caption(_taken_for(own))
+        with right:
+            if rows.empty:
+                st.caption("No picture fits.")
+                return
+            content = galleries.picture_tiles(selection, rows.head(_PER_PAGE), which=which, size=42, overlay=None)
+            tile_grid(content, key=f"row-{class_index}", on_open=state.open_picture)
+            if len(rows) > _PER_PAGE:
+                st.caption(f"{_PER_PAGE} of {len(rows)}; the pattern at the left opens the class alone.")
+
+
+def _alone(identifier: str) -> None:
+    state.write({"class": identifier, "also": None, "p": None})
 
 
 main()
