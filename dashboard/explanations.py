@@ -6,6 +6,7 @@ import re
 
 import streamlit as st
 
+from dashboard import data, state
 from dashboard.state import Selection
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]$~<>:#|&])")
@@ -17,9 +18,24 @@ def literal(text: str) -> str:
 
 
 def needs_analysis(selection: Selection) -> None:
-    """This part spans all epochs and is derived once; how to derive it."""
+    """This part spans all epochs and is derived once; how to derive it, and what is wrong with what was derived."""
+    damage = data.analysis_damage(selection.run)
+    if damage:
+        st.warning(damage, icon=":material/broken_image:")
+        return
     st.info(
         f"This part is derived once from all epochs, and that has not been done for “{literal(selection.name)}”. Run "
         f"`python -m compute analyse {selection.run.path}`, and it appears here.",
         icon=":material/function:",
     )
+
+
+def tell_stale(selection: Selection) -> None:
+    """Say so where the run has epochs by now that the analysis does not know."""
+    known = data.analysis_epochs(selection.run)
+    if known and known != selection.run.epochs:
+        st.info(
+            f"This was derived from {state.spans(known)}; the run holds {state.spans(selection.run.epochs)} by now. "
+            f"Run `python -m compute analyse {selection.run.path}` to take them in.",
+            icon=":material/update:",
+        )

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, exports, pages, state
+from dashboard import data, exports, state, statements
 from dashboard.charts.training import training_curve, training_series
 from dashboard.charts.variants import accuracy_by_variant
 from dashboard.findings import notable, runs_table, setting
@@ -74,17 +74,15 @@ def _told(selection: Selection) -> None:
     if not found:
         return
     st.subheader("What this run says", anchor=False)
-    for number, finding in enumerate(found[:6]):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-            st.markdown(f"- {finding.text}", width="stretch")
-            st.page_link(
-                f"views/{finding.page}.py",
-                label="see",
-                icon=":material/arrow_forward:",
-                query_params=state.carried({"run": selection.name, "variant": None, "class": None, **finding.query}),
-                help=f"{pages.info(finding.page).title}: finding {number + 1}",
-            )
-    st.caption("Each is computed and survives a test over everything it was picked from; see the file analysis.h5.")
+    for number, finding in enumerate(found[:3], start=1):
+        statements.card(selection, finding, number, brief=True)
+    more = f"All {len(found)} findings" if len(found) > 3 else "Findings"
+    st.page_link(
+        "views/findings.py",
+        label=f"{more}, what was tested, and how",
+        icon=":material/lightbulb:",
+        query_params=state.carried(),
+    )
 
 
 def _curves(selection: Selection) -> None:

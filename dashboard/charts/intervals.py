@@ -1,0 +1,55 @@
+"""A figure with its interval as a small picture: a dot on a bar on a scale, for a line of text to stand beside."""
+
+from __future__ import annotations
+
+import math
+
+from dashboard.theme import LIGHT, Palette
+
+_WIDTH, _HEIGHT, _MARGIN = 240, 34, 8
+
+
+def scale_limits(value: float, low: float, high: float, unit: str) -> tuple[float, float]:
+    """The ends of the scale that a figure is drawn on: 0 to 1 for shares and cosines, else from zero to the interval.
+
+    Zero is always on the scale, because a figure without it cannot be judged.
+    """
+    ends = [end for end in (0.0, value, low, high) if math.isfinite(end)]
+    if unit in ("share", "cosine"):
+        return min(-1.0 if min(ends) < 0 else 0.0, *ends), max(1.0, *ends)
+    reach = (max(ends) - min(ends)) or 1.0
+    return min(ends) - (0.12 * reach if min(ends) < 0 else 0), max(ends) + 0.12 * reach
+
+
+def interval_svg(value: float, low: float, high: float, *, unit: str, palette: Palette = LIGHT) -> str:
+    """The figure as a dot and its interval as a bar, as an SVG document; the tick is zero.
+
+    Args:
+        value: the figure.
+        low, high: the ends of its interval; equal ends, or ends that are not finite, draw the dot alone.
+        unit: of the figure, for the scale.
+        palette: colours for the background.
+    """
+    start, end = scale_limits(value, low, high, unit)
+
+    def place(number: float) -> float:
+        return round(_MARGIN + (number - start) / (end - start) * (_WIDTH - 2 * _MARGIN), 1)
+
+    middle = _HEIGHT / 2
+    parts = [
+        f'<line x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{middle}" y2="{middle}" stroke="{palette.faint}" '
+        'stroke-width="4" stroke-linecap="round"/>',
+        f'<line x1="{place(0)}" x2="{place(0)}" y1="{middle - 9}" y2="{middle + 9}" stroke="{palette.neutral}" '
+        'stroke-width="1.5"/>',
+    ]
+    if math.isfinite(low) and math.isfinite(high) and high > low:
+        parts.append(
+            f'<line x1="{place(low)}" x2="{place(high)}" y1="{middle}" y2="{middle}" stroke="{palette.truth}" '
+            'stroke-width="8" stroke-linecap="round" stroke-opacity="0.45"/>'
+        )
+    if math.isfinite(value):
+        parts.append(f'<circle cx="{place(value)}" cy="{middle}" r="6" fill="{palette.truth}"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT}">{"".join(parts)}</svg>'
+    )

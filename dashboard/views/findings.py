@@ -1,0 +1,96 @@
+"""Findings: the most striking true statements about the run, each with its figure, its test and a way to see it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data, exports, state, statements
+from dashboard.explanations import needs_analysis, tell_stale
+from dashboard.state import Selection
+from dashboard.theme import plural
+from store.analysis import Finding
+
+_MOST = 10
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = state.current()
+    found = data.findings(selection.run)[:_MOST]
+    if data.analysis_table(selection.run, "findings") is None:
+        needs_analysis(selection)
+        st.markdown("It asks each of these questions of every run:")
+        _asked([])
+        return
+    tell_stale(selection)
+    if not found:
+        st.info(
+            "Nothing about this run is striking enough to survive its test. That happens with few pictures or few "
+            "epochs; the questions below were asked.",
+            icon=":material/search_off:",
+        )
+    else:
+        st.markdown(
+            f"**{plural(len(found), 'statement')}**, the most striking first. Each is computed from the record of "
+            f"{state.spans(data.analysis_epochs(selection.run))}, and none was written by hand."
+        )
+    for number, finding in enumerate(found, start=1):
+        statements.card(selection, finding, number)
+    _handled()
+    _asked(found)
+    if found:
+        _download(selection, found)
+
+
+def _handled() -> None:
+    st.subheader("How it is kept from finding what is not there", anchor=False)
+    st.markdown(
+        "Who looks at thousands of pairs of classes finds a striking one by chance. So a statement that was picked as "
+        "the largest of many has to survive the picking: its p-value is multiplied by the number of things that it "
+        "was picked from (Bonferroni), its interval is widened so that all of them hold together at 95 %, and it is "
+        "only told if it also survives the other questions asked of the run. The statements are about other pictures "
+        "of the same classes, not about another training of the network. Counts are told as counts."
+    )
+
+
+def _asked(found: list[Finding]) -> None:
+    st.subheader("What was tested", anchor=False)
+    st.dataframe(
+        statements.asked(found),
+        hide_index=True,
+        column_config={
+            "question": st.column_config.TextColumn("Question", width="large"),
+            "picked_from": st.column_config.TextColumn("Its answer is picked from", width="medium"),
+            "told": st.column_config.NumberColumn("Told above", help="at most two answers to a question are told"),
+        },
+        alt="the questions that the analysis asks of every run",
+    )
+
+
+def _download(selection: Selection, found: list[Finding]) -> None:
+    rows = [
+        {
+            "statement": finding.text,
+            "figure": finding.figure,
+            "low": finding.low,
+            "high": finding.high,
+            "unit": finding.unit,
+            "p": finding.p,
+            "compared": finding.compared,
+            "link": state.link(finding.page, {"run": selection.name, **finding.query}),
+        }
+        for finding in found
+    ]
+    st.download_button(
+        "CSV of the statements",
+        lambda: exports.csv(pd.DataFrame(rows)),
+        file_name=f"{selection.name}-findings.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        type="tertiary",
+    )
+
+
+main()
