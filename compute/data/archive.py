@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import lzma
-import shutil
 import stat
+import struct
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
+from typing import IO, Self, cast
 
 from tqdm import tqdm
 
 from compute.data.errors import BadArchive
+from compute.data.unfinished import unfinished_folder
 
 _CHUNK = 1 << 20
+_LONGEST_END = 64 << 20  # What may follow the last file of a tar archive: padding.
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
-    gzip.BadGzipFile,
+    struct.error,
     EOFError,
     OSError,
-    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
 )
 
 
@@ -53,8 +56,8 @@ class _Member:
 
 def is_archive(path: Path) -> bool:
     """Whether a file is a zip or tar archive, by its first bytes; a file named like one is taken for one, too."""
-    named = path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2"))
-    return path.is_file() and (named or zipfile.is_zipfile(path))
+    named = path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"))
+    return path.is_file() and (named or zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
 
 
 def extract_archive(archive: Path, target: Path, *, bounds: Bounds = Bounds()) -> Path:
@@ -64,24 +67,36 @@ def extract_archive(archive: Path, target: Path, *, bounds: Bounds = Bounds()) -
         BadArchive: the archive is damaged or truncated, holds links, devices or paths that lead outside, or unpacks
             to more than `bounds` allows; or the disk is full.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
-    try:
-        _unpack(archive, unfinished, bounds)
-        unfinished.rename(target)
-    except _BROKEN as err:
-        if target.is_dir():  # Another process was faster; its result is as good.
-            return target
-        if getattr(err, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            raise BadArchive(
-                f"There is no room to unpack '{archive}' into '{target.parent}': {err}. Free some."
-            ) from err
-        raise BadArchive(
-            f"The archive '{archive}' can't be unpacked: {err or type(err).__name__}. Get it again."
-        ) from err
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with unfinished_folder(target) as unfinished:
+        try:
+            _unpack(archive, unfinished, bounds)
+            unfinished.rename(target)
+        except BadArchive:
+            raise
+        except _BROKEN as err:
+            if target.is_dir():  # Another process was faster; its result is as good.
+                return target
+            raise BadArchive(_unpacking_failed(archive, unfinished, err)) from err
     return target
+
+
+def _unpacking_failed(archive: Path, unfinished: Path, err: Exception) -> str:
+    if not isinstance(err, OSError) or err.errno is None:
+        problem = "it is neither zip nor tar, or cut short" if _is_neither(err) else str(err) or type(err).__name__
+        return f"The archive '{archive}' can't be unpacked: {problem}. Get it again."
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"There is no room to unpack '{archive}' into '{unfinished.parent}': {err.strerror}. "
+            "Free some, or set CLASSPRINT_CACHE to a folder with more."
+        )
+    member = str(err.filename or "").removeprefix(f"{unfinished}/")
+    problem = "stands there twice" if isinstance(err, FileExistsError) else str(err.strerror)
+    return f"The archive '{archive}' can't be unpacked: '{member}': {problem}. Unpack it yourself and give the folder."
+
+
+def _is_neither(err: Exception) -> bool:
+    """Whether tarfile found no way to open the file; its own text has a line for each way."""
+    return isinstance(err, tarfile.ReadError) and "could not be opened" in str(err)
 
 
 def _unpack(archive: Path, folder: Path, bounds: Bounds) -> None:
@@ -153,12 +168,40 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive) as opened:
+    with tarfile.open(archive, tarinfo=_StrictHeader) as opened:
         for info in opened:
             if not (info.isreg() or info.isdir()):
                 raise BadArchive(_not_plain(archive, info.name))
             if info.isreg():
                 yield _Member(info.name, info.size, partial(opened.extractfile, info))
+        _read_to_the_end(opened)
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """A member's header; where tarfile takes a damaged or missing one for the end of the archive, this one refuses."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        """The next header of the archive.
+
+        Raises:
+            ReadError: there is none, though the archive's end is not marked, or it is damaged.
+        """
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as err:
+            raise ReadError(f"it is cut short or damaged ({err})") from err
+
+
+def _read_to_the_end(opened: tarfile.TarFile) -> None:
+    """Reads what follows the last file, so that the compression's checksum is compared."""
+    stream = cast(IO[bytes], opened.fileobj)
+    for _ in range(_LONGEST_END // _CHUNK):
+        if not stream.read(_CHUNK):
+            return
+    raise ReadError(f"more than {_LONGEST_END:,} bytes follow its last file")
 
 
 def _not_plain(archive: Path, name: str) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +19,11 @@ import numpy as np
 import PIL
 from tqdm import tqdm
 
-from compute.data.errors import BadLayout
+from compute.data.errors import BadLayout, CacheUnusable
 from compute.data.listing import Files, Listing
 from compute.data.pictures import frame, picture_size, read_pictures
 from compute.data.records import Dataset, PictureSet, dataset_checksum
+from compute.data.unfinished import unfinished_folder
 
 FORMAT = 1  # Raise it when decoding changes: older entries are then decoded again.
 _ENTRY = "entry.json"
@@ -52,10 +53,11 @@ def load_listing(listing: Listing, size: int, cache: Path) -> Dataset:
     dataset = _decode(listing, size)
     try:
         _write(entry, dataset, fingerprint)
-    except OSError as err:
-        warnings.warn(
-            f"The decoded pictures can't be kept in '{entry}': {err}. The next run decodes again.", stacklevel=2
-        )
+    except (OSError, CacheUnusable) as err:
+        if _read(entry, fingerprint, listing) is None:  # Another process may have been faster.
+            warnings.warn(
+                f"The decoded pictures can't be kept in '{entry}': {err} The next run decodes again.", stacklevel=2
+            )
     return dataset
 
 
@@ -72,9 +74,19 @@ def _decode_files(root: Path, files: Files, size: int, report: Callable[[int], o
     pictures = read_pictures(paths, size, report=report)
     boxes = None
     if files.boxes is not None:
-        placed = [frame(*picture_size(path), size).box(box, size) for path, box in zip(paths, files.boxes, strict=True)]
+        placed = [_placed(path, box, size) for path, box in zip(paths, files.boxes, strict=True)]
         boxes = np.array(placed, np.int16).reshape(-1, 4)
     return PictureSet(pictures, files.labels, files.paths, boxes=boxes)
+
+
+def _placed(path: Path, box: np.ndarray, size: int) -> tuple[int, int, int, int]:
+    """The box of a picture file in the picture of size x size that is made of it."""
+    width, height = picture_size(path)
+    if box[0] >= width or box[1] >= height:
+        raise BadLayout(
+            f"The box {box.tolist()} of '{path}' lies outside of its {width} x {height} pixels. Correct the annotation."
+        )
+    return frame(width, height, size).box(box, size)
 
 
 def _dataset(listing: Listing, train: PictureSet, validation: PictureSet) -> Dataset:
@@ -105,9 +117,7 @@ def _read_set(folder: Path, files: Files) -> PictureSet:
 
 def _write(entry: Path, dataset: Dataset, fingerprint: str) -> None:
     """Write an entry beside its place and move it there in one step, in place of an older one."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{entry.name}.part-", dir=entry.parent))
-    try:
+    with unfinished_folder(entry) as unfinished:
         for split in ("train", "validation"):
             part: PictureSet = getattr(dataset, split)
             (unfinished / split).mkdir()
@@ -118,8 +128,6 @@ def _write(entry: Path, dataset: Dataset, fingerprint: str) -> None:
         (unfinished / _ENTRY).write_text(json.dumps(described))
         shutil.rmtree(entry, ignore_errors=True)
         unfinished.rename(entry)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _place(listing: Listing, size: int) -> str:
@@ -141,7 +149,11 @@ def _fingerprint(listing: Listing, size: int) -> str:
             try:
                 status = (listing.root / path).stat()
             except OSError as err:
-                raise BadLayout(f"'{listing.root / path}' can't be read: {err}. Check the folder's files.") from err
+                raise BadLayout(
+                    f"'{listing.root / path}' can't be read: {err.strerror}. Replace or remove it."
+                ) from err
+            if not stat.S_ISREG(status.st_mode):  # Opening a pipe would wait for ever.
+                raise BadLayout(f"'{listing.root / path}' is not a file. Replace or remove it.")
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         if files.boxes is not None:
             digest.update(files.boxes.astype("<i4").tobytes())

@@ -46,7 +46,12 @@ def download(remote: RemoteFile, path: Path, *, patience: Patience = Patience())
     """
     if path.is_file() and path.stat().st_size == remote.size and _md5(path) == remote.md5:
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise DownloadFailed(
+            f"'{path.parent}' can't be made: {err.strerror}. Set CLASSPRINT_CACHE to a folder of yours."
+        ) from err
     part = path.with_name(path.name + ".part")
     _fetch(remote, part, patience)
     found = _md5(part)

@@ -25,5 +25,9 @@ class BadArchive(DataError):
     """An archive that is truncated, unsafe to unpack, or not an archive."""
 
 
+class CacheUnusable(DataError):
+    """A cache folder that can't be written."""
+
+
 class DownloadFailed(DataError):
     """A download that could not be finished or is not the expected file."""

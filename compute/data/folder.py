@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from compute.data.errors import BadLayout
-from compute.data.listing import CLASS_TABLE, Listing, class_pictures, joined, read_class_table, shortened, subfolders
+from compute.data.listing import (
+    CLASS_TABLE,
+    Listing,
+    class_pictures,
+    joined,
+    read_class_table,
+    shortened,
+    subfolders,
+    visible,
+)
+from compute.data.pictures import SUFFIXES
 from compute.data.tiny_imagenet import known_classes
 from store.records import ClassInfo
 
@@ -35,11 +45,17 @@ def list_folder(root: Path) -> Listing:
     _check_same_classes(root, ids, held_out)
     train = joined(class_pictures(root, _pictures_folder(root / "train" / each)) for each in ids)
     validation = joined(class_pictures(root, _pictures_folder(held_out / each)) for each in ids)
-    return Listing(root.name, root, _classes(root, ids), train, validation)
+    return Listing(root.resolve().name, root, _classes(root, ids), train, validation)
 
 
 def _pictures_folder(folder: Path) -> Path:
-    return folder / "images" if (folder / "images").is_dir() else folder
+    """The class folder, or its folder `images` where that is all it holds."""
+    if not (folder / "images").is_dir():
+        return folder
+    beside = [entry.name for entry in visible(folder) if entry.name != "images"]
+    if any(Path(name).suffix.lower() in SUFFIXES for name in beside):
+        raise BadLayout(f"'{folder}' holds {shortened(beside)} beside its folder 'images'. Put all pictures into one.")
+    return folder / "images"
 
 
 def _check_same_classes(root: Path, ids: tuple[str, ...], held_out: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from store.records import ClassInfo
 
 DROPPINGS = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # What file managers leave behind; hidden files too.
 CLASS_TABLE = "classes.csv"
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # Control characters, and bytes that are not UTF-8.
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,32 @@ def _limited_files(files: Files, chosen: np.ndarray, per_class: int | None) -> F
 
 
 def visible(folder: Path) -> list[os.DirEntry[str]]:
-    """The entries of a folder in the order of their names, without hidden files and file managers' droppings."""
-    with os.scandir(folder) as entries:
-        shown = [each for each in entries if not each.name.startswith(".") and each.name.lower() not in DROPPINGS]
+    """The entries of a folder in the order of their names, without hidden files and file managers' droppings.
+
+    Raises:
+        BadLayout: the folder can't be read, or a name in it is not UTF-8 or holds control characters.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            shown = [each for each in entries if not each.name.startswith(".") and each.name.lower() not in DROPPINGS]
+    except OSError as err:
+        raise BadLayout(
+            f"The folder '{folder}' can't be read: {err.strerror}. Check it and your rights to it."
+        ) from err
+    for each in shown:
+        if _UNFIT.search(each.name):
+            raise BadLayout(
+                f"'{folder}' holds the name {each.name!r}, which is not UTF-8 or holds control characters. Rename it."
+            )
     return sorted(shown, key=lambda entry: entry.name)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads nowhere or in circles is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def subfolders(folder: Path) -> tuple[str, ...]:
@@ -87,7 +112,7 @@ def subfolders(folder: Path) -> tuple[str, ...]:
     """
     if not folder.is_dir():
         raise BadLayout(f"The folder '{folder}' does not exist. A picture set needs train and val folders.")
-    names = tuple(entry.name for entry in visible(folder) if entry.is_dir())
+    names = tuple(entry.name for entry in visible(folder) if is_folder(entry))
     if not names:
         raise BadLayout(f"'{folder}' holds no class folder. It must hold one folder of pictures per class.")
     return names
@@ -125,13 +150,15 @@ def read_class_table(path: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
     Raises:
         BadLayout: a column, a class or a name is missing, or something stands there twice.
     """
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
         missing = {"id", "name", "group"} - set(reader.fieldnames or ())
-        if missing:
-            raise BadLayout(f"'{path}' lacks the columns {shortened(sorted(missing))}. It needs: id, name, group.")
         rows = list(reader)
-    table = {row["id"]: ClassInfo(row["id"], row["name"] or "", row["group"] or "") for row in rows}
+    except csv.Error as err:
+        raise BadLayout(f"'{path}' is not a CSV file: {err}. It needs the columns id, name, group.") from err
+    if missing:
+        raise BadLayout(f"'{path}' lacks the columns {shortened(sorted(missing))}. It needs: id, name, group.")
+    table = {row["id"]: ClassInfo(row["id"], _cell(row["name"]), _cell(row["group"])) for row in rows}
     absent = [each for each in ids if each not in table or not table[each].name]
     if absent:
         raise BadLayout(f"'{path}' has no name for the classes {shortened(absent)}. Add a line for each.")
@@ -143,10 +170,31 @@ def read_class_table(path: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
     return tuple(table[each] for each in ids)
 
 
+def read_text(path: Path) -> str:
+    """The text of a small file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        BadLayout: it can't be read, or is in another encoding or binary.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise BadLayout(f"'{path}' is not a text in UTF-8: byte {err.start} is wrong. Save it as UTF-8.") from err
+    except OSError as err:
+        raise BadLayout(f"'{path}' can't be read: {err.strerror}. Check it and your rights to it.") from err
+    if "\0" in text:
+        raise BadLayout(f"'{path}' holds zero bytes: it is not a text. Save it as UTF-8.")
+    return text
+
+
 def shortened(names: Sequence[str], most: int = 5) -> str:
     """The first few names in quotes, and how many more there are."""
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

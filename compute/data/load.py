@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from compute.data import tiny_imagenet
@@ -55,15 +56,36 @@ def list_source(source: str, *, cache: Path) -> Listing:
     if source == "tiny-imagenet":
         path = download(_TINY_IMAGENET, cache / "downloads" / tiny_imagenet.URL.rsplit("/", 1)[-1])
     else:
-        path = Path(source).expanduser()
-    if not path.exists():
-        raise DataNotFound(f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path.")
+        path = _existing(source)
+    folder = path
     if is_archive(path):
-        path = _unpacked(path, cache)
-    elif path.is_file():
+        folder = _unpacked(path, cache)
+    elif not path.is_dir():
         raise DataNotFound(f"'{path}' is neither a folder nor a zip or tar archive. Give one of these.")
-    root = find_root(path)
-    return tiny_imagenet.list_tiny_imagenet(root) if tiny_imagenet.is_tiny_imagenet(root) else list_folder(root)
+    root = find_root(folder)
+    if tiny_imagenet.is_tiny_imagenet(root):
+        return tiny_imagenet.list_tiny_imagenet(root)
+    listing = list_folder(root)
+    return replace(listing, name=_stem(path)) if root == folder != path else listing
+
+
+def _existing(source: str) -> Path:
+    """The path that a source names.
+
+    Raises:
+        DataNotFound: nothing can be found there.
+    """
+    try:
+        path = Path(source).expanduser()
+        path.stat()
+    except FileNotFoundError as err:
+        raise DataNotFound(
+            f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path."
+        ) from err
+    except (OSError, RuntimeError, ValueError) as err:  # No rights, too long, ~nobody, a zero byte.
+        shown = source if len(source) <= 200 else f"{source[:200]}..."
+        raise DataNotFound(f"The data set {shown!r} can't be opened: {getattr(err, 'strerror', None) or err}.") from err
+    return path
 
 
 def find_root(folder: Path) -> Path:
@@ -87,9 +109,14 @@ def find_root(folder: Path) -> Path:
     )
 
 
+def _stem(archive: Path) -> str:
+    """The name of an archive without what says that it is one."""
+    return archive.name.split(".")[0] or "archive"
+
+
 def _unpacked(archive: Path, cache: Path) -> Path:
     """The folder that an archive was or now is unpacked into."""
     status = archive.stat()
     what = repr((str(archive.resolve()), status.st_size, status.st_mtime_ns))
-    target = cache / "unpacked" / f"{archive.name.split('.')[0]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+    target = cache / "unpacked" / f"{_stem(archive)[:100]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
     return target if target.is_dir() else extract_archive(archive, target)

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from compute.data.errors import BadLayout
-from compute.data.listing import Files, Listing, class_pictures, joined, shortened, subfolders
+from compute.data.listing import (
+    Files,
+    Listing,
+    class_pictures,
+    is_folder,
+    joined,
+    read_text,
+    shortened,
+    subfolders,
+    visible,
+)
 from store.records import ClassInfo
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
@@ -22,8 +32,10 @@ _GROUPS_FILE = Path(__file__).with_name("tiny_imagenet_groups.toml")
 
 
 def is_tiny_imagenet(root: Path) -> bool:
-    """Whether a folder looks like Tiny ImageNet: it has wnids.txt and the validation annotations."""
-    return (root / "wnids.txt").is_file() and (root / ANNOTATIONS).is_file()
+    """Whether a folder looks like Tiny ImageNet: it has one of its lists, and val holds no class folders."""
+    if not ((root / "wnids.txt").is_file() or (root / ANNOTATIONS).is_file()) or not (root / "val").is_dir():
+        return False
+    return {entry.name for entry in visible(root / "val") if is_folder(entry)} <= {"images"}
 
 
 def list_tiny_imagenet(root: Path) -> Listing:
@@ -33,12 +45,19 @@ def list_tiny_imagenet(root: Path) -> Listing:
         BadLayout: a file, a class folder or a picture that the lists name is missing, or a line is malformed.
     """
     ids = tuple(sorted(_lines(root / "wnids.txt")))
+    repeated = sorted(each for each, times in Counter(ids).items() if times > 1)
+    if repeated:
+        raise BadLayout(f"'{root / 'wnids.txt'}' names {shortened(repeated)} more than once. Keep one line for each.")
     folders = subfolders(root / "train")
     missing, unknown = sorted(set(ids) - set(folders)), sorted(set(folders) - set(ids))
     if missing or unknown:
         what = f"lacks {shortened(missing)}" if missing else f"also holds {shortened(unknown)}"
         raise BadLayout(
             f"'{root / 'train'}' {what}, unlike wnids.txt with its {len(ids)} classes. Unpack the archive again."
+        )
+    if len(ids) < 2:
+        raise BadLayout(
+            f"'{root / 'wnids.txt'}' names the class {shortened(ids)} alone. A classifier needs two or more."
         )
     train = joined(class_pictures(root, root / "train" / each / "images") for each in ids)
     return Listing("tiny-imagenet", root, known_classes(root, ids), train, _validation_files(root, ids))
@@ -74,9 +93,11 @@ def _validation_files(root: Path, ids: tuple[str, ...]) -> Files:
     names, labels, boxes = [], [], []
     for number, line in enumerate(_lines(root / ANNOTATIONS), 1):
         fields = line.split("\t")
-        if len(fields) != 6 or fields[1] not in position or not all(edge.isdecimal() for edge in fields[2:]):
+        if len(fields) != 6 or fields[1] not in position or not all(_is_edge(edge) for edge in fields[2:]):
             raise BadLayout(f"Line {number} of '{root / ANNOTATIONS}' is not 'picture, class, box': {line!r}.")
         x0, y0, x1, y1 = (int(edge) for edge in fields[2:])
+        if x1 < x0 or y1 < y0:
+            raise BadLayout(f"Line {number} of '{root / ANNOTATIONS}' has a box that ends before it begins: {line!r}.")
         names.append(fields[0])
         labels.append(position[fields[1]])
         boxes.append((x0, y0, x1 + 1, y1 + 1))  # The annotated corners are part of the object.
@@ -88,6 +109,9 @@ def _validation_files(root: Path, ids: tuple[str, ...]) -> Files:
 
 def _check_validation(root: Path, ids: tuple[str, ...], names: list[str], labels: list[int]) -> None:
     present = {Path(path).name for path in class_pictures(root, root / "val" / "images")}
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
+    if repeated:
+        raise BadLayout(f"'{root / ANNOTATIONS}' names {shortened(repeated)} more than once. Keep one line for each.")
     missing = [name for name in names if name not in present]
     if missing:
         raise BadLayout(f"'{root / 'val' / 'images'}' lacks {shortened(missing)}. Unpack the archive again.")
@@ -99,4 +123,9 @@ def _check_validation(root: Path, ids: tuple[str, ...], names: list[str], labels
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
         raise BadLayout(f"'{path}' is missing: the folder is not a complete Tiny ImageNet. Unpack the archive again.")
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return [line.rstrip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def _is_edge(text: str) -> bool:
+    """Whether a text is a number that a pixel of a picture can have."""
+    return text.isascii() and text.isdecimal() and len(text) < 8
