@@ -53,12 +53,25 @@ class WallView {
     let group = null;
     this.tiles.forEach((made, position) => {
       const { heading } = data.tiles[position];
-      if (heading && heading !== group) { const label = element("div", "group", heading); label.lang = "en"; children.push(label); group = heading; }
+      if (heading && heading !== group) { children.push(this.heading(heading)); group = heading; }
       children.push(made.node);
     });
     this.grid.replaceChildren(...children);
     this.frame(data.start);
     this.root.dataset.painted = data.identity;
+  }
+
+  // A heading takes a second place where its longest word would not fit into one: words are never broken.
+  heading(name) {
+    const label = element("div", "group");
+    label.append(element("span", "", name));
+    label.title = name;
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `600 11px ${getComputedStyle(this.root).fontFamily}`;
+    const widest = Math.max(...name.split(/\s+/).map((word) => pen.measureText(word).width));
+    const lines = pen.measureText(name).width / (this.data.size - 14);
+    if (widest > this.data.size - 14 || lines > 5) label.classList.add("wide");
+    return label;
   }
 
   tile(entry, position, open) {
@@ -69,7 +82,7 @@ class WallView {
     const fill = element("i");
     gauge.append(fill);
     const line = element("span", "line");
-    node.append(canvas, gauge, element("span", "title", entry.title), line);
+    node.append(canvas, gauge, line, element("span", "title", entry.title));
     node.title = entry.tip || entry.title;
     node.dataset.id = entry.id;
     openTile(node, entry, open);
@@ -93,7 +106,8 @@ class WallView {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: packed, parentElement, setTriggerValue }) {
+  const data = unpack(packed);
   const root = rootOf(parentElement, "wall");
   markTheme(root);
   root.view = root.view || new WallView(root);

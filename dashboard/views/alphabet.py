@@ -7,10 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import controls, data, exports, state
-from dashboard.charts.classes import likeness_scatter
+from dashboard.charts.alphabet import drawn, likeness_chart, likeness_trend
 from dashboard.components import Tile, Wall, playing_wall
 from dashboard.images import scale_maps
 from dashboard.state import Selection
+from dashboard.theme import count
+from store.measures.confusion import pattern_likeness
 
 _ORDERS = {
     "group": "by group",
@@ -60,7 +62,7 @@ def _wall(selection: Selection, by: str) -> None:
             epochs=run.epochs,
             start=run.epochs.index(selection.epoch),
             colours=selection.colours,
-            size=64 if len(tiles) <= 100 else 54,
+            size=64 if len(tiles) <= 100 else 60,
         ),
         key="alphabet",
         on_open=state.open_class,
@@ -69,7 +71,7 @@ def _wall(selection: Selection, by: str) -> None:
     st.caption(
         "Each letter is the mean map that a class's pictures give their own class; under it the class's accuracy in "
         "the "
-        "epoch shown. A letter opens its gallery."
+        "epoch shown. A letter opens its gallery; arrow keys walk."
     )
 
 
@@ -78,11 +80,13 @@ def _likeness(selection: Selection) -> None:
     if len(table) < 2:
         return
     st.subheader("Do look-alike letters get confused?", anchor=False)
-    left, right = st.columns([3, 2])
+    key = (selection.run, selection.epoch, selection.variant)
+    trend = likeness_trend(pattern_likeness(data.patterns(*key)), data.confusion(*key))
+    left, right = st.columns([1, 1])
     with left:
         exports.chart(
-            likeness_scatter,
-            table,
+            likeness_chart,
+            drawn(table, trend),
             palette=exports.current_palette(),
             key="likeness",
             alt="likeness of the patterns of two classes against how often they are confused",
@@ -90,25 +94,30 @@ def _likeness(selection: Selection) -> None:
             selection_mode="pair",
         )
         told = table.attrs.get("spearman", float("nan"))
-        if np.isfinite(told):
-            st.caption(
-                f"Rank correlation over all {table.attrs['pairs']} pairs: {told:.2f}. Drawn are the most confused "
-                "pairs, "
-                "then the most alike. A click shows a pair's pictures on the Confusion page."
-            )
+        correlation = f" Rank correlation: {told:.2f}." if np.isfinite(told) else ""
+        st.caption(
+            f"The line is the mean of all {count(table.attrs['pairs'])} pairs.{correlation} Points: the "
+            f"{count(len(table))} most confused pairs, then the most alike; a click shows a pair's pictures."
+        )
     with right:
         st.markdown("**The most alike letters**")
-        alike: pd.DataFrame = table.nlargest(40, "likeness")[["first", "second", "likeness", "count"]]
+        alike: pd.DataFrame = table.nlargest(40, "likeness")
         st.dataframe(
             alike,
+            column_order=["first", "second", "likeness", "count"],
             hide_index=True,
             height=340,
             column_config={
-                "first": "One",
-                "second": "Other",
-                "likeness": st.column_config.NumberColumn("Likeness", format="%.2f", width="small"),
-                "count": st.column_config.NumberColumn("Confused", width="small"),
+                "first": st.column_config.TextColumn("One", width=150),
+                "second": st.column_config.TextColumn("Other", width=150),
+                "likeness": st.column_config.NumberColumn("Likeness", format="%.2f", width=70),
+                "count": st.column_config.NumberColumn(
+                    "Confused", width=70, help="pictures of one taken for the other"
+                ),
             },
+            key="alike",
+            on_select=lambda: _chosen_row(selection, alike),
+            selection_mode="single-row",
             alt="pairs of classes whose patterns are most alike",
         )
 
@@ -116,9 +125,21 @@ def _likeness(selection: Selection) -> None:
 def _clicked(selection: Selection) -> None:
     chosen = st.session_state["chart-likeness"]["selection"].get("pair") or []
     if chosen:
-        identifiers = data.class_ids(selection.run)
-        first, second = int(chosen[0]["first_index"]), int(chosen[0]["second_index"])
-        state.go("confusion", {"class": identifiers[first], "answer": identifiers[second]})
+        _open_pair(selection, int(chosen[0]["first_index"]), int(chosen[0]["second_index"]))
+
+
+def _chosen_row(selection: Selection, table: pd.DataFrame) -> None:
+    rows = st.session_state["alike"]["selection"]["rows"]
+    if rows:
+        _open_pair(selection, int(table["first_index"].iloc[rows[0]]), int(table["second_index"].iloc[rows[0]]))
+
+
+def _open_pair(selection: Selection, first: int, second: int) -> None:
+    """The pair on the Confusion page, in the direction in which it happens more often."""
+    counts = data.confusion(selection.run, selection.epoch, selection.variant)
+    truth, answer = (first, second) if counts[first, second] >= counts[second, first] else (second, first)
+    identifiers = data.class_ids(selection.run)
+    state.go("confusion", {"class": identifiers[truth], "answer": identifiers[answer]})
 
 
 main()

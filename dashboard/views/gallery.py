@@ -173,8 +173,8 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, rows: pd.D
     with st.container(border=True):
         name = data.class_names(selection.run)[class_index]
         st.markdown(
-            f"**{literal(name)}** · {percent(row.accuracy, 0)} right · mean confidence {percent(row.mean_confidence, 0)} "
-            f"· spread {row.spread:.3f}"
+            f"**{literal(name)}** · {percent(row.accuracy, 0)} right · mean confidence "
+            f"{percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
         )
         left, right = st.columns([1, 6])
         with left:
