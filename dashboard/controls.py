@@ -68,12 +68,18 @@ def segmented(
 
 
 def span(
-    label: str, name: str, *, default: tuple[float, float] = (0.0, 1.0), resets: Sequence[str] = ()
+    label: str,
+    name: str,
+    *,
+    default: tuple[float, float] = (0.0, 1.0),
+    step: float = 0.01,
+    resets: Sequence[str] = (),
 ) -> tuple[float, float]:
-    """A range of fractions on a slider with two ends."""
+    """A range on a slider with two ends; the default one is all of it, fractions unless it says otherwise."""
     value = state.span(name, default)
     st.session_state[_key(name)] = value
-    st.slider(label, 0.0, 1.0, step=0.01, key=_key(name), on_change=_moved, args=(name, default, tuple(resets)))
+    moved = (name, default, tuple(resets))
+    st.slider(label, default[0], default[1], step=step, key=_key(name), on_change=_moved, args=moved)
     return value
 
 

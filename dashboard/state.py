@@ -130,7 +130,7 @@ def integer(name: str, low: int, high: int, default: int) -> int:
 
 
 def span(name: str, default: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float]:
-    """A range of fractions, written '0.5-0.9'; anything else is told and the default taken."""
+    """A range within the default one, written '0.5-0.9'; anything else is told and the default taken."""
     value = raw(name)
     if value is None:
         return default
@@ -139,9 +139,10 @@ def span(name: str, default: tuple[float, float] = (0.0, 1.0)) -> tuple[float, f
         low, high = (float(end) for end in ends)
     except ValueError:
         low, high = 1.0, 0.0
-    if 0 <= low <= high <= 1:
+    if default[0] <= low <= high <= default[1]:
         return low, high
-    _refuse(name, value, "it must be two numbers between 0 and 1 such as “0.5-1”", f"{default[0]:g}-{default[1]:g}")
+    whole = f"{default[0]:g}-{default[1]:g}"
+    _refuse(name, value, f"it must be two numbers between {default[0]:g} and {default[1]:g}, as in “{whole}”", whole)
     return default
 
 
