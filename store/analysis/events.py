@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -136,18 +138,7 @@ def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.
     """
     run, epochs = record.run, record.epochs
     count = len(run.classes)
-    keys = [run.labels * count + found[0].astype(np.int64) for found in record.predictions]
-    tallies = [
-        np.unique(key[found[0] != run.labels], return_counts=True)
-        for key, found in zip(keys, record.predictions, strict=True)
-    ]
-    ever = np.unique(np.concatenate([pair[counts >= 3] for pair, counts in tallies]))
-    series = np.zeros((len(epochs), len(ever)), np.int64)
-    reverse = np.zeros(len(ever), np.int64)
-    swapped = ever % count * count + ever // count
-    for row, (pair, counts) in enumerate(tallies):
-        series[row] = _lookup(pair, counts, ever)
-        reverse = _lookup(pair, counts, swapped)
+    ever, series, reverse = pair_series(run.labels, [found[0] for found in record.predictions], count)
     events = confusion.pair_events(series) if len(ever) else None
     names, truth, predicted = run.classes["name"].to_numpy(), ever // count, ever % count
     both = series[-1] + reverse
@@ -177,6 +168,24 @@ def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.
     sides = (final.patterns[first[side].to_numpy()] for side in ("truth_index", "predicted_index"))
     distance[: len(first)] = transport.earth_mover(*sides)
     return table.assign(distance=distance), series.T[order]
+
+
+def pair_series(
+    labels: NDArray, predictions: Sequence[NDArray], classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (truth * classes + prediction) with 3 mistakes or more at any epoch, their counts (E, pairs), and how often
+    the last epoch has the reverse.
+
+    Args:
+        labels: (N,). predictions: of each epoch, (N,) class indices.
+    """
+    keys = [labels * classes + found.astype(np.int64) for found in predictions]
+    tallies = [
+        np.unique(key[found != labels], return_counts=True) for key, found in zip(keys, predictions, strict=True)
+    ]
+    ever = np.unique(np.concatenate([pair[counts >= 3] for pair, counts in tallies]))
+    series = np.stack([_lookup(pair, counts, ever) for pair, counts in tallies])
+    return ever, series, _lookup(*tallies[-1], ever % classes * classes + ever // classes)
 
 
 def _lookup(pair: NDArray, counts: NDArray, wanted: NDArray) -> NDArray[np.int64]:

@@ -59,13 +59,11 @@ def ensembles(record: Record) -> pd.DataFrame:
     """
     run, epochs = record.run, record.epochs
     truth = run.labels
-    single = _probabilities(record, [(epochs[-1], record.clean)])
+    single = mean_probabilities(record, [(epochs[-1], record.clean)])
     before = single.argmax(1) == truth
     rows = []
-    for name, label, members in _memberships(record):
-        mean = single if len(members) == 1 else _probabilities(record, members)
-        after = mean.argmax(1) == truth
-        gain, low, high = mean_interval(after.astype(float) - before)
+    for name, label, members in memberships(record):
+        mean = single if len(members) == 1 else mean_probabilities(record, members)
         found = ensemble_figures(mean, truth)
         rows.append(
             {
@@ -76,17 +74,21 @@ def ensembles(record: Record) -> pd.DataFrame:
                 "nll": found.nll,
                 "ece": found.ece,
                 "brier": found.brier,
-                "gain": gain,
-                "gain_low": low,
-                "gain_high": high,
-                "won": int((after & ~before).sum()),
-                "lost": int((before & ~after).sum()),
+                **gains(mean.argmax(1) == truth, before),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _memberships(record: Record) -> list[tuple[str, str, list[tuple[int, str]]]]:
+def gains(after: NDArray[np.bool_], before: NDArray[np.bool_]) -> dict[str, float]:
+    """gain, gain_low, gain_high, won and lost of right answers `after` over those `before`, each (N,) bool."""
+    gain, low, high = mean_interval(after.astype(float) - before)
+    won, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    return {"gain": gain, "gain_low": low, "gain_high": high, "won": won, "lost": lost}
+
+
+def memberships(record: Record) -> list[tuple[str, str, list[tuple[int, str]]]]:
+    """Name, label and members (epoch, variant) of every ensemble that the run allows, the last epoch alone first."""
     epochs, variants, clean = record.epochs, record.run.variants, record.clean
     found = [("last", f"Epoch {epochs[-1]}", [(epochs[-1], clean)])]
     for count in LAST_EPOCHS:
@@ -100,7 +102,8 @@ def _memberships(record: Record) -> list[tuple[str, str, list[tuple[int, str]]]]
     return found
 
 
-def _probabilities(record: Record, members: Iterable[tuple[int, str]]) -> NDArray[np.float64]:
+def mean_probabilities(record: Record, members: Iterable[tuple[int, str]]) -> NDArray[np.float64]:
+    """The members' probabilities, equally weighted, (N, C)."""
     members = list(members)
     total = np.zeros((len(record.run.labels), len(record.run.classes)))
     for epoch, variant in members:

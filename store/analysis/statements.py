@@ -85,7 +85,7 @@ def _strongest_switch(tables: Tables, counts: NDArray, names: NDArray, *, by_cla
                 high=high,
                 unit="share",
                 page="confusion",
-                strength=low,
+                strength=float(np.sqrt(low * times / of)),
                 p=adjusted(p, compared),
                 compared=compared,
                 query=query,

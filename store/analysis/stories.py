@@ -153,7 +153,7 @@ def pairs_overcome(tables: Tables) -> list[Finding]:
             high=high,
             unit="share",
             page="confusion",
-            strength=low,
+            strength=float(np.sqrt(low * before.mean())),
             p=adjusted(p, compared),
             compared=compared,
             query=query,
