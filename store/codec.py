@@ -28,6 +28,7 @@ _LEVELS = {"picture": (255, 31), "compact": (127, 15)}
 LEAST_STEP = np.float32(2.0**-126)
 # Half a step is the distance to the nearest code; the rest is float32 rounding of the division and of the product.
 STATED_ERROR = np.float32(0.5001)
+_INFINITY = np.float32(np.inf).view(np.uint32)
 
 Codes = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -55,25 +56,33 @@ class Quantiser:
         """Steps from 0 to the largest value that a code can stand for."""
         return 127 if self.signed else 255
 
-    def encode(self, maps: Float32, *, scratch: Float32 | None = None) -> tuple[Codes, Float32]:
+    def encode(
+        self, maps: Float32, *, scratch: Float32 | None = None, out: Codes | None = None
+    ) -> tuple[Codes, Float32]:
         """Codes (n, C, H, W) uint8 and steps (n, C) float32 of maps (n, C, H, W) float32.
 
         Every decoded value lies within `error_bound(step)` of the value given.
 
         Args:
             maps: C-contiguous; non-negative unless `signed`.
-            scratch: an array of the same shape to work in; saves an allocation.
+            scratch: an array of the same shape to work in. Fresh memory costs more than the arithmetic here.
+            out: an array of the same shape for the codes.
 
         Raises:
             BadMaps: NaN, infinity, or a negative value in an unsigned run; names the picture (its place
                 in this block) and the class.
         """
         steps = self._steps(_peaks(maps, signed=self.signed))
-        scaled = np.multiply(maps, (np.float32(1) / steps)[..., None, None], out=scratch)
+        scaled = np.empty(maps.shape, np.float32) if scratch is None else scratch
+        # Spread first, multiplied then: numpy copies short rows faster than it multiplies them by a number each.
+        np.copyto(scaled, (np.float32(1) / steps)[..., None, None])
+        np.multiply(maps, scaled, out=scaled)
         np.rint(scaled, out=scaled)
         if self.signed:
             scaled += SIGNED_ZERO
-        return scaled.astype(np.uint8), steps
+        codes = np.empty(maps.shape, np.uint8) if out is None else out
+        np.copyto(codes, scaled, casting="unsafe")
+        return codes, steps
 
     def _steps(self, peaks: Float32) -> Float32:
         if self.precision == "map":
@@ -81,11 +90,13 @@ class Quantiser:
         largest = peaks.max(-1, keepdims=True).astype(np.float64)
         whole, least = (min(levels, self.levels) for levels in _LEVELS[self.precision])
         base = np.maximum(largest / whole, LEAST_STEP)
-        # Halve the step while the map spans fewer than `least` of them: frexp's exponent is the number of
-        # halvings.
-        wanted = np.divide(least * base, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
-        halvings = np.maximum(np.frexp(wanted)[1], 0)
-        return np.maximum(np.ldexp(base, -halvings).astype(np.float32), LEAST_STEP)
+        # Halve the step while the map spans fewer than `least` of them: for a ratio in [2^k, 2^(k + 1)) that takes
+        # k + 1 halvings. Its exponent is read off its bits, and 2^-halvings put together as bits: frexp and ldexp
+        # take five times as long. An empty map is left at `base`.
+        ratio = np.divide(least * base, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
+        halvings = np.maximum((ratio.view(np.int64) >> 52) - 1022, 0)
+        steps = ((1023 - halvings) << 52).view(np.float64) * base
+        return np.maximum(steps.astype(np.float32), LEAST_STEP)
 
 
 def decode(codes: Codes, steps: Float32, *, zero: int = 0) -> Float32:
@@ -105,20 +116,20 @@ def error_bound(steps: Float32) -> Float32:
 def _peaks(maps: Float32, *, signed: bool) -> Float32:
     """Largest absolute value of each map, (n, C); refuses what has no code."""
     cells = maps.reshape(*maps.shape[:-2], -1)
-    if not signed:
-        # Non-negative floats order like their bit patterns: integers compare at twice the speed, and a NaN or
-        # infinity is then among the largest, a negative number negative.
-        bits = cells.view(np.int32)
-        peaks = bits.max(-1).view(np.float32)
-        if bits.min() < 0 and cells.min() >= 0:  # a negative zero, nothing else
-            peaks = cells.max(-1) + np.float32(0)
-            bits = None
-        if np.isfinite(peaks).all() and (bits is None or bits.min() >= 0):
-            return peaks
-    else:
-        peaks = np.maximum(cells.max(-1), -cells.min(-1))
+    starts = np.arange(0, cells.size, cells.shape[-1])
+    if signed:
+        # reduceat takes a third of the time of a reduction over a short last axis
+        peaks = np.maximum(np.maximum.reduceat(cells.ravel(), starts), -np.minimum.reduceat(cells.ravel(), starts))
         if np.isfinite(peaks).all():
-            return peaks
+            return peaks.reshape(maps.shape[:-2])
+    else:
+        # Non-negative floats order like their bit patterns, and as unsigned integers everything else is larger:
+        # infinity, NaN, and, by the sign, whatever is negative. One pass finds the peak and what has no code.
+        bits = np.maximum.reduceat(cells.ravel().view(np.uint32), starts)
+        if bits.max() >= _INFINITY and cells.min() >= 0:  # a negative zero, nothing else (NaN is not >= 0)
+            bits = (np.maximum.reduceat(cells.ravel(), starts) + np.float32(0)).view(np.uint32)
+        if bits.max() < _INFINITY:
+            return bits.view(np.float32).reshape(maps.shape[:-2])
     raise _refusal(cells, signed=signed)
 
 

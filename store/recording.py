@@ -28,7 +28,8 @@ from store.measures import maps as measures
 from store.selection import mark_rows, variant_index
 from store.summary import Summary
 
-PIECE_BYTES = 4 << 20  # maps that one task works on: enough to forget the cost of a call, few enough for the cache
+PIECE_BYTES = 16 << 20  # maps that one task works on: enough to forget the cost of a call
+BLOCK_BYTES = 1 << 20  # maps coded at a time: few enough for a core's cache
 QUEUED_PER_THREAD = 2
 
 
@@ -95,7 +96,7 @@ class EpochWriter:
                 f"The clean maps of images {start} to {start + len(maps) - 1} must be written before {variant!r}."
             )
         mark_rows(self._written[strip], first, len(maps), what=f"Maps of {variant!r} in epoch {self.epoch}")
-        for at, stop in self._pieces(first, len(maps)):
+        for at, stop in self._pieces(first, len(maps), PIECE_BYTES):
             self._queue(self._record, strip, at, maps[at - first : stop - first])
 
     def write_layers(
@@ -160,11 +161,11 @@ class EpochWriter:
         elif not self._closed:
             self.seal()
 
-    def _pieces(self, first: int, count: int) -> list[tuple[int, int]]:
-        """Cut rows into pieces that end where chunks end, so that few chunks have to be gathered from two pieces."""
+    def _pieces(self, first: int, count: int, size: int) -> list[tuple[int, int]]:
+        """Rows first.. in stretches of about `size` bytes of maps that end where chunks of maps do."""
         step = self._file.map_rows
         row_bytes = 4 * len(self._description.classes) * int(np.prod(self._description.map_shape))
-        stride = max(1, PIECE_BYTES // row_bytes // step) * step
+        stride = max(1, size // row_bytes // step) * step
         edges = [first, *range((first // stride + 1) * stride, first + count, stride), first + count]
         return list(pairwise(edges)) if count else []
 
@@ -184,23 +185,28 @@ class EpochWriter:
             self._slots.release()
 
     def _record(self, strip: int, start: int, maps: NDArray[np.float32]) -> None:
-        try:
-            codes, steps = self._quantiser.encode(maps, scratch=self._scratch(maps))
-        except BadMaps as err:
-            raise self._located(err, strip, start) from err
-        scores = measures.scores(maps)
+        scores, steps = np.empty(maps.shape[:2], np.float32), np.empty(maps.shape[:2], np.float32)
+        for first, stop in self._pieces(start, len(maps), BLOCK_BYTES):
+            rows = slice(first - start, stop - start)
+            scratch, codes = self._buffers(maps[rows].shape)
+            try:
+                steps[rows] = self._quantiser.encode(maps[rows], scratch=scratch, out=codes)[1]
+            except BadMaps as err:
+                raise self._located(err, strip, first) from err
+            scores[rows] = measures.scores(maps[rows])
+            self._file.put("maps", strip, first, codes)
         probabilities = measures.softmax(scores)
         self._summary.add(strip, start, maps, scores, probabilities)
-        self._file.put("maps", strip, start, codes)
         self._file.put("map_step", strip, start, steps)
         self._file.put("probabilities", strip, start, probabilities)
 
-    def _scratch(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """This thread's array to work in, as large as `maps`."""
-        found = getattr(self._local, "scratch", None)
-        if found is None or len(found) < len(maps):
-            found = self._local.scratch = np.empty_like(maps)
-        return found[: len(maps)]
+    def _buffers(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """This thread's arrays for coding maps of that shape: fresh memory would cost as much as the arithmetic."""
+        found = getattr(self._local, "buffers", None)
+        if found is None or len(found[0]) < shape[0]:
+            found = self._local.buffers = (np.empty(shape, np.float32), np.empty(shape, np.uint8))
+        scratch, codes = found
+        return scratch[: shape[0]], codes[: shape[0]]
 
     def _record_layers(self, start: int, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         for path, array in arrays.items():
