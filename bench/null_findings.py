@@ -27,6 +27,10 @@ from store.measures import confusion, robustness
 from store.measures.intervals import wilson
 
 
+HEADING = """| run | shuffles | with a false claim | 95 % interval | false claims by kind | CPU s |
+|---|---|---|---|---|---|"""
+
+
 @dataclass(frozen=True)
 class Shuffled:
     """What statements ask of a run: its description, and the confusions of shuffled answers (V, N)."""
@@ -133,9 +137,7 @@ def main() -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of analysed runs")
     parser.add_argument("--shuffles", type=int, default=200, help="shuffles of each run (default: %(default)s)")
     options = parser.parse_args()
-    print(
-        "| run | shuffles | with a false claim | 95 % interval | false claims by kind | CPU s |\n|---|---|---|---|---|---|"
-    )
+    print(HEADING)
     worst = 0.0
     for path in options.runs:
         run = open_run(path)
