@@ -79,7 +79,7 @@ def span(
     value = state.span(name, default)
     st.session_state[_key(name)] = value
     moved = (name, default, tuple(resets))
-    st.slider(label, default[0], default[1], step=step, key=_key(name), on_change=_moved, args=moved)
+    st.slider(label, default[0], default[1], step=step, format="%g", key=_key(name), on_change=_moved, args=moved)
     return value
 
 

@@ -28,7 +28,7 @@ class Question:
 QUESTIONS: dict[str, Question] = {
     "taken for": Question(
         "Taken for another class",
-        "Does a perturbation send a class to another one, more than clean and more than it sends others there?",
+        "Does a perturbation send a class to another one?",
         "every pair of classes under every variant",
     ),
     "group taken for": Question(
@@ -92,14 +92,16 @@ def figure(finding: Finding) -> str:
 
 def _number(value: float, unit: str) -> str:
     if unit == "share":
-        return percent(value, 0 if abs(value) >= 0.1 else 1)
-    if unit == "AUROC":
-        return f"{value:+.3f}"
-    return f"{value:.2f}" if unit == "cosine" else f"{value:.3g}"
+        shown = percent(value, 0 if abs(value) >= 0.1 else 1)
+    elif unit == "AUROC":
+        shown = f"{value:+.3f}"
+    else:
+        shown = f"{value:.2f}" if unit == "cosine" else f"{value:.3g}"
+    return shown.replace("-", "−")
 
 
 def _unit(unit: str) -> str:
-    return {"share": "", "cosine": "", "AUROC": " AUROC", "epochs": " epochs", "sd": " sd"}.get(unit, f" {unit}")
+    return {"share": "", "cosine": "", "AUROC": " of AUROC", "epochs": " epochs", "sd": " sd"}.get(unit, f" {unit}")
 
 
 def caveat(finding: Finding) -> str:
@@ -113,7 +115,7 @@ def caveat(finding: Finding) -> str:
     if finding.compared == 1:
         return f"Tested on its own: {chance}; 95 % interval."
     return (
-        f"The strongest of {count(finding.compared)} compared: {chance} after counting all of them, and the interval "
+        f"Picked from {count(finding.compared)} compared: {chance} after counting all of them, and the interval "
         "holds for all of them together."
     )
 

@@ -1,26 +1,24 @@
-"""Failures: wrong answers by confidence, class and group; pictures and table are the same rows in the same order."""
+"""Failures: wrong answers by any figure, class and group; pictures and table are the same rows in the same order."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import controls, data, exports, galleries, state
-from dashboard.charts.failures import confidence_bins, confidence_histogram
+from dashboard import controls, data, exports, galleries, mistakes, state
+from dashboard.charts.histograms import value_bins, value_histogram
+from dashboard.components import tile_grid
+from dashboard.explanations import needs_analysis
+from dashboard.mistakes import MEASURES, SORTS
 from dashboard.state import Selection
 from dashboard.theme import count, percent, plural
+from store.measures.learning import HISTORIES
+from store.queries import FailureFilter, select_failures
 
-_SORTS = {
-    "confidence": ("confidence", False, "most confident first"),
-    "doubtful": ("confidence", True, "least confident first"),
-    "close": ("margin", True, "closest call first"),
-    "far": ("truth_rank", False, "truth furthest down first"),
-    "cells": ("cells_to_fix", False, "most cells to undo first"),
-    "entrenched": ("entrenchment", False, "most entrenched first"),
-    "number": ("image", True, "as recorded"),
-}
 _COLUMNS: dict[str, Any] = {
     "image": "Picture",
     "truth": "Truth",
@@ -29,83 +27,157 @@ _COLUMNS: dict[str, Any] = {
     "truth_probability": st.column_config.NumberColumn("P(truth)", format="%.3f"),
     "truth_rank": "Rank of truth",
     "margin": st.column_config.NumberColumn("Margin", format="%.3f", help="P of the first minus P of the second"),
-    "cells_to_fix": st.column_config.NumberColumn("Cells", help="fewest cells whose removal undoes the error"),
+    "cells_to_fix": st.column_config.NumberColumn("k*", help="fewest cells whose removal undoes the mistake"),
+    "then": st.column_config.TextColumn("Then wins", help="who wins once these cells are out"),
+    "entrenchment": st.column_config.NumberColumn(
+        "Entrenched", format="%.2f", help="epochs with this answer × mean confidence × agreement of the variants, clean"
+    ),
     "run": st.column_config.NumberColumn("Epochs", help="how long this same wrong answer has been given, clean"),
     "history": "History",
     "group": "Group",
     "name": "File",
 }
 _PER_PAGE = 24
+_PER_PAIR = ("", "1", "2", "3", "5")
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = state.current()
-    frame = _with_history(selection, data.predictions(selection.run, selection.epoch, selection.variant))
-    chosen = _confidence(frame)
-    rows = _filtered(selection, frame[~frame["correct"]], chosen)
+    frame = mistakes.answers(selection)
+    classes = _classes(selection)
+    ranges = _ranges(selection, frame, _of_classes(frame, classes))
+    rows = select_failures(frame, _where(selection, frame, classes, ranges))
     _found(frame, rows)
     _show(selection, rows)
+    if "history" not in frame:
+        needs_analysis(selection)
 
 
-def _with_history(selection: Selection, frame: pd.DataFrame) -> pd.DataFrame:
-    """The predictions with what the analysis knows of each picture over the epochs, where there is one."""
-    known = data.analysis_table(selection.run, "images")
-    if known is None or len(known) != len(frame):
-        return frame
-    return frame.join(known[["run", "history", "entrenchment"]])
-
-
-def _confidence(frame: pd.DataFrame) -> tuple[float, float]:
-    chosen = state.span("confidence")
-    bins = confidence_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy())
-    exports.chart(
-        confidence_histogram,
-        bins,
-        chosen=chosen,
-        palette=exports.current_palette(),
-        key="confidence",
-        alt="right and wrong answers by confidence",
-        on_select=_brushed,
-        selection_mode="range",
-    )
-    return controls.span("Confidence of the wrong answer (or brush the histogram)", "confidence", resets=("p",))
-
-
-def _brushed() -> None:
-    ends = (st.session_state["chart-confidence"]["selection"].get("range") or {}).get("low")
-    if ends:
-        low, high = max(0.0, round(ends[0], 2)), min(1.0, round(ends[1], 2))
-        state.write({"confidence": None if (low, high) == (0.0, 1.0) else f"{low:g}-{high:g}", "p": None})
-
-
-def _filtered(selection: Selection, wrong: pd.DataFrame, span: tuple[float, float]) -> pd.DataFrame:
-    rows = wrong[wrong["confidence"].between(*span)]
+def _classes(selection: Selection) -> FailureFilter:
+    """Whose mistakes: the truth, the answer and the group that are looked at."""
     identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
     places = {identifier: number for number, identifier in enumerate(identifiers)}
-    groups = ["", *sorted(set(data.class_groups(selection.run)))]
+    groups = ["", *sorted({group for group in data.class_groups(selection.run) if group})]
 
     def named(identifier: str) -> str:
         return names[places[identifier]] if identifier else "any"
 
-    truth, answer, group, order = st.columns(4)
+    truth, answer, group = st.columns(3)
     with truth:
         of = controls.select("Truth", "class", ["", *identifiers], names=named, resets=("p",))
     with answer:
         taken = controls.select("Answer", "answer", ["", *identifiers], names=named, resets=("p",))
     with group:
         within = controls.select("Group of the truth", "group", groups, names=lambda name: name or "any", resets=("p",))
+    return FailureFilter(
+        truth=places[of] if of else None, predicted=places[taken] if taken else None, group=within or None
+    )
+
+
+def _of_classes(frame: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
+    """The answers, right ones too, of the classes that are looked at: what the histogram shows."""
+    keep = np.ones(len(frame), bool)
+    for column, wanted in (("label", where.truth), ("prediction", where.predicted), ("group", where.group)):
+        if wanted is not None:
+            keep &= (frame[column] == wanted).to_numpy()
+    return frame[keep]
+
+
+def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """The ranges of all figures as the link has them, with a histogram and a slider for one of them."""
+    known = [name for name, measure in MEASURES.items() if measure.column in frame]
+    by = controls.segmented("Histogram of", "by", known, names=lambda name: MEASURES[name].name)
+    measure, limits = MEASURES[by], mistakes.limits(selection, frame, by)
+    chosen = state.span(by, limits)
+    rows = shown if measure.of_all else shown[~shown["correct"]]
+    bins = value_bins(
+        rows[measure.column].to_numpy(np.float64), rows["correct"].to_numpy(), limits=limits, whole=measure.whole
+    )
+    exports.chart(
+        value_histogram,
+        bins,
+        measure.label,
+        chosen=chosen,
+        palette=exports.current_palette(),
+        key=f"histogram-{by}",
+        alt=f"{'right and ' if measure.of_all else ''}wrong answers by {measure.name}",
+        on_select=lambda: _brushed(by, limits),
+        selection_mode="range",
+    )
+    step = 1.0 if measure.whole else 0.01
+    controls.span(f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("p",))
+    ranges = {name: state.span(name, mistakes.limits(selection, frame, name)) for name in known}
+    _elsewhere(selection, frame, {name: ends for name, ends in ranges.items() if name != by})
+    return ranges
+
+
+def _elsewhere(selection: Selection, frame: pd.DataFrame, ranges: dict[str, tuple[float, float]]) -> None:
+    """The ranges that hold although their histogram is not in sight, each to be dropped by a click."""
+    narrowed = {name: ends for name, ends in ranges.items() if tuple(ends) != mistakes.limits(selection, frame, name)}
+    if not narrowed:
+        return
+    with st.container(horizontal=True):
+        for name, (low, high) in narrowed.items():
+            st.button(
+                f"{MEASURES[name].name} {low:g} to {high:g}",
+                icon=":material/close:",
+                help="Drop this range.",
+                key=f"drop-{name}",
+                on_click=state.write,
+                args=({name: None, "p": None},),
+            )
+
+
+def _brushed(by: str, limits: tuple[float, float]) -> None:
+    ends = (st.session_state[f"chart-histogram-{by}"]["selection"].get("range") or {}).get("low")
+    if ends:
+        low, high = sorted(min(max(round(float(end), 2), limits[0]), limits[1]) for end in ends)
+        state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "p": None})
+
+
+def _where(
+    selection: Selection, frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple[float, float]]
+) -> FailureFilter:
+    """The whole filter: classes, ranges, what happened over the epochs, and the order."""
+    history, labels, pairs, order = st.columns(4)
+    known = "history" in frame
+    with history:
+        past = controls.select(
+            "Over the epochs", "history", ["", *HISTORIES] if known else [""], names=lambda name: name or "any",
+            resets=("p",),
+        )  # fmt: skip
+    with labels:
+        issue = controls.select(
+            "Label", "label", ["", "candidate"] if known else [""], names={"": "any", "candidate": "may be wrong"}.get,
+            resets=("p",),
+        )  # fmt: skip
+    with pairs:
+        most = controls.select(
+            "Of each pair of classes", "most", _PER_PAIR, names=lambda text: f"at most {text}" if text else "all",
+            resets=("p",),
+        )  # fmt: skip
     with order:
-        sorts = [name for name, (column, _, _) in _SORTS.items() if column in wrong]
-        sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: _SORTS[name][2])
-    if of:
-        rows = rows[rows["label"] == places[of]]
-    if taken:
-        rows = rows[rows["prediction"] == places[taken]]
-    if within:
-        rows = rows[rows["group"] == within]
-    column, ascending, _ = _SORTS[sort]
-    return rows.sort_values(column, ascending=ascending, kind="stable")
+        sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
+        sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
+    if issue:
+        st.caption(
+            "Candidates for wrong labels: the truth's probability, averaged over the epochs, is among the lowest 2 %, "
+            "and one wrong answer has stayed. They deserve a look; a hard picture looks the same."
+        )
+    column, ascending, _ = SORTS[sort]
+    return replace(
+        classes,
+        confidence=ranges["confidence"],
+        cells=ranges["cells"],
+        margin=ranges["margin"],
+        entrenchment=ranges.get("entrenchment"),
+        history=past or None,
+        label_issues=bool(issue),
+        most_per_pair=int(most) if most else None,
+        sort=column,
+        ascending=ascending,
+    )
 
 
 def _found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
@@ -116,6 +188,8 @@ def _found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
         told += f" · the truth is second in {percent((rows['truth_rank'] == 2).mean(), 0)}"
         within = (rows["group"] == rows["predicted_group"]).mean()
         told += f" · the answer stays in the truth's group in {percent(within, 0)}"
+        told += f" · k* is {rows['cells_to_fix'].median():.0f} in the middle"
+        told += f" · a third class would win in {percent(rows['third'].mean(), 0)}"
     st.markdown(told)
 
 
@@ -128,9 +202,10 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
             names=galleries.MAP_CHOICES.__getitem__,
         )
     part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
-    galleries.picture_grid(selection, part, key="failures", which=which, size=78)
     if rows.empty:
+        st.info("No picture fits. Widen the filters.", icon=":material/filter_alt_off:")
         return
+    _grid(selection, part, which)
     st.markdown("**The same rows as a table.** Choose a row to open its picture.")
     st.dataframe(
         part[[column for column in _COLUMNS if column in part]],
@@ -153,6 +228,18 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
             type="tertiary",
         )
         galleries.sheet_button(selection, part, which=which, title="Failures")
+
+
+def _grid(selection: Selection, part: pd.DataFrame, which: str) -> None:
+    """The pictures; each tile also says the figure that they are sorted by."""
+    content = galleries.picture_tiles(selection, part, which=which, size=78)
+    sort = state.choice("sort", list(SORTS), "confidence")
+    lines = [mistakes.extra_line(row, sort) for row in part.itertuples(index=False)]
+    tiles = tuple(
+        replace(tile, lines=(*tile.lines, line)) if line else tile
+        for tile, line in zip(content.tiles, lines, strict=True)
+    )
+    tile_grid(replace(content, tiles=tiles), key="failures", on_open=state.open_picture)
 
 
 def _opened(part: pd.DataFrame) -> None:
