@@ -3,6 +3,7 @@ PYTHON  ?= python3
 PROFILE ?= quick
 DATA    ?=
 RUN     ?=
+WEIGHTS ?=
 RUNS    ?= runs
 ARGS    ?=
 PORT    ?= 8501
@@ -11,7 +12,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev compute plan dashboard analyse verify report bench test test-fast lint types format check clean
+.PHONY: help setup setup-dev compute plan experiment dashboard analyse verify report bench test test-fast lint types format check clean
 
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
@@ -43,6 +44,9 @@ compute: setup ## Train, record every epoch, analyse: the quick profile unless P
 
 plan: setup ## What compute would do: device, time and disk, without doing it
 	$(BIN)/python -m compute plan --profile $(PROFILE) --runs-dir $(RUNS) $(if $(DATA),--data "$(DATA)") $(if $(RUN),--run "$(RUN)") $(ARGS)
+
+experiment: setup ## Compute, verify, analyse PROFILE on DATA (from WEIGHTS) and write its tables to docs/results/RUN; resumes
+	$(BIN)/python -m bench.experiment --profile $(PROFILE) --runs-dir $(RUNS) $(if $(DATA),--data "$(DATA)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(RUN),--run "$(RUN)") $(ARGS)
 
 dashboard: setup ## Open the dashboard over the runs in RUNS
 	CLASSPRINT_RUNS="$(RUNS)" $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)
