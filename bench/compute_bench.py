@@ -142,7 +142,7 @@ def _our_step(prepared: Prepared) -> Callable[[], None]:
     def step() -> None:
         chosen = torch.randint(len(material.labels), (settings.batch,), generator=generator).to(prepared.device)
         draws = Draws(generator, settings.batch)
-        trainer._step(material.pictures[chosen], material.labels[chosen], 1e-3, draws, scores)
+        trainer.step(material.pictures[chosen], material.labels[chosen], 1e-3, draws, scores)
 
     return step
 

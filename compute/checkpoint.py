@@ -18,6 +18,7 @@ from torch import Tensor
 from compute.errors import BadCheckpoint
 from compute.train import Trainer
 
+_UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
 CHECKPOINTS = "checkpoints"  # the folder inside a run
 
 
@@ -102,9 +103,9 @@ class CheckpointFolder:
             raise BadCheckpoint(f"There is no checkpoint '{path}'. The run cannot go on from there; start a new one.")
         try:
             document = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as err:
+        except (pickle.UnpicklingError, *_UNREADABLE) as err:
             raise BadCheckpoint(
-                f"The checkpoint '{path}' cannot be read: {str(err).splitlines()[0]} "
+                f"The checkpoint '{path}' cannot be read: {(str(err).splitlines() or [type(err).__name__])[0]} "
                 "Remove it to go on from the one before, or start a new run."
             ) from err
         if not isinstance(document, dict) or not keys <= document.keys():

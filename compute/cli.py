@@ -53,8 +53,9 @@ def _train(options: argparse.Namespace) -> int:
 def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
     from compute.experiment import experiment, open_or_create, open_run_writer, run_exists
     from compute.interrupt import Interrupted, OutOfTime, TimeLimit
-    from compute.plan import make_plan, measure_speed
+    from compute.plan import make_plan
     from compute.preparation import prepare
+    from compute.probe import measure_speed
 
     limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
     prepared = prepare(profile, device=options.device, processes=processes)

@@ -44,10 +44,11 @@ def use_threads(count: int) -> None:
     at every operation. The count changes the last bits of a sum, so the same record needs the same count.
 
     Raises:
-        BadOption: a negative count.
+        BadOption: a negative count, or so many that starting them could end the process.
     """
-    if count < 0:
-        raise BadOption(f"--threads {count} does not make sense. Give 1 or more, or 0 for all cores.")
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if not 0 <= count <= most:
+        raise BadOption(f"--threads {count} does not make sense. Give 1 to {most}, or 0 for all cores.")
     if count:
         torch.set_num_threads(count)
 

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.nn import functional
 
-from compute.augment import Draws
-from compute.device import autocast, describe_device
+from compute.device import describe_device
 from compute.errors import DoesNotFit
 from compute.preparation import Prepared
-from compute.record import forward
+from compute.probe import Speed
 
 MAP_BYTES_PER_CELL = 0.62  # Zstandard over 8-bit codes of real maps took 0.36 (74 % zero cells) to 0.65 (39 %)
 PROBABILITY_BYTES = 3.6  # per class, of 4: float32 hardly compresses
 COLUMN_BYTES = 160  # per picture and variant, before compression
 PICTURE_BYTES = 0.95  # per channel value: photographs hardly compress losslessly
-PROBE_STEPS = 3
 RESERVE = 200_000_000  # bytes that a run leaves free
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Pictures a second, measured."""
-
-    training: float
-    recording: float
 
 
 @dataclass(frozen=True)
@@ -107,46 +92,6 @@ def run_file_bytes(prepared: Prepared) -> int:
     """Estimated size of run.h5: every variant of every picture."""
     validation = prepared.dataset.validation
     return int(len(prepared.profile.recording.variants) * validation.pictures.size * PICTURE_BYTES)
-
-
-def measure_speed(prepared: Prepared, *, steps: int = PROBE_STEPS) -> Speed:
-    """Pictures a second of training and of recording's forward passes, from a few steps on a copy of the network."""
-    network = copy.deepcopy(prepared.network)
-    batch, device = prepared.profile.training.batch // prepared.processes.count, prepared.device
-    train, validation = prepared.dataset.train, prepared.dataset.validation
-    pictures = torch.as_tensor(np.ascontiguousarray(train.pictures[:batch])).to(device)
-    labels = torch.as_tensor(np.ascontiguousarray(train.labels[:batch])).to(device)
-    generator, precision = torch.Generator().manual_seed(0), prepared.profile.training.precision
-
-    def train_step() -> None:
-        network.train()
-        with autocast(device, precision):
-            maps = network(prepared.augmenter(pictures, Draws(generator, batch)))
-        functional.cross_entropy(maps.mean((-1, -2)), labels).backward()
-
-    size = min(prepared.profile.recording.batch, len(validation.labels))
-    seen = torch.as_tensor(np.ascontiguousarray(validation.pictures[:size])).to(device)
-
-    def record_step() -> None:
-        network.eval()
-        with torch.inference_mode():
-            forward(network, prepared.normaliser(seen), precision)
-
-    seconds = _seconds(train_step, steps, device), _seconds(record_step, steps, device)
-    count = prepared.processes.count
-    return Speed(training=count * batch / seconds[0], recording=count * size / seconds[1])
-
-
-def _seconds(step: Callable[[], None], steps: int, device: torch.device) -> float:
-    """Seconds a step takes, the first one left out."""
-    times = []
-    for _ in range(steps + 1):
-        started = time.perf_counter()
-        step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - started)
-    return sum(times[1:]) / steps
 
 
 def _checkpoint_bytes(prepared: Prepared) -> int:

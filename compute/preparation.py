@@ -142,7 +142,7 @@ def _load(profile: Profile) -> Dataset:
     if len(dataset.train.labels) < profile.training.batch:
         raise BadOption(
             f"training.batch = {profile.training.batch}, but '{data.source}' has only {len(dataset.train.labels)} "
-            "training pictures. Choose a smaller batch or more pictures."
+            "training pictures. Add pictures, or choose a smaller batch with --set training.batch=..."
         )
     return dataset
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -126,7 +127,7 @@ def _checked(section: str, key: str, value: Any) -> Any:
 
 def _converted(name: str, kind: Any, value: Any) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 1e300 else math.inf
     if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
         return tuple(_converted(name, typing.get_args(kind)[0], item) for item in value)
     base = typing.get_origin(kind) or kind
@@ -134,6 +135,11 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
         words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a table"}
         raise BadOption(f"{name} is {words.get(base, 'a list')}, not {value!r}. Correct the profile or the override.")
     return value
+
+
+def _numbers(value: Any) -> list[float]:
+    values = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+    return [each for each in values if isinstance(each, float)]
 
 
 def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
@@ -147,3 +153,6 @@ def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
             raise BadOption(f"{name} = {number} is too large. The most is {limits['maximum']}.")
         if "above" in limits and not number > limits["above"]:
             raise BadOption(f"{name} = {number} does not make sense. It must be greater than {limits['above']}.")
+    for number in _numbers(value):
+        if not math.isfinite(number):
+            raise BadOption(f"{name} = {number} does not make sense. It must be a finite number.")

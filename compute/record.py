@@ -47,12 +47,14 @@ class Recorder:
         normalise: Normaliser,
         precision: str,
         stop: StopRequest | None = None,
+        quiet: bool = False,
     ) -> None:
         self.validation = validation
         self.settings = settings
         self.normalise = normalise
         self.precision = precision
         self.stop = stop or StopRequest()
+        self.quiet = quiet  # no progress bars
         self._waited = 0.0
 
     def record(
@@ -74,7 +76,11 @@ class Recorder:
         scores = Scores(self.validation.pictures.device)
         network.eval()
         bar = tqdm(
-            total=total * len(variants), desc=title, unit=" pictures", disable=not processes.first, dynamic_ncols=True
+            total=total * len(variants),
+            desc=title,
+            unit=" pictures",
+            disable=self.quiet or not processes.first,
+            dynamic_ncols=True,
         )
         with bar, torch.inference_mode():
             for batch in _slices(total, self.settings.batch):
@@ -115,7 +121,8 @@ class Recorder:
 
     def write_pictures(self, new_run: Any) -> None:
         """Writes every variant of every picture into a run that is being made."""
-        for variant in tqdm(self.settings.variants, desc="perturbing the validation pictures", unit=" variants"):
+        variants = self.settings.variants
+        for variant in tqdm(variants, desc="perturbing the validation pictures", unit=" variants", disable=self.quiet):
             for batch in _slices(len(self.validation.labels), self.settings.batch):
                 new_run.write_pictures(
                     variant, self.validation.first + batch.start, self.seen(variant, batch).cpu().numpy()

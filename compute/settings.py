@@ -10,6 +10,7 @@ from typing import Any
 
 TINY_IMAGENET_MEAN = (0.4802, 0.4481, 0.3975)
 TINY_IMAGENET_SD = (0.2302, 0.2265, 0.2262)
+MAX_SEED = 2**32 - 1  # Mixed with epoch and rank it still fits into 64 bits.
 PAPER_VARIANTS = ("clean", "gray", "blur3", "blur5", "bgr", "brg", "salt_pepper_0.0005", "salt_pepper_0.005")
 
 
@@ -27,7 +28,7 @@ class DataSettings:
     train_per_class: int = setting(0, "training pictures of each class; 0 = all (phantom: its default)", minimum=0)
     validation_per_class: int = setting(0, "likewise for the validation pictures", minimum=0)
     classes: int = setting(0, "use only the first so many classes; 0 = all", minimum=0)
-    seed: int = setting(0, "of the generated pictures and of the random variants", minimum=0)
+    seed: int = setting(0, "of the generated pictures and of the random variants", minimum=0, maximum=MAX_SEED)
     mean: tuple[float, ...] = setting(TINY_IMAGENET_MEAN, "subtracted per channel, of pictures in 0..1")
     sd: tuple[float, ...] = setting(TINY_IMAGENET_SD, "divided by per channel", above=0)
 
@@ -69,7 +70,7 @@ class TrainingSettings:
     averaging: float = setting(0.0, "decay of the moving average of the weights; 0 = off", minimum=0, maximum=0.99999)
     precision: str = setting("bfloat16", "of the convolutions", choices=("bfloat16", "float32"))
     compile: bool = setting(False, "torch.compile the training step")
-    seed: int = setting(0, "of weights, order, augmentation and dropout", minimum=0)
+    seed: int = setting(0, "of weights, order, augmentation and dropout", minimum=0, maximum=MAX_SEED)
 
 
 @dataclass(frozen=True)

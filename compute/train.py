@@ -89,7 +89,7 @@ class Trainer:
                 self.stop.check()
                 rate = learning_rate(self.settings, step=(epoch - 1) * steps + number, steps_per_epoch=steps)
                 draws = Draws(generator, self.batch, self.part)
-                self._step(material.pictures[chosen], material.labels[chosen], rate, draws, scores)
+                self.step(material.pictures[chosen], material.labels[chosen], rate, draws, scores)
                 if (number + 1) % CHECKED_EVERY == 0 or number + 1 == steps:
                     self._show(bar, scores, epoch)
                 bar.update(self.batch)
@@ -118,7 +118,8 @@ class Trainer:
             first = number * self.batch
             yield order[first + self.part.start : first + self.part.stop].to(self.device)
 
-    def _step(self, pictures: Tensor, labels: Tensor, rate: float, draws: Draws, scores: Scores) -> None:
+    def step(self, pictures: Tensor, labels: Tensor, rate: float, draws: Draws, scores: Scores) -> None:
+        """Learns from this process's part of a batch: pictures uint8 (n, h, w, 3), labels (n,); adds to the scores."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device, self.settings.precision):

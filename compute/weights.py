@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from torchvision.models import ResNet18_Weights
 
 from compute.errors import BadWeights
 from compute.models import ClassMapNetwork
+
+
+_UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -176,12 +180,13 @@ def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as err:
         raise BadWeights(
-            f"The weights file '{path}' is not a plain state dict: {str(err).splitlines()[0]} "
+            f"The weights file '{path}' is not a plain state dict: {_first_line(err)} "
             "Classprint loads tensors only, never pickled code; save model.state_dict() instead."
         ) from err
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as err:
+    except _UNREADABLE as err:
         raise BadWeights(
-            f"The weights file '{path}' cannot be read: {err}. It may be truncated; fetch it again."
+            f"The weights file '{path}' cannot be read: {_first_line(err)} "
+            "It is no state dict, or truncated; save model.state_dict() with torch.save, or fetch it again."
         ) from err
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
@@ -206,6 +211,12 @@ def _check_values(source: str, matching: Mapping[str, Tensor]) -> None:
     for name, value in matching.items():
         if not torch.isfinite(value).all():
             raise BadWeights(f"The weights '{source}' hold NaN or infinity in {name}. Fetch or export them again.")
+
+
+def _first_line(err: Exception) -> str:
+    """What torch says, without its pages of advice."""
+    line = (str(err).splitlines() or [type(err).__name__])[0].rstrip(". ")
+    return f"{line}."
 
 
 def _digest(path: Path) -> str:

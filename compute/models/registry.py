@@ -55,7 +55,10 @@ def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
             "or name one of your own as 'package.module:Name'."
         )
     _check_options(name, factory, options)
-    network = factory(classes, **options)
+    try:
+        network = factory(classes, **options)
+    except (TypeError, ValueError) as err:
+        raise BadModel(f"The network '{name}' cannot be made with the options {options}: {err}.") from err
     if isinstance(network, ClassMapNetwork):
         return network
     if isinstance(network, nn.Module):
