@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import controls, data, exports, galleries, state
+from dashboard import controls, data, exports, galleries, lifetimes, state
 from dashboard.charts.learning import accuracy_race, formation_scatter, history_bars
 from dashboard.components import Tile, TileSet, tile_grid
-from dashboard.explanations import needs_analysis
+from dashboard.explanations import needs_analysis, tell_stale
 from dashboard.images import scale_maps
 from dashboard.state import Selection
-from dashboard.theme import percent, plural
+from dashboard.theme import percent, plain, plural
 
 _HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgotten", "never right")
 
@@ -29,7 +29,10 @@ def main() -> None:
     _race(selection, class_index)
     _film(selection, class_index)
     _formation(selection)
-    _histories(selection)
+    tell_stale(selection)
+    _histories(selection, class_index)
+    lifetimes.confused_pairs(selection)
+    lifetimes.best_epochs(selection)
 
 
 def _race(selection: Selection, class_index: int) -> None:
@@ -60,12 +63,12 @@ def _race(selection: Selection, class_index: int) -> None:
         alt="accuracy of every group or class over the epochs",
     )
     among = "all groups" if by == "groups" else f"the classes of its group, {groups[class_index]}"
-    st.caption(f"In front: {front}, among {among}.")
+    st.caption(f"In front: {plain(front) or 'the classes without a group'}, among {plain(among)}.")
 
 
 def _film(selection: Selection, class_index: int) -> None:
     run = selection.run
-    st.subheader(f"The letter of {data.class_names(run)[class_index]} over the epochs", anchor=False)
+    st.subheader(f"The letter of {plain(data.class_names(run)[class_index])} over the epochs", anchor=False)
     patterns = data.all_patterns(run, selection.variant)[:, class_index]
     table = data.class_accuracy(run, selection.variant)
     accuracy = table[table["class_index"] == class_index].set_index("epoch")["accuracy"]
@@ -123,6 +126,8 @@ def _formation(selection: Selection) -> None:
         )
     with right:
         shown = table.sort_values("half", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
+        never = {name: shown[name].astype("Int64").where(shown[name] >= 0) for name in ("formation", "half")}
+        shown = shown.assign(**never)
         st.dataframe(
             shown[["name", "formation", "half", "never_right", "forgotten"]],
             hide_index=True,
@@ -130,10 +135,10 @@ def _formation(selection: Selection) -> None:
             column_config={
                 "name": "Class",
                 "formation": st.column_config.NumberColumn(
-                    "Letter", help="epoch from which the letter keeps its form; −1: never"
+                    "Letter", help="epoch from which the letter keeps its form; empty: never"
                 ),
                 "half": st.column_config.NumberColumn(
-                    "Half right", help="first epoch with half of the pictures right; −1: never"
+                    "Half right", help="first epoch with half of the pictures right; empty: never"
                 ),
                 "never_right": st.column_config.NumberColumn("Never", format="percent"),
                 "forgotten": st.column_config.NumberColumn("Forgotten", format="percent"),
@@ -148,7 +153,7 @@ def _clicked_class(selection: Selection) -> None:
         state.write({"class": data.class_ids(selection.run)[int(chosen[0]["class_index"])]})
 
 
-def _histories(selection: Selection) -> None:
+def _histories(selection: Selection, class_index: int) -> None:
     table = data.analysis_table(selection.run, "images")
     if table is None:
         return
@@ -167,9 +172,13 @@ def _histories(selection: Selection) -> None:
             selection_mode="history",
         )
     with right:
-        chosen = controls.segmented("Pictures that were", "history", list(_HISTORIES[::-1]))
+        chosen = controls.segmented("Pictures that were", "history", list(_HISTORIES[::-1]), resets=("p",))
+        name = data.class_names(selection.run)[class_index]
+        whose = {"all": "all classes", "class": name}
+        of = controls.segmented("Of", "of", list(whose), names=whose.__getitem__, resets=("p",))
         rows = data.predictions(selection.run, selection.run.epochs[-1], selection.run.variants[0])
-        found = rows[(table["history"] == chosen).to_numpy()]
+        wanted = (table["history"] == chosen).to_numpy()
+        found = rows[wanted & (rows["label"] == class_index).to_numpy() if of == "class" else wanted]
         st.caption(
             f"{plural(len(found), 'picture')}, clean; answers are those of the last epoch. Late: in the last "
             "quarter of the epochs. Flip-flopping: forgotten more than twice."
