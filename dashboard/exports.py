@@ -9,21 +9,14 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.rendering import rendered, specification
+from dashboard import data
+from dashboard.charts.rendering import fingerprint, rendered, specification
 from dashboard.theme import Palette, palette
 
 
 def current_palette() -> Palette:
     """The colours for the reader's background."""
     return palette(st.context.theme.type == "dark")
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def _specification(
-    name: str, table: pd.DataFrame, arguments: dict[str, Any], _draw: Callable[[], alt.TopLevelMixin]
-) -> dict[str, Any]:
-    # Altair checks every chart against the schema of Vega-Lite, which takes longer than all the rest of a page.
-    return specification(_draw())
 
 
 def chart(
@@ -52,9 +45,10 @@ def chart(
     def made() -> Any:
         return draw(table, *positional, **arguments)
 
-    known = {"positional": positional, **arguments}
+    # The digest stands for the table: making a chart takes far longer than looking at all of its values.
+    question = (draw, fingerprint(table), positional, *sorted(arguments.items()))
     st.vega_lite_chart(
-        spec=_specification(f"{draw.__module__}.{draw.__name__}", table, known, made),
+        spec=data.MEMORY.get(question, lambda: specification(made)),
         key=f"chart-{key}",
         alt=alt,
         width="stretch",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from dashboard.charts import classes, learning, robustness, trust
-from dashboard.charts.rendering import specification
+from dashboard.charts.rendering import fingerprint, specification
 from dashboard.theme import DARK, LIGHT
 
 FIGURES = pd.DataFrame(
@@ -94,8 +98,29 @@ def rows(chart):
 )
 def test_every_chart_is_valid_vega_lite_and_what_is_sent_is_the_same(draw, arguments, palette):
     more = {"title": "top-1"} if draw is robustness.variant_curves else {}
-    chart = draw(*arguments, palette=palette, **more)
-    assert chart.to_dict() == specification(chart)
+    checked = draw(*arguments, palette=palette, **more).to_dict()
+    sent = specification(lambda: draw(*arguments, palette=palette, **more))
+    tables = [pa.ipc.open_stream(content).read_all() for content in sent.pop("datasets").values()]
+    assert [table.num_rows for table in tables] == [len(rows) for rows in checked.pop("datasets").values()]
+    assert _unnamed(sent) == _unnamed(checked)
+
+
+def _unnamed(spec):
+    """A specification without the names that Altair derives from the data: of its tables and views."""
+    text = json.dumps(spec, sort_keys=True)
+    names = dict.fromkeys(re.findall(r'"((?:data-|view_)?[0-9a-f]{16,}(?:_\d+)?|view_[0-9a-f_]+)"', text))
+    for number, name in enumerate(names):
+        text = text.replace(name, f"name-{number}")
+    return text
+
+
+def test_tables_with_the_same_values_are_one_to_the_memory_and_others_are_not():
+    same = RACE.copy()
+    assert fingerprint(RACE) == fingerprint(same)
+    assert fingerprint(RACE) == fingerprint(RACE.set_axis(RACE.index + 1))
+    assert fingerprint(RACE) != fingerprint(RACE.rename(columns={"name": "other"}))
+    assert fingerprint(RACE) != fingerprint(RACE.iloc[::-1])
+    assert fingerprint(RACE) != fingerprint(RACE.astype({"epoch": float}))
 
 
 def test_variants_are_drawn_with_their_names_and_without_what_was_not_measured():

@@ -23,11 +23,11 @@ def likeness_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Ch
             x=alt.X("likeness:Q", title="likeness of the two patterns (cosine)", scale=alt.Scale(zero=False)),
             y=alt.Y("rate:Q", title="taken for each other", axis=alt.Axis(format=".0%")),
             tooltip=[
-                "first:N",
-                "second:N",
+                alt.Tooltip("first:N"),
+                alt.Tooltip("second:N"),
                 alt.Tooltip("likeness:Q", format=".2f"),
                 alt.Tooltip("rate:Q", format=".1%"),
-                "count:Q",
+                alt.Tooltip("count:Q"),
             ],
         )
         .add_params(chosen)
@@ -64,11 +64,16 @@ def accuracy_change(
                 title=None,
                 scale=alt.Scale(domain=["gained", "lost", "same"], range=["triangle-up", "triangle-down", "circle"]),
             ),
-            tooltip=["name:N", "group:N", alt.Tooltip("before:Q", format=".0%"), alt.Tooltip("after:Q", format=".0%")],
+            tooltip=[
+                alt.Tooltip("name:N"),
+                alt.Tooltip("group:N"),
+                alt.Tooltip("before:Q", format=".0%"),
+                alt.Tooltip("after:Q", format=".0%"),
+            ],
         )
         .add_params(chosen)
     )
-    return alt.layer(diagonal.encode(x="before:Q", y="after:Q"), points).properties(height=360)
+    return alt.layer(diagonal.encode(x=alt.X("before:Q"), y=alt.Y("after:Q")), points, height=360)
 
 
 def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
@@ -94,7 +99,7 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerCh
         ),
         shape=alt.Shape("answer:N", title=None, scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"])),
         tooltip=[
-            "image:Q",
+            alt.Tooltip("image:Q"),
             alt.Tooltip("predicted:N", title="answer"),
             alt.Tooltip("similarity:Q", format=".3f"),
             alt.Tooltip("truth_probability:Q", title="P(truth)", format=".3f"),
@@ -103,4 +108,4 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerCh
     here = base.transform_filter("datum.here").mark_point(
         shape="circle", size=340, filled=False, strokeWidth=2.5, opacity=1, color=palette.prediction
     )
-    return alt.layer(points.add_params(chosen), here).properties(height=230)
+    return alt.layer(points.add_params(chosen), here, height=230)

@@ -31,8 +31,8 @@ def pair_curve(
             x=epoch_axis(),
             y=alt.Y("pictures:Q", axis=alt.Axis(tickMinStep=1, format="d", tickCount=4)),
             color=alt.Color("way:N", title=None, scale=colours, legend=alt.Legend(orient="top", labelLimit=400)),
-            tooltip=["epoch:Q", "way:N", "pictures:Q"],
+            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("way:N"), alt.Tooltip("pictures:Q")],
         )
     )
     layers = [lines] if epoch is None else [epoch_rule(epoch, palette), lines]
-    return alt.layer(*layers).properties(height=220)
+    return alt.layer(*layers, height=220)

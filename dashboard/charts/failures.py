@@ -48,7 +48,7 @@ def confidence_histogram(
         .mark_bar()
         .encode(
             x=alt.X("low:Q", bin="binned", title="confidence P of the answer", scale=alt.Scale(domain=[0, 1])),
-            x2="high:Q",
+            x2=alt.X2("high:Q"),
             y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4)),
             color=alt.Color("answer:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
             order=alt.Order("answer:N", sort="descending"),
@@ -56,8 +56,8 @@ def confidence_histogram(
             tooltip=[
                 alt.Tooltip("low:Q", title="from", format=".3f"),
                 alt.Tooltip("high:Q", title="to", format=".3f"),
-                "answer:N",
-                "count:Q",
+                alt.Tooltip("answer:N"),
+                alt.Tooltip("count:Q"),
             ],
         )
         .add_params(brush)

@@ -26,15 +26,15 @@ def accuracy_race(
     base = alt.Chart(shown).encode(
         x=epoch_axis(),
         y=alt.Y("accuracy:Q", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
-        detail=f"{by}:N",
-        tooltip=["epoch:Q", f"{by}:N", alt.Tooltip("accuracy:Q", format=".1%")],
+        detail=alt.Detail(f"{by}:N"),
+        tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip(f"{by}:N"), alt.Tooltip("accuracy:Q", format=".1%")],
     )
     behind = base.transform_filter("!datum.front").mark_line(color=palette.neutral, opacity=0.35, strokeWidth=1.2)
     front = base.transform_filter("datum.front").mark_line(
         color=palette.truth, strokeWidth=3.5, point=alt.OverlayMarkDef(color=palette.truth, size=45, filled=True)
     )
     layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
-    return alt.layer(*layers, behind, front).properties(height=320)
+    return alt.layer(*layers, behind, front, height=320)
 
 
 def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
@@ -58,8 +58,8 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.C
             ),
             stroke=alt.condition(chosen, alt.value(palette.prediction), alt.value(None)),
             tooltip=[
-                "name:N",
-                "group:N",
+                alt.Tooltip("name:N"),
+                alt.Tooltip("group:N"),
                 alt.Tooltip("picture_formation:Q", title="map formed"),
                 alt.Tooltip("settling:Q", title="answer settled"),
                 alt.Tooltip("accuracy:Q", format=".0%"),
@@ -87,7 +87,7 @@ def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
             y=alt.Y("history:N", sort=order, title=None),
             x=alt.X("pictures:Q"),
             color=alt.Color("history:N", sort=order, scale=alt.Scale(domain=order, range=colours), legend=None),
-            tooltip=["history:N", "pictures:Q"],
+            tooltip=[alt.Tooltip("history:N"), alt.Tooltip("pictures:Q")],
         )
         .add_params(chosen)
         .properties(height=240)

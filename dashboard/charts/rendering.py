@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import altair as alt
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from altair.utils.schemapi import debug_mode
 
 # On the page Streamlit styles a chart; a downloaded one brings its own, on white.
 _STANDALONE = {"background": "white", "padding": 12, "font": "sans-serif"}
 
 
-def specification(made: alt.TopLevelMixin) -> dict[str, Any]:
-    """A chart as Vega-Lite, with its data; not checked against the schema, which the tests do."""
-    return made.to_dict(validate=False)
+_one_at_a_time = Lock()  # the way in which Altair writes data is a setting of the whole process
+
+
+def specification(draw: Callable[[], alt.TopLevelMixin]) -> dict[str, Any]:
+    """A chart as Vega-Lite, its tables as Arrow bytes under `datasets`: what Streamlit sends on without another look.
+
+    Not checked against the schema, neither when it is drawn nor when it is written: that takes most of the time, and
+    the tests do it.
+
+    Args:
+        draw: makes the chart.
+    """
+    tables: dict[str, bytes] = {}
+
+    def by_name(table: pd.DataFrame) -> dict[str, str]:
+        content = arrow(table)
+        name = hashlib.blake2b(content, digest_size=16).hexdigest()
+        tables[name] = content
+        return {"name": name}
+
+    with _one_at_a_time:
+        alt.data_transformers.register("classprint", by_name)
+        with alt.data_transformers.enable("classprint"), debug_mode(False):
+            spec: dict[str, Any] = draw().to_dict(validate=False)
+    return spec | {"datasets": tables}
+
+
+def arrow(table: pd.DataFrame) -> bytes:
+    """A table as an Arrow stream, without its index."""
+    columns = pa.Table.from_pandas(table, preserve_index=False)
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, columns.schema) as writer:
+        writer.write_table(columns)
+    return stream.getvalue().to_pybytes()
+
+
+def fingerprint(table: pd.DataFrame) -> bytes:
+    """A digest of what a table holds: names, types and values, not its index."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, column in table.items():
+        values = column.to_numpy()
+        digest.update(repr((name, values.dtype)).encode())
+        digest.update(repr(values.tolist()).encode() if values.dtype == object else np.ascontiguousarray(values).data)
+    return digest.digest()
 
 
 def rendered(made: alt.TopLevelMixin, form: str, *, width: int = 560) -> bytes:
@@ -25,7 +73,8 @@ def rendered(made: alt.TopLevelMixin, form: str, *, width: int = 560) -> bytes:
     """
     import vl_convert  # loads a JavaScript engine: only when a picture is asked for
 
-    spec = made.to_dict() | {"width": width}
+    with _one_at_a_time:
+        spec = made.to_dict() | {"width": width}
     spec["config"] = {**spec.get("config", {}), **_STANDALONE}
     if form == "svg":
         return vl_convert.vegalite_to_svg(spec).encode()

@@ -36,9 +36,13 @@ def variant_curves(
             legend=None,
             scale=alt.Scale(domain=names, range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
         ),
-        tooltip=["epoch:Q", alt.Tooltip("name:N", title="variant"), alt.Tooltip(f"{figure}:Q", format=".3f")],
+        tooltip=[
+            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("name:N", title="variant"),
+            alt.Tooltip(f"{figure}:Q", format=".3f"),
+        ],
     )
     clean = alt.condition(f"datum.variant == '{variants[0]}'", alt.value(3.2), alt.value(1.8)) if variants else 2
     layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
     layers += [base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)]
-    return alt.layer(*layers).properties(height=340)
+    return alt.layer(*layers, height=340)

@@ -21,4 +21,4 @@ def epoch_axis() -> alt.X:
 def epoch_rule(epoch: int, palette: Palette) -> alt.Chart:
     """A rule at the chosen epoch."""
     rule = alt.Chart(pd.DataFrame({"epoch": [epoch]})).mark_rule(color=palette.prediction, strokeWidth=2, opacity=0.8)
-    return rule.encode(x="epoch:Q", tooltip=[alt.Tooltip("epoch:Q", title="chosen epoch")])
+    return rule.encode(x=alt.X("epoch:Q"), tooltip=[alt.Tooltip("epoch:Q", title="chosen epoch")])

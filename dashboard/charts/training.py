@@ -66,12 +66,16 @@ def training_curve(
         color=alt.Color(
             "part:N", title=None, scale=colours, legend=alt.Legend(orient="top", symbolType="stroke", columns=2)
         ),
-        tooltip=["epoch:Q", "part:N", alt.Tooltip("value:Q", format=".2%" if accuracy else ".4f")],
+        tooltip=[
+            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("part:N"),
+            alt.Tooltip("value:Q", format=".2%" if accuracy else ".4f"),
+        ],
     )
     points = base.mark_point(filled=True, size=42, opacity=1).add_params(chosen)
     layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
     layers += [base.mark_line(strokeWidth=2), points]
-    return alt.layer(*layers).properties(title="Accuracy" if accuracy else "Loss", height=height)
+    return alt.layer(*layers, title="Accuracy" if accuracy else "Loss", height=height)
 
 
 def probability_curve(
@@ -100,11 +104,15 @@ def probability_curve(
             shape=alt.Shape(
                 "answer:N", scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"]), title="answer"
             ),
-            tooltip=["epoch:Q", alt.Tooltip("probability:Q", format=".3f"), alt.Tooltip("predicted:N", title="answer")],
+            tooltip=[
+                alt.Tooltip("epoch:Q"),
+                alt.Tooltip("probability:Q", format=".3f"),
+                alt.Tooltip("predicted:N", title="answer"),
+            ],
         )
     )
     layers = [line, points] if epoch is None else [epoch_rule(epoch, palette), line, points]
-    return alt.layer(*layers).properties(height=height)
+    return alt.layer(*layers, height=height)
 
 
 def _answers(palette: Palette) -> alt.Scale:

@@ -21,7 +21,11 @@ def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.
     diagonal = alt.Chart(pd.DataFrame({"confidence": [0, 1], "accuracy": [0, 1]})).mark_line(
         color=palette.neutral, strokeDash=[5, 4]
     )
-    bars = alt.Chart(shown).mark_rule(color=palette.truth, strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q")
+    bars = (
+        alt.Chart(shown)
+        .mark_rule(color=palette.truth, strokeWidth=2)
+        .encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
+    )
     points = (
         alt.Chart(shown)
         .mark_circle(color=palette.truth, opacity=1)
@@ -32,14 +36,14 @@ def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.
             tooltip=[
                 alt.Tooltip("lower:Q", format=".2f"),
                 alt.Tooltip("upper:Q", format=".2f"),
-                "count:Q",
+                alt.Tooltip("count:Q"),
                 alt.Tooltip("confidence:Q", format=".3f"),
                 alt.Tooltip("accuracy:Q", format=".3f"),
             ],
         )
         .add_params(chosen)
     )
-    return alt.layer(diagonal.encode(x="confidence:Q", y="accuracy:Q"), bars, points).properties(height=340)
+    return alt.layer(diagonal.encode(x=alt.X("confidence:Q"), y=alt.Y("accuracy:Q")), bars, points, height=340)
 
 
 def risk_curves(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
@@ -61,7 +65,7 @@ def risk_curves(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
                 "score:N", title=None, sort=order, scale=colours, legend=alt.Legend(orient="top", columns=2)
             ),
             tooltip=[
-                "score:N",
+                alt.Tooltip("score:N"),
                 alt.Tooltip("coverage:Q", format=".1%"),
                 alt.Tooltip("risk:Q", format=".2%"),
             ],
@@ -86,7 +90,9 @@ def league_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerC
     spans = (
         alt.Chart(frame)
         .mark_rule(strokeWidth=3, opacity=0.5)
-        .encode(y=y, x=alt.X("auroc_low:Q", title="AUROC, right against wrong"), x2="auroc_high:Q", color=colour)
+        .encode(
+            y=y, x=alt.X("auroc_low:Q", title="AUROC, right against wrong"), x2=alt.X2("auroc_high:Q"), color=colour
+        )
     )
     points = (
         alt.Chart(frame)
@@ -96,10 +102,10 @@ def league_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerC
             x=alt.X("auroc:Q", scale=alt.Scale(zero=False)),
             color=colour,
             tooltip=[
-                "label:N",
-                "kind:N",
+                alt.Tooltip("label:N"),
+                alt.Tooltip("kind:N"),
                 *(alt.Tooltip(f"auroc{end}:Q", format=".3f") for end in ("", "_low", "_high")),
             ],
         )
     )
-    return alt.layer(chance.encode(x="auroc:Q"), spans, points).properties(height=alt.Step(24))
+    return alt.layer(chance.encode(x=alt.X("auroc:Q")), spans, points, height=alt.Step(24))

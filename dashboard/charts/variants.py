@@ -21,7 +21,11 @@ def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt
     long["measure"] = long["measure"].map({"top1": "top-1", "top5": "top-5"})
     y = alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
     x = alt.X("value:Q", title="accuracy", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
-    span = alt.Chart(wide).mark_rule(color=palette.faint, strokeWidth=4).encode(y=y, x=alt.X("top1:Q"), x2="top5:Q")
+    span = (
+        alt.Chart(wide)
+        .mark_rule(color=palette.faint, strokeWidth=4)
+        .encode(y=y, x=alt.X("top1:Q"), x2=alt.X2("top5:Q"))
+    )
     colours = alt.Scale(domain=["top-1", "top-5"], range=[palette.truth, palette.neutral])
     dots = (
         alt.Chart(long)
@@ -32,7 +36,7 @@ def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt
             color=alt.Color("measure:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
             tooltip=[
                 alt.Tooltip("name:N", title="variant"),
-                "measure:N",
+                alt.Tooltip("measure:N"),
                 alt.Tooltip("value:Q", format=".2%"),
                 alt.Tooltip("mean_confidence:Q", title="mean confidence", format=".2f"),
             ],
@@ -41,6 +45,6 @@ def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt
     labels = (
         alt.Chart(wide)
         .mark_text(align="right", dx=-9, fontSize=11, color=palette.ink)
-        .encode(y=y, x="top1:Q", text=alt.Text("top1:Q", format=".1%"))
+        .encode(y=y, x=alt.X("top1:Q"), text=alt.Text("top1:Q", format=".1%"))
     )
-    return alt.layer(span, dots, labels).properties(title="Accuracy by variant", height=330)
+    return alt.layer(span, dots, labels, title="Accuracy by variant", height=330)

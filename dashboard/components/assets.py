@@ -28,6 +28,11 @@ def encoded(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
+def packed(data: dict[str, Any]) -> bytes:
+    """What travels to the browser, as JSON in bytes: Streamlit sends those as they are, and a dict it writes twice."""
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
 def identity(data: dict[str, Any]) -> str:
     """A digest of what is shown, so that the browser redraws only what changed."""
     return hashlib.blake2b(json.dumps(data, sort_keys=True).encode(), digest_size=8).hexdigest()

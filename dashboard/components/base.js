@@ -1,6 +1,9 @@
 // What every component shares. Concatenated in front of its script; nothing here touches the document outside it.
 const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
+// Data travel as JSON in bytes (see `packed` in assets.py).
+const unpack = (data) => JSON.parse(new TextDecoder().decode(data));
+
 const element = (tag, className, text) => {
   const made = document.createElement(tag);
   if (className) made.className = className;

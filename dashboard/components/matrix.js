@@ -290,7 +290,8 @@ class MatrixView {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: packed, parentElement, setTriggerValue }) {
+  const data = unpack(packed);
   const root = rootOf(parentElement, "matrix");
   root.view = root.view || new MatrixView(root);
   root.view.send = ([row, column]) => setTriggerValue("cell", { row, column });

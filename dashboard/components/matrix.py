@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.components.assets import encoded, identity, script, style
+from dashboard.components.assets import encoded, identity, packed, script, style
 from dashboard.images import DIVERGING, DIVERGING_LIGHT, colour_map
 
 _MATRIX = st.components.v2.component("classprint_matrix", js=script("matrix"), css=style("matrix"))
@@ -119,4 +119,4 @@ def matrix_canvas(matrix: Matrix, *, title: str, key: str, on_cell: Callable[[in
         if cell is not None and on_cell is not None:
             on_cell(int(cell["row"]), int(cell["column"]))
 
-    _MATRIX(key=key, data=payload(matrix, title=title), on_cell_change=chosen)
+    _MATRIX(key=key, data=packed(payload(matrix, title=title)), on_cell_change=chosen)

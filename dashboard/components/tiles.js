@@ -90,7 +90,8 @@ const buildTile = (entry, layers, photos, send) => {
   return tile;
 };
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: packed, parentElement, setTriggerValue }) {
+  const data = unpack(packed);
   const root = rootOf(parentElement, "tiles");
   if (!root.grid) {
     root.controls = element("div", "controls");

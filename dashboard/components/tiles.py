@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.components.assets import encoded, identity, script, style
+from dashboard.components.assets import encoded, identity, packed, script, style
 from dashboard.images import DIVERGING, Atlas, ScaledMaps, colour_map
 
 _GRID = st.components.v2.component("classprint_tiles", js=script("tiles"), css=style("tiles"))
@@ -155,4 +155,4 @@ def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | No
         if chosen is not None and on_open is not None:
             on_open(str(chosen))
 
-    _GRID(key=key, data=payload(content), on_open_change=opened)
+    _GRID(key=key, data=packed(payload(content)), on_open_change=opened)

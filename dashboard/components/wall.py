@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.components.assets import encoded, identity, script, style
+from dashboard.components.assets import encoded, identity, packed, script, style
 from dashboard.components.tiles import Tile
 from dashboard.images import DIVERGING, ScaledMaps, colour_map
 
@@ -96,4 +96,4 @@ def playing_wall(
         if epoch is not None and on_epoch is not None:
             on_epoch(int(epoch))
 
-    _WALL(key=key, data=payload(wall), on_open_change=opened, on_epoch_change=picked)
+    _WALL(key=key, data=packed(payload(wall)), on_open_change=opened, on_epoch_change=picked)

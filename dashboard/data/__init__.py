@@ -1,22 +1,23 @@
 """Cached calls into the store: the only package of the dashboard that caches.
 
 A sealed epoch never changes, so an entry never goes stale: keys are the run's identity, the epoch, the variant and
-what else was asked, never an array. Tables are handed out as shallow copies (pandas copies on write), arrays are
-read-only.
+what else was asked, never an array. See `kept.py` for how much is kept.
 """
 
 from __future__ import annotations
 
 from dashboard.data.across import (
     all_patterns,
-    analysed,
     analysis_array,
+    analysis_damage,
+    analysis_epochs,
     analysis_table,
     anatomy,
     by_epoch_and_variant,
     calibration,
     class_accuracy,
     findings,
+    group_history,
     look_alikes,
     nearest_pictures,
     pattern_index,
@@ -24,6 +25,7 @@ from dashboard.data.across import (
     risk_coverage,
     search_pattern,
 )
+from dashboard.data.kept import MEMORY
 from dashboard.data.memory import run_ended
 from dashboard.data.pictures import (
     all_maps,
@@ -54,10 +56,12 @@ from dashboard.data.tables import (
 )
 
 __all__ = [
+    "MEMORY",
     "all_maps",
     "all_patterns",
-    "analysed",
     "analysis_array",
+    "analysis_damage",
+    "analysis_epochs",
     "analysis_table",
     "anatomy",
     "best_epoch",
@@ -73,6 +77,7 @@ __all__ = [
     "confused_pairs",
     "confusion",
     "findings",
+    "group_history",
     "layers",
     "look_alikes",
     "metrics",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from dashboard.data.runs import BY_RUN, frozen
+from dashboard.data.kept import kept
+from dashboard.data.runs import frozen
 from dashboard.data.tables import patterns
-from store import Run, queries
-from store.analysis import Finding, from_table, read_analysis
+from store import DamagedFile, Run, queries
+from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.file import ANALYSIS_FILE
 from store.analysis.places import verdict
 
@@ -20,16 +20,34 @@ def analysed(run: Run) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
+def _analysis(run: Run, stamp: int) -> tuple[Analysis | None, str]:
+    try:
+        return read_analysis(run), ""
+    except DamagedFile as error:  # a derived file must not take the pages with it that can do without
+        return None, str(error)
+
+
+def analysis_epochs(run: Run) -> tuple[int, ...]:
+    """The epochs that the run's analysis was made from; empty where there is none."""
+    analysis, _ = _analysis(run, analysed(run))
+    return () if analysis is None else analysis.epochs
+
+
+def analysis_damage(run: Run) -> str:
+    """Why the analysis that is there cannot be read; empty where it can, or where there is none."""
+    return _analysis(run, analysed(run))[1]
+
+
+@kept
 def _analysis_table(run: Run, name: str, stamp: int) -> pd.DataFrame | None:
-    analysis = read_analysis(run)
+    analysis, _ = _analysis(run, stamp)
     return analysis.table(name) if analysis is not None and name in analysis.tables else None
 
 
 def analysis_table(run: Run, name: str) -> pd.DataFrame | None:
     """A table that was derived from all epochs; None where the run has no analysis."""
-    table = _analysis_table(run, name, analysed(run))
-    return None if table is None else table.copy(deep=False)
+    return _analysis_table(run, name, analysed(run))
 
 
 def findings(run: Run) -> list[Finding]:
@@ -44,7 +62,7 @@ def place_verdict(run: Run) -> str:
     return "unknown" if table is None else verdict(table)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def _all_patterns(run: Run, variant: str, epochs: tuple[int, ...]) -> np.ndarray:
     return frozen(np.stack([patterns(run, epoch, variant) for epoch in epochs]))
 
@@ -54,45 +72,45 @@ def all_patterns(run: Run, variant: str) -> np.ndarray:
     return _all_patterns(run, variant, run.epochs)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def _class_accuracy(run: Run, variant: str, epochs: tuple[int, ...], stamp: int) -> pd.DataFrame:
     return queries.class_accuracy(run, variant=variant)
 
 
 def class_accuracy(run: Run, variant: str) -> pd.DataFrame:
     """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
-    return _class_accuracy(run, variant, run.epochs, analysed(run)).copy(deep=False)
+    return _class_accuracy(run, variant, run.epochs, analysed(run))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def _by_epoch(run: Run, epochs: tuple[int, ...], stamp: int) -> pd.DataFrame:
     return queries.accuracy_by_variant(run)
 
 
 def by_epoch_and_variant(run: Run) -> pd.DataFrame:
     """A row per epoch and variant with every figure of `store.queries.accuracy_by_variant`."""
-    return _by_epoch(run, run.epochs, analysed(run)).copy(deep=False)
+    return _by_epoch(run, run.epochs, analysed(run))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def look_alikes(run: Run, epoch: int, variant: str) -> pd.DataFrame:
     """Likeness of patterns against confusion: see `store.queries.likeness_against_confusion`."""
     return queries.likeness_against_confusion(run, epoch=epoch, variant=variant, k=1200)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def calibration(run: Run, epoch: int, variant: str, edges: str) -> pd.DataFrame:
     """A row per reliability bin: see `store.queries.calibration_table`."""
     return queries.calibration_table(run, epoch=epoch, variant=variant, edges=edges)  # type: ignore[arg-type]
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def risk_coverage(run: Run, epoch: int, variant: str, score: str) -> pd.DataFrame:
     """The risk-coverage curve of a score: see `store.queries.risk_coverage`."""
     return queries.risk_coverage(run, epoch=epoch, variant=variant, score=score)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def nearest_pictures(run: Run, image: int, epoch: int, variant: str) -> pd.DataFrame:
     """The pictures whose answer's map is most like this one's: see `store.queries.nearest_pictures`."""
     return queries.nearest_pictures(run, image, epoch=epoch, variant=variant, k=10)
@@ -103,7 +121,7 @@ def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> p
     return queries.search_pattern(run, pattern, epoch=epoch, variant=variant, k=10)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def pattern_index(run: Run, epoch: int, variant: str, kind: str) -> queries.PatternIndex:
     """All predicted or own maps of a state, ready to be searched: see `store.queries.pattern_index`."""
     index = queries.pattern_index(run, epoch=epoch, variant=variant, kind=kind)  # type: ignore[arg-type]
@@ -111,14 +129,28 @@ def pattern_index(run: Run, epoch: int, variant: str, kind: str) -> queries.Patt
     return index
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def anatomy(run: Run, image: int, epoch: int, variant: str, against: int | None) -> queries.Anatomy:
     """Which cells made one answer, and how few undo it: see `store.queries.answer_anatomy`."""
     return queries.answer_anatomy(run, image, epoch=epoch, variant=variant, against=against)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_RUN)
-def analysis_array(run: Run, name: str, stamp: int) -> np.ndarray | None:
-    """An array that was derived from all epochs; None where the run has no analysis. `stamp` is from `analysed`."""
-    analysis = read_analysis(run)
+@kept
+def _analysis_array(run: Run, name: str, stamp: int) -> np.ndarray | None:
+    analysis, _ = _analysis(run, stamp)
     return frozen(analysis.array(name)) if analysis is not None and name in analysis.arrays else None
+
+
+def analysis_array(run: Run, name: str) -> np.ndarray | None:
+    """An array that was derived from all epochs; None where the run has no analysis."""
+    return _analysis_array(run, name, analysed(run))
+
+
+@kept
+def _group_history(run: Run, variant: str, epochs: tuple[int, ...]) -> pd.DataFrame:
+    return queries.group_history(run, variant=variant)
+
+
+def group_history(run: Run, variant: str) -> pd.DataFrame:
+    """How often groups were taken for each other, a row per epoch and pair: see `store.queries.group_history`."""
+    return _group_history(run, variant, run.epochs)

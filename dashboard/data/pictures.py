@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import streamlit as st
 
-from dashboard.data.runs import BY_RUN, frozen
+from dashboard.data.kept import kept
+from dashboard.data.runs import frozen
 from dashboard.images import Atlas, atlas
 from store import Run, Timeline
 
 
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def picture_atlas(run: Run, images: tuple[int, ...], variants: tuple[str, ...], exact: bool = False) -> Atlas:
     """The pictures as one image file, in the order asked for; `variants` is one for all or one for each."""
     if len(set(variants)) == 1:
@@ -19,31 +19,31 @@ def picture_atlas(run: Run, images: tuple[int, ...], variants: tuple[str, ...], 
     return atlas(np.concatenate(parts), exact=exact)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def all_maps(run: Run, epoch: int, variant: str, image: int) -> np.ndarray:
     """Every class's map for one picture, (C, H, W) float32."""
     return frozen(run.maps(epoch=epoch, variant=variant, images=[image])[0])
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def probabilities(run: Run, epoch: int, variant: str, image: int) -> np.ndarray:
     """Every class's probability for one picture, (C,) float32."""
     return frozen(run.probabilities(epoch=epoch, variant=variant, images=[image])[0])
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def own_maps(run: Run, epoch: int, variant: str, images: tuple[int, ...]) -> np.ndarray:
     """The map of each picture's true class, (n, H, W) float32."""
     return frozen(run.own_maps(epoch=epoch, variant=variant, images=list(images)))
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def predicted_maps(run: Run, epoch: int, variant: str, images: tuple[int, ...]) -> np.ndarray:
     """The map of each picture's predicted class, (n, H, W) float32."""
     return frozen(run.predicted_maps(epoch=epoch, variant=variant, images=list(images)))
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def _timeline(run: Run, image: int, class_index: int, variant: str, epochs: tuple[int, ...]) -> Timeline:
     return run.timeline(image=image, class_index=class_index, variant=variant)
 
@@ -53,13 +53,13 @@ def timeline(run: Run, image: int, class_index: int, variant: str) -> Timeline:
     return _timeline(run, image, class_index, variant, run.epochs)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def stages(run: Run, epoch: int, image: int) -> dict[str, np.ndarray]:
     """Each encoder stage's energy for one clean picture, name -> (1, h, w)."""
     return dict(run.stages(epoch=epoch, images=[image]))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def layers(run: Run, epoch: int, image: int) -> dict[str, np.ndarray]:
     """The layers before the class maps for one clean picture, name -> (1, K, h, w)."""
     return dict(run.layers(epoch=epoch, images=[image]))

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from store import Run, open_run
-
-# A run is known to the caches by where it is and what it is, so an epoch's entry holds for as long as the run does.
-BY_RUN: dict[str | type[Any], Callable[[Any], Any]] = {Run: lambda run: (str(run.path), run.id)}
 
 
 def runs_folder() -> Path:

@@ -4,73 +4,65 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from dashboard.data.runs import BY_RUN, frozen
+from dashboard.data.kept import kept
+from dashboard.data.runs import frozen
 from store import Run, queries
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def class_ids(run: Run) -> list[str]:
     """The classes' identifiers in the run's order: what a link names a class by."""
     return [str(identifier) for identifier in run.classes["id"]]
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def class_names(run: Run) -> list[str]:
     """The classes' names in the run's order."""
     return [str(name) for name in run.classes["name"]]
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def class_groups(run: Run) -> list[str]:
     """Each class's group in the run's order."""
     return [str(group) for group in run.classes["group"]]
 
 
-@st.cache_resource(max_entries=48, show_spinner=False, hash_funcs=BY_RUN)
-def _predictions(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+@kept
+def predictions(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """A row per picture: label, prediction, confidence and every other summary column."""
     return run.predictions(epoch=epoch, variant=variant)
 
 
-def predictions(run: Run, epoch: int, variant: str) -> pd.DataFrame:
-    """A row per picture: label, prediction, confidence and every other summary column."""
-    return _predictions(run, epoch, variant).copy(deep=False)
-
-
-@st.cache_resource(max_entries=96, show_spinner=False, hash_funcs=BY_RUN)
-def _class_table(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+@kept
+def class_table(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """A row per class: accuracy, mean confidence, spread, counts."""
     return run.class_table(epoch=epoch, variant=variant)
 
 
-def class_table(run: Run, epoch: int, variant: str) -> pd.DataFrame:
-    """A row per class: accuracy, mean confidence, spread, counts."""
-    return _class_table(run, epoch, variant).copy(deep=False)
-
-
-@st.cache_resource(max_entries=96, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def patterns(run: Run, epoch: int, variant: str) -> np.ndarray:
     """The mean own map of every class, (C, H, W) float32."""
     return frozen(run.patterns(epoch=epoch, variant=variant))
 
 
-@st.cache_resource(max_entries=48, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def confusion(run: Run, epoch: int, variant: str) -> np.ndarray:
     """Counts (C, C) by truth and prediction."""
     return frozen(run.confusion(epoch=epoch, variant=variant))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def _metrics(run: Run, epochs: tuple[int, ...]) -> pd.DataFrame:
     return run.metrics()
 
 
 def metrics(run: Run) -> pd.DataFrame:
     """A row per epoch: losses, accuracies, rates."""
-    return _metrics(run, run.epochs).copy(deep=False)
+    return _metrics(run, run.epochs)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def variant_row(run: Run, epoch: int, variant: str) -> dict[str, float]:
     """Accuracy, confidence and flips of one variant at one epoch."""
     answers = run.column("prediction", epoch=epoch, variant=variant)
@@ -88,19 +80,19 @@ def by_variant(run: Run, epoch: int) -> pd.DataFrame:
     return pd.DataFrame([{"variant": variant, **variant_row(run, epoch, variant)} for variant in run.variants])
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def class_order(run: Run, by: str, epoch: int, variant: str) -> np.ndarray:
     """Class numbers (C,) in the order asked for: see `store.queries.class_order`."""
     return frozen(queries.class_order(run, by, epoch=epoch, variant=variant))  # type: ignore[arg-type]
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def confused_pairs(run: Run, epoch: int, variant: str) -> pd.DataFrame:
     """The hundred most frequent confusions: see `store.queries.confused_pairs`."""
     return queries.confused_pairs(run, epoch=epoch, variant=variant, k=100)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def _pair_history(run: Run, truth: int, answer: int, variant: str, epochs: tuple[int, ...]) -> pd.DataFrame:
     return queries.pair_history(run, truth=truth, predicted=answer, variant=variant)
 
@@ -110,7 +102,7 @@ def pair_history(run: Run, truth: int, answer: int, variant: str) -> pd.DataFram
     return _pair_history(run, truth, answer, variant, run.epochs)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_RUN)
+@kept
 def _best_epoch(run: Run, epochs: tuple[int, ...]) -> dict[str, float]:
     return max(({"epoch": epoch, **variant_row(run, epoch, run.variants[0])} for epoch in epochs), key=_top1)
 
