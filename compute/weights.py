@@ -17,7 +17,6 @@ from torchvision.models import ResNet18_Weights
 from compute.errors import BadWeights
 from compute.models import ClassMapNetwork
 
-
 _UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
 
 
