@@ -56,14 +56,14 @@ def likeness_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Laye
             point=alt.OverlayMarkDef(color=palette.prediction, filled=True, size=50),
         )
         .encode(
-            x="likeness:Q",
-            y="rate:Q",
+            x=alt.X("likeness:Q"),
+            y=alt.Y("rate:Q"),
             tooltip=[
                 alt.Tooltip("likeness:Q", format=".2f"),
                 alt.Tooltip("rate:Q", title="mean of all pairs", format=".2%"),
-                "pairs:Q",
+                alt.Tooltip("pairs:Q"),
             ],
         )
     )
     points = likeness_scatter(frame[frame["row"] == "pair"].drop(columns=["row", "pairs"]), palette=palette)
-    return alt.layer(points, line).properties(height=320)
+    return alt.layer(points, line, height=320)

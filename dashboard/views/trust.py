@@ -5,12 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import controls, data, exports, state
+from dashboard import controls, data, exports, galleries, state
+from dashboard.charts.acceptance import acceptance_chart, marked
 from dashboard.charts.failures import confidence_bins, confidence_histogram
-from dashboard.charts.trust import league_chart, reliability_diagram, risk_curves
+from dashboard.charts.trust import league_chart, reliability_diagram
 from dashboard.explanations import needs_analysis
 from dashboard.state import Selection
-from dashboard.theme import percent
+from dashboard.theme import count, percent, plural
+from store import queries
 from store.analysis.scores import COLUMN_SCORES, REFERENCE
 
 _LABELS = {score.name: score.label for score in COLUMN_SCORES}
@@ -24,6 +26,9 @@ _QUANTITIES = {
     "follow": "What the maps gain by following their own object (1: perfect)",
     "shift": "How far the maps move with a shifted picture (1: with it)",
 }
+_ANSWERS = {"all": "all", "wrong": "✗ wrong", "right": "✓ right"}
+_EVERYTHING = (0.0, 1.0)
+_PER_PAGE = 20
 _VERDICTS = {
     "code": "**The maps of this run are codes of the class, not places in the picture.** They stand beside it.",
     "place": "**The maps of this run follow the object.** They can be laid over the pictures.",
@@ -47,6 +52,7 @@ def _calibration(selection: Selection) -> None:
     )
     table = data.calibration(selection.run, selection.epoch, selection.variant, edges)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    within = state.span("within", _EVERYTHING)
     left, right = st.columns(2)
     with left:
         exports.chart(
@@ -59,26 +65,66 @@ def _calibration(selection: Selection) -> None:
             selection_mode="bin",
         )
     with right:
-        with st.container(horizontal=True):
-            st.metric("ECE", percent(table.attrs["ece"]), border=True, help="mean distance from the diagonal")
-            st.metric("Largest gap", percent(table.attrs["mce"]), border=True, help="MCE")
-            st.metric("NLL", f"{table.attrs['nll']:.3f}", border=True, help="nats per picture, unquantised")
+        for place, (label, value, meaning) in zip(st.columns(3), _figures(table), strict=True):
+            place.metric(label, value, border=True, help=meaning, height="stretch")
         bins = confidence_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy(), bins=20)
         exports.chart(
             confidence_histogram,
             bins,
+            chosen=within,
             palette=exports.current_palette(),
             height=235,
             key="confidence-histogram",
             alt="right and wrong answers by confidence",
+            on_select=_brushed,
+            selection_mode="range",
         )
-    st.caption("Bars are 95 % Wilson intervals. A click on a point opens the wrong answers of that bin on Failures.")
+    st.caption(
+        "Bars are 95 % Wilson intervals. A click on a point, or a range drawn over the histogram, shows its pictures."
+    )
+    if within != _EVERYTHING:
+        _bin(selection, frame, within)
+
+
+def _figures(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
+    return (
+        ("ECE", percent(table.attrs["ece"]), "mean distance from the diagonal"),
+        ("Largest gap", percent(table.attrs["mce"]), "largest distance of a bin from the diagonal (MCE)"),
+        ("NLL", f"{table.attrs['nll']:.3f}", "nats per picture, unquantised"),
+    )
 
 
 def _clicked_bin() -> None:
     chosen = st.session_state["chart-reliability"]["selection"].get("bin") or []
     if chosen:
-        state.go("failures", {"class": None, "confidence": f"{chosen[0]['lower']:.3g}-{chosen[0]['upper']:.3g}"})
+        state.write({"within": f"{chosen[0]['lower']:.4f}-{chosen[0]['upper']:.4f}", "p": None})
+
+
+def _brushed() -> None:
+    ends = (st.session_state["chart-confidence-histogram"]["selection"].get("range") or {}).get("low")
+    if ends:
+        low, high = max(0.0, min(ends)), min(1.0, max(ends))
+        state.write({"within": f"{low:.2f}-{high:.2f}", "p": None})
+
+
+def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float]) -> None:
+    """The pictures whose answer's confidence lies in a range."""
+    rows = frame[(frame["confidence"] >= within[0]) & (frame["confidence"] <= within[1])]
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            answers = controls.segmented(
+                "Answers", "answers", list(_ANSWERS), names=_ANSWERS.__getitem__, resets=("p",)
+            )
+            st.button("Close", icon=":material/close:", on_click=state.write, args=({"within": None, "p": None},))
+        told = f"**Confidence {percent(within[0], 0)} to {percent(within[1], 0)}**: {plural(len(rows), 'picture')}"
+        if len(rows):
+            told += f", {percent(rows['correct'].mean())} right, mean confidence {percent(rows['confidence'].mean())}"
+        st.markdown(told)
+        if answers != "all":
+            rows = rows[rows["correct"] == (answers == "right")]
+        rows = rows.sort_values("confidence", ascending=False, kind="stable")
+        part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+        galleries.picture_grid(selection, part, key="bin", which=galleries.BOTH, size=72, overlay=None)
 
 
 def _detection(selection: Selection) -> None:
@@ -89,21 +135,26 @@ def _detection(selection: Selection) -> None:
         [name for name in _LABELS if name != REFERENCE],
         default="sharpness",
         names=_LABELS.__getitem__,
+        resets=("accepted",),
     )
     parts, figures = [], []
     for name in (REFERENCE, score):
         curve = data.risk_coverage(selection.run, selection.epoch, selection.variant, name)
-        parts.append(curve[["coverage", "risk"]].assign(score=_LABELS[name]))
+        parts.append(curve[["coverage", "risk"]].assign(score=_LABELS[name], key=name))
         figures.append({"Score": _LABELS[name], **curve.attrs})
-    table = pd.concat(parts, ignore_index=True)
+    table = marked(pd.concat(parts, ignore_index=True))
+    chosen = _accepted(table)
     left, right = st.columns([3, 2])
     with left:
         exports.chart(
-            risk_curves,
+            acceptance_chart,
             table,
+            chosen=chosen,
             palette=exports.current_palette(),
             key="risk-coverage",
             alt="wrong answers among those accepted against the share accepted",
+            on_select=_clicked_point,
+            selection_mode="accepted",
         )
     with right:
         names = {"auroc": "AUROC", "fpr95": "FPR95", "aurc": "AURC", "e_aurc": "E-AURC", "augrc": "AUGRC"}
@@ -115,10 +166,47 @@ def _detection(selection: Selection) -> None:
         )
         st.caption(
             "AUROC: the chance that a right answer scores higher than a wrong one (0.5 is a coin). The others are "
-            "areas "
-            "under risk curves and the false acceptances at 95 % accepted right answers: less is better. All pictures, "
-            "the chosen epoch and variant; nothing is fitted."
+            "areas under risk curves and the false acceptances at 95 % accepted right answers: less is better. All "
+            "pictures, the chosen epoch and variant; nothing is fitted. A point shows its wrong answers."
         )
+    if chosen is not None:
+        _wrongly_accepted(selection, *chosen)
+
+
+def _accepted(table: pd.DataFrame) -> tuple[str, int] | None:
+    """The chosen point of a curve, written 'sharpness.40' in the link: the score and the share accepted."""
+    points = [f"{row.key}.{row.percent}" for row in table[table["percent"] > 0].itertuples()]
+    name, _, share = state.choice("accepted", points, "").rpartition(".")
+    return (name, int(share)) if name else None
+
+
+def _clicked_point() -> None:
+    chosen = st.session_state["chart-risk-coverage"]["selection"].get("accepted") or []
+    if chosen:
+        state.write({"accepted": f"{chosen[0]['key']}.{int(chosen[0]['percent'])}", "q": None})
+
+
+def _wrongly_accepted(selection: Selection, score: str, share: int) -> None:
+    """The mistakes that a point of the curve lets through."""
+    rows = queries.wrongly_accepted(
+        selection.run, epoch=selection.epoch, variant=selection.variant, score=score, coverage=share / 100
+    )
+    with st.container(border=True):
+        st.markdown(
+            f"**{_LABELS[score]}, {share} % accepted**: {count(len(rows))} wrong answers among "
+            f"{count(round(share / 100 * len(selection.run.labels)))}; the most trusted first"
+        )
+        if not rows.empty:
+            part = rows.iloc[controls.page("q", len(rows), _PER_PAGE)]
+            galleries.picture_grid(selection, part, key="accepted", which=galleries.BOTH, size=72, overlay=None)
+        _close("accepted", "q")
+
+
+def _close(*names: str) -> None:
+    """A button that forgets what was chosen."""
+    st.button(
+        "Close", icon=":material/close:", key=f"close-{names[0]}", on_click=state.write, args=(dict.fromkeys(names),)
+    )
 
 
 def _league(selection: Selection) -> None:
