@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench import surroundings
+from bench.findings import refreshed
 from store import Run, open_run
 from store.analysis import answers, events, read_analysis, statements, stories
 from store.analysis.findings import Finding, select
@@ -25,7 +27,6 @@ from store.analysis.gather import Record
 from store.analysis.purposes import gains, mean_probabilities, memberships
 from store.measures import confusion, robustness
 from store.measures.intervals import wilson
-
 
 HEADING = """| run | shuffles | with a false claim | 95 % interval | false claims by kind | CPU s |
 |---|---|---|---|---|---|"""
@@ -136,25 +137,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.null_findings", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of analysed runs")
     parser.add_argument("--shuffles", type=int, default=200, help="shuffles of each run (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="also refresh the block of this document")
     options = parser.parse_args()
-    print(HEADING)
-    worst = 0.0
+    lines, worst = [HEADING], 0.0
     for path in options.runs:
         run = open_run(path)
         analysis = read_analysis(run)
         if analysis is None:
             parser.error(f"the run '{path}' has no analysis; `python -m compute analyse {path}` makes it.")
-        started, random = time.process_time(), np.random.default_rng(0)
-        null = Null(run, analysis.table("images"), analysis.table("modes"))
-        kinds = [{entry.kind for entry in null.claims(random)} for _ in range(options.shuffles)]
-        false, each = sum(map(bool, kinds)), Counter(kind for found in kinds for kind in found)
-        low, high = (float(edge) for edge in wilson(false, options.shuffles))
-        told = ", ".join(f"{kind} {times}" for kind, times in each.most_common()) or "none"
-        seconds = time.process_time() - started
-        share = f"{false} ({100 * false / options.shuffles:.1f} %) | {100 * low:.1f} to {100 * high:.1f} %"
-        print(f"| {run.name} | {options.shuffles} | {share} | {told} | {seconds:.0f} |", flush=True)
+        line, low = counted(Null(run, analysis.table("images"), analysis.table("modes")), options.shuffles)
+        lines.append(line)
         worst = max(worst, low)
+    told = "\n".join(lines)
+    print(told)
+    if options.output:
+        names = " ".join(path.name for path in options.runs)
+        command = f"`python -m bench.null_findings {names} --shuffles {options.shuffles}`, {surroundings.now()}"
+        text = refreshed(options.output.read_text("utf-8"), {"null": f"\n{told}\n\n{command}\n"})
+        options.output.write_text(text, "utf-8")
     return int(worst > 0.05)
+
+
+def counted(null: Null, shuffles: int) -> tuple[str, float]:
+    """A row of the table for one run, and the lower bound of the share of shuffles with a false claim."""
+    started, random = time.process_time(), np.random.default_rng(0)
+    kinds = [{entry.kind for entry in null.claims(random)} for _ in range(shuffles)]
+    false, each = sum(map(bool, kinds)), Counter(kind for found in kinds for kind in found)
+    low, high = (float(edge) for edge in wilson(false, shuffles))
+    told = ", ".join(f"{kind} {times}" for kind, times in each.most_common()) or "none"
+    share = f"{false} ({100 * false / shuffles:.1f} %) | {100 * low:.1f} to {100 * high:.1f} %"
+    return f"| {null.run.name} | {shuffles} | {share} | {told} | {time.process_time() - started:.0f} |", low
 
 
 if __name__ == "__main__":

@@ -1,0 +1,185 @@
+"""The sections of docs/findings.md: what each works out from a run, and where its figures come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import findings_maps as of_maps
+from bench.findings import Rows, Subject, figure, share, table
+from bench.findings_phantom import known_answers
+from store.analysis import from_table
+from store.measures import robustness
+from store.measures.intervals import mean_interval
+from store.measures.learning import HISTORIES
+
+
+@dataclass(frozen=True)
+class Section:
+    """Markdown of a section's figures for some runs, and the function whose equation they follow."""
+
+    figures: Callable[[Sequence[Subject]], str]
+    source: str
+
+
+def _tabled(rows: Callable[[Subject], Rows], source: str) -> Section:
+    return Section(lambda subjects: table(subjects, rows), source)
+
+
+def told(subject: Subject, *kinds: str) -> list[str]:
+    """Texts of the run's findings of these kinds."""
+    return [entry.text for entry in from_table(subject.analysis.table("findings")) if entry.kind in kinds]
+
+
+def runs(subject: Subject) -> Rows:
+    """What each run is, and what its analysis cost."""
+    run, metrics = subject.run, subject.run.metrics()
+    recording = float(metrics["record_seconds"].sum()) if "record_seconds" in metrics else float("nan")
+    rows = {
+        "pictures": subject.setting("data", "source"),
+        "model": subject.setting("model", "name"),
+        "validation pictures, classes, variants": f"{len(run.labels)}, {len(run.classes)}, {len(run.variants)}",
+        "epochs": str(len(run.epochs)),
+    }
+    for variant in run.variants:
+        right = run.column("prediction", epoch=subject.last, variant=variant) == run.labels
+        rows[f"top-1, {variant}"] = share(right.sum(), len(right))
+    if np.isfinite(recording):
+        rows["recording, seconds by the clock"] = f"{recording:.0f}"
+        if np.isfinite(subject.seconds):
+            part = 100 * subject.seconds / recording
+            rows["analysis, processor seconds"] = f"{subject.seconds:.1f} ({part:.1f} % of the recording)"
+    return rows
+
+
+def league(subjects: Sequence[Subject]) -> str:
+    """The verdict of each run, then the league: AUROC and gain over the maximum softmax."""
+    lines = [f"- **{subject.run.path.name}**: {text}" for subject in subjects for text in told(subject, "league")]
+
+    def rows(subject: Subject) -> Rows:
+        return {
+            row.label: f"{row.auroc:.3f}, gain {figure(row.gain, row.gain_low, row.gain_high)}"
+            if row.score != "max_softmax"
+            else f"{figure(row.auroc, row.auroc_low, row.auroc_high)}"
+            for row in subject.analysis.table("league").itertuples()
+        }
+
+    return "\n".join([*lines, "", table(subjects, rows), "", table(subjects, _all_figures)])
+
+
+def _all_figures(subject: Subject) -> Rows:
+    """Every figure of the reference, of the combination and of the best map score."""
+    found = subject.analysis.table("league")
+    best = found[found["kind"] == "map"].iloc[0]["score"]
+    rows = {}
+    for score, label in (("max_softmax", "maximum softmax"), ("combination", "combination"), (best, "best map score")):
+        row = found[found["score"] == score].iloc[0]
+        for name in ("fpr95", "aurc", "e_aurc", "augrc"):
+            written = figure(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            rows[f"{label}, {name.upper().replace('_', '-')}"] = written
+    return rows
+
+
+def learning(subject: Subject) -> Rows:
+    """When maps formed and answers settled, what was forgotten."""
+    images, classes = (subject.analysis.table(name) for name in ("images", "classes"))
+    first = subject.run.epochs[0]
+    ahead, differing = int((images["lead"] > 0).sum()), int((images["lead"] != 0).sum())
+    rows = {
+        "class patterns in their final form from the first epoch on": share(
+            (classes["formation"] == first).sum(), len(classes)
+        ),
+        "own maps in their final form from the first epoch on": share(
+            (images["formation"] == first).sum(), len(images)
+        ),
+        "lead of the map over the answer, epochs": figure(*mean_interval(images["lead"]), 2),
+        "map first, where the two differ": share(ahead, differing),
+        "times forgotten, per picture": figure(*mean_interval(images["forgettings"]), 2),
+    }
+    rows |= {name: share((images["history"] == name).sum(), len(images)) for name in HISTORIES}
+    wrong = images["history"].isin(["forgotten", "never right"]).sum()
+    rows["right before, among those wrong at the end"] = share((images["history"] == "forgotten").sum(), wrong)
+    return rows | {"first and last": " ".join(told(subject, "forming")) or "no class differs surely from another"}
+
+
+def mistakes(subject: Subject) -> Rows:
+    """Entrenched mistakes and candidates for wrong labels."""
+    images, epochs = subject.analysis.table("images"), len(subject.run.epochs)
+    half, wrong = max(2, (epochs + 1) // 2), images["run"] > 0
+    worst = images.loc[images["entrenchment"].idxmax()]
+    names, image = subject.run.classes["name"], int(worst["image"])
+    answer = int(subject.run.column("prediction", epoch=subject.last, variant=subject.clean)[image])
+    candidates = share(images["label_issue"].sum(), len(images))
+    return {
+        "the same mistake for half of the epochs or more": share((images["run"] >= half).sum(), wrong.sum()),
+        "most entrenched": f"picture {image}, “{names[subject.run.labels[image]]}” called “{names[answer]}” for "
+        f"{int(worst['run'])} epochs, mean confidence {worst['run_confidence']:.2f}, "
+        f"{100 * worst['agreement']:.0f} % of the variants agree",
+        "candidates for wrong labels": candidates + (" – known answer: no label is wrong" if subject.phantom else ""),
+    }
+
+
+def evidence(subject: Subject) -> Rows:
+    """What each perturbation does to answers and maps."""
+    run, rows = subject.run, {}
+    clean = run.column("prediction", epoch=subject.last, variant=subject.clean)
+    for variant in run.variants[1:]:
+        answer = run.column("prediction", epoch=subject.last, variant=variant)
+        kept = run.column("consistency", epoch=subject.last, variant=variant).astype(np.float64)
+        held, right = clean == answer, (clean == run.labels) & (answer == run.labels)
+        lucky = robustness.lucky(clean == run.labels, answer == run.labels, kept)
+        rows[f"{variant}: answer flips"] = share((~held).sum(), len(held))
+        if held.sum() > 1:
+            rows[f"{variant}: consistency where it holds"] = figure(*mean_interval(kept[held]))
+        if (~held).sum() > 1:
+            rows[f"{variant}: responsiveness where it flips"] = figure(*mean_interval(1 - kept[~held]))
+        rows[f"{variant}: lucky"] = share(lucky.sum(), right.sum())
+    return rows
+
+
+def purposes(subject: Subject) -> Rows:
+    """The best epoch for each purpose, and what ensembles gain."""
+    best, ensembles = (subject.analysis.table(name) for name in ("best_epochs", "ensembles"))
+    rows = {
+        f"best epoch: {row.purpose.lower()}": f"{row.epoch} ({row.value:.3f}; last: {row.last_value:.3f})"
+        for row in best.itertuples()
+    }
+    for row in ensembles.iloc[1:].itertuples():
+        gain = figure(100 * row.gain, 100 * row.gain_low, 100 * row.gain_high, 1)
+        rows[f"{row.label[0].lower()}{row.label[1:]}: points of top-1"] = f"{gain}; NLL {row.nll:.2f}"
+    return rows | {"last epoch alone: NLL": f"{ensembles['nll'].iloc[0]:.2f}"}
+
+
+def page(subjects: Sequence[Subject]) -> str:
+    """The findings of each run as its page lists them."""
+    lines = []
+    for subject in subjects:
+        lines += [f"**{subject.run.path.name}**", ""]
+        for number, entry in enumerate(from_table(subject.analysis.table("findings")), start=1):
+            tested = f"p {'< 1e-99' if entry.p < 1e-99 else f'= {entry.p:.1g}'} after picking from {entry.compared}"
+            tested = "not tested" if np.isnan(entry.p) else tested
+            lines.append(
+                f"{number}. {entry.text} *{figure(entry.figure, entry.low, entry.high)} {entry.unit}; {tested}.*"
+            )
+        lines.append("")
+    return "\n".join(lines).strip()
+
+
+SECTIONS = {
+    "runs": _tabled(runs, "`store.analysis.work.analyse`"),
+    "anatomy": _tabled(of_maps.anatomy, "`store.measures.anatomy`"),
+    "league": Section(league, "`store.measures.failure`, `store.analysis.league`"),
+    "learning": _tabled(learning, "`store.measures.learning`"),
+    "mistakes": _tabled(mistakes, "`store.measures.mistakes`"),
+    "cues": Section(of_maps.cues, "`store.measures.robustness.cue_fingerprint`"),
+    "known-answers": _tabled(known_answers, "`compute.data.phantom`, `store.Run.predictions`"),
+    "evidence": _tabled(evidence, "`store.measures.robustness`"),
+    "confusion": _tabled(of_maps.confusion, "`store.measures.confusion`, `store.measures.transport`"),
+    "modes": _tabled(of_maps.modes, "`store.measures.modes`"),
+    "purposes": _tabled(purposes, "`store.analysis.purposes`"),
+    "search": _tabled(of_maps.search, "`store.queries.search_pattern`"),
+    "place": Section(of_maps.place, "`store.measures.place`, `store.analysis.places`"),
+    "page": Section(page, "`store.analysis.findings`"),
+}
