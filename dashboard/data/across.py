@@ -52,13 +52,23 @@ def analysis_table(run: Run, name: str) -> pd.DataFrame | None:
 
 def findings(run: Run) -> list[Finding]:
     """The most striking true statements about the run, strongest first; empty without an analysis."""
-    table = analysis_table(run, "findings")
+    return _findings(run, analysed(run))
+
+
+@kept
+def _findings(run: Run, stamp: int) -> list[Finding]:
+    table = _analysis_table(run, "findings", stamp)
     return [] if table is None else from_table(table)
 
 
 def place_verdict(run: Run) -> str:
     """Whether the run's maps are places in the picture: 'place', 'code' or 'unknown'."""
-    table = analysis_table(run, "place")
+    return _place_verdict(run, analysed(run))
+
+
+@kept
+def _place_verdict(run: Run, stamp: int) -> str:
+    table = _analysis_table(run, "place", stamp)
     return "unknown" if table is None else verdict(table)
 
 

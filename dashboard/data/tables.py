@@ -31,7 +31,19 @@ def class_groups(run: Run) -> list[str]:
 @kept
 def predictions(run: Run, epoch: int, variant: str) -> pd.DataFrame:
     """A row per picture: label, prediction, confidence and every other summary column."""
-    return run.predictions(epoch=epoch, variant=variant)
+    table = run.predictions(epoch=epoch, variant=variant)
+    # Words as Python's own objects, shared by all rows: pages filter and sort these rows, and pandas' strings are
+    # copied character by character each time.
+    names, groups = np.array(class_names(run), object), np.array(class_groups(run), object)
+    label, answer = run.labels, table["prediction"].to_numpy()
+    words = {
+        "name": np.array(run.image_names, object),
+        "truth": names[label],
+        "group": groups[label],
+        "predicted": names[answer],
+        "predicted_group": groups[answer],
+    }
+    return table.assign(**{column: pd.Series(values, dtype=object) for column, values in words.items()})
 
 
 @kept
@@ -90,6 +102,22 @@ def class_order(run: Run, by: str, epoch: int, variant: str) -> np.ndarray:
 def confused_pairs(run: Run, epoch: int, variant: str) -> pd.DataFrame:
     """The hundred most frequent confusions: see `store.queries.confused_pairs`."""
     return queries.confused_pairs(run, epoch=epoch, variant=variant, k=100)
+
+
+@kept
+def _pair_counts(run: Run, epoch: int, variant: str, epochs: tuple[int, ...]) -> np.ndarray:
+    pairs = confused_pairs(run, epoch, variant)
+    answers = np.stack([run.column("prediction", epoch=number, variant=variant) for number in epochs])
+    counts = [
+        (answers[:, run.labels == truth] == answer).sum(1)
+        for truth, answer in zip(pairs["truth_index"], pairs["predicted_index"], strict=True)
+    ]
+    return frozen(np.array(counts, np.int64).reshape(len(pairs), len(epochs)))
+
+
+def pair_counts(run: Run, epoch: int, variant: str) -> np.ndarray:
+    """How often each of the `confused_pairs` occurred at every epoch, (pairs, E) int64."""
+    return _pair_counts(run, epoch, variant, run.epochs)
 
 
 @kept
