@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from dashboard import data
+from dashboard.state import Selection
 from store import Run
 from store.measures.confusion import collapse
 
+NO_GROUP = "no group"
 SCALINGS = {
     "count": "pictures (log)",
     "row": "share of the truth",
     "column": "share of the answer",
-    "difference": "change from the pinned state",
+    "difference": "change",
 }
 
 
@@ -36,7 +38,7 @@ def scaled(counts: np.ndarray, scaling: str, pinned: np.ndarray | None) -> Scale
     if scaling == "column":
         return ScaledConfusion(_share(counts, 0), "of the pictures called so", "percent")
     if scaling == "difference" and pinned is not None:
-        return ScaledConfusion(counts - pinned, "pictures more than in the pinned state", "signed", signed=True)
+        return ScaledConfusion(counts - pinned, "pictures more (or fewer) than before", "signed", signed=True)
     return ScaledConfusion(counts, "pictures", "count")
 
 
@@ -45,8 +47,22 @@ def _share(counts: np.ndarray, axis: int) -> np.ndarray:
     return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
 
 
+def earlier_state(selection: Selection) -> tuple[int, str] | None:
+    """The state that the difference starts from: the pinned one, else the first epoch, else the clean pictures."""
+    here = (selection.epoch, selection.variant)
+    first, clean = selection.run.epochs[0], selection.run.variants[0]
+    choices = (selection.pinned, (first, selection.variant), (selection.epoch, clean))
+    return next((state for state in choices if state is not None and state != here), None)
+
+
+def group_names(run: Run) -> list[str]:
+    """Each class's group as it is shown, in the run's order."""
+    return [group.strip() or NO_GROUP for group in data.class_groups(run)]
+
+
 def grouped(run: Run, counts: np.ndarray) -> tuple[list[str], np.ndarray]:
     """The matrix with the classes of a group put together: the groups' names and (G, G) counts."""
-    names = list(dict.fromkeys(data.class_groups(run)))
-    members = np.array([names.index(group) for group in data.class_groups(run)])
+    groups = group_names(run)
+    names = list(dict.fromkeys(groups))
+    members = np.array([names.index(group) for group in groups])
     return names, collapse(counts, members, count=len(names))

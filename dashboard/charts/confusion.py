@@ -30,7 +30,9 @@ def pair_curve(
         .encode(
             x=epoch_axis(),
             y=alt.Y("pictures:Q", axis=alt.Axis(tickMinStep=1, format="d", tickCount=4)),
-            color=alt.Color("way:N", title=None, scale=colours, legend=alt.Legend(orient="top", labelLimit=400)),
+            color=alt.Color(
+                "way:N", title=None, scale=colours, legend=alt.Legend(orient="top", labelLimit=320, columns=1)
+            ),
             tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("way:N"), alt.Tooltip("pictures:Q")],
         )
     )

@@ -1,5 +1,5 @@
 // A matrix of counts or shares that can be zoomed, walked with the keyboard and clicked. See matrix.py for `data`.
-const GUTTER = { left: 118, top: 96, right: 4, bottom: 4 };
+const GUTTER = { left: [64, 170], top: [60, 150], right: 4, bottom: 4 };
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
@@ -75,8 +75,22 @@ class MatrixView {
     this.image = offscreen(data, this.codes, table);
     drawLegend(this.legend, data, table);
     this.canvas.setAttribute("aria-label", `${data.title}: ${data.rows.length} rows (${data.row_title}), ${data.columns.length} columns (${data.column_title}). Arrow keys move, Enter chooses.`);
+    this.measure();
     if (data.selected) this.cursor = [...data.selected];
     if (fresh) this.fit(); else this.draw();
+  }
+
+  // Room for the names at the left and on top: those of the groups where a class's cell is too small for its name.
+  measure() {
+    const pen = this.canvas.getContext("2d");
+    pen.font = `11px ${getComputedStyle(this.root).fontFamily}`;
+    const widest = (names, groups) =>
+      Math.max(0, ...(groups.length && names.length > 60 ? groups.map(([, name]) => name) : names).map((name) => pen.measureText(name).width));
+    const { rows, columns, row_groups, column_groups } = this.data;
+    this.gutter = {
+      left: clamp(widest(rows, row_groups) + 16, ...GUTTER.left),
+      top: clamp(widest(columns, column_groups) + 34, ...GUTTER.top),
+    };
   }
 
   fit() {
@@ -105,10 +119,10 @@ class MatrixView {
     const width = this.stage.clientWidth;
     if (!width) return;
     const narrow = width < 520;
-    this.left = narrow ? 8 : GUTTER.left;
+    this.left = narrow ? 8 : this.gutter.left;
     const inner = width - this.left - GUTTER.right;
     this.flat = inner / view.columns >= 62; // wide columns carry their names upright
-    this.top = narrow ? 8 : this.flat ? 36 : GUTTER.top;
+    this.top = narrow ? 8 : this.flat ? 36 : this.gutter.top;
     const square = data.rows.length === data.columns.length;
     const height = this.top + GUTTER.bottom + (square ? inner : Math.min(900, Math.max(160, data.rows.length * 16)));
     const ratio = window.devicePixelRatio || 1;

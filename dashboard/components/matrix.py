@@ -26,7 +26,7 @@ class Matrix:
         row_title, column_title: what a row and a column is ('truth', 'predicted').
         unit: of a value ('pictures', 'of the row').
         format: count, percent or signed.
-        logarithmic: colours follow log(1 + value), so that single mistakes are seen beside hundreds.
+        logarithmic: colours follow log(1 + |value|), so that single mistakes are seen beside hundreds.
         signed: colours diverge from zero.
         row_groups, column_groups: a group's name per row and column; neighbours of one group are framed together.
         selected: (row, column) that is framed.
@@ -56,11 +56,10 @@ def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
     values = np.nan_to_num(np.asarray(matrix.values, np.float64))
     empty = np.isnan(matrix.values) | (values == 0)
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
-    if matrix.signed:
-        codes = 128 + np.round(values / largest * 127)
-    else:
-        share = np.log1p(values) / np.log1p(largest) if matrix.logarithmic else values / largest
-        codes = 1 + np.round(np.clip(share, 0, 1) * 254)
+    share = values / largest
+    if matrix.logarithmic:
+        share = np.sign(values) * np.log1p(np.abs(values)) / np.log1p(largest)
+    codes = 128 + np.round(share * 127) if matrix.signed else 1 + np.round(np.clip(share, 0, 1) * 254)
     return np.where(empty, 0, np.clip(codes, 1, 255)).astype(np.uint8), largest
 
 
