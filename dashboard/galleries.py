@@ -155,7 +155,7 @@ def comparison_grid(
     each = tuple(image for image in order for _ in variants)
     content = TileSet(
         tiles=tuple(tiles),
-        pictures=data.picture_atlas(run, each, tuple(variants * len(order)), exact=len(order) <= 16),
+        pictures=data.picture_atlas(run, each, tuple(variants * len(order))),
         maps=scale_maps(maps, kind=selection.scale, signed=run.signed),
         peaks=np.abs(maps).max((-1, -2), initial=0),
         colours=selection.colours,

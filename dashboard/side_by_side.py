@@ -113,7 +113,7 @@ def flip_tiles(selection: Selection, before: State, after: State, images: Sequen
         )
     )
     each_picture = tuple(image for image in order for _ in variants)
-    atlas = data.picture_atlas(after.run, each_picture, tuple(variants * len(order)), exact=len(order) <= 16)
+    atlas = data.picture_atlas(after.run, each_picture, tuple(variants * len(order)))
     legend = "map of the truth, later minus earlier"
     return _sets(selection, states, tiles, maps, own[1] - own[0], size=size, legend=legend, pictures=atlas)
 

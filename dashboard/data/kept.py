@@ -76,11 +76,11 @@ class Memory:
 
 
 def size_of(value: Any) -> int:
-    """Bytes that a value holds: exact for arrays, tables and texts, good enough for what contains them."""
+    """Bytes that a value holds: exact for arrays and texts, good enough for the rest."""
     if isinstance(value, np.ndarray):
         return int(value.nbytes)
     if isinstance(value, pd.DataFrame):
-        return int(value.memory_usage(deep=True).sum())
+        return int(value.memory_usage().sum())  # words are shared by the rows: see `predictions`
     if isinstance(value, Mapping):
         return sum(size_of(part) for part in value.values())
     if isinstance(value, list | tuple):

@@ -15,8 +15,11 @@ def picture_atlas(run: Run, images: tuple[int, ...], variants: tuple[str, ...], 
     """The pictures as one image file, in the order asked for; `variants` is one for all or one for each."""
     if len(set(variants)) == 1:
         return atlas(run.pictures(list(images), variant=variants[0]), exact=exact)
-    parts = [run.pictures([image], variant=variant) for image, variant in zip(images, variants, strict=True)]
-    return atlas(np.concatenate(parts), exact=exact)
+    pictures = np.empty((len(images), *run.picture_shape, 3), np.uint8)
+    for variant in dict.fromkeys(variants):  # one look at each variant, not one at each picture
+        rows = [row for row, own in enumerate(variants) if own == variant]
+        pictures[rows] = run.pictures([images[row] for row in rows], variant=variant)
+    return atlas(pictures, exact=exact)
 
 
 @kept

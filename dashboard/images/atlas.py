@@ -32,7 +32,8 @@ def atlas(pictures: np.ndarray, *, exact: bool = False) -> Atlas:
 
     Args:
         pictures: (n, h, w, 3) uint8, n >= 1.
-        exact: PNG, so that every pixel is what the network saw; otherwise JPEG, about a third of the size.
+        exact: lossless WebP, so that every pixel is what the network saw; otherwise JPEG, about a third of the size
+            and a seventh of the time.
     """
     count, height, width, _ = pictures.shape
     columns = int(np.ceil(np.sqrt(count)))
@@ -40,10 +41,9 @@ def atlas(pictures: np.ndarray, *, exact: bool = False) -> Atlas:
     canvas = np.zeros((rows * columns, height, width, 3), np.uint8)
     canvas[:count] = pictures
     sheet = canvas.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-    if exact:
-        data, kind = png_bytes(sheet), "png"
+    buffer, kind = io.BytesIO(), "webp" if exact else "jpeg"
+    if exact:  # half the time of PNG, and three quarters of its size
+        Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, method=0, quality=0)
     else:
-        buffer = io.BytesIO()
         Image.fromarray(sheet).save(buffer, "JPEG", quality=92, subsampling=0)
-        data, kind = buffer.getvalue(), "jpeg"
-    return Atlas(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", columns, width, height)
+    return Atlas(f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", columns, width, height)
