@@ -39,9 +39,26 @@ def compress(chunk: NDArray, *, shuffle: bool = False, codes: bool = False) -> b
         codes: the chunk holds codes of maps, for which the search for repeats is tuned.
     """
     compressor = _compressor(codes)
-    if shuffle:
-        chunk = chunk.reshape(-1).view(np.uint8).reshape(-1, chunk.itemsize).T
-    return compressor.compress(np.ascontiguousarray(chunk))
+    chunk = np.ascontiguousarray(chunk)
+    return compressor.compress(shuffled(chunk) if shuffle else chunk)
+
+
+def shuffled(numbers: NDArray) -> NDArray[np.uint8]:
+    """The bytes of C-contiguous numbers regrouped as HDF5's shuffle filter does: (itemsize, n), first bytes first."""
+    bytes_of = numbers.reshape(-1).view(np.uint8).reshape(-1, numbers.itemsize)
+    planes = np.empty(bytes_of.shape[::-1], np.uint8)
+    for place, plane in enumerate(planes):  # a third of the time of a transposed copy
+        plane[:] = bytes_of[:, place]
+    return planes
+
+
+def unshuffled(planes: NDArray[np.uint8], dtype: np.dtype) -> NDArray:
+    """The numbers (...) of their bytes regrouped (itemsize, ...)."""
+    numbers = np.empty(planes.shape[1:], dtype)
+    bytes_of = numbers.view(np.uint8).reshape(*planes.shape[1:], dtype.itemsize)
+    for place, plane in enumerate(planes):
+        bytes_of[..., place] = plane
+    return numbers
 
 
 def _compressor(codes: bool) -> zstandard.ZstdCompressor:
@@ -66,6 +83,8 @@ def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle
     Raises:
         ValueError: the frame is damaged or is not of this chunk's size.
     """
+    if shuffle:
+        return unshuffled(decompress(frame, (dtype.itemsize, *shape), np.dtype(np.uint8), shuffle=False), dtype)
     expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     try:
         header = zstandard.get_frame_parameters(frame)
@@ -78,10 +97,7 @@ def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle
         raw = decompressor.decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as err:
         raise ValueError(str(err)) from err
-    cells = np.frombuffer(raw, np.uint8)
-    if shuffle:
-        cells = np.ascontiguousarray(cells.reshape(dtype.itemsize, -1).T).reshape(-1)
-    return cells.view(dtype).reshape(shape)
+    return np.frombuffer(raw, dtype).reshape(shape)
 
 
 def frame_check(frame: bytes) -> int:

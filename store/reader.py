@@ -5,7 +5,9 @@ Safe under threads. New epochs appear on `refresh`; a damaged one is reported in
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,18 +94,15 @@ class Run(RunFolder):
         """A row per image: image, name, label, truth, group, prediction, predicted, predicted_group, correct, and every
         summary column; the top classes become top5_1, top5_2, ... and top5_probability_1, ...
         """
-        columns = {field.name: self.column(field.name, epoch=epoch, variant=variant) for field in IMAGE_COLUMNS}
-        names, groups = self.classes["name"].to_numpy(), self.classes["group"].to_numpy()
+        columns = self._columns_of(epoch, variant)
         prediction = columns.pop("prediction")
-        table: dict[str, NDArray | tuple[str, ...]] = {
-            "image": np.arange(len(self.labels)),
-            "name": np.asarray(self.image_names, object),
-            "label": self.labels,
-            "truth": names[self.labels],
-            "group": groups[self.labels],
+        # Texts are taken from pandas' own arrays: making those out of Python's was a third of the time.
+        names, groups = self.classes["name"].array, self.classes["group"].array
+        table = {
+            **self._texts_of_truth,
             "prediction": prediction,
-            "predicted": names[prediction],
-            "predicted_group": groups[prediction],
+            "predicted": names.take(prediction),
+            "predicted_group": groups.take(prediction),
             "correct": prediction == self.labels,
         }
         for name, column in columns.items():
@@ -112,6 +111,25 @@ class Run(RunFolder):
             else:
                 table |= {f"{name}_{place + 1}": column[:, place] for place in range(column.shape[1])}
         return pd.DataFrame(table)
+
+    @cached_property
+    def _texts_of_truth(self) -> dict[str, Any]:
+        """What is the same in every table of predictions."""
+        names, groups = self.classes["name"].array, self.classes["group"].array
+        return {
+            "image": np.arange(len(self.labels)),
+            "name": pd.Series(list(self.image_names)).array,
+            "label": self.labels,
+            "truth": names.take(self.labels),
+            "group": groups.take(self.labels),
+        }
+
+    def _columns_of(self, epoch: int, variant: str) -> dict[str, NDArray]:
+        """Every summary column of an epoch and variant."""
+        strip = self.variant_index(variant)
+        return self.read(
+            epoch, lambda data: {field.name: _plain(data.strip(field.path, strip)) for field in IMAGE_COLUMNS}
+        )
 
     def column(self, name: str, *, epoch: int, variant: str) -> NDArray:
         """A summary column, (N,), or (N, T) for top5 and top5_probability; whole numbers as int64, others float32."""
@@ -148,18 +166,23 @@ class Run(RunFolder):
 
     def timeline(self, *, image: int, class_index: int, variant: str) -> Timeline:
         """One image under one variant over all epochs: the map and probability of a class, and what won."""
-        rows, classes, epochs = self.image_rows([image]), [class_index], self.epochs
-        at = {"variant": variant, "images": rows}
-        maps = [self.maps(epoch=epoch, classes=classes, **at)[0, 0] for epoch in epochs]
-        probabilities = [self.probabilities(epoch=epoch, classes=classes, **at)[0, 0] for epoch in epochs]
-        won = [self.column("prediction", epoch=epoch, variant=variant)[image] for epoch in epochs]
-        confidence = [self.column("confidence", epoch=epoch, variant=variant)[image] for epoch in epochs]
+        strip, rows, epochs = self.variant_index(variant), self.image_rows([image]), self.epochs
+        columns = self.class_rows([class_index])
+
+        def query(data: EpochData) -> tuple[Float32, NDArray, int, float]:
+            codes, step = (data.rows(path, strip, rows, columns) for path in ("maps", "map_step"))
+            won, confidence = (data.rows(f"images/{name}", strip, rows)[0] for name in ("prediction", "confidence"))
+            probability = data.rows("probabilities", strip, rows, columns)[0, 0]
+            return decode(codes, step, zero=self.zero)[0, 0], probability, int(won), float(confidence)
+
+        found = [self.read(epoch, query) for epoch in epochs]
+        maps, probabilities, won, confidences = zip(*found, strict=True) if found else ((), (), (), ())
         return Timeline(
             epochs=np.asarray(epochs, np.int64),
             maps=np.asarray(maps, np.float32).reshape(len(epochs), *self.map_shape),
             probabilities=np.asarray(probabilities, np.float32),
             predictions=np.asarray(won, np.int64),
-            confidences=np.asarray(confidence, np.float32),
+            confidences=np.asarray(confidences, np.float32),
         )
 
     def layers(self, *, epoch: int, images: Selection) -> dict[str, Float32]:
@@ -188,10 +211,12 @@ class Run(RunFolder):
         return pd.DataFrame(rows, columns=None if rows else ["epoch"])
 
 
+_COLUMN_NAMES = tuple(field.name for field in IMAGE_COLUMNS)
+
+
 def _check_column(name: str) -> None:
-    names = [field.name for field in IMAGE_COLUMNS]
-    if name not in names:
-        raise NotInRun(f"Column {name!r} is not in the run: there are {', '.join(names)}.")
+    if name not in _COLUMN_NAMES:
+        raise NotInRun(f"Column {name!r} is not in the run: there are {', '.join(_COLUMN_NAMES)}.")
 
 
 def _plain(array: NDArray) -> NDArray:

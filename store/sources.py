@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,12 @@ class LocalSource:
 
     def look(self) -> Listing:
         """Epochs that have a file, with its state, and the epochs that have a receipt."""
-        folder = self.folder / layout.EPOCHS
         names: dict[str, State] = {}
-        for entry in folder.iterdir() if folder.is_dir() else ():
+        try:
+            entries = list(os.scandir(self.folder / layout.EPOCHS))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}, set()
+        for entry in entries:
             try:
                 state = entry.stat()
             except FileNotFoundError:  # a part that was sealed meanwhile

@@ -51,7 +51,7 @@ def _recorded_classes(run: Run, analysis: Analysis, place: int) -> pd.DataFrame:
     """What the analysis holds of `class_accuracy` for the epochs that the run still has."""
     kept = [row for row, epoch in enumerate(analysis.epochs) if epoch in run.epochs]
     classes = run.classes.reset_index()
-    table = pd.concat([classes] * len(kept), ignore_index=True) if kept else classes.iloc[:0]
+    table = classes.iloc[np.tile(np.arange(len(classes)), len(kept))].reset_index(drop=True)
     return table.assign(
         epoch=np.repeat(np.array(analysis.epochs, np.int64)[kept], len(classes)),
         accuracy=analysis.array("class_accuracy")[kept, place].ravel(),
