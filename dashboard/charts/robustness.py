@@ -16,7 +16,7 @@ def variant_curves(
 
     Args:
         frame: columns epoch, variant and the figure; the first variant is the clean one.
-        figure: the column to draw; fractions except for `nll`, which is in nats.
+        figure: the column to draw; fractions except for `nll`, in nats, and `drop`, in standard deviations.
         title: of the axis.
         epoch: the epoch to mark.
         palette: colours for the background.
@@ -25,11 +25,17 @@ def variant_curves(
     names = [variant_name(variant) for variant in variants]
     shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda rows: rows["variant"].map(variant_name))
     colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
-    percent = figure != "nll"
+    percent = figure not in ("nll", "drop")
     base = alt.Chart(shown).encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
-        color=alt.Color("name:N", title=None, sort=names, scale=colours, legend=alt.Legend(orient="right")),
+        color=alt.Color(
+            "name:N",
+            title=None,
+            sort=names,
+            scale=colours,
+            legend=alt.Legend(orient="top", symbolType="stroke", columns=4),
+        ),
         strokeDash=alt.StrokeDash(
             "name:N",
             sort=names,

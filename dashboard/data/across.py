@@ -164,3 +164,26 @@ def _group_history(run: Run, variant: str, epochs: tuple[int, ...]) -> pd.DataFr
 def group_history(run: Run, variant: str) -> pd.DataFrame:
     """How often groups were taken for each other, a row per epoch and pair: see `store.queries.group_history`."""
     return _group_history(run, variant, run.epochs)
+
+
+@kept
+def evidence_under(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """What became of each answer and its map under a variant: see `store.queries.evidence_under`."""
+    return queries.evidence_under(run, epoch=epoch, variant=variant)
+
+
+@kept
+def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
+    """A row per variant but clean and outcome: variant, outcome, pictures, share."""
+    parts = []
+    for variant in run.variants[1:]:
+        counts = queries.evidence_under(run, epoch=epoch, variant=variant)["outcome"].value_counts()
+        counts = counts.rename_axis("outcome").reset_index(name="pictures")
+        parts.append(counts.assign(variant=variant, share=counts["pictures"] / len(run.labels)))
+    return pd.concat(parts, ignore_index=True)[["variant", "outcome", "pictures", "share"]]
+
+
+@kept
+def cue_fingerprints(run: Run, epoch: int) -> pd.DataFrame:
+    """How much of its score each class loses under each variant: see `store.queries.cue_fingerprints`."""
+    return queries.cue_fingerprints(run, epoch=epoch)

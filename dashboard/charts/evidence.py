@@ -1,0 +1,57 @@
+"""What becomes of the answers and of their evidence under each perturbation."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.theme import LIGHT, Palette, variant_name
+
+OUTCOME_NAMES = {
+    "steady": "right twice, same map",
+    "lucky": "right twice, moved map",
+    "held wrong": "same mistake twice",
+    "responsive": "another answer, moved map",
+    "unmoved flip": "another answer, same map",
+}
+
+
+def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+    """Shares of the pictures by what became of answer and map, a bar per variant; a click chooses an 'outcome'.
+
+    Args:
+        frame: columns variant, outcome (key of `OUTCOME_NAMES`), pictures, share; variants in the order of display.
+        palette: colours for the background.
+    """
+    names = [variant_name(variant) for variant in dict.fromkeys(frame["variant"])]
+    shown = frame.assign(
+        name=frame["variant"].map(variant_name),
+        what=frame["outcome"].map(OUTCOME_NAMES),
+        rank=frame["outcome"].map(list(OUTCOME_NAMES).index),
+    )
+    colours = [palette.right, palette.prediction, palette.neutral, palette.truth, palette.wrong]
+    chosen = alt.selection_point(name="outcome", fields=["variant", "outcome"], on="click", empty=False)
+    return (
+        alt.Chart(shown)
+        .mark_bar()
+        .encode(
+            y=alt.Y("name:N", sort=names, title=None),
+            x=alt.X("share:Q", title="pictures", stack="zero", axis=alt.Axis(format=".0%")),
+            color=alt.Color(
+                "what:N",
+                title=None,
+                sort=list(OUTCOME_NAMES.values()),
+                scale=alt.Scale(domain=list(OUTCOME_NAMES.values()), range=colours),
+                legend=alt.Legend(orient="top", columns=3, labelLimit=300),
+            ),
+            order=alt.Order("rank:Q"),
+            tooltip=[
+                alt.Tooltip("name:N", title="variant"),
+                alt.Tooltip("what:N", title="what"),
+                alt.Tooltip("pictures:Q"),
+                alt.Tooltip("share:Q", format=".1%"),
+            ],
+        )
+        .add_params(chosen)
+        .properties(height=alt.Step(26))
+    )
