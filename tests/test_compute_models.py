@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.models import resnet18
 
 from compute.errors import BadModel
 from compute.models import ClassMapNetwork, Trace, build, describe, names, register
@@ -195,6 +196,12 @@ def test_an_unknown_network_is_refused_with_the_known_ones():
         build("resnet", 3)
 
 
+@pytest.mark.parametrize("dropout", [7, "abc"])
+def test_an_option_with_a_value_that_the_network_does_not_take_is_refused(dropout):
+    with pytest.raises(BadModel, match=r"'paper' cannot be made with the options .*dropout"):
+        build("paper", 3, dropout=dropout)
+
+
 def test_an_unknown_option_is_refused_with_the_known_ones():
     with pytest.raises(BadModel, match=r"'paper' has no option 'depth'. It has: encoder_norm, dropout, scale"):
         build("paper", 3, depth=50)
@@ -255,3 +262,16 @@ def test_class_maps_stay_float32_under_autocast():
     nn.init.normal_(layer.conv.weight)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.rand(2, 3, 4, 4)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("name", "options"), [("paper", {}), ("grid", {"stem": "stride2"}), ("grid", {})])
+def test_the_names_in_checkpoints_stay_what_they_were(name, options):
+    """Kept runs are resumed and shown live by these names; whoever changes one must read the old ones, too."""
+    names = build(name, 3, **options).state_dict().keys()
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    encoded = norm[:2] if name == "paper" else norm  # InstanceNorm keeps no statistics
+    head = {"encoded.conv.weight", *(f"encoded.norm.{each}" for each in encoded)}
+    for part in ("decoder", "class_maps"):
+        head |= {f"{part}.conv.weight", *(f"{part}.norm.{each}" for each in norm)}
+    trunk = {f"encoder.{each}" for each in resnet18(weights=None).state_dict() if not each.startswith("fc.")}
+    assert set(names) == head | trunk
