@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ COMMANDS = ("train", "plan", "table", "analyse")
 STOPPED = 130  # the exit code of a program that Ctrl-C ended
 OUT_OF_TIME = 75  # EX_TEMPFAIL: the same command again goes on
 REFUSED = 2
+LONGEST_NAME = 200  # bytes; file systems allow 255, some files are called like the run and a little more
 NEXT = "Look at it with: make dashboard"
 
 
@@ -31,6 +33,12 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.function(options)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from what is sealed.", file=sys.stderr)
+        return STOPPED
+    except OSError as err:
+        print(f"\n{type(err).__name__}: {err}. Check the folder, its rights and its free space.", file=sys.stderr)
+        return REFUSED
     except (ComputeError, StoreError) as err:
         notes = "".join(f" ({note})" for note in getattr(err, "__notes__", ()))
         print(f"\n{type(err).__name__}: {err}{notes}", file=sys.stderr)
@@ -45,7 +53,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.time_limit is not None and not options.time_limit > 0:
         raise BadOption(f"--time-limit {options.time_limit:g} does not make sense. Give seconds, greater than 0.")
     use_threads(options.threads)
-    path = Path(options.runs_dir) / (options.run or Path(options.profile).stem)
+    path = Path(options.runs_dir) / _run_name(options)
     with joined(choose_device(options.device)) as processes:
         return _train_joined(options, profile, path, processes)
 
@@ -111,12 +119,28 @@ def _run_analysis(path: Path) -> None:
     analyse(path)
 
 
+def _run_name(options: argparse.Namespace) -> str:
+    """The name of the run's folder, which lies in the folder of runs and nowhere else.
+
+    Raises:
+        BadOption: the name is empty, hidden, too long, a path, or holds control characters.
+    """
+    name = Path(options.profile).stem if options.run is None else options.run
+    if not name.strip() or name.startswith(".") or "/" in name or os.sep in name or not name.isprintable():
+        raise BadOption(
+            f"--run {name!r} is not a name. Choose one without slashes, dots in front or control characters."
+        )
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise BadOption(f"--run '{name[:20]}...' is longer than {LONGEST_NAME} bytes. Choose a shorter name.")
+    return name
+
+
 def _profile(options: argparse.Namespace) -> Profile:
     """The named profile with the command line's own options on top."""
     profile = load_profile(options.profile, options.set)
-    if options.data:
+    if options.data is not None:
         profile = override(profile, f"data.source={_quoted(options.data)}")
-    if options.weights:
+    if options.weights is not None:
         profile = override(profile, f"weights.source={_quoted(options.weights)}")
     return profile
 

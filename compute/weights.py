@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -179,7 +180,7 @@ def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as err:
         raise BadWeights(
-            f"The weights file '{path}' is not a plain state dict: {_first_line(err)} "
+            f"The weights file '{path}' is not a plain state dict: {_asked_for(err)}. "
             "Classprint loads tensors only, never pickled code; save model.state_dict() instead."
         ) from err
     except _UNREADABLE as err:
@@ -189,7 +190,7 @@ def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
         ) from err
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()) or not state:
+    if not isinstance(state, Mapping) or not state or not all(_is_plain(*each) for each in state.items()):
         raise BadWeights(
             f"The weights file '{path}' holds a {type(state).__name__} with other things than tensors, or nothing. "
             "Save model.state_dict() with torch.save."
@@ -210,6 +211,19 @@ def _check_values(source: str, matching: Mapping[str, Tensor]) -> None:
     for name, value in matching.items():
         if not torch.isfinite(value).all():
             raise BadWeights(f"The weights '{source}' hold NaN or infinity in {name}. Fetch or export them again.")
+
+
+def _is_plain(name: object, value: object) -> bool:
+    """Whether this is a named tensor that can be copied into a network as it is."""
+    if not isinstance(name, str) or not isinstance(value, Tensor):
+        return False
+    return value.layout == torch.strided and not value.is_complex() and not value.is_meta
+
+
+def _asked_for(err: Exception) -> str:
+    """What a pickle asks for beyond tensors; torch's own text would advise to run it."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(err))
+    return f"it asks for '{found[1]}'" if found else "it does not read as tensors"
 
 
 def _first_line(err: Exception) -> str:

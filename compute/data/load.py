@@ -78,6 +78,8 @@ def _existing(source: str) -> Path:
     try:
         path = Path(source).expanduser()
         path.stat()
+        if not source:  # An empty path would be the folder one stands in.
+            raise FileNotFoundError
     except FileNotFoundError as err:
         raise DataNotFound(
             f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path."

@@ -58,7 +58,8 @@ def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
     try:
         network = factory(classes, **options)
     except (TypeError, ValueError) as err:
-        raise BadModel(f"The network '{name}' cannot be made with the options {options}: {err}.") from err
+        problem = (str(err).splitlines() or [type(err).__name__])[0].rstrip(".: ")
+        raise BadModel(f"The network '{name}' cannot be made with the options {options}: {problem}.") from err
     if isinstance(network, ClassMapNetwork):
         return network
     if isinstance(network, nn.Module):
