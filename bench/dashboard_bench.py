@@ -3,9 +3,11 @@
     python -m bench.dashboard_bench --run runs/quick [--sessions 20] [--clicks 240] [--times 7] [--only server]
 
 A real `streamlit run` on a free port of this machine, over the folder of the run. Server: sessions that speak
-Streamlit's protocol visit the pages in random order with a new selection at each click, and think 0.5 to 1.5 s in
-between; each rerun is timed from sending the message to the end of the script. Painted: headless Chromium clicks
-through the pages. The budgets stand beside the figures; nothing is asserted. Markdown goes to standard output.
+Streamlit's protocol visit the pages in random order with a new selection at each click; each rerun is timed from
+sending the message to the end of the script. Between an answer and the next click they think 0.5 to 1.5 s; a second
+table has the many sessions with longer thought and with none, which measures what the server can do at most. Painted:
+headless Chromium clicks through the pages. The budgets stand beside the figures; nothing is asserted. Markdown goes
+to standard output.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ import numpy as np
 import pandas as pd
 
 from bench import painting, sessions
-from bench.server import Server, dashboard
+from bench.server import ROOT, Server, dashboard
 from bench.walk import HOME, PAGES, TITLES, WITHOUT_TORCH, View, Walk
 from store import Run, open_run
 
 PARTS = ("start", "server", "painted")
+THINK = {"hurried": (0.5, 1.5), "at ease": (2.0, 6.0), "not at all": (0.0, 0.0)}  # seconds between answer and click
+EMPTY = ROOT / "bench" / "empty_page.py"
 BUDGETS = {1: 200, "many": 1000, "painted": 1000, "start": 5000}  # milliseconds
 
 
@@ -47,6 +51,8 @@ def main() -> None:
     print(_heading(run))
     if "start" in parts:
         _print(start_table(options.run, times=options.starts))
+    if "server" in parts:
+        _print(floor(options.run.parent))
     with dashboard(options.run.parent) as server:
         warm_up(server, run)
         if "server" in parts:
@@ -109,35 +115,72 @@ def warm_up(server: Server, run: Run) -> None:
     _print(_wrong(answer.failure for answer in answers))
 
 
+def floor(runs: Path) -> list[str]:
+    """A line on what a rerun of an empty page costs under the dashboard's settings: nothing here can cost less."""
+    _tell("the empty page")
+    with dashboard(runs, script=EMPTY) as server:
+        views = [View(HOME, "")] * 60
+        before = asyncio.run(sessions.visit_all(server.address, views[:10])) and server.processor_seconds()
+        answers = asyncio.run(sessions.visit_all(server.address, views))
+        each = 1000 * (server.processor_seconds() - before) / len(answers)
+    middle = 1000 * np.median([answer.seconds for answer in answers])
+    return [f"The floor: an empty Streamlit page takes {middle:.0f} ms, {each:.0f} ms of processor time, a rerun.", ""]
+
+
 def server_table(server: Server, run: Run, *, many: int, clicks: int) -> list[str]:
-    """Lines of a table: median and 95th percentile of the server time of each page, with one session and with many."""
-    tables, costs = {}, []
-    for count in (1, many):
-        tables[count], cost = _loaded(server, run, count, clicks if count == 1 else -(-3 * clicks // count))
-        costs.append(cost)
-    return [*_server_rows(tables, many), "", *costs, "", *_wrong(pd.concat(tables.values())["failed"])]
+    """Lines of two tables: the server time of each page with one session and with many, and that of many by pace."""
+    tables = {1: _loaded(server, run, 1, clicks, "hurried")}
+    paces = {}
+    for pace in THINK:
+        paces[pace] = _loaded(server, run, many, -(-3 * clicks // many), pace)
+    tables[many] = paces["hurried"]
+    wrong = pd.concat([tables[1], *paces.values()])["failed"]
+    return [*_server_rows(tables, many), "", *_pace_rows(tables[1], paces, many), "", *_wrong(wrong)]
 
 
-def _loaded(server: Server, run: Run, count: int, clicks: int) -> tuple[pd.DataFrame, str]:
-    """A row per rerun of `count` sessions at once, and a line on what it cost."""
-    _tell(f"{count} sessions of {clicks} clicks")
+def _loaded(server: Server, run: Run, count: int, clicks: int, pace: str) -> pd.DataFrame:
+    """A row per rerun of `count` sessions at once; what all of it cost is in `attrs`."""
+    _tell(f"{count} sessions of {clicks} clicks, thinking {pace}")
     before, began = server.processor_seconds(), time.perf_counter()
-    walks = [Walk(run, 1000 * count + number) for number in range(count)]
-    answers = asyncio.run(sessions.load(server.address, walks, clicks=clicks))
-    lasted = time.perf_counter() - began
-    each = 1000 * (server.processor_seconds() - before) / len(answers)
-    rows = [(answer.view.page, 1000 * answer.seconds, answer.size / 1000, answer.failure) for answer in answers]
-    cost = (
-        f"{count} session{'s' * (count > 1)}: {len(answers)} reruns in {lasted:.0f} s, {each:.0f} ms of processor time "
-        f"a rerun, load average {os.getloadavg()[0]:.1f} at the end.  "
+    walks = [Walk(run, 1000 * count + 100_000 * list(THINK).index(pace) + number) for number in range(count)]
+    answers = asyncio.run(
+        sessions.load(server.address, walks, clicks=clicks, think=THINK[pace], processor=server.processor_seconds)
     )
-    return pd.DataFrame(rows, columns=["page", "ms", "kb", "failed"]), cost
+    lasted = time.perf_counter() - began
+    rows = [
+        (answer.view.page, 1000 * answer.seconds, answer.size / 1000, answer.failure, 1000 * answer.processor)
+        for answer in answers
+    ]
+    table = pd.DataFrame(rows, columns=["page", "ms", "kb", "failed", "processor"])
+    table.attrs |= {
+        "rate": len(answers) / lasted,
+        "each": 1000 * (server.processor_seconds() - before) / len(answers),
+        "load": os.getloadavg()[0],
+    }
+    return table
+
+
+def _pace_rows(one: pd.DataFrame, paces: dict[str, pd.DataFrame], many: int) -> list[str]:
+    lines = [
+        "| all pages | between answer and click | reruns | a second | p50, ms | p95 | processor, ms | load |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for count, pace, table in [(1, "hurried", one)] + [(many, pace, table) for pace, table in paces.items()]:
+        middle, high = np.percentile(table["ms"], [50, 95])
+        low, most = THINK[pace]
+        thought = f"{low:g} to {most:g} s" if most else "nothing: as many as the server can do"
+        over = " **over**" if high > BUDGETS["many" if count > 1 else 1] else ""
+        lines.append(
+            f"| {count} session{'s' * (count > 1)} | {thought} | {len(table)} | {table.attrs['rate']:.1f} "
+            f"| {middle:.0f} | {high:.0f}{over} | {table.attrs['each']:.0f} | {table.attrs['load']:.1f} |"
+        )
+    return lines
 
 
 def _server_rows(table: dict[int, pd.DataFrame], many: int) -> list[str]:
     lines = [
-        f"| server time, ms | 1 session p50 | p95 | budget | {many} sessions p50 | p95 | budget | kB a rerun |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        f"| server time, ms | 1 session p50 | p95 | budget | {many} sessions p50 | p95 | budget | processor | kB a rerun |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for page in (*PAGES, ""):
         cells = []
@@ -145,8 +188,10 @@ def _server_rows(table: dict[int, pd.DataFrame], many: int) -> list[str]:
             rows = table[count] if not page else table[count][table[count]["page"] == page]
             middle, high = np.percentile(rows["ms"], [50, 95])
             cells += [f"{middle:.0f}", f"{high:.0f}{' **over**' if high > budget else ''}", str(budget)]
-        lines.append(f"| {TITLES.get(page, '**all pages**')} | {' | '.join(cells)} | {rows['kb'].median():.0f} |")
-    return lines
+        alone = table[1] if not page else table[1][table[1]["page"] == page]
+        cells += [f"{alone['processor'].mean():.0f}", f"{rows['kb'].median():.0f}"]
+        lines.append(f"| {TITLES.get(page, '**all pages**')} | {' | '.join(cells)} |")
+    return [*lines, "", "Processor: the server's time for a rerun of the single session, mean."]
 
 
 # -- painted ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+APP = ROOT / "dashboard" / "app.py"
 PATIENCE = 120.0  # seconds until a server that does not answer is given up
 
 
@@ -47,9 +49,11 @@ class Server:
         return {"own": int(sizes["RssAnon"]) / 1024, "files": int(sizes["RssFile"]) / 1024}
 
     def processor_seconds(self) -> float:
-        """Processor time used so far, all threads."""
-        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time used so far, all threads, to the microsecond."""
+        clock = ctypes.c_int()
+        if ctypes.CDLL(None).clock_getcpuclockid(self.process, ctypes.byref(clock)):
+            raise RuntimeError(f"The process {self.process} of the dashboard has ended.")
+        return time.clock_gettime(clock.value)
 
     def maps_library(self, name: str) -> bool:
         """Whether a shared library whose name starts so is in the process: proof that a module was loaded."""
@@ -58,8 +62,12 @@ class Server:
 
 
 @contextmanager
-def dashboard(runs: Path) -> Iterator[Server]:
+def dashboard(runs: Path, *, script: Path = APP) -> Iterator[Server]:
     """Run the block with a dashboard over a folder of runs; it is ended afterwards.
+
+    Args:
+        runs: the folder of runs.
+        script: another Streamlit script in its place, served with the same settings.
 
     Raises:
         RuntimeError: the server ended or did not answer; what it said is quoted.
@@ -67,7 +75,7 @@ def dashboard(runs: Path) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     environment = {**os.environ, "CLASSPRINT_RUNS": str(runs.absolute())}
     with tempfile.TemporaryFile("w+") as log:
         began = time.perf_counter()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -22,17 +22,26 @@ from bench.walk import HOME, View, Walk
 
 TIMEOUT = 120.0  # seconds for one rerun
 REMEMBERED_RUNS = 2  # Streamlit's global.maxCachedMessageAge
-THINK = (0.5, 1.5)  # seconds between an answer and the next click
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one rerun took: seconds until the script had finished, bytes received, and what went wrong ('' if right)."""
+    """What one rerun took.
+
+    Attributes:
+        view: what was asked for.
+        seconds: until the script had finished.
+        size: bytes received.
+        failure: what went wrong, '' where nothing did.
+        processor: seconds of the server's processor time up to the next click; of this session alone only where there
+            is no other.
+    """
 
     view: View
     seconds: float
     size: int
     failure: str
+    processor: float = 0.0
 
 
 @dataclass
@@ -115,21 +124,37 @@ async def visit_all(address: str, views: Sequence[View]) -> list[Answer]:
         return [await session.visit(view) for view in views]
 
 
-async def load(address: str, walks: Sequence[Walk], *, clicks: int) -> list[Answer]:
-    """Answers of as many sessions at once as there are walks, each making `clicks` clicks with time to think.
+async def load(
+    address: str,
+    walks: Sequence[Walk],
+    *,
+    clicks: int,
+    think: tuple[float, float],
+    processor: Callable[[], float] = float,
+) -> list[Answer]:
+    """Answers of as many sessions at once as there are walks.
 
     A session's first page is not counted: it brings the connection up.
+
+    Args:
+        address: host:port of the server.
+        walks: where each session goes.
+        clicks: how many each makes.
+        think: fewest and most seconds between an answer and the session's next click.
+        processor: the server's processor time so far, seconds.
     """
 
     async def one(number: int, walk: Walk) -> list[Answer]:
-        pauses = np.random.default_rng(number).uniform(*THINK, clicks + 1)
+        pauses = np.random.default_rng(number).uniform(*think, clicks + 1)
         await asyncio.sleep(pauses[-1] * number / len(walks))
         answers = []
         async with opened(address) as session:
             await session.visit(walk.next())
             for pause in pauses[:-1]:
+                before = processor()
+                answer = await session.visit(walk.next())
                 await asyncio.sleep(pause)
-                answers.append(await session.visit(walk.next()))
+                answers.append(replace(answer, processor=processor() - before))
         return answers
 
     gathered = await asyncio.gather(*(one(number, walk) for number, walk in enumerate(walks)))
