@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import streamlit as st
 
 from dashboard import data, state
 from dashboard.state import Selection
-
-_MARKDOWN = re.compile(r"([\\`*_\[\]$~<>:#|&])")
-
-
-def literal(text: str) -> str:
-    """A name from the data as Markdown that shows it letter by letter, whatever signs it holds."""
-    return _MARKDOWN.sub(r"\\\1", text)
+from dashboard.theme import plain
 
 
 def needs_analysis(selection: Selection) -> None:
@@ -24,7 +16,7 @@ def needs_analysis(selection: Selection) -> None:
         st.warning(damage, icon=":material/broken_image:")
         return
     st.info(
-        f"This part is derived once from all epochs, and that has not been done for “{literal(selection.name)}”. Run "
+        f"This part is derived once from all epochs, and that has not been done for “{plain(selection.name)}”. Run "
         f"`python -m compute analyse {selection.run.path}`, and it appears here.",
         icon=":material/function:",
     )

@@ -83,15 +83,23 @@ def letter_tiles(selection: Selection, states: Sequence[State], table: pd.DataFr
     return _sets(selection, states, tiles, patterns, differences, size=size, legend=PATTERN_LEGEND)
 
 
-def flip_tiles(selection: Selection, before: State, after: State, images: Sequence[int], *, size: int = 72) -> TileSet:
-    """Pictures in two states, which may be of two runs: the picture (both where the variants differ), the maps of
-    both answers, and what the truth's map gained or lost in between.
+def flip_tiles(
+    selection: Selection, before: State, after: State, images: Sequence[int], *, truth: bool = False, size: int = 72
+) -> TileSet:
+    """Pictures in two states, with what the truth's map gained or lost in between.
+
+    Args:
+        selection: scale and colours.
+        before, after: the states, which may be of two runs; where their variants differ, both pictures are shown.
+        images: picture numbers.
+        truth: show the maps of the truth instead of those of both answers.
+        size: edge of a picture in CSS pixels.
     """
     order = tuple(int(image) for image in images)
     states = (before, after)
     first, second = (data.predictions(*each.key).iloc[list(order)] for each in states)
-    maps = on_one_grid([data.predicted_maps(*each.key, order) for each in states]).swapaxes(0, 1)
     own = on_one_grid([data.own_maps(*each.key, order) for each in states])
+    maps = own if truth else on_one_grid([data.predicted_maps(*each.key, order) for each in states])
     variants = [name for name in dict.fromkeys(each.variant for each in states) if name in after.run.variants]
     many = len(variants)
     tiles = tuple(
@@ -114,8 +122,10 @@ def flip_tiles(selection: Selection, before: State, after: State, images: Sequen
     )
     each_picture = tuple(image for image in order for _ in variants)
     atlas = data.picture_atlas(after.run, each_picture, tuple(variants * len(order)))
-    legend = "map of the truth, later minus earlier"
-    return _sets(selection, states, tiles, maps, own[1] - own[0], size=size, legend=legend, pictures=atlas)
+    legend = "map of the truth, second state minus first"
+    return _sets(
+        selection, states, tiles, maps.swapaxes(0, 1), own[1] - own[0], size=size, legend=legend, pictures=atlas
+    )
 
 
 def _signed(states: Sequence[State]) -> bool:

@@ -26,6 +26,7 @@ def variant_curves(
     shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda rows: rows["variant"].map(variant_name))
     colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
+    legend = alt.Legend(orient="top", symbolType="stroke", columns=4)
     base = alt.Chart(shown).encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),

@@ -10,9 +10,8 @@ from dashboard import controls, data, exports, galleries, state
 from dashboard.charts.confusion import pair_curve
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.confusions import SCALINGS, earlier_state, group_names, grouped, scaled
-from dashboard.explanations import literal
 from dashboard.state import Selection
-from dashboard.theme import percent, plural, variant_name
+from dashboard.theme import percent, plain, plural, variant_name
 
 _ORDERS = {"group": "by group", "likeness": "by likeness", "accuracy": "by accuracy", "index": "as recorded"}
 
@@ -134,9 +133,9 @@ def _group_cell(selection: Selection) -> None:
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     inside = (groups[frame["label"]] == truth) & (groups[frame["prediction"]] == answer)
     rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
-    st.subheader(literal(f"{truth} taken for {answer}" if truth != answer else f"Within {truth}"), anchor=False)
+    st.subheader(plain(f"{truth} taken for {answer}" if truth != answer else f"Within {truth}"), anchor=False)
     pairs = rows.value_counts(["truth", "predicted"]).head(5)
-    told = ", ".join(f"{literal(one)} → {literal(other)} ({number}×)" for (one, other), number in pairs.items())
+    told = ", ".join(f"{plain(one)} → {plain(other)} ({number}×)" for (one, other), number in pairs.items())
     st.caption(f"{plural(len(rows), 'wrong answer')}" + (f": {told}" if told else "."))
     part = rows.iloc[controls.page("p", len(rows), 20)]
     galleries.picture_grid(selection, part, key="cell-groups", which=galleries.BOTH, size=84)
@@ -209,7 +208,7 @@ def _cell(selection: Selection) -> None:
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     rows = frame[(frame["label"] == truth) & (frame["prediction"] == answer)].sort_values("confidence", ascending=False)
     title = names[truth] if truth == answer else f"{names[truth]} taken for {names[answer]}"
-    st.subheader(literal(title), anchor=False)
+    st.subheader(plain(title), anchor=False)
     of_class = int((frame["label"] == truth).sum())
     told = f"{plural(len(rows), 'picture')} of {of_class} ({percent(len(rows) / max(1, of_class))})"
     if truth != answer:

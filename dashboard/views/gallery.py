@@ -7,10 +7,9 @@ import streamlit as st
 
 from dashboard import controls, data, galleries, several, state
 from dashboard.components import tile_grid
-from dashboard.explanations import literal
 from dashboard.patterns import class_tiles, mode_tiles, portrait_tiles
 from dashboard.state import Selection
-from dashboard.theme import percent, plural
+from dashboard.theme import percent, plain, plural
 
 _SORTS = {
     "confidence": ("confidence", False, "most confident first"),
@@ -112,9 +111,7 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
 def _taken_for(own: pd.DataFrame) -> str:
     taken = own[~own["correct"]]["predicted"].value_counts().head(5)
     return (
-        "Taken for: " + ", ".join(f"{literal(name)} ({number}×)" for name, number in taken.items())
-        if len(taken)
-        else ""
+        "Taken for: " + ", ".join(f"{plain(name)} ({number}×)" for name, number in taken.items()) if len(taken) else ""
     )
 
 
@@ -173,7 +170,7 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, rows: pd.D
     with st.container(border=True):
         name = data.class_names(selection.run)[class_index]
         st.markdown(
-            f"**{literal(name)}** · {percent(row.accuracy, 0)} right · mean confidence "
+            f"**{plain(name)}** · {percent(row.accuracy, 0)} right · mean confidence "
             f"{percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
         )
         left, right = st.columns([1, 6])

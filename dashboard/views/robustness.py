@@ -5,11 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import controls, data, exports, galleries, perturbed, state
+from dashboard import controls, data, exports, perturbed, state
 from dashboard.charts.evidence import OUTCOME_NAMES
 from dashboard.charts.robustness import variant_curves
+from dashboard.comparing import State
+from dashboard.components import tile_grid
+from dashboard.side_by_side import flip_tiles
 from dashboard.state import Selection
-from dashboard.theme import plural, variant_name
+from dashboard.theme import plain, plural, variant_name
 
 _FIGURES = {
     "top1": "top-1 accuracy",
@@ -116,11 +119,10 @@ def _pictures(selection: Selection, variant: str) -> None:
         outcome = controls.select(
             "Outcome", "outcome", list(_OUTCOMES), default="broken", names=_OUTCOMES.__getitem__, resets=("p",)
         )
+        maps = controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
         if selection.class_index is not None:
             name = data.class_names(run)[selection.class_index]
-            st.button(
-                f"Only {literal(name)}: show all classes", on_click=state.write, args=({"class": None, "p": None},)
-            )
+            st.button(f"Only {plain(name)}: show all classes", on_click=state.write, args=({"class": None, "p": None},))
     was, now = before["correct"], after["correct"]
     answers = {"broken": was & ~now, "kept": was & now, "gained": ~was & now}
     evidence = data.evidence_under(run, selection.epoch, variant)["outcome"]
@@ -139,7 +141,8 @@ def _pictures(selection: Selection, variant: str) -> None:
     part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
     first, second = (State(run, selection.epoch, name) for name in (clean, variant))
     content = flip_tiles(selection, first, second, part["image"].tolist(), truth=maps == "truth")
-    tile_grid(content, key="triples", on_open=lambda image: state.go("picture", {"image": image, "variant": variant}))
+    there = second.parameters
+    tile_grid(content, key="triples", on_open=lambda image: state.go("picture", {**there, "image": image}))
 
 
 main()
