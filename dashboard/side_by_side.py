@@ -40,7 +40,7 @@ def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence
     for place, change in enumerate(differences):
         words = state_names([states[place], states[-1]])
         title = "difference" if classes[place] == classes[-1] else f"{names[classes[-1]]} − {names[classes[place]]}"
-        lines = (f"{words[1]} − {words[0]}", f"mean S {change.mean():+.2f}")
+        lines = (f"{words[1]} − {words[0]}", f"mean S {_gain(float(change.mean()), 2)}")
         tiles.append(Tile(id=f"difference-{place}", title=title, lines=lines, differences=(place,)))
     return TileSet(
         tiles=tuple(tiles),
@@ -108,7 +108,7 @@ def flip_tiles(
             title=f"{verdict(one.correct)} {one.predicted} → {verdict(two.correct)} {two.predicted}",
             lines=(
                 f"P {probability(one.confidence)} → {probability(two.confidence)}",
-                f"truth {two.truth}, S {two.truth_score - one.truth_score:+.1f}",
+                f"truth {two.truth}, S {_gain(two.truth_score - one.truth_score, 1)}",
             ),
             pictures=tuple(range(place * many, (place + 1) * many)),
             maps=(2 * place, 2 * place + 1),
@@ -126,6 +126,11 @@ def flip_tiles(
     return _sets(
         selection, states, tiles, maps.swapaxes(0, 1), own[1] - own[0], size=size, legend=legend, pictures=atlas
     )
+
+
+def _gain(value: float, digits: int) -> str:
+    """A number with its sign, the minus as long as the plus."""
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _signed(states: Sequence[State]) -> bool:

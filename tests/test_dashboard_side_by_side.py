@@ -35,7 +35,7 @@ def test_each_difference_is_the_last_pattern_minus_another_one(run, selection):
     expected = [np.abs(patterns[2] - patterns[place]).max() for place in (0, 1)]
     assert content.difference_peaks == pytest.approx(expected)
     change = float((patterns[2] - patterns[0]).mean())
-    assert content.tiles[3].lines[1] == f"mean S {change:+.2f}"
+    assert content.tiles[3].lines[1] == f"mean S {change:+.2f}".replace("-", "−")
 
 
 def test_two_classes_of_one_state_are_subtracted_too(run, selection):

@@ -35,7 +35,7 @@ def variant_curves(
             title=None,
             sort=names,
             scale=colours,
-            legend=alt.Legend(orient="top", symbolType="stroke", columns=4),
+            legend=legend,
         ),
         strokeDash=alt.StrokeDash(
             "name:N",
