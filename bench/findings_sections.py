@@ -143,7 +143,8 @@ def purposes(subject: Subject) -> Rows:
     """The best epoch for each purpose, and what ensembles gain."""
     best, ensembles = (subject.analysis.table(name) for name in ("best_epochs", "ensembles"))
     rows = {
-        f"best epoch: {row.purpose.lower()}": f"{row.epoch} ({row.value:.3f}; last: {row.last_value:.3f})"
+        f"best epoch: {row.purpose.lower()}": f"{row.epoch} ({row.value:.3f}; last: {row.last_value:.3f}"
+        + (")" if np.isnan(row.sure) else f"; best in {100 * row.sure:.0f} % of resamples)")
         for row in best.itertuples()
     }
     for row in ensembles.iloc[1:].itertuples():

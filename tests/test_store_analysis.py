@@ -115,6 +115,8 @@ def test_the_best_epoch_for_accuracy_is_the_third(analysis):
     assert best["value"]["Accuracy"] == pytest.approx(8 / 9)
     assert best["last_value"]["Accuracy"] == pytest.approx(7 / 9)
     assert best["low"]["Accuracy"] < 8 / 9 < best["high"]["Accuracy"]
+    assert 0.5 < best["sure"]["Accuracy"] < 1  # it leads by one picture of nine
+    assert np.isnan(best["sure"]["Robust accuracy"])
 
 
 def test_ensembles_start_with_the_last_epoch_alone(learned, analysis):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from store.analysis.gather import Record
+from store.analysis.resampled import sureness
 from store.measures.ensembles import ensemble_figures
 from store.measures.intervals import mean_interval, wilson
 
@@ -24,15 +25,16 @@ PURPOSES: tuple[tuple[str, str, str], ...] = (
 LAST_EPOCHS = (2, 3, 5, 10)
 
 
-def best_epochs(figures: pd.DataFrame, pictures: int) -> pd.DataFrame:
-    """A row per purpose: purpose, figure, better ("max" or "min"), epoch, value, last_value, low and high.
+def best_epochs(figures: pd.DataFrame, pictures: int, samples: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
+    """A row per purpose: purpose, figure, better ("max" or "min"), epoch, value, last_value, low, high and sure.
 
     Figures are the clean ones; robust_top1 and robust_consistency are means over the other variants. low and high
-    (Wilson, top1 only, else NaN) show how far accuracy tells epochs apart. A purpose without figures is left out.
+    (Wilson, top1 only, else NaN) show how far accuracy tells epochs apart; sure is the share of resampled sets of
+    pictures on which that epoch is the best, too (NaN for the robust figures). A purpose without figures is left out.
 
     Args:
         figures: rows of `store.analysis.figures.epoch_figures` of all epochs, ascending.
-        pictures: N.
+        pictures: N. samples: from `store.analysis.resampled.resampled_figures`.
     """
     clean = figures["variant"].iloc[0]
     series = figures[figures["variant"] == clean].set_index("epoch")
@@ -45,8 +47,9 @@ def best_epochs(figures: pd.DataFrame, pictures: int) -> pd.DataFrame:
             continue
         epoch = values.idxmax() if better == "max" else values.idxmin()
         low, high = wilson(values[epoch] * pictures, pictures) if figure == "top1" else (np.nan, np.nan)
+        sure = sureness(samples, figure, better, series.index.get_loc(epoch))
         row = {"purpose": purpose, "figure": figure, "better": better, "epoch": int(epoch), "value": values[epoch]}
-        rows.append({**row, "last_value": values.iloc[-1], "low": float(low), "high": float(high)})
+        rows.append({**row, "last_value": values.iloc[-1], "low": float(low), "high": float(high), "sure": sure})
     return pd.DataFrame(rows)
 
 

@@ -16,6 +16,7 @@ from store.analysis.kinds import mode_table, survival_table
 from store.analysis.league import league
 from store.analysis.places import place_table
 from store.analysis.purposes import best_epochs, ensembles
+from store.analysis.resampled import resampled_figures
 from store.errors import NotInRun
 from store.measures.confusion import likeness_order
 from store.measures.robustness import alike_order
@@ -71,7 +72,7 @@ def analyse(run: Run) -> Path:
         "league": found.table,
         "league_weights": found.weights,
         "league_epochs": pd.concat(record.detections, ignore_index=True),
-        "best_epochs": best_epochs(figures, len(run.labels)),
+        "best_epochs": best_epochs(figures, len(run.labels), resampled_figures(record)),
         "ensembles": ensembles(record),
         "place": place_table(record, final, images),
     }

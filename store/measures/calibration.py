@@ -73,12 +73,17 @@ def mce(bins: Reliability) -> float:
     return float(bins.gap.max())
 
 
-def nll(truth_probability: ArrayLike) -> float:
-    """Mean negative log-likelihood, nats: mean of -ln P_truth (paper, Eq. 9, per picture).
+def surprisal(truth_probability: ArrayLike) -> Float64:
+    """-ln P_truth of each picture, nats, (...) float64 (paper, Eq. 9, per picture).
 
     A probability that float32 rounded to zero counts as the smallest normal float32, about e^-87.
     """
-    return float(-np.log(np.maximum(np.asarray(truth_probability, np.float64), _TINY)).mean())
+    return -np.log(np.maximum(np.asarray(truth_probability, np.float64), _TINY))
+
+
+def nll(truth_probability: ArrayLike) -> float:
+    """Mean negative log-likelihood, nats: the mean of `surprisal`."""
+    return float(surprisal(truth_probability).mean())
 
 
 def brier(probabilities: ArrayLike, truth: ArrayLike) -> float:
