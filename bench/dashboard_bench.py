@@ -179,7 +179,7 @@ def _pace_rows(one: pd.DataFrame, paces: dict[str, pd.DataFrame], many: int) -> 
 
 def _server_rows(table: dict[int, pd.DataFrame], many: int) -> list[str]:
     lines = [
-        f"| server time, ms | 1 session p50 | p95 | budget | {many} sessions p50 | p95 | budget | processor | kB a rerun |",
+        f"| server time, ms | 1 session p50 | p95 | budget | {many} sessions p50 | p95 | budget | processor | kB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for page in (*PAGES, ""):

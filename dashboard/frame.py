@@ -162,10 +162,11 @@ def explain(error: StoreError) -> None:
 
 
 def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
+    state.leave_alone(state.SHARED)
     st.title("No such page", anchor=False)
     names = [page.name for page in pages.available()]
     st.info(
-        f"There is no page “{name}”. The pages are those at the left; nothing else was lost.",
+        f"There is no page “{name}”; those there are stand at the left.",
         icon=":material/search_off:",
     )
     for near in get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [state.HOME]:

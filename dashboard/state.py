@@ -76,6 +76,11 @@ def begin() -> None:
     st.session_state[_NOTES] = _Notes()
 
 
+def leave_alone(names: Iterable[str]) -> None:
+    """Take parameters as known where nothing reads them, so that nothing is told about them."""
+    _notes().known.update(names)
+
+
 def problem(text: str) -> None:
     """Note a sentence to be told at the top of the page."""
     _notes().problems.append(text)
@@ -201,7 +206,7 @@ def select(run_names: Sequence[str], default_run: str) -> Selection | str:
     """
     run = data.open_named_run(choice("run", list(run_names), default_run))
     if not run.epochs:
-        _notes().known.update(SHARED)
+        leave_alone(SHARED)
         return run.path.name
     identifiers = data.class_ids(run)
     identifier = choice("class", identifiers, "")
