@@ -27,12 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.command
     try:
         return command(options)
-    except (StoreError, ValueError) as err:
-        print(err, file=sys.stderr)
-        return 1
     except BrokenPipeError:  # such as `| head`
         sys.stderr.close()
         return 0
+    except (StoreError, ValueError, OSError, ImportError) as err:
+        print(err, file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,6 +75,8 @@ def _numbers(text: str) -> list[int]:
     found: list[int] = []
     for piece in text.split(","):
         first, _, last = piece.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal() and 0 <= int(last or first) - int(first) < 10**7):
+            raise argparse.ArgumentTypeError(f"{piece!r} is neither a number nor a range such as 20-25")
         found += range(int(first), int(last or first) + 1)
     return found
 

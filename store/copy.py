@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -24,13 +25,14 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
 
     Raises:
         RunNotFound: there is no run at `source`.
-        RunExists: another run is at `target`.
+        RunExists: another run is at `target`, or this very one.
         DamagedFile: a file at `source` is not what was sealed.
         WriteFailed: what was written at `target` does not read back the same.
     """
     tell = progress or (lambda _: None)
     read, read_root = fsspec.core.url_to_fs(source.rstrip("/"))
     write, write_root = fsspec.core.url_to_fs(target.rstrip("/"))
+    _refuse_the_same_place(read, read_root, write, write_root, target)
     names = files_to_copy(read, read_root)
     if layout.RUN_FILE not in names:
         raise RunNotFound(f"There is no run at {source!r}. Check the path.")
@@ -80,6 +82,16 @@ def _receipts(system: Any, root: str, names: dict[str, int]) -> dict[str, dict[s
             raise DamagedFile(f"{root}/{absent[0]} was sealed, but the file is gone. Restore it from a copy.")
         found |= entries
     return found
+
+
+def _refuse_the_same_place(read: Any, read_root: str, write: Any, write_root: str, target: str) -> None:
+    """Opening a file for writing empties it: a run copied onto itself would be gone."""
+    if type(read) is not type(write):
+        return
+    local = "file" in read.protocol
+    ends = [os.path.realpath(root) if local else root.rstrip("/") for root in (read_root, write_root)]
+    if any(f"{inner}/".startswith(f"{outer}/") for inner, outer in (ends, reversed(ends))):
+        raise RunExists(f"{target!r} is the run itself, or lies in it or around it. Choose another place.")
 
 
 def _refuse_another_run(system: Any, root: str, receipts: dict[str, dict[str, Any]], target: str) -> None:

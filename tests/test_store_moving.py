@@ -226,3 +226,19 @@ def test_what_arrives_damaged_from_a_bucket_is_refused(bucket, run):
         open_run(url).confusion(epoch=1, variant="clean")
     with pytest.raises(RunNotFound, match="There is no run at 's3://runs/nothing'"):
         open_run(f"{bucket}/nothing")
+
+
+@pytest.mark.parametrize("target", [".", "..", "epochs", "../link"])
+def test_a_run_is_never_copied_onto_itself(copy, target):
+    (copy.parent / "link").symlink_to(copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises(RunExists, match="is the run itself, or lies in it or around it"):
+        copy_run(str(copy), str(copy / target))
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("text", ["-1", "5-1", "1-99999999999", "x", "1,,2"])
+def test_a_list_of_epochs_that_means_nothing_is_refused(copy, tmp_path, capsys, text):
+    with pytest.raises(SystemExit, match="2"):
+        main(["prune", str(copy), str(tmp_path / "less"), f"--epochs={text}"])
+    assert "is neither a number nor a range such as 20-25" in capsys.readouterr().err
