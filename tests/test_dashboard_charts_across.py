@@ -139,7 +139,9 @@ def test_the_race_averages_groups_and_puts_one_in_front():
 
 
 def test_classes_that_never_formed_are_left_out_of_the_scatter():
-    assert [row["name"] for row in rows(learning.formation_scatter(CLASSES))] == ["bear", "bus"]
+    points = learning.formation_scatter(CLASSES).layer[-1]
+    assert list(points.data["name"]) == ["bear", "bus"]
+    assert (abs(points.data["x"] - points.data["picture_formation"]) <= 0.2).all()
 
 
 def test_an_empty_bin_has_no_point_in_the_reliability_diagram():

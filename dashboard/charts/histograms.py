@@ -42,7 +42,7 @@ def value_histogram(
     *,
     chosen: tuple[float, float],
     palette: Palette = LIGHT,
-    height: int = 180,
+    height: int = 240,
 ) -> alt.Chart:
     """Right and wrong answers by a figure; what lies outside the chosen range is pale. Can be brushed ('range').
 
@@ -58,6 +58,7 @@ def value_histogram(
     shown = shown[shown["count"] > 0]
     domain = [float(bins["low"].min()), float(bins["high"].max())]
     answers = [answer for answer in ("right", "wrong") if (shown["answer"] == answer).any()] or ["wrong"]
+    legend = alt.Legend(orient="top") if len(answers) > 1 else None
     colours = alt.Scale(domain=answers, range=[getattr(palette, answer) for answer in answers])
     return (
         alt.Chart(shown)
@@ -66,7 +67,7 @@ def value_histogram(
             x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(domain=domain, nice=False)),
             x2=alt.X2("high:Q"),
             y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4)),
-            color=alt.Color("answer:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
+            color=alt.Color("answer:N", title=None, scale=colours, legend=legend),
             order=alt.Order("answer:N", sort="descending"),
             opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),
             tooltip=[

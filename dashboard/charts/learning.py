@@ -37,8 +37,19 @@ def accuracy_race(
     return alt.layer(*layers, behind, front, height=320)
 
 
-def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+# Multiples of these spread evenly over a square, whatever their number (Roberts 2018, the R2 sequence).
+_ACROSS, _UP = 0.7548776662466927, 0.5698402909980532
+
+
+def _aside(index: pd.Series, turn: float) -> pd.Series:
+    """A small shift for each class, -0.2 to 0.2 of an epoch, always the same: points of one place stay apart."""
+    return 0.4 * ((index * turn) % 1 - 0.5)
+
+
+def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
     """When a class's maps took their final form against when its answers settled; each class a point ('class').
+
+    Medians are halves of epochs, so points are shifted a little lest they hide each other.
 
     Args:
         frame: columns name, group, class_index, picture_formation, settling (medians over the pictures, epochs; rows
@@ -46,13 +57,21 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.C
         palette: colours for the background.
     """
     known = frame[(frame["picture_formation"] >= 0) & (frame["settling"] >= 0)]
+    index = known["class_index"]
+    known = known.assign(
+        x=known["picture_formation"] + _aside(index, _ACROSS), y=known["settling"] + _aside(index, _UP)
+    )
+    both = pd.concat([known["picture_formation"], known["settling"]])
+    ends = pd.DataFrame({"x": [both.min(), both.max()], "y": [both.min(), both.max()]}).dropna()
+    diagonal = alt.Chart(ends).mark_line(color=palette.neutral, strokeDash=[5, 4])
     chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
-    return (
+    scale, ticks = alt.Scale(zero=False, nice=False, padding=12), alt.Axis(tickMinStep=1, format="d")
+    points = (
         alt.Chart(known)
-        .mark_circle(size=90, opacity=0.75)
+        .mark_circle(size=80, opacity=0.75)
         .encode(
-            x=alt.X("picture_formation:Q", title="median epoch from which the map keeps its final form"),
-            y=alt.Y("settling:Q", title="median epoch from which the answer stays"),
+            x=alt.X("x:Q", title="median epoch from which the map keeps its final form", scale=scale, axis=ticks),
+            y=alt.Y("y:Q", title="median epoch from which the answer stays", scale=scale, axis=ticks),
             color=alt.Color(
                 "accuracy:Q", title="accuracy", scale=alt.Scale(scheme="cividis"), legend=alt.Legend(format=".0%")
             ),
@@ -66,8 +85,8 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.C
             ],
         )
         .add_params(chosen)
-        .properties(height=320)
     )
+    return alt.layer(diagonal.encode(x=alt.X("x:Q"), y=alt.Y("y:Q")), points).properties(height=320)
 
 
 def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:

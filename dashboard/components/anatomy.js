@@ -223,7 +223,8 @@ class AnatomyView {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: packed, parentElement, setTriggerValue }) {
+  const data = unpack(packed);
   const root = rootOf(parentElement, "anatomy");
   const dark = markTheme(root);
   root.view = root.view || new AnatomyView(root);

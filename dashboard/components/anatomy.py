@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.components.assets import encoded, identity, script, style
+from dashboard.components.assets import encoded, identity, packed, script, style
 from dashboard.images import COMMON, DIVERGING, Atlas, ScaledMaps, colour_map, scale_maps
 from store.queries import Anatomy
 
@@ -102,4 +102,4 @@ def dissection(shown: Dissection, *, key: str, on_rest: Callable[[int], None]) -
         if cells is not None:
             on_rest(int(cells))
 
-    _ANATOMY(key=key, data=payload(shown), on_cells_change=rested)
+    _ANATOMY(key=key, data=packed(payload(shown)), on_cells_change=rested)

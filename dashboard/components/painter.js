@@ -217,7 +217,8 @@ class PainterView {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: packed, parentElement, setTriggerValue }) {
+  const data = unpack(packed);
   const root = rootOf(parentElement, "painter");
   markTheme(root);
   const view = (root.view = root.view || new PainterView(root));

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.components.assets import encoded, identity, script, style
+from dashboard.components.assets import encoded, identity, packed, script, style
 from dashboard.images import DIVERGING, colour_map
 
 _PAINTER = st.components.v2.component("classprint_painter", js=script("painter"), css=style("painter"))
@@ -66,4 +66,4 @@ def painter(
         if made is not None:
             on_paint(str(made))
 
-    _PAINTER(key=key, data=payload(text, shape, signed=signed, colours=colours), on_pattern_change=painted)
+    _PAINTER(key=key, data=packed(payload(text, shape, signed=signed, colours=colours)), on_pattern_change=painted)

@@ -91,9 +91,9 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
     measure, limits = MEASURES[by], mistakes.limits(selection, frame, by)
     chosen = state.span(by, limits)
     rows = shown if measure.of_all else shown[~shown["correct"]]
-    bins = value_bins(
-        rows[measure.column].to_numpy(np.float64), rows["correct"].to_numpy(), limits=limits, whole=measure.whole
-    )
+    values = rows[measure.column].to_numpy(np.float64)
+    reach = limits if not measure.whole else (0.0, float(values.max(initial=1)))
+    bins = value_bins(values, rows["correct"].to_numpy(), limits=reach, whole=measure.whole)
     exports.chart(
         value_histogram,
         bins,
