@@ -55,6 +55,8 @@ def maps_as_places(tables: Tables) -> list[Finding]:
     if quantity is None:
         return []
     value, low, high = table.loc[quantity, ["value", "low", "high"]].astype(float)
+    if not np.isfinite([low, high]).all():  # a single picture
+        return []
     answer = {
         "place": "The maps say where the object is",
         "code": "The maps are codes of the class, not places",
@@ -82,6 +84,8 @@ def alike_maps(tables: Tables) -> list[Finding]:
     if not {"within", "between"} <= set(table.index):
         return []
     value, low, high = table.loc["within", ["value", "low", "high"]].astype(float)
+    if not np.isfinite([low, high]).all():  # a single class
+        return []
     other = float(table.loc["between", "value"])
     return [
         Finding(

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from store.errors import DamagedFile
 from store.files import PART, create_file, discard, open_file, seal_file, set_attributes, writing
+from store.layout import ANALYSIS_FILE
 from store.reader import Run
 
-ANALYSIS_FILE = "analysis.h5"
 ANALYSIS_VERSION = 1
 _STORAGE = {"chunks": True, "shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'

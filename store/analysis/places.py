@@ -35,7 +35,7 @@ def place_table(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFr
         rows.append(_row(name, images[name].to_numpy()))
     rows.append(_follow(images))
     rows.append(_shift(record, final))
-    return pd.DataFrame([row for row in rows if row is not None])
+    return pd.DataFrame([row for row in rows if row is not None], columns=["quantity", "value", "low", "high"])
 
 
 def verdict(table: pd.DataFrame) -> str:
