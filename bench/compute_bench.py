@@ -1,20 +1,24 @@
 """Training and recording against the obvious alternatives, in one run, so that the ratios hold whatever the machine.
 
-    python -m bench.compute_bench [--data phantom] [--profile quick] [--steps 20] [--rounds 3] [--output FILE]
+    python -m bench.compute_bench [--data phantom] [--profile quick] [--steps 20] [--rounds 3]
 
 Training: the profile's own step against the plain torchvision loop (ImageFolder over JPEG files, DataLoader with two
-workers, per-picture transforms, float32, PyTorch's grouped transposed convolution), the two taking turns. Recording:
-the forward passes of all variants alone against the same passes recorded and sealed. Gallery: the maps of one class's
-pictures read from the record against Grad-CAM computed on demand by the usual library.
+workers, per-picture transforms, float32, PyTorch's grouped transposed convolution). Recording: forward passes of all
+variants alone against the same passes recorded and sealed; whole epochs with recording against epochs without. Gallery:
+the maps of one class's pictures read from the record against Grad-CAM computed on demand by the usual library. The two
+sides of a line take turns, in alternating order, after a warm-up of both. About four minutes on two idle cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +34,9 @@ from torchvision.datasets import ImageFolder
 
 from compute.augment import Draws
 from compute.device import describe_device, use_threads
+from compute.experiment import Experiment, open_or_create
 from compute.explain import Logits
+from compute.interrupt import StopRequest
 from compute.models import build
 from compute.preparation import Prepared, prepare
 from compute.profile import load_profile, override
@@ -40,115 +46,174 @@ from compute.train import Trainer
 from store import create_run, open_run, resume_run
 
 GALLERY = 50  # pictures on one page of a class
+SMALL = ("data.train_per_class=10", "data.validation_per_class=4")  # of a class: epochs of seconds
+UNTIMED = 4  # steps after each change of sides: what one side prefetched meanwhile must not count
+FULL = 100_000, 80_000  # training pictures and recorded passes of an epoch of Tiny ImageNet
+
+Row = tuple[str, ...]
 
 
 def main() -> None:
     """Measure and print one table in Markdown."""
     options = _options()
     use_threads(options.threads)
-    profile = load_profile(options.profile, options.set)
+    profile = load_profile(options.profile, [*SMALL, *options.set])
     if options.data:
         profile = override(profile, f"data.source='{options.data}'")
     prepared = prepare(profile, device="auto")
     with tempfile.TemporaryDirectory() as folder:
-        rows = training_rows(prepared, Path(folder) / "jpeg", steps=options.steps, rounds=options.rounds)
-        rows += recording_rows(prepared, Path(folder) / "run", rounds=options.rounds)
-        rows += gallery_rows(prepared, Path(folder) / "run")
+        rows, training = training_rows(prepared, Path(folder) / "jpeg", steps=options.steps, rounds=options.rounds)
+        more, recording = recording_rows(prepared, Path(folder) / "run", rounds=options.rounds)
+        rows += more + epoch_rows(prepared, Path(folder) / "whole", rounds=options.rounds)
+        rows += gallery_rows(prepared, Path(folder) / "run", rounds=2 * options.rounds)
+    share = (FULL[1] / recording) / (FULL[0] / training + FULL[1] / recording)
     head = f"{describe_device(prepared.device)}, PyTorch {torch.__version__}, {prepared.dataset.name}, "
-    head += f"network {profile.model.name}, batches of {profile.training.batch}, median of {options.rounds} rounds"
+    head += f"network {profile.model.name}, batches of {profile.training.batch}, medians of {options.rounds} rounds "
+    head += "(lowest to highest)."
     lines = [head, "", "| what | alternative | Classprint | ratio |", "| --- | ---: | ---: | ---: |"]
-    text = "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
-    print(text)
-    if options.output:
-        options.output.write_text(text)
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines += [
+        "",
+        f"At these rates recording takes {share:.0%} of an epoch of {FULL[0]:,} pictures and {FULL[1]:,} passes.",
+    ]
+    print("\n".join(lines))
 
 
-def training_rows(prepared: Prepared, folder: Path, *, steps: int, rounds: int) -> list[tuple[str, ...]]:
-    """Pictures a second of both training loops, taking turns."""
-    _write_jpeg(prepared, folder, steps * prepared.profile.training.batch)
-    ours, plain = _our_step(prepared), _plain_steps(prepared, folder)
-    speeds: dict[str, list[float]] = {"plain": [], "ours": []}
+def taking_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each side returns, round by round, in alternating order; a first round warms up and is left out."""
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        names = list(sides) if number % 2 else list(reversed(sides))
+        for name in names:
+            value = sides[name]()
+            if number:
+                found[name].append(value)
+    return found
+
+
+def training_rows(prepared: Prepared, folder: Path, *, steps: int, rounds: int) -> tuple[list[Row], float]:
+    """Pictures a second of both training loops; and ours as a number."""
     batch = prepared.profile.training.batch
-    for _ in range(rounds + 1):  # the first round warms up
+    _write_jpeg(prepared, folder, (steps + UNTIMED) * batch)
+    ours, plain = _our_steps(prepared), _plain_steps(prepared, folder)
+
+    def rate(loop: Iterator[None]) -> float:
+        for _ in islice(loop, UNTIMED):
+            pass
+        _wait(prepared.device)
         started = time.perf_counter()
-        done = sum(1 for _ in plain())
-        speeds["plain"].append(done * batch / (time.perf_counter() - started))
-        speeds["ours"].append(steps * batch / _seconds(lambda: [ours() for _ in range(steps)], prepared.device))
-    theirs, mine = (statistics.median(values[1:]) for values in (speeds["plain"], speeds["ours"]))
-    return [("training, pictures/s", f"{theirs:.0f}", f"{mine:.0f}", f"{mine / theirs:.2f}x")]
+        for _ in islice(loop, steps):
+            pass
+        _wait(prepared.device)
+        return steps * batch / (time.perf_counter() - started)
+
+    found = taking_turns({"plain": lambda: rate(plain), "ours": lambda: rate(ours)}, rounds)
+    row = _row("training, pictures/s", found["plain"], found["ours"], "{:.0f}")
+    return [row], statistics.median(found["ours"])
 
 
-def recording_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[tuple[str, ...]]:
-    """Seconds of the forward passes of all variants, and of the same recorded and sealed."""
-    recorder = Recorder(
-        prepared.validation(),
-        settings=prepared.profile.recording,
-        normalise=prepared.normaliser,
-        precision=prepared.profile.training.precision,
-    )
+def recording_rows(prepared: Prepared, path: Path, *, rounds: int) -> tuple[list[Row], float]:
+    """Passes a second through the network alone, and recorded and sealed; and the latter as a number."""
+    recorder = _recorder(prepared)
     with create_run(path, prepared.description(path.name)) as new_run:
         recorder.write_pictures(new_run)
-    run = resume_run(path)
-    alone, recorded = [], []
-    for epoch in range(1, rounds + 1):
-        alone.append(_seconds(lambda: _forward_only(prepared, recorder), prepared.device))
+    run, epochs = resume_run(path), iter(range(1, 1000))
+    passes = len(prepared.dataset.validation.labels) * len(prepared.profile.recording.variants)
+
+    def recorded() -> float:
         started = time.perf_counter()
-        with run.epoch(epoch) as writer:
-            recorder.record(prepared.network, writer, title=f"round {epoch}")
-        recorded.append(time.perf_counter() - started)
-    passes, whole = statistics.median(alone), statistics.median(recorded)
+        with run.epoch(next(epochs)) as writer:
+            recorder.record(prepared.network, writer, title="")
+        return passes / (time.perf_counter() - started)
+
+    def alone() -> float:
+        started = time.perf_counter()
+        _forward_only(prepared, recorder)
+        return passes / (time.perf_counter() - started)
+
+    found = taking_turns({"alone": alone, "recorded": recorded}, rounds)
     size = (path / "epochs" / "0001.h5").stat().st_size
-    count = len(prepared.dataset.validation.labels) * len(prepared.profile.recording.variants)
-    return [
-        (
-            "forward passes of an epoch's record, s",
-            f"{passes:.1f}",
-            f"{whole:.1f} recorded",
-            f"+{whole / passes - 1:.0%}",
-        ),
-        ("bytes a picture and variant (untrained network)", "", f"{size / count:.0f}", ""),
-    ]
+    slower = statistics.median(found["alone"]) / statistics.median(found["recorded"]) - 1
+    row = _row("passes/s: network alone, and recorded and sealed", found["alone"], found["recorded"], "{:.0f}")
+    rows = [(*row[:3], f"{slower:+.1%} time"), ("bytes a pass (untrained network)", "", f"{size / passes:.0f}", "")]
+    return rows, statistics.median(found["recorded"])
 
 
-def gallery_rows(prepared: Prepared, path: Path) -> list[tuple[str, ...]]:
-    """Milliseconds to the maps of one gallery: read from the record, or by Grad-CAM on demand."""
-    run = open_run(path)
-    images = list(range(min(GALLERY, len(run.labels))))
-    started = time.perf_counter()
-    run.own_maps(epoch=1, variant="clean", images=images)
-    read = time.perf_counter() - started
+def epoch_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[Row]:
+    """Seconds of a whole epoch, trained only, and trained, kept, recorded and sealed."""
+    profile = replace(prepared.profile, training=replace(prepared.profile.training, epochs=1))
+    one, other = (replace(prepared, profile=profile, network=copy.deepcopy(prepared.network)) for _ in range(2))
+    material, names = one.material(), iter(range(1000))
+
+    def without() -> float:
+        trainer = Trainer(one.network, settings=profile.training, augment=one.augmenter)
+        started = time.perf_counter()
+        trainer.train_epoch(1, material)
+        return time.perf_counter() - started
+
+    def recorded() -> float:
+        experiment = Experiment(other, open_or_create(other, path / f"{next(names)}"), StopRequest())
+        started = time.perf_counter()
+        experiment.go()
+        return time.perf_counter() - started
+
+    found = taking_turns({"without": without, "recorded": recorded}, rounds)
+    passes = len(prepared.dataset.validation.labels) * len(profile.recording.variants)
+    what = f"an epoch of {len(material.labels):,} pictures, s: trained only, and with {passes:,} passes recorded"
+    more = statistics.median(found["recorded"]) / statistics.median(found["without"]) - 1
+    return [(*_row(what, found["without"], found["recorded"], "{:.1f}")[:3], f"{more:+.0%} time")]
+
+
+def gallery_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[Row]:
+    """Milliseconds to the maps of one gallery, other pictures each time: read, or by Grad-CAM on demand."""
+    run, random = open_run(path), np.random.default_rng(0)
     logits = Logits(prepared.network)
     layer = logits.network.get_submodule("encoder.layer4")
-    x = prepared.normaliser(torch.from_numpy(run.pictures(images)).to(prepared.device))
-    targets = [ClassifierOutputTarget(int(label)) for label in run.labels[images]]
-    with GradCAM(model=logits, target_layers=[layer]) as cam:
-        cam(input_tensor=x[:2], targets=targets[:2])
+
+    def some() -> list[int]:
+        start = int(random.integers(max(1, len(run.labels) - GALLERY)))
+        return list(range(start, min(start + GALLERY, len(run.labels))))
+
+    def read() -> float:
+        images = some()
         started = time.perf_counter()
-        cam(input_tensor=x, targets=targets)
-        on_demand = time.perf_counter() - started
-    what = f"maps of {len(images)} pictures, ms"
-    return [(what, f"{on_demand * 1e3:.0f} (Grad-CAM)", f"{read * 1e3:.1f} (read)", f"{on_demand / read:.0f}x")]
+        run.own_maps(epoch=1, variant="clean", images=images)
+        return 1e3 * (time.perf_counter() - started)
+
+    with GradCAM(model=logits, target_layers=[layer]) as cam:
+
+        def on_demand() -> float:
+            images = some()
+            x = prepared.normaliser(torch.from_numpy(run.pictures(images)).to(prepared.device))
+            targets = [ClassifierOutputTarget(int(label)) for label in run.labels[images]]
+            started = time.perf_counter()
+            cam(input_tensor=x, targets=targets)
+            return 1e3 * (time.perf_counter() - started)
+
+        found = taking_turns({"on demand": on_demand, "read": read}, rounds)
+    faster = statistics.median(found["on demand"]) / statistics.median(found["read"])
+    row = _row(f"maps of {GALLERY} pictures, ms: Grad-CAM on demand, read", found["on demand"], found["read"], "{:.1f}")
+    return [(*row[:3], f"{faster:.0f}x")]
 
 
-def _our_step(prepared: Prepared) -> Callable[[], None]:
-    """One training step of Classprint on pictures that are on the device."""
+def _our_steps(prepared: Prepared) -> Iterator[None]:
+    """Classprint's training steps on pictures that are on the device, without end."""
     settings = prepared.profile.training
     network = build(prepared.profile.model.name, len(prepared.dataset.classes), **prepared.profile.model.options)
-    network.to(prepared.device).to(memory_format=torch.channels_last).train()
+    network.to(prepared.device).to(memory_format=torch.channels_last)
     trainer = Trainer(network, settings=settings, augment=prepared.augmenter)
     material, scores = prepared.material(), Scores(prepared.device)
     generator = torch.Generator().manual_seed(0)
-
-    def step() -> None:
+    while True:
+        network.train()
         chosen = torch.randint(len(material.labels), (settings.batch,), generator=generator).to(prepared.device)
         draws = Draws(generator, settings.batch)
         trainer.step(material.pictures[chosen], material.labels[chosen], 1e-3, draws, scores)
+        yield
 
-    return step
 
-
-def _plain_steps(prepared: Prepared, folder: Path) -> Callable[[], Iterator[None]]:
-    """The loop that most code has: one pass over the JPEG files, yielding after every step."""
+def _plain_steps(prepared: Prepared, folder: Path) -> Iterator[None]:
+    """The steps of the loop that most code has, over JPEG files, without end."""
     classes, settings = len(prepared.dataset.classes), prepared.profile.training
     network = build(prepared.profile.model.name, classes, **prepared.profile.model.options).to(prepared.device)
     if hasattr(network, "class_maps") and prepared.profile.model.name == "paper":
@@ -162,17 +227,15 @@ def _plain_steps(prepared: Prepared, folder: Path) -> Callable[[], Iterator[None
         transforms.Normalize(prepared.profile.data.mean, prepared.profile.data.sd),
     ]
     files = ImageFolder(str(folder), transforms.Compose(per_picture))
-
-    def steps() -> Iterator[None]:
-        network.train()
-        for x, labels in DataLoader(files, settings.batch, shuffle=True, num_workers=2, drop_last=True):
+    loader = DataLoader(files, settings.batch, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
+    network.train()
+    while True:
+        for x, labels in loader:
             loss = functional.cross_entropy(network(x.to(prepared.device)).mean((-1, -2)), labels.to(prepared.device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             yield
-
-    return steps
 
 
 def _forward_only(prepared: Prepared, recorder: Recorder) -> None:
@@ -196,13 +259,28 @@ def _write_jpeg(prepared: Prepared, folder: Path, count: int) -> None:
         Image.fromarray(np.asarray(train.pictures[number])).save(place / f"{number}.jpg", quality=90)
 
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds that the work takes, waited for."""
-    started = time.perf_counter()
-    work()
+def _recorder(prepared: Prepared) -> Recorder:
+    return Recorder(
+        prepared.validation(),
+        settings=prepared.profile.recording,
+        normalise=prepared.normaliser,
+        precision=prepared.profile.training.precision,
+        quiet=True,
+    )
+
+
+def _row(what: str, alternative: list[float], ours: list[float], form: str) -> Row:
+    """A line of the table: medians with their spread, and how many times the alternative ours is."""
+    told = [
+        f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
+        for values in (alternative, ours)
+    ]
+    return what, *told, f"{statistics.median(ours) / statistics.median(alternative):.2f}x"
+
+
+def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - started
 
 
 def _options() -> argparse.Namespace:
@@ -213,7 +291,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20, help="steps a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--output", type=Path)
     return parser.parse_args()
 
 
