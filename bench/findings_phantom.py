@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.findings import Rows, Subject, share
+from bench.findings import Subject, share
 from compute.data.phantom import class_parts, gray_sibling, reordered_sibling
 
 REORDERED = {"bgr": (2, 1, 0), "brg": (2, 0, 1)}
 HUES = ("red", "green", "blue", "gray")
 
 
-def known_answers(subject: Subject) -> Rows:
+def known_answers(subject: Subject) -> dict[str, str]:
     """For each variant and hue, how often the answer is the class that the perturbed picture belongs to.
 
     Of the pictures that are answered rightly when clean; a network that sees what was made would reach 100 %.
@@ -49,7 +49,7 @@ def _targets(variants: tuple[str, ...]) -> list[tuple[str, NDArray[np.int64], st
     return targets
 
 
-def _melted(subject: Subject, clean: NDArray) -> Rows:
+def _melted(subject: Subject, clean: NDArray) -> dict[str, str]:
     """Whether a wide blur turns stripes into plain colour, and leaves plain colour as it is."""
     run = subject.run
     if "blur5" not in run.variants:

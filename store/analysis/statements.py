@@ -104,7 +104,7 @@ def accuracy_lost(tables: Tables) -> list[Finding]:
         mean, low, high = mean_interval(drop, level=joint_level(compared))
         if not drop.any() or not np.isfinite(low):
             continue
-        p = paired_p(np.count_nonzero(drop > 0), np.count_nonzero(drop < 0))
+        p = paired_p(int((drop > 0).sum()), int((drop < 0).sum()))
         variant, before, after = record.run.variants[number], percent(right[0].mean()), percent(right[number].mean())
         text = (
             f"Under {perturbed(variant)} the accuracy falls from {before} to {after}."
