@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from PIL import Image, UnidentifiedImageError
 
 from dashboard import controls, data, galleries, state
-from dashboard.components import Tile, TileSet, tile_grid
+from dashboard.components import Tile, TileSet, clipboard_box, tile_grid
 from dashboard.images import atlas, prepared, scale_maps
 from dashboard.state import Selection
 from dashboard.theme import NEUTRAL, PREDICTION, probability, variant_name
+from store.measures.maps import cosine
+
+_SOURCES = {"file": "a file", "clipboard": "the clipboard", "camera": "the camera", "record": "the record"}
+_REFERENCES = {"none": "nothing", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
+_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
 
 
 def main() -> None:
@@ -37,25 +42,35 @@ def main() -> None:
 
 
 def _chosen_picture(selection: Selection) -> np.ndarray | None:
-    """A picture from a file, the camera or the record, at the size of the run; None until there is one."""
-    source = controls.segmented("Picture from", "source", ["a file", "the camera", "the record"])
+    """A picture from a file, the clipboard, the camera or the record, at the run's size; None until there is one."""
+    source = controls.segmented("Picture from", "source", list(_SOURCES), names=_SOURCES.__getitem__)
     height, width = selection.run.picture_shape
-    if source == "the record":
+    if source == "record":
         image = selection.image or 0
         controls.number("Picture", "image", 0, len(selection.run.labels) - 1, image)
         return selection.run.pictures([image], variant=selection.run.variants[0])[0]
-    if source == "a file":
-        file = st.file_uploader("A picture (JPEG, PNG, WebP)", type=["jpg", "jpeg", "png", "webp", "bmp", "gif"])
-    else:
-        file = st.camera_input("Take a picture")
-    st.caption(f"It stays on this machine. It is cut to a square from the middle and resized to {width}×{height}.")
-    if file is None:
-        return None
     try:
-        return prepared(file.getvalue(), (height, width))
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        st.error(f"“{file.name}” cannot be read as a picture: {error}", icon=":material/broken_image:")
+        content = _content(source)
+        st.caption(f"It stays on this machine. It is cut to a square from the middle and resized to {width}×{height}.")
+        if content is None:
+            return None
+        upload = prepared(content, (height, width))
+    except ValueError as error:
+        st.error(f"This picture cannot be used: {error}", icon=":material/broken_image:")
         return None
+    if upload.notes:
+        st.caption(" ".join(upload.notes))
+    return upload.picture
+
+
+def _content(source: str) -> bytes | None:
+    if source == "clipboard":
+        return clipboard_box(key="pasted")
+    if source == "camera":
+        file = st.camera_input("Take a picture")
+    else:
+        file = st.file_uploader("A picture (JPEG, PNG, WebP and others)", type=_TYPES)
+    return None if file is None else file.getvalue()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network of this epoch …")
@@ -80,6 +95,7 @@ def _answer(selection: Selection, picture: np.ndarray) -> None:
     for number in range(2 if changed else 1):
         st.markdown("**The perturbed picture**" if number else "**The picture as the network sees it**")
         _strongest(selection, (picture, perturbed)[number], maps[number], chances[number], key=f"live-{number}")
+    _references(selection, predictor, picture, int(chances[0].argmax()))
     _relatives(selection, maps[0], int(chances[0].argmax()))
 
 
@@ -101,31 +117,64 @@ def _perturb(predictor: object, picture: np.ndarray) -> np.ndarray:
 
 
 def _strongest(selection: Selection, picture: np.ndarray, maps: np.ndarray, chances: np.ndarray, *, key: str) -> None:
-    """The picture and the maps of its five strongest classes."""
-    names, identifiers = data.class_names(selection.run), data.class_ids(selection.run)
+    """The picture, and of its five strongest classes the map beside the class's pattern."""
+    run = selection.run
+    names, identifiers = data.class_names(run), data.class_ids(run)
     order = np.argsort(-chances, kind="stable")[:5]
-    tiles = [Tile(id="picture", title="your picture", pictures=(0,))]
+    patterns = data.patterns(run, selection.epoch, run.variants[0])[order]
+    likeness = cosine(maps[order], patterns)
+    tiles = [Tile(id="picture", title="your picture", lines=("as the network sees it",), pictures=(0,))]
     tiles += [
         Tile(
             id=identifiers[number],
             title=names[number],
-            lines=(f"P {probability(float(chances[number]))}",),
-            maps=(place,),
+            lines=(f"P {probability(float(chances[number]))} · likeness {likeness[place]:.2f}", "map, class pattern"),
+            maps=(2 * place, 2 * place + 1),
             bar=float(chances[number]),
             role=NEUTRAL if place else PREDICTION,
             href=state.link("gallery", {"class": identifiers[number], "image": None}),
         )
         for place, number in enumerate(order.tolist())
     ]
+    both = np.stack([maps[order], patterns], axis=1).reshape(-1, *run.map_shape)
     content = TileSet(
         tiles=tuple(tiles),
         pictures=atlas(picture[None], exact=True),
-        maps=scale_maps(maps[order], kind=selection.scale, signed=selection.run.signed),
-        peaks=np.abs(maps[order]).max((-1, -2), initial=0),
+        maps=scale_maps(both, kind=selection.scale, signed=run.signed),
+        peaks=np.abs(both).max((-1, -2), initial=0),
         colours=selection.colours,
-        size=130,
+        size=92,
     )
     tile_grid(content, key=key, on_open=state.open_class)
+
+
+def _references(selection: Selection, predictor: object, picture: np.ndarray, answer: int) -> None:
+    """Grad-CAM and the deconvnet for the answer, where they are asked for: these cost a backward pass."""
+    wanted = controls.segmented("Beside the class map", "reference", list(_REFERENCES), names=_REFERENCES.__getitem__)
+    if wanted == "none":
+        return
+    try:
+        from compute.errors import ComputeError
+        from compute.explain import deconvolution, grad_cam
+
+        if wanted == "gradcam":
+            found = grad_cam(predictor, picture, class_index=answer)  # type: ignore[arg-type]
+        else:
+            found = deconvolution(predictor, picture, class_index=answer)  # type: ignore[arg-type]
+    except (ComputeError, ImportError) as error:
+        st.info(str(error), icon=":material/help:")
+        return
+    name = data.class_names(selection.run)[answer]
+    if wanted == "gradcam":
+        size = "×".join(map(str, found.shape))
+        tile = Tile(id="reference", title=f"Grad-CAM of {name}", lines=(f"{size} cells, layer4",), maps=(0,))
+        content = TileSet((tile,), maps=scale_maps(found[None]), peaks=found.max(keepdims=True).ravel(), size=150)
+    else:
+        strength = float(np.abs(found).max()) or 1.0
+        shown = np.round(128 + 127 * found / strength).astype(np.uint8)[None]
+        tile = Tile(id="reference", title=f"Deconvnet of {name}", lines=("gray is nothing",), pictures=(0,))
+        content = TileSet((tile,), pictures=atlas(shown, exact=True), size=150)
+    tile_grid(replace(content, fixed=True, colours=selection.colours), key="reference")
 
 
 def _relatives(selection: Selection, maps: np.ndarray, prediction: int) -> None:

@@ -1,0 +1,42 @@
+"""A box that takes a picture from the clipboard: Ctrl+V anywhere on the page, or a button."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import streamlit as st
+
+from dashboard.components.assets import script, style
+from dashboard.images.upload import MOST_BYTES
+
+_CLIPBOARD = st.components.v2.component("classprint_clipboard", js=script("clipboard"), css=style("clipboard"))
+
+
+def pasted_bytes(uri: object) -> bytes:
+    """The file in a data address as the browser sends it, 'data:image/png;base64,...'.
+
+    Raises:
+        ValueError: it is no such address; the message says what is wrong.
+    """
+    head, separator, body = uri.partition(",") if isinstance(uri, str) else ("", "", "")
+    if not separator or not head.startswith("data:image/") or not head.endswith(";base64"):
+        raise ValueError("what was pasted is not a picture. Copy a picture, not its address or its file name.")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise ValueError("what was pasted arrived damaged. Paste it once more.") from error
+
+
+def clipboard_box(*, key: str) -> bytes | None:
+    """Draw the box; the file that was pasted last, None until there is one.
+
+    Raises:
+        ValueError: what was pasted is not a picture.
+    """
+    result = _CLIPBOARD(key=key, data={"most": MOST_BYTES}, default={"picture": None}, on_picture_change=_nothing)
+    return None if result.get("picture") is None else pasted_bytes(result["picture"])
+
+
+def _nothing() -> None:
+    """The page reads the picture when it runs again."""
