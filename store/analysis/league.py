@@ -19,6 +19,7 @@ from store.measures.ensembles import mutual_information
 Float64 = NDArray[np.float64]
 RESAMPLES = 400
 MEMBERS = 5  # last epochs whose disagreement is a score
+TOGETHER = 4096  # pictures whose probabilities of a few epochs are in memory at once
 BLOCK = 256  # pictures whose maps of all classes are in memory at once
 
 
@@ -89,13 +90,19 @@ def all_scores(record: Record, final: Final, *, seed: int = 0) -> dict[str, Floa
     if len(record.epochs) > 1:
         clean = np.stack([found[0] for found in record.predictions])
         scores["stability"] = mistakes.final_run(clean).astype(np.float64)
-        scores["disagreement"] = -mutual_information(_last_probabilities(record))
+        scores["disagreement"] = -_disagreement(record)
     return scores
 
 
-def _last_probabilities(record: Record) -> NDArray[np.float32]:
+def _disagreement(record: Record) -> Float64:
+    """Mutual information of the last epochs, a few thousand pictures at a time: all of them may not fit in memory."""
     epochs, run = record.epochs[-MEMBERS:], record.run
-    return np.stack([run.probabilities(epoch=epoch, variant=record.clean) for epoch in epochs])
+    found = []
+    for start in range(0, len(run.labels), TOGETHER):
+        rows = slice(start, start + TOGETHER)
+        members = [run.probabilities(epoch=epoch, variant=record.clean, images=rows) for epoch in epochs]
+        found.append(mutual_information(np.stack(members)))
+    return np.concatenate(found)
 
 
 def _likeness(final: Final, labels: NDArray, prediction: NDArray, fitted: NDArray, classes: int) -> Float64:
