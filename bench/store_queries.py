@@ -186,7 +186,9 @@ def reading_table(run: Run, *, warm: int = 40, cold: int = 12) -> list[str]:
         if shown[2] > WARM_BUDGET or shown[4] > COLD_BUDGET:
             over.append(name)
         lines.append(f"| {name} | {' | '.join(f'{value:.1f}' for value in shown)} |")
-    budget = f"Milliseconds; budget of p95: {WARM_BUDGET} warm, {COLD_BUDGET} cold; over it: {', '.join(over) or 'none'}."
+    budget = (
+        f"Milliseconds; budget of p95: {WARM_BUDGET} warm, {COLD_BUDGET} cold; over it: {', '.join(over) or 'none'}."
+    )
     return [*lines, "", budget, "Cold: the files were dropped from the page cache before each query.", ""]
 
 

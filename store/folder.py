@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from store import layout
 from store.errors import DamagedFile, NotInRun, StoreError
 from store.files import damaged
-from store.handles import EpochData, HandleCache, SealedFile
+from store.handles import EpochData, HandleCache, Opener, SealedFile
 from store.parts import open_epoch
 from store.receipts import read_receipt
 from store.selection import Selection, rows_of, variant_index
@@ -22,13 +23,24 @@ from store.sources import Source, State
 T = TypeVar("T")
 
 
+def _opener(source: Source) -> Opener:
+    # Not a method: a run in a circle with its handles would keep its files open until garbage is collected.
+    def opened(path: Path, run_id: str, epoch: int) -> EpochData:
+        data = open_epoch(path, run_id, epoch)
+        source.in_use(path, data)
+        return data
+
+    return opened
+
+
 class RunFolder:
     """The facts of a run and its epochs; `Run` adds the data."""
 
     def __init__(self, source: Source) -> None:
         self.source, self.path = source, source.folder
         path = source.folder
-        facts = layout.read_description(source.fetch_run())
+        source.in_use(source.fetch_run(), self)
+        facts = layout.read_description(path / layout.RUN_FILE)
         receipt = read_receipt(path, None)
         if receipt is not None and receipt["run_id"] != facts.id:
             raise damaged(path / layout.RUN_FILE, f"it is of run {facts.id!r}, its receipt of {receipt['run_id']!r}")
@@ -36,7 +48,7 @@ class RunFolder:
         self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
         self.kept_maps = facts.kept_maps  # strongest maps of each picture that are recorded; 0 = all
         self._file = SealedFile(path / layout.RUN_FILE, "run")
-        self._handles = HandleCache(open_epoch)
+        self._handles = HandleCache(_opener(source), source.open_files)
         self._known: dict[int, State] = {}
         self.damaged: dict[int, str] = {}
         self.refresh()

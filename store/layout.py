@@ -20,6 +20,7 @@ from store.records import ClassInfo, RunDescription
 from store.schema import SCHEMA_VERSION, run_field
 
 RUN_FILE = "run.h5"
+ANALYSIS_FILE = "analysis.h5"  # derived from all epochs, not part of the record
 EPOCHS = "epochs"
 _EPOCH_NAME = re.compile(r"^(\d{4,})\.h5$")
 

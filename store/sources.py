@@ -20,10 +20,12 @@ class Source(Protocol):
 
     folder: Path  # where fetched files are
     is_local: bool
+    open_files: int  # epochs to keep open
 
     def look(self) -> Listing: ...
     def fetch_run(self) -> Path: ...
     def fetch_epoch(self, epoch: int) -> Path: ...
+    def in_use(self, path: Path, holder: object) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class LocalSource:
 
     folder: Path
     is_local: bool = True
+    open_files: int = 96
 
     def look(self) -> Listing:
         """Epochs that have a file, with its state, and the epochs that have a receipt."""
@@ -55,6 +58,9 @@ class LocalSource:
     def fetch_epoch(self, epoch: int) -> Path:
         """Path of an epoch's file."""
         return self.folder / layout.epoch_file(epoch)
+
+    def in_use(self, path: Path, holder: object) -> None:
+        """Nothing: a run's own files are never removed."""
 
 
 def listing(names: dict[str, State]) -> Listing:
