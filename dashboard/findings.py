@@ -6,7 +6,7 @@ import pandas as pd
 
 from dashboard import data
 from dashboard.state import Selection
-from dashboard.theme import probability, variant_name
+from dashboard.theme import plain, probability, variant_name
 from store import Run, StoreError
 
 # Table 1 of the paper (Zhang 2019): quoted, not measured here.
@@ -34,13 +34,14 @@ def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
     near = wrong[(wrong["truth_rank"] == 2) & ~wrong["image"].isin(confident["image"])].nsmallest(1, "margin")
     if not near.empty:
         row = near.iloc[0]
-        found.append(("The closest call", f"{row.truth} lost to {row.predicted} by {row.margin:.3f}.", near))
+        told = f"{plain(row.truth)} lost to {plain(row.predicted)} by {row.margin:.3f}."
+        found.append(("The closest call", told, near))
     third = _third(selection, wrong, [part["image"].iloc[0] for _, _, part in found])
     return found + ([third] if third else [])
 
 
 def _sure(row: pd.Series) -> str:
-    return f"P {probability(row.confidence)} for {row.predicted}; it is {row.truth}."
+    return f"P {probability(row.confidence)} for {plain(row.predicted)}; it is {plain(row.truth)}."
 
 
 def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple[str, str, pd.DataFrame] | None:
@@ -54,8 +55,18 @@ def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple
     else:
         found = rest.nlargest(1, "truth_rank")
         name = "The furthest miss"
-        reason = "" if found.empty else f"The truth, {found.iloc[0].truth}, comes {found.iloc[0].truth_rank}th."
+        reason = "" if found.empty else _far(found.iloc[0])
     return None if found.empty else (name, reason, found)
+
+
+def _far(row: pd.Series) -> str:
+    return f"The truth, {plain(row.truth)}, comes {_ordinal(int(row.truth_rank))}."
+
+
+def _ordinal(number: int) -> str:
+    """'2nd', '11th', '103rd'."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def runs_table() -> pd.DataFrame:

@@ -75,6 +75,10 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+# Controls of the page that a finding leads to, set so that its figure is in sight.
+_IN_SIGHT: dict[str, dict[str, str]] = {"cue": {"cell": "score", "order": "alike"}}
+
+
 def heading(finding: Finding) -> str:
     """What a finding is about, in a few words."""
     known = QUESTIONS.get(finding.kind)
@@ -145,7 +149,7 @@ def _see(selection: Selection, finding: Finding) -> None:
         f"views/{page.name}.py",
         label=f"See it on {page.title}",
         icon=":material/arrow_forward:",
-        query_params=state.carried({**keep, **finding.query}),
+        query_params=state.carried({**keep, **finding.query, **_IN_SIGHT.get(finding.kind, {})}),
     )
 
 

@@ -92,7 +92,9 @@ def probability_curve(
     """
     frame = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
     x = epoch_axis()
-    y = alt.Y("probability:Q", title=f"P({name})", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
+    y = alt.Y(
+        "probability:Q", title=f"P({name})", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5, titleLimit=180)
+    )
     line = alt.Chart(frame).mark_line(color=palette.neutral, strokeWidth=1.5).encode(x=x, y=y)
     points = (
         alt.Chart(frame)

@@ -137,8 +137,12 @@ def _failures(selection: Selection) -> None:
 def _classes(selection: Selection) -> None:
     table = data.class_table(selection.run, selection.epoch, selection.variant)
     ranked = table.sort_values(["accuracy", "mean_truth_probability"], ascending=False)
+    each = min(8, len(ranked) // 2)
+    if not each:
+        return
     best, worst = st.columns(2)
-    for place, title, rows in ((best, "Best classes", ranked.head(8)), (worst, "Worst classes", ranked.tail(8)[::-1])):
+    ends = ((best, "Best classes", ranked.head(each)), (worst, "Worst classes", ranked.tail(each)[::-1]))
+    for place, title, rows in ends:
         with place:
             st.subheader(title, anchor=False)
             class_grid(selection, rows.index.to_list(), key=title, size=64)

@@ -67,7 +67,8 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
             query_params=state.carried({"class": data.class_ids(selection.run)[int(row.label)]}),
         )
     place = int(np.searchsorted(siblings, image)) + 1
-    told = "" if selection.image is not None else "No picture was chosen: this is the most confident mistake. "
+    kind = "answer" if row.correct else "mistake"
+    told = "" if selection.image is not None else f"No picture was chosen: this is the most confident {kind}. "
     st.caption(
         f"{told}`{row['name']}` · picture {count(image)} of 0 to {count(last)} · "
         f"number {place} of {len(siblings)} of its class" + (f", {plain(row.group)}" if row.group else "")
@@ -141,7 +142,7 @@ def _held_against(selection: Selection, image: int, row: pd.Series) -> Anatomy:
         return names[number] + (f" ({', '.join(notes)})" if notes else "")
 
     chosen = controls.select(
-        f"{row.predicted} against", "against", options, default=identifiers[usual], names=named, resets=("k",)
+        f"{plain(row.predicted)} against", "against", options, default=identifiers[usual], names=named, resets=("k",)
     )
     return data.anatomy(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
 
@@ -261,7 +262,8 @@ def _relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
 
 
 def _every_class(selection: Selection, image: int) -> None:
-    st.subheader(f"All {len(selection.run.classes)} class maps", anchor=False)
+    number = len(selection.run.classes)
+    st.subheader(f"All {number} class maps" if number > 1 else "The class map", anchor=False)
     order = controls.segmented("Order by", "order", list(_ORDERS), names=_ORDERS.__getitem__)
     classes = evidence.ranked_classes(selection, image, order=order)
     tile_grid(evidence.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=state.open_class)

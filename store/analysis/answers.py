@@ -71,7 +71,7 @@ def maps_as_places(tables: Tables) -> list[Finding]:
             low=low,
             high=high,
             unit="share",
-            page="robustness",
+            page="trust",
             strength=0.6,
             query={"epoch": tables.last},
         )
