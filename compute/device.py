@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import shutil
 from typing import Any
 
 import torch
@@ -12,19 +14,26 @@ from compute.errors import BadOption
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` takes a CUDA GPU where there is one (that of LOCAL_RANK), else the CPU.
+    """The device of that name; `auto` takes a CUDA GPU where there is one, else the CPU; `cuda` is that of LOCAL_RANK.
 
     Raises:
         BadOption: the device is unknown or not there.
     """
     if name == "auto":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         device = torch.device(name)
     except RuntimeError as err:
         raise BadOption(f"There is no device '{name}'. Use auto, cpu, cuda or cuda:0.") from err
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BadOption(f"The device '{name}' was asked for, but PyTorch sees no CUDA GPU here. Use cpu or auto.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadOption(
+            f"The device '{name}' was asked for, but PyTorch sees {torch.cuda.device_count()} here, counted from 0. "
+            "Under torchrun start no more processes on a machine than it has GPUs."
+        )
     if device.type not in ("cpu", "cuda"):
         raise BadOption(f"Classprint computes on cpu or cuda, not on '{name}'.")
     return device
@@ -51,6 +60,25 @@ def use_threads(count: int) -> None:
         raise BadOption(f"--threads {count} does not make sense. Give 1 to {most}, or 0 for all cores.")
     if count:
         torch.set_num_threads(count)
+
+
+def prepare_device(device: torch.device, *, compiled: bool) -> None:
+    """Lets a GPU choose its fastest convolutions for the run's few shapes, and checks what torch.compile needs.
+
+    Raises:
+        BadOption: `compiled`, and there is nothing here that can compile for the device.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+    if not compiled:
+        return
+    compiler = os.environ.get("CXX", "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise BadOption(
+            f"training.compile=true needs a C++ compiler, and '{compiler}' is not here. Install it or set CXX."
+        )
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise BadOption("training.compile=true needs triton on a GPU. Install it, or leave training.compile=false.")
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:

@@ -62,19 +62,27 @@ class TimeLimit:
         raise OutOfTime
 
 
+LOOKS_PER_TALK = 10  # asking the other processes makes a GPU wait
+
+
 class StopRequest:
-    """Whether a stop was asked for; `check` is called between batches."""
+    """Whether a stop was asked for; `check` is called between batches, equally often in every process."""
 
     def __init__(self, processes: Processes | None = None) -> None:
         self.processes = processes or Processes()
         self.asked = False
+        self._looks = 0
 
     def check(self) -> None:
         """Returns when the work may go on.
 
         Raises:
-            Interrupted: a stop was asked for, in this process or in another one of the run.
+            Interrupted: a stop was asked for, in this process or in another one of the run, where several talk about
+                it only at every tenth look.
         """
+        self._looks += 1
+        if self.processes.count > 1 and self._looks % LOOKS_PER_TALK:
+            return
         if self.processes.any(self.asked):
             raise Interrupted
 

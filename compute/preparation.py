@@ -11,7 +11,7 @@ import torch
 from compute.augment import Augmenter, Normaliser
 from compute.data import load_dataset
 from compute.data.records import Dataset, Limits
-from compute.device import choose_device
+from compute.device import choose_device, prepare_device
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe
 from compute.models.network import Shapes
@@ -103,6 +103,7 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
     """Data loaded and network built, or a ComputeError or DataError that says what does not fit."""
     processes = processes or Processes()
     chosen = choose_device(device)
+    prepare_device(chosen, compiled=profile.training.compile)
     _check(profile, processes)
     torch.manual_seed(profile.training.seed)
     if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():

@@ -42,6 +42,14 @@ class Processes:
         distributed.all_reduce(raised, op=distributed.ReduceOp.MAX)
         return bool(raised.item())
 
+    def most(self, count: int) -> int:
+        """The largest of the processes' counts, on each of them."""
+        if self.count == 1:
+            return count
+        largest = torch.tensor(count, device=_talking_device())
+        distributed.all_reduce(largest, op=distributed.ReduceOp.MAX)
+        return int(largest.item())
+
     def wait(self) -> None:
         """Returns when every process has come here."""
         if self.count > 1:

@@ -83,11 +83,13 @@ class Recorder:
             dynamic_ncols=True,
         )
         with bar, torch.inference_mode():
-            for batch in _slices(total, self.settings.batch):
+            batches = list(_slices(total, self.settings.batch))
+            for number in range(processes.most(len(batches))):
                 for variant in variants:
-                    self.stop.check()
-                    self._record_batch(network, writer, variant, batch, scores)
-                    bar.update(batch.stop - batch.start)
+                    self.stop.check()  # as often in a process that has a batch less
+                    if number < len(batches):
+                        self._record_batch(network, writer, variant, batches[number], scores)
+                        bar.update(batches[number].stop - batches[number].start)
         metrics = {f"validation_{name}": value for name, value in scores.read(processes).items()}
         return metrics | {"record_seconds": time.perf_counter() - started, "write_wait_seconds": self._waited}
 

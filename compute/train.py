@@ -113,10 +113,10 @@ class Trainer:
 
     def _batches(self, pictures: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
         """This process's part of each batch of a random order; a last incomplete batch is left out."""
-        order = torch.randperm(pictures, generator=generator)
+        order = torch.randperm(pictures, generator=generator).to(self.device)
         for number in range(steps):
             first = number * self.batch
-            yield order[first + self.part.start : first + self.part.stop].to(self.device)
+            yield order[first + self.part.start : first + self.part.stop]
 
     def step(self, pictures: Tensor, labels: Tensor, rate: float, draws: Draws, scores: Scores) -> None:
         """Learns from this process's part of a batch: pictures uint8 (n, h, w, 3), labels (n,); adds to the scores."""
