@@ -56,7 +56,7 @@ def prepared(content: bytes, size: tuple[int, int]) -> Upload:
     middle = upright.crop((left, top, left + max(width, 1), top + max(height, 1)))
     if min(middle.size) < min(size) // 2:
         notes += (f"It is only {upright.width}×{upright.height} pixels, so it was enlarged.",)
-    return Upload(np.asarray(middle.resize((size[1], size[0]), Image.Resampling.LANCZOS), np.uint8), notes)
+    return Upload(np.array(middle.resize((size[1], size[0]), Image.Resampling.LANCZOS), np.uint8), notes)
 
 
 def _check(opened: Image.Image) -> None:

@@ -123,8 +123,8 @@ def _strongest(selection: Selection, picture: np.ndarray, maps: np.ndarray, chan
     order = np.argsort(-chances, kind="stable")[:5]
     patterns = data.patterns(run, selection.epoch, run.variants[0])[order]
     likeness = cosine(maps[order], patterns)
-    tiles = [Tile(id="picture", title="your picture", lines=("as the network sees it",), pictures=(0,))]
-    tiles += [
+    own = Tile(id="picture", title="your picture", lines=("as the network sees it",), pictures=(0,))
+    tiles = [
         Tile(
             id=identifiers[number],
             title=names[number],
@@ -139,13 +139,18 @@ def _strongest(selection: Selection, picture: np.ndarray, maps: np.ndarray, chan
     both = np.stack([maps[order], patterns], axis=1).reshape(-1, *run.map_shape)
     content = TileSet(
         tiles=tuple(tiles),
-        pictures=atlas(picture[None], exact=True),
         maps=scale_maps(both, kind=selection.scale, signed=run.signed),
         peaks=np.abs(both).max((-1, -2), initial=0),
         colours=selection.colours,
-        size=92,
+        size=74,
     )
-    tile_grid(content, key=key, on_open=state.open_class)
+    left, right = st.columns([1, 5])
+    with left:
+        tile_grid(
+            TileSet((own,), pictures=atlas(picture[None], exact=True), size=150, fixed=True), key=f"{key}-picture"
+        )
+    with right:
+        tile_grid(content, key=key, on_open=state.open_class)
 
 
 def _references(selection: Selection, predictor: object, picture: np.ndarray, answer: int) -> None:
@@ -167,12 +172,12 @@ def _references(selection: Selection, predictor: object, picture: np.ndarray, an
     name = data.class_names(selection.run)[answer]
     if wanted == "gradcam":
         size = "×".join(map(str, found.shape))
-        tile = Tile(id="reference", title=f"Grad-CAM of {name}", lines=(f"{size} cells, layer4",), maps=(0,))
+        tile = Tile(id="reference", title="Grad-CAM", lines=(name, f"{size} cells, layer4"), maps=(0,))
         content = TileSet((tile,), maps=scale_maps(found[None]), peaks=found.max(keepdims=True).ravel(), size=150)
     else:
         strength = float(np.abs(found).max()) or 1.0
         shown = np.round(128 + 127 * found / strength).astype(np.uint8)[None]
-        tile = Tile(id="reference", title=f"Deconvnet of {name}", lines=("gray is nothing",), pictures=(0,))
+        tile = Tile(id="reference", title="Deconvnet", lines=(name, "gray is nothing"), pictures=(0,))
         content = TileSet((tile,), pictures=atlas(shown, exact=True), size=150)
     tile_grid(replace(content, fixed=True, colours=selection.colours), key="reference")
 
