@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,3 +98,39 @@ def test_nearest_equals_sorting_all_cosines(seed, k):
     rows, found = search.nearest(query, search.units(maps), k=k)
     assert rows.tolist() == np.argsort(-cosines)[:k].tolist()
     assert found == pytest.approx(cosines[rows], abs=1e-6)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1))
+def test_entrenchment_is_bounded_by_the_epochs_and_ignores_the_order_of_the_pictures(seed):
+    random = np.random.default_rng(seed)
+    answers, labels = random.integers(3, size=(5, 12)), random.integers(3, size=12)
+    confidences, agreement = random.random((5, 12)), random.random(12)
+    found = mistakes.entrenchment(answers, confidences, labels, agreement)
+    wrong = answers[-1] != labels
+    assert ((found.run > 0) == wrong).all()
+    assert ((found.score >= 0) & (found.score <= 5)).all() and (found.run <= 5).all()
+    order = random.permutation(12)
+    moved = mistakes.entrenchment(answers[:, order], confidences[:, order], labels[order], agreement[order])
+    assert moved.score == pytest.approx(found.score[order])
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_a_varied_list_is_that_of_pandas(seed, most):
+    random = np.random.default_rng(seed)
+    truth, prediction, order = random.integers(3, size=20), random.integers(3, size=20), random.permutation(20)
+    table = pd.DataFrame({"row": order, "truth": truth[order], "prediction": prediction[order]})
+    expected = table.groupby(["truth", "prediction"]).head(most)["row"].tolist()
+    assert mistakes.at_most_per_pair(order, truth, prediction, most=most).tolist() == expected
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1))
+def test_agreement_ignores_the_order_of_the_perturbed_variants(seed):
+    random = np.random.default_rng(seed)
+    answers = random.integers(3, size=(5, 10))
+    shuffled = np.concatenate([answers[:1], random.permutation(answers[1:])])
+    found = mistakes.variant_agreement(answers)
+    assert found.tolist() == mistakes.variant_agreement(shuffled).tolist()
+    assert ((found >= 0) & (found <= 1)).all()
