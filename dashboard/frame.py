@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import controls, data, pages, state
 from dashboard.images import COLOUR_MAPS, SCALES
-from dashboard.theme import variant_name
+from dashboard.theme import plain, variant_name
 from store import Run, StoreError
 
 LOGO = Path(__file__).with_name("logo.svg")
@@ -119,7 +119,7 @@ def _pin(selection: state.Selection) -> None:
 def _progress(run: Run) -> None:
     st.session_state[_SEEN] = run.epochs
     for epoch, reason in run.damaged.items():
-        st.warning(f"Epoch {epoch} is left out: {reason}", icon=":material/broken_image:")
+        st.warning(f"Epoch {epoch} is left out: {plain(reason)}", icon=":material/broken_image:")
     if not run.complete:
         _watch(run.path.name)
 
@@ -142,7 +142,7 @@ def _head(page: st.Page, selection: state.Selection) -> None:
     st.title(page.title, anchor=False)
     name = page.url_path or state.HOME
     st.caption(
-        f"{pages.info(name).question} — run **{selection.name}**, epoch **{selection.epoch}**, "
+        f"{pages.info(name).question} — run **{plain(selection.name)}**, epoch **{selection.epoch}**, "
         f"variant **{variant_name(selection.variant)}**"
     )
 
@@ -151,13 +151,13 @@ def tell_problems() -> None:
     """Say what the link asked for and did not get."""
     told = state.problems()
     if told:
-        st.warning("\n\n".join(told), icon=":material/link_off:")
+        st.warning("\n\n".join(plain(text) for text in told), icon=":material/link_off:")
         st.button("Drop this from the link", on_click=state.forget_problems, type="tertiary")
 
 
 def explain(error: StoreError) -> None:
     """Show what the store could not do, in its own words."""
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(str(error)), icon=":material/error:")
     st.caption("Nothing was changed. Another run, epoch or variant can be chosen at the left.")
 
 
@@ -203,7 +203,7 @@ def _wait_for_runs() -> None:
 
 
 def _no_epochs(run: Run) -> None:
-    st.title(run.path.name, anchor=False)
+    st.title(plain(run.path.name), anchor=False)
     st.info(
         "This run has been started, and no epoch of it is finished yet. The pages appear with the first one.",
         icon=":material/hourglass_top:",

@@ -71,6 +71,7 @@ def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
     told = (
         f"{plural(len(run.classes), 'class', 'classes')}, {plural(len(run.labels), 'validation picture')}, "
         f"{plural(len(run.variants), 'variant')}, epoch {epoch} of {len(run.epochs)} recorded; run identity {run.id}"
+        + (f"; left out as damaged: epoch {', '.join(map(str, run.damaged))}" if run.damaged else "")
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Classprint: {name}</title>'

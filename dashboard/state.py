@@ -21,6 +21,7 @@ from store import Run
 
 SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
 MOST_PINNED = 2
+LONGEST_TOLD = 80  # letters of a value that does not hold
 HOME = "overview"  # served at the root, not under its name
 _NOTES = "classprint.notes"
 _SELECTION = "classprint.selection"
@@ -82,7 +83,7 @@ def leave_alone(names: Iterable[str]) -> None:
 
 
 def problem(text: str) -> None:
-    """Note a sentence to be told at the top of the page."""
+    """Note a sentence to be told at the top of the page, as plain text: what a link holds is never formatted."""
     _notes().problems.append(text)
 
 
@@ -90,7 +91,8 @@ def problems() -> list[str]:
     """What was wrong with the link, in the order found, unknown parameters last."""
     unknown = [name for name in st.query_params if name not in _notes().known]
     return _notes().problems + [
-        f"The link has a parameter “{name}” that this page does not know; it has no effect." for name in unknown
+        f"The link has a parameter “{name[:LONGEST_TOLD]}” that this page does not know; it has no effect."
+        for name in unknown
     ]
 
 
@@ -110,6 +112,7 @@ def _refuse(name: str, value: str, holds: str, instead: str) -> None:
     if name in _notes().refused:
         return  # the frame and the page's own control read the same parameter: told once
     _notes().refused.add(name)
+    value = value if len(value) <= LONGEST_TOLD else f"{value[:LONGEST_TOLD]}…"
     problem(f"The link asks for {name} “{value}”; {holds}. Shown instead: {instead}.")
 
 
@@ -123,14 +126,19 @@ def choice(name: str, options: Sequence[str], default: str) -> str:
     return default
 
 
+def _is_number(text: str) -> bool:
+    """Whether a text is a whole number, and not one so long that Python refuses to read it."""
+    return text.isdecimal() and len(text) < 10
+
+
 def integer(name: str, low: int, high: int, default: int) -> int:
     """A whole number between two bounds; anything else is told and the default taken."""
     value = raw(name)
     if value is None:
         return default
-    if value.strip().isdecimal() and low <= int(value) <= high:
+    if _is_number(value.strip()) and low <= int(value) <= high:
         return int(value)
-    _refuse(name, value, f"it must be a whole number from {low} to {high}", str(default))
+    _refuse(name, value, f"it must be a whole number from {low} to {high}", str(default) if default >= low else "none")
     return default
 
 
@@ -231,9 +239,9 @@ def _epoch(run: Run) -> int:
     value = raw("epoch")
     if value is None:
         return run.epochs[-1]
-    if value.isdecimal() and int(value) in run.epochs:
+    if _is_number(value) and int(value) in run.epochs:
         return int(value)
-    reason = run.damaged.get(int(value)) if value.isdecimal() else None
+    reason = run.damaged.get(int(value)) if _is_number(value) else None
     holds = f"its file is damaged ({reason})" if reason else f"run “{run.path.name}” holds {spans(run.epochs)}"
     _refuse("epoch", value, holds, f"epoch {run.epochs[-1]}")
     return run.epochs[-1]
@@ -245,7 +253,7 @@ def _pinned(run: Run) -> tuple[tuple[int, str], ...]:
     if value is None:
         return ()
     asked = [part.partition(".")[::2] for part in value.split(",")]
-    held = [(int(epoch), variant) for epoch, variant in asked if epoch.isdecimal() and variant in run.variants]
+    held = [(int(epoch), variant) for epoch, variant in asked if _is_number(epoch) and variant in run.variants]
     kept = tuple(dict.fromkeys(part for part in held if part[0] in run.epochs))[:MOST_PINNED]
     if len(kept) < len(asked):
         holds = "one or two states can be pinned, an epoch and a variant of the run each, such as “1.clean”"

@@ -15,7 +15,7 @@ from dashboard.comparing import OUTCOMES, State, class_changes, flips, same_clas
 from dashboard.components import tile_grid
 from dashboard.side_by_side import flip_tiles, focus_tiles, letter_tiles
 from dashboard.state import Selection
-from dashboard.theme import percent, plural, variant_name
+from dashboard.theme import percent, plain, plural, variant_name
 
 _MOST = 30
 _PER_PAGE = 18
@@ -120,7 +120,7 @@ def _comparable(states: list[State], classes: list[int]) -> tuple[list[State], l
         else:
             kept.append(place)
             continue
-        st.warning(f"{reason} Choose another run to compare with.", icon=":material/compare_arrows:")
+        st.warning(f"{plain(reason)} Choose another run to compare with.", icon=":material/compare_arrows:")
     return [states[place] for place in kept], [classes[place] for place in kept]
 
 
@@ -134,7 +134,7 @@ def _summary(before: State, after: State, *, named: bool) -> None:
     one, two = data.variant_row(*before.key), data.variant_row(*after.key)
     words = state_names([before, after])
     if named:
-        st.markdown(f"**{words[1]}** against **{words[0]}**")
+        st.markdown(f"**{plain(words[1])}** against **{plain(words[0])}**")
     places = st.columns(4)
     for place, (label, key) in zip(places, _FIGURES, strict=False):
         place.metric(
