@@ -1,0 +1,184 @@
+"""Pages that live on the analysis, on runs at the edges: analysed, not analysed, with one that is damaged or stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import pages
+from store import ClassInfo, open_run
+from store.analysis.work import analyse
+from store.synthetic import write_synthetic_run
+
+APP = Path(pages.__file__).with_name("app.py")
+MINE = ("overview", "findings", "picture", "search", "failures", "learning")
+HOSTILE = "<b>bold</b> *and* [a](link) $x$ `code` :red[no] </script>"
+
+
+def classes(count, *, name="class {}", group="group"):
+    """Classes with names and groups made to order."""
+    return tuple(ClassInfo(f"n{number:08d}", name.format(number), group) for number in range(count))
+
+
+@pytest.fixture(scope="module")
+def odd_runs(tmp_path_factory):
+    """A folder of runs, each odd in one way; all but 'bare' are analysed."""
+    folder = tmp_path_factory.mktemp("odd")
+    made = {
+        "one-class": {"classes": 1, "images_per_class": 6},
+        "two-classes": {"classes": 2, "images_per_class": 6},
+        "one-epoch": {"epochs": 1},
+        "signed": {"epochs": 2, "signed": True, "layers": {}, "stages": {}, "map_shape": (2, 2)},
+        "no-masks": {"epochs": 2, "masks": None, "boxes": None},
+        "no-groups": {"epochs": 2, "classes": 4} | {"description": {"classes": classes(4, group="")}},
+        "many-classes": {"epochs": 2, "classes": 300, "images_per_class": 1, "variants": ("clean", "gray")}
+        | {"layers": {}, "stages": {}, "map_shape": (4, 4)},
+        "hostile": {"epochs": 2, "classes": 4}
+        | {"description": {"classes": classes(4, name=HOSTILE + " {}", group="<i>group</i> *x*")}},
+        "clean-only": {"epochs": 2, "variants": ("clean",)},
+        "bare": {"epochs": 2},
+    }
+    for name, options in made.items():
+        options = {**options, **options.pop("description", {})} if "description" in options else options
+        _write(folder / name, options)
+        if name != "bare":
+            analyse(open_run(folder / name))
+    return folder
+
+
+def _write(path, options):
+    described = options.get("classes")
+    if isinstance(described, tuple):  # the size is given beside the description
+        from store import create_run, resume_run
+        from store.synthetic import (
+            synthetic_description,
+            synthetic_layers,
+            synthetic_maps,
+            synthetic_metrics,
+            synthetic_pictures,
+        )
+
+        description = synthetic_description(path.name, len(described), 4, epochs=2, options={"classes": described})
+        with create_run(path, description) as new:
+            for variant in description.variants:
+                new.write_pictures(variant, 0, synthetic_pictures(description, variant))
+        for epoch in (1, 2):
+            with resume_run(path).epoch(epoch, synthetic_metrics(epoch), threads=1) as recording:
+                for variant in description.variants:
+                    recording.write(variant, 0, synthetic_maps(description, epoch, variant))
+                recording.write_layers(0, *synthetic_layers(description, epoch))
+        return
+    write_synthetic_run(path, **options)
+
+
+def shown(monkeypatch, folder, page, **parameters):
+    """A page after it has run over a folder of runs."""
+    monkeypatch.setenv("CLASSPRINT_RUNS", str(folder))
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.run()
+    if page != "overview":
+        app.switch_page(f"views/{page}.py")
+        for name, value in parameters.items():
+            app.query_params[name] = value
+        app.run()
+    return app
+
+
+def texts(app):
+    """All that is said on the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
+
+
+def sound(app):
+    """No exception and no error box."""
+    assert not app.exception, app.exception[0].value
+    assert not app.error, app.error[0].value
+
+
+ODD = (
+    "one-class",
+    "two-classes",
+    "one-epoch",
+    "signed",
+    "no-masks",
+    "no-groups",
+    "many-classes",
+    "hostile",
+    "clean-only",
+    "bare",
+)
+
+
+@pytest.mark.parametrize("page", MINE)
+@pytest.mark.parametrize("name", ODD)
+def test_a_page_shows_an_odd_run_without_an_exception(monkeypatch, odd_runs, name, page):
+    app = shown(monkeypatch, odd_runs, page, run=name)
+    sound(app)
+    assert app.title[0].value == pages.info(page).title
+    assert not [warning.value for warning in app.warning]
+
+
+@pytest.mark.parametrize("page", ["findings", "failures", "learning"])
+def test_a_page_that_needs_the_analysis_says_which_command_makes_it(monkeypatch, odd_runs, page):
+    app = shown(monkeypatch, odd_runs, page, run="bare")
+    assert f"python -m compute analyse {odd_runs / 'bare'}" in texts(app)
+
+
+@pytest.mark.parametrize("page", MINE)
+def test_an_analysis_that_cannot_be_read_takes_no_page_with_it(monkeypatch, tmp_path, page):
+    run = write_synthetic_run(tmp_path / "hurt", epochs=2)
+    (run / "analysis.h5").write_bytes(b"not HDF5")
+    app = shown(monkeypatch, tmp_path, page, run="hurt")
+    assert not app.exception
+    assert page in ("overview", "picture", "search") or "analysis.h5" in texts(app)
+
+
+@pytest.mark.parametrize("page", MINE)
+def test_a_damaged_epoch_leaves_the_page_with_the_others(monkeypatch, tmp_path, page):
+    run = write_synthetic_run(tmp_path / "hurt", epochs=3)
+    path = run / "epochs" / "0002.h5"
+    path.write_bytes(path.read_bytes()[:2000])
+    app = shown(monkeypatch, tmp_path, page, run="hurt")
+    sound(app)
+    assert "Epoch 2" in "\n".join(warning.value for warning in app.warning)
+
+
+def test_hostile_names_are_shown_as_they_are(monkeypatch, odd_runs):
+    app = shown(monkeypatch, odd_runs, "picture", run="hostile", image="1")
+    told = texts(app)
+    assert r"\<b\>bold\</b\> \*and\* \[a\](link) \$x\$ \`code\` \:red\[no\]" in told
+    assert "<b>bold</b>" not in told.replace("\\<b\\>", "")
+
+
+def test_one_class_has_no_anatomy_because_there_is_nothing_to_hold_it_against(monkeypatch, odd_runs):
+    assert "What would turn the answer" not in texts(shown(monkeypatch, odd_runs, "picture", run="one-class"))
+    assert "What would turn the answer" in texts(shown(monkeypatch, odd_runs, "picture", run="two-classes", image="0"))
+
+
+def test_an_analysis_of_fewer_epochs_than_the_run_has_is_told(monkeypatch, tmp_path):
+    whole = write_synthetic_run(tmp_path / "grown", epochs=3)
+    last = (whole / "epochs" / "0003.h5").read_bytes()
+    (whole / "epochs" / "0003.h5").unlink()
+    receipt = whole / "epochs" / "0003.json"
+    kept = receipt.read_bytes() if receipt.exists() else None
+    receipt.unlink(missing_ok=True)
+    analyse(open_run(whole))
+    (whole / "epochs" / "0003.h5").write_bytes(last)
+    if kept is not None:
+        receipt.write_bytes(kept)
+    app = shown(monkeypatch, tmp_path, "findings", run="grown")
+    sound(app)
+    assert "derived from epochs 1 to 2; the run holds epochs 1 to 3" in texts(app)
+
+
+def test_the_signed_runs_pattern_is_painted_with_zero_in_the_middle(monkeypatch, odd_runs):
+    app = shown(monkeypatch, odd_runs, "search", run="signed", **{"from": "painted", "paint": "8888"})
+    sound(app)
+    assert "The pattern is empty" in texts(app)
+    app = shown(monkeypatch, odd_runs, "search", run="signed", **{"from": "painted", "paint": "0f88"})
+    assert "maps compared" in texts(app)
