@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from browser_cases import TIMEOUT, chromium, note
 from streamlit.testing.v1 import AppTest
 
 from dashboard import pages
@@ -34,3 +35,24 @@ def opened(monkeypatch):
         return app.run()
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests."""
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh window; what it complained about is checked at the end."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(TIMEOUT)
+    window = context.new_page()
+    complaints = []
+    window.on("pageerror", lambda error: complaints.append(str(error)))
+    window.on("console", lambda message: note(message, complaints))
+    yield window
+    context.close()
+    assert not complaints

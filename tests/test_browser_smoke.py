@@ -6,31 +6,19 @@ first and gets a 404 before it finds the right one; that message alone is let th
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
+from browser_cases import CHROMIUM, serving, settled, visit
 
 from dashboard import pages
 from store.synthetic import write_synthetic_run
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
-ROOT = Path(pages.__file__).resolve().parents[1]
-TIMEOUT = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -38,80 +26,8 @@ def address(tmp_path_factory):
     """A dashboard over one synthetic run of 3 epochs, 8 classes and 12 pictures a class."""
     runs = tmp_path_factory.mktemp("browser")
     write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
-    server = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "CLASSPRINT_RUNS": str(runs)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(url)
+    with serving(runs) as url:
         yield url
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _wait_until_up(url):
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).read()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(f"The dashboard did not answer at {url} within a minute.")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One Chromium for all tests."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser):
-    """A fresh window; what it complained about is checked at the end."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(TIMEOUT)
-    window = context.new_page()
-    complaints = []
-    window.on("pageerror", lambda error: complaints.append(str(error)))
-    window.on("console", lambda message: _note(message, complaints))
-    yield window
-    context.close()
-    assert not complaints
-
-
-def _note(message, complaints):
-    own = "/_stcore/" in (message.location or {}).get("url", "")
-    if message.type == "error" and not own:
-        complaints.append(message.text)
-
-
-def settled(window):
-    """Wait until the script has run and the tiles are painted; no exception box may be there."""
-    window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    assert window.locator("[data-testid=stException]").count() == 0
-    return window
-
-
-def visit(window, url):
-    window.goto(url)
-    window.wait_for_selector("h1")
-    return settled(window)
 
 
 @pytest.mark.parametrize("name", [page.name for page in pages.available()])

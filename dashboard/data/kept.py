@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from threading import Lock
@@ -20,7 +20,7 @@ import pandas as pd
 
 from store import Run
 
-BUDGET = 256_000_000  # bytes
+BUDGET = 128_000_000  # bytes; the process itself takes about 170 MB
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Memory:
         return made
 
     def _keep(self, question: Hashable, made: Any) -> None:
-        size = size_of(made) + 500  # the question itself and its place
+        size = size_of(made) + 1000  # the question itself and its place
         with self._lock:
             self._kept[question] = made, size
             self.used += size
@@ -81,13 +81,14 @@ def size_of(value: Any) -> int:
         return int(value.nbytes)
     if isinstance(value, pd.DataFrame):
         return int(value.memory_usage().sum())  # words are shared by the rows: see `predictions`
+    parts: Iterable[Any] = ()
     if isinstance(value, Mapping):
-        return sum(size_of(part) for part in value.values())
-    if isinstance(value, list | tuple):
-        return sum(size_of(part) for part in value)
-    if is_dataclass(value):
-        return sum(size_of(getattr(value, part.name)) for part in fields(value))
-    return sys.getsizeof(value)
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    elif is_dataclass(value):
+        parts = (getattr(value, part.name) for part in fields(value))
+    return sys.getsizeof(value) + sum(size_of(part) for part in parts)
 
 
 MEMORY = Memory(BUDGET)
