@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -52,6 +53,39 @@ def runs(subject: Subject) -> Rows:
             part = 100 * subject.seconds / recording
             rows["analysis, processor seconds"] = f"{subject.seconds:.1f} ({part:.1f} % of the recording)"
     return rows
+
+
+def short(subjects: Sequence[Subject]) -> str:
+    """The answers to the questions that matter most, in a sentence each."""
+    lines = []
+    for subject in subjects:
+        found = [*told(subject, "league", "place"), _ensemble_sentence(subject), _mistake_sentence(subject)]
+        lines += [f"**{subject.run.path.name}**", "", *(f"- {sentence}" for sentence in found), ""]
+    return "\n".join(lines).strip()
+
+
+def _ensemble_sentence(subject: Subject) -> str:
+    table_of = subject.analysis.table("ensembles").iloc[1:]
+    if table_of.empty:
+        return "One epoch and one variant make no ensemble."
+    best = table_of.loc[table_of["gain"].idxmax()]
+    # Picked as the best of several: the interval holds for all of them jointly.
+    wider = NormalDist().inv_cdf(1 - 0.025 / len(table_of)) / NormalDist().inv_cdf(0.975)
+    low, high = (best["gain"] + wider * (best[edge] - best["gain"]) for edge in ("gain_low", "gain_high"))
+    does = "gains" if low > 0 else "loses" if high < 0 else "is not shown to change"
+    points = figure(100 * best["gain"], 100 * low, 100 * high, 1)
+    return f"The best ensemble of recorded answers ({best['label'].lower()}) {does} accuracy: {points} points."
+
+
+def _mistake_sentence(subject: Subject) -> str:
+    at = {"epoch": subject.last, "variant": subject.clean}
+    wrong = subject.run.column("prediction", **at) != subject.run.labels
+    cells = subject.run.column("cells_to_fix", **at)[wrong]
+    if not len(cells):
+        return "Nothing is wrong at the last epoch."
+    return (
+        f"Half of the mistakes are undone by {np.median(cells):.0f} of {np.prod(subject.run.map_shape)} cells or fewer."
+    )
 
 
 def league(subjects: Sequence[Subject]) -> str:
@@ -169,6 +203,7 @@ def page(subjects: Sequence[Subject]) -> str:
 
 
 SECTIONS = {
+    "short": Section(short, "As below"),
     "runs": _tabled(runs, "`store.analysis.work.analyse`"),
     "anatomy": _tabled(of_maps.anatomy, "`store.measures.anatomy`"),
     "league": Section(league, "`store.measures.failure`, `store.analysis.league`"),
