@@ -88,9 +88,9 @@ def sections(run: Run, epoch: int) -> list[Section]:
         _variants(run, epoch),
         _alphabet(run, epoch),
         _failures(run, epoch),
-        _confusion(run, epoch),
-        _likeness(run, epoch),
+        *([_confusion(run, epoch), _likeness(run, epoch)] if len(run.classes) > 1 else []),
         _trust(run, epoch),
+        _how_to_cite(run, epoch),
     ]
 
 
@@ -135,12 +135,12 @@ def _alphabet(run: Run, epoch: int) -> Section:
     order = queries.class_order(run, "group", epoch=epoch, variant=clean)
     scaled = scale_maps(run.patterns(epoch=epoch, variant=clean)[order], signed=run.signed)
     wall = _wall(colourise(scaled.codes, DIVERGING if run.signed else "magma"), columns=20)
-    groups = ", ".join(dict.fromkeys(run.classes["group"].iloc[order]))
+    groups = ", ".join(group for group in dict.fromkeys(run.classes["group"].iloc[order]) if group.strip())
     return Section(
         "The alphabet",
         _png(wall, "the mean pattern of every class"),
-        f"The mean map that each class's pictures give their own class, each by its own maximum (Eq. 10); by group: "
-        f"{groups}.",
+        "The mean map that each class's pictures give their own class, each by its own maximum (Eq. 10)"
+        + (f"; by group: {groups}." if groups else "."),
     )
 
 
@@ -226,6 +226,15 @@ def _trust(run: Run, epoch: int) -> Section:
         body += _svg(league_chart(analysis.table("league")), 360)
     note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}."
     return Section("Can it be trusted?", f'<div class="row">{body}</div>', note)
+
+
+def _how_to_cite(run: Run, epoch: int) -> Section:
+    paper = (
+        "X. Zhang, Visualization of encoder-decoder structure of Deep Convolutional Neural Network, University of "
+        "California, Santa Cruz, 2019."
+    )
+    words = f"Classprint, run {run.path.name} ({run.id}), epoch {epoch}. The network and the questions: {paper}"
+    return Section("How to cite this", f"<p>{escape(words)}</p>")
 
 
 def _svg(chart: object, width: int) -> str:

@@ -1,184 +1,132 @@
-"""The pages about pictures, failures, learning and findings on runs at the edges of what a run may be."""
+"""Runs that are not like the others: every page shows something sensible, and never an exception."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from dataclasses import replace
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from dashboard import pages
-from store import ClassInfo, open_run
-from store.analysis.work import analyse
-from store.synthetic import write_synthetic_run
+from dashboard.report import write_report
+from store import ClassInfo, create_run, open_run, resume_run
+from store.synthetic import (
+    synthetic_description,
+    synthetic_layers,
+    synthetic_maps,
+    synthetic_metrics,
+    synthetic_pictures,
+    write_synthetic_run,
+)
 
-APP = Path(pages.__file__).with_name("app.py")
-MINE = ("overview", "findings", "picture", "search", "failures", "learning")
-HOSTILE = "<b>bold</b> *and* [a](link) $x$ `code` :red[no] </script>"
+NAMES = [page.name for page in pages.available()]
+HOSTILE = (
+    "<b>bold</b>",
+    "say \"hi\" & 'bye'",
+    "**stars** _lines_ `ticks`",
+    "$x^2$ :red[no]",
+    "鳥 und Vögel 🐦",
+    "a" * 120,
+)
+KINDS = {
+    "one class, one epoch": {"classes": 1, "epochs": 1, "masks": None, "boxes": None},
+    "two classes, clean only": {"classes": 2, "variants": ("clean",)},
+    "signed coarse maps": {"signed": True, "layers": {}, "stages": {}, "map_shape": (2, 2)},
+    "no groups": {"names": ["ant", "bee", "cow", "dog", "elk", "fly"], "group": ""},
+    "hostile names": {"names": HOSTILE, "group": "<i>group</i> **x**"},
+    "same names, one picture each": {
+        "names": ["twin", "twin", "other", "other"],
+        "group": "all",
+        "images_per_class": 1,
+    },
+}
 
 
-def classes(count, *, name="class {}", group="group"):
-    """Classes with names and groups made to order."""
-    return tuple(ClassInfo(f"n{number:08d}", name.format(number), group) for number in range(count))
+def odd(path, options):
+    """A synthetic run with these options; `names` and `group` say what its classes are called."""
+    options = {"epochs": 2, **options}
+    names, group = options.pop("names", None), options.pop("group", "")
+    if names is None:
+        return write_synthetic_run(path, **options)
+    infos = tuple(ClassInfo(f"c{place}", name, group) for place, name in enumerate(names))
+    described = synthetic_description("odd", len(infos), options.get("images_per_class", 4), epochs=2)
+    description = replace(described, classes=infos)
+    with create_run(path, description) as new:
+        for variant in description.variants:
+            new.write_pictures(variant, 0, synthetic_pictures(description, variant))
+    for number in (1, 2):
+        with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
+            for variant in description.variants:
+                recording.write(variant, 0, synthetic_maps(description, number, variant))
+            recording.write_layers(0, *synthetic_layers(description, number))
+    return path
 
 
-@pytest.fixture(scope="module")
-def odd_runs(tmp_path_factory):
-    """A folder of runs, each odd in one way; all but 'bare' are analysed."""
-    folder = tmp_path_factory.mktemp("odd")
-    made = {
-        "one-class": {"classes": 1, "images_per_class": 6},
-        "two-classes": {"classes": 2, "images_per_class": 6},
-        "one-epoch": {"epochs": 1},
-        "signed": {"epochs": 2, "signed": True, "layers": {}, "stages": {}, "map_shape": (2, 2)},
-        "no-masks": {"epochs": 2, "masks": None, "boxes": None},
-        "no-groups": {"epochs": 2, "classes": 4} | {"description": {"classes": classes(4, group="")}},
-        "many-classes": {"epochs": 2, "classes": 300, "images_per_class": 1, "variants": ("clean", "gray")}
-        | {"layers": {}, "stages": {}, "map_shape": (4, 4)},
-        "hostile": {"epochs": 2, "classes": 4}
-        | {"description": {"classes": classes(4, name=HOSTILE + " {}", group="<i>group</i> *x*")}},
-        "clean-only": {"epochs": 2, "variants": ("clean",)},
-        "bare": {"epochs": 2},
-    }
-    for name, options in made.items():
-        options = {**options, **options.pop("description", {})} if "description" in options else options
-        _write(folder / name, options)
-        if name != "bare":
-            analyse(open_run(folder / name))
+def _made(folder):
+    folder.mkdir()
     return folder
 
 
-def _write(path, options):
-    described = options.get("classes")
-    if isinstance(described, tuple):  # the size is given beside the description
-        from store import create_run, resume_run
-        from store.synthetic import (
-            synthetic_description,
-            synthetic_layers,
-            synthetic_maps,
-            synthetic_metrics,
-            synthetic_pictures,
-        )
-
-        description = synthetic_description(path.name, len(described), 4, epochs=2, options={"classes": described})
-        with create_run(path, description) as new:
-            for variant in description.variants:
-                new.write_pictures(variant, 0, synthetic_pictures(description, variant))
-        for epoch in (1, 2):
-            with resume_run(path).epoch(epoch, synthetic_metrics(epoch), threads=1) as recording:
-                for variant in description.variants:
-                    recording.write(variant, 0, synthetic_maps(description, epoch, variant))
-                recording.write_layers(0, *synthetic_layers(description, epoch))
-        return
-    write_synthetic_run(path, **options)
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Each kind's run, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("odd")
+    return {
+        kind: odd(_made(folder / str(place)) / "odd", options) for place, (kind, options) in enumerate(KINDS.items())
+    }
 
 
-def shown(monkeypatch, folder, page, **parameters):
-    """A page after it has run over a folder of runs."""
-    monkeypatch.setenv("CLASSPRINT_RUNS", str(folder))
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    for name, value in parameters.items():
-        app.query_params[name] = value
-    app.run()
-    if page != "overview":
-        app.switch_page(f"views/{page}.py")
-        for name, value in parameters.items():
-            app.query_params[name] = value
-        app.run()
-    return app
-
-
-def texts(app):
-    """All that is said on the page."""
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
-    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
-
-
-def sound(app):
-    """No exception and no error box."""
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_page_opens_on_an_odd_run(opened, runs, name, kind):
+    app = opened(runs[kind].parent, name)
     assert not app.exception, app.exception[0].value
     assert not app.error, app.error[0].value
+    assert not app.warning, app.warning[0].value
+    assert app.title[0].value == pages.info(name).title
 
 
-ODD = (
-    "one-class",
-    "two-classes",
-    "one-epoch",
-    "signed",
-    "no-masks",
-    "no-groups",
-    "many-classes",
-    "hostile",
-    "clean-only",
-    "bare",
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_report_of_an_odd_run_is_whole(runs, tmp_path, kind):
+    text = write_report(open_run(runs[kind]), tmp_path / "report.html").read_text("utf-8")
+    assert text.endswith("</html>") and not re.search(r"\bNaN\b|\bnan\b", re.sub(r"base64,[^\"]*", "", text))
+    assert "<b>bold</b>" not in text and "<i>group</i>" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        ("compare", {"third": "odd", "third_class": "c2", "class": "c1"}),
+        ("gallery", {"class": "c0", "also": "c1|c2|c5", "maps": "both"}),
+        ("confusion", {"class": "c1", "answer": "c2"}),
+        ("robustness", {"class": "c2", "variant": "gray"}),
+        ("trust", {"within": "0-0.5", "accepted": "sharpness.100"}),
+    ],
 )
+def test_hostile_names_are_shown_as_they_are(opened, runs, name, link):
+    app = opened(runs["hostile names"].parent, name, **link)
+    assert not app.exception and not app.error and not app.warning
+    said = "\n".join(part.value for kind in ("subheader", "markdown", "caption") for part in getattr(app, kind))
+    assert "<b>" not in said, "a name reached Markdown with its marks alive"
 
 
-@pytest.mark.parametrize("page", MINE)
-@pytest.mark.parametrize("name", ODD)
-def test_a_page_shows_an_odd_run_without_an_exception(monkeypatch, odd_runs, name, page):
-    app = shown(monkeypatch, odd_runs, page, run=name)
-    sound(app)
-    assert app.title[0].value == pages.info(page).title
-    assert not [warning.value for warning in app.warning]
+def test_a_damaged_epoch_leaves_the_pages_that_span_epochs_whole(opened, tmp_path):
+    path = write_synthetic_run(tmp_path / "hurt", epochs=3)
+    middle = path / "epochs" / "0002.h5"
+    middle.write_bytes(middle.read_bytes()[:2000])
+    for name in ("compare", "alphabet", "confusion", "robustness", "trust", "about"):
+        app = opened(tmp_path, name)
+        assert not app.exception and not app.error
+        assert any("Epoch 2 is left out" in part.value for part in app.warning)
 
 
-@pytest.mark.parametrize("page", ["findings", "failures", "learning"])
-def test_a_page_that_needs_the_analysis_says_which_command_makes_it(monkeypatch, odd_runs, page):
-    app = shown(monkeypatch, odd_runs, page, run="bare")
-    assert f"python -m compute analyse {odd_runs / 'bare'}" in texts(app)
+def test_pages_of_three_hundred_classes_open(opened, tmp_path):
+    write_synthetic_run(tmp_path / "wide", epochs=1, classes=300, images_per_class=1, variants=("clean", "gray"))
+    for name in ("compare", "gallery", "alphabet", "confusion", "robustness", "trust", "about"):
+        app = opened(tmp_path, name)
+        assert not app.exception and not app.error and not app.warning
 
 
-@pytest.mark.parametrize("page", MINE)
-def test_an_analysis_that_cannot_be_read_takes_no_page_with_it(monkeypatch, tmp_path, page):
-    run = write_synthetic_run(tmp_path / "hurt", epochs=2)
-    (run / "analysis.h5").write_bytes(b"not HDF5")
-    app = shown(monkeypatch, tmp_path, page, run="hurt")
-    assert not app.exception
-    assert page in ("overview", "picture", "search") or "analysis.h5" in texts(app)
-
-
-@pytest.mark.parametrize("page", MINE)
-def test_a_damaged_epoch_leaves_the_page_with_the_others(monkeypatch, tmp_path, page):
-    run = write_synthetic_run(tmp_path / "hurt", epochs=3)
-    path = run / "epochs" / "0002.h5"
-    path.write_bytes(path.read_bytes()[:2000])
-    app = shown(monkeypatch, tmp_path, page, run="hurt")
-    sound(app)
-    assert "Epoch 2" in "\n".join(warning.value for warning in app.warning)
-
-
-def test_hostile_names_are_shown_as_they_are(monkeypatch, odd_runs):
-    app = shown(monkeypatch, odd_runs, "picture", run="hostile", image="1")
-    told = texts(app)
-    assert r"\<b\>bold\</b\> \*and\* \[a\](link) \$x\$ \`code\` \:red\[no\]" in told
-    assert "<b>bold</b>" not in told.replace("\\<b\\>", "")
-
-
-def test_one_class_has_no_anatomy_because_there_is_nothing_to_hold_it_against(monkeypatch, odd_runs):
-    assert "What would turn the answer" not in texts(shown(monkeypatch, odd_runs, "picture", run="one-class"))
-    assert "What would turn the answer" in texts(shown(monkeypatch, odd_runs, "picture", run="two-classes", image="0"))
-
-
-def test_an_analysis_of_fewer_epochs_than_the_run_has_is_told(monkeypatch, tmp_path):
-    whole = write_synthetic_run(tmp_path / "grown", epochs=3)
-    last = (whole / "epochs" / "0003.h5").read_bytes()
-    (whole / "epochs" / "0003.h5").unlink()
-    receipt = whole / "epochs" / "0003.json"
-    kept = receipt.read_bytes() if receipt.exists() else None
-    receipt.unlink(missing_ok=True)
-    analyse(open_run(whole))
-    (whole / "epochs" / "0003.h5").write_bytes(last)
-    if kept is not None:
-        receipt.write_bytes(kept)
-    app = shown(monkeypatch, tmp_path, "findings", run="grown")
-    sound(app)
-    assert "derived from epochs 1 to 2; the run holds epochs 1 to 3" in texts(app)
-
-
-def test_the_signed_runs_pattern_is_painted_with_zero_in_the_middle(monkeypatch, odd_runs):
-    app = shown(monkeypatch, odd_runs, "search", run="signed", **{"from": "painted", "paint": "8888"})
-    sound(app)
-    assert "The pattern is empty" in texts(app)
-    app = shown(monkeypatch, odd_runs, "search", run="signed", **{"from": "painted", "paint": "0f88"})
-    assert "maps compared" in texts(app)
+def test_what_was_never_analysed_says_how_to_do_so(opened, runs):
+    app = opened(runs["two classes, clean only"].parent, "trust")
+    assert any("python -m compute analyse" in part.value for part in app.info)
