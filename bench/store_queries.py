@@ -62,7 +62,10 @@ def _of_pictures(run: Run) -> dict[str, Query]:
 
     def each_variant(random: np.random.Generator) -> list[object]:
         epoch, image = int(random.choice(run.epochs)), random.integers(0, count, 1)
-        return [run.maps(epoch=epoch, variant=variant, images=image, classes=[0, 1]) for variant in run.variants]
+        return [
+            run.maps(epoch=epoch, variant=variant, images=image, classes=[0, len(run.classes) - 1])
+            for variant in run.variants
+        ]
 
     return {
         "50 scattered pictures": lambda r: run.pictures(few(r)),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from store import layout
 from store.chunks import ChunkWriter, write_array
-from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
+from store.files import PART, claim, create_file, discard, refuse_sealed, seal_file, set_attributes, writing
 from store.layout import RunFacts
 from store.receipts import write_receipt
 from store.records import RunDescription
@@ -36,6 +36,7 @@ class EpochFileWriter:
         self._file: h5py.File | None = None
         self._held.enter_context(claim(self._temporary))
         try:
+            refuse_sealed(self.final)
             self._file = create_file(self._temporary)
             self._streams = self._declare(facts.description, self._file, len(images))
         except BaseException:

@@ -27,6 +27,10 @@ class DamagedFile(StoreError):
     """A sealed file does not hold what was sealed: truncated, altered, or taken from elsewhere."""
 
 
+class TooManyFiles(StoreError):
+    """The system lets this process open no more files; nothing is wrong with the run."""
+
+
 class RunMismatch(StoreError):
     """The run on disk was made with another configuration than the one asked for."""
 

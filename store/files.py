@@ -6,6 +6,7 @@ in a heap without one), and every chunk has its own; so no byte that matters can
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from store.errors import DamagedFile, SchemaMismatch, StoreError, WriteFailed
+from store.errors import DamagedFile, RunExists, SchemaMismatch, StoreError, TooManyFiles, WriteFailed
 from store.schema import SCHEMA_VERSION
 
 PART = ".part"  # ending of a file that is being written
@@ -35,6 +36,7 @@ def open_file(path: Path) -> h5py.File:
 
     Raises:
         DamagedFile: HDF5 cannot open it.
+        TooManyFiles: the system lets this process open no more.
         FileNotFoundError: it is not there.
     """
     try:
@@ -42,6 +44,10 @@ def open_file(path: Path) -> h5py.File:
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError) as err:
+        if getattr(err, "errno", None) in (errno.EMFILE, errno.ENFILE):
+            raise TooManyFiles(
+                f"{str(path)!r} cannot be opened: this process has too many files open. Allow it more (ulimit -n)."
+            ) from err
         raise DamagedFile(f"{str(path)!r} cannot be opened: {err}. {_REMEDY}") from err
 
 
@@ -111,6 +117,16 @@ def writing(path: Path | str) -> Iterator[None]:
         ) from err
 
 
+def refuse_sealed(final: Path) -> None:
+    """Refuse to write what another process sealed meanwhile: to be asked once the unfinished file is claimed.
+
+    Raises:
+        RunExists: the file is there.
+    """
+    if final.exists():
+        raise RunExists(f"{str(final)!r} was sealed by another process meanwhile, and is never written again.")
+
+
 def seal_file(part: Path, final: Path) -> None:
     """Put a finished file under its final name so that it is there whole or not at all, even after a power cut."""
     with writing(final):
@@ -150,17 +166,26 @@ def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
     """
     with writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor, ours = _locked(part)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = True
-        except BlockingIOError:
-            ours = False
-        except OSError:
-            ours = True  # a file system without locks: nothing to ask
         if wait and not ours:
             raise WriteFailed(f"{str(part)!r} is being written by another process. Wait for it, or stop it first.")
         yield ours
     finally:
+        os.close(descriptor)
+
+
+def _locked(part: Path) -> tuple[int, bool]:
+    """An open descriptor of a file, made where it is not there, and whether the lock on it is ours."""
+    while True:
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return descriptor, False
+        except OSError:
+            return descriptor, True  # a file system without locks: nothing to ask
+        # Between the two calls its holder may have sealed or removed it: the lock would then be on another file.
+        if part.exists() and os.path.samestat(os.fstat(descriptor), part.stat()):
+            return descriptor, True
         os.close(descriptor)

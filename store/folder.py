@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store import layout
-from store.errors import DamagedFile, NotInRun, StoreError
+from store.errors import DamagedFile, NotInRun, RunNotFound, SchemaMismatch
 from store.files import damaged
 from store.handles import EpochData, HandleCache, Opener, SealedFile
 from store.parts import open_epoch
@@ -145,8 +145,14 @@ class RunFolder:
         return 128 if self.signed else 0
 
     def refresh(self) -> bool:
-        """Look for new, replaced and lost epochs; returns whether anything changed."""
+        """Look for new, replaced and lost epochs; returns whether anything changed.
+
+        Raises:
+            RunNotFound: the run was moved or deleted since it was opened.
+        """
         found, receipts = self.source.look()
+        if self._known and not found and not (self.path / layout.RUN_FILE).exists():
+            raise RunNotFound(f"The run {str(self.path)!r} was moved or deleted since it was opened. Open it anew.")
         lost = receipts - found.keys()
         changed = {epoch for epoch, state in found.items() if self._known.get(epoch) != state}
         if not changed and found.keys() == self._known.keys() and lost <= self.damaged.keys():
@@ -160,7 +166,7 @@ class RunFolder:
             try:
                 if self.source.is_local:  # elsewhere, opening means fetching: later, when it is asked for
                     self._open(epoch)
-            except StoreError as err:
+            except (DamagedFile, SchemaMismatch) as err:
                 damaged[epoch] = str(err)
         # Replaced, never altered: another thread sees the old set or the new one.
         self._known, self.damaged = found, damaged

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.chunks import ChunkReader
-from store.errors import DamagedFile
+from store.errors import DamagedFile, TooManyFiles
 from store.files import attributes, check_version, damaged, open_file
 from store.schema import HOT_BLOCK_ROWS, Field, epoch_field, run_field
 
@@ -44,8 +43,7 @@ class SealedFile:
         self._readers: dict[str, ChunkReader] = {}
         self._metrics: dict[str, float] | None = None
         self._hot: dict[str, tuple[int, tuple[int, ...]]] = {}
-        self._descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
+        self._descriptor = self._file.id.get_vfd_handle()  # HDF5's own: for reads at an offset, which leave no trace
 
     def has(self, path: str) -> bool:
         """Whether the file has a dataset at `path`."""
@@ -177,6 +175,7 @@ class HandleCache:
 
         Raises:
             DamagedFile: it is gone, or see the opener.
+            TooManyFiles: the system lets this process open no more, although some were closed.
         """
         name = str(path)
         try:
@@ -189,12 +188,21 @@ class HandleCache:
             if found is not None:
                 self._open.move_to_end(key)
                 return found
-        opened = self._opener(path, run_id, epoch)
+        try:
+            opened = self._opener(path, run_id, epoch)
+        except TooManyFiles:
+            self._close_half()
+            opened = self._opener(path, run_id, epoch)
         with self._lock:
             found = self._open.setdefault(key, opened)
             while len(self._open) > self._limit:
                 self._open.popitem(last=False)
         return found
+
+    def _close_half(self) -> None:
+        with self._lock:
+            for _ in range((len(self._open) + 1) // 2):
+                self._open.popitem(last=False)
 
     def __len__(self) -> int:
         """Number of open epochs."""

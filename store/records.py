@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from store.schema import CODECS, HOT_BLOCK_ROWS, PRECISIONS
 
+MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
 TOP = 5  # classes kept by name for every prediction; fewer where the run has fewer classes
 
 
@@ -53,8 +54,12 @@ class RunDescription:
 
     def __post_init__(self) -> None:
         """Refuse a description that no run could be made from; raises ValueError."""
-        object.__setattr__(self, "labels", np.asarray(self.labels, np.int32))
+        given = np.asarray(self.labels)
+        if given.dtype.kind not in "iu":
+            raise ValueError(f"Labels must be whole numbers, got {given.dtype}.")
+        object.__setattr__(self, "labels", given.astype(np.int32))
         self._check_names()
+        self._check_sizes()
         self._check_images()
         for what, known in (("codec", CODECS), ("precision", PRECISIONS)):
             if getattr(self, what) not in known:
@@ -74,6 +79,29 @@ class RunDescription:
         for name in (*self.variants, *self.layers, *self.stages):
             if not name or "/" in name or name.startswith("."):
                 raise ValueError(f"The name {name!r} cannot be a path in the file: leave out '/' and a leading '.'.")
+
+        texts = [self.name, *self.variants, *self.image_names]
+        texts += [text for entry in self.classes for text in (entry.id, entry.name, entry.group)]
+        for text in texts:
+            # In a file, text ends at its first zero byte; and names that the file system gave may not be UTF-8.
+            if "\0" in text or not _is_utf8(text):
+                raise ValueError(f"The name {text!r} cannot be written as text: leave out zero bytes, and use UTF-8.")
+
+    def _check_sizes(self) -> None:
+        shapes: dict[str, tuple[int, ...]] = {"picture_shape": self.picture_shape, "map_shape": self.map_shape}
+        shapes |= {f"layer {name!r}": tuple(shape) for name, shape in self.layers.items()}
+        shapes |= {f"stage {name!r}": tuple(shape) for name, shape in self.stages.items()}
+        for what, shape in shapes.items():
+            if len(shape) != (3 if what.startswith("layer") else 2) or min(shape) < 1:
+                raise ValueError(f"The shape of {what} is {shape}: it must be of whole numbers above 0.")
+        cells = self.map_shape[0] * self.map_shape[1]
+        for what, count in (("classes", len(self.classes)), ("cells in a map", cells)):
+            if count > MOST:
+                raise ValueError(
+                    f"A run holds at most {MOST:,} {what}, got {count:,}: they are kept as 16-bit numbers."
+                )
+        if self.planned_epochs < 0:
+            raise ValueError(f"The number of planned epochs is {self.planned_epochs}: give 0 where it is not known.")
 
     def _check_images(self) -> None:
         labels = self.labels
@@ -103,6 +131,14 @@ class RunDescription:
             "T": min(TOP, len(self.classes)),
             "R": -(-len(self.labels) // HOT_BLOCK_ROWS),
         }
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from store import layout
 from store.chunks import ChunkWriter
 from store.errors import NotInRun, RunExists, RunMismatch
-from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
+from store.files import PART, claim, create_file, discard, refuse_sealed, seal_file, set_attributes, writing
 from store.joining import settle_parts
 from store.receipts import write_missing_receipts, write_receipt
 from store.recording import EpochWriter
@@ -76,6 +76,7 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
     file, run_id = None, uuid.uuid4().hex
     with claim(part):
         try:
+            refuse_sealed(final)
             file = create_file(part)
             with writing(final):
                 layout.write_description(file, run_id, description)
@@ -167,7 +168,9 @@ class RunWriter:
 
 def _refuse_differences(path: Path, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     before, after = _flat(recorded), _flat(json.loads(json.dumps(dict(asked))))
-    different = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    # Compared as they are written: NaN, which a setting may be, is not equal to itself.
+    texts = [{key: json.dumps(value) for key, value in side.items()} for side in (before, after)]
+    different = sorted(key for key in before.keys() | after.keys() if texts[0].get(key) != texts[1].get(key))
     if different:
         listed = "; ".join(
             f"{key}: {before.get(key, 'absent')!r} before, {after.get(key, 'absent')!r} now" for key in different
