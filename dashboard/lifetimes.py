@@ -54,13 +54,13 @@ def confused_pairs(selection: Selection) -> None:
     if of == "groups":
         _groups(selection)
         return
-    kept = np.flatnonzero(fate(table, chosen))
-    rows = table.iloc[kept].assign(counts=[list(map(int, counts[row])) for row in kept])
+    rows = table.iloc[np.flatnonzero(fate(table, chosen))]
     if rows.empty:
         st.info("No pair of classes has that fate.", icon=":material/filter_alt_off:")
         return
     rows = rows.sort_values("slope", ascending=False, kind="stable") if chosen == "growing" else rows
-    _pair_table(selection, rows.head(_MOST))
+    shown = rows.head(_MOST)
+    _pair_table(selection, shown.assign(counts=counts[shown.index].tolist()))
     st.caption(
         f"{plural(len(rows), 'pair')} with three mistakes or more at some epoch, clean"
         + (f"; the first {_MOST} are shown" if len(rows) > _MOST else "")

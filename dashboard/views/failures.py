@@ -144,19 +144,28 @@ def _where(
     known = "history" in frame
     with history:
         past = controls.select(
-            "Over the epochs", "history", ["", *HISTORIES] if known else [""], names=lambda name: name or "any",
+            "Over the epochs",
+            "history",
+            ["", *HISTORIES] if known else [""],
+            names=lambda name: name or "any",
             resets=("p",),
-        )  # fmt: skip
+        )
     with labels:
         issue = controls.select(
-            "Label", "label", ["", "candidate"] if known else [""], names={"": "any", "candidate": "may be wrong"}.get,
+            "Label",
+            "label",
+            ["", "candidate"] if known else [""],
+            names=lambda text: "may be wrong" if text else "any",
             resets=("p",),
-        )  # fmt: skip
+        )
     with pairs:
         most = controls.select(
-            "Of each pair of classes", "most", _PER_PAIR, names=lambda text: f"at most {text}" if text else "all",
+            "Of each pair of classes",
+            "most",
+            _PER_PAIR,
+            names=lambda text: f"at most {text}" if text else "all",
             resets=("p",),
-        )  # fmt: skip
+        )
     with order:
         sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
         sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
