@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import exports, state
 from dashboard.network import network_svg
 from dashboard.state import Selection
-from dashboard.theme import count, plural
+from dashboard.theme import count, plain, plural, variant_name
 
 _GLOSSARY = (
     (
@@ -50,6 +50,16 @@ _GLOSSARY = (
         "Fewest cells whose removal from both maps undoes an error between the two classes.",
     ),
     (
+        "Change of a score",
+        r"\Delta S_k = \tfrac{1}{HW} \sum_{y,x} (f_k^{\,b} - f_k^{\,a})",
+        "Between two epochs, variants or runs a and b: exact, cell by cell; warm cells gained, cold ones lost.",
+    ),
+    (
+        "Formation",
+        r"\min \{ e : \cos(f_k^{\,e'}, f_k^{\,\mathrm{last}}) \ge 0.9 \ \ \forall e' \ge e \}",
+        "The first epoch from which a map, or a class's pattern, keeps the form that it ends with.",
+    ),
+    (
         "ECE",
         r"\sum_b \frac{n_b}{N} \lvert \mathrm{acc}_b - \mathrm{conf}_b \rvert",
         "Expected calibration error over confidence bins.",
@@ -65,6 +75,13 @@ _GLOSSARY = (
         "The share of wrong answers among the share c of answers with the highest score; AURC is the area.",
     ),
 )
+
+_PAPER = """@misc{zhang2019visualization,
+  author = {X. Zhang},
+  title  = {Visualization of encoder-decoder structure of Deep Convolutional Neural Network},
+  note   = {University of California, Santa Cruz},
+  year   = {2019},
+}"""
 
 
 def main() -> None:
@@ -96,9 +113,8 @@ def _origin(selection: Selection) -> None:
     run = selection.run
     st.subheader("Where the numbers come from", anchor=False)
     st.markdown(
-        f"Run **{selection.name}**, identity `{run.id}`: {plural(len(run.labels), 'validation picture')}, every one "
-        "of them "
-        f"passed through the network at {plural(len(run.epochs), 'epoch')} under "
+        f"Run **{plain(selection.name)}**, identity `{run.id}`: {plural(len(run.labels), 'validation picture')}, "
+        f"every one of them passed through the network at {plural(len(run.epochs), 'epoch')} under "
         f"{plural(len(run.variants), 'variant')}: "
         f"{count(len(run.labels) * len(run.epochs) * len(run.variants))} passes, all maps and probabilities kept. "
         "Nothing "
@@ -152,7 +168,7 @@ def _glossary() -> None:
     st.subheader("Words and equations", anchor=False)
     with st.grid(2, min_column_width=380):
         for name, equation, meaning in _GLOSSARY:
-            with st.container(border=True, gap="xsmall"):
+            with st.container(border=True, gap="xsmall", height="stretch"):
                 st.markdown(f"**{name}**")
                 st.latex(equation)
                 st.caption(meaning)
@@ -166,16 +182,19 @@ def _glossary() -> None:
 def _cite(selection: Selection) -> None:
     st.subheader("How to cite what you see", anchor=False)
     st.markdown(
-        "The address of a page holds the whole view. To quote a figure, give the run's identity, epoch and variant, "
-        "and "
-        "the address:"
+        "The address of a page holds the whole view. To quote a figure, give the run's identity, its epoch and "
+        "variant, and the address; the network and the questions are the paper's."
     )
+    view = state.link("overview", {"run": selection.name, "epoch": selection.epoch, "variant": selection.variant})
+    root = (st.context.url or "").rpartition("/")[0]
+    where = f"{root}/{view.removeprefix('./')}"
     st.code(
-        f"Classprint, run {selection.name} ({selection.run.id}), epoch {selection.epoch}, {selection.variant}; "
-        f"{state.link('overview', {'run': selection.name, 'epoch': selection.epoch, 'variant': selection.variant})}",
+        f"Classprint, run {selection.name} ({selection.run.id}), epoch {selection.epoch}, "
+        f"{variant_name(selection.variant)}; {where}",
         language=None,
         wrap_lines=True,
     )
+    st.code(_PAPER, language="bibtex")
 
 
 main()
