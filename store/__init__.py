@@ -12,6 +12,7 @@ from store.errors import (
     RunNotFound,
     SchemaMismatch,
     StoreError,
+    TooManyFiles,
     WriteFailed,
 )
 from store.reader import Run, open_run
@@ -34,6 +35,7 @@ __all__ = [
     "SchemaMismatch",
     "StoreError",
     "Timeline",
+    "TooManyFiles",
     "WriteFailed",
     "create_run",
     "open_run",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from store.cache import DEFAULT_GB, FOLDER, LIMIT
 from store.copy import copy_run
 from store.errors import StoreError
 from store.export import FORMATS, export_maps, export_tables
@@ -36,7 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m store", description="Look at, check and move recorded runs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m store",
+        description="Look at, check and move recorded runs.",
+        epilog=f"Files of a run at a URL are kept in ${FOLDER}/runs (by default in ~/.cache/classprint/runs), at most "
+        f"${LIMIT} (by default {DEFAULT_GB:.0f}) gigabytes of them besides those being read.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:

@@ -315,7 +315,7 @@ def test_a_description_that_no_run_could_have_is_refused(change, message):
         {"signed": True, "map_shape": (2, 2)},
         {"precision": "map", "map_shape": (7, 5)},
         {"classes": 1, "images_per_class": 1},
-        {"classes": 1100, "images_per_class": 1, "epochs": 1, "variants": ("clean", "gray")},
+        {"classes": 1100, "images_per_class": 1, "epochs": 1, "variants": ("clean", "gray"), "map_shape": (3, 3)},
     ],
     ids=str,
 )
