@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from store.errors import StoreError
-from store.files import writing
+from store.errors import NotInRun, StoreError
+from store.files import PART, writing
 from store.reader import Run
 from store.selection import Selection
 
@@ -37,27 +41,58 @@ def export_tables(
     if file_format not in FORMATS:
         raise ValueError(f"Format {file_format!r} is unknown: choose one of {', '.join(FORMATS)}.")
     chosen = run.epochs if epochs is None else tuple(int(epoch) for epoch in np.asarray(epochs))
+    absent = [epoch for epoch in chosen if epoch not in run.epochs]
+    if absent or not chosen:
+        raise NotInRun(f"Epochs {absent or list(chosen)} cannot be exported: the run holds {list(run.epochs)}.")
     for variant in variants:
         run.variant_index(variant)
     at = [(epoch, variant) for epoch in chosen for variant in variants or run.variants]
-    predictions = [_placed(run.predictions(epoch=e, variant=v), e, v) for e, v in at]
-    classes = [_placed(run.class_table(epoch=e, variant=v).reset_index(), e, v) for e, v in at]
     metrics = run.metrics()
-    tables = {
-        "predictions": pd.concat(predictions, ignore_index=True),
-        "classes": pd.concat(classes, ignore_index=True),
-        "metrics": metrics[metrics["epoch"].isin(chosen)],
+    tables: dict[str, Iterable[pd.DataFrame]] = {
+        "predictions": (_placed(run.predictions(epoch=e, variant=v), e, v) for e, v in at),
+        "classes": (_placed(run.class_table(epoch=e, variant=v).reset_index(), e, v) for e, v in at),
+        "metrics": [metrics[metrics["epoch"].isin(chosen)]],
     }
-    folder = Path(folder)
-    targets = {name: _free(folder / f"{name}.{file_format}") for name in tables}
-    for name, table in tables.items():
-        with writing(targets[name]):
-            folder.mkdir(parents=True, exist_ok=True)
-            if file_format == "csv":
-                table.to_csv(targets[name], index=False)
-            else:
-                table.to_parquet(targets[name], index=False)
+    targets = {name: _free(Path(folder) / f"{name}.{file_format}") for name in tables}
+    for name, pieces in tables.items():
+        _write_pieces(targets[name], pieces, file_format)
     return list(targets.values())
+
+
+def _write_pieces(target: Path, pieces: Iterable[pd.DataFrame], file_format: str) -> None:
+    """Write a table piece by piece, since a whole run's may not fit into memory; under its name only when complete."""
+    part = target.with_name(target.name + PART)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with writing(target), _table_writer(part, file_format) as write:
+            for piece in pieces:
+                write(piece)
+        with writing(target):
+            part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """What appends a piece of a table to the file at `path`."""
+    if file_format == "csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield lambda piece: piece.to_csv(file, index=False, header=file.tell() == 0)
+        return
+    with ExitStack() as opened:
+        writer: pq.ParquetWriter | None = None
+
+        def append(piece: pd.DataFrame) -> None:
+            nonlocal writer
+            rows = pa.Table.from_pandas(piece, preserve_index=False, schema=writer.schema if writer else None)
+            if writer is None:
+                writer = opened.enter_context(pq.ParquetWriter(path, rows.schema))
+            writer.write_table(rows)
+
+        yield append
 
 
 def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images: Selection) -> Path:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store import layout
-from store.errors import DamagedFile, NotInRun, RunNotFound, SchemaMismatch
+from store.errors import DamagedFile, NotInRun, RunNotFound, SchemaMismatch, StoreError
 from store.files import damaged
 from store.handles import EpochData, HandleCache, Opener, SealedFile
 from store.parts import open_epoch
@@ -143,6 +143,15 @@ class RunFolder:
     def zero(self) -> int:
         """The code that stands for 0 in maps and hot maps."""
         return 128 if self.signed else 0
+
+    def on_disk(self, purpose: str) -> Path:
+        """The run's own folder; raises StoreError where the run lies at a URL, and only a cache of it is here."""
+        if not self.source.is_local:
+            raise StoreError(
+                f"{purpose} needs the whole run in a folder, and {self.name!r} is at a URL. "
+                'Fetch it first: "python -m store copy URL FOLDER".'
+            )
+        return self.path
 
     def refresh(self) -> bool:
         """Look for new, replaced and lost epochs; returns whether anything changed.

@@ -28,12 +28,13 @@ def link_run(run: Run) -> Path:
 
     Raises:
         NotInRun: the run has no epochs.
+        StoreError: the run lies at a URL.
         WriteFailed: the file system refuses.
     """
-    epochs = run.epochs
+    folder, epochs = run.on_disk("Linking"), run.epochs
     if not epochs:
         raise NotInRun(f"The run {str(run.path)!r} has no epochs yet: there is nothing to link.")
-    final = run.path / LINK_FILE
+    final = folder / LINK_FILE
     part = final.with_name(final.name + PART)
     file = None
     with claim(part):

@@ -30,9 +30,11 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     Raises:
         RunExists: there is something at `target`.
         NotInRun: an epoch is not in the run, or none is left.
+        StoreError: the run lies at a URL.
         WriteFailed: the file system refuses.
     """
     target = Path(target)
+    run.on_disk("Pruning")
     chosen = sorted(set(run.epochs if epochs is None else (int(epoch) for epoch in epochs)))
     absent = [epoch for epoch in chosen if epoch not in run.epochs]
     if absent or not chosen:

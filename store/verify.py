@@ -19,6 +19,7 @@ from store.identities import check_identities
 from store.parts import JoinedEpoch, open_epoch
 from store.receipts import digest, read_receipt
 from store.records import RunDescription
+from store.remote import is_remote
 from store.schema import EPOCH_FIELDS, HOT_BLOCK_ROWS, RUN_FIELDS, Field, epoch_field, run_field
 
 Progress = Callable[[int], None]  # told the bytes that were checked since the last call
@@ -41,7 +42,13 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Fi
 
     Raises:
         RunNotFound: there is no run.
+        StoreError: `path` is a URL.
     """
+    if is_remote(path):
+        raise StoreError(
+            f"{str(path)!r} is a URL: verifying needs the whole run in a folder. "
+            'Fetch it first: "python -m store copy URL FOLDER", which checks every byte.'
+        )
     path = Path(path)
     tell = progress or (lambda _: None)
     try:

@@ -72,6 +72,23 @@ def test_exported_tables_hold_what_the_run_says(run, tmp_path, file_format):
         export_tables(run, tmp_path / "out", file_format=file_format)
 
 
+def test_an_export_that_fails_leaves_nothing_half_written(run, tmp_path, monkeypatch):
+    with pytest.raises(NotInRun, match=r"Epochs \[9\] cannot be exported: the run holds \[1, 2, 3\]"):
+        export_tables(run, tmp_path / "out", epochs=[1, 9])
+    said = run.class_table
+
+    def damaged_at_two(*, epoch, variant):
+        if epoch == 2:
+            raise DamagedFile("epoch 2")
+        return said(epoch=epoch, variant=variant)
+
+    monkeypatch.setattr(run, "class_table", damaged_at_two)
+    for file_format in ("parquet", "csv"):
+        with pytest.raises(DamagedFile, match="epoch 2"):
+            export_tables(run, tmp_path / file_format, file_format=file_format)
+        assert [path.name for path in (tmp_path / file_format).iterdir()] == [f"predictions.{file_format}"]
+
+
 def test_exported_maps_hold_what_the_run_says(run, tmp_path):
     path = export_maps(run, tmp_path / "out" / "maps.npz", epoch=2, variant="bgr", images=[4, 9])
     with np.load(path) as found:

@@ -14,6 +14,9 @@ from store import DamagedFile, RunNotFound, StoreError, open_run
 from store.analysis.file import read_analysis, write_analysis
 from store.cache import FileCache, hold
 from store.copy import copy_run
+from store.export import export_tables
+from store.link import link_run
+from store.prune import prune_run
 from store.verify import verify_run
 
 
@@ -190,3 +193,14 @@ def test_the_analysis_of_a_remote_run_is_fetched_renewed_and_forgotten(bucket, t
 
 def copied(tiny_run, tmp_path):
     return shutil.copytree(tiny_run, tmp_path / "local")
+
+
+def test_what_needs_a_whole_folder_says_so_of_a_run_at_a_url(bucket, run, tmp_path):
+    copy_run(str(run.path), f"{bucket}/whole")
+    remote = open_run(f"{bucket}/whole")
+    for act in (lambda: link_run(remote), lambda: prune_run(remote, tmp_path / "less")):
+        with pytest.raises(StoreError, match=r"needs the whole run in a folder, and .* is at a URL. Fetch it first"):
+            act()
+    with pytest.raises(StoreError, match=r"'s3://runs/whole' is a URL: verifying needs the whole run"):
+        verify_run(f"{bucket}/whole")
+    assert export_tables(remote, tmp_path / "out", epochs=[2])[0].exists()
