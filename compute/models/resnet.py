@@ -7,6 +7,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from compute.errors import BadModel
 from compute.models.network import energy
+from compute.models.small_grid import shorten
 
 CHANNELS = 512
 STEMS = ("imagenet", "stride2", "stride1")
@@ -35,6 +36,7 @@ class ResNetEncoder(nn.Module):
         self.maxpool = trunk.maxpool if stem == "imagenet" else nn.Identity()
         self.layer1, self.layer2 = trunk.layer1, trunk.layer2
         self.layer3, self.layer4 = trunk.layer3, trunk.layer4
+        shorten(self.layer4)
 
     def forward(self, x: Tensor, stages: dict[str, Tensor] | None = None) -> Tensor:
         """Features (N, 512, h', w'); puts each stage's energy (N, h, w) into `stages` where one is given."""
