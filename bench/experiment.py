@@ -62,7 +62,7 @@ def _steps(options: argparse.Namespace, path: Path, folder: Path) -> int:
         if analysis is None or analysis.stale(run):
             cli.main(["analyse", str(path)])
     if "results" in options.steps:
-        write_results(run, folder, title=Path(options.profile).stem, command=_told(options))
+        write_results(run, folder, title=Path(options.profile).stem, command=_told(options), note=options.note)
         print(f"Written to {folder}/README.md")
     if options.reduced:
         print(prune_run(run, options.reduced, epochs=options.keep_epochs, top=options.keep_top))
@@ -133,7 +133,7 @@ def verification(folder: Path) -> str:
     return f"{len(table)} things wrong {amount}: {'; '.join(table['found'][:3])}"
 
 
-def write_results(run: Run, folder: Path, *, title: str, command: str) -> None:
+def write_results(run: Run, folder: Path, *, title: str, command: str, note: str = "") -> None:
     """Every table as CSV, two pictures and the page."""
     tables = {
         "table1": results.table_1(run),
@@ -148,7 +148,7 @@ def write_results(run: Run, folder: Path, *, title: str, command: str) -> None:
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     write_figure_2(tables["figure2"], folder / "figure2.svg")
     write_patterns(run, folder / "patterns.webp")
-    (folder / "README.md").write_text(page(run, tables, Facts(title, command, verification(folder))), "utf-8")
+    (folder / "README.md").write_text(page(run, tables, Facts(title, command, verification(folder), note)), "utf-8")
 
 
 def _told(options: argparse.Namespace) -> str:
@@ -175,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="of training in this call (exit code 75)")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="default: all, in this order")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    parser.add_argument("--note", default="", help="a sentence for the page, such as what else the machine did")
     parser.add_argument("--reduced", type=Path, metavar="FOLDER", help="also leave a smaller copy of the run there")
     parser.add_argument(
         "--keep-epochs", type=int, nargs="+", metavar="EPOCH", help="epochs of that copy (default: all)"

@@ -20,6 +20,7 @@ class Facts:
     title: str
     command: str
     verification: str  # what `store verify` found, in words
+    note: str = ""  # what a reader should know besides
 
 
 def page(run: Run, tables: Mapping[str, pd.DataFrame], facts: Facts) -> str:
@@ -64,6 +65,7 @@ def _origin(run: Run, facts: Facts) -> str:
         f"{data.get('validation_pictures', 0):,} validation pictures.",
         f"Summarised {surroundings.now()}. `store verify`: {facts.verification}.",
     ]
+    lines += [facts.note] if facts.note else []
     return "  \n".join(lines)
 
 
