@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,16 @@ import torch
 from torch import Tensor
 
 from compute.errors import BadCheckpoint
+from compute.models import ClassMapNetwork
+from compute.tensor_file import load_tensors
 from compute.train import Trainer
 
-_UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
+_UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
 CHECKPOINTS = "checkpoints"  # the folder inside a run
+_REMEDY = (
+    f"Restore it from a copy, or move the run's folder '{CHECKPOINTS}' away: training then begins anew, and the epochs "
+    "that are sealed stay as they are."
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,21 @@ class CheckpointFolder:
         Raises:
             BadCheckpoint: the file is absent, damaged or of another run.
         """
-        document = self._read(self.folder / f"{epoch:04d}.pt", {"epoch", "run_id", "weights", "metrics"})
+        document = self._read(self.folder / f"{epoch:04d}.pt", epoch, {"weights", "metrics"})
         return Checkpoint(epoch, document["weights"], document["metrics"], document["run_id"])
+
+    def fill(self, epoch: int, network: ClassMapNetwork) -> Checkpoint:
+        """The checkpoint of an epoch, after its weights were put into the network.
+
+        Raises:
+            BadCheckpoint: the file is absent, damaged or of another run or network.
+        """
+        checkpoint = self.load(epoch)
+        try:
+            network.load_state_dict(checkpoint.weights)
+        except _UNREADABLE as err:
+            raise self._unfit(self.folder / f"{epoch:04d}.pt", err) from err
+        return checkpoint
 
     def restore(self, epoch: int, trainer: Trainer) -> None:
         """Puts the trainer where it was after `epoch`, in place.
@@ -87,35 +107,43 @@ class CheckpointFolder:
         """
         checkpoint = self.load(epoch)
         path = self.folder / f"{epoch:04d}.state.pt"
-        state = self._read(path, {"optimizer", "network", "updates"})
+        state = self._read(path, epoch, {"optimizer", "network", "updates"})
         try:
             trainer.network.load_state_dict(state["network"] or checkpoint.weights)
             trainer.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as err:
-            raise BadCheckpoint(f"The checkpoint '{path}' does not fit this network: {err}.") from err
+        except _UNREADABLE as err:
+            raise self._unfit(path, err) from err
         if trainer.averaged:
             trainer.averaged.updates = state["updates"]
             for name, value in checkpoint.weights.items():
                 trainer.averaged.state[name].copy_(value)
 
-    def _read(self, path: Path, keys: set[str]) -> dict[str, Any]:
+    def _unfit(self, path: Path, err: Exception) -> BadCheckpoint:
+        return BadCheckpoint(f"The checkpoint '{path}' does not fit this network: {err}. {_REMEDY}")
+
+    def _read(self, path: Path, epoch: int, keys: set[str]) -> dict[str, Any]:
+        keys = keys | {"epoch", "run_id"}
         if not path.is_file():
-            raise BadCheckpoint(f"There is no checkpoint '{path}'. The run cannot go on from there; start a new one.")
+            raise BadCheckpoint(f"There is no checkpoint '{path}', so the run cannot go on from there. {_REMEDY}")
         try:
-            document = torch.load(path, map_location="cpu", weights_only=True)
+            document = load_tensors(path)
         except (pickle.UnpicklingError, *_UNREADABLE) as err:
             raise BadCheckpoint(
-                f"The checkpoint '{path}' cannot be read: {(str(err).splitlines() or [type(err).__name__])[0]} "
-                "Remove it to go on from the one before, or start a new run."
+                f"The checkpoint '{path}' cannot be read: "
+                f"{(str(err).splitlines() or [type(err).__name__])[0].rstrip('. ')}. {_REMEDY}"
             ) from err
         if not isinstance(document, dict) or not keys <= document.keys():
             there = document.keys() if isinstance(document, dict) else set()
-            raise BadCheckpoint(f"'{path}' is not a checkpoint of Classprint: it lacks {sorted(keys - there)}.")
+            raise BadCheckpoint(
+                f"'{path}' is not a checkpoint of Classprint: it lacks {sorted(keys - there)}. {_REMEDY}"
+            )
         if document.get("run_id") != self.run_id:
             raise BadCheckpoint(
                 f"The checkpoint '{path}' belongs to run {document.get('run_id')}, not to {self.run_id}. "
                 "Put the right checkpoints folder back, or start a new run."
             )
+        if document["epoch"] != epoch:
+            raise BadCheckpoint(f"The checkpoint '{path}' is of epoch {document['epoch']}, not {epoch}. {_REMEDY}")
         return document
 
 

@@ -81,11 +81,7 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
     run = open_run(run_path)
     chosen = choose_device(device)
     network = _network(run)
-    checkpoint = CheckpointFolder(Path(run_path) / CHECKPOINTS, run_id=run.id).load(epoch)
-    try:
-        network.load_state_dict(checkpoint.weights)
-    except RuntimeError as err:
-        raise BadCheckpoint(f"The weights of epoch {epoch} do not fit the network of '{run_path}': {err}") from err
+    CheckpointFolder(Path(run_path) / CHECKPOINTS, run_id=run.id).fill(epoch, network)
     network.to(chosen).to(memory_format=torch.channels_last).eval()
     data = run.configuration["data"]
     return Predictor(

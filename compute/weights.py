@@ -17,8 +17,10 @@ from torchvision.models import ResNet18_Weights
 
 from compute.errors import BadWeights
 from compute.models import ClassMapNetwork
+from compute.tensor_file import load_tensors
 
 _UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
+_WRAPPERS = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
 
     Args:
         source: `none`, `imagenet` (torchvision's IMAGENET1K_V1, hash checked by torch.hub) or the path of a state dict
-            in torchvision's ResNet-18 names, with or without the network's own prefix.
+            in torchvision's ResNet-18 names, with or without the network's own prefix, and also as saved from a
+            DistributedDataParallel (`module.`) or a compiled network (`_orig_mod.`).
 
     Raises:
         BadWeights: the file is absent, holds pickled code or no tensors, a shape differs, or nothing fits.
@@ -63,6 +66,7 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
         state, digest = _file_state(Path(source))
     prefix = network.encoder_prefix
     own = {name: value for name, value in network.state_dict().items() if name.startswith(prefix)}
+    state = _unwrapped(state)
     offered = {name if name in own else prefix + name: value for name, value in state.items()}
     replaced = {prefix + name for name in network.own_weights}
     matching = {name: value for name, value in offered.items() if name in own and name not in replaced}
@@ -177,7 +181,7 @@ def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
             f"There is no weights file '{path}'. weights.source is imagenet, none or the path of a state dict."
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
     except pickle.UnpicklingError as err:
         raise BadWeights(
             f"The weights file '{path}' is not a plain state dict: {_asked_for(err)}. "
@@ -186,7 +190,7 @@ def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
     except _UNREADABLE as err:
         raise BadWeights(
             f"The weights file '{path}' cannot be read: {_first_line(err)} "
-            "It is no state dict, or truncated; save model.state_dict() with torch.save, or fetch it again."
+            "It is no state dict, truncated or damaged; save model.state_dict() with torch.save, or fetch it again."
         ) from err
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
@@ -196,6 +200,14 @@ def _file_state(path: Path) -> tuple[Mapping[str, Tensor], str]:
             "Save model.state_dict() with torch.save."
         )
     return state, _digest(path)
+
+
+def _unwrapped(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors under the names that they have without what was put around the whole network when it was saved."""
+    for wrapper in (*_WRAPPERS, *_WRAPPERS):  # one may be around the other
+        if all(name.startswith(wrapper) for name in state):
+            state = {name.removeprefix(wrapper): value for name, value in state.items()}
+    return state
 
 
 def _check_shapes(source: str, matching: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 import torch
 from compute_cases import tiny_profile
@@ -100,3 +101,42 @@ def test_a_failed_write_leaves_the_old_checkpoint(folder, trainer, tmp_path, mon
         folder.save(1, trainer, {})
     assert (tmp_path / "0001.pt").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["0001.pt", "0001.state.pt"])
+def test_a_checkpoint_with_a_changed_byte_is_never_taken_for_the_old_one(folder, trainer, tmp_path, name):
+    """One byte after the other, all over the file: refused, or read as exactly what was saved."""
+    folder.save(1, trainer, {"train_loss": 0.5})
+    path, before = tmp_path / name, {key: value.clone() for key, value in trainer.network.state_dict().items()}
+    content = path.read_bytes()
+    refused = 0
+    for number, place in enumerate(np.random.default_rng(0).integers(0, len(content), 200)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << number % 8
+        path.write_bytes(changed)
+        try:
+            folder.restore(1, trainer)
+        except BadCheckpoint:
+            refused += 1
+        assert all(torch.equal(value, before[key]) for key, value in trainer.network.state_dict().items())
+    assert refused > 50
+
+
+def test_a_changed_weight_is_named(folder, trainer, tmp_path):
+    folder.save(1, trainer, {})
+    path = tmp_path / "0001.pt"
+    content, weights = path.read_bytes(), trainer.network.maps.weight.detach().numpy().tobytes()
+    assert content.count(weights) == 1
+    place = content.index(weights) + 1
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(
+        BadCheckpoint, match=r"0001.pt' cannot be read: its record '.*data/.*' does not have the checksum"
+    ):
+        folder.load(1)
+
+
+def test_a_checkpoint_of_another_epoch_is_refused(folder, trainer, tmp_path):
+    folder.save(1, trainer, {})
+    (tmp_path / "0001.pt").rename(tmp_path / "0009.pt")
+    with pytest.raises(BadCheckpoint, match=r"0009.pt' is of epoch 1, not 9"):
+        folder.load(9)

@@ -224,3 +224,36 @@ def test_a_file_in_the_cache_that_is_not_torchvisions_is_refused(monkeypatch, tm
     torch.save(build("cam", 3).encoder.state_dict(), folder / "resnet18-f37072fd.pth")
     with pytest.raises(BadWeights, match=r"resnet18-f37072fd.pth' is not the file that torchvision published"):
         load_weights(build("paper", 3), "imagenet")
+
+
+def test_a_changed_byte_in_a_weight_is_noticed(network, saved):
+    path = Path(saved(encoder_state()))
+    content, bias = path.read_bytes(), torch.arange(8.0).numpy().tobytes()
+    place = content.index(bias) + 9
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(BadWeights, match=r"cannot be read: its record 'weights/data/2' does not have the checksum"):
+        load_weights(network, str(path))
+
+
+def test_a_file_without_checksums_is_read(network, saved):
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = saved(encoder_state())
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert len(load_weights(network, path).loaded) == 5
+
+
+def test_a_file_of_the_old_kind_is_read(network, tmp_path):
+    torch.save(encoder_state(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert len(load_weights(network, str(tmp_path / "old.pt")).loaded) == 5
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+@pytest.mark.parametrize("prefix", ["", "encoder."])
+def test_what_was_wrapped_around_the_network_when_it_was_saved_does_not_matter(network, saved, wrapper, prefix):
+    state = {f"{wrapper}{prefix}{name}": value for name, value in encoder_state().items()}
+    report = load_weights(network, saved(state))
+    assert len(report.loaded) == 5
+    assert report.unexpected == ()
+    assert torch.equal(network.encoder[1].bias, torch.arange(8.0))
