@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import streamlit as st
@@ -98,8 +99,11 @@ def _network(selection: Selection) -> None:
     run = selection.run
     st.subheader("The network, with the shapes of this run", anchor=False)
     colours = exports.current_palette()
-    st.image(
-        network_svg(run, ink=colours.ink, accent=colours.truth), width="stretch", alt="the network with its shapes"
+    drawing = base64.b64encode(network_svg(run, ink=colours.ink, accent=colours.truth).encode()).decode()
+    # On a phone it is scrolled sideways: made to fit, its words could not be read.
+    st.html(
+        '<div style="overflow-x: auto"><img alt="the network with its shapes" style="width: 100%; min-width: 800px" '
+        f'src="data:image/svg+xml;base64,{drawing}"></div>'
     )
     rows, columns = run.map_shape
     st.caption(
