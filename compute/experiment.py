@@ -19,7 +19,7 @@ from tqdm import tqdm
 from compute.checkpoint import CHECKPOINTS, CheckpointFolder
 from compute.interrupt import StopRequest, TimeLimit, stop_on_signals
 from compute.models import ClassMapNetwork
-from compute.preparation import Prepared
+from compute.preparation import NAMES_OF_SOURCES, Prepared
 from compute.processes import Processes
 from compute.record import Recorder, Validation
 from compute.train import Trainer
@@ -34,9 +34,9 @@ def open_run_writer(prepared: Prepared, path: Path) -> RunWriter:
         RunMismatch: the run has another configuration.
     """
     if prepared.processes.first:
-        resume_run(path, configuration=prepared.configuration())
+        resume_run(path, configuration=prepared.configuration(), free=NAMES_OF_SOURCES)
     prepared.processes.wait()
-    run = resume_run(path, configuration=prepared.configuration())
+    run = resume_run(path, configuration=prepared.configuration(), free=NAMES_OF_SOURCES)
     prepared.processes.wait()
     return run
 
@@ -119,8 +119,7 @@ class Experiment:
         known = self.checkpoints.epochs()
         for epoch in known:
             if epoch not in self.run.sealed_epochs:
-                checkpoint = self.checkpoints.load(epoch)
-                self._network_to_record().load_state_dict(checkpoint.weights)
+                checkpoint = self.checkpoints.fill(epoch, self._network_to_record())
                 self._record(epoch, checkpoint.metrics, loaded=True)
         if known:
             self.checkpoints.restore(known[-1], self.trainer)

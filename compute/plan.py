@@ -70,6 +70,7 @@ def make_plan(prepared: Prepared, path: Path, *, epochs_left: int, is_new: bool,
         f"record    every epoch: {len(variants)} variants ({', '.join(variants)})",
         f"time      {_time_line(speed, seconds)}",
         f"disk      about {_size(new_bytes)} of {_size(free)} free",
+        *(f"note      {note}" for note in prepared.notes),
     )
     return Plan(lines, seconds, new_bytes, free)
 

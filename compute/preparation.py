@@ -25,6 +25,10 @@ from compute.variants import check_variants
 from compute.weights import WeightsReport, calibrate_batch_norms, load_weights
 from store.records import RunDescription
 
+# Keys of the configuration that say what data and weights were called; their checksums beside these decide.
+NAMES_OF_SOURCES = ("data.source", "weights.source")
+STEPS_OF_SMALL_SETS = 8  # at least so many batches an epoch where the profile's batch is larger than the whole set
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -37,6 +41,7 @@ class Prepared:
     network: ClassMapNetwork  # on the device, with its initial weights
     weights: WeightsReport
     shapes: Shapes
+    notes: tuple[str, ...] = ()  # what the user should know: pictures left out, settings fitted to the data
 
     @property
     def normaliser(self) -> Normaliser:
@@ -109,6 +114,7 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
     if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():
         load_weights(build(profile.model.name, 2, **profile.model.options), profile.weights.source)  # refuses early
     dataset = _load(profile)
+    profile, notes = _fitted(profile, len(dataset.train.labels), processes.count)
     torch.manual_seed(profile.training.seed)
     network = build(profile.model.name, len(dataset.classes), **profile.model.options)
     report = load_weights(network, profile.weights.source)
@@ -121,6 +127,7 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
         network=network,
         weights=report,
         shapes=describe(network, picture_shape=dataset.validation.pictures.shape[1:3], classes=len(dataset.classes)),
+        notes=(*dataset.notes, *notes),
     )
     return replace(prepared, weights=replace(report, calibrated=_calibrate(prepared)))
 
@@ -136,16 +143,32 @@ def _calibrate(prepared: Prepared) -> int:
 
 
 def _load(profile: Profile) -> Dataset:
-    """The data set of the profile, checked to be enough for one batch."""
+    """The data set of the profile."""
     data = profile.data
     limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
-    dataset = load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
-    if len(dataset.train.labels) < profile.training.batch:
+    return load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
+
+
+def _fitted(profile: Profile, pictures: int, processes: int) -> tuple[Profile, tuple[str, ...]]:
+    """The profile with a batch that so many training pictures can fill, and what to tell about it.
+
+    Raises:
+        BadOption: BatchNorm needs two pictures in every process, and there are fewer.
+    """
+    asked, least = profile.training.batch, 2 * processes
+    if pictures < least:
         raise BadOption(
-            f"training.batch = {profile.training.batch}, but '{data.source}' has only {len(dataset.train.labels)} "
-            "training pictures. Add pictures, or choose a smaller batch with --set training.batch=..."
+            f"{pictures} training pictures are too few for {processes} processes: BatchNorm needs two in each. "
+            "Add pictures or use fewer processes."
         )
-    return dataset
+    if asked <= pictures:
+        return profile, ()
+    batch = max(least, min(pictures, STEPS_OF_SMALL_SETS), pictures // STEPS_OF_SMALL_SETS)
+    told = (
+        f"training.batch is {batch} instead of {asked}: there are only {pictures} training pictures. "
+        f"Choose another with --set training.batch=..., up to {pictures}."
+    )
+    return replace(profile, training=replace(profile.training, batch=batch)), (told,)
 
 
 def _check(profile: Profile, processes: Processes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,10 +95,16 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
     write_receipt(final.parent, None, run_id)
 
 
-def resume_run(path: str | Path, *, configuration: Mapping[str, Any] | None = None) -> RunWriter:
+def resume_run(
+    path: str | Path, *, configuration: Mapping[str, Any] | None = None, free: Collection[str] = ()
+) -> RunWriter:
     """The writer of an existing run's further epochs; what an interrupted writer left unsealed is removed.
 
     Ranks call it together, before any of them records: parts of an epoch that is not whole are removed, too.
+
+    Args:
+        configuration: has to be the run's own.
+        free: dotted keys of it that may differ all the same, such as "data.source" beside a checksum of the data.
 
     Raises:
         RunNotFound, SchemaMismatch, DamagedFile: run.h5 is absent, of another version, or damaged.
@@ -107,7 +113,7 @@ def resume_run(path: str | Path, *, configuration: Mapping[str, Any] | None = No
     path = Path(path)
     facts = layout.read_description(path / layout.RUN_FILE)
     if configuration is not None:
-        _refuse_differences(path, facts.description.configuration, configuration)
+        _refuse_differences(path, facts.description.configuration, configuration, free)
     for stale in sorted(path.glob(f"**/*{PART}")):
         with claim(stale, wait=False) as ours:
             if ours:
@@ -166,11 +172,14 @@ class RunWriter:
         return writer
 
 
-def _refuse_differences(path: Path, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def _refuse_differences(
+    path: Path, recorded: Mapping[str, Any], asked: Mapping[str, Any], free: Collection[str]
+) -> None:
     before, after = _flat(recorded), _flat(json.loads(json.dumps(dict(asked))))
     # Compared as they are written: NaN, which a setting may be, is not equal to itself.
     texts = [{key: json.dumps(value) for key, value in side.items()} for side in (before, after)]
-    different = sorted(key for key in before.keys() | after.keys() if texts[0].get(key) != texts[1].get(key))
+    keys = (before.keys() | after.keys()) - set(free)
+    different = sorted(key for key in keys if texts[0].get(key) != texts[1].get(key))
     if different:
         listed = "; ".join(
             f"{key}: {before.get(key, 'absent')!r} before, {after.get(key, 'absent')!r} now" for key in different

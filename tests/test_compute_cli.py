@@ -78,7 +78,6 @@ def test_a_run_that_the_disk_cannot_hold_is_refused(prepared, tmp_path, monkeypa
         (["--set", 'recording.variants=["clean", "sepia"]'], "sepia"),
         (["--set", 'recording.variants=["gray"]'], "clean"),
         (["--set", "data.mean=[0.5]"], "data.mean = [0.5] is not one number for each of 3 channels"),
-        (["--set", "training.batch=500"], "training.batch = 500, but 'phantom' has only 48 training pictures"),
         (["--data", "/no/such/folder"], "There is no data set '/no/such/folder'"),
         (["--weights", "/no/such/weights.pt"], "There is no weights file '/no/such/weights.pt'"),
         (["--device", "tpu"], "There is no device 'tpu'"),
@@ -114,6 +113,21 @@ def test_weights_of_another_network_are_refused_before_the_run_is_made(capsys, t
 def test_a_batch_too_small_for_its_processes_is_refused():
     with pytest.raises(BadOption, match=r"training.batch = 2 cannot be shared by 2 processes"):
         prepare(tiny_profile("training.batch=2"), device="cpu", processes=Processes(0, 2))
+
+
+def test_a_batch_larger_than_the_training_set_is_made_smaller_and_told_of(tmp_path, capsys):
+    assert main(["plan", *command(tmp_path, "--set", "training.batch=500")[1:]]) == 0
+    text = capsys.readouterr().out
+    assert "batches of 8" in text
+    assert "training.batch is 8 instead of 500: there are only 48 training pictures. Choose another with --set" in text
+    assert prepare(tiny_profile("training.batch=48"), device="cpu").notes == ()
+
+
+def test_training_pictures_that_processes_cannot_share_are_refused():
+    few = tiny_profile("data.classes=2", "data.train_per_class=1")
+    assert prepare(few, device="cpu").profile.training.batch == 2
+    with pytest.raises(BadOption, match=r"2 training pictures are too few for 2 processes"):
+        prepare(few, device="cpu", processes=Processes(0, 2))
 
 
 def test_the_same_command_with_other_settings_is_refused_and_names_them(recorded, capsys):

@@ -333,3 +333,34 @@ def test_a_cache_that_cannot_be_written_is_only_a_warning(tree, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.warns(UserWarning, match="can't be kept in"):
         assert len(load(tree, tmp_path).train) == 12
+
+
+def test_hidden_folders_are_left_out_and_told_of_where_they_hold_pictures(tree, tmp_path):
+    before = load(tree, tmp_path)
+    assert before.notes == ()
+    (tree / "train" / ".cache").mkdir()
+    assert load(tree, tmp_path).notes == ()
+    picture(tree / "train" / ".net" / "0.png", 7)
+    picture(tree / "val" / ".net" / "images" / "0.png", 7)
+    after = load(tree, tmp_path)
+    assert after.checksum == before.checksum
+    assert len(after.notes) == 2
+    assert "train' also holds pictures in the hidden folders '.net', which are left out" in after.notes[0]
+    assert "Rename them without the dot" in after.notes[1]
+
+
+@pytest.mark.parametrize("aim", ["quince", "..nowhere"])
+def test_a_link_that_leads_nowhere_or_in_circles_is_not_passed_over_like_no_class(tree, tmp_path, aim):
+    (tree / "train" / "quince").symlink_to(aim)
+    with pytest.raises(BadLayout, match=r"train/quince' is a link that leads nowhere or in circles. Mend or remove it"):
+        load(tree, tmp_path)
+
+
+def test_classes_and_folders_may_begin_with_a_dash(tree, tmp_path, monkeypatch):
+    for split in ("train", "val"):
+        (tree / split / "plum").rename(tree / split / "-rf")
+    tree.rename(tmp_path / "-fruit")
+    monkeypatch.chdir(tmp_path)
+    found = load(Path("-fruit"), tmp_path)
+    assert [each.name for each in found.classes] == ["-rf", "apple", "pear tree"]
+    assert found.train.pictures[0, 0, 0, 0] == 20

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 from compute_cases import TINY, command, tiny_profile
+from PIL import Image
 
 from compute.cli import main
+from compute.errors import BadCheckpoint
 from compute.experiment import Experiment, open_or_create
 from compute.interrupt import Interrupted, OutOfTime, StopRequest, TimeLimit
 from compute.preparation import prepare
@@ -218,6 +220,45 @@ def test_another_configuration_is_refused_and_names_the_differences(finished):
 def test_other_pictures_are_refused(finished):
     with pytest.raises(RunMismatch, match=r"data.sha256"):
         run(finished, "data.seed=1")
+
+
+def test_a_run_goes_on_where_its_pictures_and_weights_are_called_otherwise_now(tmp_path):
+    """The checksum decides, also for runs whose configuration names the old folder; other pictures are refused."""
+    for split in ("train", "val"):
+        for label, name in enumerate(("apple", "pear")):
+            (tmp_path / "old" / split / name).mkdir(parents=True)
+            for n in range(2):
+                Image.new("RGB", (16, 16), (99 * label + n, 7, 7)).save(tmp_path / "old" / split / name / f"{n}.png")
+    torch.save({"maps.bias": torch.ones(2), "encoder.1.bias": torch.ones(8)}, tmp_path / "old.pt")
+    settings = ("data.classes=0", "data.train_per_class=0", "data.validation_per_class=0", "training.batch=2")
+
+    def named(name: str) -> list[str]:
+        return [*settings, f"data.source='{tmp_path / name}'", f"weights.source='{tmp_path / name}.pt'"]
+
+    with pytest.raises(Interrupted):
+        run(tmp_path / "run", *named("old"), stop=StopAfter(8))
+    assert open_run(tmp_path / "run").configuration["data"]["source"] == "old"
+    for name in ("old", "old.pt"):
+        (tmp_path / name).rename(tmp_path / name.replace("old", "new"))
+    run(tmp_path / "run", *named("new"))
+    assert open_run(tmp_path / "run").epochs == (1, 2, 3)
+    Image.new("RGB", (16, 16), (1, 2, 3)).save(tmp_path / "new" / "train" / "pear" / "0.png")
+    with pytest.raises(RunMismatch, match=r"\(data.sha256: '\w+' before, '\w+' now\)"):
+        run(tmp_path / "run", *named("new"))
+
+
+def test_a_damaged_checkpoint_stops_the_run_and_says_how_to_go_on(finished, tmp_path):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "hurt", stop=StopAfter(26))
+    path = max((tmp_path / "hurt" / "checkpoints").glob("*.state.pt"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadCheckpoint, match=r"state.pt' cannot be read: .* move the run's folder 'checkpoints' away"):
+        run(tmp_path / "hurt")
+    (tmp_path / "hurt" / "checkpoints").rename(tmp_path / "away")
+    run(tmp_path / "hurt")
+    assert_same_record(finished, tmp_path / "hurt")
 
 
 def test_maps_that_are_no_numbers_end_the_run_and_leave_the_sealed_epochs(tmp_path):

@@ -91,7 +91,7 @@ def _placed(path: Path, box: np.ndarray, size: int) -> tuple[int, int, int, int]
 
 def _dataset(listing: Listing, train: PictureSet, validation: PictureSet) -> Dataset:
     checksum = dataset_checksum(train, validation, listing.classes)
-    return Dataset(listing.name, train, validation, listing.classes, checksum)
+    return Dataset(listing.name, train, validation, listing.classes, checksum, listing.notes)
 
 
 def _read(entry: Path, fingerprint: str, listing: Listing) -> Dataset | None:

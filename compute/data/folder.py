@@ -9,6 +9,7 @@ from compute.data.listing import (
     CLASS_TABLE,
     Listing,
     class_pictures,
+    hidden_classes,
     joined,
     read_class_table,
     shortened,
@@ -45,7 +46,18 @@ def list_folder(root: Path) -> Listing:
     _check_same_classes(root, ids, held_out)
     train = joined(class_pictures(root, _pictures_folder(root / "train" / each)) for each in ids)
     validation = joined(class_pictures(root, _pictures_folder(held_out / each)) for each in ids)
-    return Listing(root.resolve().name, root, _classes(root, ids), train, validation)
+    return Listing(root.resolve().name, root, _classes(root, ids), train, validation, _left_out(root, held_out))
+
+
+def _left_out(root: Path, held_out: Path) -> tuple[str, ...]:
+    """A sentence for each split in which a hidden folder holds pictures."""
+    found = {folder: hidden_classes(folder) for folder in (root / "train", held_out)}
+    return tuple(
+        f"'{folder}' also holds pictures in the hidden folders {shortened(names)}, which are left out. "
+        "Rename them without the dot to use them."
+        for folder, names in found.items()
+        if names
+    )
 
 
 def _pictures_folder(folder: Path) -> Path:

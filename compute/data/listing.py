@@ -46,6 +46,7 @@ class Listing:
     classes: tuple[ClassInfo, ...]
     train: Files
     validation: Files
+    notes: tuple[str, ...] = ()  # what the folder holds and the listing does not
 
 
 def limited(listing: Listing, limits: Limits) -> Listing:
@@ -97,9 +98,30 @@ def visible(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one; a link that leads nowhere or in circles is not."""
+    """Whether an entry is a folder or a link to one.
+
+    Raises:
+        BadLayout: it is a link that leads nowhere or in circles: a class may be meant.
+    """
     try:
-        return entry.is_dir()
+        folder = entry.is_dir()
+        lost = not folder and entry.is_symlink() and not Path(entry).exists()
+    except OSError:
+        folder, lost = False, True
+    if lost:
+        raise BadLayout(f"'{entry.path}' is a link that leads nowhere or in circles. Mend or remove it.")
+    return folder
+
+
+def hidden_classes(folder: Path) -> tuple[str, ...]:
+    """The names of hidden subfolders that hold a picture: left out like all that is hidden, but worth a word."""
+    hidden = sorted(each for each in folder.iterdir() if each.name.startswith(".") and each.is_dir())
+    return tuple(each.name for each in hidden if _holds_picture(each) or _holds_picture(each / "images"))
+
+
+def _holds_picture(folder: Path) -> bool:
+    try:
+        return any(each.suffix.lower() in SUFFIXES and not each.name.startswith(".") for each in folder.iterdir())
     except OSError:
         return False
 

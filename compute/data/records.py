@@ -38,6 +38,7 @@ class Dataset:
     """A training and a validation set over the same classes; the validation set is sorted by label.
 
     `checksum` is a SHA-256 in hex over both sets' pictures and labels and the class ids: equal data, equal checksum.
+    `notes` are sentences about what the source holds and the set does not.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Dataset:
     validation: PictureSet
     classes: tuple[ClassInfo, ...]
     checksum: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
