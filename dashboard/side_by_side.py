@@ -38,10 +38,10 @@ def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence
         tiles.append(Tile(id=str(place), title=names[number], lines=lines, maps=(place,), href=link))
     differences = patterns[-1] - patterns[:-1]
     for place, change in enumerate(differences):
-        words = state_names([states[place], states[-1]])
+        before, after = state_names([states[place], states[-1]])
         title = "difference" if classes[place] == classes[-1] else f"{names[classes[-1]]} − {names[classes[place]]}"
-        lines = (f"{words[1]} − {words[0]}", f"mean S {_gain(float(change.mean()), 2)}")
-        tiles.append(Tile(id=f"difference-{place}", title=title, lines=lines, differences=(place,)))
+        told = (f"{after} − {before}", f"mean S {_gain(float(change.mean()), 2)}")
+        tiles.append(Tile(id=f"difference-{place}", title=title, lines=told, differences=(place,)))
     return TileSet(
         tiles=tuple(tiles),
         maps=scale_maps(patterns, kind=selection.scale, signed=_signed(states)),

@@ -46,7 +46,8 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
     run, names, identifiers = selection.run, data.run_names(), data.class_ids(selection.run)
     here = State(run, selection.epoch, selection.variant)
     pinned = selection.pinned or (run.epochs[0], run.variants[0])
-    second, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
+    chosen, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
+    second = chosen or here  # only the third may be none
     own = selection.class_index if selection.class_index is not None else _most_changed(second, here)
     classes = [_class(row, "with_class", identifiers, own)]
     states = [second]
