@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import findings_maps as of_maps
 from bench.findings import Rows, Subject, figure, share, table
@@ -15,6 +16,7 @@ from store.analysis import from_table
 from store.measures import robustness
 from store.measures.intervals import mean_interval
 from store.measures.learning import HISTORIES
+from store.measures.permutation import widest_difference
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,11 @@ def _mistake_sentence(subject: Subject) -> str:
 
 def league(subjects: Sequence[Subject]) -> str:
     """The verdict of each run, then the league: AUROC and gain over the maximum softmax."""
-    lines = [f"- **{subject.run.path.name}**: {text}" for subject in subjects for text in told(subject, "league")]
+    lines = [
+        f"- **{subject.run.path.name}**: {_guess(subject)} {text}"
+        for subject in subjects
+        for text in told(subject, "league")
+    ]
 
     def rows(subject: Subject) -> Rows:
         return {
@@ -101,6 +107,14 @@ def league(subjects: Sequence[Subject]) -> str:
         }
 
     return "\n".join([*lines, "", table(subjects, rows), "", table(subjects, _all_figures)])
+
+
+def _guess(subject: Subject) -> str:
+    """Whether the paper's guess holds on the run: by the best map score's gain over the maximum softmax."""
+    found = subject.analysis.table("league")
+    best = found[found["kind"] == "map"].iloc[0]
+    holds = "holds" if best["gain_low"] > 0 else "does not hold" if best["gain_high"] < 0 else "stays open"
+    return f"The guess {holds}."
 
 
 def _all_figures(subject: Subject) -> Rows:
@@ -135,7 +149,18 @@ def learning(subject: Subject) -> Rows:
     rows |= {name: share((images["history"] == name).sum(), len(images)) for name in HISTORIES}
     wrong = images["history"].isin(["forgotten", "never right"]).sum()
     rows["right before, among those wrong at the end"] = share((images["history"] == "forgotten").sum(), wrong)
-    return rows | {"first and last": " ".join(told(subject, "forming")) or "no class differs surely from another"}
+    return rows | _first_and_last(subject, images["formation"].to_numpy())
+
+
+def _first_and_last(subject: Subject, formation: NDArray[np.int64]) -> dict[str, str]:
+    """The classes whose maps form first and last, and whether that could be chance."""
+    known, labels = formation > 0, subject.run.labels
+    if len(np.unique(labels[known])) < 2:
+        return {}
+    found = widest_difference(formation[known], labels[known])
+    names = subject.run.classes["name"]
+    apart = f"{figure(found.value, found.low, found.high, 1)} epochs, p = {found.p:.3f}"
+    return {"first and last class to form, means apart": f"“{names[found.lowest]}”, “{names[found.highest]}”: {apart}"}
 
 
 def mistakes(subject: Subject) -> Rows:
