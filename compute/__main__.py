@@ -5,14 +5,33 @@ from __future__ import annotations
 import signal
 import sys
 
-from compute.cli import main
+STOPPED = 130  # the exit code of a program that Ctrl-C ended
+_asked: list[int] = []  # signals that asked to stop
 
 
 def _stop(number: int, frame: object) -> None:
-    """Ends what is not yet training or recording as Ctrl-C does, so that half-made files are removed."""
+    """Ends what is not yet training or recording, so that half-made files are removed."""
+    _asked.append(number)
     raise KeyboardInterrupt
 
 
+def _run() -> int:
+    """The exit code of the command line, however early it is stopped.
+
+    A stop in the middle of an import may come out as another error, which says nothing about what went wrong.
+    """
+    try:
+        from compute.cli import main
+
+        return main(sys.argv[1:])
+    except BaseException:
+        if not _asked:
+            raise
+        print("\nStopped. The same command goes on from what is sealed.", file=sys.stderr)
+        return STOPPED
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
-    sys.exit(main(sys.argv[1:]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    sys.exit(_run())

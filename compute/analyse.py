@@ -5,9 +5,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from store import open_run
+from store import DamagedFile, open_run
 from store.analysis import from_table, read_analysis
 from store.analysis.work import analyse as derive
+
+
+def is_analysed(path: Path) -> bool:
+    """Whether the analysis beside the run at `path` is there, whole, and of all its epochs."""
+    run = open_run(path)
+    try:
+        found = read_analysis(run)
+    except DamagedFile:
+        return False
+    return found is not None and not found.stale(run)
 
 
 def analyse(path: Path) -> None:

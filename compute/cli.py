@@ -71,6 +71,8 @@ def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, pro
     processes.wait()  # before the first process makes it
     left = profile.training.epochs - (0 if is_new else len(open_run_writer(prepared, path).sealed_epochs))
     if left <= 0:
+        if options.command == "train" and processes.first and not options.no_analysis:
+            _run_missing_analysis(path)
         _say(processes, f"The run '{path}' is complete: {profile.training.epochs} epochs are recorded. {NEXT}")
         return 0
     plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
@@ -117,6 +119,14 @@ def _run_analysis(path: Path) -> None:
     from compute.analyse import analyse
 
     analyse(path)
+
+
+def _run_missing_analysis(path: Path) -> None:
+    """Analyses a complete run that was stopped before that was done."""
+    from compute.analyse import is_analysed
+
+    if not is_analysed(path):
+        _run_analysis(path)
 
 
 def _run_name(options: argparse.Namespace) -> str:

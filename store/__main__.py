@@ -23,7 +23,10 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the command in `arguments`: 0 when all is well, 1 when something is wrong, 2 for bad arguments."""
+    """Exit status of the command in `arguments`: 0 when all is well, 1 when something is wrong, 2 for bad arguments.
+
+    130 after Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
@@ -31,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # such as `| head`
         sys.stderr.close()
         return 0
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
     except (StoreError, ValueError, OSError, ImportError) as err:
         print(err, file=sys.stderr)
         return 1

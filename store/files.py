@@ -35,14 +35,18 @@ def open_file(path: Path) -> h5py.File:
     """The sealed file at `path`, read-only.
 
     Raises:
-        DamagedFile: HDF5 cannot open it.
+        DamagedFile: HDF5 cannot open it, or it is not ours to read.
         TooManyFiles: the system lets this process open no more.
-        FileNotFoundError: it is not there.
+        FileNotFoundError, NotADirectoryError: it is not there.
     """
     try:
         return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
+    except PermissionError as err:
+        raise DamagedFile(
+            f"{str(path)!r} may not be read: you have no right to. Change that, or ask its owner."
+        ) from err
     except (OSError, RuntimeError) as err:
         if getattr(err, "errno", None) in (errno.EMFILE, errno.ENFILE):
             raise TooManyFiles(

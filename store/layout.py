@@ -102,7 +102,7 @@ def read_description(path: Path) -> RunFacts:
     try:
         with open_file(path) as file:
             return _read(file, path)
-    except FileNotFoundError as err:
+    except (FileNotFoundError, NotADirectoryError) as err:
         raise RunNotFound(
             f'There is no run at {str(path.parent)!r}. Make one with "make compute", or check the path.'
         ) from err

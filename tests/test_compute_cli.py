@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from compute_cases import TINY, command, tiny_profile
@@ -136,6 +140,19 @@ def test_the_same_command_with_other_settings_is_refused_and_names_them(recorded
     assert "training.weight_decay: 0.01 before, 0.5 now" in capsys.readouterr().err
 
 
+def test_a_run_that_was_stopped_before_its_analysis_is_analysed_by_the_same_command(recorded, capsys):
+    arguments = [word for word in command(recorded.parent) if word != "--no-analysis"]
+    assert main(arguments) == 0
+    assert "Analysed 3 epochs" in capsys.readouterr().out
+    written = (recorded / "analysis.h5").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert "Analysed" not in capsys.readouterr().out
+    assert (recorded / "analysis.h5").stat().st_mtime_ns == written
+    (recorded / "analysis.h5").write_bytes(b"damaged")
+    assert main(arguments) == 0
+    assert "Analysed 3 epochs" in capsys.readouterr().out
+
+
 def test_provenance_says_where_the_record_comes_from(recorded):
     provenance = open_run(recorded).provenance
     assert provenance["libraries"]["torch"] == torch.__version__
@@ -188,3 +205,26 @@ def test_help_explains_every_setting(capsys):
     text = capsys.readouterr().out
     for name in ("training.learning_rate", "recording.variants", "weights.source", "--runs-dir", "--set"):
         assert name in text
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("after", ["raise", "raise ImportError('half imported')"])
+def test_a_stop_in_the_first_imports_is_told_without_a_traceback(tmp_path, number, after):
+    """A library that sends the signal while it is imported, and one that turns it into an error of its own."""
+    (tmp_path / "h5py.py").write_text(
+        "import os, signal, time\n"
+        "try:\n"
+        f"    os.kill(os.getpid(), signal.{number})\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        f"    {after}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "compute", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "\nStopped. The same command goes on from what is sealed.\n"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -168,3 +169,26 @@ print(len(run.epochs), run.damaged, run.columns("prediction", variant="clean").s
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False
     )
     assert done.stdout == "22 {} (22, 2)\n", done.stderr
+
+
+def test_a_file_is_no_folder_of_runs(tmp_path):
+    (tmp_path / "passwd").write_text("mine")
+    with pytest.raises(RunNotFound, match=r"There is no run at '.*passwd'"):
+        open_run(tmp_path / "passwd")
+
+
+def test_what_may_not_be_read_is_told_as_that(tmp_path, monkeypatch):
+    path, opened = write_synthetic_run(tmp_path / "run", epochs=2), h5py.File
+
+    def forbidden(name, *arguments, **options):
+        if Path(name).name == closed:
+            raise PermissionError(13, "Permission denied")
+        return opened(name, *arguments, **options)
+
+    monkeypatch.setattr("h5py.File", forbidden)
+    closed = "0001.h5"
+    run = open_run(path)
+    assert run.epochs == (2,) and "you have no right to. Change that" in run.damaged[1]
+    closed = "run.h5"
+    with pytest.raises(DamagedFile, match=r"run.h5' may not be read: you have no right to"):
+        open_run(path)
