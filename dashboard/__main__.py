@@ -11,7 +11,7 @@ from store import StoreError, open_run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what the command line asks; 0 when it is done, 2 when it cannot be."""
+    """Do what the command line asks; 0 when it is done, 2 when it cannot be, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="write a self-contained HTML report of a run")
@@ -25,6 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         (_report if options.command == "report" else _screenshots)(options)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        print(f"This needs the Python package {error.name!r}, which is not installed: make setup-dev.", file=sys.stderr)
+        return 2
     except (StoreError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -39,8 +45,9 @@ def _report(options: argparse.Namespace) -> None:
 def _screenshots(options: argparse.Namespace) -> None:
     from dashboard.screenshots import take  # Streamlit and Playwright: not for a report
 
-    open_run(options.run)
-    written = take(options.run, options.output, full=options.full)
+    run = options.run.resolve()  # of '.', too, the name and the folder of runs are needed
+    open_run(run)
+    written = take(run, options.output, full=options.full)
     print(f"{len(written)} pictures in {options.output}")
 
 

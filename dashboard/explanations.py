@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import data, state
+from dashboard import data
 from dashboard.state import Selection
-from dashboard.theme import plain
+from dashboard.theme import plain, spans
 
 
 def needs_analysis(selection: Selection) -> None:
@@ -27,7 +27,7 @@ def tell_stale(selection: Selection) -> None:
     known = data.analysis_epochs(selection.run)
     if known and known != selection.run.epochs:
         st.info(
-            f"This was derived from {state.spans(known)}; the run holds {state.spans(selection.run.epochs)} by now. "
+            f"This was derived from {spans(known)}; the run holds {spans(selection.run.epochs)} by now. "
             f"Run `python -m compute analyse {selection.run.path}` to take them in.",
             icon=":material/update:",
         )

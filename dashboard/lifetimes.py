@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import controls, data, exports, state
 from dashboard.charts.purposes import ensemble_gains
 from dashboard.state import Selection
-from dashboard.theme import plural
+from dashboard.theme import plural, spans
 
 _FATES = {
     "all": "all",
@@ -171,7 +171,7 @@ def best_epochs(selection: Selection) -> None:
             alt="the best epoch for each purpose",
         )
         told = sorted(set(table["epoch"]))
-        agree = "All purposes agree" if len(told) == 1 else f"The purposes disagree: {state.spans(told)}"
+        agree = "All purposes agree" if len(told) == 1 else f"The purposes disagree: {spans(told)}"
         st.caption(f"{agree}. Clean pictures, robust ones over the other variants. A row chooses its epoch everywhere.")
     with right:
         gains = ensembles.iloc[1:]

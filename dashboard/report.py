@@ -16,10 +16,11 @@ from dashboard.charts.rendering import rendered
 from dashboard.charts.training import training_curve, training_series
 from dashboard.charts.trust import league_chart, reliability_diagram
 from dashboard.charts.variants import accuracy_by_variant
+from dashboard.files import write_whole
 from dashboard.images import DIVERGING, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
-from dashboard.theme import LIGHT, count, percent, plural, probability, rgb, variant_name
+from dashboard.theme import LIGHT, count, percent, plural, probability, rgb, spans, variant_name
 from store import Run, StoreError, queries
-from store.analysis import from_table, read_analysis
+from store.analysis import Analysis, from_table, read_analysis
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1B1F24; max-width: 1080px; margin: 32px auto; padding: 0 20px; }
@@ -50,12 +51,13 @@ def write_report(run: Run, path: Path, *, epoch: int | None = None) -> Path:
 
     Raises:
         StoreError: the run has no epoch, not this one, or cannot be read.
+        WriteFailed: the file cannot be written; an existing one stays as it is.
     """
     if not run.epochs:
         raise StoreError(f"{str(run.path)!r} has no epoch yet, so there is nothing to report. Record one first.")
     chosen = run.epochs[-1] if epoch is None else epoch
     document = page(run, chosen, sections(run, chosen))
-    path.write_text(document, encoding="utf-8")
+    write_whole(path, document.encode())
     return path
 
 
@@ -99,11 +101,20 @@ def _findings(run: Run) -> list[Section]:
     if analysis is None:
         return []
     items = "".join(f"<li>{escape(finding.text)}</li>" for finding in from_table(analysis.table("findings")))
-    return [
-        Section(
-            "What this run says", f"<ol>{items}</ol>", "Each statement survives a test over all it was picked from."
-        )
-    ]
+    note = "Each statement survives a test over all it was picked from." + _spanned(run, analysis)
+    return [Section("What this run says", f"<ol>{items}</ol>", note)]
+
+
+def _spanned(run: Run, analysis: Analysis) -> str:
+    """A sentence where the analysis was made from other epochs than can be read now; empty where they are the same."""
+    if not analysis.stale(run):
+        return ""
+    lost = sorted(set(analysis.epochs) - set(run.epochs))
+    return (
+        f" Derived from {spans(analysis.epochs)}; "
+        + (f"{spans(lost)} cannot be read any more" if lost else f"the run holds {spans(run.epochs)} by now")
+        + ". Analyse the run again to bring both together."
+    )
 
 
 def _training(run: Run, epoch: int) -> Section:
@@ -220,11 +231,12 @@ def _likeness(run: Run, epoch: int) -> Section:
 
 def _trust(run: Run, epoch: int) -> Section:
     bins = queries.calibration_table(run, epoch=epoch)
-    body = _svg(reliability_diagram(bins), 400)
+    body, spanned = _svg(reliability_diagram(bins), 400), ""
     analysis = read_analysis(run)
     if analysis is not None and "league" in analysis.tables:
         body += _svg(league_chart(analysis.table("league")), 360)
-    note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}."
+        spanned = _spanned(run, analysis)
+    note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}.{spanned}"
     return Section("Can it be trusted?", f'<div class="row">{body}</div>', note)
 
 

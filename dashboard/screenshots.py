@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -73,30 +74,40 @@ def take(run: Path, folder: Path, *, full: bool = False) -> list[Path]:
 
     Raises:
         FileNotFoundError: no Chromium is installed.
+        OSError: the folder cannot be written, or Chromium fails.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         raise FileNotFoundError("Screenshots need Chromium, and none is on the path. Install the package 'chromium'.")
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with served(run.parent) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            )
+            written = _every_page(browser, address, run.name, folder, full=full)
+            browser.close()
+    except Error as err:
+        raise OSError(f"Chromium could not take the pictures: {str(err).splitlines()[0]}") from err
+    return written
+
+
+def _every_page(browser: Any, address: str, name: str, folder: Path, *, full: bool) -> list[Path]:
+    """Every page of run `name` in both themes and widths, taken; the paths of the pictures."""
     written = []
-    with served(run.parent) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        for theme in ("light", "dark"):
-            for width, height in WIDTHS.items():
-                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
-                window = context.new_page()
-                for page in available():
-                    address_of = "" if page.name == "overview" else page.name
-                    window.goto(f"{address}/{address_of}?run={run.name}")
-                    path = folder / f"{page.name}-{theme}-{width}.webp"
-                    _save(window, path, full=full)
-                    written.append(path)
-                context.close()
-        browser.close()
+    for theme in ("light", "dark"):
+        for width, height in WIDTHS.items():
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+            window = context.new_page()
+            for page in available():
+                address_of = "" if page.name == "overview" else page.name
+                window.goto(f"{address}/{address_of}?run={quote(name)}")
+                path = folder / f"{page.name}-{theme}-{width}.webp"
+                _save(window, path, full=full)
+                written.append(path)
+            context.close()
     return written
 
 

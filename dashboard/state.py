@@ -17,6 +17,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.images import COLOUR_MAPS, EQ10, SCALES
+from dashboard.theme import spans
 from store import Run
 
 SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
@@ -269,15 +270,3 @@ def pinned_text(pinned: Iterable[tuple[int, str]]) -> str:
 def current() -> Selection:
     """The selection of this run of the script."""
     return st.session_state[_SELECTION]
-
-
-def spans(numbers: Iterable[int]) -> str:
-    """Whole numbers in words: 'epoch 3', 'epochs 1 to 3, 5'."""
-    ordered, parts = sorted(numbers), []
-    start = 0
-    for position in range(1, len(ordered) + 1):
-        if position == len(ordered) or ordered[position] != ordered[position - 1] + 1:
-            first, last = ordered[start], ordered[position - 1]
-            parts.append(str(first) if first == last else f"{first} to {last}")
-            start = position
-    return f"epoch{'s' if len(ordered) != 1 else ''} {', '.join(parts) or '–'}"

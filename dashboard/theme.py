@@ -7,6 +7,8 @@ tick or a cross. Truth is blue, the prediction is orange, on every page, in ever
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -96,6 +98,18 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
+def spans(numbers: Iterable[int]) -> str:
+    """Whole numbers in words: 'epoch 3', 'epochs 1 to 3, 5'."""
+    ordered, parts = sorted(numbers), []
+    start = 0
+    for position in range(1, len(ordered) + 1):
+        if position == len(ordered) or ordered[position] != ordered[position - 1] + 1:
+            first, last = ordered[start], ordered[position - 1]
+            parts.append(str(first) if first == last else f"{first} to {last}")
+            start = position
+    return f"epoch{'s' if len(ordered) != 1 else ''} {', '.join(parts) or '–'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: '45 s', '12 min', '3 h 20 min'."""
     if seconds is None or not math.isfinite(seconds):
@@ -113,12 +127,18 @@ def variant_name(variant: str) -> str:
     return _VARIANT_NAMES.get(variant, variant.replace("_", " "))
 
 
-_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|"})
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|#"})
+# Read as a heading, a quote, a list or a rule at the beginning of a line only.
+_OPENING = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
+# Made into links even where their marks are escaped: what is between the two parts has to differ.
+_LINK = re.compile(r"(?i)(www)(?=\.)|(https?\\:|ftp\\:)(?=//)|(?<=[\w.+-])(@)(?=[\w-])")
+_JOINER = "\u2060"  # of no width, and no place to break a line
 
 
 def plain(text: str) -> str:
-    """A text, such as a class's name, so that Markdown shows it as it is: no mark of it becomes formatting."""
-    return text.translate(_MARKS)
+    """A text, such as a class's name, that Markdown shows as it is: no mark of it becomes formatting or a link."""
+    marked = _OPENING.sub(r"\1\3\\\2\4", text.translate(_MARKS))
+    return _LINK.sub(lambda found: found[0] + _JOINER, marked)
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -8,7 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from dashboard.__main__ import main
+from dashboard.report import write_report
 from store import ClassInfo, open_run
+from store.analysis.work import analyse
 from store.synthetic import write_synthetic_run
 
 
@@ -63,6 +65,44 @@ def test_what_cannot_be_reported_is_told_and_nothing_is_written(tiny_run, tmp_pa
     assert not (tmp_path / "r.html").exists()
 
 
+@pytest.mark.parametrize("place", ["nowhere/r.html", "", "file/r.html"], ids=["no folder", "a folder", "inside a file"])
+def test_a_report_that_cannot_be_written_is_told_in_a_sentence(tiny_run, tmp_path, capsys, place):
+    (tmp_path / "file").write_text("mine")
+    assert main(["report", str(tiny_run), "-o", str(tmp_path / place)]) == 2
+    assert re.search(r"report cannot be written to '.*': .+\. Name a file in a folder", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_the_older_report_as_it_was(tiny_run, tmp_path, capsys, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "r.html").write_text("older")
+    monkeypatch.setattr("os.fsync", full)
+    assert main(["report", str(tiny_run), "-o", str(tmp_path / "r.html")]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+
+
+def test_a_report_goes_where_a_link_leads_with_the_rights_of_a_new_file(tiny_run, tmp_path):
+    (tmp_path / "link.html").symlink_to("real.html")
+    assert main(["report", str(tiny_run), "-o", str(tmp_path / "link.html")]) == 0
+    (tmp_path / "new").touch()
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "real.html").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
+def test_findings_that_hold_a_damaged_epoch_say_so(tmp_path):
+    path = write_synthetic_run(tmp_path / "hurt", epochs=3, classes=4)
+    analyse(open_run(path))
+    assert "Derived from" not in write_report(open_run(path), tmp_path / "r.html").read_text("utf-8")
+    content = (path / "epochs" / "0002.h5").read_bytes()
+    (path / "epochs" / "0002.h5").write_bytes(content[:999])
+    text = write_report(open_run(path), tmp_path / "r.html").read_text("utf-8")
+    told = "Derived from epochs 1 to 3; epoch 2 cannot be read any more. Analyse the run again"
+    assert text.count(told) == 2  # beside the findings and beside the league
+
+
 def test_names_from_the_data_are_escaped(tmp_path):
     classes = tuple(ClassInfo(f"n{number}", f"<b>class {number}</b>", "<i>group</i>") for number in range(4))
     write_synthetic_run(
@@ -71,7 +111,5 @@ def test_names_from_the_data_are_escaped(tmp_path):
     run = open_run(tmp_path / "odd")
     run.classes["name"] = [entry.name for entry in classes]
     run.classes["group"] = [entry.group for entry in classes]
-    from dashboard.report import write_report
-
     text = write_report(run, tmp_path / "r.html").read_text("utf-8")
     assert "<b>class" not in text and "&lt;b&gt;class" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
@@ -50,3 +51,27 @@ def test_colours_with_a_meaning_stand_out_from_the_background(palette, backgroun
     for name in ("right", "wrong", "truth", "neutral"):
         assert _contrast(getattr(palette, name), background) >= 3, name
     assert _contrast(palette.ink, background) >= 12
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("# 1", r"\# 1"),
+        ("-rf", r"\-rf"),
+        ("+ more", r"\+ more"),
+        ("1. FC", r"1\. FC"),
+        ("12) b", r"12\) b"),
+        ("a\n- b", "a\n\\- b"),
+        ("*x* [y](z)", r"\*x\* \[y\](z)"),
+        ("well-known 2.5", "well-known 2.5"),
+    ],
+)
+def test_no_mark_of_a_name_becomes_formatting(name, shown):
+    assert theme.plain(name) == shown
+
+
+@pytest.mark.parametrize("name", ["www.example.com", "WWW.example.com", "https://example.com", "someone@example.com"])
+def test_no_name_becomes_a_link_and_all_of_it_is_still_there(name):
+    shown = theme.plain(name)
+    assert not re.search(r"(?i)www\.|://|\w@\w", shown)
+    assert shown.replace("\\", "").replace("\u2060", "") == name

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data, exports, state, statements
 from dashboard.explanations import needs_analysis, tell_stale
 from dashboard.state import Selection
-from dashboard.theme import plural
+from dashboard.theme import plural, spans
 from store.analysis import Finding
 
 _MOST = 10
@@ -33,7 +33,7 @@ def main() -> None:
     else:
         st.markdown(
             f"**{plural(len(found), 'statement')}**, the most striking first. Each is computed from the record of "
-            f"{state.spans(data.analysis_epochs(selection.run))}, and none was written by hand."
+            f"{spans(data.analysis_epochs(selection.run))}, and none was written by hand."
         )
     for number, finding in enumerate(found, start=1):
         statements.card(selection, finding, number)
