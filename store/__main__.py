@@ -16,7 +16,8 @@ from store.export import FORMATS, export_maps, export_tables
 from store.info import describe
 from store.link import link_run
 from store.prune import prune_run
-from store.reader import open_run
+from store.reader import Run, open_run
+from store.remote import is_remote
 from store.verify import bytes_to_check, verify_run
 
 Command = Callable[[argparse.Namespace], int]
@@ -114,6 +115,11 @@ def _link(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     run = open_run(options.run)
+    _tell_damaged(run)
+    if is_remote(options.folder):
+        raise StoreError(f"Tables are written into a folder, not to {options.folder!r}. Copy them there.")
+    if options.maps is not None:
+        run.image_rows(options.maps)  # refused before anything is written
     chosen = {"epochs": options.epochs, "variants": options.variants}
     written = export_tables(run, options.folder, file_format=options.format, **chosen)
     if options.maps is not None:
@@ -126,8 +132,16 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _prune(options: argparse.Namespace) -> int:
-    print(prune_run(open_run(options.run), options.target, epochs=options.epochs, top=options.top))
+    run = open_run(options.run)
+    _tell_damaged(run)
+    print(prune_run(run, options.target, epochs=options.epochs, top=options.top))
     return 0
+
+
+def _tell_damaged(run: Run) -> None:
+    """Say which epochs an output cannot hold."""
+    for epoch, why in sorted(run.damaged.items()):
+        print(f"Epoch {epoch} is left out: {why}", file=sys.stderr)
 
 
 def _copy(options: argparse.Namespace) -> int:

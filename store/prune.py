@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from store import layout
 from store.chunks import ChunkReader, ChunkWriter, write_array
-from store.errors import NotInRun, RunExists
+from store.errors import NotInRun, RunExists, StoreError
 from store.files import PART, create_file, seal_file, set_attributes, writing
 from store.reader import Run
 from store.receipts import files_of, write_receipt
+from store.remote import is_remote
 from store.schema import epoch_field, run_field
 
 
@@ -33,6 +34,8 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
         StoreError: the run lies at a URL.
         WriteFailed: the file system refuses.
     """
+    if is_remote(target):
+        raise StoreError(f"A run is pruned into a folder, not to {str(target)!r}. Prune here, then copy it there.")
     target = Path(target)
     run.on_disk("Pruning")
     chosen = sorted(set(run.epochs if epochs is None else (int(epoch) for epoch in epochs)))
@@ -41,15 +44,30 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
         raise NotInRun(f"Epochs {absent or chosen} cannot be kept: the run holds {list(run.epochs)}.")
     if top is not None and top < 1:
         raise ValueError(f"At least one map of every picture must be kept, got top={top}.")
-    if target.exists():
-        raise RunExists(f"There is something at {str(target)!r} already. Choose another name.")
-    facts = {"run_id": uuid.uuid4().hex, "planned_epochs": len(chosen), "kept_maps": top or run.kept_maps}
+    if target.exists() or run.path.resolve() in target.resolve().parents:
+        raise RunExists(f"There is something at {str(target)!r} already, or it lies in the run. Choose another place.")
+    facts: dict[str, object] = {
+        "run_id": uuid.uuid4().hex,
+        "planned_epochs": len(chosen),
+        "kept_maps": top or run.kept_maps,
+    }
+    with writing(target):
+        target.mkdir(parents=True)
+    try:
+        _write_run(run, target, facts, chosen, top)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)  # it was made above, and without run.h5 it is no run
+        raise
+    return target
+
+
+def _write_run(run: Run, target: Path, facts: dict[str, object], epochs: list[int], top: int | None) -> None:
     run_part = target / (layout.RUN_FILE + PART)
     with writing(target):
-        (target / layout.EPOCHS).mkdir(parents=True)
+        (target / layout.EPOCHS).mkdir()
         shutil.copyfile(run.path / layout.RUN_FILE, run_part)
-        _rewrite_run_file(run, run_part, facts, epochs=chosen)
-    for epoch in chosen:
+        _rewrite_run_file(run, run_part, facts, epochs=epochs)
+    for epoch in epochs:
         for source in files_of(run.path, epoch):
             final = target / layout.EPOCHS / source.name
             part = final.with_name(final.name + PART)
@@ -60,7 +78,6 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     # Last of all: without run.h5 there is no run, so what an interruption leaves is not taken for one.
     seal_file(run_part, target / layout.RUN_FILE)
     write_receipt(target, None, str(facts["run_id"]))
-    return target
 
 
 def _rewrite_run_file(run: Run, part: Path, facts: dict[str, object], *, epochs: list[int]) -> None:

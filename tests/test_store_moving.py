@@ -187,3 +187,38 @@ def test_a_list_of_epochs_that_means_nothing_is_refused(copy, tmp_path, capsys, 
     with pytest.raises(SystemExit, match="2"):
         main(["prune", str(copy), str(tmp_path / "less"), f"--epochs={text}"])
     assert "is neither a number nor a range such as 20-25" in capsys.readouterr().err
+
+
+def test_images_that_are_not_there_are_refused_before_anything_is_exported(tiny_run, tmp_path, capsys):
+    assert main(["export", str(tiny_run), str(tmp_path / "out"), "--maps", "99999"]) == 1
+    assert "Image 99999 is not in the run" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["export", "prune"])
+def test_an_epoch_that_is_left_out_as_damaged_is_told(copy, tmp_path, capsys, command):
+    (copy / "epochs" / "0002.h5").write_bytes(b"short")
+    assert main([command, str(copy), str(tmp_path / "out")]) == 0
+    assert "Epoch 2 is left out: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["export", "prune"])
+def test_an_address_is_no_folder_to_write_into(tiny_run, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    assert main([command, str(tiny_run), "s3://bucket/run"]) == 1
+    assert "not to 's3://bucket/run'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_not_pruned_into_itself_and_a_stopped_pruning_leaves_nothing(copy, tmp_path, monkeypatch):
+    with pytest.raises(RunExists, match="or it lies in the run"):
+        prune_run(open_run(copy), copy / "smaller")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("store.prune.seal_file", stop)
+        prune_run(open_run(copy), tmp_path / "smaller")
+    assert not (tmp_path / "smaller").exists()
+    assert verify_run(prune_run(open_run(copy), tmp_path / "smaller")) == []
