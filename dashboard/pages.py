@@ -26,7 +26,7 @@ class PageInfo:
 
 PAGES: tuple[PageInfo, ...] = (
     PageInfo("overview", "Overview", "dashboard", "What is this run, and how good is it?", ""),
-    PageInfo("findings", "Findings", "lightbulb", "What is the most striking that is true of this run?", ""),
+    PageInfo("findings", "Findings", "lightbulb", "What stands out in this run, and how sure is it?", ""),
     PageInfo("alphabet", "Alphabet", "grid_view", "Which pattern stands for which class?", "Look"),
     PageInfo("picture", "Picture", "image", "Why this answer to this picture?", "Look"),
     PageInfo("gallery", "Gallery", "photo_library", "Do the pictures of a class share a pattern?", "Look"),

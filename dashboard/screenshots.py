@@ -27,6 +27,9 @@ WIDTHS = {1440: 1000, 390: 844}
 _ROOT = Path(__file__).resolve().parents[1]
 
 
+_STILL_WITHIN = 20  # seconds
+
+
 @contextmanager
 def served(runs: Path) -> Iterator[str]:
     """The address of a dashboard over a folder of runs, on a free port of this machine, for as long as it is needed.
@@ -115,10 +118,21 @@ def _save(window: Any, path: Path, *, full: bool) -> None:
     size = window.viewport_size
     window.wait_for_selector("h1")
     window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
-    window.wait_for_timeout(1200)  # charts are drawn after the script has ended
+    window.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
+    shot = _settled(window)
     if full:
         height = window.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
         window.set_viewport_size({"width": size["width"], "height": min(6000, height + 16)})
-        window.wait_for_timeout(700)
-    Image.open(io.BytesIO(window.screenshot())).convert("RGB").save(path, "WEBP", quality=82, method=6)
+        shot = _settled(window)
+    Image.open(io.BytesIO(shot)).convert("RGB").save(path, "WEBP", quality=82, method=6)
     window.set_viewport_size(size)
+
+
+def _settled(window: Any) -> bytes:
+    """What the window shows once it stands still: charts and components are drawn after the script has ended."""
+    before, shot = b"", b""
+    deadline = time.monotonic() + _STILL_WITHIN
+    while not shot or (shot != before and time.monotonic() < deadline):
+        window.wait_for_timeout(1200)
+        before, shot = shot, window.screenshot()
+    return shot

@@ -124,22 +124,33 @@ def caveat(finding: Finding) -> str:
     )
 
 
-def card(selection: Selection, finding: Finding, number: int, *, brief: bool = False) -> None:
+def card(selection: Selection, finding: Finding, number: int) -> None:
     """Draw one finding: what is true, its figure on a scale, how it was tested, and the way to where it can be seen."""
     with st.container(border=True):
         left, right = st.columns([5, 2], vertical_alignment="center", gap="medium")
         with left:
             st.caption(f"{number} · {plain(heading(finding))}")
-            st.markdown(f"**{plain(finding.text)}**" if not brief else plain(finding.text))
-            if not brief:
-                st.caption(caveat(finding))
+            st.markdown(f"**{plain(finding.text)}**")
+            st.caption(caveat(finding))
         with right:
-            drawn = interval_svg(
-                finding.figure, finding.low, finding.high, unit=finding.unit, palette=exports.current_palette()
-            )
-            st.image(drawn, width=220)
-            st.caption(f"**{plain(figure(finding))}**")
-            _see(selection, finding)
+            _measured(selection, finding)
+
+
+def brief_card(selection: Selection, finding: Finding, number: int) -> None:
+    """Draw one finding in a narrow column: what is true, its figure on a scale, and the way to where it can be seen."""
+    with st.container(border=True, height="stretch"):
+        st.caption(f"{number} · {plain(heading(finding))}")
+        st.markdown(plain(finding.text))
+        _measured(selection, finding)
+
+
+def _measured(selection: Selection, finding: Finding) -> None:
+    drawn = interval_svg(
+        finding.figure, finding.low, finding.high, unit=finding.unit, palette=exports.current_palette()
+    )
+    st.image(drawn, width=220)
+    st.caption(f"**{plain(figure(finding))}**")
+    _see(selection, finding)
 
 
 def _see(selection: Selection, finding: Finding) -> None:

@@ -21,8 +21,8 @@ def main() -> None:
     """Draw the page from top to bottom."""
     selection = state.current()
     _card(selection)
-    _told(selection)
     _curves(selection)
+    _told(selection)
     _failures(selection)
     _classes(selection)
     _table_one(selection)
@@ -74,8 +74,9 @@ def _told(selection: Selection) -> None:
     if not found:
         return
     st.subheader("What this run says", anchor=False)
-    for number, finding in enumerate(found[:3], start=1):
-        statements.card(selection, finding, number, brief=True)
+    for place, (number, finding) in zip(st.columns(3), enumerate(found[:3], start=1), strict=False):
+        with place:
+            statements.brief_card(selection, finding, number)
     more = f"All {len(found)} findings" if len(found) > 3 else "Findings"
     st.page_link(
         "views/findings.py",

@@ -100,7 +100,7 @@ def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             many = {1: "The only class", 2: "Both classes", 5: "The five strongest classes"}
             title = many.get(len(top), f"The {len(top)} classes")
-            st.markdown(f"**{title}**" + ("" if len(shown) == len(top) else "**, and the truth**"))
+            st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the truth**")
             layouts = [_OVER, _BESIDE] if verdict == "place" else [_BESIDE, _OVER]
             over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
         content = evidence.class_tiles(selection, image, shown, size=112, over=over)
