@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compute.errors import BadOption, ComputeError
-from compute.profile import load_profile, override, profile_names, settings_table
+from compute.profile import load_profile, profile_names, settings_table
 from compute.settings import Profile
 from store.errors import StoreError
 
@@ -149,15 +150,10 @@ def _profile(options: argparse.Namespace) -> Profile:
     """The named profile with the command line's own options on top."""
     profile = load_profile(options.profile, options.set)
     if options.data is not None:
-        profile = override(profile, f"data.source={_quoted(options.data)}")
+        profile = replace(profile, data=replace(profile.data, source=options.data))
     if options.weights is not None:
-        profile = override(profile, f"weights.source={_quoted(options.weights)}")
+        profile = replace(profile, weights=replace(profile.weights, source=options.weights))
     return profile
-
-
-def _quoted(text: str) -> str:
-    """The text as a TOML string, so that a path such as 2024 stays a text."""
-    return "'" + text + "'" if "'" not in text else text
 
 
 def _parser() -> argparse.ArgumentParser:

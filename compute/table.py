@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compute.errors import BadOption
 from store import Run, open_run
@@ -70,12 +72,19 @@ def _row(run: Run) -> Row:
     planned = f"{len(run.epochs)}/{run.planned_epochs}" if run.planned_epochs else str(len(run.epochs))
     return Row(
         run=run.name,
-        network=str(configuration.get("model", {}).get("name", "?")),
-        data=str(provenance.get("data", {}).get("name", "?")),
-        weights=str(configuration.get("weights", {}).get("source", "?")),
+        network=_named(configuration.get("model"), "name"),
+        data=_named(provenance.get("data"), "name"),
+        weights=_named(configuration.get("weights"), "source"),
         epochs=planned,
-        top1=float(last["validation_top1"]),
-        top5=float(last["validation_top5"]),
-        parameters=float(provenance.get("parameters", float("nan"))),
+        top1=float(last.get("validation_top1", math.nan)),
+        top5=float(last.get("validation_top5", math.nan)),
+        parameters=float(provenance.get("parameters", math.nan)),
         minutes=seconds / 60,
     )
+
+
+def _named(settings: Any, key: str) -> str:
+    """What a section of the configuration says under a key; runs that others recorded may say it in a word, or not."""
+    if isinstance(settings, Mapping):
+        return str(settings.get(key, "?"))
+    return "?" if settings is None else str(settings)

@@ -32,9 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"This needs the Python package {error.name!r}, which is not installed: make setup-dev.", file=sys.stderr)
         return 2
     except (StoreError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(_told(error), file=sys.stderr)
         return 2
     return 0
+
+
+def _told(error: Exception) -> str:
+    """A sentence about what went wrong, also where the system tells it in two words."""
+    if isinstance(error, OSError) and error.errno:
+        return f"{str(error.filename)!r} cannot be used: {error.strerror}. Name another place, with -o."
+    return str(error)
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -30,10 +30,11 @@ def write_whole(path: Path, content: bytes) -> None:
             Path(part).replace(final)
         finally:
             Path(part).unlink(missing_ok=True)
-    except OSError as err:
+    except (OSError, ValueError) as err:  # a zero byte in the name is a ValueError
+        reason = getattr(err, "strerror", None) or err
         raise WriteFailed(
-            f"The report cannot be written to {str(path)!r}: {err.strerror or err}. Name a file in a folder that is "
-            "there, is yours and has room, with -o."
+            f"The report cannot be written to {str(path)!r}: {reason}. Name a file in a folder that is there, is yours "
+            "and has room, with -o."
         ) from err
 
 

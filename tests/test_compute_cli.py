@@ -16,6 +16,7 @@ from compute.probe import Speed
 from compute.processes import Processes
 from compute.table import render, rows
 from store import open_run
+from store.synthetic import write_synthetic_run
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,10 @@ def test_a_run_that_the_disk_cannot_hold_is_refused(prepared, tmp_path, monkeypa
         (["--device", "tpu"], "There is no device 'tpu'"),
         (["--device", "mps"], "Classprint computes on cpu or cuda, not on 'mps'"),
         (["--data", ""], "There is no data set ''"),
+        (["--data", "2024"], "There is no data set '2024'"),
+        (["--data", "it's 'there'"], """There is no data set "it's 'there'\""""),
+        (["--data", "a\nb"], "There is no data set 'a\\nb'"),
+        (["--data", "a\udcffb"], "There is no data set 'a\\udcffb'"),
         (["--weights", ""], "There is no weights file"),
         (["--run", ""], "--run '' is not a name"),
         (["--run", "../x"], "--run '../x' is not a name"),
@@ -228,3 +233,9 @@ def test_a_stop_in_the_first_imports_is_told_without_a_traceback(tmp_path, numbe
     )
     assert done.returncode == 130
     assert done.stderr == "\nStopped. The same command goes on from what is sealed.\n"
+
+
+def test_the_table_takes_runs_that_were_not_recorded_by_this_program(tmp_path, capsys):
+    write_synthetic_run(tmp_path / "own", epochs=1, classes=3)
+    assert main(["table", str(tmp_path / "own")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "synthetic"

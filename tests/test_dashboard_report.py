@@ -65,12 +65,21 @@ def test_what_cannot_be_reported_is_told_and_nothing_is_written(tiny_run, tmp_pa
     assert not (tmp_path / "r.html").exists()
 
 
-@pytest.mark.parametrize("place", ["nowhere/r.html", "", "file/r.html"], ids=["no folder", "a folder", "inside a file"])
+@pytest.mark.parametrize(
+    "place", ["nowhere/r.html", "", "file/r.html", "a\0b"], ids=["no folder", "a folder", "in a file", "no name"]
+)
 def test_a_report_that_cannot_be_written_is_told_in_a_sentence(tiny_run, tmp_path, capsys, place):
     (tmp_path / "file").write_text("mine")
     assert main(["report", str(tiny_run), "-o", str(tmp_path / place)]) == 2
     assert re.search(r"report cannot be written to '.*': .+\. Name a file in a folder", capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_pictures_that_have_no_folder_are_told_in_a_sentence(tiny_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    (tmp_path / "file").write_text("mine")
+    assert main(["screenshots", str(tiny_run), "-o", str(tmp_path / "file")]) == 2
+    assert re.search(r"file' cannot be used: File exists. Name another place, with -o", capsys.readouterr().err)
 
 
 def test_a_full_disk_leaves_the_older_report_as_it_was(tiny_run, tmp_path, capsys, monkeypatch):
