@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -21,6 +24,7 @@ from store.records import RunDescription
 from store.schema import HOT_BLOCK_ROWS, SCHEMA_VERSION, epoch_field
 from store.summary import Columns, Summary, joint_columns
 
+ROOM = 500_000  # bytes for HDF5's own structures
 STREAMED = ("maps", "map_step", "probabilities")
 
 
@@ -74,6 +78,7 @@ class EpochFileWriter:
         file, description = self._file, self._facts.description
         assert file is not None
         with writing(self.final):
+            self._refuse_full_disk(summary)
             for stream in self._streams.values():
                 stream.finish()
             for name, column in summary.columns.items():
@@ -93,6 +98,14 @@ class EpochFileWriter:
         self._held.close()
         if self._rank[1] == 1:
             write_receipt(self._run, self._epoch, self._facts.id)
+
+    def _refuse_full_disk(self, summary: Summary) -> None:
+        """HDF5 may crash where small datasets do not fit any more when they are closed, so room is asked for first."""
+        sizes = self._facts.description.sizes
+        of_classes = sizes["V"] * sizes["C"] * (4 * sizes["H"] * sizes["W"] + 4 * sizes["C"] + 64)
+        needed = ROOM + of_classes + sum(each.nbytes for each in (*summary.columns.values(), *summary.hot.values()))
+        if shutil.disk_usage(self.final.parent).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _describe(self, file: h5py.File, metrics: Mapping[str, float]) -> None:
         set_attributes(file["maps"], {"zero": 128 if self._facts.description.signed else 0})
