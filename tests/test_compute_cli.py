@@ -238,4 +238,4 @@ def test_a_stop_in_the_first_imports_is_told_without_a_traceback(tmp_path, numbe
 def test_the_table_takes_runs_that_were_not_recorded_by_this_program(tmp_path, capsys):
     write_synthetic_run(tmp_path / "own", epochs=1, classes=3)
     assert main(["table", str(tmp_path / "own")]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[0] == "synthetic"
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "own"
