@@ -75,7 +75,7 @@ def prepare_device(device: torch.device, *, compiled: bool) -> None:
     compiler = os.environ.get("CXX", "g++")
     if device.type == "cpu" and shutil.which(compiler) is None:
         raise BadOption(
-            f"training.compile=true needs a C++ compiler, and '{compiler}' is not here. Install it or set CXX."
+            f"training.compile=true needs a C++ compiler, but '{compiler}' is not here. Install it or set CXX."
         )
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise BadOption("training.compile=true needs triton on a GPU. Install it, or leave training.compile=false.")
