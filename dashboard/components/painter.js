@@ -76,6 +76,7 @@ class PainterView {
   }
 
   show(data) {
+    clearTimeout(this.timer); // what was about to be sent was painted on another pattern
     this.data = data;
     this.zero = data.signed ? 8 : 0;
     this.table = decode(data.table);

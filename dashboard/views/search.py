@@ -30,9 +30,9 @@ def main() -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
         kind = controls.segmented("Search among", "kind", list(_KINDS), names=_KINDS.__getitem__)
-        pattern, told = _pattern(selection, kind)
+        pattern, text, told = _pattern(selection, kind)
         painter(
-            pattern_text(pattern, signed=selection.run.signed),
+            text,
             selection.run.map_shape,
             signed=selection.run.signed,
             colours=selection.colours,
@@ -51,14 +51,25 @@ def main() -> None:
             )
 
 
-def _pattern(selection: Selection, kind: str) -> tuple[np.ndarray, str]:
-    """The pattern (H, W) that is searched for, as the link has it, and where it comes from."""
-    run = selection.run
+def _pattern(selection: Selection, kind: str) -> tuple[np.ndarray, str, str]:
+    """The pattern (H, W) that is searched for, its text in the painter, and where it comes from."""
     painted = _painted(selection)
     default = _PAINTED if painted is not None else _PICTURE if selection.image is not None else _CLASS
     start = _start(selection, default)
-    if start == _PAINTED:
-        return painted if painted is not None else np.zeros(run.map_shape, np.float32), "As painted; part of the link."
+    if start != _PAINTED:
+        pattern, told = _recorded(selection, kind, start)
+        return pattern, pattern_text(pattern, signed=selection.run.signed), told
+    told = "As painted; part of the link."
+    if painted is None:
+        nothing = np.zeros(selection.run.map_shape, np.float32)
+        return nothing, pattern_text(nothing, signed=selection.run.signed), told
+    # As it stands in the link: `pattern_text` would stretch it to the whole scale under the hand that paints it.
+    return painted, state.raw("paint") or "", told
+
+
+def _recorded(selection: Selection, kind: str, start: str) -> tuple[np.ndarray, str]:
+    """The map or letter (H, W) to start from, and where it comes from."""
+    run = selection.run
     if start == _PICTURE:
         image = selection.image if selection.image is not None else 0
         controls.number("Picture", "image", 0, len(run.labels) - 1, image)
