@@ -47,7 +47,7 @@ class SealedFile:
 
     def has(self, path: str) -> bool:
         """Whether the file has a dataset at `path`."""
-        return path in self._file
+        return self._guard(path, lambda: path in self._file)
 
     def stored_bytes(self, path: str) -> int:
         """Bytes that a dataset takes in the file, 0 where it does not exist."""
@@ -58,7 +58,7 @@ class SealedFile:
 
     def names(self, group: str) -> tuple[str, ...]:
         """Names inside a group, none where it does not exist."""
-        return tuple(self._file[group]) if group in self._file else ()
+        return self._guard(group, lambda: tuple(self._file[group]) if group in self._file else ())
 
     def shape_and_type(self, path: str) -> tuple[tuple[int, ...], np.dtype]:
         """Shape and type of a dataset."""

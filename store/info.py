@@ -98,7 +98,7 @@ def _group(kind: str, name: str) -> str:
     if kind == "run":
         return f"run: {name}" if name in ("pictures", "masks", "boxes") else "run: everything else"
     first, _, rest = name.partition("/")
-    return f"{first}/*" if rest and first in ("hot", "images", "classes", "stages") else name
+    return f"{first}/*" if rest and first in ("hot", "images", "classes", "stages", "figures") else name
 
 
 def _bytes(count: float) -> str:

@@ -1,7 +1,7 @@
 """Parts that ranks wrote, joined into one epoch: a file whose datasets are views of the parts, by relative names.
 
-What needs all images of a class (patterns, similarities, class columns, confusion) is computed here and held by the
-joining file.
+What needs all images of a class (patterns, similarities, class columns, confusion, figures) is computed here and held by
+the joining file.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from store.layout import RunFacts
 from store.parts import open_parts, part_path
 from store.receipts import write_receipt
 from store.schema import EPOCH_FIELDS, Field, epoch_field
-from store.summary import Columns, joint_columns
-
-_FROM_PARTS = ("prediction", "confidence", "truth_probability")
+from store.summary import JOINED_FROM, Columns, joint_columns
 
 
 def join_parts(run: Path, facts: RunFacts, epoch: int, *, world: int) -> bool:
@@ -83,7 +81,7 @@ def _write(file: h5py.File, facts: RunFacts, parts: list[SealedFile]) -> None:
     variants = range(len(description.variants))
     columns: Columns = {
         name: np.stack([np.concatenate([part.strip(f"images/{name}", v) for part in parts]) for v in variants])
-        for name in _FROM_PARTS
+        for name in JOINED_FROM
     }
     hot: Columns = {}
     for kind in ("own", "predicted"):

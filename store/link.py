@@ -57,13 +57,26 @@ def link_run(run: Run) -> Path:
 
 def _link_epochs(file: h5py.File, path: Path, epochs: tuple[int, ...]) -> None:
     names = [layout.epoch_file(epoch) for epoch in epochs]
+    missing = _missing([path / name for name in names])
     with h5py.File(path / names[0], "r", locking=False) as first:
         for dataset in _paths(first):
+            if dataset in missing:
+                continue
             shape, dtype = first[dataset].shape, first[dataset].dtype
             view = h5py.VirtualLayout((len(names), *shape), dtype)
             for place, name in enumerate(names):
                 view[place] = h5py.VirtualSource(name, dataset, shape)
             file.create_virtual_dataset(dataset, view)
+
+
+def _missing(files: list[Path]) -> set[str]:
+    """Optional datasets that some epoch lacks: a view of them would show numbers that nobody recorded."""
+    optional = {field.path for field in EPOCH_FIELDS if field.optional and "*" not in field.path}
+    absent: set[str] = set()
+    for name in files:
+        with h5py.File(name, "r", locking=False) as file:
+            absent |= {dataset for dataset in optional if dataset not in file}
+    return absent
 
 
 def _paths(first: h5py.File) -> list[str]:

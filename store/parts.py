@@ -74,7 +74,7 @@ class JoinedEpoch:
 
     def names(self, group: str) -> tuple[str, ...]:
         """Names inside a group."""
-        return self.parts[0].names(group)
+        return self.joint.names(group)  # it shows what the parts hold, too
 
     def rows(self, path: str, strip: int, rows: Rows, columns: Rows | None = None) -> NDArray:
         """Rows of a strip of a dataset, in the order asked for."""

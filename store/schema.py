@@ -67,6 +67,10 @@ def _column(name: str, dtype: str, unit: str, meaning: str, *, dims: str = "V N"
     return _epoch(f"images/{name}", dims, dtype, unit, meaning, joint=joint)
 
 
+def _figure(name: str, unit: str, meaning: str) -> Field:
+    return _epoch(f"figures/{name}", "V", "f8", unit, meaning, optional=True, joint=True)
+
+
 def _per_class(name: str, dims: str, dtype: str, unit: str, meaning: str) -> Field:
     return _epoch(f"classes/{name}", dims, dtype, unit, meaning, joint=True)
 
@@ -144,10 +148,28 @@ EPOCH_FIELDS: tuple[Field, ...] = (
     _per_class("spread", "V C", "f4", "0..2", "mean of 1 - similarity; NaN without images"),
     _per_class("predicted_count", "V C", "i4", "image", "images taken for this class"),
     _epoch("confusion", "V C C", "i4", "image", "images by truth (rows) and prediction (columns)", joint=True),
+    _figure("top1", "fraction", "share of right answers"),
+    _figure("top5", "fraction", "share of images whose truth is among the five highest scores"),
+    _figure("mean_confidence", "fraction", "mean confidence"),
+    _figure("nll", "nat", "mean of -ln truth_probability, each 2^-126 at least"),
+    _figure("ece", "fraction", "expected calibration error, 15 bins of equal width"),
+    _figure("mce", "fraction", "largest calibration error of those bins"),
+    _figure("auroc", "fraction", "confidence as a score of right answers: area under the ROC curve"),
+    _figure("fpr95", "fraction", "share of wrong answers accepted where 95 % of the right ones are"),
+    _figure("aurc", "fraction", "area under the risk-coverage curve of the confidence"),
+    _figure("e_aurc", "fraction", "aurc minus that of a perfect ranking"),
+    _figure("augrc", "fraction", "area under the generalised risk-coverage curve"),
+    _figure("sharpness", "0..1", "mean sharpness"),
+    _figure("similarity", "-1..1", "mean similarity"),
+    _figure("flip_rate", "fraction", "share of predictions that differ from the clean ones"),
+    _figure("kept_consistency", "-1..1", "mean consistency where the prediction is the clean one"),
+    _figure("responsiveness", "0..2", "mean of 1 - consistency where it is not"),
+    _figure("lucky_share", "fraction", "of images right in clean and here: share with a consistency below 0.5"),
 )
 
 IMAGE_COLUMNS: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("images/"))
 CLASS_COLUMNS: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("classes/"))
+FIGURES: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("figures/"))
 FIELDS: dict[str, Field] = {f"{f.place}:{f.path}": f for f in (*RUN_FIELDS, *EPOCH_FIELDS)}
 
 

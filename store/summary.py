@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.codec import Quantiser, decode
+from store.figures import COLUMNS, figure_columns
 from store.measures import anatomy
 from store.measures import maps as measures
 from store.records import TOP
@@ -21,6 +22,10 @@ from store.schema import IMAGE_COLUMNS
 
 Columns = dict[str, NDArray]
 Float32 = NDArray[np.float32]
+
+
+# Columns of single images that the datasets of all images follow from.
+JOINED_FROM = tuple(name for name in COLUMNS if name != "similarity")
 
 
 class Summary:
@@ -140,11 +145,11 @@ def _fix_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns
 
 
 def joint_columns(labels: NDArray, columns: Columns, hot: Columns, *, classes: int, zero: int) -> Columns:
-    """Path -> array of every dataset that needs all images: class patterns, similarities, class columns, confusion.
+    """Path -> array of every dataset that needs all images: patterns, similarities, class columns, confusion, figures.
 
     Args:
         labels: (N,) ascending.
-        columns: prediction, confidence and truth_probability, (V, N) each.
+        columns: those of `JOINED_FROM`, (V, N) each.
         hot: own_map, own_step, predicted_map, predicted_step of all images.
         zero: the code that stands for 0.
     """
@@ -158,7 +163,8 @@ def joint_columns(labels: NDArray, columns: Columns, hot: Columns, *, classes: i
         )
         for v in range(len(columns["prediction"]))
     ]
-    return {path: np.stack([found[path] for found in per_variant]) for path in per_variant[0]}
+    joint = {path: np.stack([found[path] for found in per_variant]) for path in per_variant[0]}
+    return joint | figure_columns({**columns, "similarity": joint["images/similarity"]}, labels)
 
 
 def _joint_of_variant(labels: NDArray, columns: Columns, hot: Columns, classes: int) -> Columns:

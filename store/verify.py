@@ -165,7 +165,10 @@ def expected_datasets(sealed: SealedFile, description: RunDescription) -> dict[s
     found: dict[str, tuple[int, ...] | None] = {
         f.path: f.shape(sizes)
         for f in EPOCH_FIELDS
-        if "*" not in f.path and not (part and f.joint) and not (joint and not f.joint)
+        if "*" not in f.path
+        and not (part and f.joint)
+        and not (joint and not f.joint)
+        and not (f.optional and not sealed.has(f.path))
     }
     if not joint:
         for name, shape in description.layers.items():

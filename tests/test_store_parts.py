@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from store import NotInRun, create_run, open_run, resume_run
+from store.analysis.figures import epoch_figures
 from store.synthetic import (
     synthetic_description,
     synthetic_layers,
@@ -74,6 +75,7 @@ def test_an_epoch_in_parts_answers_like_one_in_a_single_file(joined, tmp_path):
         mine, other = getattr(parts, query)(epoch=1, images=images), getattr(whole, query)(epoch=1, images=images)
         assert list(mine) == list(other) and all(np.array_equal(mine[name], other[name]) for name in mine)
     assert parts.metrics().equals(whole.metrics())
+    assert epoch_figures(parts, 1).equals(epoch_figures(whole, 1))
     assert verify_run(joined) == []
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.analysis.figures import COLUMNS, variant_figures
 from store.analysis.scores import column_scores
+from store.figures import COLUMNS, variant_figures
 from store.measures import failure, maps, mistakes, modes, place, robustness
 from store.measures.modes import Modes
 from store.reader import Run
