@@ -1,4 +1,4 @@
-"""The figures of one variant of an epoch, from its summary columns alone: what accuracy and calibration are, in one place.
+"""The figures of one variant of an epoch, from its summary columns alone: accuracy, calibration, robustness.
 
 They are written with the epoch, because pages ask for those of all epochs at once.
 """

@@ -1,7 +1,7 @@
 """Parts that ranks wrote, joined into one epoch: a file whose datasets are views of the parts, by relative names.
 
-What needs all images of a class (patterns, similarities, class columns, confusion, figures) is computed here and held by
-the joining file.
+What needs all images (patterns, similarities, class columns, confusion, figures) is computed here and held by the
+joining file.
 """
 
 from __future__ import annotations
