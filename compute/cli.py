@@ -60,7 +60,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
-    from compute.experiment import experiment, open_or_create, open_run_writer, run_exists
+    from compute.experiment import experiment, held, open_or_create, open_run_writer, run_exists
     from compute.interrupt import Interrupted, OutOfTime, TimeLimit
     from compute.plan import make_plan
     from compute.preparation import prepare
@@ -82,7 +82,7 @@ def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, pro
     if options.command == "plan":
         return 0
     try:
-        with experiment(prepared, open_or_create(prepared, path), limit=limit) as work:
+        with held(path, processes), experiment(prepared, open_or_create(prepared, path), limit=limit) as work:
             work.go()
     except OutOfTime:
         _say(processes, f"\nThe time limit is near. What is sealed in '{path}' is kept; the same command goes on.")

@@ -23,6 +23,10 @@ class BadCheckpoint(ComputeError):
     """A checkpoint that is damaged or belongs to another run."""
 
 
+class RunInUse(ComputeError):
+    """A run that another command trains just now."""
+
+
 class DoesNotFit(ComputeError):
     """A run that the disk cannot hold, or an epoch that the time limit cannot."""
 

@@ -10,13 +10,14 @@ import copy
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from compute.checkpoint import CHECKPOINTS, CheckpointFolder
+from compute.errors import RunInUse
 from compute.interrupt import StopRequest, TimeLimit, stop_on_signals
 from compute.models import ClassMapNetwork
 from compute.preparation import NAMES_OF_SOURCES, Prepared
@@ -24,6 +25,7 @@ from compute.processes import Processes
 from compute.record import Recorder, Validation
 from compute.train import Trainer
 from store import create_run, open_run, resume_run
+from store.files import PART, claim
 from store.writer import RunWriter
 
 
@@ -54,6 +56,28 @@ def open_or_create(prepared: Prepared, path: Path) -> RunWriter:
             _recorder(prepared, alone.validation(), StopRequest()).write_pictures(new_run)
     prepared.processes.wait()
     return open_run_writer(prepared, path)
+
+
+@contextmanager
+def held(path: Path, processes: Processes) -> Iterator[None]:
+    """Holds the run at `path`, there or not yet, against other commands that would train it at the same time.
+
+    Raises:
+        RunInUse: another command holds it; in each of the processes.
+    """
+    with ExitStack() as stack:
+        refused = False
+        if processes.first:
+            part = path / f"training{PART}"
+            refused = not stack.enter_context(claim(part, wait=False))
+            if not refused:
+                stack.callback(part.unlink, missing_ok=True)
+        if processes.any(refused):
+            raise RunInUse(
+                f"The run '{path}' is being trained by another command. Wait for it or stop it; "
+                "to train something else beside it, give that another name with --run."
+            )
+        yield
 
 
 def run_exists(path: Path) -> bool:

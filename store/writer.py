@@ -114,7 +114,8 @@ def resume_run(
     facts = layout.read_description(path / layout.RUN_FILE)
     if configuration is not None:
         _refuse_differences(path, facts.description.configuration, configuration, free)
-    for stale in sorted(path.glob(f"**/*{PART}")):
+    # Only what the store writes itself: checkpoints are their writer's, which may be at work on one just now.
+    for stale in sorted([*path.glob(f"*{PART}"), *(path / layout.EPOCHS).glob(f"*{PART}")]):
         with claim(stale, wait=False) as ours:
             if ours:
                 stale.unlink(missing_ok=True)
