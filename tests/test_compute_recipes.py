@@ -8,11 +8,13 @@ import pytest
 import torch
 from compute_cases import QUICK_SETTINGS, tiny_profile
 
-from bench import recipes
+from bench import recipes, recipes_table
 from compute.errors import BadOption
+from compute.interrupt import Interrupted
 from compute.models import build
 from compute.preparation import prepare
 from compute.train import Trainer
+from store import open_run
 
 ARMS = tomllib.loads(recipes.ARMS.read_text("utf-8"))
 
@@ -45,8 +47,8 @@ def test_an_unknown_arm_is_refused_with_the_known_ones(capsys, tmp_path):
 def test_a_difference_is_paired_over_the_pictures():
     better, worse = np.array([True] * 60 + [False] * 40), np.array([True] * 50 + [False] * 50)
     # ten of a hundred differ, all one way: mean 0.1, standard deviation 0.30151, Student's t(99) 1.98422
-    assert recipes.difference(better, worse) == "+10.0 [+4.0, +16.0]"
-    assert recipes.difference(better, better[:9]) == "other pictures"
+    assert recipes_table.difference(better, worse) == "+10.0 [+4.0, +16.0]"
+    assert recipes_table.difference(better, better[:9]) == "other pictures"
 
 
 def test_arms_are_scored_on_what_they_got_right_and_are_not_trained_twice(tmp_path, capsys):
@@ -70,6 +72,47 @@ def test_arms_are_scored_on_what_they_got_right_and_are_not_trained_twice(tmp_pa
     assert recipes.main(options(tmp_path, "--arms", "tiny")) == 0
     assert (tmp_path / "tiny.json").stat().st_mtime_ns == written
     assert "tiny: finished" in capsys.readouterr().out
+
+
+def test_a_recorded_arm_is_a_run_that_says_the_same(tmp_path, capsys):
+    assert recipes.main(options(tmp_path / "plain", "--arms", "tiny", "averaging")) == 0
+    asked = options(tmp_path / "recorded", "--arms", "tiny", "averaging", "--record", str(tmp_path / "runs"))
+    assert recipes.main(asked) == 0
+    plain, recorded = (pd.read_csv(tmp_path / name / "recipes.csv") for name in ("plain", "recorded"))
+    timed = ["seconds", "processor_seconds", "pictures_per_second"]
+    pd.testing.assert_frame_equal(plain.drop(columns=timed), recorded.drop(columns=timed), rtol=1e-5)
+    assert (recorded[timed] > 0).all(axis=None)
+    run = open_run(tmp_path / "runs" / "averaging")
+    assert run.complete
+    assert run.configuration["training"]["averaging"] == 0.998
+    right = run.column("prediction", epoch=2, variant="clean") == run.labels
+    assert np.array_equal(np.load(tmp_path / "recorded" / "averaging.npy"), right)
+    capsys.readouterr()
+    written = (tmp_path / "runs" / "tiny" / "epochs" / "0002.h5").stat().st_mtime_ns
+    assert recipes.main(asked) == 0
+    assert "runs/tiny' is complete: 2 epochs are recorded" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "tiny" / "epochs" / "0002.h5").stat().st_mtime_ns == written
+
+
+def test_a_recorded_arm_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    asked = options(tmp_path / "folder", "--arms", "tiny", "--record", str(tmp_path / "runs"))
+    real = Trainer.train_epoch
+
+    def stopped(self, epoch, material):
+        if epoch == 2:
+            raise Interrupted("stopped by the test")
+        return real(self, epoch, material)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", stopped)
+        assert recipes.main(asked) == 130
+    assert not (tmp_path / "folder").exists()
+    assert open_run(tmp_path / "runs" / "tiny").epochs == (1,)
+    trained = []
+    monkeypatch.setattr(Trainer, "train_epoch", lambda *given: trained.append(given[1]) or real(*given))
+    assert recipes.main(asked) == 0
+    assert trained == [2]
+    assert list(pd.read_csv(tmp_path / "folder" / "recipes.csv")["epoch"]) == [1, 2]
 
 
 def test_an_arm_under_other_settings_does_not_overwrite(tmp_path):
