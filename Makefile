@@ -19,7 +19,8 @@ help: ## This list
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo
-	@echo "  PROFILE=quick|paper|fast|baseline|...   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   RUN=name   RUNS=folder"
+	@echo "  PROFILE=quick|paper|fast|baseline|...   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   WEIGHTS=imagenet|none|FILE"
+	@echo "  RUN=name   RUNS=folder of the runs   PORT=8501 of the dashboard   PYTHON=python3.12 for the environment"
 	@echo "  ARGS='--set training.epochs=3'          anything else that python -m compute --help explains"
 
 $(VENV)/bin/python:
@@ -40,10 +41,10 @@ setup: $(VENV)/.installed ## Make .venv and install what Classprint needs (about
 setup-dev: $(VENV)/.installed-dev ## The same, with what tests and linters need
 
 compute: setup ## Train, record every epoch, analyse: the quick profile unless PROFILE, DATA, RUN say otherwise; resumes
-	$(BIN)/python -m compute train --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(RUN),--run="$(RUN)") $(ARGS)
+	$(BIN)/python -m compute train --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 plan: setup ## What compute would do: device, time and disk, without doing it
-	$(BIN)/python -m compute plan --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(RUN),--run="$(RUN)") $(ARGS)
+	$(BIN)/python -m compute plan --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 experiment: setup ## Compute, verify, analyse PROFILE on DATA (from WEIGHTS) and write its tables to docs/results/RUN; resumes
 	$(BIN)/python -m bench.experiment --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)

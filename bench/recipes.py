@@ -201,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", type=Path, metavar="RUNS", help="also record each arm as the run RUNS/<arm>")
     parser.add_argument("--data", help="as for python -m compute")
     parser.add_argument("--weights", help="as for python -m compute")
-    parser.add_argument("--classes", type=int, default=0, metavar="K", help="only the first K classes (default: all)")
+    parser.add_argument("--classes", type=int, default=0, metavar="K", help="only K of the classes (default: all)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network (default: all cores)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="in every arm; may be repeated")

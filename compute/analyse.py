@@ -30,7 +30,7 @@ def analyse(path: Path) -> None:
     run = open_run(path)
     written = derive(run)
     seconds = time.perf_counter() - started
-    print(f"Analysed {len(run.epochs)} epochs of '{run.path}' in {seconds:.1f} s: {written.name}")
+    print(f"Analysed '{run.path}', epochs: {len(run.epochs)}, in {seconds:.1f} s: {written.name}")
     analysis = read_analysis(run)
     findings = from_table(analysis.table("findings")) if analysis is not None else []
     for number, finding in enumerate(findings, start=1):

@@ -74,7 +74,7 @@ def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, pro
     if left <= 0:
         if options.command == "train" and processes.first and not options.no_analysis:
             _run_missing_analysis(path)
-        _say(processes, f"The run '{path}' is complete: {profile.training.epochs} epochs are recorded. {NEXT}")
+        _say(processes, f"The run '{path}' is complete, epochs recorded: {profile.training.epochs}. {NEXT}")
         return 0
     plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
     _say(processes, plan.text())

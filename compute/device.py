@@ -43,7 +43,7 @@ def describe_device(device: torch.device) -> str:
     """The device in words: the GPU's name, or the CPU's and how many threads compute."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    return f"CPU, threads: {torch.get_num_threads()}"
 
 
 def use_threads(count: int) -> None:

@@ -57,17 +57,18 @@ def make_plan(prepared: Prepared, path: Path, *, epochs_left: int, is_new: bool,
     if speed is not None:
         seconds = epochs_left * (train / speed.training + validation * len(variants) / speed.recording)
     free = shutil.disk_usage(_existing(path)).free
-    channels = f"{prepared.shapes.maps[0]} x {prepared.shapes.maps[1]}"
+    cells = f"{prepared.shapes.maps[0]} x {prepared.shapes.maps[1]}"
     lines = (
         f"run       {path}" + ("" if is_new else "  (resumed)"),
         f"device    {describe_device(prepared.device)}, {training.precision}, processes: {prepared.processes.count}",
         f"data      {prepared.dataset.name}: {train:,} training and {validation:,} validation pictures, "
         f"{len(prepared.dataset.classes)} classes",
         f"network   {prepared.profile.model.name}: {prepared.parameters / 1e6:.2f} M parameters, "
-        f"a {channels} map per class",
+        f"a map of {cells} cells per class",
         f"weights   {prepared.weights.summary()}",
-        f"training  {epochs_left} epochs to go of {training.epochs}, {training.optimizer}, batches of {training.batch}",
-        f"record    every epoch: {len(variants)} variants ({', '.join(variants)})",
+        f"training  epochs to go: {epochs_left} of {training.epochs}; "
+        f"{training.optimizer}, batches of {training.batch}",
+        f"record    every epoch in variants: {', '.join(variants)}",
         f"time      {_time_line(speed, seconds)}",
         f"disk      about {_size(new_bytes)} of {_size(free)} free",
         *(f"note      {note}" for note in prepared.notes),
@@ -111,7 +112,7 @@ def _time_line(speed: Speed | None, seconds: float | None) -> str:
 
 def _duration(seconds: float) -> str:
     minutes = seconds / 60
-    if minutes < 1:
+    if minutes < 2:
         return f"{seconds:.0f} s"
     return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
 

@@ -92,7 +92,11 @@ def settings_table() -> Iterator[tuple[str, str, str]]:
         for each in dataclasses.fields(kind):
             default = each.default if each.default is not dataclasses.MISSING else {}
             choices = " | ".join(each.metadata.get("choices", ()))
-            yield f"{section}.{each.name}", str(_plain(default)), each.metadata["text"] or choices
+            yield (
+                f"{section}.{each.name}",
+                str(_plain(default)),
+                ": ".join(filter(None, (each.metadata["text"], choices))),
+            )
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,7 @@ class DataSettings:
     size: int = setting(64, "side of the square pictures in pixels", minimum=16, maximum=1024)
     train_per_class: int = setting(0, "training pictures of each class; 0 = all (phantom: its default)", minimum=0)
     validation_per_class: int = setting(0, "likewise for the validation pictures", minimum=0)
-    classes: int = setting(0, "use only the first so many classes; 0 = all", minimum=0)
+    classes: int = setting(0, "use only so many of the classes, always the same ones; 0 = all", minimum=0)
     seed: int = setting(0, "of the generated pictures and of the random variants", minimum=0, maximum=MAX_SEED)
     mean: tuple[float, ...] = setting(TINY_IMAGENET_MEAN, "subtracted per channel, of pictures in 0..1")
     sd: tuple[float, ...] = setting(TINY_IMAGENET_SD, "divided by per channel", above=0)
@@ -95,7 +95,7 @@ class RecordingSettings:
     batch: int = setting(250, "pictures a forward pass", minimum=1)
     layers: bool = setting(True, "record the layers and stages before the class maps (clean variant)")
     codec: str = setting("zstd", "", choices=("zstd", "gzip"))
-    checkpoints: str = setting("all", "keep weights of every epoch or of the last", choices=("all", "last"))
+    checkpoints: str = setting("all", "of which epochs weights are kept", choices=("all", "last"))
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ def test_the_plan_is_printed_before_the_work_and_names_what_matters(tmp_path, ca
     text = capsys.readouterr().out
     assert "device    CPU" in text
     assert "48 training and 24 validation pictures, 8 classes" in text
-    assert "3 epochs to go of 3" in text
-    assert "3 variants (clean, gray, salt_pepper_0.005)" in text
+    assert "epochs to go: 3 of 3" in text
+    assert "every epoch in variants: clean, gray, salt_pepper_0.005" in text
     assert "pictures/s training" in text
     assert "free" in text
     assert not list(tmp_path.iterdir())
@@ -148,14 +148,14 @@ def test_the_same_command_with_other_settings_is_refused_and_names_them(recorded
 def test_a_run_that_was_stopped_before_its_analysis_is_analysed_by_the_same_command(recorded, capsys):
     arguments = [word for word in command(recorded.parent) if word != "--no-analysis"]
     assert main(arguments) == 0
-    assert "Analysed 3 epochs" in capsys.readouterr().out
+    assert "epochs: 3, in" in capsys.readouterr().out
     written = (recorded / "analysis.h5").stat().st_mtime_ns
     assert main(arguments) == 0
     assert "Analysed" not in capsys.readouterr().out
     assert (recorded / "analysis.h5").stat().st_mtime_ns == written
     (recorded / "analysis.h5").write_bytes(b"damaged")
     assert main(arguments) == 0
-    assert "Analysed 3 epochs" in capsys.readouterr().out
+    assert "epochs: 3, in" in capsys.readouterr().out
 
 
 def test_provenance_says_where_the_record_comes_from(recorded):

@@ -59,6 +59,15 @@ def test_zip_archives_are_unpacked(tmp_path):
     assert (out / "set/train/a/0.bin").read_bytes() == NOISE
 
 
+@pytest.mark.parametrize(
+    ("stored", "name"), [("größe/日本.png".encode(), "größe/日本.png"), ("größe.png".encode("cp437"), "größe.png")]
+)
+def test_names_in_a_zip_that_does_not_say_their_encoding(tmp_path, stored, name):
+    path = zipped(tmp_path / "a.zip", {"x" * len(stored): b"abc"})
+    path.write_bytes(path.read_bytes().replace(b"x" * len(stored), stored))
+    assert (extract_archive(path, tmp_path / "out") / name).read_bytes() == b"abc"
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.xz"])
 @pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
 def test_a_truncated_archive_is_refused(tmp_path, kind, part):

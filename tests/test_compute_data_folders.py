@@ -178,11 +178,18 @@ def test_limits_take_the_first_pictures_of_evenly_spread_classes(tree, tiny, tmp
     few = load(tree, tmp_path, limits=Limits(train_per_class=2, validation_per_class=1))
     assert few.train.pictures[:, 0, 0, 0].tolist() == [0, 1, 10, 11, 20, 21]
     assert few.validation.pictures[:, 0, 0, 0].tolist() == [100, 110, 120]
+    assert few.notes == (
+        f"data.train_per_class = 2 takes 6 of {len(load(tree, tmp_path).train)} pictures. "
+        "Take all with --set data.train_per_class=0.",
+        f"data.validation_per_class = 1 takes 3 of {len(load(tree, tmp_path).validation)} pictures. "
+        "Take all with --set data.validation_per_class=0.",
+    )
     half = load(tiny, tmp_path, size=16, limits=Limits(classes=2))
     assert [info.id for info in half.classes] == ["n01443537", "n03126707"]
     assert half.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert half.validation.labels.tolist() == [0, 0, 1, 1]
     assert len(half.validation.boxes) == 4
+    assert half.notes == ()  # whole classes were asked for
 
 
 @pytest.mark.parametrize(

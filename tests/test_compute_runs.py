@@ -307,7 +307,7 @@ def test_a_killed_process_resumes_and_a_finished_run_is_left_alone(tmp_path, cap
     assert whole.complete
     sealed = {path: path.stat().st_mtime_ns for path in (tmp_path / "tiny").glob("**/*") if path.is_file()}
     assert main(arguments) == 0
-    assert "is complete: 3 epochs are recorded" in capsys.readouterr().out
+    assert "is complete, epochs recorded: 3." in capsys.readouterr().out
     assert sealed == {path: path.stat().st_mtime_ns for path in sealed}
     run(tmp_path / "uninterrupted")
     assert_same_record(tmp_path / "uninterrupted", tmp_path / "tiny")

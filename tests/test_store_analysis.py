@@ -231,7 +231,7 @@ def test_the_command_writes_the_analysis_and_prints_its_findings(tmp_path, capsy
     path = write_synthetic_run(tmp_path / "run", epochs=2)
     command(path)
     printed = capsys.readouterr().out
-    assert "Analysed 2 epochs" in printed and "  1. " in printed
+    assert ", epochs: 2, in" in printed and "  1. " in printed
     assert read_analysis(open_run(path)).epochs == (1, 2)
 
 

@@ -23,6 +23,7 @@ from compute.data.unfinished import unfinished_folder
 
 _CHUNK = 1 << 20
 _LONGEST_END = 64 << 20  # What may follow the last file of a tar archive: padding.
+_NAMED_UTF8 = 0x800  # Bit 11 of a zip member's flags (APPNOTE 4.4.4): its name is UTF-8.
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -164,7 +165,17 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise BadArchive(_not_plain(archive, info.filename))
             if not info.is_dir():
-                yield _Member(info.filename, info.file_size, partial(opened.open, info))
+                yield _Member(_zip_name(info), info.file_size, partial(opened.open, info))
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """A member's name; where the archive does not name its encoding, UTF-8 if it is that: macOS leaves the mark out."""
+    if info.flag_bits & _NAMED_UTF8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")  # zipfile has read the unmarked bytes as code page 437
+    except UnicodeError:
+        return info.filename
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:

@@ -62,11 +62,29 @@ def limited(listing: Listing, limits: Limits) -> Listing:
     if wanted > count:
         raise BadOption(f"{wanted} classes were asked for; '{listing.root}' has {count}. Choose 2 to {count}.")
     chosen = np.arange(wanted) * count // wanted
+    train = _limited_files(listing.train, chosen, limits.train_per_class)
+    validation = _limited_files(listing.validation, chosen, limits.validation_per_class)
     return replace(
         listing,
         classes=tuple(listing.classes[index] for index in chosen),
-        train=_limited_files(listing.train, chosen, limits.train_per_class),
-        validation=_limited_files(listing.validation, chosen, limits.validation_per_class),
+        train=train,
+        validation=validation,
+        notes=(
+            *listing.notes,
+            *_pictures_left_out(listing.train, train, chosen, "train_per_class", limits),
+            *_pictures_left_out(listing.validation, validation, chosen, "validation_per_class", limits),
+        ),
+    )
+
+
+def _pictures_left_out(files: Files, kept: Files, chosen: np.ndarray, limit: str, limits: Limits) -> tuple[str, ...]:
+    """A sentence where a limit leaves out pictures of the chosen classes: profiles set some, too."""
+    there = int(np.isin(files.labels, chosen).sum())
+    if there == len(kept.paths):
+        return ()
+    return (
+        f"data.{limit} = {getattr(limits, limit)} takes {len(kept.paths):,} of {there:,} pictures. "
+        f"Take all with --set data.{limit}=0.",
     )
 
 

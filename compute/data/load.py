@@ -82,7 +82,8 @@ def _existing(source: str) -> Path:
             raise FileNotFoundError
     except FileNotFoundError as err:
         raise DataNotFound(
-            f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path."
+            f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path. "
+            "Check the spelling, and the folder that you are in."
         ) from err
     except (OSError, RuntimeError, ValueError) as err:  # No rights, too long, ~nobody, a zero byte.
         shown = source if len(source) <= 200 else f"{source[:200]}..."
@@ -107,7 +108,8 @@ def find_root(folder: Path) -> Path:
     found = [entry.name + ("/" if entry.is_dir() else "") for entry in visible(folder)]
     raise BadLayout(
         f"'{folder}' is not a picture set. Expected: train/<class>/ and {VALIDATION_NAMES[0]}/<class>/ folders of "
-        f"pictures, or Tiny ImageNet's wnids.txt, train/ and val/. Found: {shortened(found) if found else 'nothing'}."
+        f"pictures (or {', '.join(VALIDATION_NAMES[1:])}; in small letters), or Tiny ImageNet's wnids.txt, train/ and "
+        f"val/. Found: {shortened(found) if found else 'nothing'}."
     )
 
 

@@ -91,5 +91,7 @@ def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise BadModel(
-            f"The network '{name}' has no option {', '.join(map(repr, unknown))}. It has: {', '.join(known) or 'none'}."
+            f"The network '{name}' has no option {', '.join(map(repr, unknown))}. "
+            f"It has: {', '.join(known) or 'none'}. "
+            "The profile's options are for its own network: replace them with --set 'model.options={...}', or by {}."
         )
