@@ -7,6 +7,7 @@ Each run is analysed (unless --keep), its figures are worked out from the record
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import resource
 import sys
@@ -76,7 +77,11 @@ def share(successes: float, of: float) -> str:
 
 
 def figure(value: float, low: float, high: float, digits: int = 3) -> str:
-    """A figure with its interval: '0.31 [0.30, 0.32]'."""
+    """A figure with its interval: '0.31 [0.30, 0.32]'; '–' where it does not exist, without an interval that is endless."""
+    if math.isnan(value):
+        return "–"
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{value:.{digits}f}"
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 

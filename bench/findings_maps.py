@@ -23,6 +23,8 @@ def anatomy(subject: Subject) -> Rows:
     """How many cells undo a mistake, who wins then, and how far the codec leaves it open."""
     run, at = subject.run, {"epoch": subject.last, "variant": subject.clean}
     wrong = np.flatnonzero(run.column("prediction", **at) != run.labels)
+    if not len(wrong):
+        return {"mistakes": "0"}
     cells, winner = run.column("cells_to_fix", **at)[wrong], run.column("fix_winner", **at)[wrong]
     chosen = np.sort(np.random.default_rng(0).choice(wrong, min(LOOKED_AT, len(wrong)), replace=False))
     found = [queries.answer_anatomy(run, int(image), **at) for image in chosen]

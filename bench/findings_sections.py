@@ -99,11 +99,12 @@ def league(subjects: Sequence[Subject]) -> str:
     ]
 
     def rows(subject: Subject) -> Rows:
+        found = subject.analysis.table("league").dropna(subset=["auroc"])  # all right or all wrong: nothing to tell apart
         return {
             row.label: f"{row.auroc:.3f}, gain {figure(row.gain, row.gain_low, row.gain_high)}"
             if row.score != "max_softmax"
             else f"{figure(row.auroc, row.auroc_low, row.auroc_high)}"
-            for row in subject.analysis.table("league").itertuples()
+            for row in found.itertuples()
         }
 
     return "\n".join([*lines, "", table(subjects, rows), "", table(subjects, _all_figures)])
@@ -134,7 +135,8 @@ def learning(subject: Subject) -> Rows:
     """When maps formed and answers settled, what was forgotten."""
     images, classes = (subject.analysis.table(name) for name in ("images", "classes"))
     first = subject.run.epochs[0]
-    ahead, differing = int((images["lead"] > 0).sum()), int((images["lead"] != 0).sum())
+    lead = images["lead"][images["formation"] > 0]  # a map that ends silent never forms, so nothing leads
+    ahead, differing = int((lead > 0).sum()), int((lead != 0).sum())
     rows = {
         "class patterns in their final form from the first epoch on": share(
             (classes["formation"] == first).sum(), len(classes)
@@ -142,7 +144,7 @@ def learning(subject: Subject) -> Rows:
         "own maps in their final form from the first epoch on": share(
             (images["formation"] == first).sum(), len(images)
         ),
-        "lead of the map over the answer, epochs": figure(*mean_interval(images["lead"]), 2),
+        "lead of the map over the answer, epochs": figure(*mean_interval(lead), 2),
         "map first, where the two differ": share(ahead, differing),
         "times forgotten, per picture": figure(*mean_interval(images["forgettings"]), 2),
     }

@@ -88,6 +88,8 @@ class Null:
     def _cues(self, random: np.random.Generator) -> list[Finding]:
         """Each picture's drops are dealt to the classes anew."""
         run = self.run
+        if len(run.variants) == 1:
+            return []
         drops = self.residuals[:, random.permutation(len(run.labels))]
         cues = robustness.cue_fingerprint(random.normal(size=len(run.labels)) - drops, run.labels, len(run.classes))
         rows = [

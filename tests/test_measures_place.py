@@ -35,7 +35,8 @@ def test_a_box_covers_what_its_mask_covers():
 def test_energy_and_peak_inside_match_hand_computed_values():
     maps = np.array([[[3, 1], [0, 0]], [[0, 0], [0, 2]], [[2, 2], [-9, 1]]], np.float32)
     cover = np.array([[1, 0.5], [0, 0]])
-    assert place.energy_inside(maps, cover) == pytest.approx([0.875, 0, 0.6])
+    # The third map has 11 11 0 10 above its weakest cell, which holds no evidence.
+    assert place.energy_inside(maps, cover) == pytest.approx([0.875, 0, 16.5 / 32])
     assert place.peak_inside(maps, cover) == pytest.approx([1, 0, 0.75])
 
 
@@ -108,16 +109,80 @@ def test_shares_on_the_object_and_off_it_add_up(seed):
     assert place.area_share(on) == pytest.approx(mask.mean((1, 2)))
 
 
-def test_what_is_gained_by_following_matches_a_hand_computed_value():
-    value, low, high = place.follow([0.6, 0.8, 0.7], [0.4, 0.4, 0.4])
-    assert value == pytest.approx(0.3 / 0.6)
-    # Student's 97.5 % point with two degrees of freedom is 4.3027, the standard error 0.1 / sqrt(3).
-    assert (low, high) == pytest.approx(
-        (value - 4.3027 * 0.1 / 3**0.5 / 0.6, value + 4.3027 * 0.1 / 3**0.5 / 0.6), rel=1e-4
-    )
+def test_what_is_gained_by_following_matches_hand_computed_values():
+    cover = np.array([[[1, 0]], [[0, 1]], [[1, 1]]], float)  # in the class's mean: 2/3 2/3
+    maps = np.array([[[3, 1]], [[0, 2]], [[5, 5]]], float)  # shares 1 0, 0 1, .5 .5; their mean: .5 .5
+    found = place.gains(maps, cover, [0, 0, 0])
+    # 3/2 (.5 (1/3) + (-.5)(-2/3)) = 3/4, twice; the third has a flat map and a flat object.
+    assert found.gained == pytest.approx([0.75, 0.75, 0])
+    assert found.possible == pytest.approx([0.75, 0.75, 0])
 
 
-def test_maps_that_hold_all_their_evidence_on_the_object_gain_all_and_unknown_pictures_are_left_out():
-    assert place.follow([1.0, 1.0, 1.0], [0.2, 0.3, np.nan])[0] == pytest.approx(1)
-    assert np.isnan(place.follow([np.nan], [0.5])).all()
-    assert np.isnan(place.follow([1.0, 1.0], [1.0, 1.0])).all()  # the object is everywhere: nothing to gain
+def test_how_far_maps_follow_matches_a_hand_computed_value():
+    value, low, high = place.follow([0.2, 0.4, 0.3, 0.1, 0.0, 0.2], [0.5, 0.5, 0.4, 0.4, 0.6, 0.6], [0] * 6)
+    assert value == pytest.approx(0.4)
+    # z = 0, .2, .14, -.06, -.24, -.04: sum z^2 = 0.1224, times 6/5; Student's point with five degrees is 2.5706.
+    half = 2.5706 * (0.1224 * 1.2 / 30) ** 0.5 / 0.5
+    assert (low, high) == pytest.approx((0.4 - half, 0.4 + half), rel=1e-4)
+
+
+def test_a_map_in_the_shape_of_the_object_follows_it_wholly_and_a_code_not_at_all():
+    random = np.random.default_rng(0)
+    cover, labels = random.random((12, 3, 3)).round(1), np.repeat([0, 1], 6)
+    cover[:, 0, 0] = 0  # a cell without the object, so that the map's evidence is all of the cover
+    own = place.gains(cover * random.uniform(0.1, 9, (12, 1, 1)), cover, labels)
+    assert place.follow(own.gained, own.possible, labels) == pytest.approx((1, 1, 1))
+    code = place.gains(random.random((2, 3, 3))[labels], cover, labels)
+    assert place.follow(code.gained, code.possible, labels) == pytest.approx((0, 0, 0))
+
+
+def test_objects_in_one_place_and_absent_objects_leave_it_unknown():
+    maps, labels = np.random.default_rng(0).random((8, 2, 2)), np.repeat([0, 1], 4)
+    for cover in (np.broadcast_to([[1, 0.5], [0, 0]], maps.shape), np.zeros(maps.shape), np.ones(maps.shape)):
+        found = place.gains(maps, cover, labels)
+        assert np.isnan(place.follow(found.gained, found.possible, labels)).all()
+
+
+def test_classes_of_one_picture_are_left_out_and_few_pictures_have_no_interval():
+    cover = np.random.default_rng(1).random((5, 2, 2))
+    found = place.gains(cover, cover, [0, 0, 0, 0, 1])
+    assert np.isnan(found.gained[4]) and np.isnan(found.possible[4]) and np.isfinite(found.gained[:4]).all()
+    value, low, high = place.follow(found.gained, found.possible, [0, 0, 0, 0, 1])
+    assert np.isfinite(value) and (low, high) == (float("-inf"), float("inf"))
+    assert np.isnan(place.follow([np.nan], [np.nan], [0])).all()
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+def test_gains_average_what_lies_inside_beyond_elsewhere(seed):
+    random = np.random.default_rng(seed)
+    maps, cover, labels = random.normal(size=(9, 2, 3)), random.random((9, 2, 3)), np.array([0] * 4 + [1] * 3 + [2] * 2)
+    found, scores = place.gains(maps, cover, labels), place.place_scores(maps, cover, labels)
+    for label in range(3):
+        mine = labels == label
+        assert found.gained[mine].mean() == pytest.approx((scores.inside - scores.elsewhere)[mine].mean())
+
+
+@given(st.integers(0, 2**31), st.floats(-50, 50), st.floats(0.1, 50))
+@settings(max_examples=40, deadline=None)
+def test_where_a_map_lies_ignores_its_strength_and_a_constant_under_it(seed, constant, strength):
+    random = np.random.default_rng(seed)
+    maps, cover = random.random((6, 3, 3)).round(2), random.random((6, 3, 3))
+    moved = maps * strength + constant
+    for measure in (place.energy_inside, place.peak_inside):
+        assert measure(moved, cover) == pytest.approx(measure(maps, cover), abs=1e-6)
+    assert place.centre_of_mass(moved) == pytest.approx(place.centre_of_mass(maps), abs=1e-6)
+
+
+@pytest.mark.parametrize(("classes", "pictures"), [(1, 10), (10, 2), (20, 10)])
+def test_the_interval_holds_the_truth_about_as_often_as_stated(classes, pictures):
+    """Maps are a code of the class plus a tenth of noise, and follow nothing: the truth is 0."""
+    random, labels = np.random.default_rng(0), np.repeat(np.arange(classes), pictures)
+    held = 0
+    for _ in range(300):
+        cover = random.random((len(labels), 4, 4)) ** 3
+        maps = random.random((classes, 4, 4))[labels] + 0.1 * random.random((len(labels), 4, 4))
+        found = place.gains(maps, cover, labels)
+        _, low, high = place.follow(found.gained, found.possible, labels)
+        held += low <= 0 <= high
+    assert 0.91 <= held / 300 <= 0.985  # 0.95, three standard errors to either side

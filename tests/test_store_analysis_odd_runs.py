@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from crafted_run import CELLS, craft, one_cell
 
-from store import queries
+from bench.findings import Subject
+from bench.findings_sections import SECTIONS
+from store import open_run, queries
 from store.analysis import from_table, read_analysis
 from store.analysis.findings import TESTED
 from store.analysis.work import analyse
+from store.prune import prune_run
 
 HALVES = [0, 0, 0, 1, 1, 1]
 
@@ -21,6 +24,13 @@ def silent(epoch, variant, image):
 def signed(epoch, variant, image):
     return one_cell(0) * (-1 if image % 2 else 1)
 
+
+def masked(cover):
+    """Masks of six pictures, each the same."""
+    return np.broadcast_to(cover, (6, 16, 16))
+
+
+CORNER = np.arange(256).reshape(16, 16) % 16 < 4
 
 ODD = {
     "a single picture": ([[[0]]], [0], {}),
@@ -35,6 +45,10 @@ ODD = {
     "all right": ([[HALVES]] * 3, HALVES, {}),
     "silent maps": ([[HALVES]] * 3, HALVES, {"own": silent}),
     "signed maps": ([[[0, 1, 0, 1, 1, 1]]] * 3, HALVES, {"own": signed, "signed": True}),
+    "one epoch of two classes": ([[[0, 1, 0, 1, 0, 1]]], HALVES, {}),
+    "objects in one place": ([[[0, 1, 0, 1, 1, 1]]] * 2, HALVES, {"masks": masked(CORNER)}),
+    "objects everywhere": ([[[0, 1, 0, 1, 1, 1]]] * 2, HALVES, {"masks": masked(True)}),
+    "no object anywhere": ([[[0, 1, 0, 1, 1, 1]]] * 2, HALVES, {"masks": masked(False)}),
 }
 
 
@@ -46,7 +60,24 @@ def test_an_odd_run_is_analysed_and_claims_nothing_that_needs_a_test(tmp_path, n
     analyse(run)
     analysis = read_analysis(run)
     told = from_table(analysis.table("findings"))
-    assert not {entry.kind for entry in told} & set(TESTED)
+    kinds = {entry.kind for entry in told}
+    assert not kinds & {*TESTED, "league", "place"}  # a handful of pictures shows neither
     assert all(np.isfinite([entry.figure, entry.low, entry.high]).all() for entry in told)
     assert len(analysis.table("images")) == len(labels)
     assert len(queries.accuracy_by_variant(run)) == len(run.epochs) * len(run.variants)
+    subject = Subject(run, analysis, seconds=1.0)
+    for name, section in SECTIONS.items():
+        written = section.figures([subject])
+        assert "nan" not in written and "inf]" not in written, f"{name}: {written}"
+
+
+def test_a_run_that_kept_only_the_strongest_map_has_no_score_that_needs_the_second(tmp_path):
+    answers = np.tile(np.repeat([0, 1, 2], 12), (2, 1, 1))
+    answers[:, 0, ::5] = 1
+    run = craft(tmp_path / "whole", answers, labels=np.repeat([0, 1, 2], 12).tolist())
+    scores = {}
+    for kept in (1, 2):
+        pruned = open_run(prune_run(run, tmp_path / f"top{kept}", top=kept))
+        analyse(pruned)
+        scores[kept] = set(read_analysis(pruned).table("league")["score"])
+    assert scores[2] - scores[1] == {"cells_to_flip"}

@@ -15,7 +15,7 @@ def betrayal(tables: Tables) -> list[Finding]:
     """Whether the pattern betrays a wrong answer better than the softmax does: the paper's guess, put to the test."""
     table = tables.tables["league"]
     maps = table[table["kind"] == "map"]
-    if maps["auroc"].isna().all():
+    if maps["gain_low"].isna().all():  # nothing to tell apart, or too little to say how well
         return []
     best = maps.loc[maps["auroc"].idxmax()]
     reference = float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])

@@ -27,7 +27,8 @@ def image_events(record: Record, final: Final) -> pd.DataFrame:
 
     formation, settling, learned, first_right (epoch numbers, -1 = never), lead (epochs), forgettings, flips, history
     (see `store.measures.learning`), self_confidence, run, run_confidence, agreement, entrenchment, label_issue, mode,
-    and where the run knows the object inside, area, elsewhere, peak_inside (else NaN).
+    and where the run knows the object inside, area, elsewhere, peak_inside, gained, possible (see
+    `store.measures.place`; else NaN).
     """
     labels, epochs = record.run.labels, record.epochs
     predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)
@@ -72,11 +73,13 @@ def _modes_of_images(record: Record, final: Final) -> Int64:
 
 
 def _places(record: Record, final: Final) -> dict[str, NDArray]:
-    names = ("inside", "area", "elsewhere", "peak_inside")
+    labels = record.run.labels
     if final.cover is None:
-        return {name: np.full(len(record.run.labels), np.nan) for name in names}
-    found = place.place_scores(final.own_maps, final.cover, record.run.labels)
-    return dict(zip(names, (found.inside, found.area, found.elsewhere, found.peak), strict=True))
+        names = ("inside", "area", "elsewhere", "peak_inside", "gained", "possible")
+        return {name: np.full(len(labels), np.nan) for name in names}
+    found, gains = (measure(final.own_maps, final.cover, labels) for measure in (place.place_scores, place.gains))
+    where = {"inside": found.inside, "area": found.area, "elsewhere": found.elsewhere, "peak_inside": found.peak}
+    return {**where, "gained": gains.gained, "possible": gains.possible}
 
 
 def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +119,9 @@ def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataF
         }
     )
     table = table.join(medians).join(means).join(shares).fillna({"modes": 0})
-    followed = {label: place.follow(rows["inside"], rows["elsewhere"]) for label, rows in by_class}
+    followed = {
+        label: place.follow(rows["gained"], rows["possible"], np.zeros(len(rows), int)) for label, rows in by_class
+    }
     columns = ["follow", "follow_low", "follow_high"]
     return table.join(pd.DataFrame.from_dict(followed, orient="index", columns=columns))
 

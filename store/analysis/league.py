@@ -21,6 +21,7 @@ RESAMPLES = 400
 MEMBERS = 5  # last epochs whose disagreement is a score
 TOGETHER = 4096  # pictures whose probabilities of a few epochs are in memory at once
 BLOCK = 256  # pictures whose maps of all classes are in memory at once
+FEWEST = 5  # right and wrong answers each, for an interval: with one or two, resamples mostly repeat the same pictures
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def league(record: Record, final: Final, *, seed: int = 0) -> League:
 
     Columns: score, label, kind ("softmax", "map", "record", "fitted"), pictures, errors, for each figure of
     `store.measures.failure.FIGURES` the figure with <figure>_low and <figure>_high (95 %, 400 paired resamples), and
-    gain = AUROC minus that of the maximum softmax with gain_low and gain_high, 95 % for all scores jointly.
+    gain = AUROC minus that of the maximum softmax with gain_low and gain_high, 95 % for all scores jointly. Intervals
+    are NaN with fewer than 5 right or 5 wrong answers.
     """
     scores = all_scores(record, final, seed=seed)
     labels = record.run.labels
@@ -49,6 +51,7 @@ def league(record: Record, final: Final, *, seed: int = 0) -> League:
     scores["combination"] = fitted.probability
     reported = fitted.reported if fitted.reported.any() else np.ones(len(labels), bool)
     draws = failure.resamples(int(reported.sum()), count=RESAMPLES, seed=seed)
+    known = min(np.bincount(right[reported], minlength=2)) >= FEWEST
     rows, samples = [], {}
     for name, values in scores.items():
         found = failure.detection(values[reported], right[reported])
@@ -57,17 +60,17 @@ def league(record: Record, final: Final, *, seed: int = 0) -> League:
         row = {"score": name, "label": LABELS[name], "kind": KINDS[name], "pictures": int(reported.sum())}
         row["errors"] = int((~right[reported]).sum())
         for figure in failure.FIGURES:
-            low, high = failure.interval(getattr(spread, figure))
+            low, high = failure.interval(getattr(spread, figure)) if known else (np.nan, np.nan)
             row |= {figure: float(getattr(found, figure)), f"{figure}_low": low, f"{figure}_high": high}
         rows.append(row)
-    table = pd.DataFrame(rows)
-    return League(
-        _with_gains(table, samples).sort_values("auroc", ascending=False, ignore_index=True), reported, weights
-    )
+    table = _with_gains(pd.DataFrame(rows), samples if known else {})
+    return League(table.sort_values("auroc", ascending=False, ignore_index=True), reported, weights)
 
 
 def _with_gains(table: pd.DataFrame, samples: dict[str, Float64]) -> pd.DataFrame:
     gain = table["auroc"] - float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
+    if not samples:
+        return table.assign(gain=gain, gain_low=np.nan, gain_high=np.nan)
     differences = np.stack([samples[name] - samples[REFERENCE] for name in table["score"]])
     low, high = failure.joint_intervals(gain, differences)
     return table.assign(gain=gain, gain_low=low, gain_high=high)
@@ -84,7 +87,8 @@ def all_scores(record: Record, final: Final, *, seed: int = 0) -> dict[str, Floa
     prediction = record.predictions[-1][0].astype(np.int64)
     fitted = ~combination.halves(run.labels, seed=seed)
     scores["pattern_similarity"] = _likeness(final, run.labels, prediction, fitted, len(run.classes))
-    scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
+    if run.kept_maps != 1:  # the runner-up's map was kept, too
+        scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
     if len(run.variants) > 1:
         scores["agreement"] = mistakes.variant_agreement(record.predictions[-1])
     if len(record.epochs) > 1:

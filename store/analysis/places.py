@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the verdict alone needs none of what gathering imports
 
 SHIFT = "shift"  # the variant whose pictures are moved
 SHIFT_SHARE = 0.125  # of each side, down and to the right
-FOLLOWS = 0.1  # a tenth of what a perfect map would gain
+FOLLOWS = 0.1  # a tenth of what a map in the shape of the object would gain, or of the shift applied
 
 
 def place_table(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFrame:
@@ -26,14 +26,14 @@ def place_table(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFr
 
     within, between: mean cosine of own maps of two pictures of one class, and of two classes (intervals over classes).
     inside, area, elsewhere, peak_inside: see `store.measures.place.PlaceScores` (intervals over pictures).
-    follow: what the maps gain by following their own object, 1 = all there is to gain.
+    follow: how far the maps follow their own object, 1 = as a map in its shape would (see `store.measures.place`).
     shift: how far the maps' centres move with the pictures under the variant `shift`, 1 = with them.
     """
     similar = place.pair_similarity(final.own_maps, record.run.labels, len(record.run.classes))
     rows = [_row("within", similar.within), _row("between", similar.between)]
     for name in ("inside", "area", "elsewhere", "peak_inside"):
         rows.append(_row(name, images[name].to_numpy()))
-    rows.append(_follow(images))
+    rows.append(_follow(images, record.run.labels))
     rows.append(_shift(record, final))
     return pd.DataFrame([row for row in rows if row is not None], columns=["quantity", "value", "low", "high"])
 
@@ -59,8 +59,8 @@ def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:
     return {"quantity": quantity, "value": mean, "low": low, "high": high}
 
 
-def _follow(images: pd.DataFrame) -> dict[str, str | float] | None:
-    value, low, high = place.follow(images["inside"], images["elsewhere"])
+def _follow(images: pd.DataFrame, labels: NDArray) -> dict[str, str | float] | None:
+    value, low, high = place.follow(images["gained"], images["possible"], labels)
     return None if math.isnan(value) else {"quantity": "follow", "value": value, "low": low, "high": high}
 
 

@@ -45,10 +45,12 @@ def exact_interval(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.
 
 
 def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean of a sample and Student's interval, (mean, low, high); the interval is infinite for a single value."""
+    """Mean of a sample and Student's interval, (mean, low, high); infinite for a single value, NaN for none."""
     from scipy.special import stdtrit  # here: the pages, which need `wilson` alone, start half a second sooner
 
     values = np.asarray(values, np.float64)
+    if not values.size:
+        return float("nan"), float("nan"), float("nan")
     if values.size < 2:
         return float(values.mean()), float("-inf"), float("inf")
     half = stdtrit(values.size - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(values.size)
