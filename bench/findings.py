@@ -77,7 +77,7 @@ def share(successes: float, of: float) -> str:
 
 
 def figure(value: float, low: float, high: float, digits: int = 3) -> str:
-    """A figure with its interval: '0.31 [0.30, 0.32]'; '–' where it does not exist, without an interval that is endless."""
+    """A figure with its interval: '0.31 [0.30, 0.32]'; alone where that is endless, '–' where there is none."""
     if math.isnan(value):
         return "–"
     if not (math.isfinite(low) and math.isfinite(high)):

@@ -99,7 +99,7 @@ def league(subjects: Sequence[Subject]) -> str:
     ]
 
     def rows(subject: Subject) -> Rows:
-        found = subject.analysis.table("league").dropna(subset=["auroc"])  # all right or all wrong: nothing to tell apart
+        found = subject.analysis.table("league").dropna(subset=["auroc"])  # all are right, or all wrong
         return {
             row.label: f"{row.auroc:.3f}, gain {figure(row.gain, row.gain_low, row.gain_high)}"
             if row.score != "max_softmax"

@@ -23,7 +23,7 @@ _QUANTITIES = {
     "area": "Share of the picture that the object covers",
     "elsewhere": "Share of the map inside another picture's object",
     "peak_inside": "Peak of the map lies inside the object",
-    "follow": "What the maps gain by following their own object (1: perfect)",
+    "follow": "How far the maps follow their own object (1: as far as its own shape)",
     "shift": "How far the maps move with a shifted picture (1: with it)",
 }
 _ANSWERS = {"all": "all", "wrong": "✗ wrong", "right": "✓ right"}

@@ -62,11 +62,18 @@ def maps_as_places(tables: Tables) -> list[Finding]:
         "code": "The maps are codes of the class, not places",
         "unknown": "Whether the maps are codes or places stays open",
     }[verdict(tables.tables["place"])]
-    what = "what knowing the object's place would gain" if quantity == "follow" else "the shift of the pictures"
+    if quantity == "follow":
+        inside, elsewhere = (percent(float(table.loc[name, "value"])) for name in ("inside", "elsewhere"))
+        shown = (
+            f"{inside} of their evidence lies on the picture's own object and {elsewhere} on those of the class's "
+            f"other pictures, {percent(value)} of what a map in the object's shape would gain"
+        )
+    else:
+        shown = f"their centres move {percent(value)} of the way with the pictures that are shifted"
     return [
         Finding(
             kind="place",
-            text=f"{answer}: their evidence follows {percent(value)} of {what}.",
+            text=f"{answer}: {shown}.",
             figure=value,
             low=low,
             high=high,
