@@ -23,6 +23,7 @@ def main() -> None:
     registered = pages.streamlit_pages()
     hidden = pages.hidden_pages(registered)
     page = st.navigation([*registered.values(), *hidden.values()], position="hidden")
+    st.html(frame.STYLE)
     messages = st.container()
     try:
         if frame.draw(page, registered):

@@ -10,12 +10,12 @@ import streamlit as st
 from dashboard import state
 
 
-def _key(name: str) -> str:
-    return f"control-{name}"
+def _key(name: str, place: str = "") -> str:
+    return f"control-{name}-{place}" if place else f"control-{name}"
 
 
-def _moved(name: str, default: Any, resets: Sequence[str] = ()) -> None:
-    value = st.session_state[_key(name)]
+def _moved(name: str, default: Any, resets: Sequence[str] = (), place: str = "") -> None:
+    value = st.session_state[_key(name, place)]
     if isinstance(value, tuple):
         value, default = (f"{value[0]:g}-{value[1]:g}", f"{default[0]:g}-{default[1]:g}")
     dropped = dict.fromkeys(resets)
@@ -30,6 +30,7 @@ def select(
     default: str = "",
     names: Callable[[str], str] = str,
     resets: Sequence[str] = (),
+    place: str = "",
 ) -> str:
     """One of some words, from a list that can be searched.
 
@@ -40,12 +41,13 @@ def select(
         default: the one that is left out of the URL.
         names: a word as it is shown.
         resets: parameters that lose their meaning when this one changes.
+        place: where it stands, for a second control of the same parameter.
     """
     value = state.choice(name, options, default)
-    st.session_state[_key(name)] = value
-    st.selectbox(
-        label, options, key=_key(name), format_func=names, on_change=_moved, args=(name, default, tuple(resets))
-    )
+    key = _key(name, place)
+    st.session_state[key] = value
+    moved = (name, default, tuple(resets), place)
+    st.selectbox(label, options, key=key, format_func=names, on_change=_moved, args=moved)
     return value
 
 

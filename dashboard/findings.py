@@ -34,10 +34,15 @@ def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
     near = wrong[(wrong["truth_rank"] == 2) & ~wrong["image"].isin(confident["image"])].nsmallest(1, "margin")
     if not near.empty:
         row = near.iloc[0]
-        told = f"{plain(row.truth)} lost to {plain(row.predicted)} by {row.margin:.3f}."
+        told = f"{plain(row.truth)} lost to {plain(row.predicted)} by {_little(float(row.margin))} of P."
         found.append(("The closest call", told, near))
     third = _third(selection, wrong, [part["image"].iloc[0] for _, _, part in found])
     return found + ([third] if third else [])
+
+
+def _little(margin: float) -> str:
+    """A difference of two probabilities, never rounded to none."""
+    return f"{margin:.3f}" if margin >= 0.0005 else "less than 0.001"
 
 
 def _sure(row: pd.Series) -> str:

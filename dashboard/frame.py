@@ -13,6 +13,7 @@ from dashboard.theme import plain, variant_name
 from store import Run, StoreError
 
 LOGO = Path(__file__).with_name("logo.svg")
+STYLE = Path(__file__).with_name("frame.css")
 _SEEN = "classprint.epochs"
 
 
@@ -71,11 +72,20 @@ def _selectors(selection: state.Selection) -> None:
             if selection.epoch != epochs[-1]:
                 st.button("latest", on_click=state.write, args=({"epoch": None},), type="tertiary")
     controls.select("Variant", "variant", run.variants, default=run.variants[0], names=variant_name)
+    _classes(run)
     with st.popover("Display", icon=":material/palette:", width="stretch"):
         controls.segmented("Brightness of maps", "scale", list(SCALES), names=SCALES.__getitem__)
         controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
         st.caption("Signed maps always use a diverging colour map, dark at zero.")
     _pin(selection)
+
+
+def _classes(run: Run) -> None:
+    """The class that the pages look at; another one starts the choices anew that were made within the old one."""
+    labels = {"": "every class"} | dict(zip(data.class_ids(run), data.class_names(run), strict=True))
+    controls.select(
+        "Class", "class", list(labels), names=labels.__getitem__, resets=("image", "look", "p"), place="sidebar"
+    )
 
 
 def _step(label: str, tip: str, shortcut: str, epoch: int | None) -> None:
@@ -141,10 +151,13 @@ def _watch(name: str) -> None:
 def _head(page: st.Page, selection: state.Selection) -> None:
     st.title(page.title, anchor=False)
     name = page.url_path or state.HOME
-    st.caption(
+    told = (
         f"{pages.info(name).question} — run **{plain(selection.name)}**, epoch **{selection.epoch}**, "
         f"variant **{variant_name(selection.variant)}**"
     )
+    if selection.class_index is not None:
+        told += f", class **{plain(data.class_names(selection.run)[selection.class_index])}**"
+    st.caption(told)
 
 
 def tell_problems() -> None:

@@ -11,7 +11,7 @@ from dashboard import data, state
 from dashboard.components import Tile, TileSet, tile_grid
 from dashboard.images import scale_maps
 from dashboard.state import Selection
-from dashboard.theme import percent, plural
+from dashboard.theme import RIGHT, percent, plural
 
 
 def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72, captions: str = "accuracy") -> TileSet:
@@ -33,11 +33,11 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72,
         Tile(
             id=identifiers[number],
             title=names[number],
-            lines=(percent(float(shares[number]), 0),),
+            lines=(f"{percent(float(shares[number]), 0)} right",),
             maps=(position,),
             href=address(identifiers[number]),
             bar=float(np.nan_to_num(shares[number])),
-            role="truth",
+            role=RIGHT,
         )
         for position, number in enumerate(classes)
     )

@@ -75,6 +75,8 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+# Their figure is a difference of two shares: points, not per cent of anything.
+_DIFFERENCES = ("accuracy", "ensemble")
 # Controls of the page that a finding leads to, set so that its figure is in sight.
 _IN_SIGHT: dict[str, dict[str, str]] = {"cue": {"cell": "score", "order": "alike"}}
 
@@ -86,17 +88,20 @@ def heading(finding: Finding) -> str:
 
 
 def figure(finding: Finding) -> str:
-    """The figure with its interval: '35 % (26 % to 45 %)', '2.6 sd (2.0 to 3.1)'."""
-    value = _number(finding.figure, finding.unit)
+    """The figure with its interval: '35 % (26 % to 45 %)', '62 points (58 to 66)', '2.6 sd (2.0 to 3.1)'."""
+    unit = "points" if finding.kind in _DIFFERENCES and finding.unit == "share" else finding.unit
+    value = _number(finding.figure, unit)
     if not (math.isfinite(finding.low) and math.isfinite(finding.high)) or finding.low == finding.high:
-        return f"{value}{_unit(finding.unit)}"
-    low, high = (_number(end, finding.unit) for end in (finding.low, finding.high))
-    return f"{value}{_unit(finding.unit)} ({low} to {high})"
+        return f"{value}{_unit(unit)}"
+    low, high = (_number(end, unit) for end in (finding.low, finding.high))
+    return f"{value}{_unit(unit)} ({low} to {high})"
 
 
 def _number(value: float, unit: str) -> str:
     if unit == "share":
         shown = percent(value, 0 if abs(value) >= 0.1 else 1)
+    elif unit == "points":
+        shown = f"{100 * value:.{0 if abs(value) >= 0.1 else 1}f}"
     elif unit == "AUROC":
         shown = f"{value:+.3f}"
     else:

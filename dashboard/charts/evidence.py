@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.rules import columns
 from dashboard.theme import LIGHT, Palette, variant_name
 
 OUTCOME_NAMES = {
@@ -42,7 +43,7 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
                 title=None,
                 sort=list(OUTCOME_NAMES.values()),
                 scale=alt.Scale(domain=list(OUTCOME_NAMES.values()), range=colours),
-                legend=alt.Legend(orient="top", columns=3, labelLimit=300),
+                legend=alt.Legend(orient="top", columns=columns(3, 1), labelLimit=300),
             ),
             order=alt.Order("rank:Q"),
             tooltip=[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.rules import epoch_axis, epoch_rule
+from dashboard.charts.rules import columns, epoch_axis, epoch_rule
 from dashboard.theme import LIGHT, Palette, variant_name
 
 
@@ -26,7 +26,7 @@ def variant_curves(
     shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda rows: rows["variant"].map(variant_name))
     colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
-    legend = alt.Legend(orient="top", symbolType="stroke", columns=4)
+    legend = alt.Legend(orient="top", symbolType="stroke", columns=columns(4))
     base = alt.Chart(shown).encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),

@@ -118,11 +118,11 @@ class MatrixView {
     const { data, view, canvas } = this;
     const width = this.stage.clientWidth;
     if (!width) return;
-    const narrow = width < 520;
-    this.left = narrow ? 8 : this.gutter.left;
+    const narrow = width < 520; // a phone: less room for names, not none
+    this.left = narrow ? Math.min(this.gutter.left, 62) : this.gutter.left;
     const inner = width - this.left - GUTTER.right;
     this.flat = inner / view.columns >= 62; // wide columns carry their names upright
-    this.top = narrow ? 8 : this.flat ? 36 : this.gutter.top;
+    this.top = this.flat ? 36 : narrow ? Math.min(this.gutter.top, 78) : this.gutter.top;
     const square = data.rows.length === data.columns.length;
     const height = this.top + GUTTER.bottom + (square ? inner : Math.min(900, Math.max(160, data.rows.length * 16)));
     const ratio = window.devicePixelRatio || 1;
@@ -142,7 +142,8 @@ class MatrixView {
     pen.drawImage(this.image, view.column, view.row, view.columns, view.rows, this.left, this.top, inner, height - this.top - GUTTER.bottom);
     this.size = { width, height };
     this.drawGroups(pen);
-    if (!narrow) { this.drawLabels(pen, 0); this.drawLabels(pen, 1); }
+    this.drawLabels(pen, 0);
+    this.drawLabels(pen, 1);
     this.drawCursor(pen, style.getPropertyValue("--prediction"));
     this.root.dataset.painted = data.identity;
   }

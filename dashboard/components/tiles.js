@@ -107,7 +107,8 @@ export default function ({ data: packed, parentElement, setTriggerValue }) {
   root.shown = data.identity;
   root.classList.toggle("fixed", data.fixed);
   root.style.setProperty("--tile", `${data.tile}px`);
-  root.style.setProperty("--most", data.parts > 2 ? "100%" : "calc(50% - 6px)"); // two to a row on a phone
+  // Two to a row on a phone, unless three or more parts with a photograph among them would become too small.
+  root.style.setProperty("--most", data.parts > (data.atlas ? 2 : 3) ? "100%" : "calc(50% - 6px)");
   const layers = {
     maps: layerOf(data.maps, data.table, data.legend, root.legend),
     differences: layerOf(data.differences, data.difference_table, data.difference_legend, root.second),

@@ -25,7 +25,9 @@ class WallView {
   start() {
     if (this.at >= this.data.epochs.length - 1) this.frame(0);
     this.play.textContent = "❚❚ pause";
-    const pause = Math.max(120, Math.min(700, 8000 / this.data.epochs.length));
+    // Who asked the system for less motion still steps through the epochs, one a second.
+    const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const pause = calm ? 1000 : Math.max(120, Math.min(700, 8000 / this.data.epochs.length));
     this.timer = setInterval(() => {
       if (this.at >= this.data.epochs.length - 1) this.stop();
       else this.frame(this.at + 1);

@@ -136,27 +136,27 @@ def _summary(before: State, after: State, *, named: bool) -> None:
     words = state_names([before, after])
     if named:
         st.markdown(f"**{plain(words[1])}** against **{plain(words[0])}**")
-    places = st.columns(4)
-    for place, (label, key) in zip(places, _FIGURES, strict=False):
-        place.metric(
-            label,
-            percent(two[key]),
-            f"{100 * (two[key] - one[key]):+.1f} points",
-            delta_description=f"from {percent(one[key])}",
-            border=True,
-            height="stretch",
-        )
-    if same_pictures(before.run, after.run):
-        share = len(flips(before, after)) / max(1, len(after.run.labels))
-        places[3].metric(
-            "Answers changed",
-            percent(share),
-            f"since {words[0]}",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-            height="stretch",
-        )
+    with st.grid(4, min_column_width=150):
+        for label, key in _FIGURES:
+            st.metric(
+                label,
+                percent(two[key]),
+                f"{100 * (two[key] - one[key]):+.1f}",
+                delta_description=f"points from {percent(one[key])}",
+                border=True,
+                height="stretch",
+            )
+        if same_pictures(before.run, after.run):
+            share = len(flips(before, after)) / max(1, len(after.run.labels))
+            st.metric(
+                "Answers changed",
+                percent(share),
+                f"since {words[0]}",
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                height="stretch",
+            )
 
 
 def _pair(states: list[State]) -> tuple[State, State]:
@@ -193,7 +193,7 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
         columns = {"before": names[0], "after": names[1], "change": "Change"}
         st.dataframe(
             table.sort_values("change", key=lambda change: -change.abs(), kind="stable")[
-                ["name", *columns, "likeness"]
+                ["name", "change", "before", "after", "likeness"]
             ].assign(**{name: 100 * table[name] for name in columns}),
             hide_index=True,
             height=360,

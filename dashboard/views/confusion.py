@@ -23,7 +23,7 @@ def main() -> None:
         st.info("This run has one class, so nothing can be taken for anything else.", icon=":material/blur_on:")
         return
     level, order, scaling = _options(selection)
-    left, right = st.columns([2, 1])
+    left, right = st.columns([8, 5])
     with left:
         (_by_group if level == "groups" else _by_class)(selection, order, scaling)
         if scaling == "difference":
@@ -169,8 +169,8 @@ def _pairs(selection: Selection) -> None:
         height=590,
         column_order=["truth", "predicted", "count", "history"],
         column_config={
-            "truth": st.column_config.TextColumn("Truth", width=90),
-            "predicted": st.column_config.TextColumn("Answer", width=90),
+            "truth": st.column_config.TextColumn("Truth", width=118),
+            "predicted": st.column_config.TextColumn("Answer", width=118),
             "count": st.column_config.NumberColumn("n", width=34, help="pictures of the truth taken so"),
             "history": st.column_config.LineChartColumn(
                 "Epochs", width=64, y_min=0, help=f"how often, at epochs {epochs[0]} to {epochs[-1]}"

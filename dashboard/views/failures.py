@@ -63,12 +63,9 @@ def _classes(selection: Selection) -> FailureFilter:
     def named(identifier: str) -> str:
         return names[places[identifier]] if identifier else "any"
 
-    truth, answer, group = st.columns(3)
-    with truth:
+    with st.grid(3, min_column_width=150):
         of = controls.select("Truth", "class", ["", *identifiers], names=named, resets=("p",))
-    with answer:
         taken = controls.select("Answer", "answer", ["", *identifiers], names=named, resets=("p",))
-    with group:
         within = controls.select("Group of the truth", "group", groups, names=lambda name: name or "any", resets=("p",))
     return FailureFilter(
         truth=places[of] if of else None, predicted=places[taken] if taken else None, group=within or None
@@ -140,9 +137,9 @@ def _where(
     selection: Selection, frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple[float, float]]
 ) -> FailureFilter:
     """The whole filter: classes, ranges, what happened over the epochs, and the order."""
-    history, labels, pairs, order = st.columns(4)
     known = "history" in frame
-    with history:
+    sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
+    with st.grid(4, min_column_width=150):
         past = controls.select(
             "Over the epochs",
             "history",
@@ -150,7 +147,6 @@ def _where(
             names=lambda name: name or "any",
             resets=("p",),
         )
-    with labels:
         issue = controls.select(
             "Label",
             "label",
@@ -158,7 +154,6 @@ def _where(
             names=lambda text: "may be wrong" if text else "any",
             resets=("p",),
         )
-    with pairs:
         most = controls.select(
             "Of each pair of classes",
             "most",
@@ -166,8 +161,6 @@ def _where(
             names=lambda text: f"at most {text}" if text else "all",
             resets=("p",),
         )
-    with order:
-        sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
         sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
     if issue:
         st.caption(
@@ -197,8 +190,8 @@ def _found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
         told += f" · the truth is second in {percent((rows['truth_rank'] == 2).mean(), 0)}"
         within = (rows["group"] == rows["predicted_group"]).mean()
         told += f" · the answer stays in the truth's group in {percent(within, 0)}"
-        told += f" · k* is {rows['cells_to_fix'].median():.0f} in the middle"
-        told += f" · a third class would win in {percent(rows['third'].mean(), 0)}"
+        told += f" · half of them are undone by {plural(int(rows['cells_to_fix'].median()), 'cell')} or fewer (k\\*)"
+        told += f", and in {percent(rows['third'].mean(), 0)} a third class would win then"
     st.markdown(told)
 
 

@@ -33,7 +33,8 @@ def main() -> None:
     else:
         st.markdown(
             f"**{plural(len(found), 'statement')}**, the most striking first. Each is computed from the record of "
-            f"{spans(data.analysis_epochs(selection.run))}, and none was written by hand."
+            f"{spans(data.analysis_epochs(selection.run))}, and none was written by hand. At the right the figure, as "
+            "a dot, with its interval; the tick is where it would be if there were nothing to tell."
         )
     for number, finding in enumerate(found, start=1):
         statements.card(selection, finding, number)

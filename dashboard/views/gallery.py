@@ -99,8 +99,9 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
             ("Spread of the maps", f"{row.spread:.3f}", "mean of 1 − cosine to the pattern"),
             ("Called this class", str(int(row.predicted_count)), f"{len(own)} pictures are"),
         )
-        for place, (label, value, meaning) in zip(st.columns(4), figures, strict=True):
-            place.metric(label, value, border=True, help=meaning, height="stretch")
+        with st.grid(4, min_column_width=140):
+            for label, value, meaning in figures:
+                st.metric(label, value, border=True, help=meaning, height="stretch")
         st.caption(_taken_for(own))
         st.caption(
             "The pattern is the mean of the maps that this class's pictures give their own class; the paper's Fig. 8 "

@@ -34,10 +34,10 @@ def _card(selection: Selection) -> None:
     earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
     before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
     wrong = round((1 - here["top1"]) * len(run.labels))
-    with st.container(horizontal=True):
+    with st.grid(5, min_column_width=150):
         for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
-            change = None if before is None else f"{100 * (here[key] - before[key]):+.1f} points"
-            since = None if change is None else "since the epoch before"
+            change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
+            since = None if change is None else f"points since epoch {earlier[-1]}"
             st.metric(label, percent(here[key]), change, border=True, delta_description=since)
         st.metric(
             "Wrong answers",
@@ -153,16 +153,24 @@ def _table_one(selection: Selection) -> None:
     st.subheader("The runs in this folder, and the paper's Table 1", anchor=False)
     table: pd.DataFrame = runs_table()
     st.dataframe(
-        table,
+        table.assign(
+            epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
+            data=table["data"].replace("", "–"),
+            **{name: 100 * table[name] for name in ("top1", "top5")},
+        ),
         hide_index=True,
+        # What is compared comes first: the rest may lie beyond the edge of a phone.
+        column_order=["name", "top1", "top5", "epoch", "model", "data", "source"],
         column_config={
-            "top1": st.column_config.ProgressColumn("Accuracy@1", format="percent", min_value=0, max_value=1),
-            "top5": st.column_config.ProgressColumn("Accuracy@5", format="percent", min_value=0, max_value=1),
-            "name": "Model or run",
-            "model": "Network",
-            "data": "Data",
-            "epoch": "Epoch",
-            "source": "Source",
+            "top1": st.column_config.NumberColumn("Accuracy@1", format="%.2f %%", width=85, help="the answer is right"),
+            "top5": st.column_config.NumberColumn(
+                "Accuracy@5", format="%.2f %%", width=85, help="the truth is among the five strongest classes"
+            ),
+            "name": st.column_config.TextColumn("Model or run", width=150),
+            "model": st.column_config.TextColumn("Network", width=140),
+            "data": st.column_config.TextColumn("Data", width=110),
+            "epoch": st.column_config.TextColumn("Epoch", width=55),
+            "source": st.column_config.TextColumn("Source", width=110),
         },
         alt="top-1 and top-5 accuracy of the runs in this folder and of the paper",
     )

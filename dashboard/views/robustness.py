@@ -90,9 +90,9 @@ def _at_epoch(selection: Selection) -> None:
         hide_index=True,
         column_order=["name", *_SHARES],
         column_config={
-            "name": st.column_config.TextColumn("Variant", width=108),
+            "name": st.column_config.TextColumn("Variant", width=138),
             **{
-                name: st.column_config.NumberColumn(label, format="%.1f %%", width=60, help=meaning)
+                name: st.column_config.NumberColumn(label, format="%.1f %%", width=58, help=meaning)
                 for name, (label, meaning) in _SHARES.items()
             },
         },

@@ -65,8 +65,9 @@ def _calibration(selection: Selection) -> None:
             selection_mode="bin",
         )
     with right:
-        for place, (label, value, meaning) in zip(st.columns(3), _figures(table), strict=True):
-            place.metric(label, value, border=True, help=meaning, height="stretch")
+        with st.grid(3, min_column_width=110):
+            for label, value, meaning in _figures(table):
+                st.metric(label, value, border=True, help=meaning, height="stretch")
         bins = confidence_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy(), bins=20)
         exports.chart(
             confidence_histogram,
