@@ -83,7 +83,7 @@ def taking_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[
     """What each side returns, round by round, in alternating order; a first round warms up and is left out."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
-        names = list(sides) if number % 2 else list(reversed(sides))
+        names = list(sides) if number % 2 else list(sides)[::-1]
         for name in names:
             value = sides[name]()
             if number:

@@ -20,7 +20,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,18 +106,18 @@ def _ask_facts(run: Run, ask: Callable[[str, Callable[[], object]], None]) -> No
     facts = (run.name, run.variants, run.labels.tolist(), run.image_names, run.classes.to_csv(), run.planned_epochs)
     ask("facts", lambda: (*facts, json.dumps(run.configuration), json.dumps(run.provenance), run.layer_names))
     for variant in run.variants:
-        ask(f"pictures {variant}", lambda variant=variant: run.pictures(variant=variant))
+        ask(f"pictures {variant}", partial(run.pictures, variant=variant))
     ask("masks", run.masks)
     ask("boxes", run.boxes)
 
 
 def _ask_epoch(run: Run, epoch: int, variant: str, ask: Callable[[str, Callable[[], object]], None]) -> None:
-    at = {"epoch": epoch, "variant": variant}
+    at: dict[str, Any] = {"epoch": epoch, "variant": variant}
     where = f"{epoch} {variant}"
     ask(f"maps {where}", lambda: run.maps(images=None, **at))
     ask(f"error {where}", lambda: run.map_error(images=None, **at))
     for name in ("probabilities", "own_maps", "predicted_maps", "confusion", "patterns"):
-        ask(f"{name} {where}", lambda name=name: getattr(run, name)(**at))
+        ask(f"{name} {where}", partial(getattr(run, name), **at))
     ask(f"predictions {where}", lambda: run.predictions(**at).to_csv())
     ask(f"classes {where}", lambda: run.class_table(**at).to_csv())
     ask(f"layers {where}", lambda: [*run.layers(epoch=epoch, images=None).items()])

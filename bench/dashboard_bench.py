@@ -120,7 +120,8 @@ def floor(runs: Path) -> list[str]:
     _tell("the empty page")
     with dashboard(runs, script=EMPTY) as server:
         views = [View(HOME, "")] * 60
-        before = asyncio.run(sessions.visit_all(server.address, views[:10])) and server.processor_seconds()
+        asyncio.run(sessions.visit_all(server.address, views[:10]))
+        before = server.processor_seconds()
         answers = asyncio.run(sessions.visit_all(server.address, views))
         each = 1000 * (server.processor_seconds() - before) / len(answers)
     middle = 1000 * np.median([answer.seconds for answer in answers])
@@ -202,7 +203,8 @@ def painted_table(server: Server, run: Run, *, times: int) -> list[str]:
     executable = painting.chromium()
     if executable is None:
         return ["Click to painted: not measured, because no Chromium is installed.", ""]
-    query, seen = f"run={run.path.name}&epoch={run.epochs[-1]}", []
+    query = f"run={run.path.name}&epoch={run.epochs[-1]}"
+    seen: list[painting.Painted] = []
     with painting.browser(executable) as opened:
         _tell(f"painting, {times} rounds over the links")
         seen += painting.clicks(opened, server.url, query, times=times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,8 @@ LOOKED_AT = 100  # mistakes whose maps are read, and class patterns that are sea
 
 def anatomy(subject: Subject) -> Rows:
     """How many cells undo a mistake, who wins then, and how far the codec leaves it open."""
-    run, at = subject.run, {"epoch": subject.last, "variant": subject.clean}
+    run = subject.run
+    at: dict[str, Any] = {"epoch": subject.last, "variant": subject.clean}
     wrong = np.flatnonzero(run.column("prediction", **at) != run.labels)
     if not len(wrong):
         return {"mistakes": "0"}
@@ -92,7 +94,8 @@ def _correlation(first: pd.Series, second: pd.Series) -> str:
     """Spearman's rank correlation with Fisher's interval (variance by Bonett and Wright 2000)."""
     value = float(scipy.stats.spearmanr(first, second).statistic)
     half = 1.96 * np.sqrt((1 + value**2 / 2) / (len(first) - 3))
-    return figure(value, *np.tanh(np.arctanh(np.clip(value, -0.999999, 0.999999)) + np.array([-half, half])), 2)
+    centre = np.arctanh(np.clip(value, -0.999999, 0.999999))
+    return figure(value, np.tanh(centre - half), np.tanh(centre + half), 2)
 
 
 def modes(subject: Subject) -> Rows:
@@ -118,7 +121,8 @@ def modes(subject: Subject) -> Rows:
 
 def search(subject: Subject) -> Rows:
     """Search by the pattern of a class: how fast, and how many of its 24 hits are pictures taken for that class."""
-    run, at = subject.run, {"epoch": subject.last, "variant": subject.clean}
+    run = subject.run
+    at: dict[str, Any] = {"epoch": subject.last, "variant": subject.clean}
     patterns = run.patterns(**at)
     classes = np.random.default_rng(0).choice(len(patterns), min(LOOKED_AT, len(patterns)), replace=False)
     queries.search_pattern(run, patterns[0], **at)
@@ -130,11 +134,10 @@ def search(subject: Subject) -> Rows:
         hits.append(
             (found["prediction"] == index).sum() / min(24, max((run.column("prediction", **at) == index).sum(), 1))
         )
+    mean, low, high = np.minimum(mean_interval(hits), 1)
     return {
         "one search, milliseconds of processor time, p95": f"{1000 * np.quantile(seconds, 0.95):.0f}",
-        "hits that were taken for the class (of as many as there can be)": figure(
-            *np.minimum(mean_interval(hits), 1), 2
-        ),
+        "hits that were taken for the class (of as many as there can be)": figure(mean, low, high, 2),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def _ensemble_sentence(subject: Subject) -> str:
 
 
 def _mistake_sentence(subject: Subject) -> str:
-    at = {"epoch": subject.last, "variant": subject.clean}
+    at: dict[str, Any] = {"epoch": subject.last, "variant": subject.clean}
     wrong = subject.run.column("prediction", **at) != subject.run.labels
     cells = subject.run.column("cells_to_fix", **at)[wrong]
     if not len(cells):

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from store import RunExists, StoreError, create_run, open_run, resume_run
 from store.receipts import digest
@@ -70,7 +71,7 @@ def values(path: Path) -> list[object]:
     found: list[object] = []
     for epoch in run.epochs:
         for variant in run.variants:
-            at = {"epoch": epoch, "variant": variant}
+            at: dict[str, Any] = {"epoch": epoch, "variant": variant}
             found += [
                 run.maps(images=None, **at).tobytes(),
                 run.predictions(**at).to_csv(),
@@ -82,7 +83,8 @@ def values(path: Path) -> list[object]:
 def disturb(path: Path, moment: random.Random, *, kills: int, longest: float) -> tuple[int, list[str]]:
     """Record at `path`, killing at most `kills` times; how often it was killed, and what was found wrong."""
     wrong: list[str] = []
-    killed, before = 0, {}
+    before: dict[str, str] = {}
+    killed = 0
     while True:
         child = subprocess.Popen([sys.executable, "-m", "bench.kill_writer", "--record", str(path)])
         try:

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 
 from bench.walk import HOME, TITLES
 
 _WATCH = Path(__file__).with_name("painting.js").read_text("utf-8")
 QUIET, LIMIT = 250, 60_000  # milliseconds
-SIZE = {"width": 1440, "height": 1000}
+SIZE: ViewportSize = {"width": 1440, "height": 1000}
 
 
 class NotPainted(RuntimeError):

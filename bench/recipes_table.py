@@ -47,7 +47,7 @@ def next_row(arm: str, before: Row | None, metrics: Mapping[str, float], rank: N
         metrics: those of `compute.train.Trainer`, and validation_loss.
         rank: place of the truth among the scores of each clean validation picture, (N,), 1 = top.
     """
-    shares = {}
+    shares: dict[str, float] = {}
     for name, hits in (("top1", int((rank <= 1).sum())), ("top5", int((rank <= 5).sum()))):
         low, high = wilson(hits, len(rank))
         shares |= {name: hits / len(rank), f"{name}_low": float(low), f"{name}_high": float(high)}

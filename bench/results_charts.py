@@ -28,14 +28,14 @@ def write_figure_2(table: pd.DataFrame, path: Path) -> Path:
     series = training_series(table)
     known = table.dropna(subset=["paper_validation_top1"])
     paper = pd.DataFrame({"epoch": known["epoch"], "value": known["paper_validation_top1"], "part": PAPER})
-    made = alt.hconcat(_curves(series, "loss"), _curves(series, "accuracy", rings=paper))
+    made = alt.hconcat(_curves(series, "loss"), _curves(series, "accuracy", paper))
     spec = made.resolve_scale(color="independent").to_dict()
     spec["config"] = {**spec.get("config", {}), "background": "white", "padding": 12, "font": "sans-serif"}
     path.write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
     return path
 
 
-def _curves(series: pd.DataFrame, quantity: str, *, rings: pd.DataFrame | None = None) -> alt.LayerChart:
+def _curves(series: pd.DataFrame, quantity: str, rings: pd.DataFrame | None = None) -> alt.LayerChart | alt.FacetChart:
     """One half of Fig. 2."""
     parts = ["training", "validation"] + (["validation top-5", PAPER] if rings is not None else [])
     colours = alt.Scale(

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -45,7 +46,7 @@ def all_queries(run: Run) -> dict[str, Query]:
     return {**_of_pictures(run), **_of_an_epoch(run), **_of_states(run), **_over_epochs(run)}
 
 
-def _at(run: Run, random: np.random.Generator) -> dict[str, object]:
+def _at(run: Run, random: np.random.Generator) -> dict[str, Any]:
     return {"epoch": int(random.choice(run.epochs)), "variant": str(random.choice(run.variants))}
 
 
@@ -88,7 +89,7 @@ def _of_pictures(run: Run) -> dict[str, Query]:
 
 
 def _layers(run: Run, random: np.random.Generator) -> object:
-    at = {"epoch": int(random.choice(run.epochs)), "images": random.integers(0, len(run.labels), 1)}
+    at: dict[str, Any] = {"epoch": int(random.choice(run.epochs)), "images": random.integers(0, len(run.labels), 1)}
     return run.layers(**at), run.stages(**at)
 
 

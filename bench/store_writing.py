@@ -7,7 +7,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -122,7 +124,7 @@ def _every_form(run: Run, maps: Maps, images: NDArray[np.int64], folder: Path) -
         began = time.process_time()
         stored = write(folder / "alternative")
         worked = time.process_time() - began
-        error = max(_errors(maps, lambda start, stored=stored: stored[start : start + BATCH].astype(np.float32)))
+        error = max(_errors(maps, partial(_block, stored)))
         found[name] = Measured(size_of(folder / "alternative") / len(maps), worked / len(maps), error)
         remove(folder / "alternative")
     for precision in PRECISIONS:
@@ -159,6 +161,11 @@ def _errors(maps: Maps, decoded: Callable[[int], Maps]) -> Iterator[float]:
         block = maps[start : start + BATCH].astype(np.float64)
         largest = np.maximum(np.abs(block).max((1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
         yield float((np.abs(decoded(start) - block) / largest).max())
+
+
+def _block(stored: NDArray[np.float16], start: int) -> NDArray[np.float32]:
+    """A batch of maps as it was stored, from the one with that number."""
+    return stored[start : start + BATCH].astype(np.float32)
 
 
 def _record(
@@ -210,7 +217,7 @@ def _check(run: Run, maps: Maps) -> tuple[float, float]:
     worst = [0.0, 0.0]
     for variant in run.variants:
         for start in range(0, len(maps), BATCH):
-            at = {"epoch": 1, "variant": variant, "images": slice(start, start + BATCH)}
+            at: dict[str, Any] = {"epoch": 1, "variant": variant, "images": slice(start, start + BATCH)}
             off = np.abs(run.maps(**at).astype(np.float64) - maps[start : start + BATCH])
             bounds = run.map_error(**at)[..., None, None]
             peaks = np.maximum(np.abs(maps[start : start + BATCH]).max((1, 2, 3)), np.finfo(np.float32).tiny)

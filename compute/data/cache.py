@@ -86,7 +86,7 @@ def _placed(path: Path, box: np.ndarray, size: int) -> tuple[int, int, int, int]
         raise BadLayout(
             f"The box {box.tolist()} of '{path}' lies outside of its {width} x {height} pixels. Correct the annotation."
         )
-    return frame(width, height, size).box(box, size)
+    return frame(width, height, size).box(box.tolist(), size)
 
 
 def _dataset(listing: Listing, train: PictureSet, validation: PictureSet) -> Dataset:
