@@ -90,7 +90,7 @@ def test_a_recorded_arm_is_a_run_that_says_the_same(tmp_path, capsys):
     capsys.readouterr()
     written = (tmp_path / "runs" / "tiny" / "epochs" / "0002.h5").stat().st_mtime_ns
     assert recipes.main(asked) == 0
-    assert "runs/tiny' is complete: 2 epochs are recorded" in capsys.readouterr().out
+    assert "runs/tiny' is complete" in capsys.readouterr().out
     assert (tmp_path / "runs" / "tiny" / "epochs" / "0002.h5").stat().st_mtime_ns == written
 
 
