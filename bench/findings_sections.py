@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench import findings_maps as of_maps
 from bench.findings import Rows, Subject, figure, share, table
 from bench.findings_phantom import known_answers
-from store.analysis import from_table
+from store.analysis import Finding, from_table
 from store.measures import robustness
 from store.measures.intervals import mean_interval
 from store.measures.learning import HISTORIES
@@ -223,11 +223,18 @@ def page(subjects: Sequence[Subject]) -> str:
         for number, entry in enumerate(from_table(subject.analysis.table("findings")), start=1):
             tested = f"p {'< 1e-99' if entry.p < 1e-99 else f'= {entry.p:.1g}'} after picking from {entry.compared}"
             tested = "not tested" if np.isnan(entry.p) else tested
-            lines.append(
-                f"{number}. {entry.text} *{figure(entry.figure, entry.low, entry.high)} {entry.unit}; {tested}.*"
-            )
+            lines.append(f"{number}. {entry.text} *{_measured(entry)}; {tested}.*")
         lines.append("")
     return "\n".join(lines).strip()
+
+
+def _measured(entry: Finding) -> str:
+    """A finding's figure with its interval: '62 % [58, 65]', '5.6 sd [4.9, 6.3]'; a count stands alone."""
+    scale, digits, unit = {"share": (100, 1, " %"), "sd": (1, 1, " sd"), "epochs": (1, 1, " epochs")}.get(
+        entry.unit, (1, 3, f" {entry.unit}")
+    )
+    value, low, high = (f"{scale * number:.{digits}f}" for number in (entry.figure, entry.low, entry.high))
+    return f"{value}{unit}" if entry.low == entry.high else f"{value}{unit} [{low}, {high}]"
 
 
 SECTIONS = {

@@ -70,6 +70,9 @@ QUESTIONS: dict[str, Question] = {
         "Does any score of the map tell wrong answers better than the softmax does?",
         "every score, on the half nothing was fitted on",
     ),
+    "anatomy": Question(
+        "How few cells undo it", "How few cells of the maps undo a mistake?", "all mistakes, as a description"
+    ),
     "place": Question("Pattern or place?", "Does the map lie where the object is?", "one question"),
     "alike": Question("Alike within a class", "How alike are the maps of two pictures of a class?", "one question"),
 }

@@ -76,6 +76,12 @@ def test_two_statements_of_a_kind_are_about_different_classes():
     assert [entry.strength for entry in select(entries)] == [0.9, 0.7]
 
 
+def test_a_second_statement_of_a_kind_gives_way_to_a_kind_that_was_not_told_yet():
+    many = [finding("cue", strength=0.9), finding("cue", strength=0.8), finding("pair", strength=0.5)]
+    assert [entry.strength for entry in select(many, most=2)] == [0.9, 0.5]
+    assert [entry.strength for entry in select(many, most=3)] == [0.9, 0.8, 0.5]
+
+
 def test_the_standing_questions_are_answered_even_when_the_answer_is_weak():
     strong = [finding(f"kind {i}", strength=0.9) for i in range(12)]
     assert "league" in [entry.kind for entry in select([*strong, finding("league", strength=0.01, p=0.8)])]
@@ -92,6 +98,7 @@ def test_findings_survive_being_written_as_a_table():
 def test_shares_are_written_for_people():
     assert [percent(share) for share in (0.314, 0.004, 0, 1, -0.25)] == ["31 %", "0.4 %", "0 %", "100 %", "-25 %"]
     assert [percent(share) for share in (0.9918, 0.996)] == ["99 %", "99.6 %"]  # never 100 % unless all of them
+    assert [percent(share) for share in (0.99961, 0.0004, -0.0004)] == ["99.96 %", "0.04 %", "-0.04 %"]
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +138,27 @@ def test_the_findings_of_a_run_with_known_events_tell_these_events(telling):
     assert findings["forming"].low > 0
     pair = findings["pair"]
     assert pair.text == "At epoch 1, 40 of 40 pictures of “class 3” were taken for “class 0”; at epoch 4 none is."
+    assert findings["anatomy"].text == (
+        "In 100 % of the 3 mistakes the truth catches up with the answer when 1 of the 16 cells is taken out of the "
+        "maps, in half of them when 1 is."
+    )
+    assert findings["anatomy"].query == {"epoch": 4, "sort": "few"}
     assert findings["forgetting"].text.startswith("3 of the 3 pictures that end up wrong")
 
 
 def test_every_finding_has_an_interval_around_its_figure_and_a_page(telling):
     for entry in found(telling):
         assert entry.low <= entry.figure <= entry.high
-        assert entry.page in {"confusion", "robustness", "trust", "learning", "picture", "gallery", "alphabet"}
+        assert entry.page in {
+            "confusion",
+            "robustness",
+            "trust",
+            "learning",
+            "picture",
+            "gallery",
+            "failures",
+            "alphabet",
+        }
         assert 0 <= entry.strength <= 1
         assert np.isnan(entry.p) or entry.p <= 0.05
         assert entry.text.endswith(".")

@@ -9,6 +9,7 @@ from store.analysis.findings import Finding, adjusted, joint_level, percent
 from store.analysis.places import verdict
 from store.analysis.scores import REFERENCE
 from store.analysis.statements import Tables, paired_p
+from store.measures.intervals import wilson
 
 
 def betrayal(tables: Tables) -> list[Finding]:
@@ -44,6 +45,41 @@ def betrayal(tables: Tables) -> list[Finding]:
             strength=strength,
             compared=len(table) - 1,
             query={"epoch": tables.last},
+        )
+    ]
+
+
+def undone(tables: Tables) -> list[Finding]:
+    """How few cells undo the mistakes."""
+    record, run = tables.record, tables.record.run
+    at = {"epoch": tables.last, "variant": record.clean}
+    wrong = record.predictions[-1][0] != run.labels
+    count, size = int(wrong.sum()), int(np.prod(run.map_shape))
+    if not count or size == 1:
+        return []
+    cells = run.column("cells_to_fix", **at)[wrong]
+    others = int((run.column("fix_winner", **at)[wrong] != run.labels[wrong]).sum())
+    few = max(size // 16, 1)
+    by_few = int((cells <= few).sum())
+    low, high = (float(edge) for edge in wilson(by_few, count))
+    half = int(np.quantile(cells, 0.5, method="inverted_cdf"))
+    text = (
+        f"In {percent(by_few / count)} of the {count} mistakes the truth catches up with the answer when {few} of the "
+        f"{size} cells {'is' if few == 1 else 'are'} taken out of the maps, in half of them when "
+        f"{half} {'is' if half == 1 else 'are'}"
+        + (f"; in {percent(others / count)} of all a third class wins then." if others else ".")
+    )
+    return [
+        Finding(
+            kind="anatomy",
+            text=text,
+            figure=by_few / count,
+            low=low,
+            high=high,
+            unit="share",
+            page="failures",
+            strength=low / 2,  # it is about all classes: those about one come first
+            query={"epoch": tables.last, "sort": "few"},
         )
     ]
 

@@ -66,19 +66,27 @@ def joint_level(compared: int) -> float:
 def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
     """The strongest candidates that hold; the standing questions are always among them.
 
-    At most two of a kind, and these of different classes.
+    At most two of a kind, and these of different classes. The second one counts half, so that a page tells different
+    things rather than one thing twice.
     """
-    holds = [np.isnan(candidate.p) or candidate.p <= RATE / len(TESTED) for candidate in candidates]
+    waiting = [entry for entry in candidates if holds(entry) or entry.kind in STANDING]
     kept: list[Finding] = []
-    for candidate in sorted(
-        (entry for entry, true in zip(candidates, holds, strict=True) if true or entry.kind in STANDING),
-        key=lambda entry: (entry.kind not in STANDING, -entry.strength),
-    ):
-        alike = [entry for entry in kept if entry.kind == candidate.kind]
+
+    def claim(entry: Finding) -> tuple[bool, float]:
+        return entry.kind in STANDING, entry.strength / 2 ** sum(other.kind == entry.kind for other in kept)
+
+    while waiting and len(kept) < most:
+        best = waiting.pop(max(range(len(waiting)), key=lambda place: claim(waiting[place])))
+        alike = [entry for entry in kept if entry.kind == best.kind]
         told = {entry.query["class"] for entry in alike if "class" in entry.query}
-        if len(alike) < PER_KIND and candidate.query.get("class") not in told:
-            kept.append(candidate)
-    return sorted(kept[:most], key=lambda entry: -entry.strength)
+        if len(alike) < PER_KIND and best.query.get("class") not in told:
+            kept.append(best)
+    return sorted(kept, key=lambda entry: -entry.strength)
+
+
+def holds(finding: Finding) -> bool:
+    """Whether a statement survives its test, with the error rate shared by all kinds; True where nothing is tested."""
+    return bool(np.isnan(finding.p) or finding.p <= RATE / len(TESTED))
 
 
 def as_table(findings: Sequence[Finding]) -> pd.DataFrame:
@@ -103,5 +111,8 @@ def perturbed(variant: str) -> str:
 
 def percent(share: float) -> str:
     """A share for people: 31 %, 0.4 %, 99.8 %; 0 % and 100 % only where they are exact."""
-    whole = share == 0 or abs(share) == 1 or 0.1 <= abs(share) < 0.995
-    return f"{100 * share:.{0 if whole else 1}f} %"
+    exact = share == 0 or abs(share) == 1
+    digits = 0 if exact or 0.1 <= abs(share) < 0.995 else 1
+    while not exact and digits < 4 and round(100 * abs(share), digits) in (0, 100):
+        digits += 1
+    return f"{100 * share:.{digits}f} %"

@@ -27,6 +27,7 @@ CANDIDATES = (
     statements.accuracy_lost,
     statements.cues,
     answers.betrayal,
+    answers.undone,
     answers.maps_as_places,
     answers.alike_maps,
     answers.together,
