@@ -72,7 +72,7 @@ def write_patterns(run: Run, path: Path) -> Path:
         for picture, name, accuracy in zip(pictures, names, np.asarray(table["accuracy"]), strict=True)
     ]
     title = f"The pattern of every class after epoch {epoch} of {run.name}, and the class's accuracy"
-    png = sheet(tiles, title=title, size=TILE, columns=COLUMNS, legend=(colours, scaled.label))
+    png = sheet(tiles, title=title, size=TILE, columns=COLUMNS, legends=[(colours, scaled.label)])
     with Image.open(io.BytesIO(png)) as picture:
         picture.save(path, "WEBP", lossless=True, method=6)
     return path

@@ -47,6 +47,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
     ranks = np.empty(len(chances), int)
     ranks[np.argsort(-chances, kind="stable")] = np.arange(1, len(chances) + 1)
     address = state.linker("gallery", "class", {"image": None})
+    scores = maps.mean((-1, -2))
     tiles = []
     for position, number in enumerate(classes.tolist()):
         mark = "✓ " if number == truth else ("✗ " if number == prediction else "")
@@ -54,7 +55,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
             Tile(
                 id=identifiers[number],
                 title=f"{mark}{names[number]}",
-                lines=(f"P {probability(float(chances[number]))}", f"rank {ranks[number]}"),
+                lines=(f"P {probability(float(chances[number]))} · S {scores[position]:.2f}", f"rank {ranks[number]}"),
                 pictures=(0,) if over else (),
                 maps=(position,),
                 role=class_role(number, truth, prediction),

@@ -20,12 +20,16 @@ PAPER_TABLE = (
 def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
     """Up to three failures of different kinds, each with a name, a reason and its row of the predictions.
 
+    Of the chosen class, where one is chosen.
+
     The most confident mistake; the closest call (the truth was second by the smallest margin); and the loudest
     surprise of a variant: right when clean, wrong with most confidence under the perturbation, or when the page
     shows the clean pictures, the wrong answer whose truth got least.
     """
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     wrong = frame[~frame["correct"]]
+    if selection.class_index is not None:
+        wrong = wrong[wrong["label"] == selection.class_index]
     if wrong.empty:
         return []
     found = []

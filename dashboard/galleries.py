@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +10,10 @@ import streamlit as st
 
 from dashboard import data, state
 from dashboard.components import Tile, TileSet, tile_grid
-from dashboard.images import SheetTile, colourise, scale_maps, sheet
-from dashboard.images.colours import DIVERGING
+from dashboard.images import scale_maps
+from dashboard.sheets import sheet_button
 from dashboard.state import Selection
-from dashboard.theme import LIGHT, probability, rgb, role, variant_name, verdict
+from dashboard.theme import probability, role, verdict
 
 OWN, PREDICTED, BOTH, NONE = "own", "predicted", "both", "none"
 MAP_CHOICES = {
@@ -63,7 +62,12 @@ def picture_maps(selection: Selection, rows: pd.DataFrame, which: str) -> np.nda
 
 
 def picture_tiles(
-    selection: Selection, rows: pd.DataFrame, *, which: str = PREDICTED, size: int = 92, overlay: bool | None = False
+    selection: Selection,
+    rows: pd.DataFrame,
+    *,
+    which: str = PREDICTED,
+    size: int = 92,
+    overlay: bool | None = False,
 ) -> TileSet:
     """Tiles for some rows of the predictions.
 
@@ -114,93 +118,23 @@ def picture_grid(
     which: str = PREDICTED,
     size: int = 92,
     overlay: bool | None = False,
+    title: str = "",
 ) -> None:
-    """Draw some rows of the predictions as a grid; each tile leads to its Picture page."""
+    """Draw some rows of the predictions as a grid; each tile leads to its Picture page.
+
+    Args:
+        selection: run, epoch, variant and scale.
+        rows: of `data.predictions`, in the order of display.
+        key: of the element.
+        which: a key of `MAP_CHOICES`.
+        size: edge of a picture in CSS pixels.
+        overlay: None offers no overlay; otherwise whether maps start over the pictures.
+        title: of the sheet that can be downloaded; none is offered without one.
+    """
     if rows.empty:
         st.info("No picture fits. Widen the filters.", icon=":material/filter_alt_off:")
         return
     content = picture_tiles(selection, rows, which=which, size=size, overlay=overlay)
     tile_grid(content, key=key, on_open=state.open_picture)
-
-
-def comparison_grid(
-    selection: Selection, images: np.ndarray, before: tuple[int, str], after: tuple[int, str], *, key: str
-) -> None:
-    """Pictures in two states, each an epoch and a variant: both pictures (one where they are the same), both maps."""
-    if not len(images):
-        st.info("No picture fits.", icon=":material/filter_alt_off:")
-        return
-    run = selection.run
-    order = tuple(int(image) for image in images)
-    states = [data.predictions(run, *state).iloc[list(order)] for state in (before, after)]
-    pair = np.stack([data.predicted_maps(run, *state, order) for state in (before, after)], axis=1)
-    variants = [before[1]] if before[1] == after[1] else [before[1], after[1]]
-    maps = pair.reshape(-1, *pair.shape[2:])
-    address = state.linker("picture", "image", {"epoch": after[0], "variant": after[1]})
-    tiles = [
-        Tile(
-            id=str(image),
-            title=f"{verdict(first.correct)} {first.predicted} → {verdict(second.correct)} {second.predicted}",
-            lines=(
-                f"P {probability(first.confidence)} → {probability(second.confidence)}",
-                f"truth {first.truth}",
-            ),
-            pictures=tuple(number * len(variants) + part for part in range(len(variants))),
-            maps=(2 * number, 2 * number + 1),
-            role=role(second.correct),
-            href=address(image),
-        )
-        for number, (image, first, second) in enumerate(zip(order, answers(states[0]), answers(states[1]), strict=True))
-    ]
-    each = tuple(image for image in order for _ in variants)
-    content = TileSet(
-        tiles=tuple(tiles),
-        pictures=data.picture_atlas(run, each, tuple(variants * len(order))),
-        maps=scale_maps(maps, kind=selection.scale, signed=run.signed),
-        peaks=np.abs(maps).max((-1, -2), initial=0),
-        colours=selection.colours,
-        size=72,
-    )
-    tile_grid(content, key=key, on_open=state.open_picture)
-
-
-def sheet_button(selection: Selection, rows: pd.DataFrame, *, which: str, title: str) -> None:
-    """A download of the grid as one PNG sheet with captions and scale; made only when it is asked for."""
-
-    def made() -> bytes:
-        return picture_sheet(selection, rows, which=which, title=title)
-
-    st.download_button(
-        "PNG sheet",
-        made,
-        file_name=f"{selection.name}-epoch{selection.epoch}-{selection.variant}.png",
-        mime="image/png",
-        icon=":material/grid_on:",
-        on_click="ignore",
-        type="tertiary",
-        disabled=rows.empty,
-    )
-
-
-def picture_sheet(selection: Selection, rows: pd.DataFrame, *, which: str, title: str) -> bytes:
-    """The grid as PNG bytes, with the run, epoch and variant in its title and the scale at its foot."""
-    run = selection.run
-    images = [int(image) for image in rows["image"]]
-    scaled = scale_maps(picture_maps(selection, rows, which), kind=selection.scale, signed=run.signed)
-    colours = DIVERGING if run.signed else selection.colours
-    pictures = run.pictures(images, variant=selection.variant)
-    tiles = [
-        SheetTile(
-            pictures=(pictures[number], *(colourise(codes, colours) for codes in scaled.codes[number])),
-            lines=_flat(caption(row)),
-            colour=rgb(LIGHT.right if row.correct else LIGHT.wrong),
-        )
-        for number, row in enumerate(answers(rows))
-    ]
-    heading = f"{title} — run {selection.name}, epoch {selection.epoch}, {variant_name(selection.variant)}"
-    legend = (colours, scaled.label) if which != NONE else None
-    return sheet(tiles, title=heading, size=96, columns=5 if which != BOTH else 4, legend=legend)
-
-
-def _flat(parts: tuple[str, Sequence[str]]) -> tuple[str, ...]:
-    return (parts[0], *parts[1])
+    if title:
+        sheet_button(selection, content, title=title, key=key)

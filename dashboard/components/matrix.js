@@ -124,7 +124,7 @@ class MatrixView {
     this.flat = inner / view.columns >= 62; // wide columns carry their names upright
     this.top = this.flat ? 36 : narrow ? Math.min(this.gutter.top, 78) : this.gutter.top;
     const square = data.rows.length === data.columns.length;
-    const height = this.top + GUTTER.bottom + (square ? inner : Math.min(900, Math.max(160, data.rows.length * 16)));
+    const height = this.top + GUTTER.bottom + (square ? inner : Math.min(data.tallest, Math.max(160, data.rows.length * 16)));
     const ratio = window.devicePixelRatio || 1;
     canvas.style.height = `${height}px`;
     canvas.width = Math.round(width * ratio);

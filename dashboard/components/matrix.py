@@ -30,6 +30,7 @@ class Matrix:
         signed: colours diverge from zero.
         row_groups, column_groups: a group's name per row and column; neighbours of one group are framed together.
         selected: (row, column) that is framed.
+        tallest: pixels; a matrix that is not square becomes no higher than this.
     """
 
     values: np.ndarray
@@ -44,6 +45,7 @@ class Matrix:
     row_groups: Sequence[str] = ()
     column_groups: Sequence[str] = ()
     selected: tuple[int, int] | None = None
+    tallest: int = 900
 
 
 def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
@@ -98,6 +100,7 @@ def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
         "column_groups": group_starts(matrix.column_groups),
         "unit": matrix.unit,
         "format": matrix.format,
+        "tallest": matrix.tallest,
         "legend": {"low": f"−{high}" if matrix.signed else "0", "high": high, "label": f"{matrix.unit}{scale}"},
     }
     return data | {"identity": identity(data), "selected": list(matrix.selected) if matrix.selected else None}

@@ -87,6 +87,7 @@ class WallView {
     node.append(canvas, gauge, line, element("span", "title", entry.title));
     node.title = entry.tip || entry.title;
     node.dataset.id = entry.id;
+    node.classList.toggle("chosen", entry.chosen);
     openTile(node, entry, open);
     return { node, canvas, fill, line };
   }

@@ -53,6 +53,7 @@ def payload(wall: Wall) -> dict[str, Any]:
                 "heading": tile.role,
                 "href": tile.href,
                 "open": True,
+                "chosen": tile.chosen,
             }
             for tile in wall.tiles
         ],

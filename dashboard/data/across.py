@@ -109,9 +109,15 @@ def look_alikes(run: Run, epoch: int, variant: str) -> pd.DataFrame:
 
 
 @kept
-def calibration(run: Run, epoch: int, variant: str, edges: str) -> pd.DataFrame:
-    """A row per reliability bin: see `store.queries.calibration_table`."""
-    return queries.calibration_table(run, epoch=epoch, variant=variant, edges=edges)  # type: ignore[arg-type]
+def calibration(run: Run, epoch: int, variant: str, edges: str, label: int | None = None) -> pd.DataFrame:
+    """A row per reliability bin, of all pictures or one class's: see `store.queries.calibration_table`."""
+    return queries.calibration_table(
+        run,
+        epoch=epoch,
+        variant=variant,
+        edges=edges,  # type: ignore[arg-type]
+        label=label,
+    )
 
 
 @kept

@@ -45,7 +45,12 @@ class SheetTile:
 
 
 def sheet(
-    tiles: Sequence[SheetTile], *, title: str, size: int = 128, columns: int = 5, legend: tuple[str, str] | None = None
+    tiles: Sequence[SheetTile],
+    *,
+    title: str,
+    size: int = 128,
+    columns: int = 5,
+    legends: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """A captioned sheet as PNG bytes.
 
@@ -54,7 +59,7 @@ def sheet(
         title: set above the tiles: what is shown, of which run, epoch and variant.
         size: edge of one picture in pixels.
         columns: tiles to a row.
-        legend: (name of the colour map, what brightness means), drawn as a colour bar at the foot.
+        legends: (name of the colour map, what its colours mean) each, drawn as colour bars at the foot.
 
     Raises:
         ValueError: there is no tile.
@@ -67,7 +72,7 @@ def sheet(
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     width = columns * (tile_width + _PADDING) + _PADDING
-    height = 44 + rows * (tile_height + _PADDING) + (34 if legend else 0)
+    height = 44 + rows * (tile_height + _PADDING) + (14 + 20 * len(legends) if legends else 0)
     canvas = Image.new("RGB", (max(width, 420), height), "white")
     draw = ImageDraw.Draw(canvas)
     draw.text((_PADDING, 12), title, fill=_INK, font=_font(15))
@@ -75,9 +80,10 @@ def sheet(
         row, column = divmod(number, columns)
         corner = (_PADDING + column * (tile_width + _PADDING), 44 + row * (tile_height + _PADDING))
         _draw_tile(canvas, draw, tile, corner, size, tile_width)
-    if legend:
-        canvas.paste(Image.fromarray(colour_bar(legend[0], width=160)), (_PADDING, height - 26))
-        draw.text((_PADDING + 170, height - 28), legend[1], fill=_FAINT, font=_font(11))
+    for number, (colours, meaning) in enumerate(legends):
+        top = height - 6 - 20 * (len(legends) - number)
+        canvas.paste(Image.fromarray(colour_bar(colours, width=160)), (_PADDING, top))
+        draw.text((_PADDING + 170, top - 2), meaning, fill=_FAINT, font=_font(11))
     return png_bytes(np.asarray(canvas))
 
 

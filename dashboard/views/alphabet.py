@@ -10,6 +10,8 @@ from dashboard import controls, data, exports, state
 from dashboard.charts.alphabet import drawn, likeness_chart, likeness_trend
 from dashboard.components import Tile, Wall, playing_wall
 from dashboard.images import scale_maps
+from dashboard.patterns import class_tiles
+from dashboard.sheets import sheet_button
 from dashboard.state import Selection
 from dashboard.theme import count
 from store.measures.confusion import pattern_likeness
@@ -49,6 +51,7 @@ def _wall(selection: Selection, by: str) -> None:
             maps=(int(number),),
             role=groups[number] if by == "group" else "",
             href=address(identifiers[number]),
+            chosen=int(number) == selection.class_index,
         )
         for number in sequence
     )
@@ -68,10 +71,15 @@ def _wall(selection: Selection, by: str) -> None:
         on_open=state.open_class,
         on_epoch=lambda epoch: state.write({"epoch": epoch}),
     )
+    sheet_button(
+        selection,
+        class_tiles(selection, sequence.tolist()),
+        title=f"The class patterns, {_ORDERS[by]}",
+        key="alphabet",
+    )
     st.caption(
         "Each letter is the mean map that a class's pictures give their own class; under it the class's accuracy in "
-        "the "
-        "epoch shown. A letter opens its gallery; arrow keys walk."
+        "the epoch shown. A letter opens its gallery; arrow keys walk."
     )
 
 

@@ -13,6 +13,7 @@ from dashboard import controls, data, exports, state
 from dashboard.charts.classes import accuracy_change
 from dashboard.comparing import OUTCOMES, State, class_changes, flips, same_classes, same_pictures, state_names
 from dashboard.components import tile_grid
+from dashboard.sheets import grid_with_sheet, sheet_button
 from dashboard.side_by_side import flip_tiles, focus_tiles, letter_tiles
 from dashboard.state import Selection
 from dashboard.theme import percent, plain, plural, variant_name
@@ -227,7 +228,9 @@ def _letters(selection: Selection, states: list[State], table: pd.DataFrame) -> 
         f"Each: {', then '.join(words)}; at the right what {words[-1]} has more (warm) or less (cold). "
         "Likeness and points are those of the chosen change."
     )
-    tile_grid(letter_tiles(selection, states, rows), key="letters", on_open=state.open_class)
+    content = letter_tiles(selection, states, rows)
+    title = f"Class patterns: {', '.join(words)}"
+    grid_with_sheet(selection, content, title=title, key="letters", on_open=state.open_class)
 
 
 def _changed_pictures(selection: Selection, before: State, after: State) -> None:
@@ -250,15 +253,17 @@ def _changed_pictures(selection: Selection, before: State, after: State) -> None
     part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
     content = flip_tiles(selection, before, after, part["image"].to_numpy())
     tile_grid(content, key="flips", on_open=lambda image: state.go("picture", {**after.parameters, "image": image}))
-    st.download_button(
-        "CSV of all changed answers",
-        lambda: exports.csv(table),
-        file_name="changed-answers.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        type="tertiary",
-    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "CSV of all changed answers",
+            lambda: exports.csv(table),
+            file_name="changed-answers.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            type="tertiary",
+        )
+        sheet_button(selection, content, title=f"Changed answers, {outcome}", key="flips")
 
 
 main()

@@ -133,12 +133,18 @@ def _group_cell(selection: Selection) -> None:
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     inside = (groups[frame["label"]] == truth) & (groups[frame["prediction"]] == answer)
     rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
-    st.subheader(plain(f"{truth} taken for {answer}" if truth != answer else f"Within {truth}"), anchor=False)
+    st.subheader(plain(_group_title(truth, answer)), anchor=False)
     pairs = rows.value_counts(["truth", "predicted"]).head(5)
     told = ", ".join(f"{plain(one)} → {plain(other)} ({number}×)" for (one, other), number in pairs.items())
     st.caption(f"{plural(len(rows), 'wrong answer')}" + (f": {told}" if told else "."))
     part = rows.iloc[controls.page("p", len(rows), 20)]
-    galleries.picture_grid(selection, part, key="cell-groups", which=galleries.BOTH, size=84)
+    galleries.picture_grid(
+        selection, part, key="cell-groups", which=galleries.BOTH, size=84, title=_group_title(truth, answer)
+    )
+
+
+def _group_title(truth: str, answer: str) -> str:
+    return f"{truth} taken for {answer}" if truth != answer else f"Within {truth}"
 
 
 def _chosen_cell(selection: Selection) -> tuple[int, int] | None:
@@ -200,6 +206,9 @@ def _chosen_pair(selection: Selection, table: pd.DataFrame) -> None:
 
 def _cell(selection: Selection) -> None:
     chosen = _chosen_cell(selection)
+    if chosen is None and selection.class_index is not None:
+        _mistakes_of(selection, selection.class_index)
+        return
     if chosen is None:
         st.info("Choose a cell of the matrix or a pair of the list to see its pictures.", icon=":material/touch_app:")
         return
@@ -221,10 +230,26 @@ def _cell(selection: Selection) -> None:
         st.caption("No picture in this cell under the chosen epoch and variant.")
         return
     which = galleries.PREDICTED if truth == answer else galleries.BOTH
-    galleries.picture_grid(selection, rows.head(50), key="cell", which=which, size=84)
+    galleries.picture_grid(selection, rows.head(50), key="cell", which=which, size=84, title=title)
     st.caption(
         "Beside each picture the map of the answer" + ("." if truth == answer else ", then the map of the truth.")
     )
+
+
+def _mistakes_of(selection: Selection, truth: int) -> None:
+    """The class's wrong answers, whatever they are: its row of the matrix."""
+    name = data.class_names(selection.run)[truth]
+    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    rows = frame[(frame["label"] == truth) & ~frame["correct"]].sort_values(
+        "confidence", ascending=False, kind="stable"
+    )
+    st.subheader(plain(f"{name} taken for others"), anchor=False)
+    pairs = rows["predicted"].value_counts().head(6)
+    told = ", ".join(f"{plain(other)} ({number}×)" for other, number in pairs.items())
+    st.caption(f"{plural(len(rows), 'wrong answer')}" + (f": {told}" if told else "."))
+    if len(rows):
+        title = f"{name} taken for others"
+        galleries.picture_grid(selection, rows.head(50), key="row", which=galleries.BOTH, size=84, title=title)
 
 
 def _history(selection: Selection, truth: int, answer: int) -> None:

@@ -11,9 +11,10 @@ import streamlit as st
 
 from dashboard import controls, data, exports, galleries, mistakes, state
 from dashboard.charts.histograms import value_bins, value_histogram
-from dashboard.components import tile_grid
+from dashboard.components import TileSet, tile_grid
 from dashboard.explanations import needs_analysis
 from dashboard.mistakes import MEASURES, SORTS
+from dashboard.sheets import sheet_button
 from dashboard.state import Selection
 from dashboard.theme import count, percent, plural
 from store.measures.learning import HISTORIES
@@ -207,7 +208,8 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
     if rows.empty:
         st.info("No picture fits. Widen the filters.", icon=":material/filter_alt_off:")
         return
-    _grid(selection, part, which)
+    content = _tiles(selection, part, which)
+    tile_grid(content, key="failures", on_open=state.open_picture)
     st.markdown("**The same rows as a table.** Choose a row to open its picture.")
     st.dataframe(
         part[[column for column in _COLUMNS if column in part]],
@@ -229,10 +231,10 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
             on_click="ignore",
             type="tertiary",
         )
-        galleries.sheet_button(selection, part, which=which, title="Failures")
+        sheet_button(selection, content, title="Failures", key="failures")
 
 
-def _grid(selection: Selection, part: pd.DataFrame, which: str) -> None:
+def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
     """The pictures; each tile also says the figure that they are sorted by."""
     content = galleries.picture_tiles(selection, part, which=which, size=78)
     sort = state.choice("sort", list(SORTS), "confidence")
@@ -241,7 +243,7 @@ def _grid(selection: Selection, part: pd.DataFrame, which: str) -> None:
         replace(tile, lines=(*tile.lines, line)) if line else tile
         for tile, line in zip(content.tiles, lines, strict=True)
     )
-    tile_grid(replace(content, tiles=tiles), key="failures", on_open=state.open_picture)
+    return replace(content, tiles=tiles)
 
 
 def _opened(part: pd.DataFrame) -> None:

@@ -161,8 +161,8 @@ def _pictures(selection: Selection, class_index: int, own: pd.DataFrame) -> None
     rows = _ordered(own, answers, sort)
     st.caption(plural(len(rows), "picture"))
     shown = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
-    galleries.picture_grid(selection, shown, key="gallery", which=which)
-    galleries.sheet_button(selection, shown, which=which, title=data.class_names(selection.run)[class_index])
+    title = data.class_names(selection.run)[class_index]
+    galleries.picture_grid(selection, shown, key="gallery", which=which, title=title)
 
 
 def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, rows: pd.DataFrame, which: str) -> None:

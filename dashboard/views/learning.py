@@ -10,10 +10,12 @@ import streamlit as st
 
 from dashboard import controls, data, exports, galleries, lifetimes, state
 from dashboard.charts.learning import accuracy_race, formation_scatter, history_bars
-from dashboard.components import Tile, TileSet, tile_grid
+from dashboard.components import Tile, TileSet
 from dashboard.explanations import needs_analysis, tell_stale
 from dashboard.images import scale_maps
+from dashboard.sheets import grid_with_sheet
 from dashboard.state import Selection
+from dashboard.strip import class_strip
 from dashboard.theme import percent, plain, plural
 
 _HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgotten", "never right")
@@ -27,6 +29,7 @@ def main() -> None:
         return
     class_index = selection.class_index if selection.class_index is not None else 0
     _race(selection, class_index)
+    class_strip(selection)
     _film(selection, class_index)
     _formation(selection)
     tell_stale(selection)
@@ -96,7 +99,13 @@ def _film(selection: Selection, class_index: int) -> None:
         colours=selection.colours,
         size=74,
     )
-    tile_grid(content, key="letter", on_open=lambda epoch: state.write({"epoch": epoch}))
+    grid_with_sheet(
+        selection,
+        content,
+        title=f"The letter of {data.class_names(run)[class_index]} over the epochs",
+        key="letter",
+        on_open=lambda epoch: state.write({"epoch": epoch}),
+    )
 
 
 def _cosine(first: np.ndarray, second: np.ndarray) -> float:
@@ -185,7 +194,9 @@ def _histories(selection: Selection, class_index: int) -> None:
         )
     latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
     part = found.iloc[controls.page("p", len(found), 20)]
-    galleries.picture_grid(latest, part, key="histories", which=galleries.OWN, size=84)
+    galleries.picture_grid(
+        latest, part, key="histories", which=galleries.OWN, size=84, title=f"Pictures that were {chosen}"
+    )
 
 
 def _clicked_history() -> None:

@@ -14,7 +14,7 @@ from dashboard.findings import notable, runs_table, setting
 from dashboard.galleries import picture_grid
 from dashboard.patterns import class_grid
 from dashboard.state import Selection
-from dashboard.theme import count, duration, percent, plural, variant_name
+from dashboard.theme import count, duration, percent, plain, plural, variant_name
 
 
 def main() -> None:
@@ -122,10 +122,12 @@ def _clicked(key: str) -> None:
 
 
 def _failures(selection: Selection) -> None:
-    st.subheader("Three failures worth a look", anchor=False)
+    chosen = selection.class_index
+    of = "" if chosen is None else f" of {plain(data.class_names(selection.run)[chosen])}"
+    st.subheader(f"Three failures{of} worth a look", anchor=False)
     found = notable(selection)
     if not found:
-        st.caption(f"No wrong answer at epoch {selection.epoch} under {variant_name(selection.variant)}.")
+        st.caption(f"No wrong answer{of} at epoch {selection.epoch} under {variant_name(selection.variant)}.")
         return
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:

@@ -12,6 +12,7 @@ from dashboard.charts.classes import class_place
 from dashboard.charts.training import probability_curve
 from dashboard.components import dissection, tile_grid
 from dashboard.patterns import class_tiles
+from dashboard.sheets import grid_with_sheet
 from dashboard.state import Selection
 from dashboard.theme import count, percent, plain
 from store.queries import Anatomy
@@ -34,7 +35,7 @@ def main() -> None:
     """Draw the page from top to bottom."""
     selection = state.current()
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
-    image = selection.image if selection.image is not None else _default_image(frame)
+    image = selection.image if selection.image is not None else _default_image(frame, selection.class_index)
     row = frame.iloc[image]
     _chooser(selection, frame, image)
     over = _answer(selection, image, row)
@@ -48,17 +49,23 @@ def main() -> None:
     _every_class(selection, image)
 
 
-def _default_image(frame: pd.DataFrame) -> int:
-    wrong = frame[~frame["correct"]]
-    return int((wrong if len(wrong) else frame)["confidence"].idxmax())
+def _default_image(frame: pd.DataFrame, class_index: int | None) -> int:
+    """The most confident mistake, of the chosen class if there is one with pictures; else the surest answer."""
+    own = frame if class_index is None else frame[frame["label"] == class_index]
+    among = own if len(own) else frame
+    wrong = among[~among["correct"]]
+    return int((wrong if len(wrong) else among)["confidence"].idxmax())
 
 
 def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     last, row = len(frame) - 1, frame.iloc[image]
     siblings = np.flatnonzero(selection.run.labels == selection.run.labels[image])
+    within = selection.class_index == row.label  # the sidebar's class: previous and next stay in it
+    ring = siblings if within else np.arange(last + 1)
+    here = int(np.searchsorted(ring, image))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _step("Previous", ":material/chevron_left:", "j", image - 1 if image else None)
-        _step("Next", ":material/chevron_right:", "k", image + 1 if image < last else None)
+        _step("Previous", ":material/chevron_left:", "j", int(ring[here - 1]) if here else None)
+        _step("Next", ":material/chevron_right:", "k", int(ring[here + 1]) if here + 1 < len(ring) else None)
         controls.number("Picture", "image", 0, last, image, resets=_OF_THE_PICTURE)
         st.page_link(
             "views/gallery.py",
@@ -67,7 +74,7 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
             query_params=state.carried({"class": data.class_ids(selection.run)[int(row.label)]}),
         )
     place = int(np.searchsorted(siblings, image)) + 1
-    kind = "answer" if row.correct else "mistake"
+    kind = f"{'answer' if row.correct else 'mistake'}{' of the class' if within else ''}"
     told = "" if selection.image is not None else f"No picture was chosen: this is the most confident {kind}. "
     st.caption(
         f"{told}`{row['name']}` · picture {count(image)} of 0 to {count(last)} · "
@@ -104,7 +111,7 @@ def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
             layouts = [_OVER, _BESIDE] if verdict == "place" else [_BESIDE, _OVER]
             over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
         content = evidence.class_tiles(selection, image, shown, size=112, over=over)
-        tile_grid(content, key="top5", on_open=state.open_class)
+        grid_with_sheet(selection, content, title=f"Picture {image}", key="top5", on_open=state.open_class)
         st.caption(
             "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "
             f"answer. {_PLACES[verdict]}"
@@ -179,8 +186,10 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
         key=f"picture-{image}-probability",
         alt=f"probability of {names[class_index]} over the epochs",
     )
-    tile_grid(
+    grid_with_sheet(
+        selection,
         evidence.film_tiles(selection, image, class_index),
+        title=f"Picture {image}, map of {names[class_index]} over the epochs",
         key="film",
         on_open=lambda epoch: state.write({"epoch": epoch}),
     )
@@ -193,8 +202,10 @@ def _marks(number: int, row: pd.Series) -> str:
 
 def _under_variants(selection: Selection, image: int) -> None:
     st.subheader("Under the perturbations", anchor=False)
-    tile_grid(
+    grid_with_sheet(
+        selection,
         evidence.variant_tiles(selection, image),
+        title=f"Picture {image} under the perturbations",
         key="variants",
         on_open=lambda variant: state.write(
             {"variant": None if variant == selection.run.variants[0] else variant, "image": image}
@@ -209,7 +220,8 @@ def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
     st.subheader("Through the network", anchor=False)
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
     answer = int(frame["prediction"].iloc[image])
-    tile_grid(evidence.layer_tiles(selection, image, answer, over=over), key="layers")
+    content = evidence.layer_tiles(selection, image, answer, over=over)
+    grid_with_sheet(selection, content, title=f"Picture {image} through the network", key="layers")
     st.caption("The clean picture, stage by stage, towards the class that it is taken for.")
 
 

@@ -9,7 +9,7 @@ from dashboard import controls, data, exports, perturbed, state
 from dashboard.charts.evidence import OUTCOME_NAMES
 from dashboard.charts.robustness import variant_curves
 from dashboard.comparing import State
-from dashboard.components import tile_grid
+from dashboard.sheets import grid_with_sheet
 from dashboard.side_by_side import flip_tiles
 from dashboard.state import Selection
 from dashboard.theme import plain, plural, variant_name
@@ -142,7 +142,13 @@ def _pictures(selection: Selection, variant: str) -> None:
     first, second = (State(run, selection.epoch, name) for name in (clean, variant))
     content = flip_tiles(selection, first, second, part["image"].tolist(), truth=maps == "truth")
     there = second.parameters
-    tile_grid(content, key="triples", on_open=lambda image: state.go("picture", {**there, "image": image}))
+    grid_with_sheet(
+        selection,
+        content,
+        title=f"{_OUTCOMES[outcome]}, {variant_name(variant)}",
+        key="triples",
+        on_open=lambda image: state.go("picture", {**there, "image": image}),
+    )
 
 
 main()

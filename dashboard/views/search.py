@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard import controls, data, galleries, state
 from dashboard.components import TileSet, painter, pattern_text, text_pattern, tile_grid
 from dashboard.patterns import class_tiles
+from dashboard.sheets import grid_with_sheet
 from dashboard.state import Selection
 from dashboard.theme import count, percent, plain, plural
 from store.measures.maps import cosine
@@ -123,7 +124,8 @@ def _results(selection: Selection, pattern: np.ndarray, kind: str) -> None:
         return
     searched = len(frame) if among is None else len(among)
     st.caption(f"{_shared(found)} {count(searched)} maps compared in {1000 * seconds:.0f} ms.")
-    tile_grid(_tiles(selection, frame, found, kind), key="found", on_open=state.open_picture)
+    content = _tiles(selection, frame, found, kind)
+    grid_with_sheet(selection, content, title="Most alike maps", key="found", on_open=state.open_picture)
 
 
 def _letters(selection: Selection, pattern: np.ndarray) -> None:

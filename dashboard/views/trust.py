@@ -11,7 +11,7 @@ from dashboard.charts.failures import confidence_bins, confidence_histogram
 from dashboard.charts.trust import league_chart, reliability_diagram
 from dashboard.explanations import needs_analysis
 from dashboard.state import Selection
-from dashboard.theme import count, percent, plural
+from dashboard.theme import count, percent, plain, plural
 from store import queries
 from store.analysis.scores import COLUMN_SCORES, REFERENCE
 
@@ -50,8 +50,11 @@ def _calibration(selection: Selection) -> None:
     edges = controls.segmented(
         "Bins", "bins", ["width", "mass"], names={"width": "equally wide", "mass": "equally full"}.__getitem__
     )
-    table = data.calibration(selection.run, selection.epoch, selection.variant, edges)
+    chosen = selection.class_index
+    table = data.calibration(selection.run, selection.epoch, selection.variant, edges, chosen)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    if chosen is not None:
+        frame = frame[frame["label"] == chosen]
     within = state.span("within", _EVERYTHING)
     left, right = st.columns(2)
     with left:
@@ -81,10 +84,18 @@ def _calibration(selection: Selection) -> None:
             selection_mode="range",
         )
     st.caption(
-        "Bars are 95 % Wilson intervals. A click on a point, or a range drawn over the histogram, shows its pictures."
+        f"{plural(len(frame), 'picture')}{_of(selection)}. Bars are 95 % Wilson intervals. A click on a point, or a "
+        "range drawn over the histogram, shows its pictures."
     )
     if within != _EVERYTHING:
         _bin(selection, frame, within)
+
+
+def _of(selection: Selection) -> str:
+    """Whose pictures the first part is about."""
+    if selection.class_index is None:
+        return ""
+    return f" of {plain(data.class_names(selection.run)[selection.class_index])}; the parts below are of every class"
 
 
 def _figures(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
@@ -125,7 +136,8 @@ def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float])
             rows = rows[rows["correct"] == (answers == "right")]
         rows = rows.sort_values("confidence", ascending=False, kind="stable")
         part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
-        galleries.picture_grid(selection, part, key="bin", which=galleries.BOTH, size=72, overlay=None)
+        title = f"Confidence {percent(within[0], 0)} to {percent(within[1], 0)}"
+        galleries.picture_grid(selection, part, key="bin", which=galleries.BOTH, size=72, overlay=None, title=title)
 
 
 def _detection(selection: Selection) -> None:
@@ -199,7 +211,10 @@ def _wrongly_accepted(selection: Selection, score: str, share: int) -> None:
         )
         if not rows.empty:
             part = rows.iloc[controls.page("q", len(rows), _PER_PAGE)]
-            galleries.picture_grid(selection, part, key="accepted", which=galleries.BOTH, size=72, overlay=None)
+            title = f"Wrongly accepted by {_LABELS[score].lower()}, {share} % accepted"
+            galleries.picture_grid(
+                selection, part, key="accepted", which=galleries.BOTH, size=72, overlay=None, title=title
+            )
         _close("accepted", "q")
 
 

@@ -90,20 +90,28 @@ def corruption_errors(run: Run, *, reference: int) -> pd.DataFrame:
 
 
 def calibration_table(
-    run: Run, *, epoch: int, variant: str = "clean", bins: int = 15, edges: Literal["width", "mass"] = "width"
+    run: Run,
+    *,
+    epoch: int,
+    variant: str = "clean",
+    bins: int = 15,
+    edges: Literal["width", "mass"] = "width",
+    label: int | None = None,
 ) -> pd.DataFrame:
     """A row per reliability bin: lower, upper, count, confidence, accuracy, low and high (Wilson), gap.
 
-    Confidence and accuracy of an empty bin are NaN. `table.attrs` holds ece, mce and nll.
+    Of all pictures, or of those of the class `label` only. Confidence and accuracy of an empty bin are NaN.
+    `table.attrs` holds ece, mce and nll.
     """
-    right = run.column("prediction", epoch=epoch, variant=variant) == run.labels
+    of = slice(None) if label is None else run.labels == label
+    right = (run.column("prediction", epoch=epoch, variant=variant) == run.labels)[of]
     found = calibration.reliability(
-        run.column("confidence", epoch=epoch, variant=variant), right, bins=bins, edges=edges
+        run.column("confidence", epoch=epoch, variant=variant)[of], right, bins=bins, edges=edges
     )
     low, high = wilson(np.nan_to_num(found.accuracy) * found.count, found.count)
     table = pd.DataFrame({name: getattr(found, name) for name in ("lower", "upper", "count", "confidence", "accuracy")})
     table = table.assign(low=low, high=high, gap=found.gap)
-    truth = run.column("truth_probability", epoch=epoch, variant=variant)
+    truth = run.column("truth_probability", epoch=epoch, variant=variant)[of]
     table.attrs = {"ece": calibration.ece(found), "mce": calibration.mce(found), "nll": calibration.nll(truth)}
     return table
 
