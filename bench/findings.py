@@ -1,7 +1,7 @@
 """Write the figures of docs/findings.md anew: `python -m bench.findings RUN [RUN ...]`
 
 Each run is analysed (unless --keep), its figures are worked out from the record, and the document's blocks between
-`<!-- figures: NAME -->` and `<!-- end -->` are replaced; the prose between the blocks stays.
+`<!-- figures: NAME -->` and `<!-- end -->` are replaced, all of them or `--only` some; the prose between them stays.
 """
 
 from __future__ import annotations
@@ -122,15 +122,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.findings", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of recorded runs")
     parser.add_argument("--keep", action="store_true", help="take the analyses as they are")
+    parser.add_argument(
+        "--only", nargs="+", choices=SECTIONS, metavar="BLOCK", help="leave the other blocks as they are"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "findings.md")
     options = parser.parse_args()
     subjects = [examined(path, keep=options.keep) for path in options.runs]
     command = f"python -m bench.findings {' '.join(subject.run.path.name for subject in subjects)}"
+    command += f" --only {' '.join(options.only)}" if options.only else ""
     blocks = {}
-    for name, section in SECTIONS.items():
+    for name in options.only or SECTIONS:
         print(f"Working out: {name}", file=sys.stderr, flush=True)
-        blocks[name] = f"\n{section.figures(subjects)}\n\n{section.source} · `{command}`\n"
-    blocks["runs"] += f"\n{surroundings.now()}, {surroundings.machine()}.\n"
+        blocks[name] = f"\n{SECTIONS[name].figures(subjects)}\n\n{SECTIONS[name].source} · `{command}`\n"
+    dated = "runs" if "runs" in blocks else options.only[-1]
+    blocks[dated] += f"\n{surroundings.now()}, {surroundings.machine()}.\n"
     try:
         text = refreshed(options.output.read_text("utf-8"), blocks)
     except ValueError as err:

@@ -14,6 +14,7 @@ from bench.findings import Rows, Subject, figure, share, table
 from bench.findings_phantom import HUES
 from compute.data.phantom import class_parts
 from store import queries
+from store.analysis.places import FOLLOWS
 from store.measures.intervals import mean_interval
 from store.measures.transport import earth_mover
 
@@ -142,10 +143,15 @@ def search(subject: Subject) -> Rows:
 
 
 def place(subjects: Sequence[Subject]) -> str:
-    """The verdict of each run, then its quantities."""
+    """The verdict on each model's maps, then its quantities."""
     from bench.findings_sections import told
 
-    lines = [f"- **{subject.run.path.name}**: {text}" for subject in subjects for text in told(subject, "place")]
+    lines = []
+    for subject in subjects:
+        unknown = "Unknown: the run holds neither objects that lie apart nor shifted pictures."
+        model, (height, width) = subject.setting("model", "name"), subject.run.map_shape
+        said = next(iter(told(subject, "place")), unknown)
+        lines.append(f"- **{subject.run.path.name}** (`{model}`, {height} × {width} cells): {said}")
     return "\n".join([*lines, "", table(subjects, _place_rows)])
 
 
@@ -156,17 +162,25 @@ PLACE_LABELS = {
     "area": "expected by the object's area",
     "elsewhere": "expected with the objects of the class's other pictures",
     "peak_inside": "strongest cell on the object (pointing game, by area)",
-    "follow": "what the map gains by following its own object (1 = all)",
+    "follow": "how far the map follows its own object (1 = as far as a map in its shape)",
     "shift": "how far the map's centre moves with shifted pictures (1 = along)",
 }
 
 
 def _place_rows(subject: Subject) -> Rows:
-    rows = {
-        PLACE_LABELS[row.quantity]: figure(row.value, row.low, row.high)
-        for row in subject.analysis.table("place").itertuples()
-    }
-    classes = subject.analysis.table("classes")["follow_low"].dropna()
+    run = subject.run
+    right = run.column("prediction", epoch=subject.last, variant=subject.clean) == run.labels
+    known = "masks" if run.has_masks else "bounding boxes" if run.has_boxes else "–"
+    rows = {"top-1": share(right.sum(), len(right)), "objects known by": known}
+    for row in subject.analysis.table("place").itertuples():
+        rows[PLACE_LABELS[row.quantity]] = figure(row.value, row.low, row.high)
+    classes = subject.analysis.table("classes").dropna(subset=["follow_low"])
+    classes = classes[np.isfinite(classes["follow_low"])]
     if len(classes):
-        rows["classes whose maps surely follow (interval above 0.1)"] = share((classes >= 0.1).sum(), len(classes))
+        rows["classes whose maps surely follow (interval at 0.1 or above)"] = share(
+            (classes["follow_low"] >= FOLLOWS).sum(), len(classes)
+        )
+        rows["classes whose maps surely do not (interval below 0.1)"] = share(
+            (classes["follow_high"] < FOLLOWS).sum(), len(classes)
+        )
     return rows

@@ -49,6 +49,22 @@ def test_every_section_has_figures_for_any_run(tmp_path, options):
         assert "nan" not in written.replace("nan]", ""), f"{name}: {written}"
 
 
+def test_one_block_is_refreshed_for_several_runs_and_the_others_stay(tmp_path, monkeypatch, capsys):
+    runs = [write_synthetic_run(tmp_path / name, epochs=1, images_per_class=6) for name in ("first", "second")]
+    bare = write_synthetic_run(tmp_path / "bare", epochs=1, masks=None, boxes=None)
+    document = tmp_path / "findings.md"
+    document.write_text("<!-- figures: place -->\n<!-- end -->\n<!-- figures: runs -->\nold\n<!-- end -->\n", "utf-8")
+    arguments = [*map(str, runs), str(bare), "--only", "place", "--output", str(document)]
+    monkeypatch.setattr("sys.argv", ["findings", *arguments])
+    assert findings.main() == 0
+    written = document.read_text("utf-8")
+    assert "<!-- figures: runs -->\nold\n" in written
+    assert "| | first | second | bare |" in written
+    assert "- **bare** (`paper`, 8 × 8 cells): Unknown: " in written
+    assert "`python -m bench.findings first second bare --only place`" in written
+    assert "| objects known by | masks | masks | – |" in written
+
+
 def test_the_documents_blocks_are_those_that_the_commands_fill():
     text = (findings.ROOT / "docs" / "findings.md").read_text("utf-8")
     assert {name for _, name, _ in findings.BLOCK.findall(text)} == {*SECTIONS, "null"}
