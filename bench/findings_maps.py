@@ -32,10 +32,11 @@ def anatomy(subject: Subject) -> Rows:
     chosen = np.sort(np.random.default_rng(0).choice(wrong, min(LOOKED_AT, len(wrong)), replace=False))
     found = [queries.answer_anatomy(run, int(image), **at) for image in chosen]
     low, middle, high = np.quantile(cells, [0.25, 0.5, 0.75])
+    size = int(np.prod(run.map_shape))
     return {
         "mistakes": str(len(wrong)),
-        "k*, median and quartiles, of 64 cells": f"{middle:.0f} [{low:.0f}, {high:.0f}]",
-        "undone by 4 cells or fewer": share((cells <= 4).sum(), len(wrong)),
+        "k*, median and quartiles": f"{middle:.0f} [{low:.0f}, {high:.0f}] of {size} cells",
+        "undone by a sixteenth of the cells": share((cells <= max(size // 16, 1)).sum(), len(wrong)),
         "a third class wins then": share((winner != run.labels[wrong]).sum(), len(wrong)),
         "mean of the map is the score, within the codec's error": share(sum(each.exact for each in found), len(found)),
         "k* is certain in spite of the codec": share(sum(each.low == each.high for each in found), len(found)),

@@ -54,6 +54,7 @@ def test_a_perfect_score_has_no_excess_and_a_constant_one_is_worth_chance():
     assert (constant.auroc, constant.fpr95, constant.aurc) == (0.5, 1, pytest.approx(0.5))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_without_a_mistake_there_is_nothing_to_detect():
     figures = failure.detection(SCORE, np.ones(4, bool))
     assert np.isnan(figures.auroc) and np.isnan(figures.fpr95)

@@ -150,6 +150,8 @@ def test_classes_of_one_picture_are_left_out_and_few_pictures_have_no_interval()
     value, low, high = place.follow(found.gained, found.possible, [0, 0, 0, 0, 1])
     assert np.isfinite(value) and (low, high) == (float("-inf"), float("inf"))
     assert np.isnan(place.follow([np.nan], [np.nan], [0])).all()
+    half_known = place.follow([0.2, 0.4, 0.3, 0.1, 0.0, 0.2, 9.0], [0.5, 0.5, 0.4, 0.4, 0.6, 0.6, np.nan], [0] * 7)
+    assert half_known[0] == pytest.approx(0.4)
 
 
 @given(st.integers(0, 2**31))

@@ -187,6 +187,16 @@ def test_a_run_of_chance_answers_yields_no_claim_about_its_classes(tmp_path):
     }
 
 
+@pytest.mark.parametrize(("under", "told"), [(0, True), (40, False)])
+def test_maps_that_are_alike_in_all_classes_form_before_nothing(tmp_path, under, told):
+    """The answers settle at epoch 3 under maps that never change; a constant under them makes all classes alike."""
+    labels = np.repeat(np.arange(3), 8)
+    answers = np.tile(labels, (3, 1, 1))
+    answers[:2, 0, ::4] = (labels[::4] + 1) % 3
+    run = craft(tmp_path / "run", answers, labels=labels.tolist(), own=lambda *at: one_cell(labels[at[2]]) + under)
+    assert ("lead" in {entry.kind for entry in found(run)}) == told
+
+
 def test_a_run_of_one_perfect_epoch_claims_nothing_about_mistakes(tmp_path):
     labels = np.repeat(np.arange(3), 4)
     run = craft(tmp_path / "perfect", np.tile(labels, (1, 1, 1)), labels=labels.tolist())

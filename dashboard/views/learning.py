@@ -17,6 +17,7 @@ from dashboard.sheets import grid_with_sheet
 from dashboard.state import Selection
 from dashboard.strip import class_strip
 from dashboard.theme import percent, plain, plural
+from store.measures.learning import FORMED
 
 _HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgotten", "never right")
 
@@ -132,6 +133,7 @@ def _formation(selection: Selection) -> None:
         )
         st.caption(
             "Clean pictures. Below the diagonal the answer settled before the map did. A click chooses the class."
+            f"{_caution(selection)}"
         )
     with right:
         shown = table.sort_values("half", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
@@ -154,6 +156,18 @@ def _formation(selection: Selection) -> None:
             },
             alt="when each class was learned",
         )
+
+
+def _caution(selection: Selection) -> str:
+    """What to think of "formed" where the maps of all classes look alike; empty where they do not."""
+    table = data.analysis_table(selection.run, "place")
+    between = float("nan") if table is None else table.set_index("quantity")["value"].get("between", float("nan"))
+    if not between >= FORMED:
+        return ""
+    return (
+        f" Careful: the maps of two different classes have a cosine of {between:.2f} here, so keeping one of {FORMED} "
+        "to the final map says little about its form."
+    )
 
 
 def _clicked_class(selection: Selection) -> None:

@@ -8,6 +8,7 @@ import scipy.stats
 from store.analysis.findings import Finding, adjusted, joint_level, percent
 from store.analysis.statements import Tables
 from store.measures.intervals import exact_interval, wilson
+from store.measures.learning import FORMED
 from store.measures.permutation import widest_difference
 
 
@@ -44,7 +45,13 @@ def forming(tables: Tables) -> list[Finding]:
 
 
 def leading(tables: Tables) -> list[Finding]:
-    """Whether maps take their form before or after the answer settles."""
+    """Whether maps take their form before or after the answer settles.
+
+    Nothing where even the maps of two classes have that form: a CAM has a constant under it that makes all maps alike.
+    """
+    place = tables.tables["place"].set_index("quantity")["value"]
+    if place.get("between", 0.0) >= FORMED:
+        return []
     lead = tables.tables["images"]["lead"].to_numpy()
     ahead, differing = int((lead > 0).sum()), int((lead != 0).sum())
     if not differing:
@@ -53,7 +60,7 @@ def leading(tables: Tables) -> list[Finding]:
     shown = ahead if order == "before" else differing - ahead
     low, high = (float(edge) for edge in wilson(shown, differing))
     text = (
-        f"The map of the truth has its final form (cosine of 0.9) {order} the answer settles in "
+        f"The map of the truth has its final form (cosine of {FORMED}) {order} the answer settles in "
         f"{percent(shown / differing)} of the {differing} pictures where the two do not coincide."
     )
     return [

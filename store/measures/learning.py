@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Int64 = NDArray[np.int64]
 NEVER = -1
+FORMED = 0.9  # cosine to its final form from which a map counts as formed
 
 
 def lasting_from(holds: ArrayLike) -> Int64:
@@ -20,7 +21,7 @@ def lasting_from(holds: ArrayLike) -> Int64:
     return np.where(tail > 0, len(holds) - tail, NEVER).astype(np.int64)
 
 
-def formation(similarity: ArrayLike, *, threshold: float = 0.9) -> Int64:
+def formation(similarity: ArrayLike, *, threshold: float = FORMED) -> Int64:
     """Position from which a map stays in its final form, (E, ...) -> (...) int64.
 
     Equation:
