@@ -104,7 +104,10 @@ def _verify(options: argparse.Namespace) -> int:
         findings = verify_run(options.run, progress=bar.update)
     for finding in findings:
         print(finding)
-    print(f"{options.run}: " + (f"{len(findings)} things are wrong" if findings else "everything is as it was sealed"))
+    print(
+        f"{options.run}: "
+        + (f"things that are wrong: {len(findings)}" if findings else "everything is as it was sealed")
+    )
     return 1 if findings else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import fsspec
@@ -25,7 +25,7 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
 
     Raises:
         RunNotFound: there is no run at `source`.
-        RunExists: another run is at `target`, or this very one.
+        RunExists: another run is at `target`, or this very one, or other things are.
         DamagedFile: a file at `source` is not what was sealed.
         WriteFailed: what was written at `target` does not read back the same.
     """
@@ -38,6 +38,7 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
         raise RunNotFound(f"There is no run at {source!r}. Check the path.")
     receipts = _receipts(read, read_root, names)
     _refuse_another_run(write, write_root, receipts, target)
+    _refuse_other_things(write, write_root, names, f"{target.rstrip('/')}/{read_root.rpartition('/')[2]}")
     copied = []
     for name in sorted(names, key=lambda name: (name == layout.RUN_FILE, name)):
         expected = receipts.get(name, {}).get("sha256")
@@ -100,6 +101,16 @@ def _refuse_another_run(system: Any, root: str, receipts: dict[str, dict[str, An
     expected = receipts.get(layout.RUN_FILE, {}).get("sha256")
     if expected != _digest(system, f"{root}/{layout.RUN_FILE}"):
         raise RunExists(f"Another run is at {target!r} already. Choose another place.")
+
+
+def _refuse_other_things(system: Any, root: str, names: Iterable[str], within: str) -> None:
+    """A folder that holds things, but nothing of this run, is where the copy was to lie and not the copy itself."""
+    try:
+        there = {path.rstrip("/").rpartition("/")[2] for path in system.ls(root, detail=False)}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if there and not there & {name.partition("/")[0] for name in names}:
+        raise RunExists(f"{root!r} holds other things. Name the copy's own folder, such as {within!r}.")
 
 
 def _transfer(read: Any, origin: str, write: Any, there: str, tell: Callable[[int], None]) -> str:

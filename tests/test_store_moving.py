@@ -159,6 +159,17 @@ def test_a_copy_never_overwrites_another_run(run, copy, tmp_path):
         copy_run(str(run.path), str(other))
 
 
+def test_a_copy_into_a_folder_of_other_things_is_refused_with_a_better_place(run, tmp_path):
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    assert copy_run(str(run.path), str(stick / "first"))
+    with pytest.raises(RunExists, match=rf"stick' holds other things. .* such as '{stick}/{run.path.name}'"):
+        copy_run(str(run.path), str(stick))
+    assert [path.name for path in stick.iterdir()] == ["first"]
+    (stick / "begun" / "epochs").mkdir(parents=True)  # what a copy that was stopped early leaves
+    assert copy_run(str(run.path), str(stick / "begun"))[-1] == "run.h5"
+
+
 def test_every_command_works_from_the_command_line(copy, tmp_path, capsys):
     for arguments in (
         ["link", str(copy)],
