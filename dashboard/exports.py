@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.charts.rendering import fingerprint, rendered, specification
+from dashboard.charts.figure import Figure
+from dashboard.charts.rendering import fingerprint, rendered
 from dashboard.theme import Palette, palette
 
 
@@ -20,7 +20,7 @@ def current_palette() -> Palette:
 
 
 def chart(
-    draw: Callable[..., alt.TopLevelMixin],
+    draw: Callable[..., Figure],
     table: pd.DataFrame,
     *positional: Any,
     key: str,
@@ -42,13 +42,13 @@ def chart(
         arguments: further arguments of `draw`.
     """
 
-    def made() -> Any:
+    def made() -> Figure:
         return draw(table, *positional, **arguments)
 
     # The digest stands for the table: making a chart takes far longer than looking at all of its values.
     question = (draw, fingerprint(table), positional, *sorted(arguments.items()))
     st.vega_lite_chart(
-        spec=data.MEMORY.get(question, lambda: specification(made)),
+        spec=data.MEMORY.get(question, lambda: made().specification()),
         key=f"chart-{key}",
         alt=alt,
         width="stretch",

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from dashboard.charts.classes import likeness_scatter
+from dashboard.charts.figure import Figure
 from dashboard.charts.rendering import rendered
 from dashboard.charts.training import training_curve, training_series
 from dashboard.charts.trust import league_chart, reliability_diagram
@@ -249,8 +250,8 @@ def _how_to_cite(run: Run, epoch: int) -> Section:
     return Section("How to cite this", f"<p>{escape(words)}</p>")
 
 
-def _svg(chart: object, width: int) -> str:
-    return f"<div>{rendered(chart, 'svg', width=width).decode()}</div>"  # type: ignore[arg-type]
+def _svg(chart: Figure, width: int) -> str:
+    return f"<div>{rendered(chart, 'svg', width=width).decode()}</div>"
 
 
 def _png(picture: np.ndarray, alt: str) -> str:

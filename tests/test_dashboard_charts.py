@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,11 +27,13 @@ METRICS = pd.DataFrame(
 
 
 def layers(chart):
+    alt.Chart.from_dict(chart.to_dict())  # raises where the schema does not hold
     return chart.to_dict()["layer"]
 
 
 def drawn(chart):
-    """All rows of all data sets of a chart."""
+    """All rows of all data sets of a chart, validated against the schema."""
+    alt.Chart.from_dict(chart.to_dict())
     return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
 
 
@@ -97,7 +100,10 @@ def test_the_histogram_pales_what_lies_outside_the_chosen_range():
 
 def test_a_pair_is_drawn_both_ways():
     table = pd.DataFrame({"epoch": [1, 2], "count": [3, 1], "reverse": [0, 2]})
-    rows = [row for row in drawn(confusion.pair_curve(table, "camel", "gazelle")) if "way" in row]
+    chart = confusion.pair_curve(table, "camel", "gazelle")
+    ways = ["camel taken for gazelle", "gazelle taken for camel"]
+    assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == ways
+    rows = [row for row in drawn(chart) if "way" in row]
     assert {(row["epoch"], row["way"]): row["pictures"] for row in rows} == {
         (1, "camel taken for gazelle"): 3,
         (2, "camel taken for gazelle"): 1,

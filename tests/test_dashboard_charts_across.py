@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from dashboard.charts import classes, learning, robustness, trust
-from dashboard.charts.rendering import fingerprint, specification
+from dashboard.charts.acceptance import acceptance_chart
+from dashboard.charts.figure import Figure
+from dashboard.charts.rendering import fingerprint
 from dashboard.theme import DARK, LIGHT
 
 FIGURES = pd.DataFrame(
@@ -74,11 +76,20 @@ RACE = pd.DataFrame(
     }
 )
 HISTORY = pd.DataFrame({"history": ["always right", "never right"], "pictures": [7, 2]})
-RISK = pd.DataFrame({"coverage": [0.5, 1.0], "risk": [0.0, 0.2], "score": ["Maximum softmax"] * 2})
+RISK = pd.DataFrame(
+    {
+        "coverage": [0.5, 1.0],
+        "risk": [0.0, 0.2],
+        "score": ["Maximum softmax"] * 2,
+        "key": "max_softmax",
+        "percent": [50, 100],
+    }
+)
 
 
 def rows(chart):
     """All rows of all data sets of a chart, validated against the schema."""
+    alt.Chart.from_dict(chart.to_dict())
     return [row for part in chart.to_dict()["datasets"].values() for row in part]
 
 
@@ -90,7 +101,7 @@ def rows(chart):
         (learning.formation_scatter, (CLASSES,)),
         (learning.history_bars, (HISTORY,)),
         (trust.reliability_diagram, (BINS,)),
-        (trust.risk_curves, (RISK,)),
+        (acceptance_chart, (RISK,)),
         (trust.league_chart, (LEAGUE,)),
         (classes.likeness_scatter, (PAIRS,)),
     ],
@@ -98,20 +109,36 @@ def rows(chart):
 )
 def test_every_chart_is_valid_vega_lite_and_what_is_sent_is_the_same(draw, arguments, palette):
     more = {"title": "top-1"} if draw is robustness.variant_curves else {}
-    checked = draw(*arguments, palette=palette, **more).to_dict()
-    sent = specification(lambda: draw(*arguments, palette=palette, **more))
-    tables = [pa.ipc.open_stream(content).read_all() for content in sent.pop("datasets").values()]
-    assert [table.num_rows for table in tables] == [len(rows) for rows in checked.pop("datasets").values()]
-    assert _unnamed(sent) == _unnamed(checked)
+    chart = draw(*arguments, palette=palette, **more)
+    checked, sent = chart.to_dict(), chart.specification()
+    alt.Chart.from_dict(checked)  # raises where the schema does not hold
+    plain, tables = checked.pop("datasets"), sent.pop("datasets")
+    held = [pa.ipc.open_stream(content).read_all().num_rows for content in tables.values()]
+    assert held == [len(part) for part in plain.values()]
+    text = json.dumps(checked)
+    for name, content in zip(plain, tables, strict=True):
+        assert f'{{"name": "{name}"}}' in text
+        text = text.replace(f'{{"name": "{name}"}}', f'{{"name": "{content}"}}')
+    assert json.loads(text) == {name: value for name, value in sent.items() if name != "padding"}  # of the page
 
 
-def _unnamed(spec):
-    """A specification without the names that Altair derives from the data: of its tables and views."""
-    text = json.dumps(spec, sort_keys=True)
-    names = dict.fromkeys(re.findall(r'"((?:data-|view_)?[0-9a-f]{16,}(?:_\d+)?|view_[0-9a-f_]+)"', text))
-    for number, name in enumerate(names):
-        text = text.replace(name, f"name-{number}")
-    return text
+def test_a_drawing_is_made_once_and_its_values_each_time():
+    first, second = (trust.reliability_diagram(BINS.assign(accuracy=value)) for value in (0.5, 0.7))
+    assert first.drawing is second.drawing
+    assert first.drawing is not trust.reliability_diagram(BINS, palette=DARK).drawing
+    named = [set(figure.specification()["datasets"]) for figure in (first, second)]
+    assert len(named[0] & named[1]) == 1 and len(named[0] | named[1]) == 3  # the diagonal is the same
+    assert first.specification() == trust.reliability_diagram(BINS.assign(accuracy=0.5)).specification()
+
+
+def test_naming_the_tables_leaves_the_shared_drawing_alone():
+    layers = [{"data": {"name": "a"}, "title": "c"}, {"layer": [{"data": {"name": "b"}}]}]
+    figure = Figure({"layer": layers}, {"a": HISTORY, "b": RISK}, words={"c": "name of a class"})
+    sent = figure.specification()
+    names = [sent["layer"][0]["data"]["name"], sent["layer"][1]["layer"][0]["data"]["name"]]
+    assert names == list(sent["datasets"])
+    assert sent["layer"][0]["title"] == figure.to_dict()["layer"][0]["title"] == "name of a class"
+    assert figure.drawing["layer"][0] == {"data": {"name": "a"}, "title": "c"}
 
 
 def test_tables_with_the_same_values_are_one_to_the_memory_and_others_are_not():
@@ -139,9 +166,9 @@ def test_the_race_averages_groups_and_puts_one_in_front():
 
 
 def test_classes_that_never_formed_are_left_out_of_the_scatter():
-    points = learning.formation_scatter(CLASSES).layer[-1]
-    assert list(points.data["name"]) == ["bear", "bus"]
-    assert (abs(points.data["x"] - points.data["picture_formation"]) <= 0.2).all()
+    points = learning.formation_scatter(CLASSES).tables["classes"]
+    assert list(points["name"]) == ["bear", "bus"]
+    assert (abs(points["x"] - points["picture_formation"]) <= 0.2).all()
 
 
 def test_an_empty_bin_has_no_point_in_the_reliability_diagram():

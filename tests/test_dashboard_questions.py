@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -248,9 +249,9 @@ def test_only_gains_whose_interval_leaves_zero_out_are_coloured():
         {"label": ["a", "b"], "gain": [0.02, 0.0], "gain_low": [0.01, -0.01], "gain_high": [0.03, 0.01]}
         | {"top1": [0.5, 0.5], "nll": [1.0, 1.0], "ece": [0.1, 0.1]}
     )
-    drawn = ensemble_gains(frame).layer[1].data
-    assert drawn["clear"].tolist() == [True, False]
-    ensemble_gains(frame).to_dict()  # against the schema
+    chart = ensemble_gains(frame)
+    assert chart.tables["ensembles"]["clear"].tolist() == [True, False]
+    alt.Chart.from_dict(chart.to_dict())  # against the schema
 
 
 def test_every_outcome_of_the_evidence_has_a_name_and_its_share_is_drawn():

@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.charts.trust import risk_curves
 from dashboard.theme import LIGHT, Palette
 
@@ -18,17 +19,15 @@ def marked(curves: pd.DataFrame, *, every: float = 0.05) -> pd.DataFrame:
         every: distance of the points in coverage.
     """
     percent = np.zeros(len(curves), int)
-    for _, rows in curves.reset_index(drop=True).groupby("score", sort=False):
+    for _, curve in curves.reset_index(drop=True).groupby("score", sort=False):
         for share in np.arange(every, 1 + every / 2, every):
-            distance = (rows["coverage"] - share).abs()
+            distance = (curve["coverage"] - share).abs()
             if distance.min() <= every / 2:
-                percent[rows.index[int(distance.argmin())]] = round(100 * share)
+                percent[curve.index[int(distance.argmin())]] = round(100 * share)
     return curves.reset_index(drop=True).assign(percent=percent)
 
 
-def acceptance_chart(
-    frame: pd.DataFrame, *, chosen: tuple[str, int] | None = None, palette: Palette = LIGHT
-) -> alt.LayerChart | alt.FacetChart:
+def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = None, palette: Palette = LIGHT) -> Figure:
     """Risk-coverage curves with their points; a click on one chooses 'accepted' (key and percent).
 
     Args:
@@ -36,11 +35,16 @@ def acceptance_chart(
         chosen: (key, percent) of the point that is looked at.
         palette: colours for the background.
     """
+    tables = {"curves": frame[["coverage", "risk", "score"]], "points": frame[frame["percent"] > 0]}
+    return Figure(_acceptance(tuple(dict.fromkeys(frame["score"])), chosen, palette), tables)
+
+
+@drawing
+def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette: Palette) -> alt.TopLevelMixin:
     pick = alt.selection_point(name="accepted", fields=["key", "percent"], on="click", empty=False)
-    curves = risk_curves(frame[["coverage", "risk", "score"]], palette=palette)
-    order = list(dict.fromkeys(frame["score"]))
+    curves, order = risk_curves(scores, palette), list(scores)
     colours = alt.Scale(domain=order, range=[palette.ink, *palette.series][: len(order)])
-    base = alt.Chart(frame[frame["percent"] > 0]).encode(
+    base = rows("points").encode(
         x=alt.X("coverage:Q"),
         y=alt.Y("risk:Q"),
         color=alt.Color("score:N", sort=order, scale=colours),

@@ -6,7 +6,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.classes import likeness_scatter
+from dashboard.charts.classes import likeness_points
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette
 
 
@@ -41,15 +42,22 @@ def drawn(pairs: pd.DataFrame, trend: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pairs.assign(row="pair"), trend.assign(row="mean")], ignore_index=True)
 
 
-def likeness_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+def likeness_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """Single pairs as points (a click chooses a 'pair') and the mean over all pairs as a line.
 
     Args:
         frame: from `drawn`.
         palette: colours for the background.
     """
+    pairs = frame[frame["row"] == "pair"].drop(columns=["row", "pairs"])
+    means = frame[frame["row"] == "mean"][["likeness", "rate", "pairs"]]
+    return Figure(_likeness(palette), {"pairs": pairs, "means": means})
+
+
+@drawing
+def _likeness(palette: Palette) -> alt.TopLevelMixin:
     line = (
-        alt.Chart(frame[frame["row"] == "mean"][["likeness", "rate", "pairs"]])
+        rows("means")
         .mark_line(
             color=palette.prediction,
             strokeWidth=3,
@@ -65,5 +73,4 @@ def likeness_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Laye
             ],
         )
     )
-    points = likeness_scatter(frame[frame["row"] == "pair"].drop(columns=["row", "pairs"]), palette=palette)
-    return alt.layer(points, line, height=320)
+    return alt.layer(likeness_points(palette), line, height=320)

@@ -5,19 +5,27 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette
 
+_DIAGONAL = pd.DataFrame({"before": [0, 1], "after": [0, 1]})
 
-def likeness_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+
+def likeness_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """How alike the patterns of two classes are against how often these are confused; a click chooses a 'pair'.
 
     Args:
         frame: columns first, second, first_index, second_index, likeness (cosine), rate (fraction), count.
         palette: colours for the background.
     """
+    return Figure(_likeness(palette), {"pairs": frame})
+
+
+def likeness_points(palette: Palette) -> alt.Chart:
+    """The points of `likeness_scatter`, of the table `pairs`."""
     chosen = alt.selection_point(name="pair", fields=["first_index", "second_index"], on="click", empty=False)
     return (
-        alt.Chart(frame)
+        rows("pairs")
         .mark_circle(size=55, opacity=0.6, color=palette.truth)
         .encode(
             x=alt.X("likeness:Q", title="likeness of the two patterns (cosine)", scale=alt.Scale(zero=False)),
@@ -35,9 +43,10 @@ def likeness_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Ch
     )
 
 
-def accuracy_change(
-    frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT
-) -> alt.LayerChart | alt.FacetChart:
+_likeness = drawing(likeness_points)
+
+
+def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT) -> Figure:
     """Each class's accuracy in one state against another, gains above the diagonal; a click chooses a 'class'.
 
     Args:
@@ -45,19 +54,23 @@ def accuracy_change(
         before, after: the states' names, for the axes.
         palette: colours for the background.
     """
-    chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
     shown = frame.assign(change=["gained" if gain > 0 else "lost" for gain in frame["after"] - frame["before"]])
     shown.loc[shown["after"] == shown["before"], "change"] = "same"
+    words = {"accuracy: before": f"accuracy: {before}", "accuracy: after": f"accuracy: {after}"}
+    return Figure(_change(palette), {"classes": shown, "diagonal": _DIAGONAL}, words)
+
+
+@drawing
+def _change(palette: Palette) -> alt.TopLevelMixin:
+    chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
     colours = alt.Scale(domain=["gained", "lost", "same"], range=[palette.right, palette.wrong, palette.neutral])
-    diagonal = alt.Chart(pd.DataFrame({"before": [0, 1], "after": [0, 1]})).mark_line(
-        color=palette.neutral, strokeDash=[5, 4]
-    )
+    diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
     points = (
-        alt.Chart(shown)
+        rows("classes")
         .mark_point(filled=True, size=70, opacity=0.75)
         .encode(
-            x=alt.X("before:Q", title=f"accuracy: {before}", axis=alt.Axis(format=".0%")),
-            y=alt.Y("after:Q", title=f"accuracy: {after}", axis=alt.Axis(format=".0%")),
+            x=alt.X("before:Q", title="accuracy: before", axis=alt.Axis(format=".0%")),
+            y=alt.Y("after:Q", title="accuracy: after", axis=alt.Axis(format=".0%")),
             color=alt.Color("change:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
             shape=alt.Shape(
                 "change:N",
@@ -76,7 +89,7 @@ def accuracy_change(
     return alt.layer(diagonal.encode(x=alt.X("before:Q"), y=alt.Y("after:Q")), points, height=360)
 
 
-def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """The pictures of one class by likeness to its pattern and probability of the truth; a click takes a 'picture'.
 
     Args:
@@ -85,8 +98,13 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerCh
         palette: colours for the background.
     """
     shown = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
+    return Figure(_place(palette), {"pictures": shown})
+
+
+@drawing
+def _place(palette: Palette) -> alt.TopLevelMixin:
     chosen = alt.selection_point(name="picture", fields=["image"], on="click", empty=False)
-    base = alt.Chart(shown).encode(
+    base = rows("pictures").encode(
         x=alt.X("similarity:Q", title="likeness of its map to the class pattern", scale=alt.Scale(zero=False)),
         y=alt.Y("truth_probability:Q", title="P(truth)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.rules import epoch_axis, epoch_rule
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.rules import epoch_axis, epoch_rule, ruled
 from dashboard.theme import LIGHT, Palette
+
+_WAYS = "one way", "the other way"
 
 
 def pair_curve(
     table: pd.DataFrame, truth: str, answer: str, *, epoch: int | None = None, palette: Palette = LIGHT
-) -> alt.LayerChart | alt.FacetChart:
+) -> Figure:
     """How often two classes were taken for each other, both ways, over the epochs.
 
     Args:
@@ -23,9 +26,15 @@ def pair_curve(
     ways = {"count": f"{truth} taken for {answer}", "reverse": f"{answer} taken for {truth}"}
     long = table.melt(["epoch"], list(ways), "way", "pictures")
     long["way"] = long["way"].map(ways)
-    colours = alt.Scale(domain=list(ways.values()), range=[palette.prediction, palette.truth])
+    tables = {"ways": long, **ruled(epoch)}
+    return Figure(_curves("chosen" in tables, palette), tables, words=dict(zip(_WAYS, ways.values(), strict=True)))
+
+
+@drawing
+def _curves(marked: bool, palette: Palette) -> alt.TopLevelMixin:
+    colours = alt.Scale(domain=list(_WAYS), range=[palette.prediction, palette.truth])
     lines = (
-        alt.Chart(long)
+        rows("ways")
         .mark_line(point=alt.OverlayMarkDef(filled=True, size=45))
         .encode(
             x=epoch_axis(),
@@ -36,5 +45,5 @@ def pair_curve(
             tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("way:N"), alt.Tooltip("pictures:Q")],
         )
     )
-    layers = [lines] if epoch is None else [epoch_rule(epoch, palette), lines]
+    layers = [epoch_rule(palette), lines] if marked else [lines]
     return alt.layer(*layers, height=220)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.charts.rules import columns
 from dashboard.theme import LIGHT, Palette, variant_name
 
@@ -17,26 +18,31 @@ OUTCOME_NAMES = {
 }
 
 
-def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """Shares of the pictures by what became of answer and map, a bar per variant; a click chooses an 'outcome'.
 
     Args:
         frame: columns variant, outcome (key of `OUTCOME_NAMES`), pictures, share; variants in the order of display.
         palette: colours for the background.
     """
-    names = [variant_name(variant) for variant in dict.fromkeys(frame["variant"])]
+    names = tuple(variant_name(variant) for variant in dict.fromkeys(frame["variant"]))
     shown = frame.assign(
         name=frame["variant"].map(variant_name),
         what=frame["outcome"].map(OUTCOME_NAMES),
         rank=frame["outcome"].map(list(OUTCOME_NAMES).index),
     )
+    return Figure(_outcomes(names, palette), {"outcomes": shown})
+
+
+@drawing
+def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
     colours = [palette.right, palette.prediction, palette.neutral, palette.truth, palette.wrong]
     chosen = alt.selection_point(name="outcome", fields=["variant", "outcome"], on="click", empty=False)
     return (
-        alt.Chart(shown)
+        rows("outcomes")
         .mark_bar()
         .encode(
-            y=alt.Y("name:N", sort=names, title=None),
+            y=alt.Y("name:N", sort=list(names), title=None),
             x=alt.X("share:Q", title="pictures", stack="zero", axis=alt.Axis(format=".0%")),
             color=alt.Color(
                 "what:N",

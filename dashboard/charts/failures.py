@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette
 
 
@@ -22,15 +23,15 @@ def confidence_bins(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 
     """
     edges = np.linspace(0, 1, bins + 1)
     parts = []
-    for answer, rows in (("right", correct), ("wrong", ~correct)):
-        counts, _ = np.histogram(np.clip(confidence[rows], 0, 1), edges)
+    for answer, counted in (("right", correct), ("wrong", ~correct)):
+        counts, _ = np.histogram(np.clip(confidence[counted], 0, 1), edges)
         parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "answer": answer, "count": counts}))
     return pd.concat(parts, ignore_index=True)
 
 
 def confidence_histogram(
     bins: pd.DataFrame, *, chosen: tuple[float, float] = (0.0, 1.0), palette: Palette = LIGHT, height: int = 190
-) -> alt.Chart:
+) -> Figure:
     """Right and wrong answers by confidence; what lies outside the chosen range is pale. Can be brushed ('range').
 
     Args:
@@ -41,10 +42,15 @@ def confidence_histogram(
     """
     middle = (bins["low"] + bins["high"]) / 2
     shown = bins.assign(chosen=(middle >= chosen[0]) & (middle <= chosen[1]))
+    return Figure(_histogram(palette, height), {"bins": shown})
+
+
+@drawing
+def _histogram(palette: Palette, height: int) -> alt.Chart:
     brush = alt.selection_interval(name="range", encodings=["x"])
     colours = alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong])
     return (
-        alt.Chart(shown)
+        rows("bins")
         .mark_bar()
         .encode(
             x=alt.X("low:Q", bin="binned", title="confidence P of the answer", scale=alt.Scale(domain=[0, 1])),

@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette
 
 
@@ -29,8 +30,8 @@ def value_bins(
     each = whole and high - low < 80
     edges = np.arange(low - 0.5, high + 1) if each else np.linspace(low, max(high, low + 1e-9), bins + 1)
     parts = []
-    for answer, rows in (("right", correct), ("wrong", ~correct)):
-        known = values[rows]
+    for answer, counted in (("right", correct), ("wrong", ~correct)):
+        known = values[counted]
         counts, _ = np.histogram(np.clip(known[np.isfinite(known)], low, high), edges)
         parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "answer": answer, "count": counts}))
     return pd.concat(parts, ignore_index=True)
@@ -43,7 +44,7 @@ def value_histogram(
     chosen: tuple[float, float],
     palette: Palette = LIGHT,
     height: int = 240,
-) -> alt.Chart:
+) -> Figure:
     """Right and wrong answers by a figure; what lies outside the chosen range is pale. Can be brushed ('range').
 
     Args:
@@ -56,15 +57,22 @@ def value_histogram(
     middle = (bins["low"] + bins["high"]) / 2
     shown = bins.assign(chosen=(middle >= chosen[0]) & (middle <= chosen[1]))
     shown = shown[shown["count"] > 0]
-    domain = [float(bins["low"].min()), float(bins["high"].max())]
-    answers = [answer for answer in ("right", "wrong") if (shown["answer"] == answer).any()] or ["wrong"]
+    domain = float(bins["low"].min()), float(bins["high"].max())
+    answers = tuple(answer for answer in ("right", "wrong") if (shown["answer"] == answer).any()) or ("wrong",)
+    return Figure(_histogram(title, domain, answers, palette, height), {"bins": shown})
+
+
+@drawing
+def _histogram(
+    title: str, domain: tuple[float, float], answers: tuple[str, ...], palette: Palette, height: int
+) -> alt.Chart:
     legend = alt.Legend(orient="top") if len(answers) > 1 else None
-    colours = alt.Scale(domain=answers, range=[getattr(palette, answer) for answer in answers])
+    colours = alt.Scale(domain=list(answers), range=[getattr(palette, answer) for answer in answers])
     return (
-        alt.Chart(shown)
+        rows("bins")
         .mark_bar()
         .encode(
-            x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(domain=domain, nice=False)),
+            x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
             x2=alt.X2("high:Q"),
             y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4)),
             color=alt.Color("answer:N", title=None, scale=colours, legend=legend),

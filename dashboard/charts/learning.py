@@ -5,13 +5,14 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.rules import epoch_axis, epoch_rule
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.rules import epoch_axis, epoch_rule, ruled
 from dashboard.theme import LIGHT, Palette
 
 
 def accuracy_race(
     frame: pd.DataFrame, *, highlight: str, by: str = "group", epoch: int | None = None, palette: Palette = LIGHT
-) -> alt.LayerChart | alt.FacetChart:
+) -> Figure:
     """Accuracy of every group or class over the epochs, one of them in front.
 
     Args:
@@ -22,8 +23,13 @@ def accuracy_race(
         palette: colours for the background.
     """
     shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
-    shown = shown.assign(front=shown[by] == highlight)
-    base = alt.Chart(shown).encode(
+    tables = {"race": shown.assign(front=shown[by] == highlight), **ruled(epoch)}
+    return Figure(_race(by, "chosen" in tables, palette), tables)
+
+
+@drawing
+def _race(by: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
+    base = rows("race").encode(
         x=epoch_axis(),
         y=alt.Y("accuracy:Q", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
         detail=alt.Detail(f"{by}:N"),
@@ -33,7 +39,7 @@ def accuracy_race(
     front = base.transform_filter("datum.front").mark_line(
         color=palette.truth, strokeWidth=3.5, point=alt.OverlayMarkDef(color=palette.truth, size=45, filled=True)
     )
-    layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
+    layers = [epoch_rule(palette)] if marked else []
     return alt.layer(*layers, behind, front, height=320)
 
 
@@ -46,7 +52,7 @@ def _aside(index: pd.Series, turn: float) -> pd.Series:
     return 0.4 * ((index * turn) % 1 - 0.5)
 
 
-def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """When a class's maps took their final form against when its answers settled; each class a point ('class').
 
     Medians are halves of epochs, so points are shifted a little lest they hide each other.
@@ -63,11 +69,16 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.L
     )
     both = pd.concat([known["picture_formation"], known["settling"]])
     ends = pd.DataFrame({"x": [both.min(), both.max()], "y": [both.min(), both.max()]}).dropna()
-    diagonal = alt.Chart(ends).mark_line(color=palette.neutral, strokeDash=[5, 4])
+    return Figure(_formation(palette), {"classes": known, "diagonal": ends})
+
+
+@drawing
+def _formation(palette: Palette) -> alt.TopLevelMixin:
+    diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
     chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
     scale, ticks = alt.Scale(zero=False, nice=False, padding=12), alt.Axis(tickMinStep=1, format="d")
     points = (
-        alt.Chart(known)
+        rows("classes")
         .mark_circle(size=80, opacity=0.75)
         .encode(
             x=alt.X("x:Q", title="median epoch from which the map keeps its final form", scale=scale, axis=ticks),
@@ -89,18 +100,23 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.L
     return alt.layer(diagonal.encode(x=alt.X("x:Q"), y=alt.Y("y:Q")), points).properties(height=320)
 
 
-def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """How many pictures were always right, learned, forgotten, ...: bars that can be clicked ('history').
 
     Args:
         frame: columns history and pictures, in the order of display.
         palette: colours for the background.
     """
-    order = frame["history"].tolist()
+    return Figure(_histories(tuple(frame["history"]), palette), {"histories": frame})
+
+
+@drawing
+def _histories(names: tuple[str, ...], palette: Palette) -> alt.Chart:
+    order = list(names)
     colours = [palette.right, palette.truth, palette.series[4], palette.prediction, palette.wrong, palette.neutral]
     chosen = alt.selection_point(name="history", fields=["history"], on="click", empty=False)
     return (
-        alt.Chart(frame)
+        rows("histories")
         .mark_bar()
         .encode(
             y=alt.Y("history:N", sort=order, title=None),

@@ -5,23 +5,30 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette
 
+_ZERO = pd.DataFrame({"gain": [0.0]})
 
-def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+
+def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """The accuracy that each ensemble gains over the last epoch alone, with its 95 % interval; zero is ruled.
 
     Args:
         frame: columns label, gain, gain_low, gain_high (fractions), top1, nll, ece.
         palette: colours for the background.
     """
-    order = frame["label"].tolist()
     shown = frame.assign(clear=(frame["gain_low"] > 0) | (frame["gain_high"] < 0))
-    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=240))
+    return Figure(_gains(tuple(frame["label"]), palette), {"ensembles": shown, "zero": _ZERO})
+
+
+@drawing
+def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
+    y = alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=240))
     colour = alt.condition("datum.clear", alt.value(palette.truth), alt.value(palette.neutral))
-    zero = alt.Chart(pd.DataFrame({"gain": [0.0]})).mark_rule(color=palette.neutral, strokeDash=[5, 4])
+    zero = rows("zero").mark_rule(color=palette.neutral, strokeDash=[5, 4])
     spans = (
-        alt.Chart(shown)
+        rows("ensembles")
         .mark_rule(strokeWidth=3, opacity=0.5)
         .encode(
             y=y,
@@ -31,7 +38,7 @@ def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Laye
         )
     )
     points = (
-        alt.Chart(shown)
+        rows("ensembles")
         .mark_circle(size=110, opacity=1)
         .encode(
             y=y,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.rules import columns, epoch_axis, epoch_rule
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.rules import columns, epoch_axis, epoch_rule, ruled
 from dashboard.theme import LIGHT, Palette, variant_name
 
 
 def variant_curves(
     frame: pd.DataFrame, figure: str, *, title: str, epoch: int | None = None, palette: Palette = LIGHT
-) -> alt.LayerChart | alt.FacetChart:
+) -> Figure:
     """One figure of every variant over the epochs; the clean pictures thicker.
 
     Args:
@@ -21,13 +22,18 @@ def variant_curves(
         epoch: the epoch to mark.
         palette: colours for the background.
     """
-    variants = list(dict.fromkeys(frame["variant"]))
+    shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda part: part["variant"].map(variant_name))
+    tables = {"figures": shown, **ruled(epoch)}
+    return Figure(_curves(tuple(dict.fromkeys(frame["variant"])), figure, title, "chosen" in tables, palette), tables)
+
+
+@drawing
+def _curves(variants: tuple[str, ...], figure: str, title: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
     names = [variant_name(variant) for variant in variants]
-    shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda rows: rows["variant"].map(variant_name))
     colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
     legend = alt.Legend(orient="top", symbolType="stroke", columns=columns(4))
-    base = alt.Chart(shown).encode(
+    base = rows("figures").encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
         color=alt.Color(
@@ -50,6 +56,6 @@ def variant_curves(
         ],
     )
     clean = alt.condition(f"datum.variant == '{variants[0]}'", alt.value(3.2), alt.value(1.8)) if variants else 2
-    layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
+    layers = [epoch_rule(palette)] if marked else []
     layers += [base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)]
     return alt.layer(*layers, height=340)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.figure import rows
 from dashboard.theme import Palette
 
 
@@ -18,9 +19,14 @@ def epoch_axis() -> alt.X:
     )
 
 
-def epoch_rule(epoch: int, palette: Palette) -> alt.Chart:
+def ruled(epoch: int | None) -> dict[str, pd.DataFrame]:
+    """The table behind `epoch_rule`; none where no epoch is marked."""
+    return {} if epoch is None else {"chosen": pd.DataFrame({"epoch": [epoch]})}
+
+
+def epoch_rule(palette: Palette) -> alt.Chart:
     """A rule at the chosen epoch."""
-    rule = alt.Chart(pd.DataFrame({"epoch": [epoch]})).mark_rule(color=palette.prediction, strokeWidth=2, opacity=0.8)
+    rule = rows("chosen").mark_rule(color=palette.prediction, strokeWidth=2, opacity=0.8)
     return rule.encode(x=alt.X("epoch:Q"), tooltip=[alt.Tooltip("epoch:Q", title="chosen epoch")])
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.rules import epoch_axis, epoch_rule
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.rules import epoch_axis, epoch_rule, ruled
 from dashboard.theme import LIGHT, Palette
 
 _SERIES = {
@@ -40,7 +41,7 @@ def training_series(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def training_curve(
     series: pd.DataFrame, quantity: str, *, epoch: int | None = None, palette: Palette = LIGHT, height: int = 330
-) -> alt.LayerChart | alt.FacetChart:
+) -> Figure:
     """Loss or accuracy over the epochs, training against validation (Fig. 2), the chosen epoch ruled.
 
     Args:
@@ -50,12 +51,16 @@ def training_curve(
         palette: colours for the background.
         height: in pixels.
     """
-    accuracy = quantity == "accuracy"
-    rows = series[series.quantity == quantity]
+    tables = {"series": series[series.quantity == quantity], **ruled(epoch)}
+    return Figure(_training(quantity == "accuracy", "chosen" in tables, palette, height), tables)
+
+
+@drawing
+def _training(accuracy: bool, marked: bool, palette: Palette, height: int) -> alt.TopLevelMixin:
     parts = ["training", "validation"] + (["validation top-5"] if accuracy else [])
     colours = alt.Scale(domain=parts, range=[palette.neutral, palette.truth, palette.series[3]][: len(parts)])
     chosen = alt.selection_point(name="chosen", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
-    base = alt.Chart(rows).encode(
+    base = rows("series").encode(
         x=epoch_axis(),
         y=alt.Y(
             "value:Q",
@@ -73,14 +78,14 @@ def training_curve(
         ],
     )
     points = base.mark_point(filled=True, size=42, opacity=1).add_params(chosen)
-    layers: list[alt.Chart] = [] if epoch is None else [epoch_rule(epoch, palette)]
+    layers = [epoch_rule(palette)] if marked else []
     layers += [base.mark_line(strokeWidth=2), points]
     return alt.layer(*layers, title="Accuracy" if accuracy else "Loss", height=height)
 
 
 def probability_curve(
     frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 250
-) -> alt.LayerChart | alt.FacetChart:
+) -> Figure:
     """One picture's probability of one class over the epochs, each epoch's answer right or wrong.
 
     Args:
@@ -91,13 +96,19 @@ def probability_curve(
         height: in pixels.
     """
     frame = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
+    tables = {"picture": frame, **ruled(epoch)}
+    return Figure(_probability("chosen" in tables, palette, height), tables, words={"P(class)": f"P({name})"})
+
+
+@drawing
+def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMixin:
     x = epoch_axis()
     y = alt.Y(
-        "probability:Q", title=f"P({name})", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5, titleLimit=180)
+        "probability:Q", title="P(class)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5, titleLimit=180)
     )
-    line = alt.Chart(frame).mark_line(color=palette.neutral, strokeWidth=1.5).encode(x=x, y=y)
+    line = rows("picture").mark_line(color=palette.neutral, strokeWidth=1.5).encode(x=x, y=y)
     points = (
-        alt.Chart(frame)
+        rows("picture")
         .mark_point(filled=True, size=60, opacity=1)
         .encode(
             x=x,
@@ -113,7 +124,7 @@ def probability_curve(
             ],
         )
     )
-    layers = [line, points] if epoch is None else [epoch_rule(epoch, palette), line, points]
+    layers = [epoch_rule(palette), line, points] if marked else [line, points]
     return alt.layer(*layers, height=height)
 
 

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette
 
+_DIAGONAL = pd.DataFrame({"confidence": [0, 1], "accuracy": [0, 1]})
+_CHANCE = pd.DataFrame({"auroc": [0.5]})
 
-def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+
+def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """Accuracy against confidence per bin with Wilson intervals, the diagonal perfect; a click chooses a 'bin'.
 
     Args:
         bins: columns lower, upper, count, confidence, accuracy, low, high; empty bins are left out.
         palette: colours for the background.
     """
-    shown = bins[bins["count"] > 0].assign(middle=lambda rows: (rows["lower"] + rows["upper"]) / 2)
+    return Figure(_reliability(palette), {"bins": bins[bins["count"] > 0], "diagonal": _DIAGONAL})
+
+
+@drawing
+def _reliability(palette: Palette) -> alt.TopLevelMixin:
     chosen = alt.selection_point(name="bin", fields=["lower", "upper"], on="click", empty=False)
     x = alt.X("confidence:Q", title="mean confidence of the bin", scale=alt.Scale(domain=[0, 1]))
-    diagonal = alt.Chart(pd.DataFrame({"confidence": [0, 1], "accuracy": [0, 1]})).mark_line(
-        color=palette.neutral, strokeDash=[5, 4]
-    )
-    bars = (
-        alt.Chart(shown)
-        .mark_rule(color=palette.truth, strokeWidth=2)
-        .encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
-    )
+    diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
+    bars = rows("bins").mark_rule(color=palette.truth, strokeWidth=2).encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
     points = (
-        alt.Chart(shown)
+        rows("bins")
         .mark_circle(color=palette.truth, opacity=1)
         .encode(
             x=x,
@@ -46,17 +50,17 @@ def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.
     return alt.layer(diagonal.encode(x=alt.X("confidence:Q"), y=alt.Y("accuracy:Q")), bars, points, height=340)
 
 
-def risk_curves(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
+def risk_curves(scores: Sequence[str], palette: Palette) -> alt.Chart:
     """Share of wrong answers among those accepted, against the share accepted, one line per score.
 
     Args:
-        frame: columns coverage, risk, score (label).
+        scores: the scores' labels, as in the table `curves`: columns coverage, risk, score.
         palette: colours for the background.
     """
-    order = list(dict.fromkeys(frame["score"]))
+    order = list(scores)
     colours = alt.Scale(domain=order, range=[palette.ink, *palette.series][: len(order)])
     return (
-        alt.Chart(frame)
+        rows("curves")
         .mark_line(strokeWidth=2.2)
         .encode(
             x=alt.X("coverage:Q", title="share of answers accepted", axis=alt.Axis(format=".0%")),
@@ -74,28 +78,33 @@ def risk_curves(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.Chart:
     )
 
 
-def league_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+def league_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """Every score's AUROC in telling right from wrong, with its 95 % interval; 0.5 is chance.
 
     Args:
         frame: columns label, kind, auroc, auroc_low, auroc_high, in the order of display.
         palette: colours for the background.
     """
-    order = frame["label"].tolist()
+    return Figure(_league(tuple(frame["label"]), palette), {"league": frame, "chance": _CHANCE})
+
+
+@drawing
+def _league(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
+    order = list(labels)
     kinds = {"softmax": palette.truth, "map": palette.prediction, "record": palette.series[3], "fitted": palette.right}
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
     colour = alt.Color("kind:N", title="made from", scale=colours, legend=alt.Legend(orient="top"))
-    chance = alt.Chart(pd.DataFrame({"auroc": [0.5]})).mark_rule(color=palette.neutral, strokeDash=[5, 4])
+    chance = rows("chance").mark_rule(color=palette.neutral, strokeDash=[5, 4])
     spans = (
-        alt.Chart(frame)
+        rows("league")
         .mark_rule(strokeWidth=3, opacity=0.5)
         .encode(
             y=y, x=alt.X("auroc_low:Q", title="AUROC, right against wrong"), x2=alt.X2("auroc_high:Q"), color=colour
         )
     )
     points = (
-        alt.Chart(frame)
+        rows("league")
         .mark_circle(size=110, opacity=1)
         .encode(
             y=y,

@@ -5,30 +5,36 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette, variant_name
 
 
-def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt.LayerChart | alt.FacetChart:
+def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """Top-1 and top-5 accuracy of every variant as dots on one line, in the run's order of variants.
 
     Args:
         frame: a row per variant: variant, top1, top5 (fractions), mean_confidence.
         palette: colours for the background.
     """
-    names = [variant_name(variant) for variant in frame["variant"]]
+    names = tuple(variant_name(variant) for variant in frame["variant"])
     wide = frame.assign(name=names)
     long = wide.melt(["name", "mean_confidence"], ["top1", "top5"], "measure", "value")
     long["measure"] = long["measure"].map({"top1": "top-1", "top5": "top-5"})
-    y = alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
+    return Figure(_dots(names, palette), {"variants": wide, "shares": long})
+
+
+@drawing
+def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
+    y = alt.Y("name:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
     x = alt.X("value:Q", title="accuracy", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     span = (
-        alt.Chart(wide)
+        rows("variants")
         .mark_rule(color=palette.faint, strokeWidth=4)
         .encode(y=y, x=alt.X("top1:Q"), x2=alt.X2("top5:Q"))
     )
     colours = alt.Scale(domain=["top-1", "top-5"], range=[palette.truth, palette.neutral])
     dots = (
-        alt.Chart(long)
+        rows("shares")
         .mark_point(filled=True, size=110, opacity=1)
         .encode(
             y=y,
@@ -43,7 +49,7 @@ def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> alt
         )
     )
     labels = (
-        alt.Chart(wide)
+        rows("variants")
         .mark_text(align="right", dx=-9, fontSize=11, color=palette.ink)
         .encode(y=y, x=alt.X("top1:Q"), text=alt.Text("top1:Q", format=".1%"))
     )
