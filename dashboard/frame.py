@@ -82,7 +82,7 @@ def _selectors(selection: state.Selection) -> None:
 
 def _classes(run: Run) -> None:
     """The class that the pages look at; another one starts the choices anew that were made within the old one."""
-    labels = {"": "every class"} | dict(zip(data.class_ids(run), data.class_names(run), strict=True))
+    labels = {"": "every class"} | data.class_labels(run)
     controls.select(
         "Class", "class", list(labels), names=labels.__getitem__, resets=("image", "look", "p"), place="sidebar"
     )

@@ -75,6 +75,10 @@ def limits(selection: Selection, frame: pd.DataFrame, measure: str) -> tuple[flo
     return 0.0, 1.0
 
 
+# The columns that `extra_line` may ask for.
+EXTRA = ("cells_to_fix", "then", "margin", "run", "entrenchment", "self_confidence")
+
+
 def extra_line(row: pd.Series, sort: str) -> str:
     """What a tile says beyond its caption: the figure that the mistakes are sorted by; empty where it says so."""
     if sort in ("few", "cells"):

@@ -11,6 +11,7 @@ from dashboard import data, state
 from dashboard.comparing import State, on_one_grid, state_names
 from dashboard.components import Tile, TileSet
 from dashboard.evidence import peaks
+from dashboard.galleries import answers
 from dashboard.images import scale_maps
 from dashboard.state import Selection
 from dashboard.theme import percent, probability, role, verdict
@@ -98,6 +99,7 @@ def flip_tiles(
     order = tuple(int(image) for image in images)
     states = (before, after)
     first, second = (data.predictions(*each.key).iloc[list(order)] for each in states)
+    gains = (second["truth_score"].to_numpy() - first["truth_score"].to_numpy()).tolist()
     own = on_one_grid([data.own_maps(*each.key, order) for each in states])
     maps = own if truth else on_one_grid([data.predicted_maps(*each.key, order) for each in states])
     variants = [name for name in dict.fromkeys(each.variant for each in states) if name in after.run.variants]
@@ -108,7 +110,7 @@ def flip_tiles(
             title=f"{verdict(one.correct)} {one.predicted} → {verdict(two.correct)} {two.predicted}",
             lines=(
                 f"P {probability(one.confidence)} → {probability(two.confidence)}",
-                f"truth {two.truth}, S {_gain(two.truth_score - one.truth_score, 1)}",
+                f"truth {two.truth}, S {_gain(gains[place], 1)}",
             ),
             pictures=tuple(range(place * many, (place + 1) * many)),
             maps=(2 * place, 2 * place + 1),
@@ -116,9 +118,7 @@ def flip_tiles(
             role=role(two.correct),
             href=state.link("picture", {**after.parameters, "image": image}),
         )
-        for place, (image, one, two) in enumerate(
-            zip(order, first.itertuples(index=False), second.itertuples(index=False), strict=True)
-        )
+        for place, (image, one, two) in enumerate(zip(order, answers(first), answers(second), strict=True))
     )
     each_picture = tuple(image for image in order for _ in variants)
     atlas = data.picture_atlas(after.run, each_picture, tuple(variants * len(order)))

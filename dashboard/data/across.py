@@ -129,7 +129,9 @@ def risk_coverage(run: Run, epoch: int, variant: str, score: str) -> pd.DataFram
 @kept
 def nearest_pictures(run: Run, image: int, epoch: int, variant: str) -> pd.DataFrame:
     """The pictures whose answer's map is most like this one's: see `store.queries.nearest_pictures`."""
-    return queries.nearest_pictures(run, image, epoch=epoch, variant=variant, k=10)
+    index = pattern_index(run, epoch, variant, "predicted")
+    found = queries.search_index(index, index.units[image].reshape(run.map_shape), k=11)
+    return found[found["image"] != image].head(10).reset_index(drop=True)
 
 
 def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> pd.DataFrame:

@@ -23,6 +23,12 @@ def class_names(run: Run) -> list[str]:
 
 
 @kept
+def class_labels(run: Run) -> dict[str, str]:
+    """The classes' names by identifier: what a list of classes shows for each."""
+    return dict(zip(class_ids(run), class_names(run), strict=True))
+
+
+@kept
 def class_groups(run: Run) -> list[str]:
     """Each class's group in the run's order."""
     return [str(group) for group in run.classes["group"]]

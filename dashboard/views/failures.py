@@ -238,7 +238,8 @@ def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
     """The pictures; each tile also says the figure that they are sorted by."""
     content = galleries.picture_tiles(selection, part, which=which, size=78)
     sort = state.choice("sort", list(SORTS), "confidence")
-    lines = [mistakes.extra_line(row, sort) for row in part.itertuples(index=False)]
+    figures = part[[name for name in mistakes.EXTRA if name in part]]
+    lines = [mistakes.extra_line(row, sort) for row in figures.itertuples(index=False)]
     tiles = tuple(
         replace(tile, lines=(*tile.lines, line)) if line else tile
         for tile, line in zip(content.tiles, lines, strict=True)

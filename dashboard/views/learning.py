@@ -49,7 +49,7 @@ def _race(selection: Selection, class_index: int) -> None:
             "class",
             identifiers,
             default=identifiers[0],
-            names=lambda identifier: names[identifiers.index(identifier)],
+            names=data.class_labels(run).__getitem__,
         )
     table = data.class_accuracy(run, selection.variant)
     if by == "classes":

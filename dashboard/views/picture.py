@@ -15,6 +15,7 @@ from dashboard.patterns import class_tiles
 from dashboard.sheets import grid_with_sheet
 from dashboard.state import Selection
 from dashboard.theme import count, percent, plain
+from store import Run
 from store.queries import Anatomy
 
 _PLACES = {
@@ -139,17 +140,17 @@ def _anatomy(selection: Selection, image: int, row: pd.Series) -> None:
 def _held_against(selection: Selection, image: int, row: pd.Series) -> Anatomy:
     """The answer against the truth, the runner-up where it is right, or a class that the reader chooses."""
     run = selection.run
-    identifiers, names = data.class_ids(run), data.class_names(run)
+    identifiers = data.class_ids(run)
     usual = int(row.runner_up) if row.correct else int(row.label)
-    options = [identifiers[number] for number in range(len(names)) if number != int(row.prediction)]
-
-    def named(identifier: str) -> str:
-        number = identifiers.index(identifier)
-        notes = [note for note, own in (("truth", row.label), ("runner-up", row.runner_up)) if int(own) == number]
-        return names[number] + (f" ({', '.join(notes)})" if notes else "")
-
+    options = [identifier for number, identifier in enumerate(identifiers) if number != int(row.prediction)]
+    labels = _labels(run, truth=row.label, **{"runner-up": row.runner_up})
     chosen = controls.select(
-        f"{plain(row.predicted)} against", "against", options, default=identifiers[usual], names=named, resets=("k",)
+        f"{plain(row.predicted)} against",
+        "against",
+        options,
+        default=identifiers[usual],
+        names=labels.__getitem__,
+        resets=("k",),
     )
     return data.anatomy(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
 
@@ -165,7 +166,7 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
         "map",
         identifiers,
         default=identifiers[int(row.label)],
-        names=lambda identifier: names[identifiers.index(identifier)] + _marks(identifiers.index(identifier), row),
+        names=_labels(run, truth=row.label, answer=row.prediction).__getitem__,
     )
     class_index = identifiers.index(shown)
     film = data.timeline(run, image, class_index, selection.variant)
@@ -195,9 +196,13 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     )
 
 
-def _marks(number: int, row: pd.Series) -> str:
-    notes = [name for name, own in (("truth", row.label), ("answer", row.prediction)) if int(own) == number]
-    return f" ({', '.join(notes)})" if notes else ""
+def _labels(run: Run, **notes: int) -> dict[str, str]:
+    """The classes' names by identifier, with the notes, each of a class number, behind those of the classes noted."""
+    identifiers, labels = data.class_ids(run), dict(data.class_labels(run))
+    for number in set(notes.values()):
+        own = [note for note, noted in notes.items() if noted == number]
+        labels[identifiers[number]] += f" ({', '.join(own)})"
+    return labels
 
 
 def _under_variants(selection: Selection, image: int) -> None:

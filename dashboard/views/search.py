@@ -80,9 +80,7 @@ def _recorded(selection: Selection, kind: str, start: str) -> tuple[np.ndarray, 
         return read(run, selection.epoch, selection.variant, (image,))[0], told
     number = selection.class_index if selection.class_index is not None else 0
     identifiers, names = data.class_ids(run), data.class_names(run)
-    controls.select(
-        "Class", "class", identifiers, default=identifiers[0], names=lambda name: names[identifiers.index(name)]
-    )
+    controls.select("Class", "class", identifiers, default=identifiers[0], names=data.class_labels(run).__getitem__)
     told = f"The letter of {plain(names[number])}: the mean map of its pictures. Paint on it to change it."
     return data.patterns(run, selection.epoch, selection.variant)[number], told
 
