@@ -1,10 +1,12 @@
 """The memory of the dashboard's server over a long random walk over all pages.
 
-    python -m bench.soak --run runs/quick [--clicks 2000] [--minutes 60]
+    python -m bench.soak --run runs/quick [--clicks 6000] [--minutes 60]
 
 Several readers take turns without a pause; every so often one closes his window and a new one comes. What is sampled
 is the memory that only the process holds (anonymous); what it maps from the run's files is listed beside it and
-belongs to the page cache. The slope is that of the walk's second half, when the caches have been filled.
+belongs to the page cache. The slope is that of the walk's second half, when the caches have been filled: of the means
+of `BLOCKS` stretches of it, since neighbouring samples say the same. A walk is long enough when that half is flat or
+when a longer one grows as well.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from bench import sessions
 from bench.server import Server, dashboard
@@ -29,6 +32,7 @@ from store import Run, open_run
 READERS = 4
 CLICKS_PER_WINDOW = 50  # until the next reader closes his window
 SAMPLE_EVERY = 20
+BLOCKS = 10  # of the second half
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def main() -> None:
     """Walk and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
-    parser.add_argument("--clicks", type=int, default=2000)
+    parser.add_argument("--clicks", type=int, default=6000)
     parser.add_argument("--minutes", type=float, default=60, help="the walk ends here at the latest")
     options = parser.parse_args()
     run = open_run(options.run)
@@ -88,14 +92,19 @@ async def walk(server: Server, run: Run, *, clicks: int, seconds: float) -> tupl
     return samples, failures
 
 
-def slope(samples: list[Sample]) -> tuple[float, float]:
-    """Growth of the process's own memory over the second half, MB per 1,000 clicks, and its standard error."""
+def slope(samples: list[Sample]) -> tuple[float, float, float]:
+    """Growth of the process's own memory over the second half, MB per 1,000 clicks, and its 95 % interval.
+
+    A line through the means of `BLOCKS` equal stretches, with Student's interval; NaN for a walk too short for it.
+    """
     half = [sample for sample in samples if sample.clicks >= samples[-1].clicks / 2]
-    if len(half) < 4:
-        return float("nan"), float("nan")
-    clicks, own = np.array([[sample.clicks / 1000, sample.own] for sample in half]).T
-    fitted, covariance = np.polyfit(clicks, own, 1, cov=True)
-    return float(fitted[0]), float(np.sqrt(covariance[0, 0]))
+    if len(half) < 2 * BLOCKS:
+        return float("nan"), float("nan"), float("nan")
+    blocks = [[[sample.clicks / 1000, sample.own] for sample in block] for block in np.array_split(half, BLOCKS)]
+    clicks, own = np.array([np.mean(block, axis=0) for block in blocks]).T
+    line = stats.linregress(clicks, own)
+    reach = stats.t.ppf(0.975, BLOCKS - 2) * line.stderr
+    return float(line.slope), float(line.slope - reach), float(line.slope + reach)
 
 
 def table(samples: list[Sample]) -> list[str]:
@@ -104,12 +113,14 @@ def table(samples: list[Sample]) -> list[str]:
     for position in sorted(set(np.linspace(0, len(samples) - 1, 11).astype(int))):
         sample = samples[position]
         lines.append(f"| {sample.clicks:,} | {sample.seconds / 60:.1f} | {sample.own:.0f} | {sample.files:.0f} |")
-    growth, error = slope(samples)
+    growth, low, high = slope(samples)
+    flat = "not different from none" if low <= 0 <= high else "different from none"
     middle, last = samples[len(samples) // 2], samples[-1]
+    told = f"{growth:+.1f} MB per 1,000 clicks (95 % interval {low:+.1f} to {high:+.1f}: {flat})"
     lines += [
         "",
-        f"Second half: {growth:+.1f} MB per 1,000 clicks (standard error {error:.1f}), from {middle.own:.0f} to "
-        f"{last.own:.0f} MB. {READERS} readers at once, {last.clicks // CLICKS_PER_WINDOW} windows closed on the way.",
+        f"Second half: {told}, from {middle.own:.0f} to {last.own:.0f} MB. {READERS} readers at once, "
+        f"{last.clicks // CLICKS_PER_WINDOW} windows closed on the way.",
         "",
     ]
     return lines

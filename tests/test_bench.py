@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
+import numpy as np
 import pytest
 
 from bench.__main__ import PARTS, read_sections, write_section
@@ -23,12 +24,19 @@ def test_a_measured_part_replaces_its_section_and_leaves_the_others(tmp_path):
 
 
 def test_slope_is_that_of_the_second_half_per_thousand_clicks():
-    filling = [Sample(clicks, 0.0, own=50.0 + clicks, files=0.0) for clicks in range(0, 500, 100)]
-    steady = [Sample(clicks, 0.0, own=400.0 + 0.002 * clicks, files=0.0) for clicks in range(500, 1001, 100)]
-    growth, error = slope(filling + steady)
-    assert growth == pytest.approx(2.0)
-    assert error == pytest.approx(0, abs=1e-6)
-    assert "+2.0 MB per 1,000 clicks" in "\n".join(table(filling + steady))
+    filling = [Sample(clicks, 0.0, own=50.0 + clicks, files=0.0) for clicks in range(0, 1000, 20)]
+    growing = [Sample(clicks, 0.0, own=1050 + 0.002 * clicks, files=0.0) for clicks in range(1000, 2001, 20)]
+    assert slope(filling + growing) == pytest.approx((2.0, 2.0, 2.0), abs=1e-6)
+    told = "\n".join(table(filling + growing))
+    assert "+2.0 MB per 1,000 clicks" in told and ": different from none" in told
+
+
+def test_memory_that_goes_up_and_down_is_told_as_flat_and_a_short_walk_has_no_slope():
+    wavy = [Sample(clicks, 0.0, own=300.0 + 5 * (-1) ** (clicks // 200), files=0.0) for clicks in range(0, 4001, 20)]
+    growth, low, high = slope(wavy)
+    assert low < growth < high and low < 0 < high
+    assert "not different from none" in "\n".join(table(wavy))
+    assert np.isnan(slope(wavy[:20])).all()
 
 
 def test_a_walk_visits_every_page_once_a_round_and_asks_only_for_what_the_run_holds(tiny_run):

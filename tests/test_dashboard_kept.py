@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 
 from dashboard import data
+from dashboard.data import memory
 from dashboard.data.kept import MEMORY, Memory, kept, size_of
 from store import open_run
 
@@ -76,3 +79,26 @@ def test_a_run_that_is_opened_twice_is_one_to_the_memory_and_its_words_are_share
     assert data.predictions(open_run(tiny_run), 1, "clean").equals(frame) and len(MEMORY) == before
     assert frame["truth"].tolist() == run.predictions(epoch=1, variant="clean")["truth"].tolist()
     assert frame["truth"].iloc[0] is frame["truth"].iloc[1]
+
+
+class Cycle:
+    """Refers to itself, so only the collector can free it."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_a_sweep_frees_cycles_and_leaves_the_rest_out_of_the_collectors_reach():
+    kept_one, lost = Cycle(), weakref.ref(Cycle())
+    memory.sweep()
+    assert lost() is None and gc.get_freeze_count() > 0
+    assert not any(found is kept_one for found in gc.get_objects())
+    gc.unfreeze()
+
+
+def test_only_every_so_many_runs_are_followed_by_a_sweep(monkeypatch):
+    swept = []
+    monkeypatch.setattr(memory, "sweep", lambda: swept.append(1))
+    for _ in range(3 * memory.EVERY):
+        memory.run_ended()
+    assert len(swept) == 3
