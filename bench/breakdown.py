@@ -22,10 +22,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from bench import surroundings
 from compute.augment import Draws
-from compute.device import autocast, describe_device, use_threads
+from compute.device import HostCopy, autocast, describe_device, use_threads
+from compute.models import Trace
 from compute.preparation import Prepared, prepare
 from compute.profile import load_profile, override
-from compute.record import Recorder, forward
+from compute.record import Recorder, class_maps, forward
 from compute.scores import Scores
 from compute.train import Trainer
 from store import create_run, resume_run
@@ -131,17 +132,19 @@ def recording_parts(prepared: Prepared) -> list[str]:
                 with watch.part("perturb"):
                     pictures = recorder.seen(variant, batch)
                 with watch.part("forward"):
-                    trace = forward(prepared.network, prepared.normaliser(pictures), recorder.precision)
+                    x, opened = prepared.normaliser(pictures), variant == "clean" and settings.layers
+                    run = forward if opened else lambda *given: Trace(class_maps(*given))
+                    trace = run(prepared.network, x, recorder.precision)
                 with watch.part("copy to the CPU"):
-                    maps = trace.maps.float().contiguous().cpu().numpy()
-                    opened = [
-                        {name: value.float().contiguous().cpu().numpy() for name, value in each.items()}
+                    maps = HostCopy(trace.maps).array()
+                    inner = [
+                        {name: HostCopy(value).array() for name, value in each.items()}
                         for each in (trace.layers, trace.stages)
                     ]
                 with watch.part("wait for the writer"):
                     writer.write(variant, start, maps)
-                    if variant == "clean" and settings.layers:
-                        writer.write_layers(start, *opened)
+                    if opened:
+                        writer.write_layers(start, *inner)
         with watch.part("seal (once an epoch, beside training)"):
             writer.seal()
         for epoch in (2, 3):

@@ -40,7 +40,7 @@ from compute.interrupt import StopRequest
 from compute.models import build
 from compute.preparation import Prepared, prepare
 from compute.profile import load_profile, override
-from compute.record import Recorder, forward
+from compute.record import Recorder, class_maps, forward
 from compute.scores import Scores
 from compute.train import Trainer
 from store import create_run, open_run, resume_run
@@ -246,7 +246,8 @@ def _forward_only(prepared: Prepared, recorder: Recorder) -> None:
         for start in range(0, total, size):
             for variant in recorder.settings.variants:
                 pictures = recorder.seen(variant, slice(start, min(start + size, total)))
-                forward(prepared.network, prepared.normaliser(pictures), recorder.precision)
+                run = forward if variant == "clean" else class_maps
+                run(prepared.network, prepared.normaliser(pictures), recorder.precision)
 
 
 def _write_jpeg(prepared: Prepared, folder: Path, count: int) -> None:

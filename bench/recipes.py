@@ -39,7 +39,7 @@ from compute.errors import BadOption, ComputeError
 from compute.models import ClassMapNetwork
 from compute.preparation import Prepared, prepare
 from compute.profile import load_profile, override
-from compute.record import forward
+from compute.record import class_maps
 from compute.settings import Profile
 from compute.train import Trainer
 from compute.weights import WeightsReport
@@ -171,8 +171,8 @@ def clean_logits(network: ClassMapNetwork, prepared: Prepared) -> NDArray[np.flo
     network.eval()
     with torch.inference_mode():
         for pictures in validation.pictures.split(prepared.profile.recording.batch):
-            trace = forward(network, prepared.normaliser(pictures), prepared.profile.training.precision)
-            found.append(trace.maps.mean((-1, -2)))
+            maps = class_maps(network, prepared.normaliser(pictures), prepared.profile.training.precision)
+            found.append(maps.mean((-1, -2)))
     return torch.cat(found).cpu().numpy()
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from compute.device import to_device
 from compute.settings import AugmentationSettings
 
 
@@ -60,17 +61,17 @@ class Augmenter:
             values = self._warped(values.contiguous(), draws)
         elif chosen.flip:
             mirrored = draws.uniform() < chosen.flip
-            values = torch.where(mirrored.to(values.device).view(-1, 1, 1, 1), values.flip(3), values)
+            values = torch.where(to_device(mirrored, values.device).view(-1, 1, 1, 1), values.flip(3), values)
         if chosen.brightness:
             factor = 1 + chosen.brightness * (2 * draws.uniform() - 1)
-            values = (values * factor.to(values.device).view(-1, 1, 1, 1)).clamp(0, 255)
+            values = (values * to_device(factor, values.device).view(-1, 1, 1, 1)).clamp(0, 255)
         x = self.normaliser.normalise(values)
         return self._erased(x, draws) if chosen.erase else x
 
     def _warped(self, values: Tensor, draws: Draws) -> Tensor:
         """Rotated, mirrored, shifted and zoomed in one resampling."""
         count, _, height, width = values.shape
-        rows = affine_rows(self.settings, draws, (height, width)).to(values.device)
+        rows = to_device(affine_rows(self.settings, draws, (height, width)), values.device)
         x = ((2 * torch.arange(width, device=values.device) + 1) / width - 1).view(1, 1, width)
         y = ((2 * torch.arange(height, device=values.device) + 1) / height - 1).view(1, height, 1)
         rows = rows.view(count, 6, 1, 1)
@@ -84,8 +85,8 @@ class Augmenter:
         """One square of each picture set to 0, the mean; its centre anywhere in the picture."""
         height, width = x.shape[2:]
         half = self.settings.erase * max(height, width) / 2
-        top = (draws.uniform() * height).to(x.device).view(-1, 1, 1)
-        left = (draws.uniform() * width).to(x.device).view(-1, 1, 1)
+        top = to_device(draws.uniform() * height, x.device).view(-1, 1, 1)
+        left = to_device(draws.uniform() * width, x.device).view(-1, 1, 1)
         rows = (torch.arange(height, device=x.device).view(1, -1, 1) - top).abs() < half
         columns = (torch.arange(width, device=x.device).view(1, 1, -1) - left).abs() < half
         return x.masked_fill((rows & columns).unsqueeze(1), 0.0)

@@ -8,7 +8,10 @@ import os
 import shutil
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from compute.errors import BadOption
 
@@ -17,8 +20,10 @@ def choose_device(name: str = "auto") -> torch.device:
     """The device of that name; `auto` takes a CUDA GPU where there is one, else the CPU; `cuda` is that of LOCAL_RANK.
 
     Raises:
-        BadOption: the device is unknown or not there.
+        BadOption: the device is unknown or not there, or one GPU for several processes.
     """
+    if name.startswith("cuda:") and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+        raise BadOption(f"The device '{name}' is a single GPU, but each process takes its own. Use cuda or auto.")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
@@ -63,22 +68,21 @@ def use_threads(count: int) -> None:
 
 
 def prepare_device(device: torch.device, *, compiled: bool) -> None:
-    """Lets a GPU choose its fastest convolutions for the run's few shapes, and checks what torch.compile needs.
+    """Checks what torch.compile needs, and lets a GPU choose its fastest convolutions for the run's few shapes.
 
     Raises:
         BadOption: `compiled`, and there is nothing here that can compile for the device.
     """
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
-    if not compiled:
-        return
     compiler = os.environ.get("CXX", "g++")
-    if device.type == "cpu" and shutil.which(compiler) is None:
+    if compiled and device.type == "cpu" and shutil.which(compiler) is None:
         raise BadOption(
             f"training.compile=true needs a C++ compiler, but '{compiler}' is not here. Install it or set CXX."
         )
-    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+    if compiled and device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise BadOption("training.compile=true needs triton on a GPU. Install it, or leave training.compile=false.")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # compiled kernels and nccl work on the current one
+        torch.backends.cudnn.benchmark = True
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
@@ -86,3 +90,35 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A copy of CPU values on the device, queued there: out of ordinary memory, it would wait for all queued before."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def has_room(device: torch.device, size: int) -> bool:
+    """Whether the device is a GPU with at least four times so many bytes of free memory."""
+    return device.type == "cuda" and 4 * size < torch.cuda.mem_get_info(device)[0]
+
+
+class HostCopy:
+    """A tensor on its way to the CPU: begun at once, waited for when it is asked for.
+
+    The device goes on with what is queued behind the copy meanwhile.
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values.detach().float().contiguous()
+        self._arrived: torch.cuda.Event | None = None
+        if self._values.device.type == "cuda":
+            device = self._values.device
+            self._values = torch.empty(values.shape, pin_memory=True).copy_(self._values, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record(torch.cuda.current_stream(device))
+
+    def array(self) -> NDArray[np.float32]:
+        """The values, float32, after waiting for them."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._values.cpu().numpy()

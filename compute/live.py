@@ -17,7 +17,7 @@ from compute.checkpoint import CHECKPOINTS, CheckpointFolder
 from compute.device import choose_device
 from compute.errors import BadCheckpoint, BadOption
 from compute.models import ClassMapNetwork, Trace, build
-from compute.record import forward
+from compute.record import class_maps, forward
 from compute.variants import find_variant
 from store import Run, open_run
 
@@ -42,7 +42,8 @@ class Predictor:
         Raises:
             BadOption: another shape or type.
         """
-        maps = self.trace(pictures).maps
+        with torch.inference_mode():
+            maps = class_maps(self.network, self.input_of(pictures), self.precision)
         probabilities = torch.softmax(maps.mean((-1, -2)), 1)
         return maps.cpu().numpy(), probabilities.cpu().numpy()
 

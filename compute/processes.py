@@ -74,7 +74,8 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
+    own = device if device.type == "cuda" else None
+    distributed.init_process_group(backend, timeout=PATIENCE, device_id=own)
     try:
         yield Processes(distributed.get_rank(), count)
     except RuntimeError as err:

@@ -1,23 +1,23 @@
 """One epoch's record: every validation picture, clean and perturbed, through the network and into the epoch file.
 
 The clean pass also gives the validation metrics and the layers, so nothing runs twice; the writer compresses on its own
-threads meanwhile, and sealing overlaps the next epoch's training.
+threads meanwhile, and sealing overlaps the next epoch's training. A pass is queued on the device before the maps of the
+one before it are waited for, so that a GPU has always something to do.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from compute.augment import Normaliser
-from compute.device import autocast
+from compute.device import HostCopy, autocast, has_room
 from compute.interrupt import StopRequest
 from compute.models import ClassMapNetwork, Trace
 from compute.processes import Processes
@@ -34,6 +34,17 @@ class Validation:
     labels: Tensor  # int64 (n,)
     first: int  # absolute number of the first of them
     seed: int  # of the random variants
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """What one variant of one batch gave, on its way to the CPU."""
+
+    variant: str
+    start: int  # absolute number of the first image
+    maps: HostCopy
+    layers: Mapping[str, HostCopy] = field(default_factory=dict)
+    stages: Mapping[str, HostCopy] = field(default_factory=dict)
 
 
 class Recorder:
@@ -56,6 +67,8 @@ class Recorder:
         self.stop = stop or StopRequest()
         self.quiet = quiet  # no progress bars
         self._waited = 0.0
+        self._keeps = has_room(validation.pictures.device, len(settings.variants) * validation.pictures.nbytes)
+        self._kept: dict[tuple[str, int], Tensor] = {}  # perturbed pictures on a GPU: they are the same every epoch
 
     def record(
         self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes | None = None
@@ -82,31 +95,43 @@ class Recorder:
             disable=self.quiet or not processes.first,
             dynamic_ncols=True,
         )
+        queued: _Passed | None = None
         with bar, torch.inference_mode():
             batches = list(_slices(total, self.settings.batch))
             for number in range(processes.most(len(batches))):
                 for variant in variants:
                     self.stop.check()  # as often in a process that has a batch less
                     if number < len(batches):
-                        self._record_batch(network, writer, variant, batches[number], scores)
+                        passed = self._pass(network, variant, batches[number], scores)
+                        self._hand_over(writer, queued)
+                        queued = passed
                         bar.update(batches[number].stop - batches[number].start)
+            self._hand_over(writer, queued)
         metrics = {f"validation_{name}": value for name, value in scores.read(processes).items()}
         return metrics | {"record_seconds": time.perf_counter() - started, "write_wait_seconds": self._waited}
 
-    def _record_batch(self, network: ClassMapNetwork, writer: Any, variant: str, batch: slice, scores: Scores) -> None:
-        """One variant of one batch: perturb, run, write."""
-        start = self.validation.first + batch.start
-        pictures = self.seen(variant, batch)
-        trace = forward(network, self.normalise(pictures), self.precision)
-        self._hand_over(writer.write, variant, start, _array(trace.maps))
-        if variant == "clean":
-            scores.add(trace.maps.mean((-1, -2)), self.validation.labels[batch])
-            if self.settings.layers and (trace.layers or trace.stages):
-                layers = {name: _array(value) for name, value in trace.layers.items()}
-                stages = {name: _array(value) for name, value in trace.stages.items()}
-                self._hand_over(writer.write_layers, start, layers, stages)
+    def _pass(self, network: ClassMapNetwork, variant: str, batch: slice, scores: Scores) -> _Passed:
+        """Queues one variant of one batch on the device: perturb, run, copy back."""
+        x, start = self.normalise(self.seen(variant, batch)), self.validation.first + batch.start
+        if variant != "clean":
+            return _Passed(variant, start, HostCopy(class_maps(network, x, self.precision)))
+        trace = forward(network, x, self.precision)
+        scores.add(trace.maps.mean((-1, -2)), self.validation.labels[batch])
+        opened = [trace.layers, trace.stages] if self.settings.layers else [{}, {}]
+        layers, stages = ({name: HostCopy(value) for name, value in each.items()} for each in opened)
+        return _Passed(variant, start, HostCopy(trace.maps), layers, stages)
 
-    def _hand_over(self, write: Callable[..., None], *arguments: Any) -> None:
+    def _hand_over(self, writer: Any, passed: _Passed | None) -> None:
+        """Gives the writer what has arrived."""
+        if passed is None:
+            return
+        self._write(writer.write, passed.variant, passed.start, passed.maps.array())
+        if passed.layers or passed.stages:
+            opened = (passed.layers, passed.stages)
+            arrays = ({name: copy.array() for name, copy in each.items()} for each in opened)
+            self._write(writer.write_layers, passed.start, *arrays)
+
+    def _write(self, write: Callable[..., None], *arguments: Any) -> None:
         """Calls the writer, which returns at once unless its queue is full, and adds the time to the waiting."""
         started = time.perf_counter()
         write(*arguments)
@@ -117,9 +142,14 @@ class Recorder:
         pictures = self.validation.pictures[batch]
         if variant == "clean":
             return pictures
+        if (variant, batch.start) in self._kept:
+            return self._kept[variant, batch.start]
         first = self.validation.first
         numbers = range(first + batch.start, first + batch.stop)
-        return perturb_on_device(variant, pictures, images=numbers, seed=self.validation.seed)
+        perturbed = perturb_on_device(variant, pictures, images=numbers, seed=self.validation.seed)
+        if self._keeps:
+            self._kept[variant, batch.start] = perturbed
+        return perturbed
 
     def write_pictures(self, new_run: Any) -> None:
         """Writes every variant of every picture into a run that is being made."""
@@ -137,8 +167,10 @@ def forward(network: ClassMapNetwork, x: Tensor, precision: str) -> Trace:
         return network.trace(x)
 
 
-def _array(values: Tensor) -> np.ndarray:
-    return values.float().contiguous().cpu().numpy()
+def class_maps(network: ClassMapNetwork, x: Tensor, precision: str) -> Tensor:
+    """The class maps alone, float32: the same as `forward`'s, without what led to them."""
+    with autocast(x.device, precision):
+        return network(x)
 
 
 def _slices(total: int, size: int) -> Iterable[slice]:

@@ -20,7 +20,7 @@ class Scores:
         """Counts a batch: logits (n, C), labels (n,)."""
         loss = functional.cross_entropy(logits, labels, reduction="sum")
         best = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-        values = torch.stack([torch.tensor(float(len(labels)), device=loss.device), loss, best[:, 0].sum(), best.sum()])
+        values = torch.stack([torch.full_like(loss, len(labels)), loss, best[:, 0].sum(), best.sum()])
         self.sums += values.to(self.sums.dtype)
 
     def read(self, processes: Processes | None = None) -> dict[str, float]:

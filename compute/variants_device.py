@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from compute import variants_plans as plans
+from compute.device import to_device
 from compute.variants import batch_of, find_variant
 
 PICTURES_AT_ONCE = 1024  # Bounds the 32-bit intermediates, four to eight times as large as the pictures.
@@ -73,7 +74,7 @@ def _blur_pass(plan: plans.Blur, values: Tensor, axis: int) -> Tensor:
 
 def _noise(plan: plans.Noise, pictures: Tensor) -> Tensor:
     flat = pictures.flatten(1).clone()
-    positions = torch.from_numpy(plan.positions).to(pictures.device)
+    positions = to_device(torch.from_numpy(plan.positions), pictures.device)
     flat.scatter_(1, positions[:, 0::2], 0)
     flat.scatter_(1, positions[:, 1::2], 255)
     return flat.reshape(pictures.shape)
@@ -81,8 +82,8 @@ def _noise(plan: plans.Noise, pictures: Tensor) -> Tensor:
 
 def _resample(plan: plans.Resample, pictures: Tensor) -> Tensor:
     flat = pictures.flatten(1, 2)
-    pixels = torch.from_numpy(plan.pixels).to(pictures.device)
-    weights = torch.from_numpy(plan.weights.astype(np.int32)).to(pictures.device)
+    pixels = to_device(torch.from_numpy(plan.pixels), pictures.device)
+    weights = to_device(torch.from_numpy(plan.weights.astype(np.int32)), pictures.device)
     total = torch.zeros(flat.shape, dtype=torch.int32, device=pictures.device)
     for k in range(4):
         total += flat.index_select(1, pixels[:, k]).to(torch.int32) * weights[:, k, None]

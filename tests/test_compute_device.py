@@ -30,6 +30,13 @@ def test_every_process_takes_the_gpu_of_its_rank(four_gpus, monkeypatch, name):
     assert choose_device(name) == torch.device("cuda:0")
 
 
+def test_one_gpu_for_several_processes_is_refused(four_gpus, monkeypatch):
+    assert choose_device("cuda:3") == torch.device("cuda:3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(BadOption, match=r"'cuda:3' is a single GPU.*Use cuda or auto"):
+        choose_device("cuda:3")
+
+
 def test_more_processes_than_gpus_are_refused(four_gpus, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "4")
     with pytest.raises(BadOption, match=r"'cuda:4' was asked for, but PyTorch sees 4 here"):

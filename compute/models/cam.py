@@ -35,8 +35,14 @@ class CamNetwork(ClassMapNetwork):
 
     def trace(self, x: Tensor) -> Trace:
         """Maps (N, C, h', w') float32; no layers; five stages."""
-        stages: dict[str, Tensor] = {}
-        features = self.dropout(self.encoder(x, None if self.training else stages))
+        return self._run(x, {})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class maps alone: the stages, a fifth of the time, are left out."""
+        return self._run(x, None).maps
+
+    def _run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
+        features = self.dropout(self.encoder(x, stages))
         with torch.autocast(x.device.type, enabled=False):
             maps = functional.conv2d(features.float(), self.fc.weight[:, :, None, None], self.fc.bias)
-        return Trace(maps, {}, stages)
+        return Trace(maps, {}, stages or {})

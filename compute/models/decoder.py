@@ -42,10 +42,16 @@ class EncoderDecoder(ClassMapNetwork):
             initialise(part)
 
     def trace(self, x: Tensor) -> Trace:
-        """Class maps; layers `encoder` and `decoder`, both (C, h, w); five stages, in evaluation only."""
-        stages: dict[str, Tensor] = {}
-        features = self.encoder(x, None if self.training else stages)
+        """Class maps; layers `encoder` and `decoder`, both (C, h, w); five stages."""
+        return self._run(x, {})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class maps alone: the stages, a fifth of the time, are left out."""
+        return self._run(x, None).maps
+
+    def _run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
+        features = self.encoder(x, stages)
         encoded = self.encoded(features)
         decoded = self.decoder(self.dropout(encoded))
         maps = self.class_maps(self.dropout(decoded))
-        return Trace(maps, {"encoder": encoded, "decoder": decoded}, stages)
+        return Trace(maps, {"encoder": encoded, "decoder": decoded}, stages or {})

@@ -24,8 +24,9 @@ class Trace:
 class ClassMapNetwork(nn.Module):
     """A classifier with one map per class; S_k, the logit of class k, is exactly the mean of map k (paper, Eq. 8).
 
-    A subclass implements `trace`. Where its maps can be negative it sets `signed`, and the store uses a signed code.
-    `encoder_prefix` and `own_weights` say which of a ResNet's weights `compute.weights` can fill.
+    A subclass implements `trace`, and `forward` too where the maps alone cost less. Where its maps can be negative it
+    sets `signed`, and the store uses a signed code. `encoder_prefix` and `own_weights` say which of a ResNet's weights
+    `compute.weights` can fill.
     """
 
     signed: bool = False
