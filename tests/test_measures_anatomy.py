@@ -67,6 +67,11 @@ def test_a_third_class_that_only_ties_does_not_win():
     assert (cells.tolist(), winner.tolist()) == ([1], [1])
 
 
+def test_a_right_answer_wins_whatever_the_maps_say():
+    cells, winner = anatomy.fix_winner(np.stack([PREDICTED, TRUTH])[None], predicted=[1], truth=[1])
+    assert (cells.tolist(), winner.tolist()) == ([0], [1])
+
+
 def test_the_interval_of_k_matches_hand_computed_values():
     d = np.array([[5.0, -1.0], [2.0, -1.0]])
     assert [int(k) for k in anatomy.k_interval(d, 0.0)] == [1, 1]
@@ -76,7 +81,7 @@ def test_the_interval_of_k_matches_hand_computed_values():
 
 def test_a_negative_error_is_refused():
     with pytest.raises(ValueError, match=r"cannot be negative, got -0\.5"):
-        anatomy.k_interval(np.zeros((2, 2)), -0.5)
+        anatomy.k_interval(np.zeros((2, 2, 2)), [0.5, -0.5])
 
 
 @given(GRIDS, GRIDS)

@@ -59,12 +59,36 @@ def test_other_maps_are_assigned_to_the_nearest_medoid():
 
 
 def test_the_lift_of_a_mode_matches_hand_computed_values():
-    member, wrong = np.array([0] * 6 + [1] * 2), np.array([1, 0, 0, 0, 0, 0, 1, 1], bool)
+    member, wrong = np.repeat([0, 1], 10), np.r_[[1] * 8, [0] * 2, [1] * 2, [0] * 8].astype(bool)
     lift = modes.error_lift(member, wrong)
-    assert lift.error == pytest.approx([1 / 6, 1])
-    assert lift.lift == pytest.approx([1 / 6 / (3 / 8), 8 / 3])
-    low, high = intervals.wilson([1, 2], [6, 2])
-    assert (lift.low, lift.high) == (pytest.approx(low / (3 / 8)), pytest.approx(high / (3 / 8)))
+    assert lift.error == pytest.approx([0.8, 0.2])
+    assert lift.lift == pytest.approx([1.6, 0.4])
+    # 0.8 / 0.2 lies in 1.371 .. 14.20, see below; half of the class each: r / (r / 2 + 1 / 2).
+    assert lift.low[0] == pytest.approx(1.3712 / 1.1856, abs=1e-3)
+    assert lift.high[0] == pytest.approx(14.198 / 7.599, abs=1e-3)
+    assert lift.low + lift.high[::-1] == pytest.approx([2, 2])  # what one half has more, the other has less
+
+
+def test_a_mode_without_errors_and_one_with_all_of_them_have_the_lift_that_is_possible():
+    lift = modes.error_lift(np.array([0] * 6 + [1] * 2), np.array([0] * 6 + [1] * 2, bool))
+    assert (lift.lift.tolist(), lift.low[0], lift.high[1]) == ([0, 4], 0, 4)
+    assert 0 < lift.high[0] < 1 < lift.low[1] < 4
+
+
+def test_a_mode_that_is_the_whole_class_fails_as_the_class_does():
+    lift = modes.error_lift(np.zeros(4, int), np.array([1, 0, 0, 0], bool))
+    assert (lift.lift.tolist(), lift.low.tolist(), lift.high.tolist()) == ([1], [1], [1])
+
+
+@pytest.mark.parametrize(
+    ("pictures", "inside", "errors"), [(10, 4, (0.75, 0.1)), (50, 10, (0.8, 0.4)), (50, 3, (0.5, 0.5))]
+)
+def test_the_interval_of_the_lift_holds_the_truth_about_as_often_as_stated(pictures, inside, errors):
+    random, member = np.random.default_rng(0), (np.arange(pictures) < inside).astype(int)
+    rates = np.where(member == 1, *errors)
+    found = [modes.error_lift(member, random.random(pictures) < rates) for _ in range(600)]
+    held = [lift.low[1] <= errors[0] / rates.mean() <= lift.high[1] for lift in found if np.isfinite(lift.low[1])]
+    assert 0.925 <= np.mean(held) <= 0.99  # 0.95, three standard errors below
 
 
 def test_a_class_without_errors_has_no_lift():
@@ -120,6 +144,30 @@ def test_the_exact_interval_agrees_with_scipy(successes, trials, level):
     expected = scipy.stats.binomtest(successes, trials).proportion_ci(level, method="exact")
     low, high = intervals.exact_interval(successes, trials, level=level)
     assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_the_interval_of_a_ratio_matches_hand_computed_values():
+    # Wilson: 0.8 in 0.4902 .. 0.9433, 0.2 in 0.0567 .. 0.5098; put into the equation of the docstring.
+    low, high = intervals.ratio_interval(8, 10, 2, 10)
+    assert (low, high) == (pytest.approx(1.3712, abs=1e-3), pytest.approx(14.198, abs=0.02))
+    assert intervals.ratio_interval(0, 10, 2, 10)[0] == 0
+    assert intervals.ratio_interval(2, 10, 0, 10)[1] == np.inf
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 30), st.integers(0, 30))
+@settings(max_examples=60, deadline=None)
+def test_the_interval_of_a_ratio_holds_it_and_turns_over_with_it(first, second, more, others):
+    low, high = intervals.ratio_interval(first, first + more, second, second + others)
+    ratio = first / (first + more) * (second + others) / second
+    assert 0 <= low <= ratio * (1 + 1e-9) and ratio <= high * (1 + 1e-9)
+    turned = intervals.ratio_interval(second, second + others, first, first + more)
+    assert (turned[0], turned[1]) == (pytest.approx(1 / high), pytest.approx(1 / low))
+
+
+def test_the_interval_of_a_ratio_of_many_trials_is_that_of_scipy():
+    expected = scipy.stats.contingency.relative_risk(4000, 10000, 3000, 12000).confidence_interval()
+    found = intervals.ratio_interval(4000, 10000, 3000, 12000)
+    assert (found[0], found[1]) == pytest.approx((expected.low, expected.high), rel=1e-3)
 
 
 def test_without_a_trial_a_share_may_be_anything():

@@ -54,6 +54,12 @@ def test_alike_fingerprints_stand_together():
     assert robustness.alike_order(np.empty((4, 0))).tolist() == [0, 1, 2, 3]
 
 
+def test_without_a_deviation_the_reliance_is_unknown():
+    for scores, labels in (([[1.0, 5.0], [0.0, 1.0]], [0, 1]), ([[2.0, 2.0, 3.0], [0.0, 0.0, 1.0]], [0, 0, 1])):
+        cues = robustness.cue_fingerprint(scores, labels, 2)
+        assert np.isnan(cues.drop).all() and np.isnan(cues.error).all()
+
+
 def test_a_class_of_one_picture_has_a_drop_but_no_standard_error():
     cues = robustness.cue_fingerprint([[1.0, 2.0, 4.0], [1.0, 1.0, 3.0]], [0, 1, 1], 2)
     assert cues.drop[1, 0] == 0 and np.isnan(cues.error[1, 0])

@@ -12,7 +12,7 @@ from store.measures import modes
 def mode_table(record: Record, final: Final) -> pd.DataFrame:
     """A row per mode of each class, largest first within the class, wrong answers at the last epoch, clean.
 
-    class_index, mode, medoid (image), count, share, silhouette, error, lift, low, high (Wilson, over the class's rate).
+    class_index, mode, medoid (image), count, share, silhouette, error, lift, low, high (95 %).
     """
     run = record.run
     wrong = record.predictions[-1][0] != run.labels

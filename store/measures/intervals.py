@@ -27,6 +27,27 @@ def wilson(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> t
     return np.where(trials > 0, low, 0.0), np.where(trials > 0, high, 1.0)
 
 
+def ratio_interval(
+    successes: ArrayLike, trials: ArrayLike, other_successes: ArrayLike, other_trials: ArrayLike, *, level: float = 0.95
+) -> tuple[Float64, Float64]:
+    """Interval of a share over another, independent one, (low, high), each (...) float64, 0..infinity.
+
+    Equation:
+        low = l1 (2 p1 - l1) / (p1 p2 + sqrt((p1 p2)^2 - l1 u2 (2 p1 - l1) (2 p2 - u2))),
+        high = (p1 p2 + sqrt((p1 p2)^2 - u1 l2 (2 p1 - u1) (2 p2 - l2))) / (l2 (2 p2 - l2))
+        with Wilson's l and u of each share p; infinite where p2 = 0   (MOVER, Donner and Zou 2012)
+    """
+    first, second = (np.asarray(count, np.float64) for count in (successes, other_successes))
+    p1, p2 = first / np.maximum(trials, 1), second / np.maximum(other_trials, 1)
+    (l1, u1), (l2, u2) = wilson(first, trials, level=level), wilson(second, other_trials, level=level)
+    product = p1 * p2
+    lower = product + np.sqrt(np.maximum(product**2 - l1 * u2 * (2 * p1 - l1) * (2 * p2 - u2), 0))
+    upper = product + np.sqrt(np.maximum(product**2 - u1 * l2 * (2 * p1 - u1) * (2 * p2 - l2), 0))
+    below = l2 * (2 * p2 - l2)
+    low = np.divide(l1 * (2 * p1 - l1), lower, out=np.zeros_like(lower), where=p1 > 0)
+    return low, np.divide(upper, below, out=np.full_like(upper, np.inf), where=p2 > 0)
+
+
 def exact_interval(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> tuple[Float64, Float64]:
     """Interval of a share that holds at least as often as `level` says, (low, high), each (...) float64 in 0..1.
 

@@ -61,7 +61,8 @@ def corruption_error(error: ArrayLike, reference_error: ArrayLike) -> Float64:
 class CueFingerprint:
     """How much the truth's score falls under each variant, per class; see `cue_fingerprint`.
 
-    drop: (V, C) float64 in standard deviations of the clean score; 0 = the cue does not matter.
+    drop: (V, C) float64 in standard deviations of the clean score; 0 = the cue does not matter. All NaN where there
+        is no deviation to measure in, as with one picture a class.
     error: (V, C) float64, standard error of `drop`; NaN for classes of one picture.
     count: (C,) int64, pictures.
     """
@@ -86,9 +87,9 @@ def cue_fingerprint(truth_scores: ArrayLike, labels: ArrayLike, classes: int) ->
     truth_scores, labels = np.asarray(truth_scores, np.float64), np.asarray(labels)
     count = np.bincount(labels, minlength=classes)
     centred = truth_scores[0] - _class_means(truth_scores[:1], labels, count)[0, labels]
-    freedom = max(len(labels) - np.count_nonzero(count), 1)
-    deviation = np.sqrt((centred**2).sum() / freedom)
-    drops = (truth_scores[0] - truth_scores) / deviation if deviation > 0 else truth_scores * 0
+    freedom = len(labels) - np.count_nonzero(count)
+    deviation = np.sqrt((centred**2).sum() / freedom) if freedom > 0 else 0.0
+    drops = (truth_scores[0] - truth_scores) / deviation if deviation > 0 else np.full(truth_scores.shape, np.nan)
     mean = _class_means(drops, labels, count)
     variance = _divide(_class_means((drops - mean[:, labels]) ** 2, labels, count) * count, np.maximum(count - 1, 0))
     return CueFingerprint(mean, np.sqrt(_divide(variance, count)), count)
