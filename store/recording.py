@@ -166,7 +166,7 @@ class EpochWriter:
         step = self._file.map_rows
         row_bytes = 4 * len(self._description.classes) * int(np.prod(self._description.map_shape))
         stride = max(1, size // row_bytes // step) * step
-        edges = [first, *range((first // stride + 1) * stride, first + count, stride), first + count]
+        edges = [first, *range(first // step * step + stride, first + count, stride), first + count]
         return list(pairwise(edges)) if count else []
 
     def _queue(self, task: Callable[..., None], *arguments: object) -> None:
