@@ -158,5 +158,6 @@ def write_hot(file: h5py.File, hot: Columns, codec: str) -> None:
 def block_checks(rows: NDArray[np.uint8]) -> list[int]:
     """CRC-32 of every HOT_BLOCK_ROWS rows (N, H, W)."""
     return [
-        zlib.crc32(np.ascontiguousarray(rows[at : at + HOT_BLOCK_ROWS])) for at in range(0, len(rows), HOT_BLOCK_ROWS)
+        zlib.crc32(np.ascontiguousarray(rows[at : at + HOT_BLOCK_ROWS]).data)
+        for at in range(0, len(rows), HOT_BLOCK_ROWS)
     ]

@@ -102,12 +102,11 @@ def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images:
         NotInRun: something asked for is not in the run.
         StoreError: there is a file of that name already.
     """
-    at = {"epoch": epoch, "variant": variant, "images": images}
     rows = run.image_rows(images)
     arrays = {
-        "maps": run.maps(**at),
-        "error": run.map_error(**at),
-        "probabilities": run.probabilities(**at),
+        "maps": run.maps(epoch=epoch, variant=variant, images=rows),
+        "error": run.map_error(epoch=epoch, variant=variant, images=rows),
+        "probabilities": run.probabilities(epoch=epoch, variant=variant, images=rows),
         "images": rows,
         "labels": run.labels[rows],
         "image_names": np.array([run.image_names[row] for row in rows]),

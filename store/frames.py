@@ -40,7 +40,7 @@ def compress(chunk: NDArray, *, shuffle: bool = False, codes: bool = False) -> b
     """
     compressor = _compressor(codes)
     chunk = np.ascontiguousarray(chunk)
-    return compressor.compress(shuffled(chunk) if shuffle else chunk)
+    return compressor.compress((shuffled(chunk) if shuffle else chunk).data)
 
 
 def shuffled(numbers: NDArray) -> NDArray[np.uint8]:
@@ -107,9 +107,9 @@ def frame_check(frame: bytes) -> int:
 
 def plain_check(chunk: NDArray) -> int:
     """Check value of a chunk that HDF5 compresses: CRC-32 of its C-ordered little-endian bytes."""
-    return zlib.crc32(np.ascontiguousarray(chunk))
+    return zlib.crc32(np.ascontiguousarray(chunk).data)
 
 
 def combine(checks: NDArray[np.uint32]) -> int:
     """Check value of a dataset: CRC-32 over those of its chunks in C order, as little-endian 32-bit numbers."""
-    return zlib.crc32(np.ascontiguousarray(checks, "<u4"))
+    return zlib.crc32(np.ascontiguousarray(checks, "<u4").data)

@@ -17,7 +17,6 @@ BLOCK = 512  # images at a time
 SUM_TOLERANCE = 1e-4
 LOG_TOLERANCE = 1e-3  # float32 scores of some tens, exponentiated
 LEAST_PROBABILITY = 1e-30  # below, float32 has too few digits for a logarithm
-CLOSE = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
 
 
 def check_identities(data: EpochData, facts: RunFacts) -> Iterator[str]:
@@ -53,12 +52,17 @@ def check_identities(data: EpochData, facts: RunFacts) -> Iterator[str]:
     for path, expected in recomputed.items():
         group, _, name = path.rpartition("/")
         if group == "figures":
-            if name in data.names(group) and not np.allclose(data.strip(path), expected, **CLOSE):
+            if name in data.names(group) and not _close(data.strip(path), expected):
                 yield f"{path} does not follow from the columns of the images"
             continue
         for strip, variant in enumerate(description.variants):
-            if not np.allclose(data.strip(path, strip), expected[strip], **CLOSE):
+            if not _close(data.strip(path, strip), expected[strip]):
                 yield f"variant {variant!r}: {path} does not follow from the predictions and own maps"
+
+
+def _close(found: NDArray, expected: NDArray) -> bool:
+    """Whether sums of float32 numbers agree, whatever the order in which they were added."""
+    return np.allclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 _JOINT = ("similarity", "predicted_similarity")

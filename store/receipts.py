@@ -61,8 +61,9 @@ def files_of(run: Path, epoch: int | None) -> list[Path]:
 
 def write_missing_receipts(run: Path, run_id: str) -> None:
     """Make the receipts of sealed files whose writer stopped before it came to that."""
-    epochs = {epoch_of(path.name) for path in (run / EPOCHS).glob("*.h5")} - {None}
-    for epoch in (None, *sorted(epochs, key=int)):  # type: ignore[arg-type]
+    names = (path.name for path in (run / EPOCHS).glob("*.h5"))
+    epochs = sorted(epoch for name in names if (epoch := epoch_of(name)) is not None)
+    for epoch in (None, *epochs):
         try:
             present = read_receipt(run, epoch) is not None
         except DamagedFile:

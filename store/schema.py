@@ -54,13 +54,25 @@ class Field:
         return tuple(int(dim) if dim.isdigit() else sizes[dim] for dim in self.dims)
 
 
-def _run(path: str, dims: str, dtype: str, unit: str, meaning: str, **more: bool | str) -> Field:
-    return Field("run", path, tuple(dims.split()), dtype, unit, meaning, **more)  # type: ignore[arg-type]
+def _run(path: str, dims: str, dtype: str, unit: str, meaning: str, *, optional: bool = False) -> Field:
+    return Field("run", path, tuple(dims.split()), dtype, unit, meaning, optional=optional)
 
 
-def _epoch(path: str, dims: str, dtype: str, unit: str, meaning: str, **more: bool | str) -> Field:
-    storage = more.pop("storage", "shuffled" if dtype in ("f4", "i4", "u2", "f2") else "chunked")
-    return Field("epoch", path, tuple(dims.split()), dtype, unit, meaning, storage=storage, **more)  # type: ignore[arg-type]
+def _epoch(
+    path: str,
+    dims: str,
+    dtype: str,
+    unit: str,
+    meaning: str,
+    *,
+    storage: str = "",
+    optional: bool = False,
+    joint: bool = False,
+) -> Field:
+    storage = storage or ("shuffled" if dtype in ("f4", "i4", "u2", "f2") else "chunked")
+    return Field(
+        "epoch", path, tuple(dims.split()), dtype, unit, meaning, storage=storage, optional=optional, joint=joint
+    )
 
 
 def _column(name: str, dtype: str, unit: str, meaning: str, *, dims: str = "V N", joint: bool = False) -> Field:

@@ -18,10 +18,12 @@ Listing = tuple[dict[int, State], set[int]]
 class Source(Protocol):
     """What a reader asks of the place where a run lies."""
 
-    folder: Path  # where fetched files are
-    is_local: bool
-    open_files: int  # epochs to keep open
-
+    @property
+    def folder(self) -> Path: ...  # where fetched files are
+    @property
+    def is_local(self) -> bool: ...
+    @property
+    def open_files(self) -> int: ...  # epochs to keep open
     def look(self) -> Listing: ...
     def fetch_run(self) -> Path: ...
     def fetch_epoch(self, epoch: int) -> Path: ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,16 +73,16 @@ def write_synthetic_run(
 
 
 def synthetic_description(
-    name: str, classes: int, images_per_class: int, *, epochs: int, options: Mapping[str, object] | None = None
+    name: str, classes: int, images_per_class: int, *, epochs: int, options: Mapping[str, Any] | None = None
 ) -> RunDescription:
     """Description of the run that `write_synthetic_run` makes."""
     count = classes * images_per_class
-    height, width = options.get("picture_shape", (16, 16)) if options else (16, 16)  # type: ignore[misc]
+    height, width = (options or {}).get("picture_shape", (16, 16))
     rows, columns = np.mgrid[:height, :width]
     # The object of image i: a disc that wanders over the picture.
     centre = (np.arange(count) * 3 % (height // 2) + height // 4)[:, None, None]
     masks = (rows - centre) ** 2 + (columns - width // 2) ** 2 <= (min(height, width) // 4) ** 2
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "name": name,
         "classes": tuple(
             ClassInfo(f"n{i:08d}", NAMES[i] if i < len(NAMES) else f"class {i}", GROUPS[i % len(GROUPS)])
@@ -100,7 +101,7 @@ def synthetic_description(
         "boxes": _boxes(masks),
         "planned_epochs": epochs,
     }
-    return RunDescription(**{**values, **(options or {})})  # type: ignore[arg-type]
+    return RunDescription(**{**values, **(options or {})})
 
 
 def is_wrong(description: RunDescription, epoch: int, variant: str) -> NDArray[np.bool_]:
@@ -185,7 +186,7 @@ def synthetic_metrics(epoch: int) -> dict[str, float]:
 
 def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int16]:
     """x0, y0, x1, y1 around each mask, end excluded."""
-    rows, columns = masks.any(2), masks.any(1)
+    rows, columns = np.any(masks, axis=2), np.any(masks, axis=1)
     edges = [columns.argmax(1), rows.argmax(1)]
     edges += [columns.shape[1] - columns[:, ::-1].argmax(1), rows.shape[1] - rows[:, ::-1].argmax(1)]
     return np.stack(edges, axis=1).astype(np.int16)

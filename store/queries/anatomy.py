@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from store.measures import anatomy, maps
 from store.reader import Run
+from store.selection import rows_of
 
 _ROUNDING = 1e-5  # float32 means of the same cells in another order
 
@@ -62,7 +63,7 @@ def answer_anatomy(run: Run, image: int, *, epoch: int, variant: str = "clean", 
     if against is None:
         against = truth if prediction != truth else int(at["runner_up"])
     else:
-        against = int(run.class_rows([against])[0])  # type: ignore[index]
+        rows_of([against], len(run.classes), what="class")
     difference = anatomy.difference(found[prediction], found[against])
     order = anatomy.removal_order(difference)
     low, high = anatomy.k_interval(difference, bound[prediction] + bound[against])
