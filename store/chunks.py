@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from store import frames
 from store.files import set_attributes, writing
+from store.new_file import NewFile
 from store.schema import Field, chunk_shape
 
 ZSTD_KIND = "xxh64-32"  # a chunk's check value is the end of its Zstandard frame
+_INDEX_BYTES = 64  # of HDF5's index, for each chunk
 PLAIN_KIND = "crc32"  # a chunk's check value is the CRC-32 of its decoded bytes
 
 
@@ -74,7 +76,7 @@ class ChunkWriter:
 
     def __init__(
         self,
-        file: h5py.File,
+        file: NewFile,
         path: str,
         field: Field,
         *,
@@ -86,12 +88,13 @@ class ChunkWriter:
         self.grid = ChunkGrid.of(field, shape, self.dtype.itemsize)
         self.path, self._codec = path, codec
         self._shuffle, self._codes = field.storage == "shuffled", field.unit == "code"
-        self._file = str(file.filename)
+        self._file = file
         self._lock = threading.Lock()
         self._partial: dict[tuple[int, int], tuple[NDArray, int]] = {}
         self._checks = np.zeros((self.grid.strips, self.grid.chunks), np.uint32)
-        with writing(self._file):
+        with writing(file.path):
             declared = frames.filters(codec, shuffle=self._shuffle)
+            file.make_room(_INDEX_BYTES * self._checks.size)
             self.dataset = file.create_dataset(path, shape, self.dtype, chunks=self.grid.chunk, **declared)
 
     def put(self, strip: int, start: int, rows: NDArray) -> None:
@@ -124,13 +127,15 @@ class ChunkWriter:
         if self._codec == "zstd":
             frame = frames.compress(chunk, shuffle=self._shuffle, codes=self._codes)
             self._checks[strip, number] = frames.frame_check(frame)
-            with writing(self._file):
+            with writing(self._file.path):
+                self._file.make_room(len(frame))
                 self.dataset.id.write_direct_chunk(offset, frame)
             return
         first, last = self.grid.extent(number)
         chunk = chunk[: last - first]
         self._checks[strip, number] = frames.plain_check(chunk)
-        with writing(self._file):
+        with writing(self._file.path):
+            self._file.make_room(chunk.nbytes)
             self.dataset[(strip,) * self.grid.lead + (slice(first, last),)] = chunk
 
     def finish(self) -> None:
@@ -138,11 +143,11 @@ class ChunkWriter:
         if self._partial:
             raise ValueError(f"Rows of {self.path!r} are missing in {len(self._partial)} chunks.")
         kind = ZSTD_KIND if self._codec == "zstd" else PLAIN_KIND
-        with writing(self._file):
+        with writing(self._file.path):
             set_attributes(self.dataset, {"check": frames.combine(self._checks), "check_kind": kind})
 
 
-def write_array(file: h5py.File, path: str, field: Field, array: NDArray, codec: str) -> None:
+def write_array(file: NewFile, path: str, field: Field, array: NDArray, codec: str) -> None:
     """Record a whole array as the dataset `path`."""
     writer = ChunkWriter(
         file, path, field, shape=array.shape, codec=codec, dtype=array.dtype if field.dtype == "S" else None

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from store import layout
 from store.chunks import ChunkWriter, write_array
-from store.files import PART, claim, create_file, discard, refuse_sealed, seal_file, set_attributes, writing
+from store.files import PART, claim, refuse_sealed, seal_file, set_attributes, writing
 from store.layout import RunFacts
+from store.new_file import NewFile, create_file, discard
 from store.receipts import write_receipt
 from store.records import RunDescription
 from store.schema import HOT_BLOCK_ROWS, SCHEMA_VERSION, epoch_field
 from store.summary import Columns, Summary, joint_columns
 
-ROOM = 500_000  # bytes for HDF5's own structures
 STREAMED = ("maps", "map_step", "probabilities")
 
 
@@ -37,7 +33,7 @@ class EpochFileWriter:
         self._run, self._facts, self._epoch, self._rank, self._images = run, facts, epoch, part, images
         self._temporary = self.final.with_name(self.final.name + PART)
         self._held = ExitStack()
-        self._file: h5py.File | None = None
+        self._file: NewFile | None = None
         self._held.enter_context(claim(self._temporary))
         try:
             refuse_sealed(self.final)
@@ -48,7 +44,7 @@ class EpochFileWriter:
             raise
 
     @staticmethod
-    def _declare(description: RunDescription, file: h5py.File, count: int) -> dict[str, ChunkWriter]:
+    def _declare(description: RunDescription, file: NewFile, count: int) -> dict[str, ChunkWriter]:
         sizes = {**description.sizes, "N": count}
         shapes = {path: epoch_field(path).shape(sizes) for path in STREAMED}
         for name, (channels, height, width) in description.layers.items():
@@ -78,7 +74,6 @@ class EpochFileWriter:
         file, description = self._file, self._facts.description
         assert file is not None
         with writing(self.final):
-            self._refuse_full_disk(summary)
             for stream in self._streams.values():
                 stream.finish()
             for name, column in summary.columns.items():
@@ -92,22 +87,14 @@ class EpochFileWriter:
                 )
                 write_joint(file, found, description.codec)
             self._describe(file, metrics)
-            file.close()
+            file.finish()
         self._file = None
         seal_file(self._temporary, self.final)
         self._held.close()
         if self._rank[1] == 1:
             write_receipt(self._run, self._epoch, self._facts.id)
 
-    def _refuse_full_disk(self, summary: Summary) -> None:
-        """HDF5 may crash where small datasets do not fit any more when they are closed, so room is asked for first."""
-        sizes = self._facts.description.sizes
-        of_classes = sizes["V"] * sizes["C"] * (4 * sizes["H"] * sizes["W"] + 4 * sizes["C"] + 64)
-        needed = ROOM + of_classes + sum(each.nbytes for each in (*summary.columns.values(), *summary.hot.values()))
-        if shutil.disk_usage(self.final.parent).free < needed:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _describe(self, file: h5py.File, metrics: Mapping[str, float]) -> None:
+    def _describe(self, file: NewFile, metrics: Mapping[str, float]) -> None:
         set_attributes(file["maps"], {"zero": 128 if self._facts.description.signed else 0})
         write_identity(file, self._facts, self._epoch, metrics)
         if self._rank[1] > 1:
@@ -123,7 +110,7 @@ class EpochFileWriter:
         self._held.close()
 
 
-def write_identity(file: h5py.File, facts: RunFacts, epoch: int, metrics: Mapping[str, float]) -> None:
+def write_identity(file: NewFile, facts: RunFacts, epoch: int, metrics: Mapping[str, float]) -> None:
     """Write what tells an epoch's file from every other, and the metrics."""
     values = {
         "schema_version": SCHEMA_VERSION,
@@ -138,13 +125,13 @@ def write_identity(file: h5py.File, facts: RunFacts, epoch: int, metrics: Mappin
     set_attributes(file.require_group("metrics"), metrics)
 
 
-def write_joint(file: h5py.File, found: Columns, codec: str) -> None:
+def write_joint(file: NewFile, found: Columns, codec: str) -> None:
     """Write the datasets that need all images of a class."""
     for path, array in found.items():
         write_array(file, path, epoch_field(path), array, codec)
 
 
-def write_hot(file: h5py.File, hot: Columns, codec: str) -> None:
+def write_hot(file: NewFile, hot: Columns, codec: str) -> None:
     """Write the hot maps uncompressed and in one piece, with a check value for every block of rows."""
     for kind in ("own", "predicted"):
         path = f"hot/{kind}_map"

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,6 @@ from store.errors import DamagedFile, RunExists, SchemaMismatch, StoreError, Too
 from store.schema import SCHEMA_VERSION
 
 PART = ".part"  # ending of a file that is being written
-_LIBRARY_VERSIONS = ("v110", "v114")
-
-
-def create_file(path: Path) -> h5py.File:
-    """A new, empty file at `path`, replacing a stale one."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return h5py.File(path, "w", libver=_LIBRARY_VERSIONS, locking=False, rdcc_nbytes=0)
 
 
 def open_file(path: Path) -> h5py.File:
@@ -117,8 +109,16 @@ def writing(path: Path | str) -> Iterator[None]:
         reason = os.strerror(number) if number else str(err)
         raise WriteFailed(
             f"{str(path)!r} could not be written: {reason}. What was sealed before is intact: "
-            "free some space or mend the disk, then start again to resume."
+            f"{_remedy(number)}, then start again to resume."
         ) from err
+
+
+def _remedy(number: int | None) -> str:
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "change the rights or choose another folder"
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some space, or be allowed more of it"
+    return "mend the disk"
 
 
 def refuse_sealed(final: Path) -> None:
@@ -145,18 +145,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def discard(file: h5py.File | None, part: Path) -> None:
-    """Close and remove a file that was not finished, also on a full disk."""
-    # Emptied first: HDF5 flushes at closing, and on a full disk it can only do that once the space is free again.
-    if part.exists():
-        with suppress(OSError):
-            os.truncate(part, 0)
-    if file is not None:
-        with suppress(OSError, RuntimeError):
-            file.close()
-    part.unlink(missing_ok=True)
 
 
 @contextmanager

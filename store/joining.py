@@ -14,9 +14,10 @@ import numpy as np
 
 from store import layout
 from store.epoch_file import write_identity, write_joint
-from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
+from store.files import PART, claim, set_attributes
 from store.handles import SealedFile
 from store.layout import RunFacts
+from store.new_file import VIEW_BYTES, NewFile, sealing
 from store.parts import open_parts, part_path
 from store.receipts import write_receipt
 from store.schema import EPOCH_FIELDS, Field, epoch_field
@@ -43,18 +44,10 @@ def join_parts(run: Path, facts: RunFacts, epoch: int, *, world: int) -> bool:
             temporary.unlink()
             return True
         parts = open_parts(final.parent, facts.id, epoch, world)
-        file = None
-        try:
-            file = create_file(temporary)
-            with writing(final):
-                _write(file, facts, parts)
-                write_identity(file, facts, epoch, parts[0].metrics())
-                set_attributes(file, {"parts": world})
-                file.close()
-        except BaseException:
-            discard(file, temporary)
-            raise
-        seal_file(temporary, final)
+        with sealing(temporary, final) as file:
+            _write(file, facts, parts)
+            write_identity(file, facts, epoch, parts[0].metrics())
+            set_attributes(file, {"parts": world})
     write_receipt(run, epoch, facts.id)
     return True
 
@@ -72,7 +65,7 @@ def settle_parts(run: Path, facts: RunFacts) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(file: h5py.File, facts: RunFacts, parts: list[SealedFile]) -> None:
+def _write(file: NewFile, facts: RunFacts, parts: list[SealedFile]) -> None:
     description = facts.description
     for path in _viewed(parts[0]):
         _view(file, path, parts)
@@ -112,10 +105,11 @@ def _expanded(field: Field, part: SealedFile) -> list[str]:
     return [field.path.replace("*", name) for name in part.names(group)]
 
 
-def _view(file: h5py.File, path: str, parts: list[SealedFile]) -> None:
+def _view(file: NewFile, path: str, parts: list[SealedFile]) -> None:
     lead = epoch_field(path).lead
     shape, dtype = parts[0].shape_and_type(path)
     total = sum(part.shape_and_type(path)[0][lead] for part in parts)
+    file.make_room(VIEW_BYTES * len(parts))
     view = h5py.VirtualLayout((*shape[:lead], total, *shape[lead + 1 :]), dtype)
     at = 0
     for part in parts:

@@ -13,7 +13,8 @@ import numpy as np
 
 from store import layout
 from store.errors import NotInRun
-from store.files import PART, claim, create_file, discard, seal_file, set_attributes, writing
+from store.files import PART, claim, set_attributes
+from store.new_file import VIEW_BYTES, NewFile, sealing
 from store.reader import Run
 from store.schema import EPOCH_FIELDS, SCHEMA_VERSION
 
@@ -36,26 +37,16 @@ def link_run(run: Run) -> Path:
         raise NotInRun(f"The run {str(run.path)!r} has no epochs yet: there is nothing to link.")
     final = folder / LINK_FILE
     part = final.with_name(final.name + PART)
-    file = None
-    with claim(part):
-        try:
-            file = create_file(part)
-            with writing(final):
-                _link_epochs(file, run.path, epochs)
-                _link_run_file(file, run.path)
-                file["epoch"] = np.asarray(epochs, np.int32)
-                zero = {"zero": run.zero}
-                set_attributes(file, {"schema_version": SCHEMA_VERSION, "kind": "link", "run_id": run.id})
-                set_attributes(file["maps"], {**zero, "dimensions": "epoch, variant, image, class, y, x"})
-                file.close()
-            seal_file(part, final)
-        except BaseException:
-            discard(file, part)
-            raise
+    with claim(part), sealing(part, final) as file:
+        _link_epochs(file, run.path, epochs)
+        _link_run_file(file, run.path)
+        file.create_dataset("epoch", data=np.asarray(epochs, np.int32))
+        set_attributes(file, {"schema_version": SCHEMA_VERSION, "kind": "link", "run_id": run.id})
+        set_attributes(file["maps"], {"zero": run.zero, "dimensions": "epoch, variant, image, class, y, x"})
     return final
 
 
-def _link_epochs(file: h5py.File, path: Path, epochs: tuple[int, ...]) -> None:
+def _link_epochs(file: NewFile, path: Path, epochs: tuple[int, ...]) -> None:
     names = [layout.epoch_file(epoch) for epoch in epochs]
     missing = _missing([path / name for name in names])
     with h5py.File(path / names[0], "r", locking=False) as first:
@@ -63,6 +54,7 @@ def _link_epochs(file: h5py.File, path: Path, epochs: tuple[int, ...]) -> None:
             if dataset in missing:
                 continue
             shape, dtype = first[dataset].shape, first[dataset].dtype
+            file.make_room(VIEW_BYTES * len(names))
             view = h5py.VirtualLayout((len(names), *shape), dtype)
             for place, name in enumerate(names):
                 view[place] = h5py.VirtualSource(name, dataset, shape)
@@ -90,7 +82,7 @@ def _paths(first: h5py.File) -> list[str]:
     return found
 
 
-def _link_run_file(file: h5py.File, path: Path) -> None:
+def _link_run_file(file: NewFile, path: Path) -> None:
     with h5py.File(path / layout.RUN_FILE, "r", locking=False) as source:
         for name in ("pictures", "labels", "image_names", "variants", "masks", "boxes"):
             if name in source:

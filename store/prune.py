@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from store import layout
 from store.chunks import ChunkReader, ChunkWriter, write_array
 from store.errors import NotInRun, RunExists, StoreError
-from store.files import PART, create_file, seal_file, set_attributes, writing
+from store.files import PART, seal_file, set_attributes, writing
+from store.new_file import NewFile, altered, made
 from store.reader import Run
 from store.receipts import files_of, write_receipt
 from store.remote import is_remote
@@ -83,7 +84,7 @@ def _write_run(run: Run, target: Path, facts: dict[str, object], epochs: list[in
 def _rewrite_run_file(run: Run, part: Path, facts: dict[str, object], *, epochs: list[int]) -> None:
     origin = {"run": run.id, "name": run.name, "epochs": epochs, "kept_maps": facts["kept_maps"]}
     provenance = json.dumps({**run.provenance, "pruned_from": origin}).encode()
-    with h5py.File(part, "r+", locking=False, libver=("v110", "v114")) as file:
+    with altered(part) as file:
         set_attributes(file, facts)
         del file["provenance"]
         write_array(file, "provenance", run_field("provenance"), np.frombuffer(provenance, np.uint8), run.codec)
@@ -94,14 +95,15 @@ def _write_epoch(run: Run, source: Path, part: Path, facts: dict[str, object], t
         if top is None or old["maps"].is_virtual:
             shutil.copyfile(source, part)
         else:
-            with create_file(part) as new:
+            with made(part) as new:
+                new.make_room(source.stat().st_size - old["maps"].id.get_storage_size())
                 _copy_but_maps(old, new)
                 _thin_maps(run, old, new, top)
-    with h5py.File(part, "r+", locking=False, libver=("v110", "v114")) as file:
+    with altered(part) as file:
         set_attributes(file, facts)
 
 
-def _copy_but_maps(old: h5py.File, new: h5py.File) -> None:
+def _copy_but_maps(old: h5py.File, new: NewFile) -> None:
     for name, value in old.attrs.items():
         new.attrs[name] = value
     for name in old:
@@ -109,7 +111,7 @@ def _copy_but_maps(old: h5py.File, new: h5py.File) -> None:
             old.copy(name, new)
 
 
-def _thin_maps(run: Run, old: h5py.File, new: h5py.File, top: int) -> None:
+def _thin_maps(run: Run, old: h5py.File, new: NewFile, top: int) -> None:
     field = epoch_field("maps")
     reader = ChunkReader(old["maps"], field)
     strengths = ChunkReader(old["probabilities"], epoch_field("probabilities"))

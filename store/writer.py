@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from store import layout
 from store.chunks import ChunkWriter
 from store.errors import NotInRun, RunExists, RunMismatch
-from store.files import PART, claim, create_file, discard, refuse_sealed, seal_file, set_attributes, writing
+from store.files import PART, claim, refuse_sealed, seal_file, set_attributes, writing
 from store.joining import settle_parts
+from store.new_file import create_file, discard
 from store.receipts import write_missing_receipts, write_receipt
 from store.recording import EpochWriter
 from store.records import RunDescription
@@ -87,7 +88,7 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
             new.finish()
             with writing(final):
                 set_attributes(file, {"sealed": 1})
-                file.close()
+                file.finish()
             seal_file(part, final)
         except BaseException:
             discard(file, part)

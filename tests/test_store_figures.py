@@ -13,6 +13,7 @@ from store.analysis import figures as analysis_figures
 from store.analysis.figures import epoch_figures
 from store.chunks import write_array
 from store.link import link_run
+from store.new_file import altered
 from store.receipts import write_receipt
 from store.schema import FIGURES, epoch_field
 from store.verify import verify_run
@@ -25,7 +26,7 @@ def copy(tiny_run, tmp_path):
 
 def change(path, epoch, how):
     """Alter a sealed epoch and its receipt, as another version of the program would have written them."""
-    with h5py.File(path / "epochs" / f"{epoch:04d}.h5", "r+", locking=False, libver=("v110", "v114")) as file:
+    with altered(path / "epochs" / f"{epoch:04d}.h5") as file:
         how(file)
         run_id = file.attrs["run_id"].decode()
     write_receipt(path, epoch, run_id)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 from bench.kill_writer import disturb, record, values
-from store import WriteFailed, open_run, resume_run
-from store.synthetic import synthetic_layers, synthetic_maps, write_synthetic_run
+from store import open_run
 from store.verify import verify_run
 
 FULL_DISK = """
@@ -21,7 +19,7 @@ from bench.kill_writer import DESCRIPTION, record
 from store import WriteFailed, create_run, resume_run
 from store.synthetic import *
 
-path, limit = Path(sys.argv[1]), float(sys.argv[2])
+path = Path(sys.argv[1])
 description = synthetic_description("full", 40, 8, epochs=2, options={"variants": ("clean", "gray")})
 with create_run(path, description) as new:
     for variant in description.variants:
@@ -38,48 +36,25 @@ def write(epoch):
 write(1)
 size = (path / "epochs" / "0001.h5").stat().st_size
 unlimited = resource.RLIM_INFINITY
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * limit), unlimited))
-try:
-    write(2)
-except WriteFailed as err:
-    message = str(err)
-resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
-assert "0002.h5.part' could not be written: File too large. What was sealed before is intact" in message, message
-assert sorted(file.name for file in (path / "epochs").iterdir()) == ["0001.h5", "0001.json"]
+for limit in (0.05, 0.3, *(0.7 + 0.3 * step / 16 for step in range(16))):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * limit), unlimited))
+    try:
+        write(2)
+    except WriteFailed as err:
+        message = str(err)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    assert "could not be written: File too large. What was sealed before is intact: free some space" in message, message
+    assert sorted(file.name for file in (path / "epochs").iterdir()) == ["0001.h5", "0001.json"], limit
 write(2)
 """
 
 
-@pytest.mark.parametrize("limit", [0.05, 0.6, 0.99])
-def test_a_full_disk_stops_with_a_reason_and_the_run_goes_on_afterwards(tmp_path, limit):
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "run"), str(limit)]
+def test_a_disk_that_is_full_at_any_byte_of_an_epoch_stops_with_a_reason_and_the_run_goes_on_afterwards(tmp_path):
+    """Among them are places where HDF5 itself would crash: see store.new_file."""
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert verify_run(tmp_path / "run") == [] and open_run(tmp_path / "run").epochs == (1, 2)
-
-
-def record_epoch(path, number):
-    run = resume_run(path)
-    with run.epoch(number, threads=1) as recording:
-        for variant in run.facts.description.variants:
-            recording.write(variant, 0, synthetic_maps(run.facts.description, number, variant))
-        recording.write_layers(0, *synthetic_layers(run.facts.description, number))
-
-
-def test_an_epoch_that_the_disk_cannot_hold_is_given_up_before_hdf5_meets_the_end_of_it(tmp_path, monkeypatch):
-    path = write_synthetic_run(tmp_path / "run", epochs=1)
-    usage = shutil.disk_usage
-
-    def full(place):
-        return usage(place)._replace(free=100_000)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("shutil.disk_usage", full)
-        with pytest.raises(WriteFailed, match=r"0002.h5' could not be written: No space left on device"):
-            record_epoch(path, 2)
-    assert sorted(file.name for file in (path / "epochs").iterdir()) == ["0001.h5", "0001.json"]
-    record_epoch(path, 2)
-    assert verify_run(path) == [] and open_run(path).epochs == (1, 2)
 
 
 @pytest.mark.slow

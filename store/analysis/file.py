@@ -17,8 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.errors import DamagedFile
-from store.files import PART, create_file, discard, open_file, seal_file, set_attributes, writing
+from store.files import PART, open_file, set_attributes
 from store.layout import ANALYSIS_FILE
+from store.new_file import NewFile, sealing
 from store.reader import Run
 
 ANALYSIS_VERSION = 1
@@ -76,22 +77,15 @@ def write_analysis(
     """
     final = Path(run.path) / ANALYSIS_FILE
     part = final.with_name(f"{final.name}.{os.getpid()}{PART}")
-    file = create_file(part)
-    try:
-        with writing(final):
-            set_attributes(file, {"analysis_version": ANALYSIS_VERSION, "run_id": run.id, "kind": "analysis"})
-            _write(file, "epochs", np.asarray(epochs, np.int64))
-            file.require_group("tables")
-            file.require_group("arrays")
-            for name, table in tables.items():
-                _write(file, f"tables/{name}", _rows(table))
-            for name, array in arrays.items():
-                _write(file, f"arrays/{name}", array)
-            file.close()
-        seal_file(part, final)
-    except BaseException:
-        discard(file, part)
-        raise
+    with sealing(part, final) as file:
+        set_attributes(file, {"analysis_version": ANALYSIS_VERSION, "run_id": run.id, "kind": "analysis"})
+        _write(file, "epochs", np.asarray(epochs, np.int64))
+        file.require_group("tables")
+        file.require_group("arrays")
+        for name, table in tables.items():
+            _write(file, f"tables/{name}", _rows(table))
+        for name, array in arrays.items():
+            _write(file, f"arrays/{name}", array)
     return final
 
 
@@ -123,5 +117,5 @@ def _decoded(values: NDArray) -> NDArray:
     return np.array([text.decode() for text in values], object) if values.dtype.kind == "S" else values
 
 
-def _write(file: h5py.File, path: str, values: NDArray) -> None:
+def _write(file: NewFile, path: str, values: NDArray) -> None:
     file.create_dataset(path, data=values, **(_STORAGE if values.size else {}))  # HDF5 cuts nothing into no chunks
