@@ -88,7 +88,7 @@ def disturb(path: Path, moment: random.Random, *, kills: int, longest: float) ->
     while True:
         child = subprocess.Popen([sys.executable, "-m", "bench.kill_writer", "--record", str(path)])
         try:
-            status = child.wait(timeout=moment.uniform(0.25, longest) if killed < kills else None)
+            status = child.wait(timeout=moment.uniform(min(0.25, longest), longest) if killed < kills else None)
             if status != 0:
                 wrong.append(f"the child ended with {status}")
             return killed, wrong + [str(finding) for finding in verify_run(path)]
@@ -130,6 +130,7 @@ def main() -> int:
                 found.append("the resumed run differs from an undisturbed one")
             wrong += found
             total, runs = total + killed, runs + 1
+            longest *= 1.1 if killed else 0.5  # the machine may be faster or slower by now
             print(f"{total} kills, {runs} runs completed, {len(wrong)} things wrong", flush=True)
             shutil.rmtree(path)
     print(*wrong, sep="\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,13 +21,14 @@ from store.reader import Run, open_run
 from store.remote import is_remote
 from store.verify import bytes_to_check, verify_run
 
+STOPPED = 130  # the exit code of a program that Ctrl-C ended
 Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command in `arguments`: 0 when all is well, 1 when something is wrong, 2 for bad arguments.
 
-    130 after Ctrl-C.
+    130 when it was asked to stop.
     """
     options = _parser().parse_args(arguments)
     command: Command = options.command
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
-        return 130
+        return STOPPED
     except (StoreError, ValueError, OSError, ImportError) as err:
         print(err, file=sys.stderr)
         return 1
@@ -154,5 +156,11 @@ def _copy(options: argparse.Namespace) -> int:
     return 0
 
 
+def _stop(number: int, frame: object) -> None:
+    """Ends what is under way so that half-made files are removed."""
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(main())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import fsspec
@@ -46,14 +47,34 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
         if write.exists(there) and expected and write.size(there) == size and _digest(write, there) == expected:
             tell(size)
             continue
-        found = _transfer(read, f"{read_root}/{name}", write, there, tell)
-        if expected and found != expected:
-            write.rm_file(there)
-            raise DamagedFile(f"{source}/{name} is not what was sealed (SHA-256 differs). Restore it from a copy.")
-        if _digest(write, there) != found:
-            raise WriteFailed(f"{target}/{name} does not read back as it was written. Check the disk, then copy again.")
+        with _appearing(write, there) as place:
+            found = _transfer(read, f"{read_root}/{name}", write, place, tell)
+            if expected and found != expected:
+                raise DamagedFile(f"{source}/{name} is not what was sealed (SHA-256 differs). Restore it from a copy.")
+            if _digest(write, place) != found:
+                raise WriteFailed(
+                    f"{target}/{name} does not read back as it was written. Check the disk, then copy again."
+                )
         copied.append(name)
     return copied
+
+
+@contextmanager
+def _appearing(system: Any, there: str) -> Iterator[str]:
+    """Where to write a file so that it is at `there` once the block ends well, and nothing of it when it raises.
+
+    In a folder it gets its name afterwards. An object in a store is there whole once it is closed, which an exception
+    does, too.
+    """
+    place = there + PART if "file" in system.protocol else there
+    try:
+        yield place
+        if place != there:
+            system.mv(place, there)
+    except BaseException:
+        with suppress(OSError):
+            system.rm_file(place)
+        raise
 
 
 def files_to_copy(system: Any, root: str) -> dict[str, int]:
@@ -124,7 +145,10 @@ def _transfer(read: Any, origin: str, write: Any, there: str, tell: Callable[[in
                 taken.write(block)
                 tell(len(block))
     except OSError as err:
-        raise WriteFailed(f"{there!r} could not be written: {err}. Copy again to take it up.") from err
+        reason = os.strerror(err.errno) if err.errno else str(err)
+        raise WriteFailed(
+            f"{there.removesuffix(PART)!r} could not be written: {reason}. Copy again to take it up."
+        ) from err
     return found.hexdigest()
 
 

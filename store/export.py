@@ -113,9 +113,16 @@ def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images:
         "classes": run.classes["name"].to_numpy(dtype=str),
     }
     path = _free(Path(path))
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+    part = path.with_name(path.name + PART)
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+            part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     return path
 
 
