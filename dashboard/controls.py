@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from dashboard import state
@@ -82,6 +83,15 @@ def span(
     st.session_state[_key(name)] = value
     moved = (name, default, tuple(resets))
     st.slider(label, default[0], default[1], step=step, format="%g", key=_key(name), on_change=_moved, args=moved)
+    return value
+
+
+def level(label: str, name: str, low: float, high: float, default: float) -> float:
+    """A number on a slider."""
+    value = state.level(name, low, high, default)
+    st.session_state[_key(name)] = value
+    step = 10.0 ** np.floor(np.log10((high - low) / 1000)) if high > low else 1.0
+    st.slider(label, low, high, step=step, format="%.4g", key=_key(name), on_change=_moved, args=(name, default))
     return value
 
 

@@ -19,7 +19,7 @@ from dashboard.theme import percent, probability, role, verdict
 PATTERN_LEGEND = "later minus earlier pattern: warm is gained, cold is lost"
 
 
-def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence[int], *, size: int = 132) -> TileSet:
+def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence[int], *, size: int = 168) -> TileSet:
     """One class of each state: its pattern, then what the last state's pattern has more or less than each other one.
 
     Args:

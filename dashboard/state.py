@@ -143,6 +143,21 @@ def integer(name: str, low: int, high: int, default: int) -> int:
     return default
 
 
+def level(name: str, low: float, high: float, default: float) -> float:
+    """A number between two bounds; anything else is told and the default taken."""
+    value = raw(name)
+    if value is None:
+        return default
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if low <= number <= high:
+        return number
+    _refuse(name, value, f"it must be a number from {low:g} to {high:g}", f"{default:g}")
+    return default
+
+
 def span(name: str, default: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float]:
     """A range within the default one, written '0.5-0.9'; anything else is told and the default taken."""
     value = raw(name)

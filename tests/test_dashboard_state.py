@@ -25,7 +25,8 @@ def _script():
     low, high = state.span("range")
     st.write(
         f"{state.choice('sort', ['up', 'down'], 'up')}|{state.integer('p', 1, 9, 1)}|{low:g}|{high:g}|"
-        f"{state.link('picture', {'image': 7, 'class': None})}|{state.link('overview')}"
+        f"{state.link('picture', {'image': 7, 'class': None})}|{state.link('overview')}|"
+        f"{state.level('density', 0.0, 0.5, 0.05):g}"
     )
     for problem in state.problems():
         st.warning(problem)
@@ -40,12 +41,12 @@ def run_script(**parameters):
 
 
 def test_a_link_without_parameters_gives_the_defaults():
-    assert run_script() == (["up", "1", "0", "1", "picture?image=7", "./"], [])
+    assert run_script() == (["up", "1", "0", "1", "picture?image=7", "./", "0.05"], [])
 
 
 def test_good_parameters_are_taken():
-    values, told = run_script(sort="down", p="4", range="0.25-0.5")
-    assert values[:4] == ["down", "4", "0.25", "0.5"] and told == []
+    values, told = run_script(sort="down", p="4", range="0.25-0.5", density="1e-1")
+    assert values[:4] == ["down", "4", "0.25", "0.5"] and values[6] == "0.1" and told == []
 
 
 @pytest.mark.parametrize(
@@ -60,11 +61,15 @@ def test_good_parameters_are_taken():
         ("range", "0.5"),
         ("range", "nan-nan"),
         ("sort", "<script>"),
+        ("density", "0.6"),
+        ("density", "-1"),
+        ("density", "nan"),
+        ("density", "much"),
     ],
 )
 def test_a_bad_parameter_is_told_and_the_default_taken(name, value):
     values, told = run_script(**{name: value})
-    assert values[:4] == ["up", "1", "0", "1"]
+    assert values[:4] == ["up", "1", "0", "1"] and values[6] == "0.05"
     assert len(told) == 1 and f"“{value}”" in told[0]
 
 

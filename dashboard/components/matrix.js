@@ -87,6 +87,7 @@ class MatrixView {
     const widest = (names, groups) =>
       Math.max(0, ...(groups.length && names.length > 60 ? groups.map(([, name]) => name) : names).map((name) => pen.measureText(name).width));
     const { rows, columns, row_groups, column_groups } = this.data;
+    this.widest = Math.max(0, ...columns.map((name) => pen.measureText(name).width));
     this.gutter = {
       left: clamp(widest(rows, row_groups) + 16, ...GUTTER.left),
       top: clamp(widest(columns, column_groups) + 34, ...GUTTER.top),
@@ -121,7 +122,7 @@ class MatrixView {
     const narrow = width < 520; // a phone: less room for names, not none
     this.left = narrow ? Math.min(this.gutter.left, 62) : this.gutter.left;
     const inner = width - this.left - GUTTER.right;
-    this.flat = inner / view.columns >= 62; // wide columns carry their names upright
+    this.flat = inner / view.columns >= this.widest + 8; // columns that are wide enough carry their names flat
     this.top = this.flat ? 36 : narrow ? Math.min(this.gutter.top, 78) : this.gutter.top;
     const square = data.rows.length === data.columns.length;
     const height = this.top + GUTTER.bottom + (square ? inner : Math.min(data.tallest, Math.max(160, data.rows.length * 16)));

@@ -8,74 +8,10 @@ import json
 import streamlit as st
 
 from dashboard import exports, state
+from dashboard.glossary import GLOSSARY
 from dashboard.network import network_svg
 from dashboard.state import Selection
 from dashboard.theme import count, plain, plural, variant_name
-
-_GLOSSARY = (
-    (
-        "Class map f_k",
-        r"f_k \in \mathbb{R}^{H \times W}",
-        "The last layer's map of class k: one map per class, no mixing between them.",
-    ),
-    (
-        "Score S_k (Eq. 8)",
-        r"S_k = \frac{1}{HW} \sum_{y,x} f_k(y, x)",
-        "Exactly the mean of the map: nothing else enters the answer.",
-    ),
-    (
-        "Probability P_k (Eq. 4)",
-        r"P_k = \frac{e^{S_k}}{\sum_j e^{S_j}}",
-        "The softmax over all classes; the confidence is the largest of them.",
-    ),
-    ("Loss (Eq. 9)", r"L = -\sum_k T_k \log P_k", "Cross entropy with the truth T."),
-    (
-        "Display (Eq. 10)",
-        r"f_k^{\mathrm{norm}} = f_k / \max f_k",
-        "Each map by its own maximum: shows the pattern, hides its strength.",
-    ),
-    (
-        "Salt and pepper (Eq. 12)",
-        r"M = \mathrm{round}(\lambda H W C)",
-        "Channel values set to 0 or 255, half each, drawn once per picture.",
-    ),
-    ("Class pattern, letter", r"\bar f_k = \mathrm{mean}_{x \in k} f_k(x)", "The mean own map of a class's pictures."),
-    (
-        "Likeness",
-        r"\cos(a, b) = \frac{a \cdot b}{\lVert a \rVert \lVert b \rVert}",
-        "Of two maps as vectors: 1 for the same pattern whatever its strength.",
-    ),
-    (
-        "Cells to undo k*",
-        r"\min \{ k : \textstyle\sum D - \sum_{\text{k largest}} D \le 0 \},\ D = f_{\hat y} - f_y",
-        "Fewest cells whose removal from both maps undoes an error between the two classes.",
-    ),
-    (
-        "Change of a score",
-        r"\Delta S_k = \tfrac{1}{HW} \sum_{y,x} (f_k^{\,b} - f_k^{\,a})",
-        "Between two epochs, variants or runs a and b: exact, cell by cell; warm cells gained, cold ones lost.",
-    ),
-    (
-        "Formation",
-        r"\min \{ e : \cos(f_k^{\,e'}, f_k^{\,\mathrm{last}}) \ge 0.9 \ \ \forall e' \ge e \}",
-        "The first epoch from which a map, or a class's pattern, keeps the form that it ends with.",
-    ),
-    (
-        "ECE",
-        r"\sum_b \frac{n_b}{N} \lvert \mathrm{acc}_b - \mathrm{conf}_b \rvert",
-        "Expected calibration error over confidence bins.",
-    ),
-    (
-        "AUROC",
-        r"P(s_{\text{right}} > s_{\text{wrong}})",
-        "How well a score tells right from wrong answers: 0.5 is chance.",
-    ),
-    (
-        "Risk and coverage",
-        r"\mathrm{risk}(c)",
-        "The share of wrong answers among the share c of answers with the highest score; AURC is the area.",
-    ),
-)
 
 _PAPER = """@misc{zhang2019visualization,
   author = {X. Zhang},
@@ -170,16 +106,17 @@ def _file_format(selection: Selection) -> None:
 
 def _glossary() -> None:
     st.subheader("Words and equations", anchor=False)
-    with st.grid(2, min_column_width=380):
-        for name, equation, meaning in _GLOSSARY:
-            with st.container(border=True, gap="xsmall", height="stretch"):
-                st.markdown(f"**{name}**")
-                st.latex(equation)
-                st.caption(meaning)
+    for part, words in GLOSSARY.items():
+        st.markdown(f"**{part}**")
+        with st.grid(3, min_column_width=300):
+            for word in words:
+                with st.container(border=True, gap="xsmall", height="stretch"):
+                    st.markdown(f"**{word.name}**")
+                    st.latex(word.equation)
+                    st.caption(word.meaning)
     st.caption(
         "Equation numbers are those of X. Zhang, Visualization of encoder-decoder structure of Deep Convolutional "
-        "Neural "
-        "Network, University of California, Santa Cruz, 2019."
+        "Neural Network, University of California, Santa Cruz, 2019."
     )
 
 

@@ -12,7 +12,7 @@ from dashboard import controls, data, galleries, state
 from dashboard.components import Tile, TileSet, clipboard_box, tile_grid
 from dashboard.images import atlas, prepared, scale_maps
 from dashboard.state import Selection
-from dashboard.theme import NEUTRAL, PREDICTION, probability, variant_name
+from dashboard.theme import NEUTRAL, PREDICTION, plain, probability, variant_name
 from store.measures.maps import cosine
 
 _SOURCES = {"file": "a file", "clipboard": "the clipboard", "camera": "the camera", "record": "the record"}
@@ -53,6 +53,7 @@ def _chosen_picture(selection: Selection) -> np.ndarray | None:
         content = _content(source)
         st.caption(f"It stays on this machine. It is cut to a square from the middle and resized to {width}×{height}.")
         if content is None:
+            _nothing_yet()
             return None
         upload = prepared(content, (height, width))
     except ValueError as error:
@@ -61,6 +62,17 @@ def _chosen_picture(selection: Selection) -> np.ndarray | None:
     if upload.notes:
         st.caption(" ".join(upload.notes))
     return upload.picture
+
+
+def _nothing_yet() -> None:
+    st.info(
+        "No picture yet. Below it will stand what the network answers, the maps of its five strongest classes beside "
+        "these classes' patterns, what a perturbation of your choice changes, and the recorded pictures most like it.",
+        icon=":material/add_photo_alternate:",
+    )
+    st.button(
+        "Try it with a recorded picture", icon=":material/science:", on_click=state.write, args=({"source": "record"},)
+    )
 
 
 def _content(source: str) -> bytes | None:
@@ -92,9 +104,10 @@ def _answer(selection: Selection, picture: np.ndarray) -> None:
         st.error(str(error), icon=":material/error:")
         return
     changed = not np.array_equal(picture, perturbed)
-    for number in range(2 if changed else 1):
-        st.markdown("**The perturbed picture**" if number else "**The picture as the network sees it**")
-        _strongest(selection, (picture, perturbed)[number], maps[number], chances[number], key=f"live-{number}")
+    for number, title in enumerate(("The picture as the network sees it", "The perturbed picture")[: 1 + changed]):
+        _strongest(
+            selection, (picture, perturbed)[number], maps[number], chances[number], title=title, key=f"live-{number}"
+        )
     _references(selection, predictor, picture, int(chances[0].argmax()))
     _relatives(selection, maps[0], int(chances[0].argmax()))
 
@@ -103,27 +116,39 @@ def _perturb(predictor: object, picture: np.ndarray) -> np.ndarray:
     from compute.variants import VARIANTS
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = controls.select("Perturbation", "perturbation", list(VARIANTS), default="clean", names=variant_name)
-        strengths = {}
-        for strength in VARIANTS[name].strengths:
-            strengths[strength.name] = st.slider(
+        every = sorted({f"strength_{strength.name}" for variant in VARIANTS.values() for strength in variant.strengths})
+        name = controls.select(
+            "Perturbation", "perturbation", list(VARIANTS), default="clean", names=variant_name, resets=every
+        )
+        state.leave_alone(every)
+        strengths = {
+            strength.name: controls.level(
                 f"{strength.name} ({strength.unit})" if strength.unit else strength.name,
+                f"strength_{strength.name}",
                 float(strength.minimum),
                 float(strength.maximum),
                 float(strength.default),
-                key=f"strength-{name}-{strength.name}",
             )
+            for strength in VARIANTS[name].strengths
+        }
     return predictor.variant(name, picture, **strengths)  # type: ignore[attr-defined]
 
 
-def _strongest(selection: Selection, picture: np.ndarray, maps: np.ndarray, chances: np.ndarray, *, key: str) -> None:
-    """The picture, and of its five strongest classes the map beside the class's pattern."""
+def _strongest(
+    selection: Selection, picture: np.ndarray, maps: np.ndarray, chances: np.ndarray, *, title: str, key: str
+) -> None:
+    """The picture, and of its five strongest classes, and the chosen one, the map beside the class's pattern."""
     run = selection.run
     names, identifiers = data.class_names(run), data.class_ids(run)
+    answer = int(chances.argmax())
+    st.markdown(f"**{title}**: {plain(names[answer])}, P {probability(float(chances[answer]))}")
     order = np.argsort(-chances, kind="stable")[:5]
+    if selection.class_index is not None and selection.class_index not in order:
+        order = np.append(order, selection.class_index)  # the sidebar's class is shown whatever its place
     patterns = data.patterns(run, selection.epoch, run.variants[0])[order]
     likeness = cosine(maps[order], patterns)
-    own = Tile(id="picture", title="your picture", lines=("as the network sees it",), pictures=(0,))
+    size = "×".join(map(str, run.picture_shape))
+    own = Tile(id="picture", title=f"at {size} pixels", lines=(f"network of epoch {selection.epoch}",), pictures=(0,))
     tiles = [
         Tile(
             id=identifiers[number],

@@ -34,7 +34,7 @@ def _card(selection: Selection) -> None:
     earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
     before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
     wrong = round((1 - here["top1"]) * len(run.labels))
-    with st.grid(5, min_column_width=150):
+    with st.grid(4 if selection.variant == run.variants[0] else 5, min_column_width=150):
         for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
             since = None if change is None else f"points since epoch {earlier[-1]}"

@@ -111,7 +111,7 @@ def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
             st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the truth**")
             layouts = [_OVER, _BESIDE] if verdict == "place" else [_BESIDE, _OVER]
             over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
-        content = evidence.class_tiles(selection, image, shown, size=112, over=over)
+        content = evidence.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
         grid_with_sheet(selection, content, title=f"Picture {image}", key="top5", on_open=state.open_class)
         st.caption(
             "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "

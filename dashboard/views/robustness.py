@@ -92,7 +92,7 @@ def _at_epoch(selection: Selection) -> None:
         column_config={
             "name": st.column_config.TextColumn("Variant", width=138),
             **{
-                name: st.column_config.NumberColumn(label, format="%.1f %%", width=58, help=meaning)
+                name: st.column_config.NumberColumn(label, format="%.1f %%", width=55, help=meaning)
                 for name, (label, meaning) in _SHARES.items()
             },
         },
