@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from crafted_run import CELLS, craft, one_cell
 
 from compute.analyse import analyse as command
 from store import DamagedFile, NotInRun, open_run, queries
 from store.analysis import read_analysis
-from store.analysis.places import verdict
+from store.analysis.places import decided_by, verdict
 from store.analysis.work import analyse
 from store.measures.learning import NEVER
 from store.synthetic import write_synthetic_run
@@ -278,6 +279,26 @@ def test_maps_that_ignore_the_object_are_codes(tmp_path):
     assert abs(values["follow"]) < 0.1
     assert values["shift"] == pytest.approx(0)
     assert verdict(table[table["quantity"] == "shift"]) == "code"
+
+
+@pytest.mark.parametrize(
+    ("follow", "shift", "quantity", "said"),
+    [
+        ((0.2, 0.3), (0.0, 0.05), "follow", "place"),
+        ((0.0, 0.09), (0.5, 0.6), "follow", "code"),
+        ((0.1, 0.3), None, "follow", "place"),
+        ((0.05, 0.1), None, "follow", "unknown"),
+        ((0.09, 0.11), (0.3, 0.4), "shift", "place"),
+        ((0.09, 0.11), (0.0, 0.2), "follow", "unknown"),
+        ((float("-inf"), float("inf")), (0.0, 0.05), "shift", "code"),
+        (None, (0.0, 0.2), "shift", "unknown"),
+        (None, None, None, "unknown"),
+    ],
+)
+def test_objects_decide_on_places_and_shifted_pictures_where_objects_leave_it_open(follow, shift, quantity, said):
+    rows = [(name, sum(ends) / 2, *ends) for name, ends in (("shift", shift), ("follow", follow)) if ends]
+    table = pd.DataFrame(rows, columns=["quantity", "value", "low", "high"])
+    assert (decided_by(table), verdict(table)) == (quantity, said)
 
 
 def test_map_shapes_of_this_file_agree():

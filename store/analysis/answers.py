@@ -6,7 +6,7 @@ import numpy as np
 import scipy.stats
 
 from store.analysis.findings import Finding, adjusted, joint_level, percent
-from store.analysis.places import verdict
+from store.analysis.places import decided_by, verdict
 from store.analysis.scores import REFERENCE
 from store.analysis.statements import Tables, paired_p
 from store.measures.intervals import wilson
@@ -85,31 +85,34 @@ def undone(tables: Tables) -> list[Finding]:
 
 
 def maps_as_places(tables: Tables) -> list[Finding]:
-    """Whether the maps are places or codes, by the first quantity that the run allows."""
+    """Whether the maps are places or codes, by the quantity that decides it."""
     table = tables.tables["place"].set_index("quantity")
-    quantity = next((name for name in ("follow", "shift") if name in table.index), None)
+    quantity = decided_by(tables.tables["place"])
     if quantity is None:
         return []
     value, low, high = table.loc[quantity, ["value", "low", "high"]].astype(float)
-    if not np.isfinite([low, high]).all():  # a single picture
+    if not np.isfinite([low, high]).all():  # too few pictures
         return []
     answer = {
         "place": "The maps say where the object is",
         "code": "The maps are codes of the class, not places",
         "unknown": "Whether the maps are codes or places stays open",
     }[verdict(tables.tables["place"])]
-    if quantity == "follow":
+    shown = []
+    if "follow" in table.index:
         inside, elsewhere = (percent(float(table.loc[name, "value"])) for name in ("inside", "elsewhere"))
-        shown = (
+        shown.append(
             f"{inside} of their evidence lies on the picture's own object and {elsewhere} on those of the class's "
-            f"other pictures, {percent(value)} of what a map in the object's shape would gain"
+            f"other pictures, {percent(float(table.loc['follow', 'value']))} of what a map in the object's shape would "
+            "gain"
         )
-    else:
-        shown = f"their centres move {percent(value)} of the way with the pictures that are shifted"
+    if "shift" in table.index:
+        moved = percent(float(table.loc["shift", "value"]))
+        shown.append(f"their centres move {moved} of the way with the pictures that are shifted")
     return [
         Finding(
             kind="place",
-            text=f"{answer}: {shown}.",
+            text=f"{answer}: {'; '.join(shown)}.",
             figure=value,
             low=low,
             high=high,

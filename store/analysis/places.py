@@ -38,17 +38,29 @@ def place_table(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame([row for row in rows if row is not None], columns=["quantity", "value", "low", "high"])
 
 
+def decided_by(table: pd.DataFrame) -> str | None:
+    """The quantity of `place_table` that the verdict rests on; None where there is neither.
+
+    `follow`, or where its interval holds 0.1 (or the run knows no objects) `shift`.
+    """
+    known = table[table["quantity"].isin(["follow", "shift"])]
+    clear = known[(known["low"] >= FOLLOWS) | (known["high"] < FOLLOWS)]
+    for rows in (clear, known):
+        if len(rows):
+            return str(rows["quantity"].min())  # follow comes before shift
+    return None
+
+
 def verdict(table: pd.DataFrame) -> str:
     """What the rows of `place_table` say of the maps: "place", "code" or "unknown".
 
-    "place": the whole interval of `follow` (without objects: of `shift`) lies at 0.1 or above. "code": all of it below.
+    "place": the whole interval of the quantity that decides lies at 0.1 or above. "code": all of it below.
     """
-    for quantity in ("follow", "shift"):
-        row = table[table["quantity"] == quantity]
-        if len(row):
-            low, high = row["low"].iloc[0], row["high"].iloc[0]
-            return "place" if low >= FOLLOWS else "code" if high < FOLLOWS else "unknown"
-    return "unknown"
+    row = table[table["quantity"] == decided_by(table)]
+    if row.empty:
+        return "unknown"
+    low, high = row["low"].iloc[0], row["high"].iloc[0]
+    return "place" if low >= FOLLOWS else "code" if high < FOLLOWS else "unknown"
 
 
 def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:
