@@ -130,6 +130,7 @@ def _refuse_other_things(system: Any, root: str, names: Iterable[str], within: s
         there = {path.rstrip("/").rpartition("/")[2] for path in system.ls(root, detail=False)}
     except (FileNotFoundError, NotADirectoryError):
         return
+    there = {name for name in there if not name.endswith(PART)}  # of a copy that was killed
     if there and not there & {name.partition("/")[0] for name in names}:
         raise RunExists(f"{root!r} holds other things. Name the copy's own folder, such as {within!r}.")
 

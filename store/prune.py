@@ -47,6 +47,8 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
         raise ValueError(f"At least one map of every picture must be kept, got top={top}.")
     if target.exists() or run.path.resolve() in target.resolve().parents:
         raise RunExists(f"There is something at {str(target)!r} already, or it lies in the run. Choose another place.")
+    held = run.kept_maps or len(run.classes)
+    top = top if top is not None and top < held else None
     facts: dict[str, object] = {
         "run_id": uuid.uuid4().hex,
         "planned_epochs": len(chosen),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import store.copy
 from store import DamagedFile, NotInRun, RunExists, RunNotFound, StoreError, open_run
 from store.__main__ import main
 from store.copy import copy_run
@@ -126,6 +127,14 @@ def test_pruning_maps_keeps_the_strongest_and_the_truths(run, tmp_path):
     assert np.array_equal(small.own_maps(epoch=1, variant="gray"), run.own_maps(epoch=1, variant="gray"))
 
 
+def test_a_run_never_says_that_it_keeps_more_maps_than_it_does(run, tmp_path):
+    small = open_run(prune_run(run, tmp_path / "small", top=2))
+    assert open_run(prune_run(small, tmp_path / "no more", top=4)).kept_maps == 2
+    less = open_run(prune_run(small, tmp_path / "less", top=1))
+    assert less.kept_maps == 1 and verify_run(less.path) == []
+    assert open_run(prune_run(run, tmp_path / "all", top=5)).kept_maps == 0
+
+
 def test_a_copy_is_the_same_run_and_can_be_taken_up(run, tmp_path):
     target = tmp_path / "copy"
     names = copy_run(str(run.path), str(target))
@@ -135,6 +144,25 @@ def test_a_copy_is_the_same_run_and_can_be_taken_up(run, tmp_path):
     (target / "epochs" / "0002.h5").unlink()
     again = copy_run(str(run.path), str(target))
     assert [name for name in again if name.endswith(".h5")] == ["epochs/0002.h5"]
+    assert verify_run(target) == []
+
+
+def test_a_copy_that_is_stopped_shows_nothing_half_and_is_taken_up(run, tmp_path, monkeypatch):
+    target, transfer = tmp_path / "copy", store.copy._transfer
+
+    def stop(read, origin, write, there, tell):
+        transfer(read, origin, write, there, tell)
+        if origin.endswith("0002.h5"):
+            raise KeyboardInterrupt
+        return transfer(read, origin, write, there, tell)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("store.copy._transfer", stop)
+        copy_run(str(run.path), str(target))
+    assert sorted(path.name for path in target.rglob("*.*")) == ["0001.h5", "0001.json"]
+    (target / "epochs").rename(tmp_path / "epochs")
+    (target / "run.h5.part").write_bytes(b"of a copy that was killed")
+    copy_run(str(run.path), str(target))
     assert verify_run(target) == []
 
 
