@@ -65,6 +65,8 @@ def test_a_third_class_that_only_ties_does_not_win():
     third = np.array([[9.0, 2.0], [1.0, 1.0]])
     cells, winner = anatomy.fix_winner(np.stack([PREDICTED, TRUTH, third])[None], predicted=[0], truth=[1])
     assert (cells.tolist(), winner.tolist()) == ([1], [1])
+    cells, winner = anatomy.fix_winner(np.stack([PREDICTED, third, TRUTH])[None], predicted=[0], truth=[2])
+    assert (cells.tolist(), winner.tolist()) == ([1], [2])
 
 
 def test_a_right_answer_wins_whatever_the_maps_say():

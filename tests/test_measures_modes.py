@@ -187,5 +187,6 @@ def test_the_difference_of_means_agrees_with_scipy():
 def test_the_interval_of_a_mean_matches_a_hand_computed_value():
     mean, low, high = intervals.mean_interval([1.0, 2.0, 3.0])
     assert (mean, low, high) == (2, pytest.approx(2 - 4.3027 / 3**0.5, abs=1e-4), pytest.approx(4.4841, abs=1e-4))
+    assert intervals.mean_interval([1.0, 3.0]) == (2, pytest.approx(2 - 12.7062), pytest.approx(2 + 12.7062))
     assert intervals.mean_interval([5.0]) == (5, float("-inf"), float("inf"))
     assert np.isnan(intervals.mean_interval([])).all()
