@@ -133,12 +133,18 @@ _OPENING = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
 # Made into links even where their marks are escaped: what is between the two parts has to differ.
 _LINK = re.compile(r"(?i)(www)(?=\.)|(https?\\:|ftp\\:)(?=//)|(?<=[\w.+-])(@)(?=[\w-])")
 _JOINER = "\u2060"  # of no width, and no place to break a line
+_FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # Hebrew, Arabic and their kin
+_ISOLATE, _END = "\u2068", "\u2069"
 
 
 def plain(text: str) -> str:
-    """A text, such as a class's name, that Markdown shows as it is: no mark of it becomes formatting or a link."""
+    """A text, such as a class's name, that Markdown shows as it is: no mark of it becomes formatting or a link.
+
+    One that is written from right to left is isolated, so that numbers beside it stay where they are.
+    """
     marked = _OPENING.sub(r"\1\3\\\2\4", text.translate(_MARKS))
-    return _LINK.sub(lambda found: found[0] + _JOINER, marked)
+    shown = _LINK.sub(lambda found: found[0] + _JOINER, marked)
+    return f"{_ISOLATE}{shown}{_END}" if _FROM_THE_RIGHT.search(shown) else shown
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

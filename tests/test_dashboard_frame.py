@@ -48,3 +48,10 @@ def test_a_page_may_have_a_second_control_of_the_class(opened, runs):
 def test_the_style_names_nothing_but_public_test_ids():
     rules = [line for line in STYLE.read_text().splitlines() if "{" in line and not line.startswith("/*")]
     assert rules and all("data-testid" in rule for rule in rules)
+
+
+def test_without_pytorch_live_says_what_brings_it(opened, runs, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    app = opened(runs, "live")
+    assert not app.exception
+    assert "needs PyTorch" in app.info[0].value and "pip install" in app.info[0].value

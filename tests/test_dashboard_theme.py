@@ -75,3 +75,8 @@ def test_no_name_becomes_a_link_and_all_of_it_is_still_there(name):
     shown = theme.plain(name)
     assert not re.search(r"(?i)www\.|://|\w@\w", shown)
     assert shown.replace("\\", "").replace("\u2060", "") == name
+
+
+def test_a_name_written_from_right_to_left_is_isolated_from_the_numbers_beside_it():
+    assert theme.plain("كلب") == "\u2068كلب\u2069"
+    assert theme.plain("bus") == "bus" and theme.plain("汉字") == "汉字"

@@ -74,7 +74,7 @@ def _histogram(
         .encode(
             x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
             x2=alt.X2("high:Q"),
-            y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4)),
+            y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",")),
             color=alt.Color("answer:N", title=None, scale=colours, legend=legend),
             order=alt.Order("answer:N", sort="descending"),
             opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),

@@ -172,7 +172,7 @@ def _pairs(selection: Selection) -> None:
     st.dataframe(
         table,
         hide_index=True,
-        height=590,
+        height=590 if len(table) > 15 else "auto",
         column_order=["truth", "predicted", "count", "history"],
         column_config={
             "truth": st.column_config.TextColumn("Truth", width=118),

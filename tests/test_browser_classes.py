@@ -1,0 +1,120 @@
+"""The class of the sidebar, the strip of classes over the epochs, what can be downloaded, and a phone, in Chromium."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser_cases import CHROMIUM, TIMEOUT, serving, settled, visit
+from PIL import Image
+
+from dashboard import pages
+from store import open_run
+from store.analysis.work import analyse
+from store.synthetic import write_synthetic_run
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A dashboard over one analysed run of 8 classes and 3 epochs."""
+    runs = tmp_path_factory.mktemp("classes")
+    write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
+    analyse(open_run(runs / "demo"))
+    with serving(runs) as url:
+        yield url
+
+
+@pytest.fixture
+def phone(browser):
+    """A window as wide as a phone."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    context.set_default_timeout(TIMEOUT)
+    yield context.new_page()
+    context.close()
+
+
+def arrived(window, address):
+    """Wait until the address is of this form; a change of the address alone is no new document that could load."""
+    window.wait_for_url(address, wait_until="commit")
+    settled(window)
+
+
+def content(download):
+    """A download's bytes."""
+    return Path(download.value.path()).read_bytes()
+
+
+def picture(download):
+    """A downloaded picture's pixels."""
+    return np.asarray(Image.open(io.BytesIO(content(download))).convert("RGB"))
+
+
+def test_the_class_of_the_sidebar_goes_from_page_to_page(page, address):
+    visit(page, f"{address}/gallery?run=demo")
+    sidebar = page.get_by_test_id("stSidebar")
+    choice = sidebar.get_by_label("Class", exact=True)
+    choice.click()
+    choice.fill("guacamole")
+    page.get_by_role("option", name="guacamole").click()
+    arrived(page, re.compile("class=n00000002"))
+    for title in ("Learning", "Trust", "Alphabet"):
+        sidebar.get_by_role("link", name=title, exact=True).click()
+        page.wait_for_selector(f"h1:has-text('{title}')")
+        page.get_by_text("class guacamole").wait_for()
+    page.locator(".wall .tile.chosen[data-id=n00000002]").wait_for()
+
+
+def test_a_cell_of_the_strip_chooses_its_class_and_epoch(page, address):
+    visit(page, f"{address}/learning?run=demo&order=name")
+    strip = page.locator(".matrix canvas")
+    strip.focus()
+    for key in ("ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    arrived(page, re.compile("class=n"))
+    assert "epoch=2" in page.url
+
+
+def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, address):
+    visit(page, f"{address}/alphabet?run=demo")
+    page.locator(".wall .tile").first.wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG sheet").click()
+    assert download.value.suggested_filename == "demo-epoch3-clean-alphabet.png"
+    assert picture(download).shape[1] > 400
+    page.get_by_role("button", name="Download", exact=True).click()
+    for form, begins in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"first_index,")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=form, exact=True).click()
+        assert content(download).startswith(begins)
+
+
+@pytest.mark.parametrize("name", [info.name for info in pages.available()])
+def test_no_page_scrolls_sideways_on_a_phone_and_its_menu_is_inside(phone, address, name):
+    visit(phone, f"{address}/{name}?run=demo")
+    phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")
+    phone.wait_for_timeout(500)  # components are drawn after the script has ended
+    wide = phone.evaluate(
+        """() => {
+          const main = document.querySelector("[data-testid=stMain]");
+          const menu = document.querySelector("[data-testid=stMainMenu]").getBoundingClientRect();
+          return [main.scrollWidth - main.clientWidth, menu.right - innerWidth];
+        }"""
+    )
+    assert wide[0] <= 0 and wide[1] <= 0
+
+
+def test_every_choice_can_be_seen_on_a_phone(phone, address):
+    visit(phone, f"{address}/confusion?run=demo")
+    phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")
+    for label in ("as recorded", "share of the answer", "change"):
+        box = phone.get_by_role("radio", name=label).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
