@@ -171,8 +171,8 @@ class ChunkReader:
             raise ValueError(f"{dataset.name} is not stored as the format demands")
         self.grid = ChunkGrid(dataset.shape, dataset.chunks, field.lead)
         self.dataset, self.dtype = dataset, dataset.dtype
-        self._shuffle = bool(dataset.shuffle)
-        self.direct = dataset.compression not in ("gzip", None)
+        declared = frames.declared_filters(dataset)
+        self._shuffle, self.direct = frames.SHUFFLE in declared, frames.ZSTD in declared
 
     def chunk(self, strip: int, number: int) -> NDArray:
         """The rows of one chunk, those past the end left out."""

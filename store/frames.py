@@ -10,6 +10,7 @@ import threading
 import zlib
 from typing import Any
 
+import h5py
 import hdf5plugin
 import numpy as np
 import zstandard
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from store.schema import CHUNK_BYTES, CODECS
 
 ZSTD_LEVEL = 1
+ZSTD, SHUFFLE = int(hdf5plugin.Zstd.filter_id), h5py.h5z.FILTER_SHUFFLE  # numbers of HDF5's filters
 _CHECK_BYTES = 4  # a frame ends in the low 32 bits of the XXH64 of its content
 _local = threading.local()
 
@@ -29,6 +31,12 @@ def filters(codec: str, *, shuffle: bool) -> dict[str, Any]:
     if codec == "gzip":
         return {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
     raise ValueError(f"Codec {codec!r} is unknown: choose one of {', '.join(CODECS)}.")
+
+
+def declared_filters(dataset: h5py.Dataset) -> set[int]:
+    """The numbers of a dataset's filters; `Dataset.compression` has a name for Zstandard only from h5py 3.16 on."""
+    creation = dataset.id.get_create_plist()
+    return {creation.get_filter(place)[0] for place in range(creation.get_nfilters())}
 
 
 def compress(chunk: NDArray, *, shuffle: bool = False, codes: bool = False) -> bytes:
