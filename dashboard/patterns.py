@@ -101,7 +101,9 @@ def mode_tiles(selection: Selection, modes: pd.DataFrame, *, chosen: int | None,
             title=f"Look {int(row.mode) + 1}: {plural(int(row.number), 'picture')}",
             lines=(
                 f"{percent(row.error, 0)} wrong",
-                f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})",
+                f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})"
+                if row.lift >= 0
+                else "no mistakes",
             ),
             pictures=(place,),
             maps=(place,),

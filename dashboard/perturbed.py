@@ -82,7 +82,8 @@ def fingerprints(selection: Selection) -> None:
     )
     st.caption(
         "A row is the fingerprint of a class: one that loses under gray and [B,G,R] lives on colour, one that loses "
-        "under blur on fine texture. A cell chooses its class and variant for the pictures below. No colour: no change."
+        "under blur on fine texture. A cell chooses its class and variant for the pictures below. No colour: no change"
+        + (", or unknown for want of pictures." if np.isnan(changes).any() else ".")
     )
     _over_epochs(selection)
 
