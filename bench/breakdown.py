@@ -185,7 +185,9 @@ def operators(prepared: Prepared, *, count: int) -> list[str]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.breakdown", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", default="quick", help="as for python -m compute (default: quick)")
     parser.add_argument("--data", help="as for python -m compute")
     parser.add_argument("--weights", help="as for python -m compute")

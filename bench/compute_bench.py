@@ -285,7 +285,9 @@ def _wait(device: torch.device) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.compute_bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--data", help="as for python -m compute")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

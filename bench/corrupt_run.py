@@ -156,7 +156,9 @@ def _work(folder: Path, first: int, stop: int) -> None:
 
 def main() -> int:
     """Run the trials and print the tally; 1 if a single one was missed, wrong or a crash."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.corrupt_run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)

@@ -37,7 +37,11 @@ BUDGETS = {1: 200, "many": 1000, "painted": 1000, "start": 5000}  # milliseconds
 
 def main() -> None:
     """Measure and print tables in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.dashboard_bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
     parser.add_argument("--sessions", type=int, default=20, help="how many at once")
     parser.add_argument("--clicks", type=int, default=240, help="reruns of the single session; all others make 3 times")

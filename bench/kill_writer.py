@@ -109,7 +109,9 @@ def disturb(path: Path, moment: random.Random, *, kills: int, longest: float) ->
 
 def main() -> int:
     """Kill until `count` is reached; 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.kill_writer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)

@@ -47,7 +47,9 @@ class Sample:
 
 def main() -> None:
     """Walk and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
     parser.add_argument("--clicks", type=int, default=6000)
     parser.add_argument("--minutes", type=float, default=60, help="the walk ends here at the latest")

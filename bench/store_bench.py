@@ -25,7 +25,9 @@ from store import open_run
 
 def main() -> None:
     """Measure, and print the tables in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.store_bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run", action="append", help="may be given several times (default: runs/quick)")
     parser.add_argument("--epoch", type=int, help="whose checkpoint gives the maps (default: the last)")
     parser.add_argument("--pictures", type=int, default=4000, help="of each run (default: %(default)s)")
