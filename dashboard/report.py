@@ -30,6 +30,10 @@ p.note { color: #5A626C; font-size: 13.5px; } img, svg { max-width: 100%; height
 .row { display: flex; flex-wrap: wrap; gap: 20px; } .row > * { flex: 1 1 420px; min-width: 0; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; white-space: nowrap; padding: 5px 12px; border-bottom: 1px solid #DDE1E6; }
+@media (max-width: 640px) {
+  .row > * { flex-basis: 100%; overflow-x: auto; }
+  th, td { padding: 5px; } th { white-space: normal; }
+}
 """
 
 
@@ -146,27 +150,19 @@ def _alphabet(run: Run, epoch: int) -> Section:
     clean = run.variants[0]
     order = queries.class_order(run, "group", epoch=epoch, variant=clean)
     scaled = scale_maps(run.patterns(epoch=epoch, variant=clean)[order], signed=run.signed)
-    wall = _wall(colourise(scaled.codes, DIVERGING if run.signed else "magma"), columns=20)
+    colours = DIVERGING if run.signed else "magma"
+    table = run.class_table(epoch=epoch, variant=clean).iloc[order]
+    tiles = [
+        SheetTile((colourise(code, colours),), (name, f"{percent(accuracy, 0)} right"))
+        for code, name, accuracy in zip(scaled.codes, table["name"], table["accuracy"], strict=True)
+    ]
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(colours, scaled.label)])
     groups = ", ".join(group for group in dict.fromkeys(run.classes["group"].iloc[order]) if group.strip())
     return Section(
         "The alphabet",
-        _png(wall, "the mean pattern of every class"),
-        "The mean map that each class's pictures give their own class, each by its own maximum (Eq. 10)"
-        + (f"; by group: {groups}." if groups else "."),
+        _image(content, "the mean pattern of every class"),
+        "The mean map that each class's pictures give their own class" + (f"; by group: {groups}." if groups else "."),
     )
-
-
-def _wall(tiles: np.ndarray, *, columns: int, enlarge: int = 5, gap: int = 4) -> np.ndarray:
-    """Tiles (n, H, W, 3) as one picture on white, each cell `enlarge` pixels wide."""
-    tiles = tiles.repeat(enlarge, 1).repeat(enlarge, 2)
-    number, height, width, _ = tiles.shape
-    columns = min(columns, number)
-    rows = -(-number // columns)
-    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for place, tile in enumerate(tiles):
-        top, left = place // columns * (height + gap), place % columns * (width + gap)
-        canvas[top : top + height, left : left + width] = tile
-    return canvas
 
 
 def _failures(run: Run, epoch: int) -> Section:
@@ -184,7 +180,8 @@ def _failures(run: Run, epoch: int) -> Section:
         ],
         1,
     )
-    maps = colourise(scale_maps(pair, signed=run.signed).codes, DIVERGING if run.signed else "magma")
+    scaled, colours = scale_maps(pair, signed=run.signed), DIVERGING if run.signed else "magma"
+    maps = colourise(scaled.codes, colours)
     tiles = [
         SheetTile(
             (picture, *both),
@@ -193,10 +190,10 @@ def _failures(run: Run, epoch: int) -> Section:
         )
         for picture, both, row in zip(pictures, maps, rows.itertuples(), strict=True)
     ]
-    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4)
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4, legends=[(colours, scaled.label)])
     return Section(
         "The most confident mistakes",
-        f'<img alt="wrong answers with their maps" src="data:image/png;base64,{base64.b64encode(content).decode()}">',
+        _image(content, "wrong answers with their maps"),
         "Picture, map of the answer, map of the truth; at most one of each pair of classes.",
     )
 
@@ -255,8 +252,12 @@ def _svg(chart: Figure, width: int) -> str:
 
 
 def _png(picture: np.ndarray, alt: str) -> str:
-    content = base64.b64encode(png_bytes(picture)).decode()
-    return f'<div><img alt="{escape(alt)}" src="data:image/png;base64,{content}"></div>'
+    return _image(png_bytes(picture), alt)
+
+
+def _image(content: bytes, alt: str) -> str:
+    """PNG bytes as an element."""
+    return f'<div><img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(content).decode()}"></div>'
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -83,6 +83,33 @@ def test_a_cell_of_the_strip_chooses_its_class_and_epoch(page, address):
     assert "epoch=2" in page.url
 
 
+def test_a_tile_that_stays_on_its_page_is_a_button_for_the_keyboard_too(page, address):
+    visit(page, f"{address}/learning?run=demo")
+    letter = page.locator(".tile[role=button][data-id='1']")
+    letter.focus()
+    page.keyboard.press("Enter")
+    arrived(page, re.compile("epoch=1"))
+    page.locator(".tile.chosen[role=button][data-id='1']").wait_for()
+    page.locator(".tile[role=button][data-id='1']").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    arrived(page, re.compile("epoch=2"))
+
+
+def test_the_alphabet_steps_slowly_for_who_asked_for_less_motion(browser, address):
+    context = browser.new_context(reduced_motion="reduce")
+    window = context.new_page()
+    visit(window, f"{address}/alphabet?run=demo&epoch=1")
+    window.locator(".wall .tile").first.wait_for()
+    window.evaluate(
+        "() => { window.pauses = []; const own = setInterval; "
+        "window.setInterval = (act, pause) => { window.pauses.push(pause); return own(act, pause); }; }"
+    )
+    window.get_by_role("button", name="▶ play").click()
+    assert 1000 in window.evaluate("() => window.pauses")
+    context.close()
+
+
 def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, address):
     visit(page, f"{address}/alphabet?run=demo")
     page.locator(".wall .tile").first.wait_for()

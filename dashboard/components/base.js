@@ -97,8 +97,17 @@ const walkWithArrows = (grid) => {
 };
 
 // A tile is a real link where it leads somewhere: a plain click stays in this session, any other opens a new tab.
+// One that stays on its page is a button; one that leads nowhere is a picture with its words.
 const openTile = (tile, entry, send) => {
   if (entry.href) tile.href = entry.href;
+  else tile.setAttribute("role", entry.open ? "button" : "img");
+  if (!entry.href && entry.open) {
+    tile.onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      send(entry.id);
+    };
+  }
   tile.onclick = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
