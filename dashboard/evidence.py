@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dashboard import data, state
@@ -67,9 +69,15 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
     return _with_maps(selection, tiles, maps, size=size, pictures=pictures, overlay=True if over else None)
 
 
-def film_tiles(selection: Selection, image: int, class_index: int, *, size: int = 72) -> TileSet:
-    """One class's map of the picture at every recorded epoch (Fig. 3 to 5), with its P_k and the answer."""
-    film = data.timeline(selection.run, image, class_index, selection.variant)
+def film_epochs(epochs: Sequence[int], chosen: int, *, most: int = 24) -> tuple[int, ...]:
+    """Epochs to show of a long run: all of them up to `most`, else so many at even distances, and the chosen one."""
+    places = np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int)
+    return tuple(sorted({chosen, *(epochs[place] for place in places)}))
+
+
+def film_tiles(selection: Selection, image: int, class_index: int, epochs: Sequence[int], *, size: int = 72) -> TileSet:
+    """One class's map of the picture at some epochs (Fig. 3 to 5), with its P_k and the answer."""
+    film = data.timeline(selection.run, image, class_index, selection.variant, epochs)
     names, truth = data.class_names(selection.run), int(selection.run.labels[image])
     tiles = []
     for position, epoch in enumerate(film.epochs):

@@ -143,7 +143,7 @@ def _is_utf8(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Timeline:
-    """One image, one class and one variant over all epochs; see `Run.timeline`."""
+    """One image, one class and one variant over some epochs; see `Run.timeline`."""
 
     epochs: NDArray[np.int64]  # (E,)
     maps: NDArray[np.float32]  # (E, H, W), logits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -81,12 +82,34 @@ def visit(window, url):
     return settled(window)
 
 
-def note(message, complaints):
-    """Keep what the console complains of.
+# Under a deep link Streamlit's browser side looks for the server beside the page first, and then at the root: these two
+# addresses, and no others, may be missing.
+_LOOKED_FOR = re.compile(r"http://[^/]+/[^/]+/_stcore/(health|host-config)$")
+# Streamlit fits every chart in width and height; Vega says that it leaves the height alone where rows decide it.
+_FIT = 'Dropping "fit-y" because spec has discrete height.'
 
-    Streamlit asks for its own health address under a deep link first and gets a 404 before it finds the right one;
-    that message alone is let through.
-    """
-    own = "/_stcore/" in (message.location or {}).get("url", "")
-    if message.type == "error" and not own:
-        complaints.append(message.text)
+
+def listen(window):
+    """A list that fills with what goes wrong in a window: errors and warnings of the console, failed requests."""
+    complaints = []
+    window.on("pageerror", lambda error: complaints.append(str(error)))
+    window.on("console", lambda message: _note(message, complaints))
+    window.on("response", lambda answer: _answered(answer.status, answer.url, complaints))
+    window.on("requestfailed", lambda request: _failed(request, complaints))
+    return complaints
+
+
+def _note(message, complaints):
+    missing = "Failed to load resource" in message.text  # told by `_answered`, with its status
+    if message.type in ("error", "warning") and not missing and _FIT not in message.text:
+        complaints.append(f"{message.type}: {message.text}")
+
+
+def _answered(status, url, complaints):
+    if status >= 400 and not (status == 404 and _LOOKED_FOR.match(url)):
+        complaints.append(f"{status} {url}")
+
+
+def _failed(request, complaints):
+    if request.failure != "net::ERR_ABORTED":  # the page was left before it had everything
+        complaints.append(f"{request.failure} {request.url}")

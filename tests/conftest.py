@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browser_cases import TIMEOUT, chromium, note
+from browser_cases import TIMEOUT, chromium, listen
 from streamlit.testing.v1 import AppTest
 
 from dashboard import pages
@@ -50,9 +50,7 @@ def page(browser):
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     context.set_default_timeout(TIMEOUT)
     window = context.new_page()
-    complaints = []
-    window.on("pageerror", lambda error: complaints.append(str(error)))
-    window.on("console", lambda message: note(message, complaints))
+    complaints = listen(window)
     yield window
     context.close()
     assert not complaints

@@ -119,7 +119,7 @@ def test_every_chart_is_valid_vega_lite_and_what_is_sent_is_the_same(draw, argum
     for name, content in zip(plain, tables, strict=True):
         assert f'{{"name": "{name}"}}' in text
         text = text.replace(f'{{"name": "{name}"}}', f'{{"name": "{content}"}}')
-    assert json.loads(text) == {name: value for name, value in sent.items() if name != "padding"}  # of the page
+    assert json.loads(text) == {name: value for name, value in sent.items() if name != "padding"}
 
 
 def test_a_drawing_is_made_once_and_its_values_each_time():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import pages
-from store import ClassInfo, open_run
+from dashboard.evidence import film_epochs
+from store import ClassInfo, Run, open_run
 from store.analysis.work import analyse
 from store.synthetic import write_synthetic_run
 
@@ -182,3 +184,26 @@ def test_the_signed_runs_pattern_is_painted_with_zero_in_the_middle(monkeypatch,
     assert "The pattern is empty" in texts(app)
     app = shown(monkeypatch, odd_runs, "search", run="signed", **{"from": "painted", "paint": "0f88"})
     assert "maps compared" in texts(app)
+
+
+def test_a_long_run_shows_some_epochs_of_a_picture_and_reads_no_others_until_all_are_asked_for(tmp_path, monkeypatch):
+    run = open_run(write_synthetic_run(tmp_path / "long", epochs=60, classes=2, images_per_class=2))
+    read, original = [], Run.timeline
+    monkeypatch.setattr(Run, "timeline", lambda self, **asked: read.append(asked["epochs"]) or original(self, **asked))
+    monkeypatch.setenv("CLASSPRINT_RUNS", str(tmp_path))
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.switch_page("views/picture.py")
+    app.query_params["epoch"] = "17"
+    app.run()
+    assert not app.exception and not app.warning
+    assert len(read) == 25 and {(1,), (17,), (60,)} <= set(read)
+    app.query_params["film"] = "all"
+    app.run()
+    assert not app.exception and sorted(read) == [(epoch,) for epoch in run.epochs]
+
+
+def test_epochs_shown_of_a_long_run_are_spread_over_it_with_the_chosen_one_among_them():
+    assert film_epochs(range(1, 25), 3) == tuple(range(1, 25))
+    shown = film_epochs(range(1, 81), 50)
+    assert shown[0] == 1 and shown[-1] == 80 and 50 in shown and len(shown) <= 25
+    assert max(later - earlier for earlier, later in pairwise(shown)) <= 4

@@ -112,6 +112,10 @@ def test_columns_and_timelines_run_over_the_epochs(run):
         at = {"epoch": epoch, "variant": "clean", "images": [7], "classes": [2]}
         assert np.array_equal(timeline.maps[place], run.maps(**at)[0, 0])
         assert timeline.probabilities[place] == run.probabilities(**at)[0, 0] == timeline.confidences[place]
+    part = run.timeline(image=7, class_index=2, variant="clean", epochs=(1, 3))
+    assert part.epochs.tolist() == [1, 3] and np.array_equal(part.maps, timeline.maps[[0, 2]])
+    with pytest.raises(NotInRun):
+        run.timeline(image=7, class_index=2, variant="clean", epochs=(4,))
 
 
 def test_metrics_are_a_row_per_epoch(run):

@@ -33,7 +33,9 @@ def _curves(variants: tuple[str, ...], figure: str, title: str, marked: bool, pa
     colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
     legend = alt.Legend(orient="top", symbolType="stroke", columns=columns(4))
-    base = rows("figures").encode(
+    base = rows(
+        "figures"
+    ).encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
         color=alt.Color(
@@ -45,8 +47,9 @@ def _curves(variants: tuple[str, ...], figure: str, title: str, marked: bool, pa
         ),
         strokeDash=alt.StrokeDash(
             "name:N",
+            title=None,
             sort=names,
-            legend=None,
+            legend=legend,  # the same as the colours': one legend shows both
             scale=alt.Scale(domain=names, range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
         ),
         tooltip=[

@@ -13,7 +13,9 @@ from dashboard.data.across import (
     analysis_epochs,
     analysis_table,
     anatomy,
+    best_epoch,
     by_epoch_and_variant,
+    by_variant,
     calibration,
     class_accuracy,
     cue_fingerprints,
@@ -27,6 +29,7 @@ from dashboard.data.across import (
     place_verdict,
     risk_coverage,
     search_pattern,
+    variant_row,
 )
 from dashboard.data.kept import MEMORY
 from dashboard.data.memory import run_ended
@@ -42,8 +45,6 @@ from dashboard.data.pictures import (
 )
 from dashboard.data.runs import open_named_run, run_names, runs_folder
 from dashboard.data.tables import (
-    best_epoch,
-    by_variant,
     class_groups,
     class_ids,
     class_labels,
@@ -57,7 +58,6 @@ from dashboard.data.tables import (
     pair_history,
     patterns,
     predictions,
-    variant_row,
 )
 
 __all__ = [

@@ -13,6 +13,8 @@ from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.file import ANALYSIS_FILE
 from store.analysis.places import verdict
 
+_SHOWN = "variant", "top1", "top5", "mean_confidence", "flip_rate"
+
 
 def analysed(run: Run) -> int:
     """When the run's analysis was written, nanoseconds; 0 where there is none."""
@@ -100,6 +102,30 @@ def _by_epoch(run: Run, epochs: tuple[int, ...], stamp: int) -> pd.DataFrame:
 def by_epoch_and_variant(run: Run) -> pd.DataFrame:
     """A row per epoch and variant with every figure of `store.queries.accuracy_by_variant`."""
     return _by_epoch(run, run.epochs, analysed(run))
+
+
+@kept
+def _by_variant(run: Run, epoch: int, epochs: tuple[int, ...], stamp: int) -> pd.DataFrame:
+    table = _by_epoch(run, epochs, stamp)
+    return table[table["epoch"] == epoch].reset_index(drop=True)[list(_SHOWN)]
+
+
+def by_variant(run: Run, epoch: int) -> pd.DataFrame:
+    """A row per variant at one epoch: variant, top1, top5, mean_confidence, flip_rate."""
+    return _by_variant(run, epoch, run.epochs, analysed(run))
+
+
+def variant_row(run: Run, epoch: int, variant: str) -> dict[str, float]:
+    """Accuracy, confidence and flips of one variant at one epoch."""
+    return by_variant(run, epoch).set_index("variant").loc[variant].to_dict()
+
+
+def best_epoch(run: Run) -> dict[str, float]:
+    """The epoch with the best clean top-1, the first of equal ones: epoch, top1, top5, mean_confidence, flip_rate."""
+    table = by_epoch_and_variant(run)
+    clean = table[table["variant"] == run.variants[0]]
+    row = clean.loc[clean["top1"].idxmax(), ["epoch", *_SHOWN[1:]]].to_dict()
+    return row | {"epoch": int(row["epoch"])}
 
 
 @kept

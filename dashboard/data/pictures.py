@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
+
 import numpy as np
 
 from dashboard.data.kept import kept
@@ -47,13 +50,14 @@ def predicted_maps(run: Run, epoch: int, variant: str, images: tuple[int, ...]) 
 
 
 @kept
-def _timeline(run: Run, image: int, class_index: int, variant: str, epochs: tuple[int, ...]) -> Timeline:
-    return run.timeline(image=image, class_index=class_index, variant=variant)
+def _moment(run: Run, image: int, class_index: int, variant: str, epoch: int) -> Timeline:
+    return run.timeline(image=image, class_index=class_index, variant=variant, epochs=(epoch,))
 
 
-def timeline(run: Run, image: int, class_index: int, variant: str) -> Timeline:
-    """One class's map and probability of one picture at every epoch, and what was answered."""
-    return _timeline(run, image, class_index, variant, run.epochs)
+def timeline(run: Run, image: int, class_index: int, variant: str, epochs: Sequence[int]) -> Timeline:
+    """One class's map and probability of one picture at some epochs, one or more, and what was answered."""
+    moments = [_moment(run, image, class_index, variant, epoch) for epoch in epochs]
+    return Timeline(*(np.concatenate([getattr(moment, part.name) for moment in moments]) for part in fields(Timeline)))
 
 
 @kept

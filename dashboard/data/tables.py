@@ -81,24 +81,6 @@ def metrics(run: Run) -> pd.DataFrame:
 
 
 @kept
-def variant_row(run: Run, epoch: int, variant: str) -> dict[str, float]:
-    """Accuracy, confidence and flips of one variant at one epoch."""
-    answers = run.column("prediction", epoch=epoch, variant=variant)
-    clean = run.column("prediction", epoch=epoch, variant=run.variants[0])
-    return {
-        "top1": float((answers == run.labels).mean()),
-        "top5": float((run.column("truth_rank", epoch=epoch, variant=variant) <= 5).mean()),
-        "mean_confidence": float(run.column("confidence", epoch=epoch, variant=variant).mean()),
-        "flip_rate": float((answers != clean).mean()),
-    }
-
-
-def by_variant(run: Run, epoch: int) -> pd.DataFrame:
-    """A row per variant at one epoch: variant, top1, top5, mean_confidence, flip_rate."""
-    return pd.DataFrame([{"variant": variant, **variant_row(run, epoch, variant)} for variant in run.variants])
-
-
-@kept
 def class_order(run: Run, by: str, epoch: int, variant: str) -> np.ndarray:
     """Class numbers (C,) in the order asked for: see `store.queries.class_order`."""
     return frozen(queries.class_order(run, by, epoch=epoch, variant=variant))  # type: ignore[arg-type]
@@ -134,17 +116,3 @@ def _pair_history(run: Run, truth: int, answer: int, variant: str, epochs: tuple
 def pair_history(run: Run, truth: int, answer: int, variant: str) -> pd.DataFrame:
     """How often two classes were taken for each other, a row per epoch."""
     return _pair_history(run, truth, answer, variant, run.epochs)
-
-
-@kept
-def _best_epoch(run: Run, epochs: tuple[int, ...]) -> dict[str, float]:
-    return max(({"epoch": epoch, **variant_row(run, epoch, run.variants[0])} for epoch in epochs), key=_top1)
-
-
-def _top1(row: dict[str, float]) -> float:
-    return row["top1"]
-
-
-def best_epoch(run: Run) -> dict[str, float]:
-    """The epoch with the best clean top-1: epoch, top1, top5, mean_confidence, flip_rate."""
-    return _best_epoch(run, run.epochs)

@@ -169,7 +169,8 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
         names=_labels(run, truth=row.label, answer=row.prediction).__getitem__,
     )
     class_index = identifiers.index(shown)
-    film = data.timeline(run, image, class_index, selection.variant)
+    epochs = _epochs_shown(selection)
+    film = data.timeline(run, image, class_index, selection.variant, epochs)
     table = pd.DataFrame(
         {
             "epoch": film.epochs,
@@ -189,11 +190,21 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     )
     grid_with_sheet(
         selection,
-        evidence.film_tiles(selection, image, class_index),
+        evidence.film_tiles(selection, image, class_index, epochs),
         title=f"Picture {image}, map of {names[class_index]} over the epochs",
         key="film",
         on_open=lambda epoch: state.write({"epoch": epoch}),
     )
+
+
+def _epochs_shown(selection: Selection) -> tuple[int, ...]:
+    """All epochs, or of a long run some, unless the reader asks for all: each epoch is a file to be read."""
+    run = selection.run
+    some = evidence.film_epochs(run.epochs, selection.epoch)
+    if len(some) == len(run.epochs):
+        return run.epochs
+    told = {"some": f"{len(some)} of them", "all": f"all {len(run.epochs)}"}
+    return run.epochs if controls.segmented("Epochs", "film", list(told), names=told.__getitem__) == "all" else some
 
 
 def _labels(run: Run, **notes: int) -> dict[str, str]:
