@@ -67,13 +67,13 @@ test: setup-dev ## All tests (Chromium is used where it is installed)
 test-fast: setup-dev ## The tests without the slow ones and the browser
 	$(BIN)/python -m pytest -m "not slow and not browser"
 
-lint: setup-dev ## ruff and the import contracts
+lint: setup-dev types ## Style and layout (ruff), import contracts, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 
-types: setup-dev ## mypy, where the libraries' stubs allow it
-	$(BIN)/python -m mypy store compute dashboard
+types: setup-dev ## mypy alone
+	$(BIN)/python -m mypy store compute dashboard bench
 
 format: setup-dev ## Let ruff lay the code out
 	$(BIN)/ruff check --fix .

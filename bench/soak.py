@@ -102,8 +102,8 @@ def slope(samples: list[Sample]) -> tuple[float, float, float]:
     half = [sample for sample in samples if sample.clicks >= samples[-1].clicks / 2]
     if len(half) < 2 * BLOCKS:
         return float("nan"), float("nan"), float("nan")
-    blocks = [[[sample.clicks / 1000, sample.own] for sample in block] for block in np.array_split(half, BLOCKS)]
-    clicks, own = np.array([np.mean(block, axis=0) for block in blocks]).T
+    points = np.array([[sample.clicks / 1000, sample.own] for sample in half])
+    clicks, own = np.array([block.mean(axis=0) for block in np.array_split(points, BLOCKS)]).T
     line = stats.linregress(clicks, own)
     reach = stats.t.ppf(0.975, BLOCKS - 2) * line.stderr
     return float(line.slope), float(line.slope - reach), float(line.slope + reach)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.stats
 
@@ -52,7 +54,7 @@ def betrayal(tables: Tables) -> list[Finding]:
 def undone(tables: Tables) -> list[Finding]:
     """How few cells undo the mistakes."""
     record, run = tables.record, tables.record.run
-    at = {"epoch": tables.last, "variant": record.clean}
+    at: dict[str, Any] = {"epoch": tables.last, "variant": record.clean}
     wrong = record.predictions[-1][0] != run.labels
     count, size = int(wrong.sum()), int(np.prod(run.map_shape))
     if not count or size == 1:

@@ -77,7 +77,8 @@ def _places(record: Record, final: Final) -> dict[str, NDArray]:
     if final.cover is None:
         names = ("inside", "area", "elsewhere", "peak_inside", "gained", "possible")
         return {name: np.full(len(labels), np.nan) for name in names}
-    found, gains = (measure(final.own_maps, final.cover, labels) for measure in (place.place_scores, place.gains))
+    found = place.place_scores(final.own_maps, final.cover, labels)
+    gains = place.gains(final.own_maps, final.cover, labels)
     where = {"inside": found.inside, "area": found.area, "elsewhere": found.elsewhere, "peak_inside": found.peak}
     return {**where, "gained": gains.gained, "possible": gains.possible}
 

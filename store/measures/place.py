@@ -138,21 +138,21 @@ def follow(
         gained, possible: (N,) from `gains`, of whole classes; pictures where they are NaN are left out.
         labels: (N,) class indices.
     """
-    gained, possible = np.asarray(gained, np.float64), np.asarray(possible, np.float64)
-    known = np.isfinite(gained) & np.isfinite(possible)
-    gained, possible, labels = gained[known], possible[known], np.asarray(labels, np.int64)[known]
-    room = possible.mean() if len(possible) else 0.0
+    reached, most = np.asarray(gained, np.float64), np.asarray(possible, np.float64)
+    known = np.isfinite(reached) & np.isfinite(most)
+    reached, most, classes = reached[known], most[known], np.asarray(labels, np.int64)[known]
+    room = float(most.mean()) if len(most) else 0.0
     if room <= _ROUNDING:
         return float("nan"), float("nan"), float("nan")
-    value = float(gained.mean() / room)
-    count = np.bincount(labels)[labels]
-    freedom = len(gained) - len(np.unique(labels))
+    value = float(reached.mean() / room)
+    count = np.bincount(classes)[classes]
+    freedom = len(reached) - len(np.unique(classes))
     if freedom < _FEWEST:
         return value, float("-inf"), float("inf")
     from scipy.special import stdtrit  # here: only the analysis needs it
 
-    spread = (count / (count - 1) * (gained - value * possible) ** 2).sum()
-    error = math.sqrt(spread / (len(gained) * (len(gained) - 1)))
+    spread = (count / (count - 1) * (reached - value * most) ** 2).sum()
+    error = math.sqrt(spread / (len(reached) * (len(reached) - 1)))
     half = float(stdtrit(freedom, (1 + level) / 2)) * error / room
     return value, value - half, value + half
 
