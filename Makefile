@@ -19,7 +19,7 @@ help: ## This list
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo
-	@echo "  PROFILE=quick|paper|fast|baseline|...   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   WEIGHTS=imagenet|none|FILE"
+	@echo "  PROFILE=quick|tiny|fast|grid|paper|baseline   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   WEIGHTS=imagenet|none|FILE"
 	@echo "  RUN=name   RUNS=folder of the runs   PORT=8501 of the dashboard   PYTHON=python3.12 for the environment"
 	@echo "  ARGS='--set training.epochs=3'          anything else that python -m compute --help explains"
 

@@ -10,7 +10,7 @@ from compute.settings import Profile
 
 
 def test_every_built_in_profile_can_be_read():
-    assert {"quick", "paper", "tiny", "fast", "baseline"} <= set(profile_names())
+    assert {"quick", "paper", "tiny", "fast", "grid", "baseline"} <= set(profile_names())
     assert all(isinstance(load_profile(name), Profile) for name in profile_names())
 
 
