@@ -96,7 +96,7 @@ def maps_as_places(tables: Tables) -> list[Finding]:
     if not np.isfinite([low, high]).all():  # too few pictures
         return []
     answer = {
-        "place": "The maps say where the object is",
+        "place": "The maps say where the object is" if quantity == "follow" else "The maps move with the pictures",
         "code": "The maps are codes of the class, not places",
         "unknown": "Whether the maps are codes or places stays open",
     }[verdict(tables.tables["place"])]
