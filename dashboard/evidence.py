@@ -69,7 +69,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
     return _with_maps(selection, tiles, maps, size=size, pictures=pictures, overlay=True if over else None)
 
 
-def film_epochs(epochs: Sequence[int], chosen: int, *, most: int = 24) -> tuple[int, ...]:
+def film_epochs(epochs: Sequence[int], chosen: int, *, most: int = 16) -> tuple[int, ...]:
     """Epochs to show of a long run: all of them up to `most`, else so many at even distances, and the chosen one."""
     places = np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int)
     return tuple(sorted({chosen, *(epochs[place] for place in places)}))
