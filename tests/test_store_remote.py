@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,6 +73,25 @@ def test_a_run_in_a_bucket_reads_as_on_disk(bucket, run, tmp_path):
     assert len(list((remote.path / "epochs").glob("*.h5"))) == 3
     copy_run(f"{bucket}/tiny", str(tmp_path / "back"))
     assert verify_run(tmp_path / "back") == []
+
+
+def test_a_copy_to_a_bucket_that_is_stopped_leaves_no_half_object_and_is_taken_up(bucket, run, monkeypatch):
+    target, told = f"{bucket}/stopped", []
+
+    def stop(count):
+        told.append(count)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("store.copy.BLOCK", 50_000)
+        copy_run(str(run.path), target, progress=stop)
+    system, root = fsspec.core.url_to_fs(target)
+    system.invalidate_cache()
+    sizes = {path: system.size(path) for path in system.find(root)}
+    assert all(size == (run.path / path.removeprefix(f"{root}/")).stat().st_size for path, size in sizes.items())
+    copy_run(str(run.path), target)
+    same_answers(run, open_run(target))
 
 
 def test_fetched_epochs_are_read_from_the_cache_and_new_ones_appear(bucket, run, monkeypatch):
