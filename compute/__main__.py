@@ -10,9 +10,13 @@ _asked: list[int] = []  # signals that asked to stop
 
 
 def _stop(number: int, frame: object) -> None:
-    """Ends what is not yet training or recording, so that half-made files are removed."""
+    """Ends what is not yet training or recording, so that half-made files are removed.
+
+    Not by KeyboardInterrupt: one that passes through an exec, as imports do them, makes Python end by the signal itself
+    instead of by its exit code, even where it was caught.
+    """
     _asked.append(number)
-    raise KeyboardInterrupt
+    raise SystemExit(STOPPED)
 
 
 def _run() -> int:

@@ -69,7 +69,7 @@ class TrainingSettings:
     label_smoothing: float = setting(0.0, "share of the target spread over all classes", minimum=0, maximum=0.9)
     averaging: float = setting(0.0, "decay of the moving average of the weights; 0 = off", minimum=0, maximum=0.99999)
     precision: str = setting("bfloat16", "of the convolutions", choices=("bfloat16", "float32"))
-    compile: bool = setting(False, "torch.compile the training step")
+    compile: bool = setting(False, "torch.compile the training step; on a CPU that is slower")
     seed: int = setting(0, "of weights, order, augmentation and dropout", minimum=0, maximum=MAX_SEED)
 
 
