@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 
 STOPPED = 130  # the exit code of a program that Ctrl-C ended
 _asked: list[int] = []  # signals that asked to stop
@@ -35,7 +36,13 @@ def _run() -> int:
         return STOPPED
 
 
-if __name__ == "__main__":
+def _answer_signals(by: signal.Handlers | Callable[[int, object], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
-    sys.exit(_run())
+        signal.signal(number, by)
+
+
+if __name__ == "__main__":
+    _answer_signals(_stop)
+    code = _run()
+    _answer_signals(signal.SIG_IGN)  # nothing is left to stop, and Python's own end would answer by dying of the signal
+    sys.exit(code)

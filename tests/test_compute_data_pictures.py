@@ -64,6 +64,14 @@ def test_float_pictures_are_stretched_over_their_own_range(tmp_path):
     assert not flat.any()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_float_picture_with_values_that_are_no_numbers_is_refused(tmp_path, value):
+    levels = np.linspace(-2, 3, 64, dtype=np.float32).reshape(8, 8)
+    levels[3, 4] = value
+    with pytest.raises(BadPicture, match=r"a\.tif' can't be read: it holds NaN or infinity"):
+        read_picture(saved(tmp_path / "a.tif", Image.fromarray(levels)), 8)
+
+
 def test_the_exif_orientation_is_applied(tmp_path):
     picture = Image.new("RGB", (16, 16), (0, 0, 0))
     picture.paste((255, 255, 255), (0, 0, 16, 8))  # White above.
@@ -120,6 +128,14 @@ def test_what_is_no_picture_is_named(tmp_path):
         read_picture(tmp_path / "missing.png", 8)
     with pytest.raises(BadPicture, match=r"text\.jpg' can't be read"):
         picture_size(tmp_path / "text.jpg")
+
+
+def test_a_line_that_would_grow_into_a_bomb_is_refused(tmp_path):
+    """Its short side would be brought to 64 pixels, its long one to 6.4 million."""
+    path = saved(tmp_path / "line.png", Image.new("L", (100_000, 1)))
+    with pytest.raises(BadPicture, match=r"line\.png' is too narrow: 100000 x 1 pixels"):
+        read_picture(path, 64)
+    assert read_picture(saved(tmp_path / "fine.png", Image.new("L", (3000, 1))), 64).shape == (64, 64, 3)
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):

@@ -58,13 +58,13 @@ def read_picture(path: Path, size: int) -> np.ndarray:
     """
     try:
         with Image.open(path) as opened:
-            _check_size(path, opened)
+            _check_size(path, opened, size)
             opened.draft("RGB" if opened.mode in ("RGB", "YCbCr") else None, (size, size))
             return np.asarray(_fit(_to_rgb(ImageOps.exif_transpose(opened)), size))
     except UnidentifiedImageError as err:
         raise BadPicture(f"'{path}' is not a picture that Pillow can read. Remove or replace it.") from err
     except Image.DecompressionBombError as err:
-        raise BadPicture(_too_large(path, str(err))) from err
+        raise BadPicture(_too_large(path, str(err).rstrip("."))) from err
     except (OSError, SyntaxError, ValueError, EOFError) as err:
         if isinstance(err, BadPicture):
             raise
@@ -120,10 +120,12 @@ def _finish(tasks: list[Future[None]]) -> None:
         raise
 
 
-def _check_size(path: Path, picture: Image.Image) -> None:
+def _check_size(path: Path, picture: Image.Image, size: int) -> None:
     width, height = picture.size
     if width * height > LARGEST_PIXELS:
         raise BadPicture(_too_large(path, f"{width} x {height} pixels"))
+    if size * size * max(width, height) > LARGEST_PIXELS * min(width, height):  # its short side is brought to `size`
+        raise BadPicture(f"The picture '{path}' is too narrow: {width} x {height} pixels. Crop it to what matters.")
 
 
 def _too_large(path: Path, what: str) -> str:
@@ -145,6 +147,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 def _from_deep(picture: Image.Image) -> Image.Image:
     """16-bit levels scaled to 8 bits, where Pillow would clip them; 32-bit and float pictures by their own range."""
     levels = np.asarray(picture, np.float64)
+    if not np.isfinite(levels).all():
+        raise ValueError("it holds NaN or infinity")
     if picture.mode.startswith("I;16") or (picture.mode == "I" and levels.min() >= 0 and levels.max() <= 65535):
         gray = levels / 257
     else:
