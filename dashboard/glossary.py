@@ -77,7 +77,8 @@ GLOSSARY: dict[str, tuple[Word, ...]] = {
     "Mistakes": (
         Word(
             "Cells to undo k*",
-            r"\min \{ k : \textstyle\sum D - \sum_{\text{k largest}} D \le 0 \},\ D = f_{\hat y} - f_y",
+            r"\begin{gathered} \min \{ k : \textstyle\sum D \le \sum_{k\,\text{largest}} D \} \\"
+            r" D = f_{\hat y} - f_y \end{gathered}",
             "Fewest cells whose removal from both maps undoes a mistake between the two classes. A third may win then.",
         ),
         Word(
@@ -164,8 +165,8 @@ GLOSSARY: dict[str, tuple[Word, ...]] = {
         ),
         Word(
             "Wilson interval",
-            r"\frac{\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}}}{1 + z^2/n}",
-            "Where a share lies with 95 % confidence (z = 1.96) if it was counted in n pictures.",
+            r"\frac{k + z^2/2 \pm z \sqrt{k (1 - k/n) + z^2/4}}{n + z^2}",
+            "Where a share lies with 95 % confidence (z = 1.96) if it was k of n pictures.",
         ),
     ),
 }

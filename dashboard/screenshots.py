@@ -24,6 +24,8 @@ from PIL import Image
 from dashboard.pages import available
 
 WIDTHS = {1440: 1000, 390: 844}
+# What a page needs beside the run to have something to show.
+VIEWS = {"live": "source=record"}
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -106,7 +108,8 @@ def _every_page(browser: Any, address: str, name: str, folder: Path, *, full: bo
             window = context.new_page()
             for page in available():
                 address_of = "" if page.name == "overview" else page.name
-                window.goto(f"{address}/{address_of}?run={quote(name)}")
+                view = f"&{VIEWS[page.name]}" if page.name in VIEWS else ""
+                window.goto(f"{address}/{address_of}?run={quote(name)}{view}")
                 path = folder / f"{page.name}-{theme}-{width}.webp"
                 _save(window, path, full=full)
                 written.append(path)
