@@ -273,3 +273,9 @@ def test_a_tile_says_the_figure_that_it_is_sorted_by():
 
 def test_markdown_in_a_name_is_taken_as_text():
     assert plain("a_b*c [d](e) <i> $x$") == r"a\_b\*c \[d\](e) \<i\> \$x\$"
+
+
+def test_a_count_on_an_axis_is_a_whole_number_in_digits():
+    bins = value_bins(np.full(150, 0.5), np.zeros(150, bool), limits=(0, 1), bins=10)
+    axis = value_histogram(bins, "margin", chosen=(0.0, 1.0)).to_dict()["encoding"]["y"]["axis"]
+    assert axis["format"] == ",d" and axis["tickMinStep"] == 1

@@ -55,7 +55,7 @@ def _histogram(palette: Palette, height: int) -> alt.Chart:
         .encode(
             x=alt.X("low:Q", bin="binned", title="confidence P of the answer", scale=alt.Scale(domain=[0, 1])),
             x2=alt.X2("high:Q"),
-            y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",")),
+            y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")),
             color=alt.Color("answer:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
             order=alt.Order("answer:N", sort="descending"),
             opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),

@@ -43,7 +43,7 @@ def value_histogram(
     *,
     chosen: tuple[float, float],
     palette: Palette = LIGHT,
-    height: int = 240,
+    height: int = 215,
 ) -> Figure:
     """Right and wrong answers by a figure; what lies outside the chosen range is pale. Can be brushed ('range').
 
@@ -74,7 +74,7 @@ def _histogram(
         .encode(
             x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
             x2=alt.X2("high:Q"),
-            y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",")),
+            y=alt.Y("count:Q", title="pictures", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")),
             color=alt.Color("answer:N", title=None, scale=colours, legend=legend),
             order=alt.Order("answer:N", sort="descending"),
             opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),
