@@ -213,17 +213,16 @@ def test_help_explains_every_setting(capsys):
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("after", ["raise", "raise ImportError('half imported')"])
 @pytest.mark.parametrize("work", ["work()", "exec('work()')"])
-def test_a_stop_in_the_first_imports_is_told_without_a_traceback(tmp_path, number, after, work):
-    """A library that sends the signal while it is imported, and one that turns it into an error of its own."""
+def test_a_stop_in_the_first_imports_is_told_without_a_traceback(tmp_path, number, work):
+    """A library that sends the signal while it is imported, and would turn an exception into an abort."""
     (tmp_path / "h5py.py").write_text(
         "import os, signal, time\n"
         f"work = lambda: (os.kill(os.getpid(), signal.{number}), time.sleep(60))\n"
         "try:\n"
         f"    {work}\n"
         "except BaseException:\n"
-        f"    {after}\n"
+        "    os.abort()\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "compute", "--help"],
