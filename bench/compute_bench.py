@@ -72,10 +72,7 @@ def main() -> None:
     head += "(lowest to highest)."
     lines = [head, "", "| what | alternative | Classprint | ratio |", "| --- | ---: | ---: | ---: |"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    lines += [
-        "",
-        f"At these rates recording takes {share:.0%} of an epoch of {FULL[0]:,} pictures and {FULL[1]:,} passes.",
-    ]
+    lines += ["", f"At these rates recording is {share:.0%} of an epoch of {FULL[0]:,} pictures, {FULL[1]:,} passes."]
     print("\n".join(lines))
 
 
