@@ -1,6 +1,6 @@
 """Measure store, compute and dashboard, each in a process of its own, and gather the figures in one document.
 
-    python -m bench [store|compute|dashboard|soak ...] [--run runs/quick] [--output docs/benchmarks.md]
+    python -m bench [store|compute|dashboard|soak ...] [--run runs/quick] [--data DATA] [--output FILE]
 
 Without names all four are measured, which takes most of an hour; nothing else should be running. A part that is
 measured replaces its section in the document and leaves the others as they are.
@@ -38,6 +38,7 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(PARTS)}; default: all")
     parser.add_argument("--run", type=Path, default=Path("runs/quick"), help="a recorded run (default: %(default)s)")
+    parser.add_argument("--data", help="pictures for the part compute, as for python -m compute (default: phantom)")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks.md")
     options = parser.parse_args()
     unknown = [part for part in options.parts if part not in PARTS]
@@ -47,7 +48,7 @@ def main() -> int:
         parser.error(f"there is no run at '{options.run}'; `make compute` makes one, or name another with --run.")
     failed = []
     for part in options.parts or PARTS:
-        title, body, good = measured(part, options.run)
+        title, body, good = measured(part, options.run, options.data)
         failed += [] if good else [part]
         if body:
             write_section(options.output, title, body)
@@ -55,13 +56,14 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def measured(part: str, run: Path) -> tuple[str, str, bool]:
+def measured(part: str, run: Path, data: str | None = None) -> tuple[str, str, bool]:
     """A part's title, its Markdown ('' where it cannot be measured here), and whether it went well."""
     title, module, arguments = PARTS[part]
     if find_spec(module) is None:
         print(f"Skipped: {part}, because the module {module} is not there.", file=sys.stderr)
         return title, "", True
     filled = [argument.format(run=run) for argument in arguments]
+    filled += ["--data", data] if part == "compute" and data else []
     print(f"Measuring: python -m {module} {' '.join(filled)}", file=sys.stderr, flush=True)
     before = surroundings.load()
     done = subprocess.run([sys.executable, "-m", module, *filled], stdout=subprocess.PIPE, text=True)

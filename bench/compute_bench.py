@@ -46,7 +46,9 @@ from compute.train import Trainer
 from store import create_run, open_run, resume_run
 
 GALLERY = 50  # pictures on one page of a class
-SMALL = ("data.train_per_class=10", "data.validation_per_class=4")  # of a class: epochs of seconds
+# Of a class: few seconds of training, and enough passes that sealing, which a run does while the next epoch trains,
+# weighs little.
+SMALL = ("data.train_per_class=10", "data.validation_per_class=10")
 UNTIMED = 4  # steps after each change of sides: what one side prefetched meanwhile must not count
 FULL = 100_000, 80_000  # training pictures and recorded passes of an epoch of Tiny ImageNet
 
