@@ -74,9 +74,9 @@ def _selectors(selection: state.Selection) -> None:
     controls.select("Variant", "variant", run.variants, default=run.variants[0], names=variant_name)
     _classes(run)
     with st.popover("Display", icon=":material/palette:", width="stretch"):
-        controls.segmented("Brightness of maps", "scale", list(SCALES), names=SCALES.__getitem__)
+        controls.segmented("Brightness of maps", "scale", state.scales(run), names=SCALES.__getitem__)
         controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
-        st.caption("Signed maps always use a diverging colour map, dark at zero.")
+        st.caption("Signed maps use a diverging colour map, dark at zero, unless drawn from lowest to highest.")
     _pin(selection)
 
 

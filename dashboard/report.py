@@ -18,7 +18,7 @@ from dashboard.charts.training import training_curve, training_series
 from dashboard.charts.trust import league_chart, reliability_diagram
 from dashboard.charts.variants import accuracy_by_variant
 from dashboard.files import write_whole
-from dashboard.images import DIVERGING, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
+from dashboard.images import EQ10, RELIEF, ScaledMaps, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
 from dashboard.theme import LIGHT, count, percent, plural, probability, rgb, spans, variant_name
 from store import Run, StoreError, queries
 from store.analysis import Analysis, from_table, read_analysis
@@ -35,6 +35,7 @@ th, td { text-align: left; white-space: nowrap; padding: 5px 12px; border-bottom
   th, td { padding: 5px; } th { white-space: normal; }
 }
 """
+_COLOURS = "magma"
 
 
 @dataclass(frozen=True)
@@ -146,17 +147,21 @@ def _variants(run: Run, epoch: int) -> Section:
     return Section("Under the perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>')
 
 
+def _scaled(run: Run, maps: np.ndarray) -> ScaledMaps:
+    """Maps as the run's pages draw them by default: signed ones carry a constant that would hide their relief."""
+    return scale_maps(maps, kind=RELIEF if run.signed else EQ10)
+
+
 def _alphabet(run: Run, epoch: int) -> Section:
     clean = run.variants[0]
     order = queries.class_order(run, "group", epoch=epoch, variant=clean)
-    scaled = scale_maps(run.patterns(epoch=epoch, variant=clean)[order], signed=run.signed)
-    colours = DIVERGING if run.signed else "magma"
+    scaled = _scaled(run, run.patterns(epoch=epoch, variant=clean)[order])
     table = run.class_table(epoch=epoch, variant=clean).iloc[order]
     tiles = [
-        SheetTile((colourise(code, colours),), (name, f"{percent(accuracy, 0)} right"))
+        SheetTile((colourise(code, _COLOURS),), (name, f"{percent(accuracy, 0)} right"))
         for code, name, accuracy in zip(scaled.codes, table["name"], table["accuracy"], strict=True)
     ]
-    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(colours, scaled.label)])
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(_COLOURS, scaled.label)])
     groups = ", ".join(group for group in dict.fromkeys(run.classes["group"].iloc[order]) if group.strip())
     return Section(
         "The alphabet",
@@ -180,8 +185,8 @@ def _failures(run: Run, epoch: int) -> Section:
         ],
         1,
     )
-    scaled, colours = scale_maps(pair, signed=run.signed), DIVERGING if run.signed else "magma"
-    maps = colourise(scaled.codes, colours)
+    scaled = _scaled(run, pair)
+    maps = colourise(scaled.codes, _COLOURS)
     tiles = [
         SheetTile(
             (picture, *both),
@@ -190,7 +195,7 @@ def _failures(run: Run, epoch: int) -> Section:
         )
         for picture, both, row in zip(pictures, maps, rows.itertuples(), strict=True)
     ]
-    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4, legends=[(colours, scaled.label)])
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4, legends=[(_COLOURS, scaled.label)])
     return Section(
         "The most confident mistakes",
         _image(content, "wrong answers with their maps"),
@@ -204,7 +209,7 @@ def _confusion(run: Run, epoch: int) -> Section:
     counts = run.confusion(epoch=epoch, variant=clean)[np.ix_(order, order)]
     share = np.log1p(counts) / np.log1p(max(1, counts.max()))
     codes = np.where(counts > 0, 255 - (90 + np.round(165 * share)), 255).astype(np.uint8)
-    picture = np.where((counts > 0)[..., None], colour_map("magma")[codes], np.uint8(245)).astype(np.uint8)
+    picture = np.where((counts > 0)[..., None], colour_map(_COLOURS)[codes], np.uint8(245)).astype(np.uint8)
     side = max(1, 760 // len(counts))
     large = np.asarray(Image.fromarray(picture).resize((len(counts) * side,) * 2, Image.Resampling.NEAREST))
     pairs = queries.confused_pairs(run, epoch=epoch, variant=clean, k=15)

@@ -12,7 +12,7 @@ from dashboard.comparing import State, on_one_grid, state_names
 from dashboard.components import Tile, TileSet
 from dashboard.evidence import peaks
 from dashboard.galleries import answers
-from dashboard.images import scale_maps
+from dashboard.images import difference_kind, scale_maps
 from dashboard.state import Selection
 from dashboard.theme import percent, probability, role, verdict
 
@@ -47,7 +47,7 @@ def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence
         tiles=tuple(tiles),
         maps=scale_maps(patterns, kind=selection.scale, signed=_signed(states)),
         peaks=peaks(patterns),
-        differences=scale_maps(differences, kind=selection.scale, signed=True),
+        differences=scale_maps(differences, kind=difference_kind(selection.scale), signed=True),
         difference_peaks=peaks(differences),
         difference_legend=PATTERN_LEGEND,
         colours=selection.colours,
@@ -153,7 +153,7 @@ def _sets(
         tiles=tiles,
         maps=scale_maps(flat, kind=selection.scale, signed=_signed(states)),
         peaks=peaks(flat),
-        differences=scale_maps(change, kind=selection.scale, signed=True),
+        differences=scale_maps(change, kind=difference_kind(selection.scale), signed=True),
         difference_peaks=peaks(change),
         difference_legend=str(legend),
         colours=selection.colours,

@@ -16,7 +16,7 @@ from urllib.parse import quote_plus, urlencode
 import streamlit as st
 
 from dashboard import data
-from dashboard.images import COLOUR_MAPS, EQ10, SCALES
+from dashboard.images import COLOUR_MAPS, RELIEF, SCALES
 from dashboard.theme import spans
 from store import Run
 
@@ -242,13 +242,18 @@ def select(run_names: Sequence[str], default_run: str) -> Selection | str:
         variant=choice("variant", list(run.variants), run.variants[0]),
         class_index=identifiers.index(identifier) if identifier else None,
         image=image if image >= 0 else None,
-        scale=choice("scale", list(SCALES), EQ10),
+        scale=choice("scale", scales(run), scales(run)[0]),
         colours=choice("colours", list(COLOUR_MAPS), COLOUR_MAPS[0]),
         pinned=second,
         third=third,
     )
     st.session_state[_SELECTION] = made
     return made
+
+
+def scales(run: Run) -> list[str]:
+    """The scales on which maps can be drawn, the run's default first: signed maps carry a constant that hides them."""
+    return sorted(SCALES, key=lambda name: name != RELIEF) if run.signed else list(SCALES)
 
 
 def _epoch(run: Run) -> int:

@@ -37,6 +37,14 @@ def test_a_silent_map_says_so():
     assert data["maps"]["marks"] == ["silent", ""]
 
 
+def test_the_readout_knows_the_ends_of_each_map_on_the_relief_alone():
+    maps = np.array([[[2.0, 4.0]], [[-1.0, 1.0]]], np.float32)
+    content = TileSet((Tile("0", "a", maps=(0, 1)),), maps=scale_maps(maps, kind="relief", signed=True))
+    assert tiles.payload(content)["maps"]["ends"] == [[2, 4], [-1, 1]]
+    plain = tiles.payload(TileSet((Tile("0", "a", maps=(0, 1)),), maps=scale_maps(maps, signed=True)))
+    assert plain["maps"]["ends"] is None
+
+
 def test_the_identity_changes_with_what_is_shown_and_only_then():
     one = tiles.payload(TileSet((Tile("0", "a"),)))
     assert tiles.payload(TileSet((Tile("0", "a"),)))["identity"] == one["identity"]

@@ -32,6 +32,18 @@ def test_signed_maps_have_zero_in_the_middle_of_the_codes():
     assert scaled.low == "−max"
 
 
+def test_the_relief_stretches_each_map_from_its_lowest_to_its_highest_cell():
+    scaled = images.scale_maps(np.array([[[7.0, 7.5, 8.0]], [[-3.0, -1.0, 1.0]]]), kind="relief", signed=True)
+    assert scaled.codes.tolist() == [[[0, 128, 255]], [[0, 128, 255]]]
+    assert scaled.lowest.tolist() == [7, -3] and scaled.highest.tolist() == [8, 1]
+    assert not scaled.signed and (scaled.low, scaled.high) == ("lowest", "highest")
+    assert "lowest to its highest" in scaled.label
+
+
+def test_differences_keep_a_colour_for_zero_whatever_the_maps_are_drawn_on():
+    assert [images.difference_kind(kind) for kind in images.SCALES] == ["eq10", "common", "eq10"]
+
+
 def test_a_silent_map_is_marked_and_stays_dark_on_both_scales():
     maps = np.stack([np.zeros((2, 2)), np.ones((2, 2))])
     for kind in images.SCALES:

@@ -32,7 +32,7 @@ const overlayControls = (controls, root) => {
 // `layer`: a set of maps with its bytes, colour table and readout.
 const mapPart = (layer, row) => {
   const { bytes, table, readout } = layer;
-  const { height, width, peaks, marks, full, signed } = layer.maps;
+  const { height, width, peaks, marks, full, signed, ends } = layer.maps;
   const part = element("span", "part map");
   const canvas = element("canvas");
   paintCodes(canvas, bytes, row * height * width, height, width, table);
@@ -44,7 +44,8 @@ const mapPart = (layer, row) => {
     const x = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
     const y = Math.min(height - 1, Math.floor(((event.clientY - box.top) / box.height) * height));
     const code = bytes[row * height * width + y * width + x];
-    const value = (signed ? (code - 128) / 127 : code / 255) * (full === null ? peak : full);
+    const share = signed ? (code - 128) / 127 : code / 255;
+    const value = ends ? ends[row][0] + share * (ends[row][1] - ends[row][0]) : share * (full === null ? peak : full);
     readout.textContent = `cell y ${y}, x ${x}: ${number(value)} (map's peak ${number(peak)})`;
   };
   canvas.onpointerleave = () => { readout.textContent = ""; };

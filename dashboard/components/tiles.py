@@ -134,7 +134,15 @@ def _maps(scaled: ScaledMaps | None, peaks: np.ndarray | None) -> dict[str, Any]
         "marks": marks,
         "full": scaled.maximum,  # of the brightest code; None: each map's own peak
         "signed": scaled.signed,
+        "ends": _ends(scaled),
     }
+
+
+def _ends(scaled: ScaledMaps) -> list[list[float]] | None:
+    """Each map's lowest and highest value where the codes run from one to the other; else None."""
+    if scaled.lowest is None or scaled.highest is None:
+        return None
+    return np.stack([scaled.lowest, scaled.highest], -1).astype(np.float64).round(5).tolist()
 
 
 def _legend(scaled: ScaledMaps, label: str) -> dict[str, str]:

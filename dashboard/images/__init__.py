@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboard.images.atlas import Atlas, atlas, png_bytes
 from dashboard.images.colours import COLOUR_MAPS, DIVERGING, DIVERGING_LIGHT, colour_bar, colour_map
 from dashboard.images.overlay import colourise, overlay, upsample
-from dashboard.images.scale import COMMON, EQ10, SCALES, ScaledMaps, scale_maps
+from dashboard.images.scale import COMMON, EQ10, RELIEF, SCALES, ScaledMaps, difference_kind, scale_maps
 from dashboard.images.sheet import SheetTile, sheet
 from dashboard.images.upload import prepared
 
@@ -15,6 +15,7 @@ __all__ = [
     "DIVERGING",
     "DIVERGING_LIGHT",
     "EQ10",
+    "RELIEF",
     "SCALES",
     "Atlas",
     "ScaledMaps",
@@ -23,6 +24,7 @@ __all__ = [
     "colour_bar",
     "colour_map",
     "colourise",
+    "difference_kind",
     "overlay",
     "png_bytes",
     "prepared",
