@@ -51,7 +51,7 @@ def main() -> None:
         prog="python -m bench.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
-    parser.add_argument("--clicks", type=int, default=6000)
+    parser.add_argument("--clicks", type=int, default=9000)
     parser.add_argument("--minutes", type=float, default=60, help="the walk ends here at the latest")
     options = parser.parse_args()
     run = open_run(options.run)
