@@ -1,6 +1,6 @@
 """The memory of the dashboard's server over a long random walk over all pages.
 
-    python -m bench.soak --run runs/quick [--clicks 6000] [--minutes 60]
+    python -m bench.soak --run runs/quick [--clicks 9000] [--minutes 60]
 
 Several readers take turns without a pause; every so often one closes his window and a new one comes. What is sampled
 is the memory that only the process holds (anonymous); what it maps from the run's files is listed beside it and
