@@ -85,8 +85,9 @@ def visit(window, url):
 # Under a deep link Streamlit's browser side looks for the server beside the page first, and then at the root: these two
 # addresses, and no others, may be missing.
 _LOOKED_FOR = re.compile(r"http://[^/]+/[^/]+/_stcore/(health|host-config)$")
-# Streamlit fits every chart in width and height; Vega says that it leaves the height alone where rows decide it.
-_FIT = 'Dropping "fit-y" because spec has discrete height.'
+# Vega's own notices: that it leaves a chart's height alone where rows decide it, and, where a chart is drawn a moment
+# before its values arrive, that a scale has no ends yet.
+_NOTICES = ('Dropping "fit-y" because spec has discrete height.', "WARN Infinite extent for field")
 
 
 def listen(window):
@@ -101,7 +102,8 @@ def listen(window):
 
 def _note(message, complaints):
     missing = "Failed to load resource" in message.text  # told by `_answered`, with its status
-    if message.type in ("error", "warning") and not missing and _FIT not in message.text:
+    notice = any(text in message.text for text in _NOTICES)
+    if message.type in ("error", "warning") and not missing and not notice:
         complaints.append(f"{message.type}: {message.text}")
 
 
