@@ -13,6 +13,8 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from dashboard import pages
 
 CHROMIUM = next(
@@ -20,6 +22,11 @@ CHROMIUM = next(
 )
 ROOT = Path(pages.__file__).resolve().parents[1]
 TIMEOUT = 60_000  # milliseconds
+IN_CHROMIUM = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
 
 
 @contextmanager
@@ -79,6 +86,12 @@ def visit(window, url):
     """Open an address and wait until its page is complete."""
     window.goto(url)
     window.wait_for_selector("h1")
+    return settled(window)
+
+
+def arrived(window, address):
+    """Wait until the address is of this form; a change of the address alone is no new document that could load."""
+    window.wait_for_url(address, wait_until="commit")
     return settled(window)
 
 

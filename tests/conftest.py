@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browser_cases import TIMEOUT, chromium, listen
+from browser_cases import TIMEOUT, chromium, listen, serving
 from streamlit.testing.v1 import AppTest
 
 from dashboard import pages
+from store import open_run
+from store.analysis.work import analyse
 from store.synthetic import write_synthetic_run
 
 
@@ -35,6 +37,16 @@ def opened(monkeypatch):
         return app.run()
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory):
+    """The address of a dashboard over the analysed run 'demo' of 8 classes and 3 epochs."""
+    runs = tmp_path_factory.mktemp("analysed")
+    write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
+    analyse(open_run(runs / "demo"))
+    with serving(runs) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

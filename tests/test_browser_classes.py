@@ -8,29 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser_cases import CHROMIUM, TIMEOUT, serving, settled, visit
+from browser_cases import IN_CHROMIUM, TIMEOUT, arrived, visit
 from PIL import Image
 
 from dashboard import pages
-from store import open_run
-from store.analysis.work import analyse
-from store.synthetic import write_synthetic_run
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """A dashboard over one analysed run of 8 classes and 3 epochs."""
-    runs = tmp_path_factory.mktemp("classes")
-    write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
-    analyse(open_run(runs / "demo"))
-    with serving(runs) as url:
-        yield url
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture
@@ -40,12 +23,6 @@ def phone(browser):
     context.set_default_timeout(TIMEOUT)
     yield context.new_page()
     context.close()
-
-
-def arrived(window, address):
-    """Wait until the address is of this form; a change of the address alone is no new document that could load."""
-    window.wait_for_url(address, wait_until="commit")
-    settled(window)
 
 
 def content(download):
@@ -58,8 +35,8 @@ def picture(download):
     return np.asarray(Image.open(io.BytesIO(content(download))).convert("RGB"))
 
 
-def test_the_class_of_the_sidebar_goes_from_page_to_page(page, address):
-    visit(page, f"{address}/gallery?run=demo")
+def test_the_class_of_the_sidebar_goes_from_page_to_page(page, analysed):
+    visit(page, f"{analysed}/gallery?run=demo")
     sidebar = page.get_by_test_id("stSidebar")
     choice = sidebar.get_by_label("Class", exact=True)
     choice.click()
@@ -73,8 +50,8 @@ def test_the_class_of_the_sidebar_goes_from_page_to_page(page, address):
     page.locator(".wall .tile.chosen[data-id=n00000002]").wait_for()
 
 
-def test_a_cell_of_the_strip_chooses_its_class_and_epoch(page, address):
-    visit(page, f"{address}/learning?run=demo&order=name")
+def test_a_cell_of_the_strip_chooses_its_class_and_epoch(page, analysed):
+    visit(page, f"{analysed}/learning?run=demo&order=name")
     strip = page.locator(".matrix canvas")
     strip.focus()
     for key in ("ArrowRight", "ArrowDown", "Enter"):
@@ -83,8 +60,8 @@ def test_a_cell_of_the_strip_chooses_its_class_and_epoch(page, address):
     assert "epoch=2" in page.url
 
 
-def test_a_tile_that_stays_on_its_page_is_a_button_for_the_keyboard_too(page, address):
-    visit(page, f"{address}/learning?run=demo")
+def test_a_tile_that_stays_on_its_page_is_a_button_for_the_keyboard_too(page, analysed):
+    visit(page, f"{analysed}/learning?run=demo")
     letter = page.locator(".tile[role=button][data-id='1']")
     letter.focus()
     page.keyboard.press("Enter")
@@ -96,10 +73,10 @@ def test_a_tile_that_stays_on_its_page_is_a_button_for_the_keyboard_too(page, ad
     arrived(page, re.compile("epoch=2"))
 
 
-def test_the_alphabet_steps_slowly_for_who_asked_for_less_motion(browser, address):
+def test_the_alphabet_steps_slowly_for_who_asked_for_less_motion(browser, analysed):
     context = browser.new_context(reduced_motion="reduce")
     window = context.new_page()
-    visit(window, f"{address}/alphabet?run=demo&epoch=1")
+    visit(window, f"{analysed}/alphabet?run=demo&epoch=1")
     window.locator(".wall .tile").first.wait_for()
     window.evaluate(
         "() => { window.pauses = []; const own = setInterval; "
@@ -110,8 +87,8 @@ def test_the_alphabet_steps_slowly_for_who_asked_for_less_motion(browser, addres
     context.close()
 
 
-def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, address):
-    visit(page, f"{address}/alphabet?run=demo")
+def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, analysed):
+    visit(page, f"{analysed}/alphabet?run=demo")
     page.locator(".wall .tile").first.wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="PNG sheet").click()
@@ -125,8 +102,8 @@ def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, add
 
 
 @pytest.mark.parametrize("name", [info.name for info in pages.available()])
-def test_no_page_scrolls_sideways_on_a_phone_and_its_menu_is_inside(phone, address, name):
-    visit(phone, f"{address}/{name}?run=demo")
+def test_no_page_scrolls_sideways_on_a_phone_and_its_menu_is_inside(phone, analysed, name):
+    visit(phone, f"{analysed}/{name}?run=demo")
     phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")
     phone.wait_for_timeout(500)  # components are drawn after the script has ended
     wide = phone.evaluate(
@@ -139,8 +116,8 @@ def test_no_page_scrolls_sideways_on_a_phone_and_its_menu_is_inside(phone, addre
     assert wide[0] <= 0 and wide[1] <= 0
 
 
-def test_every_choice_can_be_seen_on_a_phone(phone, address):
-    visit(phone, f"{address}/confusion?run=demo")
+def test_every_choice_can_be_seen_on_a_phone(phone, analysed):
+    visit(phone, f"{analysed}/confusion?run=demo")
     phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")
     for label in ("as recorded", "share of the answer", "change"):
         box = phone.get_by_role("radio", name=label).bounding_box()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser_cases import CHROMIUM, serving, settled, visit
+from browser_cases import IN_CHROMIUM, serving, settled, visit
 
 from store import resume_run
 from store.synthetic import (
@@ -19,11 +19,7 @@ from store.synthetic import (
     write_synthetic_run,
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(scope="module")

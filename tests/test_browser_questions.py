@@ -4,33 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from browser_cases import CHROMIUM, serving, settled, visit
+from browser_cases import IN_CHROMIUM, arrived, settled, visit
 
-from store import open_run
-from store.analysis.work import analyse
-from store.synthetic import write_synthetic_run
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def analysed(tmp_path_factory):
-    """The address of a dashboard over one analysed synthetic run."""
-    runs = tmp_path_factory.mktemp("questions")
-    write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
-    analyse(open_run(runs / "demo"))
-    with serving(runs) as address:
-        yield address
-
-
-def arrived(window, address):
-    """Wait until the address is of this form; a change of the address alone is no new document that could load."""
-    window.wait_for_url(address, wait_until="commit")
+pytestmark = IN_CHROMIUM
 
 
 def painted(window):
@@ -96,7 +72,6 @@ def test_the_slider_takes_cells_out_without_the_server_and_rests_in_the_link(pag
     before = anatomy.locator(".score").first.inner_text()
     anatomy.get_by_role("button", name="none").click()
     arrived(page, re.compile("[?&]k=0"))
-    settled(page)
     full = anatomy.locator(".score").first.inner_text()
     assert full != before and "0 of 64" in anatomy.inner_text()
     slider = anatomy.locator(".slider > label > input")
