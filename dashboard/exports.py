@@ -67,6 +67,19 @@ def _button(label: str, content: Callable[[], bytes], file_name: str, mime: str)
     )
 
 
+def csv_button(label: str, table: pd.DataFrame, file_name: str) -> None:
+    """A download of a table as CSV, made only when it is asked for."""
+    st.download_button(
+        label,
+        lambda: csv(table),
+        file_name=file_name,
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        type="tertiary",
+    )
+
+
 def csv(table: pd.DataFrame) -> bytes:
     """A table as CSV bytes, UTF-8, with a header."""
     return table.to_csv(index=False).encode()

@@ -254,15 +254,7 @@ def _changed_pictures(selection: Selection, before: State, after: State) -> None
     content = flip_tiles(selection, before, after, part["image"].to_numpy())
     tile_grid(content, key="flips", on_open=lambda image: state.go("picture", {**after.parameters, "image": image}))
     with st.container(horizontal=True):
-        st.download_button(
-            "CSV of all changed answers",
-            lambda: exports.csv(table),
-            file_name="changed-answers.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            type="tertiary",
-        )
+        exports.csv_button("CSV of all changed answers", table, "changed-answers.csv")
         sheet_button(selection, content, title=f"Changed answers, {outcome}", key="flips")
 
 

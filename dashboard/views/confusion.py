@@ -187,15 +187,7 @@ def _pairs(selection: Selection) -> None:
         selection_mode="single-row",
         alt="the most confused pairs of classes",
     )
-    st.download_button(
-        "CSV",
-        lambda: exports.csv(table),
-        file_name="confused-pairs.csv",
-        mime="text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        type="tertiary",
-    )
+    exports.csv_button("CSV", table, "confused-pairs.csv")
 
 
 def _chosen_pair(selection: Selection, table: pd.DataFrame) -> None:

@@ -222,15 +222,7 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
     )
     with st.container(horizontal=True):
         name = f"{selection.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
-        st.download_button(
-            "CSV of all rows",
-            lambda: exports.csv(rows),
-            file_name=name,
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            type="tertiary",
-        )
+        exports.csv_button("CSV of all rows", rows, name)
         sheet_button(selection, content, title="Failures", key="failures")
 
 

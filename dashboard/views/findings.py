@@ -83,15 +83,7 @@ def _download(selection: Selection, found: list[Finding]) -> None:
         }
         for finding in found
     ]
-    st.download_button(
-        "CSV of the statements",
-        lambda: exports.csv(pd.DataFrame(rows)),
-        file_name=f"{selection.name}-findings.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        type="tertiary",
-    )
+    exports.csv_button("CSV of the statements", pd.DataFrame(rows), f"{selection.name}-findings.csv")
 
 
 main()
