@@ -83,6 +83,14 @@ def test_variants_keep_their_order_and_carry_their_names():
     assert {row["value"] for row in drawn(chart) if "value" in row} == {0.8, 0.4, 0.9, 0.6}
 
 
+def test_the_figure_of_a_low_accuracy_stands_clear_of_the_variants_names():
+    frame = pd.DataFrame({"variant": ["clean"], "top1": [0.8], "top5": [0.9], "mean_confidence": [0.7]})
+    before, behind = layers(variants.accuracy_by_variant(frame))[2:]
+    assert before["transform"] == [{"filter": "(datum.top1 >= 0.25)"}] and before["mark"]["align"] == "right"
+    assert behind["transform"] == [{"filter": "(datum.top1 < 0.25)"}] and behind["mark"]["align"] == "left"
+    assert behind["encoding"]["x"]["field"] == "top5"
+
+
 def test_confidence_bins_count_every_answer_once():
     bins = failures.confidence_bins(
         np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), bins=2

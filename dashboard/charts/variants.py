@@ -8,6 +8,8 @@ import pandas as pd
 from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.theme import LIGHT, Palette, variant_name
 
+_ROOM = 0.25  # a smaller accuracy leaves no room for its figure between the dot and the names
+
 
 def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """Top-1 and top-5 accuracy of every variant as dots on one line, in the run's order of variants.
@@ -48,9 +50,9 @@ def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
             ],
         )
     )
-    labels = (
-        rows("variants")
-        .mark_text(align="right", dx=-9, fontSize=11, color=palette.ink)
-        .encode(y=y, x=alt.X("top1:Q"), text=alt.Text("top1:Q", format=".1%"))
-    )
-    return alt.layer(span, dots, labels, title="Accuracy by variant", height=330)
+    text = alt.Text("top1:Q", format=".1%")
+    left, right = alt.datum.top1 >= _ROOM, alt.datum.top1 < _ROOM
+    before = rows("variants").transform_filter(left).mark_text(align="right", dx=-9, fontSize=11, color=palette.truth)
+    behind = rows("variants").transform_filter(right).mark_text(align="left", dx=9, fontSize=11, color=palette.truth)
+    labels = (before.encode(y=y, x=alt.X("top1:Q"), text=text), behind.encode(y=y, x=alt.X("top5:Q"), text=text))
+    return alt.layer(span, dots, *labels, title="Accuracy by variant", height=330)
