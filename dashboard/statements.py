@@ -138,7 +138,7 @@ def card(selection: Selection, finding: Finding, number: int) -> None:
         left, right = st.columns([5, 2], vertical_alignment="center", gap="medium")
         with left:
             st.caption(f"{number} · {plain(heading(finding))}")
-            st.markdown(f"**{plain(finding.text)}**")
+            st.markdown(f"**{_shown(finding)}**")
             st.caption(caveat(finding))
         with right:
             _measured(selection, finding)
@@ -148,8 +148,13 @@ def brief_card(selection: Selection, finding: Finding, number: int) -> None:
     """Draw one finding in a narrow column: what is true, its figure on a scale, and the way to where it can be seen."""
     with st.container(border=True, height="stretch"):
         st.caption(f"{number} · {plain(heading(finding))}")
-        st.markdown(plain(finding.text))
+        st.markdown(_shown(finding))
         _measured(selection, finding)
+
+
+def _shown(finding: Finding) -> str:
+    """The statement as Markdown, no figure parted from its sign at the end of a line."""
+    return plain(finding.text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _measured(selection: Selection, finding: Finding) -> None:
