@@ -38,7 +38,7 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(PARTS)}; default: all")
     parser.add_argument("--run", type=Path, default=Path("runs/quick"), help="a recorded run (default: %(default)s)")
-    parser.add_argument("--data", help="pictures for the part compute, as for python -m compute (default: phantom)")
+    parser.add_argument("--data", help="images for the part compute, as for python -m compute (default: phantom)")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks.md")
     options = parser.parse_args()
     unknown = [part for part in options.parts if part not in PARTS]
@@ -70,11 +70,11 @@ def measured(part: str, run: Path, data: str | None = None) -> tuple[str, str, b
     if done.returncode:
         print(f"Failed: {part} ended with status {done.returncode}; its section is left as it was.", file=sys.stderr)
         return title, "", False
-    told = (
+    reported = (
         f"`python -m {module} {' '.join(filled)}`, {surroundings.now()}.  \n{surroundings.machine()}.  \n"
         f"{surroundings.versions()}.  \nLoad average before: {before}; after: {surroundings.load()}."
     )
-    return title, f"{told}\n\n{done.stdout.strip()}", True
+    return title, f"{reported}\n\n{done.stdout.strip()}", True
 
 
 def write_section(document: Path, title: str, body: str) -> None:

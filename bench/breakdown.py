@@ -21,14 +21,14 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from bench import surroundings
-from compute.augment import Draws
-from compute.device import HostCopy, autocast, describe_device, use_threads
+from compute.config.profile import load_profile, override
 from compute.models import Trace
-from compute.preparation import Prepared, prepare
-from compute.profile import load_profile, override
-from compute.record import Recorder, class_maps, forward
-from compute.scores import Scores
-from compute.train import Trainer
+from compute.recording.recorder import Recorder, class_maps, forward
+from compute.runs.device import HostCopy, autocast, describe_device, use_threads
+from compute.runs.prepare import PreparedRun, prepare
+from compute.training.augment import RandomNumbers
+from compute.training.metrics import Scores
+from compute.training.trainer import Trainer
 from store import create_run, resume_run
 
 WARM_UP = 4
@@ -50,13 +50,13 @@ class Stopwatch:
             torch.cuda.synchronize(self.device)
         self.seconds.setdefault(name, []).append(time.perf_counter() - started)
 
-    def table(self, title: str, *, pictures: int) -> list[str]:
+    def table(self, title: str, *, images: int) -> list[str]:
         """A Markdown table of medians without the warm-up; the part named `whole` is the reference."""
         medians = {name: statistics.median(times[WARM_UP:] or times) for name, times in self.seconds.items()}
         whole = medians["whole"]
-        lines = [f"| {title}, {pictures} pictures | ms | of the whole |", "|---|---:|---:|"]
+        lines = [f"| {title}, {images} images | ms | of the whole |", "|---|---:|---:|"]
         lines += [f"| {name} | {1e3 * value:.1f} | {value / whole:.0%} |" for name, value in medians.items()]
-        return [*lines, "", f"{pictures / whole:,.0f} pictures/s", ""]
+        return [*lines, "", f"{images / whole:,.0f} images/s", ""]
 
 
 def main() -> None:
@@ -79,18 +79,18 @@ def main() -> None:
     print("\n".join(lines))
 
 
-def training_parts(prepared: Prepared, *, steps: int) -> list[str]:
+def training_parts(prepared: PreparedRun, *, steps: int) -> list[str]:
     """The table of a training step's parts."""
     trainer = Trainer(prepared.network, settings=prepared.profile.training, augment=prepared.augmenter)
     material, watch, scores = prepared.material(), Stopwatch(prepared.device), Scores(prepared.device)
     generator, batch = torch.Generator().manual_seed(0), trainer.batch
     prepared.network.train()
     for _ in range(steps + WARM_UP):
-        with watch.part("choose the pictures"):
+        with watch.part("choose the images"):
             chosen = torch.randint(len(material.labels), (batch,), generator=generator).to(prepared.device)
-            pictures, labels = material.pictures[chosen], material.labels[chosen]
+            images, labels = material.images[chosen], material.labels[chosen]
         with watch.part("augment"):
-            x = prepared.augmenter(pictures, Draws(generator, batch))
+            x = prepared.augmenter(images, RandomNumbers(generator, batch))
         with watch.part("forward and loss"):
             with autocast(prepared.device, prepared.profile.training.precision):
                 maps = prepared.network(x)
@@ -105,12 +105,12 @@ def training_parts(prepared: Prepared, *, steps: int) -> list[str]:
             scores.add(logits, labels)
     for _ in range(steps + WARM_UP):
         with watch.part("whole"):
-            trainer.step(pictures, labels, 1e-6, Draws(generator, batch), scores)
-    return watch.table("training step", pictures=batch)
+            trainer.step(images, labels, 1e-6, RandomNumbers(generator, batch), scores)
+    return watch.table("training step", images=batch)
 
 
-def recording_parts(prepared: Prepared) -> list[str]:
-    """The table of a recorded batch's parts, over every variant of all validation pictures."""
+def recording_parts(prepared: PreparedRun) -> list[str]:
+    """The table of a recorded batch's parts, over every variant of all validation images."""
     settings, watch = prepared.profile.recording, Stopwatch(prepared.device)
     recorder = Recorder(
         prepared.validation(),
@@ -124,15 +124,15 @@ def recording_parts(prepared: Prepared) -> list[str]:
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         path = Path(folder) / "run"
         with create_run(path, prepared.description("breakdown")) as new_run:
-            recorder.write_pictures(new_run)
+            recorder.write_images(new_run)
         writer = resume_run(path).epoch(1)
         for start in range(0, total, settings.batch):
             for variant in settings.variants:
                 batch = slice(start, min(start + settings.batch, total))
                 with watch.part("perturb"):
-                    pictures = recorder.seen(variant, batch)
+                    images = recorder.seen(variant, batch)
                 with watch.part("forward"):
-                    x, opened = prepared.normaliser(pictures), variant == "clean" and settings.layers
+                    x, opened = prepared.normaliser(images), variant == "clean" and settings.layers
                     run = forward if opened else lambda *given: Trace(class_maps(*given))
                     trace = run(prepared.network, x, recorder.precision)
                 with watch.part("copy to the CPU"):
@@ -153,20 +153,20 @@ def recording_parts(prepared: Prepared) -> list[str]:
                 recorder.record(prepared.network, again, title="")
             batches = -(-total // settings.batch) * len(settings.variants)
             watch.seconds["whole"] = [(time.perf_counter() - whole) / batches]
-    return watch.table("recorded batch", pictures=min(settings.batch, total))
+    return watch.table("recorded batch", images=min(settings.batch, total))
 
 
-def operators(prepared: Prepared, *, count: int) -> list[str]:
+def operators(prepared: PreparedRun, *, count: int) -> list[str]:
     """The operators in which a few training steps spend most of their time, as torch's profiler tells it."""
     trainer = Trainer(prepared.network, settings=prepared.profile.training, augment=prepared.augmenter)
     material, scores = prepared.material(), Scores(prepared.device)
     generator, batch = torch.Generator().manual_seed(0), trainer.batch
-    pictures, labels = material.pictures[:batch], material.labels[:batch]
+    images, labels = material.images[:batch], material.labels[:batch]
     prepared.network.train()
 
     def steps(number: int) -> None:
         for _ in range(number):
-            trainer.step(pictures, labels, 1e-6, Draws(generator, batch), scores)
+            trainer.step(images, labels, 1e-6, RandomNumbers(generator, batch), scores)
 
     on_gpu = prepared.device.type == "cuda"
     steps(WARM_UP)

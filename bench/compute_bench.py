@@ -3,9 +3,9 @@
     python -m bench.compute_bench [--data phantom] [--profile quick] [--steps 20] [--rounds 3]
 
 Training: the profile's own step against the plain torchvision loop (ImageFolder over JPEG files, DataLoader with two
-workers, per-picture transforms, float32, PyTorch's grouped transposed convolution). Recording: forward passes of all
+workers, per-image transforms, float32, PyTorch's grouped transposed convolution). Recording: forward passes of all
 variants alone against the same passes recorded and sealed; whole epochs with recording against epochs without. Gallery:
-the maps of one class's pictures read from the record against Grad-CAM computed on demand by the usual library. The two
+the maps of one class's images read from the record against Grad-CAM computed on demand by the usual library. The two
 sides of a line take turns, in alternating order, after a warm-up of both. About four minutes on two idle cores.
 """
 
@@ -32,25 +32,25 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from compute.augment import Draws
-from compute.device import describe_device, use_threads
-from compute.experiment import Experiment, open_or_create
-from compute.explain import Logits
-from compute.interrupt import StopRequest
+from compute.config.profile import load_profile, override
+from compute.live.explain import Logits
 from compute.models import build
-from compute.preparation import Prepared, prepare
-from compute.profile import load_profile, override
-from compute.record import Recorder, class_maps, forward
-from compute.scores import Scores
-from compute.train import Trainer
+from compute.recording.recorder import Recorder, class_maps, forward
+from compute.runs.device import describe_device, use_threads
+from compute.runs.interrupt import StopRequest
+from compute.runs.prepare import PreparedRun, prepare
+from compute.runs.run import Experiment, open_or_create
+from compute.training.augment import RandomNumbers
+from compute.training.metrics import Scores
+from compute.training.trainer import Trainer
 from store import create_run, open_run, resume_run
 
-GALLERY = 50  # pictures on one page of a class
+GALLERY = 50  # images on one page of a class
 # Of a class: few seconds of training, and enough passes that sealing, which a run does while the next epoch trains,
 # weighs little.
 SMALL = ("data.train_per_class=10", "data.validation_per_class=10")
 UNTIMED = 4  # steps after each change of sides: what one side prefetched meanwhile must not count
-FULL = 100_000, 80_000  # training pictures and recorded passes of an epoch of Tiny ImageNet
+FULL = 100_000, 80_000  # training images and recorded passes of an epoch of Tiny ImageNet
 
 Row = tuple[str, ...]
 
@@ -74,7 +74,7 @@ def main() -> None:
     head += "(lowest to highest)."
     lines = [head, "", "| what | alternative | Classprint | ratio |", "| --- | ---: | ---: | ---: |"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    lines += ["", f"At these rates recording is {share:.0%} of an epoch of {FULL[0]:,} pictures, {FULL[1]:,} passes."]
+    lines += ["", f"At these rates recording is {share:.0%} of an epoch of {FULL[0]:,} images, {FULL[1]:,} passes."]
     print("\n".join(lines))
 
 
@@ -90,8 +90,8 @@ def taking_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[
     return found
 
 
-def training_rows(prepared: Prepared, folder: Path, *, steps: int, rounds: int) -> tuple[list[Row], float]:
-    """Pictures a second of both training loops; and ours as a number."""
+def training_rows(prepared: PreparedRun, folder: Path, *, steps: int, rounds: int) -> tuple[list[Row], float]:
+    """Images a second of both training loops; and ours as a number."""
     batch = prepared.profile.training.batch
     _write_jpeg(prepared, folder, (steps + UNTIMED) * batch)
     ours, plain = _our_steps(prepared), _plain_steps(prepared, folder)
@@ -107,15 +107,15 @@ def training_rows(prepared: Prepared, folder: Path, *, steps: int, rounds: int) 
         return steps * batch / (time.perf_counter() - started)
 
     found = taking_turns({"plain": lambda: rate(plain), "ours": lambda: rate(ours)}, rounds)
-    row = _row("training, pictures/s", found["plain"], found["ours"], "{:.0f}")
+    row = _row("training, images/s", found["plain"], found["ours"], "{:.0f}")
     return [row], statistics.median(found["ours"])
 
 
-def recording_rows(prepared: Prepared, path: Path, *, rounds: int) -> tuple[list[Row], float]:
+def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[list[Row], float]:
     """Passes a second through the network alone, and recorded and sealed; and the latter as a number."""
     recorder = _recorder(prepared)
     with create_run(path, prepared.description(path.name)) as new_run:
-        recorder.write_pictures(new_run)
+        recorder.write_images(new_run)
     run, epochs = resume_run(path), iter(range(1, 1000))
     passes = len(prepared.dataset.validation.labels) * len(prepared.profile.recording.variants)
 
@@ -138,7 +138,7 @@ def recording_rows(prepared: Prepared, path: Path, *, rounds: int) -> tuple[list
     return rows, statistics.median(found["recorded"])
 
 
-def epoch_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[Row]:
+def epoch_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> list[Row]:
     """Seconds of a whole epoch, trained only, and trained, kept, recorded and sealed."""
     profile = replace(prepared.profile, training=replace(prepared.profile.training, epochs=1))
     one, other = (replace(prepared, profile=profile, network=copy.deepcopy(prepared.network)) for _ in range(2))
@@ -158,13 +158,13 @@ def epoch_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[Row]:
 
     found = taking_turns({"without": without, "recorded": recorded}, rounds)
     passes = len(prepared.dataset.validation.labels) * len(profile.recording.variants)
-    what = f"an epoch of {len(material.labels):,} pictures, s: trained only, and with {passes:,} passes recorded"
+    what = f"an epoch of {len(material.labels):,} images, s: trained only, and with {passes:,} passes recorded"
     more = statistics.median(found["recorded"]) / statistics.median(found["without"]) - 1
     return [(*_row(what, found["without"], found["recorded"], "{:.1f}")[:3], f"{more:+.0%} time")]
 
 
-def gallery_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[Row]:
-    """Milliseconds to the maps of one gallery, other pictures each time: read, or by Grad-CAM on demand."""
+def gallery_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> list[Row]:
+    """Milliseconds to the maps of one gallery, other images each time: read, or by Grad-CAM on demand."""
     run, random = open_run(path), np.random.default_rng(0)
     logits = Logits(prepared.network)
     layer = logits.network.get_submodule("encoder.layer4")
@@ -176,14 +176,14 @@ def gallery_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[Row]:
     def read() -> float:
         images = some()
         started = time.perf_counter()
-        run.own_maps(epoch=1, variant="clean", images=images)
+        run.true_class_maps(epoch=1, variant="clean", images=images)
         return 1e3 * (time.perf_counter() - started)
 
     with GradCAM(model=logits, target_layers=[layer]) as cam:
 
         def on_demand() -> float:
             images = some()
-            x = prepared.normaliser(torch.from_numpy(run.pictures(images)).to(prepared.device))
+            x = prepared.normaliser(torch.from_numpy(run.pixels(images)).to(prepared.device))
             targets = [ClassifierOutputTarget(int(label)) for label in run.labels[images]]
             started = time.perf_counter()
             cam(input_tensor=x, targets=targets)
@@ -191,12 +191,12 @@ def gallery_rows(prepared: Prepared, path: Path, *, rounds: int) -> list[Row]:
 
         found = taking_turns({"on demand": on_demand, "read": read}, rounds)
     faster = statistics.median(found["on demand"]) / statistics.median(found["read"])
-    row = _row(f"maps of {GALLERY} pictures, ms: Grad-CAM on demand, read", found["on demand"], found["read"], "{:.1f}")
+    row = _row(f"maps of {GALLERY} images, ms: Grad-CAM on demand, read", found["on demand"], found["read"], "{:.1f}")
     return [(*row[:3], f"{faster:.0f}x")]
 
 
-def _our_steps(prepared: Prepared) -> Iterator[None]:
-    """Classprint's training steps on pictures that are on the device, without end."""
+def _our_steps(prepared: PreparedRun) -> Iterator[None]:
+    """Classprint's training steps on images that are on the device, without end."""
     settings = prepared.profile.training
     network = build(prepared.profile.model.name, len(prepared.dataset.classes), **prepared.profile.model.options)
     network.to(prepared.device).to(memory_format=torch.channels_last)
@@ -206,12 +206,12 @@ def _our_steps(prepared: Prepared) -> Iterator[None]:
     while True:
         network.train()
         chosen = torch.randint(len(material.labels), (settings.batch,), generator=generator).to(prepared.device)
-        draws = Draws(generator, settings.batch)
-        trainer.step(material.pictures[chosen], material.labels[chosen], 1e-3, draws, scores)
+        draws = RandomNumbers(generator, settings.batch)
+        trainer.step(material.images[chosen], material.labels[chosen], 1e-3, draws, scores)
         yield
 
 
-def _plain_steps(prepared: Prepared, folder: Path) -> Iterator[None]:
+def _plain_steps(prepared: PreparedRun, folder: Path) -> Iterator[None]:
     """The steps of the loop that most code has, over JPEG files, without end."""
     classes, settings = len(prepared.dataset.classes), prepared.profile.training
     network = build(prepared.profile.model.name, classes, **prepared.profile.model.options).to(prepared.device)
@@ -219,13 +219,13 @@ def _plain_steps(prepared: Prepared, folder: Path) -> Iterator[None]:
         grouped = nn.ConvTranspose2d(classes, classes, 4, stride=2, padding=1, bias=False, groups=classes)
         network.get_submodule("class_maps").register_module("conv", grouped.to(prepared.device))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    per_picture = [
+    per_image = [
         transforms.RandomRotation(prepared.profile.augmentation.rotation),
         transforms.RandomHorizontalFlip(),
         transforms.ToTensor(),
         transforms.Normalize(prepared.profile.data.mean, prepared.profile.data.sd),
     ]
-    files = ImageFolder(str(folder), transforms.Compose(per_picture))
+    files = ImageFolder(str(folder), transforms.Compose(per_image))
     loader = DataLoader(files, settings.batch, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
     network.train()
     while True:
@@ -237,29 +237,29 @@ def _plain_steps(prepared: Prepared, folder: Path) -> Iterator[None]:
             yield
 
 
-def _forward_only(prepared: Prepared, recorder: Recorder) -> None:
-    """All variants of all validation pictures through the network; the maps are dropped."""
+def _forward_only(prepared: PreparedRun, recorder: Recorder) -> None:
+    """All variants of all validation images through the network; the maps are dropped."""
     prepared.network.eval()
     total, size = len(recorder.validation.labels), recorder.settings.batch
     with torch.inference_mode():
         for start in range(0, total, size):
             for variant in recorder.settings.variants:
-                pictures = recorder.seen(variant, slice(start, min(start + size, total)))
+                images = recorder.seen(variant, slice(start, min(start + size, total)))
                 run = forward if variant == "clean" else class_maps
-                run(prepared.network, prepared.normaliser(pictures), recorder.precision)
+                run(prepared.network, prepared.normaliser(images), recorder.precision)
 
 
-def _write_jpeg(prepared: Prepared, folder: Path, count: int) -> None:
-    """The first training pictures of the classes as JPEG files, one folder a class."""
+def _write_jpeg(prepared: PreparedRun, folder: Path, count: int) -> None:
+    """The first training images of the classes as JPEG files, one folder a class."""
     train = prepared.dataset.train
     chosen = np.random.default_rng(0).permutation(len(train.labels))[:count]
     for number in chosen:
         place = folder / f"{train.labels[number]:04d}"
         place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.asarray(train.pictures[number])).save(place / f"{number}.jpg", quality=90)
+        Image.fromarray(np.asarray(train.images[number])).save(place / f"{number}.jpg", quality=90)
 
 
-def _recorder(prepared: Prepared) -> Recorder:
+def _recorder(prepared: PreparedRun) -> Recorder:
     return Recorder(
         prepared.validation(),
         settings=prepared.profile.recording,
@@ -271,11 +271,11 @@ def _recorder(prepared: Prepared) -> Recorder:
 
 def _row(what: str, alternative: list[float], ours: list[float], form: str) -> Row:
     """A line of the table: medians with their spread, and how many times the alternative ours is."""
-    told = [
+    reported = [
         f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
         for values in (alternative, ours)
     ]
-    return what, *told, f"{statistics.median(ours) / statistics.median(alternative):.2f}x"
+    return what, *reported, f"{statistics.median(ours) / statistics.median(alternative):.2f}x"
 
 
 def _wait(device: torch.device) -> None:

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 
 from store import Run, StoreError, open_run
+from store.check.verify import verify_run
 from store.synthetic import write_synthetic_run
-from store.verify import verify_run
 
 Answers = dict[str, str]
 REFUSED = "refused"
-OPTIONS = {"epochs": 2, "classes": 4, "images_per_class": 20, "variants": ("clean", "gray"), "picture_shape": (8, 8)}
+OPTIONS = {"epochs": 2, "classes": 4, "images_per_class": 20, "variants": ("clean", "gray"), "image_shape": (8, 8)}
 
 
 def make_runs(folder: Path) -> tuple[Path, Path]:
@@ -78,7 +78,7 @@ def spoil(run: Path, other: Path, seed: int) -> str:
     return f"{kind} in {path.relative_to(run)} at byte {at}"
 
 
-def answers(path: Path) -> Answers:
+def predictions(path: Path) -> Answers:
     """A digest of everything that can be asked of the run at `path`; REFUSED where the store said so."""
     found: Answers = {}
 
@@ -106,7 +106,7 @@ def _ask_facts(run: Run, ask: Callable[[str, Callable[[], object]], None]) -> No
     facts = (run.name, run.variants, run.labels.tolist(), run.image_names, run.classes.to_csv(), run.planned_epochs)
     ask("facts", lambda: (*facts, json.dumps(run.configuration), json.dumps(run.provenance), run.layer_names))
     for variant in run.variants:
-        ask(f"pictures {variant}", partial(run.pictures, variant=variant))
+        ask(f"images {variant}", partial(run.pixels, variant=variant))
     ask("masks", run.masks)
     ask("boxes", run.boxes)
 
@@ -116,7 +116,7 @@ def _ask_epoch(run: Run, epoch: int, variant: str, ask: Callable[[str, Callable[
     where = f"{epoch} {variant}"
     ask(f"maps {where}", lambda: run.maps(images=None, **at))
     ask(f"error {where}", lambda: run.map_error(images=None, **at))
-    for name in ("probabilities", "own_maps", "predicted_maps", "confusion", "patterns"):
+    for name in ("probabilities", "true_class_maps", "predicted_class_maps", "confusion", "patterns"):
         ask(f"{name} {where}", partial(getattr(run, name), **at))
     ask(f"predictions {where}", lambda: run.predictions(**at).to_csv())
     ask(f"classes {where}", lambda: run.class_table(**at).to_csv())
@@ -125,10 +125,10 @@ def _ask_epoch(run: Run, epoch: int, variant: str, ask: Callable[[str, Callable[
     ask(f"metrics {where}", lambda: run.read(epoch, lambda data: data.metrics()))
 
 
-def judge(path: Path, truth: Answers) -> str:
+def judge(path: Path, true_class: Answers) -> str:
     """ "found", "harmless", "MISSED" (verify saw nothing) or "WRONG" (a wrong value was returned as if right)."""
-    given = answers(path)
-    wrong = [name for name, value in given.items() if value not in (REFUSED, truth.get(name))]
+    given = predictions(path)
+    wrong = [name for name, value in given.items() if value not in (REFUSED, true_class.get(name))]
     if wrong:
         return f"WRONG {wrong}"
     try:
@@ -140,18 +140,18 @@ def judge(path: Path, truth: Answers) -> str:
     return "MISSED" if REFUSED in given.values() else "harmless"
 
 
-def trial(run: Path, other: Path, truth: Answers, seed: int) -> tuple[str, str]:
+def trial(run: Path, other: Path, true_class: Answers, seed: int) -> tuple[str, str]:
     """What was done and how the store took it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copytree(run, Path(folder) / "run"))
         done = spoil(copy, other, seed)
-        return done, judge(copy, truth)
+        return done, judge(copy, true_class)
 
 
 def _work(folder: Path, first: int, stop: int) -> None:
-    truth = answers(folder / "run")
+    true_class = predictions(folder / "run")
     for seed in range(first, stop):
-        print(json.dumps([seed, *trial(folder / "run", folder / "other", truth, seed)]), flush=True)
+        print(json.dumps([seed, *trial(folder / "run", folder / "other", true_class, seed)]), flush=True)
 
 
 def main() -> int:

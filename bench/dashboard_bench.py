@@ -4,7 +4,7 @@
 
 A real `streamlit run` on a free port of this machine, over the folder of the run. Server: sessions that speak
 Streamlit's protocol visit the pages in random order with a new selection at each click; each rerun is timed from
-sending the message to the end of the script. Between an answer and the next click they think 0.5 to 1.5 s; a second
+sending the message to the end of the script. Between a prediction and the next click they think 0.5 to 1.5 s; a second
 table has the many sessions with longer thought and with none, which measures what the server can do at most. Painted:
 headless Chromium clicks through the pages. The budgets stand beside the figures; nothing is asserted. Markdown goes
 to standard output.
@@ -30,7 +30,7 @@ from bench.walk import HOME, PAGES, TITLES, WITHOUT_TORCH, View, Walk
 from store import Run, open_run
 
 PARTS = ("start", "server", "painted")
-THINK = {"hurried": (0.5, 1.5), "at ease": (2.0, 6.0), "not at all": (0.0, 0.0)}  # seconds between answer and click
+THINK = {"hurried": (0.5, 1.5), "at ease": (2.0, 6.0), "not at all": (0.0, 0.0)}  # seconds between prediction and click
 EMPTY = ROOT / "bench" / "empty_page.py"
 BUDGETS = {1: 200, "many": 1000, "painted": 1000, "start": 5000}  # milliseconds
 
@@ -74,7 +74,7 @@ def _tell(text: str) -> None:
 
 
 def _heading(run: Run) -> str:
-    size = f"{len(run.epochs)} epochs x {len(run.variants)} variants x {len(run.labels):,} pictures"
+    size = f"{len(run.epochs)} epochs x {len(run.variants)} variants x {len(run.labels):,} images"
     return f"A run of {size} x {len(run.classes)} classes, maps of {run.map_shape[0]} x {run.map_shape[1]} cells.\n"
 
 
@@ -82,7 +82,7 @@ def _heading(run: Run) -> str:
 
 
 def start_table(run: Path, *, times: int) -> list[str]:
-    """Lines of a table: from the start of the process to its answer and to the first page."""
+    """Lines of a table: from the start of the process to its prediction and to the first page."""
     executable = painting.chromium()
     taken: dict[str, list[float]] = defaultdict(list)
     failures = []
@@ -90,7 +90,7 @@ def start_table(run: Path, *, times: int) -> list[str]:
         _tell(f"start {number + 1} of {times}")
         with dashboard(run.parent) as server:
             first = asyncio.run(sessions.visit_all(server.address, [View(HOME, f"run={run.name}")]))
-            taken["the server answers"].append(server.answered)
+            taken["the server predictions"].append(server.answered)
             taken["the first page's script has run"].append(time.perf_counter() - server.began)
             failures.append(first[0].failure)
         if executable:
@@ -109,14 +109,14 @@ def start_table(run: Path, *, times: int) -> list[str]:
 def warm_up(server: Server, run: Run) -> None:
     """Visit every page but Live, then Live: one line on whether torch was loaded before and after it."""
     walk = Walk(run, 0, pages=WITHOUT_TORCH)
-    answers = asyncio.run(sessions.visit_all(server.address, [walk.next() for _ in WITHOUT_TORCH]))
+    predictions = asyncio.run(sessions.visit_all(server.address, [walk.next() for _ in WITHOUT_TORCH]))
     before = server.maps_library("libtorch")
     views = [View("live", f"run={run.path.name}")]
-    answers += asyncio.run(sessions.visit_all(server.address, views))
+    predictions += asyncio.run(sessions.visit_all(server.address, views))
     after = server.maps_library("libtorch")
-    told = {True: "loaded", False: "not loaded"}
-    print(f"PyTorch after every page but Live: {told[before]}; after Live was opened: {told[after]}.\n")
-    _print(_wrong(answer.failure for answer in answers))
+    reported = {True: "loaded", False: "not loaded"}
+    print(f"PyTorch after every page but Live: {reported[before]}; after Live was opened: {reported[after]}.\n")
+    _print(_wrong(prediction.failure for prediction in predictions))
 
 
 def floor(runs: Path) -> list[str]:
@@ -126,9 +126,9 @@ def floor(runs: Path) -> list[str]:
         views = [View(HOME, "")] * 60
         asyncio.run(sessions.visit_all(server.address, views[:10]))
         before = server.processor_seconds()
-        answers = asyncio.run(sessions.visit_all(server.address, views))
-        each = 1000 * (server.processor_seconds() - before) / len(answers)
-    middle = 1000 * np.median([answer.seconds for answer in answers])
+        predictions = asyncio.run(sessions.visit_all(server.address, views))
+        each = 1000 * (server.processor_seconds() - before) / len(predictions)
+    middle = 1000 * np.median([prediction.seconds for prediction in predictions])
     return [f"The floor: an empty Streamlit page takes {middle:.0f} ms, {each:.0f} ms of processor time, a rerun.", ""]
 
 
@@ -148,18 +148,24 @@ def _loaded(server: Server, run: Run, count: int, clicks: int, pace: str) -> pd.
     _tell(f"{count} sessions of {clicks} clicks, thinking {pace}")
     before, began = server.processor_seconds(), time.perf_counter()
     walks = [Walk(run, 1000 * count + 100_000 * list(THINK).index(pace) + number) for number in range(count)]
-    answers = asyncio.run(
+    predictions = asyncio.run(
         sessions.load(server.address, walks, clicks=clicks, think=THINK[pace], processor=server.processor_seconds)
     )
     lasted = time.perf_counter() - began
     rows = [
-        (answer.view.page, 1000 * answer.seconds, answer.size / 1000, answer.failure, 1000 * answer.processor)
-        for answer in answers
+        (
+            prediction.view.page,
+            1000 * prediction.seconds,
+            prediction.size / 1000,
+            prediction.failure,
+            1000 * prediction.processor,
+        )
+        for prediction in predictions
     ]
     table = pd.DataFrame(rows, columns=["page", "ms", "kb", "failed", "processor"])
     table.attrs |= {
-        "rate": len(answers) / lasted,
-        "each": 1000 * (server.processor_seconds() - before) / len(answers),
+        "rate": len(predictions) / lasted,
+        "each": 1000 * (server.processor_seconds() - before) / len(predictions),
         "load": os.getloadavg()[0],
     }
     return table
@@ -167,7 +173,7 @@ def _loaded(server: Server, run: Run, count: int, clicks: int, pace: str) -> pd.
 
 def _pace_rows(one: pd.DataFrame, paces: dict[str, pd.DataFrame], many: int) -> list[str]:
     lines = [
-        "| all pages | between answer and click | reruns | a second | p50, ms | p95 | processor, ms | load |",
+        "| all pages | between prediction and click | reruns | a second | p50, ms | p95 | processor, ms | load |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for count, pace, table in [(1, "hurried", one)] + [(many, pace, table) for pace, table in paces.items()]:
@@ -235,8 +241,8 @@ def _painted_cells(rows: pd.DataFrame) -> str:
 
 def _wrong(failures: Iterable[str]) -> Sequence[str]:
     """Lines on reruns that ended in an error; none where none did."""
-    told = pd.Series([failure for failure in failures if failure], dtype=str).value_counts()
-    return [f"**{count} reruns failed:** {failure}\n" for failure, count in told.items()]
+    reported = pd.Series([failure for failure in failures if failure], dtype=str).value_counts()
+    return [f"**{count} reruns failed:** {failure}\n" for failure, count in reported.items()]
 
 
 if __name__ == "__main__":

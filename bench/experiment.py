@@ -3,7 +3,7 @@
     python -m bench.experiment --profile paper --data DATA [--weights FILE] [--run NAME] [--time-limit SECONDS]
 
 Resumes a run that is unfinished and trains nothing when it is complete. docs/results/NAME/ gets a page (README.md),
-every table behind it as CSV and two pictures. With --time-limit a call ends between epochs with exit code 75, and the
+every table behind it as CSV and two images. With --time-limit a call ends between epochs with exit code 75, and the
 same command goes on: 80 epochs fit into calls of a few minutes. --steps does one part at a time, --reduced leaves a
 small copy of the run. Other exit codes: 0 done, 1 the record is damaged, 2 refused, 130 stopped.
 """
@@ -23,12 +23,12 @@ from bench.results_charts import write_figure_2, write_patterns
 from bench.results_page import Facts, page
 from bench.server import ROOT
 from compute import cli
+from compute.config.profile import as_dict, load_profile
 from compute.errors import BadOption, ComputeError
-from compute.profile import as_dict, load_profile
 from store import Run, StoreError, open_run
 from store.analysis import read_analysis
-from store.prune import prune_run
-from store.verify import bytes_to_check, verify_run
+from store.check.verify import bytes_to_check, verify_run
+from store.tools.prune import prune_run
 
 STEPS = ("train", "verify", "analyse", "results")
 DAMAGED, REFUSED = 1, 2
@@ -134,7 +134,7 @@ def verification(folder: Path) -> str:
 
 
 def write_results(run: Run, folder: Path, *, title: str, command: str, note: str = "") -> None:
-    """Every table as CSV, two pictures and the page."""
+    """Every table as CSV, two images and the page."""
     tables = {
         "table1": results.table_1(run),
         "figure2": results.figure_2(run),
@@ -180,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-epochs", type=int, nargs="+", metavar="EPOCH", help="epochs of that copy (default: all)"
     )
-    parser.add_argument("--keep-top", type=int, default=3, help="maps of each picture in that copy (default: 3)")
+    parser.add_argument("--keep-top", type=int, default=3, help="maps of each image in that copy (default: 3)")
     return parser
 
 

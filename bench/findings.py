@@ -19,9 +19,9 @@ from bench import surroundings
 from bench.server import ROOT
 from store import Run, open_run
 from store.analysis import Analysis, read_analysis
-from store.analysis.work import analyse
+from store.analysis.analyse import analyse
 
-BLOCK = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- figures: ([a-z_-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Subject:
 
     @property
     def phantom(self) -> bool:
-        """Whether the right answers are known because the pictures were made."""
+        """Whether the correct predictions are known because the images were made."""
         return self.setting("data", "source") == "phantom"
 
     def setting(self, section: str, name: str) -> str:
@@ -68,7 +68,7 @@ def table(subjects: Sequence[Subject], rows: Callable[[Subject], Rows]) -> str:
 
 def share(successes: float, of: float) -> str:
     """A share with its Wilson interval: '27 % [24, 30] (256 of 945)'."""
-    from store.measures.intervals import wilson
+    from store.metrics.intervals import wilson
 
     if not of:
         return "–"

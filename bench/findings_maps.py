@@ -12,25 +12,25 @@ import scipy.stats
 
 from bench.findings import Rows, Subject, figure, share, table
 from bench.findings_phantom import HUES
-from compute.data.phantom import class_parts
+from compute.data.phantom.dataset import class_parts
 from store import queries
-from store.analysis.places import FOLLOWS
-from store.measures.intervals import mean_interval
-from store.measures.transport import earth_mover
+from store.analysis.localisation import FOLLOWS
+from store.metrics.earth_mover import earth_mover
+from store.metrics.intervals import mean_interval
 
 LOOKED_AT = 100  # mistakes whose maps are read, and class patterns that are searched for
 
 
-def anatomy(subject: Subject) -> Rows:
+def correction(subject: Subject) -> Rows:
     """How many cells undo a mistake, who wins then, and how far the codec leaves it open."""
     run = subject.run
     at: dict[str, Any] = {"epoch": subject.last, "variant": subject.clean}
     wrong = np.flatnonzero(run.column("prediction", **at) != run.labels)
     if not len(wrong):
         return {"mistakes": "0"}
-    cells, winner = run.column("cells_to_fix", **at)[wrong], run.column("fix_winner", **at)[wrong]
+    cells, winner = run.column("correction_cells", **at)[wrong], run.column("corrected_prediction", **at)[wrong]
     chosen = np.sort(np.random.default_rng(0).choice(wrong, min(LOOKED_AT, len(wrong)), replace=False))
-    found = [queries.answer_anatomy(run, int(image), **at) for image in chosen]
+    found = [queries.minimal_correction(run, int(image), **at) for image in chosen]
     low, middle, high = np.quantile(cells, [0.25, 0.5, 0.75])
     size = int(np.prod(run.map_shape))
     return {
@@ -45,7 +45,7 @@ def anatomy(subject: Subject) -> Rows:
 
 
 def cues(subjects: Sequence[Subject]) -> str:
-    """Mean fall of the truth's score per variant: over all classes, by hue and texture on phantom, and where most."""
+    """Mean fall of the true class's score per variant: over all classes, by hue and texture on phantom, and where most."""
     return table(subjects, _cue_rows)
 
 
@@ -79,7 +79,7 @@ def confusion(subject: Subject) -> Rows:
     rows = {
         "pairs with 3 mistakes or more at some epoch": str(len(pairs)),
         "dead by the last epoch (fewer than 3)": share((pairs["death"] > 0).sum(), len(pairs)),
-        "most frequent": f"“{top['truth']}” for “{top['predicted']}”: {int(top['peak_count'])} at epoch "
+        "most frequent": f"“{top['true_class']}” for “{top['predicted_class']}”: {int(top['peak_count'])} at epoch "
         f"{int(top['peak'])}, {int(top['last_count'])} at the last",
         "overlap of the two maps over their mistakes": figure(*mean_interval(alive["overlap"].dropna()), 3),
         "earth-mover distance of their patterns, cells": figure(*mean_interval(pairs["distance"].dropna()), 2),
@@ -100,9 +100,9 @@ def _correlation(first: pd.Series, second: pd.Series) -> str:
     return figure(value, np.tanh(centre - half), np.tanh(centre + half), 2)
 
 
-def modes(subject: Subject) -> Rows:
+def clusters(subject: Subject) -> Rows:
     """Classes with several kinds of maps, which kind fails, and what perturbations leave of them."""
-    kinds, left = subject.analysis.table("modes"), subject.analysis.table("mode_survival")
+    kinds, left = subject.analysis.table("clusters"), subject.analysis.table("mode_survival")
     several = kinds[kinds.groupby("class_index")["mode"].transform("count") > 1].dropna(subset=["lift"])
     rows = {
         "classes with several kinds of maps": share(
@@ -114,7 +114,7 @@ def modes(subject: Subject) -> Rows:
         top = several.loc[several["low"].idxmax()]
         name = subject.run.classes["name"][int(top["class_index"])]
         lift = figure(top["lift"], top["low"], top["high"], 2)
-        rows["highest"] = f"“{name}”, {int(top['count'])} pictures: {lift} times the class's error"
+        rows["highest"] = f"“{name}”, {int(top['count'])} images: {lift} times the class's error"
     for variant, table_of in left.groupby("variant", sort=False):
         stayed = (table_of["share"] * table_of["count"]).sum()
         rows[f"stay in their kind under {variant}"] = share(round(stayed), table_of["count"].sum())
@@ -122,7 +122,7 @@ def modes(subject: Subject) -> Rows:
 
 
 def search(subject: Subject) -> Rows:
-    """Search by the pattern of a class: how fast, and how many of its 24 hits are pictures taken for that class."""
+    """Search by the pattern of a class: how fast, and how many of its 24 hits are images predicted as that class."""
     run = subject.run
     at: dict[str, Any] = {"epoch": subject.last, "variant": subject.clean}
     patterns = run.patterns(**at)
@@ -139,32 +139,32 @@ def search(subject: Subject) -> Rows:
     mean, low, high = np.minimum(mean_interval(hits), 1)
     return {
         "one search, milliseconds of processor time, p95": f"{1000 * np.quantile(seconds, 0.95):.0f}",
-        "hits that were taken for the class (of as many as there can be)": figure(mean, low, high, 2),
+        "hits that were predicted as the class (of as many as there can be)": figure(mean, low, high, 2),
     }
 
 
 def place(subjects: Sequence[Subject]) -> str:
     """The verdict on each model's maps, then its quantities."""
-    from bench.findings_sections import told
+    from bench.findings_sections import reported
 
     lines = []
     for subject in subjects:
-        unknown = "Unknown: the run holds neither objects that lie apart nor shifted pictures."
+        unknown = "Unknown: the run holds neither objects that lie apart nor shifted images."
         model, (height, width) = subject.setting("model", "name"), subject.run.map_shape
-        said = next(iter(told(subject, "place")), unknown)
+        said = next(iter(reported(subject, "place")), unknown)
         lines.append(f"- **{subject.run.path.name}** (`{model}`, {height} × {width} cells): {said}")
     return "\n".join([*lines, "", table(subjects, _place_rows)])
 
 
 PLACE_LABELS = {
-    "within": "cosine of the own maps of two pictures of one class",
+    "within": "cosine of the own maps of two images of one class",
     "between": "of two classes",
     "inside": "evidence on the object",
     "area": "expected by the object's area",
-    "elsewhere": "expected with the objects of the class's other pictures",
+    "elsewhere": "expected with the objects of the class's other images",
     "peak_inside": "strongest cell on the object (pointing game, by area)",
     "follow": "how far the map follows its own object (1 = as far as a map in its shape)",
-    "shift": "how far the map's centre moves with shifted pictures (1 = along)",
+    "shift": "how far the map's centre moves with shifted images (1 = along)",
 }
 
 

@@ -14,10 +14,10 @@ from bench import findings_maps as of_maps
 from bench.findings import Rows, Subject, figure, share, table
 from bench.findings_phantom import known_answers
 from store.analysis import Finding, from_table
-from store.measures import robustness
-from store.measures.intervals import mean_interval
-from store.measures.learning import HISTORIES
-from store.measures.permutation import widest_difference
+from store.metrics import robustness
+from store.metrics.intervals import mean_interval
+from store.metrics.learning import HISTORIES
+from store.metrics.permutation import widest_difference
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def _tabled(rows: Callable[[Subject], Rows], source: str) -> Section:
     return Section(lambda subjects: table(subjects, rows), source)
 
 
-def told(subject: Subject, *kinds: str) -> list[str]:
+def reported(subject: Subject, *kinds: str) -> list[str]:
     """Texts of the run's findings of these kinds."""
     return [entry.text for entry in from_table(subject.analysis.table("findings")) if entry.kind in kinds]
 
@@ -42,9 +42,9 @@ def runs(subject: Subject) -> Rows:
     run, metrics = subject.run, subject.run.metrics()
     recording = float(metrics["record_seconds"].sum()) if "record_seconds" in metrics else float("nan")
     rows = {
-        "pictures": subject.setting("data", "source"),
+        "images": subject.setting("data", "source"),
         "model": subject.setting("model", "name"),
-        "validation pictures, classes, variants": f"{len(run.labels)}, {len(run.classes)}, {len(run.variants)}",
+        "validation images, classes, variants": f"{len(run.labels)}, {len(run.classes)}, {len(run.variants)}",
         "epochs": str(len(run.epochs)),
     }
     for variant in run.variants:
@@ -59,10 +59,14 @@ def runs(subject: Subject) -> Rows:
 
 
 def short(subjects: Sequence[Subject]) -> str:
-    """The answers to the questions that matter most, in a sentence each."""
+    """The predictions to the questions that matter most, in a sentence each."""
     lines = []
     for subject in subjects:
-        found = [*told(subject, "league", "place"), _ensemble_sentence(subject), _mistake_sentence(subject)]
+        found = [
+            *reported(subject, "failure_ranking", "place"),
+            _ensemble_sentence(subject),
+            _mistake_sentence(subject),
+        ]
         lines += [f"**{subject.run.path.name}**", "", *(f"- {sentence}" for sentence in found), ""]
     return "\n".join(lines).strip()
 
@@ -77,13 +81,13 @@ def _ensemble_sentence(subject: Subject) -> str:
     low, high = (best["gain"] + wider * (best[edge] - best["gain"]) for edge in ("gain_low", "gain_high"))
     does = "gains" if low > 0 else "loses" if high < 0 else "is not shown to change"
     points = figure(100 * best["gain"], 100 * low, 100 * high, 1)
-    return f"The best ensemble of recorded answers ({best['label'].lower()}) {does} accuracy: {points} points."
+    return f"The best ensemble of recorded predictions ({best['label'].lower()}) {does} accuracy: {points} points."
 
 
 def _mistake_sentence(subject: Subject) -> str:
     at: dict[str, Any] = {"epoch": subject.last, "variant": subject.clean}
     wrong = subject.run.column("prediction", **at) != subject.run.labels
-    cells = subject.run.column("cells_to_fix", **at)[wrong]
+    cells = subject.run.column("correction_cells", **at)[wrong]
     if not len(cells):
         return "Nothing is wrong at the last epoch."
     return (
@@ -91,16 +95,16 @@ def _mistake_sentence(subject: Subject) -> str:
     )
 
 
-def league(subjects: Sequence[Subject]) -> str:
-    """The verdict of each run, then the league: AUROC and gain over the maximum softmax."""
+def failure_ranking(subjects: Sequence[Subject]) -> str:
+    """The verdict of each run, then the failure-detection ranking: AUROC and gain over the maximum softmax."""
     lines = [
         f"- **{subject.run.path.name}**: {_guess(subject)} {text}"
         for subject in subjects
-        for text in told(subject, "league")
+        for text in reported(subject, "failure_ranking")
     ]
 
     def rows(subject: Subject) -> Rows:
-        found = subject.analysis.table("league").dropna(subset=["auroc"])  # all are right, or all wrong
+        found = subject.analysis.table("failure_ranking").dropna(subset=["auroc"])  # all are right, or all wrong
         return {
             row.label: f"{row.auroc:.3f}, gain {figure(row.gain, row.gain_low, row.gain_high)}"
             if row.score != "max_softmax"
@@ -113,7 +117,7 @@ def league(subjects: Sequence[Subject]) -> str:
 
 def _guess(subject: Subject) -> str:
     """Whether the paper's guess holds on the run: by the best map score's gain over the maximum softmax."""
-    found = subject.analysis.table("league")
+    found = subject.analysis.table("failure_ranking")
     best = found[found["kind"] == "map"].iloc[0]
     holds = "holds" if best["gain_low"] > 0 else "does not hold" if best["gain_high"] < 0 else "stays open"
     return f"The guess {holds}."
@@ -121,7 +125,7 @@ def _guess(subject: Subject) -> str:
 
 def _all_figures(subject: Subject) -> Rows:
     """Every figure of the reference, of the combination and of the best map score."""
-    found = subject.analysis.table("league")
+    found = subject.analysis.table("failure_ranking")
     best = found[found["kind"] == "map"].iloc[0]["score"]
     rows = {}
     for score, label in (("max_softmax", "maximum softmax"), ("combination", "combination"), (best, "best map score")):
@@ -133,7 +137,7 @@ def _all_figures(subject: Subject) -> Rows:
 
 
 def learning(subject: Subject) -> Rows:
-    """When maps formed and answers settled, what was forgotten."""
+    """When maps formed and predictions settled, what was forgotten."""
     images, classes = (subject.analysis.table(name) for name in ("images", "classes"))
     first = subject.run.epochs[0]
     lead = images["lead"][images["formation"] > 0]  # a map that ends silent never forms, so nothing leads
@@ -145,9 +149,9 @@ def learning(subject: Subject) -> Rows:
         "own maps in their final form from the first epoch on": share(
             (images["formation"] == first).sum(), len(images)
         ),
-        "lead of the map over the answer, epochs": figure(*mean_interval(lead), 2),
+        "lead of the map over the prediction, epochs": figure(*mean_interval(lead), 2),
         "map first, where the two differ": share(ahead, differing),
-        "times forgotten, per picture": figure(*mean_interval(images["forgettings"]), 2),
+        "times forgotten, per image": figure(*mean_interval(images["forgettings"]), 2),
     }
     rows |= {name: share((images["history"] == name).sum(), len(images)) for name in HISTORIES}
     wrong = images["history"].isin(["forgotten", "never right"]).sum()
@@ -170,42 +174,43 @@ def mistakes(subject: Subject) -> Rows:
     """Entrenched mistakes and candidates for wrong labels."""
     images, epochs = subject.analysis.table("images"), len(subject.run.epochs)
     half, wrong = max(2, (epochs + 1) // 2), images["run"] > 0
-    worst = images.loc[images["entrenchment"].idxmax()]
+    worst = images.loc[images["persistence"].idxmax()]
     names, image = subject.run.classes["name"], int(worst["image"])
-    answer = int(subject.run.column("prediction", epoch=subject.last, variant=subject.clean)[image])
+    prediction = int(subject.run.column("prediction", epoch=subject.last, variant=subject.clean)[image])
     candidates = share(images["label_issue"].sum(), len(images))
     return {
         "the same mistake for half of the epochs or more": share((images["run"] >= half).sum(), wrong.sum()),
-        "most entrenched": f"picture {image}, “{names[subject.run.labels[image]]}” called “{names[answer]}” for "
+        "most entrenched": f"image {image}, “{names[subject.run.labels[image]]}” called “{names[prediction]}” for "
         f"{int(worst['run'])} epochs, mean confidence {worst['run_confidence']:.2f}, "
         f"{100 * worst['agreement']:.0f} % of the variants agree",
-        "candidates for wrong labels": candidates + (" – known answer: no label is wrong" if subject.phantom else ""),
+        "candidates for wrong labels": candidates
+        + (" – known prediction: no label is wrong" if subject.phantom else ""),
     }
 
 
 def evidence(subject: Subject) -> Rows:
-    """What each perturbation does to answers and maps."""
+    """What each perturbation does to predictions and maps."""
     run, rows = subject.run, {}
     clean = run.column("prediction", epoch=subject.last, variant=subject.clean)
     for variant in run.variants[1:]:
-        answer = run.column("prediction", epoch=subject.last, variant=variant)
+        prediction = run.column("prediction", epoch=subject.last, variant=variant)
         kept = run.column("consistency", epoch=subject.last, variant=variant).astype(np.float64)
-        held, right = clean == answer, (clean == run.labels) & (answer == run.labels)
-        lucky = robustness.lucky(clean == run.labels, answer == run.labels, kept)
-        rows[f"{variant}: answer flips"] = share((~held).sum(), len(held))
+        held, right = clean == prediction, (clean == run.labels) & (prediction == run.labels)
+        different_reason = robustness.different_reason(clean == run.labels, prediction == run.labels, kept)
+        rows[f"{variant}: prediction flips"] = share((~held).sum(), len(held))
         if held.sum() > 1:
             rows[f"{variant}: consistency where it holds"] = figure(*mean_interval(kept[held]))
         if (~held).sum() > 1:
             rows[f"{variant}: responsiveness where it flips"] = figure(*mean_interval(1 - kept[~held]))
-        rows[f"{variant}: lucky"] = share(lucky.sum(), right.sum())
+        rows[f"{variant}: lucky"] = share(different_reason.sum(), right.sum())
     return rows
 
 
-def purposes(subject: Subject) -> Rows:
+def criteria(subject: Subject) -> Rows:
     """The best epoch for each purpose, and what ensembles gain."""
     best, ensembles = (subject.analysis.table(name) for name in ("best_epochs", "ensembles"))
     rows = {
-        f"best epoch: {row.purpose.lower()}": f"{row.epoch} ({row.value:.3f}; last: {row.last_value:.3f}"
+        f"best epoch: {row.criterion.lower()}": f"{row.epoch} ({row.value:.3f}; last: {row.last_value:.3f}"
         + (")" if np.isnan(row.sure) else f"; best in {100 * row.sure:.0f} % of resamples)")
         for row in best.itertuples()
     }
@@ -239,18 +244,20 @@ def _measured(entry: Finding) -> str:
 
 SECTIONS = {
     "short": Section(short, "As below"),
-    "runs": _tabled(runs, "`store.analysis.work.analyse`"),
-    "anatomy": _tabled(of_maps.anatomy, "`store.measures.anatomy`"),
-    "league": Section(league, "`store.measures.failure`, `store.analysis.league`"),
-    "learning": _tabled(learning, "`store.measures.learning`"),
-    "mistakes": _tabled(mistakes, "`store.measures.mistakes`"),
-    "cues": Section(of_maps.cues, "`store.measures.robustness.cue_fingerprint`"),
-    "known-answers": _tabled(known_answers, "`compute.data.phantom`, `store.Run.predictions`"),
-    "evidence": _tabled(evidence, "`store.measures.robustness`"),
-    "confusion": _tabled(of_maps.confusion, "`store.measures.confusion`, `store.measures.transport`"),
-    "modes": _tabled(of_maps.modes, "`store.measures.modes`"),
-    "purposes": _tabled(purposes, "`store.analysis.purposes`"),
+    "runs": _tabled(runs, "`store.analysis.analyse.analyse`"),
+    "correction": _tabled(of_maps.correction, "`store.metrics.correction`"),
+    "failure_ranking": Section(
+        failure_ranking, "`store.metrics.failure_detection`, `store.analysis.failure-detection ranking`"
+    ),
+    "learning": _tabled(learning, "`store.metrics.learning`"),
+    "mistakes": _tabled(mistakes, "`store.metrics.persistence`"),
+    "cues": Section(of_maps.cues, "`store.metrics.robustness.cue_profile`"),
+    "known-answers": _tabled(known_answers, "`compute.data.phantom.dataset`, `store.Run.predictions`"),
+    "evidence": _tabled(evidence, "`store.metrics.robustness`"),
+    "confusion": _tabled(of_maps.confusion, "`store.metrics.confusion`, `store.metrics.earth_mover`"),
+    "clusters": _tabled(of_maps.clusters, "`store.metrics.clusters`"),
+    "criteria": _tabled(criteria, "`store.analysis.criteria`"),
     "search": _tabled(of_maps.search, "`store.queries.search_pattern`"),
-    "place": Section(of_maps.place, "`store.measures.place`, `store.analysis.places`"),
+    "place": Section(of_maps.place, "`store.metrics.localisation`, `store.analysis.localisation`"),
     "page": Section(page, "`store.analysis.findings`"),
 }

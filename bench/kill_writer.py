@@ -22,15 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from store import RunExists, StoreError, create_run, open_run, resume_run
-from store.receipts import digest
-from store.synthetic import (
-    synthetic_description,
-    synthetic_layers,
-    synthetic_maps,
-    synthetic_metrics,
-    synthetic_pictures,
-)
-from store.verify import verify_run
+from store.check.verify import verify_run
+from store.format.receipts import digest
+from store.synthetic import synthetic_description, synthetic_images, synthetic_layers, synthetic_maps, synthetic_metrics
 
 EPOCHS, CLASSES, IMAGES, BLOCK = 8, 40, 16, 64
 DESCRIPTION = synthetic_description("killed", CLASSES, IMAGES, epochs=EPOCHS, options={"variants": ("clean", "gray")})
@@ -41,7 +35,7 @@ def record(path: Path) -> None:
     try:
         with create_run(path, DESCRIPTION) as new:
             for variant in DESCRIPTION.variants:
-                new.write_pictures(variant, 0, synthetic_pictures(DESCRIPTION, variant))
+                new.write_images(variant, 0, synthetic_images(DESCRIPTION, variant))
     except RunExists:
         pass  # an earlier child came that far
     writer = resume_run(path, configuration=DESCRIPTION.configuration)
@@ -66,7 +60,7 @@ def sealed(path: Path) -> dict[str, str]:
 
 
 def values(path: Path) -> list[object]:
-    """What the run answers, to be compared with another's."""
+    """What the run predictions, to be compared with another's."""
     run = open_run(path)
     found: list[object] = []
     for epoch in run.epochs:

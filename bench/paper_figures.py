@@ -28,6 +28,6 @@ VALIDATION_TOP1 = {  # epoch -> top-1, as the author's repository lists them
     70: 0.5378,
     80: 0.5360,
 }
-VALIDATION_PICTURES = "probably 5,000 (its accuracies are multiples of 1/5,000)"
+VALIDATION_IMAGES = "probably 5,000 (its accuracies are multiples of 1/5,000)"
 LEARNED = {"school bus": 5, "sock": 10, "brown bear": 30}  # Sec. 5.1: by which epoch the map has its form
 MACHINE = "one K80, about 12 hours"

@@ -1,12 +1,12 @@
-"""Which recipe earns its place: several arms trained one after the other, scored on the clean validation pictures.
+"""Which recipe earns its place: several arms trained one after the other, scored on the clean validation images.
 
     python -m bench.recipes --data DATA --weights FILE --arms paper fast --epochs 3 --folder FOLDER [--classes K]
                             [--record RUNS]
 
 The arms are those of bench/recipes.toml. FOLDER gets recipes.csv (a row per arm and epoch), recipes.md (a row per arm)
-and, for each arm, its settings and which pictures it got right. Intervals are 95 %: Wilson's for an accuracy, paired
-over the pictures for a difference to the first arm. They say how far the *pictures* were chance; what another seed
-would have given, they do not say (repeat with --set training.seed=1 in another folder). A part of the pictures is
+and, for each arm, its settings and which images it got right. Intervals are 95 %: Wilson's for an accuracy, paired
+over the images for a difference to the first arm. They say how far the *images* were chance; what another seed
+would have given, they do not say (repeat with --set training.seed=1 in another folder). A part of the images is
 asked for with --classes, or with --set data.train_per_class=100.
 
 Without --record, nothing but accuracy is kept, and an arm that was stopped begins anew. With it, each arm is the run
@@ -34,15 +34,15 @@ from torch.nn import functional
 from bench import surroundings
 from bench.recipes_table import ARMS, Row, next_row, read_arm, write_arm, write_tables
 from compute import cli
-from compute.device import describe_device, use_threads
+from compute.config.profile import load_profile, override
+from compute.config.settings import Profile
 from compute.errors import BadOption, ComputeError
 from compute.models import ClassMapNetwork
-from compute.preparation import Prepared, prepare
-from compute.profile import load_profile, override
-from compute.record import class_maps
-from compute.settings import Profile
-from compute.train import Trainer
-from compute.weights import WeightsReport
+from compute.recording.recorder import class_maps
+from compute.runs.device import describe_device, use_threads
+from compute.runs.prepare import PreparedRun, prepare
+from compute.training.trainer import Trainer
+from compute.training.weights import WeightsReport
 from store import StoreError, open_run
 
 
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 read_back(arm, options.record, options.folder)
             else:
                 train_arm(arm, profile, options.folder, device=options.device)
-            write_tables(options.folder, list(profiles), told=_told(options))
+            write_tables(options.folder, list(profiles), reported=_told(options))
     except (ComputeError, StoreError) as err:
         print(f"{type(err).__name__}: {err}", file=sys.stderr)
         return cli.REFUSED
@@ -120,15 +120,15 @@ def read_back(arm: str, runs: Path, folder: Path) -> None:
     """Leaves in the folder what the record of an arm says of it."""
     run, rows = open_run(runs / arm), list[Row]()
     for metrics in run.metrics().to_dict("records"):
-        rank = run.column("truth_rank", epoch=int(metrics["epoch"]), variant="clean")
+        rank = run.column("label_rank", epoch=int(metrics["epoch"]), variant="clean")
         rows.append(next_row(arm, rows[-1] if rows else None, metrics, rank))
     weights = WeightsReport(**run.provenance["initial_weights"])
-    told = [run.provenance["machine"]["device_name"], weights.summary()]
-    write_arm(folder, rows, rank == 1, settings=run.configuration, told=told)
+    reported = [run.provenance["machine"]["device_name"], weights.summary()]
+    write_arm(folder, rows, rank == 1, settings=run.configuration, reported=reported)
 
 
 def train_arm(arm: str, profile: Profile, folder: Path, *, device: str = "auto") -> None:
-    """Train one arm and leave its settings, rows and right answers in the folder.
+    """Train one arm and leave its settings, rows and correct predictions in the folder.
 
     Raises:
         BadOption: the folder holds this arm under other settings.
@@ -151,8 +151,8 @@ def train_arm(arm: str, profile: Profile, folder: Path, *, device: str = "auto")
         metrics["validation_loss"] = float(functional.cross_entropy(logits.double(), labels))
         rank = 1 + (logits > logits.gather(1, labels[:, None])).sum(1).numpy()
         rows.append(next_row(arm, rows[-1] if rows else None, metrics, rank))
-        told = [describe_device(prepared.device), prepared.weights.summary(), f"load {surroundings.load()}"]
-        write_arm(folder, rows, rank == 1, settings=settings, told=told)
+        reported = [describe_device(prepared.device), prepared.weights.summary(), f"load {surroundings.load()}"]
+        write_arm(folder, rows, rank == 1, settings=settings, reported=reported)
         print(f"{arm}: epoch {epoch}, top-1 {rows[-1].top1:.2%}, top-5 {rows[-1].top5:.2%}", flush=True)
 
 
@@ -165,13 +165,13 @@ def recorded_network(trainer: Trainer) -> ClassMapNetwork:
     return network
 
 
-def clean_logits(network: ClassMapNetwork, prepared: Prepared) -> NDArray[np.float32]:
-    """S (N, C) float32 of the unperturbed validation pictures."""
+def clean_logits(network: ClassMapNetwork, prepared: PreparedRun) -> NDArray[np.float32]:
+    """S (N, C) float32 of the unperturbed validation images."""
     validation, found = prepared.validation(), []
     network.eval()
     with torch.inference_mode():
-        for pictures in validation.pictures.split(prepared.profile.recording.batch):
-            maps = class_maps(network, prepared.normaliser(pictures), prepared.profile.training.precision)
+        for images in validation.images.split(prepared.profile.recording.batch):
+            maps = class_maps(network, prepared.normaliser(images), prepared.profile.training.precision)
             found.append(maps.mean((-1, -2)))
     return torch.cat(found).cpu().numpy()
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.measures.intervals import mean_interval, wilson
+from store.metrics.intervals import mean_interval, wilson
 
 ARMS = Path(__file__).with_name("recipes.toml")
 Right = NDArray[np.bool_]
@@ -21,14 +21,14 @@ Right = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Row:
-    """An arm after one epoch; seconds and pictures are those of all its epochs so far, training alone."""
+    """An arm after one epoch; seconds and images are those of all its epochs so far, training alone."""
 
     arm: str
     epoch: int
-    pictures: int
+    images: int
     seconds: float
     processor_seconds: float
-    pictures_per_second: float
+    images_per_second: float
     train_loss: float
     train_top1: float
     validation_loss: float
@@ -44,23 +44,23 @@ def next_row(arm: str, before: Row | None, metrics: Mapping[str, float], rank: N
     """What one more epoch made of an arm.
 
     Args:
-        metrics: those of `compute.train.Trainer`, and validation_loss.
-        rank: place of the truth among the scores of each clean validation picture, (N,), 1 = top.
+        metrics: those of `compute.training.trainer.Trainer`, and validation_loss.
+        rank: place of the true class among the scores of each clean validation image, (N,), 1 = top.
     """
     shares: dict[str, float] = {}
     for name, hits in (("top1", int((rank <= 1).sum())), ("top5", int((rank <= 5).sum()))):
         low, high = wilson(hits, len(rank))
         shares |= {name: hits / len(rank), f"{name}_low": float(low), f"{name}_high": float(high)}
     seconds = metrics["train_seconds"] + (before.seconds if before else 0)
-    pictures = round(metrics["train_seconds"] * metrics["train_pictures_per_second"])
-    pictures += before.pictures if before else 0
+    images = round(metrics["train_seconds"] * metrics["train_images_per_second"])
+    images += before.images if before else 0
     return Row(
         arm=arm,
         epoch=before.epoch + 1 if before else 1,
-        pictures=pictures,
+        images=images,
         seconds=seconds,
         processor_seconds=metrics["train_processor_seconds"] + (before.processor_seconds if before else 0),
-        pictures_per_second=pictures / seconds,
+        images_per_second=images / seconds,
         train_loss=metrics["train_loss"],
         train_top1=metrics["train_top1"],
         validation_loss=metrics["validation_loss"],
@@ -68,11 +68,13 @@ def next_row(arm: str, before: Row | None, metrics: Mapping[str, float], rank: N
     )
 
 
-def write_arm(folder: Path, rows: Sequence[Row], right: Right, *, settings: Mapping[str, Any], told: list[str]) -> None:
-    """Leaves <arm>.json (settings, rows) and <arm>.npy (right answers, (N,) bool) in the folder."""
+def write_arm(
+    folder: Path, rows: Sequence[Row], right: Right, *, settings: Mapping[str, Any], reported: list[str]
+) -> None:
+    """Leaves <arm>.json (settings, rows) and <arm>.npy (correct predictions, (N,) bool) in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     arm = rows[-1].arm
-    document = {"arm": arm, "settings": settings, "rows": [asdict(row) for row in rows], "told": told}
+    document = {"arm": arm, "settings": settings, "rows": [asdict(row) for row in rows], "reported": reported}
     np.save(folder / f"{arm}.npy", right)
     (folder / f"{arm}.json").write_text(json.dumps(document, indent=1), "utf-8")
 
@@ -83,15 +85,15 @@ def read_arm(folder: Path, arm: str) -> dict[str, Any]:
     return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
-def write_tables(folder: Path, arms: Sequence[str], *, told: Sequence[str]) -> None:
+def write_tables(folder: Path, arms: Sequence[str], *, reported: Sequence[str]) -> None:
     """recipes.csv and recipes.md of the arms that the folder holds, in the order given, the first the reference."""
     found = {arm: document for arm in arms if (document := read_arm(folder, arm))}
     rows = pd.DataFrame([row for document in found.values() for row in document["rows"]])
     rows.to_csv(folder / "recipes.csv", index=False, float_format="%.6g")
     right = {arm: np.load(folder / f"{arm}.npy", allow_pickle=False) for arm in found}
     reference = next(iter(found))
-    facts = dict.fromkeys(fact for document in found.values() for fact in document["told"][:2])
-    lines = [*told, "  \n".join(facts) + ".", "", *_table(rows, right, reference), ""]
+    facts = dict.fromkeys(fact for document in found.values() for fact in document["reported"][:2])
+    lines = [*reported, "  \n".join(facts) + ".", "", *_table(rows, right, reference), ""]
     about = tomllib.loads(ARMS.read_text("utf-8"))
     lines += [f"- `{arm}`: {about[arm]['about']}" for arm in found]
     (folder / "recipes.md").write_text("\n".join(lines) + "\n", "utf-8")
@@ -99,7 +101,7 @@ def write_tables(folder: Path, arms: Sequence[str], *, told: Sequence[str]) -> N
 
 def _table(rows: pd.DataFrame, right: Mapping[str, Right], reference: str) -> list[str]:
     lines = [
-        "| arm | epochs | pictures | training, s | pictures/s | top-1 % by epoch | last top-1 % [95 %] | last top-5 % "
+        "| arm | epochs | images | training, s | images/s | top-1 % by epoch | last top-1 % [95 %] | last top-5 % "
         f"[95 %] | against `{reference}`, points [95 %, paired] |",
         "|---|---:|---:|---:|---:|---|---:|---:|---:|",
     ]
@@ -109,17 +111,17 @@ def _table(rows: pd.DataFrame, right: Mapping[str, Right], reference: str) -> li
         path = " ".join(f"{100 * value:.1f}" for value in own["top1"])
         shares = [_share(last, name) for name in ("top1", "top5")]
         lines.append(
-            f"| {arm} | {last['epoch']} | {last['pictures']:,} | {last['seconds']:.0f} | "
-            f"{last['pictures_per_second']:.0f} | {path} | {shares[0]} | {shares[1]} | "
+            f"| {arm} | {last['epoch']} | {last['images']:,} | {last['seconds']:.0f} | "
+            f"{last['images_per_second']:.0f} | {path} | {shares[0]} | {shares[1]} | "
             f"{'' if arm == reference else difference(values, right[reference])} |"
         )
     return lines
 
 
 def difference(first: Right, second: Right) -> str:
-    """Accuracy of the first answers minus that of the second on the same pictures, points, with its paired interval."""
+    """Accuracy of the first predictions minus that of the second on the same images, points, with its paired interval."""
     if len(first) != len(second):
-        return "other pictures"
+        return "other images"
     value, low, high = mean_interval(first.astype(np.float64) - second)
     return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 

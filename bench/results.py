@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from bench import paper_figures
-from compute.profile import as_dict, load_profile
+from compute.config.profile import as_dict, load_profile
 from store import Run
 from store.analysis import read_analysis
-from store.measures.intervals import wilson
+from store.metrics.intervals import wilson
 from store.queries import accuracy_by_variant
 
 FIGURE_2 = ("train_loss", "validation_loss", "train_top1", "validation_top1", "train_top5", "validation_top5")
@@ -61,12 +61,12 @@ def formation(run: Run) -> pd.DataFrame:
     """A row per class, earliest first: class, group, formation and settling (epochs), last accuracy, paper.
 
     formation: first epoch from which the class pattern keeps its final form; half: first epoch with half of its
-    pictures right; settling: median epoch after which its pictures' answers no longer change; -1 = never. within and
+    images right; settling: median epoch after which its images' predictions no longer change; -1 = never. within and
     between: mean cosine of two maps of the class, and of one inside and one outside. paper: by which epoch the paper
     saw the pattern (Sec. 5.1).
     """
     table = _analysis_table(run, "classes")
-    kept = ["name", "group", "formation", "half", "settling", "accuracy", "within", "between"]
+    kept = ["name", "group", "formation", "half", "stabilisation", "accuracy", "within", "between"]
     table = table[kept].rename(columns={"name": "class"})
     named = [paper_figures.LEARNED.get(name.split(",")[0]) for name in table["class"]]
     order = table["formation"].where(table["formation"] > 0, np.inf)
@@ -75,7 +75,7 @@ def formation(run: Run) -> pd.DataFrame:
 
 def formation_counts(classes: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFrame:
     """A row per epoch, classes by then: formed (the pattern has its final form), half_right, settled (median)."""
-    reached = {"formed": "formation", "half_right": "half", "settled": "settling"}
+    reached = {"formed": "formation", "half_right": "half", "stabilised": "stabilisation"}
     rows = [
         {"epoch": epoch}
         | {name: int(((classes[column] > 0) & (classes[column] <= epoch)).sum()) for name, column in reached.items()}
@@ -85,12 +85,12 @@ def formation_counts(classes: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFra
 
 
 def failure_detection(run: Run) -> pd.DataFrame:
-    """The league of failure scores with 95 % intervals, best AUROC first; see `store.analysis.league.league`."""
-    return _analysis_table(run, "league")
+    """The failure-detection ranking of failure scores with 95 % intervals, best AUROC first; see `store.analysis.failure_ranking.failure_ranking`."""
+    return _analysis_table(run, "failure_ranking")
 
 
 def throughput(run: Run) -> pd.DataFrame:
-    """A row per epoch: pictures and passes a second, gigabytes, recording's share, share of time waiting for the disk.
+    """A row per epoch: images and passes a second, gigabytes, recording's share, share of time waiting for the disk.
 
     waiting_share: of the time of the epoch, that in which training or the network stood still for the writer (its
     queue full, or the epoch before still being sealed); missing in runs that did not record it.
@@ -103,7 +103,7 @@ def throughput(run: Run) -> pd.DataFrame:
         {
             "epoch": metrics["epoch"],
             "train_seconds": metrics["train_seconds"],
-            "training_pictures_per_second": metrics["train_pictures_per_second"],
+            "training_images_per_second": metrics["train_images_per_second"],
             "record_seconds": metrics["record_seconds"],
             "recording_passes_per_second": passes / metrics["record_seconds"],
             "gigabytes": np.array(bytes_written) / 1e9,
@@ -137,7 +137,7 @@ def differences(run: Run) -> pd.DataFrame:
         what += ", ".join(name.removeprefix("encoder.") for name in loaded["missing"])
         rows.append({"setting": "initial weights", "paper": "all of ResNet-18's encoder", "run": what})
     counted = f"all {len(run.labels):,}"
-    rows.append({"setting": "validation pictures", "paper": paper_figures.VALIDATION_PICTURES, "run": counted})
+    rows.append({"setting": "validation images", "paper": paper_figures.VALIDATION_IMAGES, "run": counted})
     return pd.DataFrame(rows)
 
 

@@ -1,4 +1,4 @@
-"""The two pictures of a results page: Fig. 2 as a chart, and the pattern of every class as a wall. No photographs."""
+"""The two images of a results page: Fig. 2 as a chart, and the pattern of every class as a wall. No photographs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 import vl_convert
 from PIL import Image
 
-from dashboard.charts.rules import epoch_axis
+from dashboard.charts.axes import epoch_axis
 from dashboard.charts.training import training_series
 from dashboard.images.colours import colour_map
 from dashboard.images.scale import scale_maps
 from dashboard.images.sheet import SheetTile, sheet
-from dashboard.theme import LIGHT
+from dashboard.shared.theme import LIGHT
 from store import Run
 
 COLUMNS, TILE = 20, 68
@@ -39,7 +39,7 @@ def _curves(series: pd.DataFrame, quantity: str, rings: pd.DataFrame | None = No
     """One half of Fig. 2."""
     parts = ["training", "validation"] + (["validation top-5", PAPER] if rings is not None else [])
     colours = alt.Scale(
-        domain=parts, range=[LIGHT.neutral, LIGHT.truth, LIGHT.series[3], LIGHT.prediction][: len(parts)]
+        domain=parts, range=[LIGHT.neutral, LIGHT.true_class, LIGHT.series[3], LIGHT.prediction][: len(parts)]
     )
     shares = rings is not None
     y = alt.Y(
@@ -60,19 +60,19 @@ def _curves(series: pd.DataFrame, quantity: str, rings: pd.DataFrame | None = No
 
 
 def write_patterns(run: Run, path: Path) -> Path:
-    """Every class's pattern (mean map of its clean pictures) after the last epoch as one WebP sheet, in class order."""
+    """Every class's pattern (mean map of its clean images) after the last epoch as one WebP sheet, in class order."""
     epoch = run.epochs[-1]
     scaled = scale_maps(run.patterns(epoch=epoch, variant=run.variants[0]), signed=run.signed)
     colours = "berlin" if run.signed else "magma"
-    pictures = colour_map(colours)[scaled.codes]
+    images = colour_map(colours)[scaled.codes]
     table = run.class_table(epoch=epoch, variant=run.variants[0])
     names = run.classes["name"].to_numpy()
     tiles = [
-        SheetTile((picture,), (str(name), f"{accuracy:.0%}"))
-        for picture, name, accuracy in zip(pictures, names, np.asarray(table["accuracy"]), strict=True)
+        SheetTile((image,), (str(name), f"{accuracy:.0%}"))
+        for image, name, accuracy in zip(images, names, np.asarray(table["accuracy"]), strict=True)
     ]
     title = f"The pattern of every class after epoch {epoch} of {run.name}, and the class's accuracy"
     png = sheet(tiles, title=title, size=TILE, columns=COLUMNS, legends=[(colours, scaled.label)])
-    with Image.open(io.BytesIO(png)) as picture:
-        picture.save(path, "WEBP", lossless=True, method=6)
+    with Image.open(io.BytesIO(png)) as image:
+        image.save(path, "WEBP", lossless=True, method=6)
     return path

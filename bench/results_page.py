@@ -43,8 +43,8 @@ def page(run: Run, tables: Mapping[str, pd.DataFrame], facts: Facts) -> str:
         "## When the patterns form",
         _formation(run, tables["formation"]),
         "![The pattern of every class](patterns.webp)",
-        "## Does the pattern betray a wrong answer?",
-        _league(tables["failure_detection"]),
+        "## Does the pattern betray a wrong prediction?",
+        _failure_ranking(tables["failure_detection"]),
         "## What it cost",
         _throughput(run, tables["throughput"]),
     ]
@@ -61,8 +61,8 @@ def _origin(run: Run, facts: Facts) -> str:
         f"({machine.get('processor', '?')}), processes: {machine.get('processes', 1)}; "
         f"{', '.join(f'{name} {version}' for name, version in libraries.items())}, Python {found.get('python', '?')}.",
         f"Code {str(code.get('commit') or code.get('sha256', '?'))[:12]}; data {data.get('name', '?')}, SHA-256 "
-        f"{str(data.get('sha256', '?'))[:12]}: {data.get('training_pictures', 0):,} training and "
-        f"{data.get('validation_pictures', 0):,} validation pictures.",
+        f"{str(data.get('sha256', '?'))[:12]}: {data.get('training_images', 0):,} training and "
+        f"{data.get('validation_images', 0):,} validation images.",
         f"Summarised {surroundings.now()}. `store verify`: {facts.verification}.",
     ]
     lines += [facts.note] if facts.note else []
@@ -95,12 +95,12 @@ def _reading(run: Run, last: Mapping[str, Any]) -> str:
         ("top-1", last["validation_top1"] - paper_figures.PROPOSED_TOP1),
         ("top-5", last["validation_top5"] - paper_figures.PROPOSED_TOP5),
     )
-    told = " and ".join(
+    reported = " and ".join(
         f"{abs(100 * gap):.1f} points {'above' if gap >= 0 else 'below'} in {name}" for name, gap in gaps
     )
     return (
-        f"Against the paper's 53.78 % and 61.09 % this run is {told}. The two cannot be compared as recipes: "
-        "the differences are listed next. Intervals are Wilson's and cover the choice of pictures, not of the seed."
+        f"Against the paper's 53.78 % and 61.09 % this run is {reported}. The two cannot be compared as recipes: "
+        "the differences are listed next. Intervals are Wilson's and cover the choice of images, not of the seed."
     )
 
 
@@ -124,7 +124,7 @@ def _figure_2(table: pd.DataFrame) -> str:
         for row in table.to_dict("records")
     ]
     note = (
-        "Training figures are of augmented pictures while the network still changed. The last column is the top-1 % "
+        "Training figures are of augmented images while the network still changed. The last column is the top-1 % "
         "that the paper's author lists for that epoch of 80."
     )
     return rendered(headings, rows, right_from=0) + "\n\n" + note
@@ -137,7 +137,7 @@ def few(epochs: Sequence[int], *, most: int = 10) -> list[int]:
 
 
 def _variants(run: Run, table: pd.DataFrame) -> str:
-    """Top-1 by epoch; top-5, confidence and changed answers of the last epoch."""
+    """Top-1 by epoch; top-5, confidence and changed predictions of the last epoch."""
     shown, rows = few(run.epochs), []
     for variant in run.variants:
         own = table[table["variant"] == variant].set_index("epoch")
@@ -145,31 +145,36 @@ def _variants(run: Run, table: pd.DataFrame) -> str:
         rest = (f"{100 * own.iloc[-1][name]:.1f}" for name in ("top5", "mean_confidence", "flip_rate"))
         rows.append((variant, *path, *rest))
     epochs = [f"epoch {epoch}" if place == 0 else f"{epoch}" for place, epoch in enumerate(shown)]
-    headings = ["top-1 %", *epochs, "last top-5 %", "confidence %", "changed answers %"]
+    headings = ["top-1 %", *epochs, "last top-5 %", "confidence %", "changed predictions %"]
     return rendered(headings, rows, right_from=1)
 
 
 def _formation(run: Run, table: pd.DataFrame) -> str:
     counts = results.formation_counts(table, few(run.epochs))
     rows = [tuple(f"{value}" for value in row) for row in counts.itertuples(index=False)]
-    headings = ("by epoch", "patterns in their final form", "classes with half their pictures right", "answers settled")
+    headings = (
+        "by epoch",
+        "patterns in their final form",
+        "classes with half their images right",
+        "predictions settled",
+    )
     named = table[table["paper"].notna()]
-    told = [
+    reported = [
         f"- {row['class']}: pattern {_epoch(row['formation'])}, half right {_epoch(row['half'])}; "
         f"the paper saw it by epoch {row['paper']} of 80"
         for row in named.to_dict("records")
     ]
     cosines = f"Mean cosine of two maps of one class {table['within'].mean():.3f}, "
-    cosines += f"of a map of the class and one outside {table['between'].mean():.3f}. An answer that changed at the "
+    cosines += f"of a map of the class and one outside {table['between'].mean():.3f}. A prediction that changed at the "
     cosines += "last epoch settles there."
-    return "\n\n".join([rendered(headings, rows, right_from=0), cosines, *(["\n".join(told)] if told else [])])
+    return "\n\n".join([rendered(headings, rows, right_from=0), cosines, *(["\n".join(reported)] if reported else [])])
 
 
 def _epoch(value: float) -> str:
     return "not reached" if value < 0 else f"epoch {value:.0f}"
 
 
-def _league(table: pd.DataFrame) -> str:
+def _failure_ranking(table: pd.DataFrame) -> str:
     rows = []
     for row in table.to_dict("records"):
         gain = f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]" if row["gain"] else ""
@@ -177,14 +182,14 @@ def _league(table: pd.DataFrame) -> str:
         rows.append((row["label"], row["kind"], auroc, gain, f"{row['fpr95']:.3f}", f"{row['aurc']:.3f}"))
     headings = ("score", "kind", "AUROC [95 %]", "against the maximum softmax [95 %, jointly]", "FPR95", "AURC")
     first = table.iloc[0]
-    note = f"Of {first['pictures']:,} pictures on which nothing was fitted, {first['errors']:,} of them wrong."
+    note = f"Of {first['images']:,} images on which nothing was fitted, {first['errors']:,} of them wrong."
     return rendered(headings, rows, right_from=2) + "\n\n" + note
 
 
 def _throughput(run: Run, table: pd.DataFrame) -> str:
     names = {
         "epoch": ("epoch", "{:.0f}"),
-        "training_pictures_per_second": ("training pictures/s", "{:,.0f}"),
+        "training_images_per_second": ("training images/s", "{:,.0f}"),
         "recording_passes_per_second": ("recorded passes/s", "{:,.0f}"),
         "gigabytes": ("GB", "{:.2f}"),
         "train_seconds": ("training, s", "{:.0f}"),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "dashboard" / "app.py"
-PATIENCE = 120.0  # seconds until a server that does not answer is given up
+PATIENCE = 120.0  # seconds until a server that does not prediction is given up
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Server:
         """Resident memory in MB: `own` (anonymous) and `files` (mapped from files, shared with the page cache)."""
         lines = Path(f"/proc/{self.process}/status").read_text().splitlines()
         sizes = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
-        return {"own": int(sizes["RssAnon"]) / 1024, "files": int(sizes["RssFile"]) / 1024}
+        return {"true_class": int(sizes["RssAnon"]) / 1024, "files": int(sizes["RssFile"]) / 1024}
 
     def processor_seconds(self) -> float:
         """Processor time used so far, all threads, to the microsecond."""
@@ -70,7 +70,7 @@ def dashboard(runs: Path, *, script: Path = APP) -> Iterator[Server]:
         script: another Streamlit script in its place, served with the same settings.
 
     Raises:
-        RuntimeError: the server ended or did not answer; what it said is quoted.
+        RuntimeError: the server ended or did not prediction; what it said is quoted.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -83,7 +83,7 @@ def dashboard(runs: Path, *, script: Path = APP) -> Iterator[Server]:
         try:
             if not _answers(process, f"http://127.0.0.1:{port}/_stcore/health"):
                 log.seek(0)
-                raise RuntimeError(f"The dashboard did not answer within {PATIENCE:.0f} s. It said:\n{log.read()}")
+                raise RuntimeError(f"The dashboard did not prediction within {PATIENCE:.0f} s. It said:\n{log.read()}")
             yield Server(f"127.0.0.1:{port}", process.pid, began, time.perf_counter() - began)
         finally:
             _end(process)
@@ -93,8 +93,8 @@ def _answers(process: subprocess.Popen[bytes], address: str) -> bool:
     until = time.perf_counter() + PATIENCE
     while process.poll() is None and time.perf_counter() < until:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(address, timeout=5) as prediction:
+                return bool(prediction.status == 200)
         except urllib.error.URLError:
             time.sleep(0.02)
     return False

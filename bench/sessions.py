@@ -1,6 +1,6 @@
 """A browser's side of Streamlit's protocol without the browser: sessions that visit pages and time the server.
 
-A rerun is one `BackMsg` with the page and the query string; the server answers with `ForwardMsg`s up to
+A rerun is one `BackMsg` with the page and the query string; the server predictions with `ForwardMsg`s up to
 `script_finished`. Like a browser, a session remembers large elements for two runs and says so, and the server then
 sends a reference instead.
 """
@@ -119,7 +119,7 @@ async def opened(address: str) -> AsyncIterator[Session]:
 
 
 async def visit_all(address: str, views: Sequence[View]) -> list[Answer]:
-    """One session's answers to some views, one after the other without a pause."""
+    """One session's predictions to some views, one after the other without a pause."""
     async with opened(address) as session:
         return [await session.visit(view) for view in views]
 
@@ -132,7 +132,7 @@ async def load(
     think: tuple[float, float],
     processor: Callable[[], float] = float,
 ) -> list[Answer]:
-    """Answers of as many sessions at once as there are walks.
+    """Predictions of as many sessions at once as there are walks.
 
     A session's first page is not counted: it brings the connection up.
 
@@ -140,22 +140,22 @@ async def load(
         address: host:port of the server.
         walks: where each session goes.
         clicks: how many each makes.
-        think: fewest and most seconds between an answer and the session's next click.
+        think: fewest and most seconds between a prediction and the session's next click.
         processor: the server's processor time so far, seconds.
     """
 
     async def one(number: int, walk: Walk) -> list[Answer]:
         pauses = np.random.default_rng(number).uniform(*think, clicks + 1)
         await asyncio.sleep(pauses[-1] * number / len(walks))
-        answers = []
+        predictions = []
         async with opened(address) as session:
             await session.visit(walk.next())
             for pause in pauses[:-1]:
                 before = processor()
-                answer = await session.visit(walk.next())
+                prediction = await session.visit(walk.next())
                 await asyncio.sleep(pause)
-                answers.append(replace(answer, processor=processor() - before))
-        return answers
+                predictions.append(replace(prediction, processor=processor() - before))
+        return predictions
 
     gathered = await asyncio.gather(*(one(number, walk) for number, walk in enumerate(walks)))
-    return [answer for answers in gathered for answer in answers]
+    return [prediction for predictions in gathered for prediction in predictions]

@@ -86,8 +86,8 @@ async def walk(server: Server, run: Run, *, clicks: int, seconds: float) -> tupl
                 readers.pop(0)
                 await windows.pop(0).aclose()
             session, path = readers[click % len(readers)]
-            answer = await session.visit(path.next())
-            failures.update([answer.failure] if answer.failure else [])
+            prediction = await session.visit(path.next())
+            failures.update([prediction.failure] if prediction.failure else [])
     finally:
         for window in windows:
             await window.aclose()
@@ -118,10 +118,10 @@ def table(samples: list[Sample]) -> list[str]:
     growth, low, high = slope(samples)
     flat = "not different from none" if low <= 0 <= high else "different from none"
     middle, last = samples[len(samples) // 2], samples[-1]
-    told = f"{growth:+.1f} MB per 1,000 clicks (95 % interval {low:+.1f} to {high:+.1f}: {flat})"
+    reported = f"{growth:+.1f} MB per 1,000 clicks (95 % interval {low:+.1f} to {high:+.1f}: {flat})"
     lines += [
         "",
-        f"Second half: {told}, from {middle.own:.0f} to {last.own:.0f} MB. {READERS} readers at once, "
+        f"Second half: {reported}, from {middle.own:.0f} to {last.own:.0f} MB. {READERS} readers at once, "
         f"{last.clicks // CLICKS_PER_WINDOW} windows closed on the way.",
         "",
     ]

@@ -30,14 +30,14 @@ def main() -> None:
     )
     parser.add_argument("--run", action="append", help="may be given several times (default: runs/quick)")
     parser.add_argument("--epoch", type=int, help="whose checkpoint gives the maps (default: the last)")
-    parser.add_argument("--pictures", type=int, default=4000, help="of each run (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=4000, help="of each run (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=0, help="epochs to read from, copies of those of the last run")
     parser.add_argument("--folder", help="where to write (default: a temporary folder)")
     parser.add_argument("--document", type=Path, help='replace the section "Store" of this document')
     options = parser.parse_args()
     before, runs = surroundings.load(), [open_run(path) for path in options.run or ["runs/quick"]]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        recorded = [(run, *network_maps(run, options.epoch or run.epochs[-1], options.pictures)) for run in runs]
+        recorded = [(run, *network_maps(run, options.epoch or run.epochs[-1], options.images)) for run in runs]
         lines = forms_table(recorded, Path(folder)) + threads_table(recorded[-1], Path(folder))
         del recorded
         read = repeated(runs[-1], options.repeat, Path(folder)) if options.repeat else runs[-1]
@@ -45,12 +45,12 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     print(text)
     if options.document:
-        told = (
+        reported = (
             f"`python -m bench.store_bench {' '.join(sys.argv[1:])}`, {surroundings.now()}.  \n"
             f"{surroundings.machine()}.  \n{surroundings.versions()}.  \n"
             f"Load average before: {before}; after: {surroundings.load()}."
         )
-        write_section(options.document, "Store", f"{told}\n\n{text.strip()}")
+        write_section(options.document, "Store", f"{reported}\n\n{text.strip()}")
 
 
 if __name__ == "__main__":

@@ -14,15 +14,15 @@ import numpy as np
 
 from store import Run, open_run, queries
 from store.analysis import read_analysis
-from store.layout import epoch_file
-from store.receipts import write_receipt
+from store.format.layout import epoch_file
+from store.format.receipts import write_receipt
 
 Query = Callable[[np.random.Generator], object]
 WARM_BUDGET, COLD_BUDGET = 50, 200  # milliseconds, of the 95th percentile
 
 
 def repeated(run: Run, count: int, folder: Path) -> Run:
-    """A run of `count` epochs, copies of those of `run` in turn; the pictures and the analysis are those of `run`."""
+    """A run of `count` epochs, copies of those of `run` in turn; the images and the analysis are those of `run`."""
     target = folder / "big"
     (target / "epochs").mkdir(parents=True)
     _link_or_copy(run.path / "run.h5", target / "run.h5")
@@ -43,15 +43,15 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 def all_queries(run: Run) -> dict[str, Query]:
     """What the pages ask, by name, each at random places."""
-    return {**_of_pictures(run), **_of_an_epoch(run), **_of_states(run), **_over_epochs(run)}
+    return {**_of_images(run), **_of_an_epoch(run), **_of_states(run), **_over_epochs(run)}
 
 
 def _at(run: Run, random: np.random.Generator) -> dict[str, Any]:
     return {"epoch": int(random.choice(run.epochs)), "variant": str(random.choice(run.variants))}
 
 
-def _of_pictures(run: Run) -> dict[str, Query]:
-    """Queries about one picture or some."""
+def _of_images(run: Run) -> dict[str, Query]:
+    """Queries about one image or some."""
     count = len(run.labels)
 
     def few(random: np.random.Generator) -> np.ndarray:
@@ -69,22 +69,20 @@ def _of_pictures(run: Run) -> dict[str, Query]:
         ]
 
     return {
-        "50 scattered pictures": lambda r: run.pictures(few(r)),
-        "50 neighbouring pictures": lambda r: run.pictures(stretch(r)),
-        "all maps of one picture": lambda r: run.maps(images=r.integers(0, count, 1), **_at(run, r)),
-        "a picture's maps under every variant": each_variant,
+        "50 scattered images": lambda r: run.pixels(few(r)),
+        "50 neighbouring images": lambda r: run.pixels(stretch(r)),
+        "all maps of one image": lambda r: run.maps(images=r.integers(0, count, 1), **_at(run, r)),
+        "an image's maps under every variant": each_variant,
         "all maps of 50 neighbours": lambda r: run.maps(images=stretch(r), **_at(run, r)),
-        "probabilities of one picture": lambda r: run.probabilities(images=r.integers(0, count, 1), **_at(run, r)),
-        "own maps of 50 scattered pictures": lambda r: run.own_maps(images=few(r), **_at(run, r)),
-        "own maps of 50 neighbours": lambda r: run.own_maps(images=stretch(r), **_at(run, r)),
-        "predicted maps of 50 scattered pictures": lambda r: run.predicted_maps(images=few(r), **_at(run, r)),
-        "own maps of all pictures": lambda r: run.own_maps(**_at(run, r)),
-        "layers and stages of one picture": lambda r: _layers(run, r),
-        "anatomy of an answer": lambda r: queries.answer_anatomy(run, int(r.integers(count)), **_at(run, r)),
-        "nearest pictures": lambda r: queries.nearest_pictures(run, int(r.integers(count)), **_at(run, r)),
-        "pictures like a painted pattern": lambda r: queries.search_pattern(
-            run, r.random(run.map_shape), **_at(run, r)
-        ),
+        "probabilities of one image": lambda r: run.probabilities(images=r.integers(0, count, 1), **_at(run, r)),
+        "own maps of 50 scattered images": lambda r: run.true_class_maps(images=few(r), **_at(run, r)),
+        "own maps of 50 neighbours": lambda r: run.true_class_maps(images=stretch(r), **_at(run, r)),
+        "predicted maps of 50 scattered images": lambda r: run.predicted_class_maps(images=few(r), **_at(run, r)),
+        "own maps of all images": lambda r: run.true_class_maps(**_at(run, r)),
+        "layers and stages of one image": lambda r: _layers(run, r),
+        "anatomy of a prediction": lambda r: queries.minimal_correction(run, int(r.integers(count)), **_at(run, r)),
+        "nearest images": lambda r: queries.nearest_images(run, int(r.integers(count)), **_at(run, r)),
+        "images like a painted pattern": lambda r: queries.search_pattern(run, r.random(run.map_shape), **_at(run, r)),
     }
 
 
@@ -94,7 +92,7 @@ def _layers(run: Run, random: np.random.Generator) -> object:
 
 
 def _of_an_epoch(run: Run) -> dict[str, Query]:
-    """Queries about all pictures or classes of one epoch and variant."""
+    """Queries about all images or classes of one epoch and variant."""
 
     def order(by: str) -> Query:
         return lambda r: queries.class_order(run, by, **_at(run, r))  # type: ignore[arg-type]
@@ -106,16 +104,16 @@ def _of_an_epoch(run: Run) -> dict[str, Query]:
         "class table": lambda r: run.class_table(**_at(run, r)),
         "class patterns": lambda r: run.patterns(**_at(run, r)),
         "classes by accuracy": order("accuracy"),
-        "classes by likeness": order("likeness"),
+        "classes by similarity": order("similarity"),
         "best and worst classes": lambda r: queries.best_worst_classes(run, **_at(run, r)),
         "failures, filtered and sorted": lambda r: queries.failures(run, **_at(run, r)),
         "confused pairs": lambda r: queries.confused_pairs(run, k=100, **_at(run, r)),
         "confusion of groups": lambda r: queries.group_confusion(run, **_at(run, r)),
-        "likeness against confusion": lambda r: queries.likeness_against_confusion(run, **_at(run, r)),
+        "similarity against confusion": lambda r: queries.similarity_against_confusion(run, **_at(run, r)),
         "calibration": lambda r: queries.calibration_table(run, **_at(run, r)),
         "risk-coverage curve": lambda r: queries.risk_coverage(run, **_at(run, r)),
         "wrongly accepted": lambda r: queries.wrongly_accepted(run, **_at(run, r)),
-        "figures of every score": lambda r: queries.score_figures(run, **_at(run, r)),
+        "figures of every score": lambda r: queries.score_metrics(run, **_at(run, r)),
     }
 
 
@@ -127,9 +125,9 @@ def _of_states(run: Run) -> dict[str, Query]:
         return queries.flips(run, before=states[0], after=states[1])  # type: ignore[arg-type]
 
     return {
-        "answers that differ between two states": flips,
+        "predictions that differ between two states": flips,
         "evidence under a variant": lambda r: queries.evidence_under(run, **_at(run, r)),
-        "fingerprints of the cues": lambda r: queries.cue_fingerprints(run, epoch=int(r.choice(run.epochs))),
+        "cue profiles of the cues": lambda r: queries.cue_profiles(run, epoch=int(r.choice(run.epochs))),
     }
 
 
@@ -148,7 +146,7 @@ def _over_epochs(run: Run) -> dict[str, Query]:
         "look for new epochs": lambda _: run.refresh(),
         "metrics": lambda _: run.metrics(),
         "one table of the analysis": analysis,
-        "timeline of a picture": lambda r: run.timeline(
+        "timeline of an image": lambda r: run.timeline(
             image=int(r.integers(count)), class_index=int(r.integers(classes)), variant=variant(r)
         ),
         "one column over all epochs": lambda r: run.columns("prediction", variant=variant(r)),
@@ -157,7 +155,7 @@ def _over_epochs(run: Run) -> dict[str, Query]:
         "accuracy of each class": lambda r: queries.class_accuracy(run, variant=variant(r)),
         "corruption errors": lambda _: queries.corruption_errors(run, reference=run.epochs[0]),
         "history of a pair": lambda r: queries.pair_history(
-            run, truth=int(r.integers(classes)), predicted=int(r.integers(classes)), variant=variant(r)
+            run, true_class=int(r.integers(classes)), predicted_class=int(r.integers(classes)), variant=variant(r)
         ),
         "history of the groups": lambda r: queries.group_history(run, variant=variant(r)),
         "events of the pairs": lambda _: queries.pair_events(run),
@@ -174,7 +172,7 @@ def reading_table(run: Run, *, warm: int = 40, cold: int = 12) -> list[str]:
     analysed = "with" if read_analysis(run) is not None else "without"
     size = sum(path.stat().st_size for path in files)
     lines = [
-        f"{len(run.epochs)} epochs x {len(run.variants)} variants x {len(run.labels):,} pictures x {len(run.classes)} "
+        f"{len(run.epochs)} epochs x {len(run.variants)} variants x {len(run.labels):,} images x {len(run.classes)} "
         f"classes, {size / 1e9:.1f} GB, {analysed} an analysis.",
         "",
         "| query | CPU p50 | warm p50 | warm p95 | cold p50 | cold p95 |",
@@ -184,9 +182,9 @@ def reading_table(run: Run, *, warm: int = 40, cold: int = 12) -> list[str]:
     for name, query in all_queries(run).items():
         random = np.random.default_rng(0)
         query(random)
-        hot = np.array([_milliseconds(query, random) for _ in range(warm)])
+        cached = np.array([_milliseconds(query, random) for _ in range(warm)])
         chilled = [_after_dropping(files, query, random) for _ in range(cold)]
-        shown = [np.median(hot[:, 1]), *np.percentile(hot[:, 0], [50, 95]), *np.percentile(chilled, [50, 95])]
+        shown = [np.median(cached[:, 1]), *np.percentile(cached[:, 0], [50, 95]), *np.percentile(chilled, [50, 95])]
         if shown[2] > WARM_BUDGET or shown[4] > COLD_BUDGET:
             over.append(name)
         lines.append(f"| {name} | {' | '.join(f'{value:.1f}' for value in shown)} |")

@@ -16,10 +16,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from compute.live import load_predictor
+from compute.live.predictor import load_predictor
 from store import Run, RunDescription, create_run, open_run, resume_run
-from store.layout import epoch_file
-from store.schema import CHUNK_BYTES, PRECISIONS
+from store.format.layout import epoch_file
+from store.format.schema import CHUNK_BYTES, PRECISIONS
 
 Maps = NDArray[np.float32]
 Recorded = tuple[Run, Maps, NDArray[np.int64]]
@@ -31,9 +31,9 @@ THREADS = (1, 2, 4, 8)
 
 @dataclass(frozen=True)
 class Measured:
-    """One form of storing the same maps: bytes and processor seconds a picture, and the largest error of a value.
+    """One form of storing the same maps: bytes and processor seconds an image, and the largest error of a value.
 
-    error: as a share of the largest value of the picture. bound: largest error as a share of the stated bound, NaN
+    error: as a share of the largest value of the image. bound: largest error as a share of the stated bound, NaN
     where nothing is stated.
     """
 
@@ -51,23 +51,23 @@ def network_maps(run: Run, epoch: int, count: int) -> tuple[Maps, NDArray[np.int
     starts = np.linspace(0, len(run.labels) - size, batches).astype(int)
     images = np.sort(np.concatenate([np.arange(start, start + size) for start in starts]))
     blocks = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
-    return np.concatenate([predictor.predict(run.pictures(block))[0] for block in blocks]), images
+    return np.concatenate([predictor.predict(run.pixels(block))[0] for block in blocks]), images
 
 
 def forms_table(recorded: list[Recorded], folder: Path) -> list[str]:
-    """Lines of a table: bytes a picture on every run's maps, and as a share of float16 with gzip 4; errors; time.
+    """Lines of a table: bytes an image on every run's maps, and as a share of float16 with gzip 4; errors; time.
 
     Raises:
         RuntimeError: this store decoded a value outside its stated bound.
     """
     found = [_every_form(run, maps, images, folder) for run, maps, images in recorded]
-    heads = [f"{run.name}: B/picture | of gzip 4 | largest error" for run, _, _ in recorded]
+    heads = [f"{run.name}: B/image | of gzip 4 | largest error" for run, _, _ in recorded]
     lines = [
         "Maps before any coding: "
-        + "; ".join(f"{len(maps):,} pictures of the run '{run.name}' ({_form(maps)})" for run, maps, _ in recorded)
+        + "; ".join(f"{len(maps):,} images of the run '{run.name}' ({_form(maps)})" for run, maps, _ in recorded)
         + ".",
         "",
-        f"| form | {' | '.join(heads)} | of the stated bound | CPU µs/picture |",
+        f"| form | {' | '.join(heads)} | of the stated bound | CPU µs/image |",
         "|---|" + "---:|---:|---:|" * len(recorded) + "---:|---:|",
     ]
     for name in found[0]:
@@ -81,19 +81,19 @@ def forms_table(recorded: list[Recorded], folder: Path) -> list[str]:
         cells.append(f"{1e6 * found[-1][name].worked:,.0f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     note = (
-        "Largest error: of all values, each as a share of the largest value of its picture. This store's bytes are "
+        "Largest error: of all values, each as a share of the largest value of its image. This store's bytes are "
         "those of maps and steps; its time includes every summary column, probabilities, checksums and the receipt."
     )
     return [*lines, "", note, ""]
 
 
 def threads_table(recorded: Recorded, folder: Path) -> list[str]:
-    """Lines of a table: pictures a second with several threads of the writer, and what that gains over one."""
+    """Lines of a table: images a second with several threads of the writer, and what that gains over one."""
     run, maps, images = recorded
     lines = [
         f"Writing epochs of the run '{run.name}' with the writer's own threads, on {os.cpu_count()} cores:",
         "",
-        "| threads | pictures/s | of one thread | CPU µs/picture |",
+        "| threads | images/s | of one thread | CPU µs/image |",
         "|---:|---:|---:|---:|",
     ]
     rates = []
@@ -136,7 +136,7 @@ def _every_form(run: Run, maps: Maps, images: NDArray[np.int64], folder: Path) -
 
 
 def _hdf5(path: Path, maps: Maps, **filters: object) -> NDArray[np.float16]:
-    """Write the maps as float16 in chunks of the same pictures, and read them back."""
+    """Write the maps as float16 in chunks of the same images, and read them back."""
     chunk = (max(1, CHUNK_BYTES // maps[0].size), *maps.shape[1:])
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset("maps", maps.shape, np.float16, chunks=chunk, **filters)
@@ -147,7 +147,7 @@ def _hdf5(path: Path, maps: Maps, **filters: object) -> NDArray[np.float16]:
 
 
 def _zarr(path: Path, maps: Maps) -> NDArray[np.float16]:
-    """Write the maps as float16 in chunks of the same pictures with the default compressor, and read them back."""
+    """Write the maps as float16 in chunks of the same images with the default compressor, and read them back."""
     chunk = (max(1, CHUNK_BYTES // maps[0].size), *maps.shape[1:])
     array = zarr.create_array(path, shape=maps.shape, chunks=chunk, dtype="float16", zarr_format=3)
     for start in range(0, len(maps), BATCH):
@@ -156,7 +156,7 @@ def _zarr(path: Path, maps: Maps) -> NDArray[np.float16]:
 
 
 def _errors(maps: Maps, decoded: Callable[[int], Maps]) -> Iterator[float]:
-    """Largest error of each block, as a share of the largest value of its picture."""
+    """Largest error of each block, as a share of the largest value of its image."""
     for start in range(0, len(maps), BATCH):
         block = maps[start : start + BATCH].astype(np.float64)
         largest = np.maximum(np.abs(block).max((1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
@@ -174,12 +174,12 @@ def _record(
     images: NDArray[np.int64],
     path: Path,
     *,
-    precision: str = "picture",
+    precision: str = "image",
     threads: int = 1,
     check: bool = False,
 ) -> tuple[float, float, float, float, float]:
-    """Seconds and processor seconds a picture to write and seal an epoch, bytes of maps and steps a picture, and with
-    `check` the largest error as a share of the picture's peak and of the stated bound."""
+    """Seconds and processor seconds an image to write and seal an epoch, bytes of maps and steps an image, and with
+    `check` the largest error as a share of the image's peak and of the stated bound."""
     _make_run(run, run.labels[images], path, precision=precision)
     began, worked = time.perf_counter(), time.process_time()
     with resume_run(path).epoch(1, threads=threads) as recording:
@@ -189,7 +189,7 @@ def _record(
     passes = len(maps) * len(VARIANTS)
     seconds, worked = (time.perf_counter() - began) / passes, (time.process_time() - worked) / passes
     with h5py.File(path / epoch_file(1), "r", locking=False) as file:
-        stored = sum(file[name].id.get_storage_size() for name in ("maps", "map_step"))
+        stored = sum(file[name].id.get_storage_size() for name in ("maps", "map_scale"))
     error, bound = _check(open_run(path), maps) if check else (0.0, 0.0)
     remove(path)
     return seconds, worked, stored / passes, error, bound
@@ -202,18 +202,18 @@ def _make_run(run: Run, labels: NDArray[np.int64], path: Path, *, precision: str
         variants=VARIANTS,
         labels=labels,
         image_names=tuple(map(str, range(len(labels)))),
-        picture_shape=(1, 1),
+        image_shape=(1, 1),
         map_shape=run.map_shape,
         signed=run.signed,
         precision=precision,
     )
     with create_run(path, description) as new:
         for variant in VARIANTS:
-            new.write_pictures(variant, 0, np.zeros((len(labels), 1, 1, 3), np.uint8))
+            new.write_images(variant, 0, np.zeros((len(labels), 1, 1, 3), np.uint8))
 
 
 def _check(run: Run, maps: Maps) -> tuple[float, float]:
-    """Largest error of any value of any variant, as a share of the picture's peak and of the stated bound."""
+    """Largest error of any value of any variant, as a share of the image's peak and of the stated bound."""
     worst = [0.0, 0.0]
     for variant in run.variants:
         for start in range(0, len(maps), BATCH):

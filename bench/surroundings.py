@@ -22,8 +22,8 @@ def machine() -> str:
 def versions() -> str:
     """Python and the libraries that matter, as they are installed."""
     installed = {distribution.metadata["Name"].lower() for distribution in metadata.distributions()}
-    told = [f"{name} {metadata.version(name)}" for name in _LIBRARIES if name in installed]
-    return ", ".join([f"Python {platform.python_version()}", *told])
+    reported = [f"{name} {metadata.version(name)}" for name in _LIBRARIES if name in installed]
+    return ", ".join([f"Python {platform.python_version()}", *reported])
 
 
 def load() -> str:

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from dashboard.pages import available
-from dashboard.state import HOME as HOME
+from dashboard.shell.navigation import available
+from dashboard.shell.url_state import HOME as HOME
 from store import Run
 
 PAGES: tuple[str, ...] = tuple(page.name for page in available())
@@ -27,7 +27,7 @@ class View:
 class Walk:
     """A reader of one run, from a seed: every page once, in random order, then every page again, and so on.
 
-    At each click the epoch and the variant change with even chances, the class, the picture and the pinned state
+    At each click the epoch and the variant change with even chances, the class, the image and the pinned state
     are chosen anew, and now and then dropped. So caches are hit as by a reader who looks at something new each time.
     """
 
@@ -44,7 +44,7 @@ class Walk:
         page = self._coming.pop()
         self._move()
         cell = page == "confusion" and "class" in self._state
-        own = {"answer": str(self._random.choice(self._classes))} if cell else {}
+        own = {"prediction": str(self._random.choice(self._classes))} if cell else {}
         return View(page, urlencode(self._state | own))
 
     def _move(self) -> None:

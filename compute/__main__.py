@@ -55,5 +55,7 @@ def _answer_signals(by: signal.Handlers | Callable[[int, FrameType | None], None
 if __name__ == "__main__":
     _answer_signals(_stop)
     code = _run()
-    _answer_signals(signal.SIG_IGN)  # nothing is left to stop, and Python's own end would answer by dying of the signal
+    _answer_signals(
+        signal.SIG_IGN
+    )  # nothing is left to stop, and Python's own end would prediction by dying of the signal
     sys.exit(code)

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compute.config.profile import load_profile, profile_names, settings_table
+from compute.config.settings import Profile
 from compute.errors import BadOption, ComputeError
-from compute.profile import load_profile, profile_names, settings_table
-from compute.settings import Profile
 from store.errors import StoreError
 
 if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need it
-    from compute.processes import Processes
+    from compute.training.distributed import Processes
 
 COMMANDS = ("train", "plan", "table", "analyse")
 STOPPED = 130  # the exit code of a program that Ctrl-C ended
@@ -47,24 +47,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from compute.device import choose_device, use_threads
-    from compute.processes import joined
+    from compute.runs.device import choose_device, use_threads
+    from compute.training.distributed import join_process_group
 
     profile = _profile(options)
     if options.time_limit is not None and not options.time_limit > 0:
         raise BadOption(f"--time-limit {options.time_limit:g} does not make sense. Give seconds, greater than 0.")
     use_threads(options.threads)
     path = Path(options.runs_dir) / _run_name(options)
-    with joined(choose_device(options.device)) as processes:
+    with join_process_group(choose_device(options.device)) as processes:
         return _train_joined(options, profile, path, processes)
 
 
 def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
-    from compute.experiment import experiment, held, open_or_create, open_run_writer, run_exists
-    from compute.interrupt import Interrupted, OutOfTime, TimeLimit
-    from compute.plan import make_plan
-    from compute.preparation import prepare
-    from compute.probe import measure_speed
+    from compute.runs.interrupt import Interrupted, OutOfTime, TimeLimit
+    from compute.runs.plan import make_plan
+    from compute.runs.prepare import prepare
+    from compute.runs.probe import measure_speed
+    from compute.runs.run import experiment, lock_run, open_or_create, open_run_writer, run_exists
 
     limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
     prepared = prepare(profile, device=options.device, processes=processes)
@@ -82,7 +82,7 @@ def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, pro
     if options.command == "plan":
         return 0
     try:
-        with held(path, processes), experiment(prepared, open_or_create(prepared, path), limit=limit) as work:
+        with lock_run(path, processes), experiment(prepared, open_or_create(prepared, path), limit=limit) as work:
             work.go()
     except OutOfTime:
         _say(processes, f"\nThe time limit is near. What is sealed in '{path}' is kept; the same command goes on.")
@@ -104,7 +104,7 @@ def _say(processes: Processes, text: str) -> None:
 
 
 def _table(options: argparse.Namespace) -> int:
-    from compute.table import render, rows
+    from compute.runs.table import render, rows
 
     print(render(rows(options.runs), markdown=options.markdown))
     return 0
@@ -117,14 +117,14 @@ def _analyse(options: argparse.Namespace) -> int:
 
 
 def _run_analysis(path: Path) -> None:
-    from compute.analyse import analyse
+    from compute.runs.analyse import analyse
 
     analyse(path)
 
 
 def _run_missing_analysis(path: Path) -> None:
     """Analyses a complete run that was stopped before that was done."""
-    from compute.analyse import is_analysed
+    from compute.runs.analyse import is_analysed
 
     if not is_analysed(path):
         _run_analysis(path)

@@ -1,4 +1,4 @@
-"""`python -m dashboard report RUN -o report.html`: a self-contained HTML file about a run; `screenshots`: pictures."""
+"""`python -m dashboard report RUN -o report.html`: a self-contained HTML file about a run; `screenshots`: images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dashboard.report import write_report
+from dashboard.report.report import write_report
 from store import StoreError, open_run
 
 
@@ -18,10 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     report.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
     report.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="file to write (report.html)")
     report.add_argument("--epoch", type=int, help="epoch to report on (the last one)")
-    pictures = commands.add_parser("screenshots", help="take pictures of every page of a run, in Chromium")
-    pictures.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
-    pictures.add_argument("-o", "--output", type=Path, default=Path("docs/screenshots"), help="folder to write into")
-    pictures.add_argument("--full", action="store_true", help="whole pages instead of what a window shows")
+    images = commands.add_parser("screenshots", help="take images of every page of a run, in Chromium")
+    images.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
+    images.add_argument("-o", "--output", type=Path, default=Path("docs/screenshots"), help="folder to write into")
+    images.add_argument("--full", action="store_true", help="whole pages instead of what a window shows")
     options = parser.parse_args(arguments)
     try:
         (_report if options.command == "report" else _screenshots)(options)
@@ -55,7 +55,7 @@ def _screenshots(options: argparse.Namespace) -> None:
     run = options.run.resolve()  # of '.', too, the name and the folder of runs are needed
     open_run(run)
     written = take(run, options.output, full=options.full)
-    print(f"{len(written)} pictures in {options.output}")
+    print(f"{len(written)} images in {options.output}")
 
 
 if __name__ == "__main__":

@@ -12,26 +12,27 @@ if _ROOT not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from dashboard import data, frame, pages, state  # noqa: E402
+from dashboard import data  # noqa: E402
+from dashboard.shell import navigation, sidebar, url_state  # noqa: E402
 from store import StoreError  # noqa: E402
 
 
 def main() -> None:
     """Draw the frame, then the page, inside the one place that turns the store's errors into messages."""
-    st.set_page_config(page_title="Classprint", page_icon=str(frame.LOGO), layout="wide")
-    state.begin()
-    registered = pages.streamlit_pages()
-    hidden = pages.hidden_pages(registered)
+    st.set_page_config(page_title="Classprint", page_icon=str(sidebar.LOGO), layout="wide")
+    url_state.begin()
+    registered = navigation.streamlit_pages()
+    hidden = navigation.hidden_pages(registered)
     page = st.navigation([*registered.values(), *hidden.values()], position="hidden")
-    st.html(frame.STYLE)
+    st.html(sidebar.STYLE)
     messages = st.container()
     try:
-        if frame.draw(page, registered):
+        if sidebar.draw(page, registered):
             page.run()
     except StoreError as error:
-        frame.explain(error)
+        sidebar.explain(error)
     with messages:
-        frame.tell_problems()
+        sidebar.report_problems()
     data.run_ended()
 
 

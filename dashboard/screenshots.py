@@ -1,4 +1,4 @@
-"""Pictures of every page, taken in Chromium: what the README shows and what is looked at after a change.
+"""Images of every page, taken in Chromium: what the README shows and what is looked at after a change.
 
 `python -m dashboard screenshots runs/quick -o docs/screenshots`. Needs the development requirements and a Chromium.
 """
@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from dashboard.pages import available
+from dashboard.shell.navigation import available
 
 WIDTHS = {1440: 1000, 390: 844}
 # What a page needs beside the run to have something to show.
@@ -37,7 +37,7 @@ def served(runs: Path) -> Iterator[str]:
     """The address of a dashboard over a folder of runs, on a free port of this machine, for as long as it is needed.
 
     Raises:
-        TimeoutError: it does not answer within a minute.
+        TimeoutError: it does not prediction within a minute.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -66,7 +66,7 @@ def _wait(address: str) -> None:
             return
         except OSError:
             time.sleep(0.2)
-    raise TimeoutError(f"The dashboard did not answer at {address} within a minute.")
+    raise TimeoutError(f"The dashboard did not prediction at {address} within a minute.")
 
 
 def take(run: Path, folder: Path, *, full: bool = False) -> list[Path]:
@@ -74,7 +74,7 @@ def take(run: Path, folder: Path, *, full: bool = False) -> list[Path]:
 
     Args:
         run: folder of the run.
-        folder: where the pictures go; made if it is missing.
+        folder: where the images go; made if it is missing.
         full: the whole page instead of what a window shows.
 
     Raises:
@@ -95,12 +95,12 @@ def take(run: Path, folder: Path, *, full: bool = False) -> list[Path]:
             written = _every_page(browser, address, run.name, folder, full=full)
             browser.close()
     except Error as err:
-        raise OSError(f"Chromium could not take the pictures: {str(err).splitlines()[0]}") from err
+        raise OSError(f"Chromium could not take the images: {str(err).splitlines()[0]}") from err
     return written
 
 
 def _every_page(browser: Any, address: str, name: str, folder: Path, *, full: bool) -> list[Path]:
-    """Every page of run `name` in both themes and widths, taken; the paths of the pictures."""
+    """Every page of run `name` in both themes and widths, taken; the paths of the images."""
     written = []
     for theme in ("light", "dark"):
         for width, height in WIDTHS.items():

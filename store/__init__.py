@@ -15,10 +15,10 @@ from store.errors import (
     TooManyFiles,
     WriteFailed,
 )
-from store.reader import Run, open_run
-from store.recording import EpochWriter
-from store.records import ClassInfo, RunDescription, Timeline
-from store.writer import RunWriter, create_run, resume_run
+from store.format.description import ClassInfo, RunDescription, Timeline
+from store.read.run import Run, open_run
+from store.write.epoch_writer import EpochWriter
+from store.write.run_writer import RunWriter, create_run, resume_run
 
 __all__ = [
     "BadMaps",

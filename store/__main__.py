@@ -10,16 +10,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from store.cache import DEFAULT_GB, FOLDER, LIMIT
-from store.copy import copy_run
+from store.check.verify import bytes_to_check, verify_run
 from store.errors import StoreError
-from store.export import FORMATS, export_maps, export_tables
-from store.info import describe
-from store.link import link_run
-from store.prune import prune_run
-from store.reader import Run, open_run
-from store.remote import is_remote
-from store.verify import bytes_to_check, verify_run
+from store.read.run import Run, open_run
+from store.remote.file_cache import DEFAULT_GB, FOLDER, LIMIT
+from store.remote.source import is_remote
+from store.tools.copy import copy_run
+from store.tools.export import FORMATS, export_maps, export_tables
+from store.tools.info import describe
+from store.tools.link import link_run
+from store.tools.prune import prune_run
 
 STOPPED = 130  # the exit code of a program that Ctrl-C ended
 Command = Callable[[argparse.Namespace], int]
@@ -71,10 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--epochs", type=_numbers, help="such as 1,5,20-25 (default: all)")
     export.add_argument("--variants", type=lambda text: tuple(text.split(",")), default=(), help="default: all")
     export.add_argument("--maps", type=_numbers, metavar="IMAGES", help="also the maps of these images, such as 0,7-9")
-    prune = add("prune", _prune, "make a smaller run: chosen epochs, or the strongest maps of each picture")
+    prune = add("prune", _prune, "make a smaller run: chosen epochs, or the strongest maps of each image")
     prune.add_argument("target", help="the new run's folder")
     prune.add_argument("--epochs", type=_numbers, help="epochs to keep, such as 1,5,20-25 (default: all)")
-    prune.add_argument("--top", type=int, help="maps to keep of each picture, besides the truth's (default: all)")
+    prune.add_argument("--top", type=int, help="maps to keep of each image, besides the true class's (default: all)")
     copy = add("copy", _copy, "copy a run to or from any place that fsspec reaches, checking every byte")
     copy.add_argument("target", help="a folder or URL, such as s3://bucket/runs/paper")
     for command in (verify, copy):

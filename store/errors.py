@@ -42,9 +42,9 @@ class WriteFailed(StoreError):
 class BadMaps(StoreError, ValueError):
     """Maps that cannot be recorded: wrong shape, NaN or infinity, or negative values in an unsigned run.
 
-    `picture` (its place in the block handed over) and `class_index` say where, when a single value is to blame.
+    `image` (its place in the block handed over) and `class_index` say where, when a single value is to blame.
     """
 
-    def __init__(self, message: str, picture: int | None = None, class_index: int | None = None) -> None:
+    def __init__(self, message: str, image: int | None = None, class_index: int | None = None) -> None:
         super().__init__(message)
-        self.picture, self.class_index = picture, class_index
+        self.image, self.class_index = image, class_index

@@ -1,8 +1,8 @@
 """A tiny but complete run with known, believable values, made by the real writer: for tests, demos and trying a page.
 
-Every class has a fixed pattern of a few lit cells. A picture's own map is that pattern times a strength that grows
-with the epoch and falls with the severity of the variant; other maps are weaker. A few pictures, the same in every
-epoch, are taken for the neighbouring class; see `is_wrong`.
+Every class has a fixed pattern of a few lit cells. An image's own map is that pattern times a strength that grows
+with the epoch and falls with the severity of the variant; other maps are weaker. A few images, the same in every
+epoch, are predicted as the neighbouring class; see `is_wrong`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.records import ClassInfo, RunDescription
-from store.writer import create_run, resume_run
+from store.format.description import ClassInfo, RunDescription
+from store.write.run_writer import create_run, resume_run
 
 VARIANTS = ("clean", "gray", "blur3", "blur5", "bgr", "brg", "salt_pepper_0.0005", "salt_pepper_0.005")
 SEVERITY: Mapping[str, float] = dict(zip(VARIANTS, (0.0, 0.5, 0.15, 0.3, 0.7, 0.8, 0.05, 0.2), strict=True))
@@ -52,7 +52,7 @@ def write_synthetic_run(
     """Path of a new, complete run of the given size.
 
     Args:
-        options: fields of `RunDescription` to set otherwise, such as variants, picture_shape, map_shape, signed,
+        options: fields of `RunDescription` to set otherwise, such as variants, image_shape, map_shape, signed,
             layers={} and stages={} for none, codec, precision, masks=None, boxes=None, name.
 
     Raises:
@@ -61,7 +61,7 @@ def write_synthetic_run(
     description = synthetic_description(Path(path).name, classes, images_per_class, epochs=epochs, options=options)
     with create_run(path, description) as new:
         for variant in description.variants:
-            new.write_pictures(variant, 0, synthetic_pictures(description, variant))
+            new.write_images(variant, 0, synthetic_images(description, variant))
     writer = resume_run(path, configuration=description.configuration)
     for epoch in range(1, epochs + 1):
         with writer.epoch(epoch, synthetic_metrics(epoch), threads=1) as recording:
@@ -77,9 +77,9 @@ def synthetic_description(
 ) -> RunDescription:
     """Description of the run that `write_synthetic_run` makes."""
     count = classes * images_per_class
-    height, width = (options or {}).get("picture_shape", (16, 16))
+    height, width = (options or {}).get("image_shape", (16, 16))
     rows, columns = np.mgrid[:height, :width]
-    # The object of image i: a disc that wanders over the picture.
+    # The object of image i: a disc that wanders over the image.
     centre = (np.arange(count) * 3 % (height // 2) + height // 4)[:, None, None]
     masks = (rows - centre) ** 2 + (columns - width // 2) ** 2 <= (min(height, width) // 4) ** 2
     values: dict[str, Any] = {
@@ -91,7 +91,7 @@ def synthetic_description(
         "variants": VARIANTS,
         "labels": np.repeat(np.arange(classes), images_per_class),
         "image_names": tuple(f"val_{i}.png" for i in range(count)),
-        "picture_shape": (16, 16),
+        "image_shape": (16, 16),
         "map_shape": (8, 8),
         "layers": LAYERS,
         "stages": STAGES,
@@ -105,7 +105,7 @@ def synthetic_description(
 
 
 def is_wrong(description: RunDescription, epoch: int, variant: str) -> NDArray[np.bool_]:
-    """The images (N,) bool that are taken for the next class.
+    """The images (N,) bool that are predicted as the next class.
 
     Always the last image of each odd class; in epoch 1 the first image of each odd class too; and under variants of
     severity 0.5 or more the first image of each even class.
@@ -121,19 +121,19 @@ def is_wrong(description: RunDescription, epoch: int, variant: str) -> NDArray[n
     return wrong & (len(description.classes) > 1)
 
 
-def synthetic_pictures(description: RunDescription, variant: str) -> NDArray[np.uint8]:
-    """Pictures (N, h, w, 3): a disc in the hue of the class on a dim background, as the variant leaves it."""
+def synthetic_images(description: RunDescription, variant: str) -> NDArray[np.uint8]:
+    """Images (N, h, w, 3): a disc in the hue of the class on a dim background, as the variant leaves it."""
     random = np.random.default_rng(0)
-    count, (height, width) = len(description.labels), description.picture_shape
-    pictures = random.integers(20, 70, (count, height, width, 3), dtype=np.uint8)
+    count, (height, width) = len(description.labels), description.image_shape
+    images = random.integers(20, 70, (count, height, width, 3), dtype=np.uint8)
     hues = np.array([(220, 60, 60), (60, 200, 60), (60, 60, 220), (200, 200, 60), (200, 200, 200)], np.uint8)
     disc = np.hypot(np.arange(height)[:, None] - height / 2, np.arange(width) - width / 2) < min(height, width) / 3
-    pictures[:, disc] = hues[description.labels % len(hues)][:, None]
+    images[:, disc] = hues[description.labels % len(hues)][:, None]
     if variant in ("bgr", "brg"):
-        return np.ascontiguousarray(pictures[..., ["rgb".index(channel) for channel in variant]])
+        return np.ascontiguousarray(images[..., ["rgb".index(channel) for channel in variant]])
     if variant == "gray":
-        return np.repeat(pictures.mean(-1, keepdims=True).astype(np.uint8), 3, axis=-1)
-    return pictures
+        return np.repeat(images.mean(-1, keepdims=True).astype(np.uint8), 3, axis=-1)
+    return images
 
 
 def synthetic_maps(description: RunDescription, epoch: int, variant: str) -> NDArray[np.float32]:
@@ -144,10 +144,10 @@ def synthetic_maps(description: RunDescription, epoch: int, variant: str) -> NDA
     patterns /= 5 * patterns.mean((1, 2), keepdims=True)  # equal strength, equal score: `is_wrong` alone decides
     growth = 1 - np.exp(-epoch / 2)
     strength = np.full((len(labels), count), 0.25) * random.uniform(0.5, 1.5, (len(labels), count))
-    answer = np.where(is_wrong(description, epoch, variant), (labels + 1) % count, labels)
+    prediction = np.where(is_wrong(description, epoch, variant), (labels + 1) % count, labels)
     each = np.arange(len(labels))
     strength[each, labels] = 0.8
-    strength[each, answer] = 2 - SEVERITY.get(variant, 0.5)
+    strength[each, prediction] = 2 - SEVERITY.get(variant, 0.5)
     noise = random.normal(0, 0.1, (len(labels), count, *description.map_shape))
     maps = 12 * growth * (strength[..., None, None] * patterns + noise)
     return (maps if description.signed else np.maximum(maps, 0)).astype(np.float32)
@@ -180,7 +180,7 @@ def synthetic_metrics(epoch: int) -> dict[str, float]:
         "learning_rate": 1e-3 / epoch,
         "train_seconds": 10.0,
         "record_seconds": 1.0,
-        "train_pictures_per_second": 1000.0,
+        "train_images_per_second": 1000.0,
     }
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from browser_cases import TIMEOUT, chromium, listen, serving
-from streamlit.testing.v1 import AppTest
 
-from dashboard import pages
 from store import open_run
-from store.analysis.work import analyse
+from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run
+from tests.browser.chromium import TIMEOUT, chromium, listen, serving
+from tests.dashboard.app import open_page
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +22,7 @@ def opened(monkeypatch):
     """Opens a page of the dashboard over a folder of runs, with the parameters of a link."""
 
     def opened(folder, page="overview", **parameters):
-        monkeypatch.setenv("CLASSPRINT_RUNS", str(folder))
-        app = AppTest.from_file(str(Path(pages.__file__).with_name("app.py")), default_timeout=60)
-        for name, value in parameters.items():
-            app.query_params[name] = value
-        if page == "overview":
-            return app.run()
-        app.switch_page(f"views/{page}.py")
-        for name, value in parameters.items():
-            app.query_params[name] = value
-        return app.run()
+        return open_page(monkeypatch, folder, page, **parameters)
 
     return opened
 

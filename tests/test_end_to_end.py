@@ -1,4 +1,4 @@
-"""From pixels to confusion drill-down on a small phantom run, whose right answers under perturbation are known."""
+"""From pixels to confusion drill-down on a small phantom run, whose correct predictions under perturbation are known."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute.data.phantom import class_parts, gray_sibling, load_phantom, plain_sibling, reordered_sibling
-from compute.data.records import Limits
-from compute.variants import VARIANTS
+from compute.data.dataset import Limits
+from compute.data.phantom.dataset import class_parts, gray_sibling, load_phantom, plain_sibling, reordered_sibling
+from compute.recording.perturbations import VARIANTS
 from store import Run, open_run
-from store.measures.maps import scores, softmax
-from store.verify import verify_run
+from store.check.verify import verify_run
+from store.metrics.maps import scores, softmax
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -49,23 +49,25 @@ def run(tmp_path_factory) -> Run:
 
 
 def _answers(run: Run, variant: str) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and answer of the pictures that the network knows when they are clean."""
+    """True class and prediction of the images that the network knows when they are clean."""
     clean = run.predictions(epoch=EPOCHS, variant="clean")
     known = clean["correct"].to_numpy()
-    answers = run.predictions(epoch=EPOCHS, variant=variant)["prediction"].to_numpy()
-    return clean["label"].to_numpy()[known], answers[known]
+    predictions = run.predictions(epoch=EPOCHS, variant=variant)["prediction"].to_numpy()
+    return clean["label"].to_numpy()[known], predictions[known]
 
 
 def _hues(classes: np.ndarray) -> np.ndarray:
     return np.array([class_parts(int(index))[1] for index in classes])
 
 
-def _share(truth: np.ndarray, answers: np.ndarray, expected) -> float:
-    """Share of pictures that are taken for the class that `expected` names."""
-    return float(np.mean([answer == expected(int(label)) for label, answer in zip(truth, answers, strict=True)]))
+def _share(true_class: np.ndarray, predictions: np.ndarray, expected) -> float:
+    """Share of images that are predicted as the class that `expected` names."""
+    return float(
+        np.mean([prediction == expected(int(label)) for label, prediction in zip(true_class, predictions, strict=True)])
+    )
 
 
-def test_the_network_learns_the_clean_pictures_and_still_fails_on_some(run):
+def test_the_network_learns_the_clean_images_and_still_fails_on_some(run):
     table = run.predictions(epoch=EPOCHS, variant="clean")
     assert table["correct"].mean() > 0.6
     assert run.epochs == tuple(range(1, EPOCHS + 1))
@@ -73,45 +75,45 @@ def test_the_network_learns_the_clean_pictures_and_still_fails_on_some(run):
 
 
 def test_gray_sends_classes_to_their_gray_sibling(run):
-    truth, answers = _answers(run, "gray")
-    coloured = _hues(truth) != "gray"
-    assert _share(truth[coloured], answers[coloured], gray_sibling) > 0.5
-    assert _share(truth[coloured], answers[coloured], lambda label: label) < 0.1
-    assert _share(truth[~coloured], answers[~coloured], lambda label: label) > 0.7
+    true_class, predictions = _answers(run, "gray")
+    coloured = _hues(true_class) != "gray"
+    assert _share(true_class[coloured], predictions[coloured], gray_sibling) > 0.5
+    assert _share(true_class[coloured], predictions[coloured], lambda label: label) < 0.1
+    assert _share(true_class[~coloured], predictions[~coloured], lambda label: label) > 0.7
 
 
 def test_bgr_sends_red_to_blue_and_leaves_green_and_gray_alone(run):
-    truth, answers = _answers(run, "bgr")
-    hues = _hues(truth)
+    true_class, predictions = _answers(run, "bgr")
+    hues = _hues(true_class)
     swapped, kept = np.isin(hues, ["red", "blue"]), np.isin(hues, ["green", "gray"])
-    assert _share(truth[swapped], answers[swapped], lambda label: reordered_sibling(label, (2, 1, 0))) > 0.6
-    assert _share(truth[kept], answers[kept], lambda label: label) > 0.7
+    assert _share(true_class[swapped], predictions[swapped], lambda label: reordered_sibling(label, (2, 1, 0))) > 0.6
+    assert _share(true_class[kept], predictions[kept], lambda label: label) > 0.7
 
 
 def test_brg_moves_all_three_hues_round_and_leaves_gray_alone(run):
-    truth, answers = _answers(run, "brg")
-    coloured = _hues(truth) != "gray"
-    assert _share(truth[coloured], answers[coloured], lambda label: reordered_sibling(label, (2, 0, 1))) > 0.6
-    assert _share(truth[~coloured], answers[~coloured], lambda label: label) > 0.7
+    true_class, predictions = _answers(run, "brg")
+    coloured = _hues(true_class) != "gray"
+    assert _share(true_class[coloured], predictions[coloured], lambda label: reordered_sibling(label, (2, 0, 1))) > 0.6
+    assert _share(true_class[~coloured], predictions[~coloured], lambda label: label) > 0.7
 
 
 def test_a_wide_blur_costs_striped_classes_more_than_plain_ones(run):
-    truth, answers = _answers(run, "blur5")
-    striped = np.array([class_parts(int(index))[2] == "striped" for index in truth])
-    assert _share(truth[striped], answers[striped], plain_sibling) > _share(
-        truth[~striped], answers[~striped], lambda label: label + 1
+    true_class, predictions = _answers(run, "blur5")
+    striped = np.array([class_parts(int(index))[2] == "striped" for index in true_class])
+    assert _share(true_class[striped], predictions[striped], plain_sibling) > _share(
+        true_class[~striped], predictions[~striped], lambda label: label + 1
     )
 
 
 def test_every_perturbation_is_in_the_record_as_the_network_saw_it(run):
-    pictures = load_phantom(
+    pixels = load_phantom(
         limits=Limits(classes=CLASSES, train_per_class=TRAIN, validation_per_class=VALIDATION)
-    ).validation.pictures
-    images = np.arange(len(pictures))
+    ).validation.images
+    images = np.arange(len(pixels))
     for name in run.variants:
-        expected = VARIANTS[name].function(pictures, images=images, seed=0)
-        np.testing.assert_array_equal(run.pictures(None, variant=name), expected)
-    np.testing.assert_array_equal(run.pictures([5], variant="bgr")[0], pictures[5][..., ::-1])
+        expected = VARIANTS[name].function(pixels, images=images, seed=0)
+        np.testing.assert_array_equal(run.pixels(None, variant=name), expected)
+    np.testing.assert_array_equal(run.pixels([5], variant="bgr")[0], pixels[5][..., ::-1])
 
 
 def test_probabilities_are_the_softmax_of_the_map_means_within_the_codec_error(run):
@@ -127,13 +129,13 @@ def test_probabilities_are_the_softmax_of_the_map_means_within_the_codec_error(r
         ).all()
 
 
-def test_the_confusion_leads_to_the_pictures_behind_a_cell(run):
+def test_the_confusion_leads_to_the_images_behind_a_cell(run):
     confusion = run.confusion(epoch=EPOCHS, variant="bgr")
     table = run.predictions(epoch=EPOCHS, variant="bgr")
-    truth, answer = np.unravel_index(int(np.argmax(confusion - np.diag(np.diag(confusion)))), confusion.shape)
-    behind = table[(table["label"] == truth) & (table["prediction"] == answer)]
-    assert len(behind) == confusion[truth, answer] > VALIDATION // 2
-    assert reordered_sibling(int(truth), (2, 1, 0)) == answer
+    true_class, prediction = np.unravel_index(int(np.argmax(confusion - np.diag(np.diag(confusion)))), confusion.shape)
+    behind = table[(table["label"] == true_class) & (table["prediction"] == prediction)]
+    assert len(behind) == confusion[true_class, prediction] > VALIDATION // 2
+    assert reordered_sibling(int(true_class), (2, 1, 0)) == prediction
     assert confusion.sum() == len(table) == CLASSES * VALIDATION
 
 

@@ -18,8 +18,8 @@ from typing import IO, Self, cast
 
 from tqdm import tqdm
 
+from compute.data.atomic_folder import unfinished_folder
 from compute.data.errors import BadArchive
-from compute.data.unfinished import unfinished_folder
 
 _CHUNK = 1 << 20
 _LONGEST_END = 64 << 20  # What may follow the last file of a tar archive: padding.
@@ -40,11 +40,11 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class Bounds:
-    """What an archive may grow to before it is taken for a bomb."""
+    """What an archive may grow to before it is predicted as a bomb."""
 
     files: int = 5_000_000
     bytes: int = 400 << 30
-    ratio: int = 100  # Unpacked to packed size; pictures hardly shrink, a bomb shrinks a thousandfold.
+    ratio: int = 100  # Unpacked to packed size; images hardly shrink, a bomb shrinks a thousandfold.
     ratio_from: int = 64 << 20  # Below this many unpacked bytes the ratio does not matter.
 
 
@@ -56,7 +56,7 @@ class _Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or tar archive, by its first bytes; a file named like one is taken for one, too."""
+    """Whether a file is a zip or tar archive, by its first bytes; a file named like one is predicted as one, too."""
     named = path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"))
     return path.is_file() and (named or zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
 
@@ -216,4 +216,4 @@ def _read_to_the_end(opened: tarfile.TarFile) -> None:
 
 
 def _not_plain(archive: Path, name: str) -> str:
-    return f"The archive '{archive}' holds {name!r}, a link or a device. It was not unpacked; a picture set needs none."
+    return f"The archive '{archive}' holds {name!r}, a link or a device. It was not unpacked; an image set needs none."

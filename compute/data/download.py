@@ -19,7 +19,7 @@ _BROKEN = (urllib.error.URLError, http.client.HTTPException, TimeoutError, Conne
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for a silent server, how often to resume, and how long to pause before."""
 
     timeout: float = 30.0
@@ -36,7 +36,7 @@ class RemoteFile:
     size: int
 
 
-def download(remote: RemoteFile, path: Path, *, patience: Patience = Patience()) -> Path:
+def download(remote: RemoteFile, path: Path, *, patience: RetryPolicy = RetryPolicy()) -> Path:
     """`path`, holding the remote file; a file that is there already and matches is not fetched again.
 
     What has arrived is kept in `<path>.part`, so an interrupted download goes on from there, now or in a later call.
@@ -64,7 +64,7 @@ def download(remote: RemoteFile, path: Path, *, patience: Patience = Patience())
     return path
 
 
-def _fetch(remote: RemoteFile, part: Path, patience: Patience) -> None:
+def _fetch(remote: RemoteFile, part: Path, patience: RetryPolicy) -> None:
     problem: Exception | None = None
     for attempt in range(patience.attempts):
         if attempt:
@@ -94,17 +94,17 @@ def _receive(remote: RemoteFile, part: Path, timeout: float) -> None:
     if have == remote.size:
         return
     request = urllib.request.Request(remote.url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=timeout) as answer:
-        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
-        _check_length(remote, answer, have if resumed else 0)
+    with urllib.request.urlopen(request, timeout=timeout) as prediction:
+        resumed = prediction.status == http.HTTPStatus.PARTIAL_CONTENT
+        _check_length(remote, prediction, have if resumed else 0)
         with part.open("ab" if resumed else "wb") as out, _bar(remote, have if resumed else 0) as bar:
-            while chunk := answer.read1(_CHUNK):
+            while chunk := prediction.read1(_CHUNK):
                 out.write(chunk)
                 bar.update(len(chunk))
 
 
-def _check_length(remote: RemoteFile, answer: http.client.HTTPResponse, have: int) -> None:
-    length = answer.headers.get("Content-Length")
+def _check_length(remote: RemoteFile, prediction: http.client.HTTPResponse, have: int) -> None:
+    length = prediction.headers.get("Content-Length")
     if length is not None and int(length) + have != remote.size:
         raise DownloadFailed(
             f"'{remote.url}' is {int(length) + have:,} bytes long, not {remote.size:,}: it is another file "

@@ -1,4 +1,4 @@
-"""What can be wrong with pictures, folders, archives and downloads, named for the fact."""
+"""What can be wrong with images, folders, archives and downloads, named for the fact."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class DataNotFound(DataError):
 
 
 class BadLayout(DataError):
-    """A folder without the files or class folders that a picture set needs."""
+    """A folder without the files or class folders that an image set needs."""
 
 
-class BadPicture(DataError):
-    """A picture that can't be decoded; the message names its path."""
+class BadImage(DataError):
+    """An image that can't be decoded; the message names its path."""
 
 
 class BadArchive(DataError):

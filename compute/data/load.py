@@ -8,13 +8,13 @@ from pathlib import Path
 
 from compute.data import tiny_imagenet
 from compute.data.archive import extract_archive, is_archive
-from compute.data.cache import default_cache, load_listing
+from compute.data.dataset import Dataset, Limits
+from compute.data.decoded_cache import default_cache, load_listing
 from compute.data.download import RemoteFile, download
 from compute.data.errors import BadLayout, DataNotFound
-from compute.data.folder import VALIDATION_NAMES, list_folder, validation_folder
-from compute.data.listing import Listing, limited, shortened, visible
-from compute.data.phantom import load_phantom
-from compute.data.records import Dataset, Limits
+from compute.data.file_listing import Listing, limited, shortened, visible
+from compute.data.image_folder import VALIDATION_NAMES, list_folder, validation_folder
+from compute.data.phantom.dataset import load_phantom
 from compute.errors import BadOption
 
 SOURCES = ("phantom", "tiny-imagenet")
@@ -25,22 +25,22 @@ _TINY_IMAGENET = RemoteFile(tiny_imagenet.URL, tiny_imagenet.ARCHIVE_MD5, tiny_i
 def load_dataset(
     source: str, *, size: int = 64, seed: int = 0, limits: Limits = Limits(), cache: Path | None = None
 ) -> Dataset:
-    """The training and validation pictures of a source, decoded to size x size, with names and groups of the classes.
+    """The training and validation images of a source, decoded to size x size, with names and groups of the classes.
 
     Args:
         source: "phantom" (made on the spot); "tiny-imagenet" (downloaded once into the cache); or the path of a folder
             or a zip or tar archive, in Tiny ImageNet's layout or with train/<class> and val/<class> folders.
-        size: the pictures' side in pixels.
-        seed: of the phantom's pictures; files do not depend on it.
-        limits: how many classes and pictures of each to take; the same ones every time.
-        cache: where downloads and decoded pictures are kept; `default_cache()` unless given.
+        size: the images' side in pixels.
+        seed: of the phantom's images; files do not depend on it.
+        limits: how many classes and images of each to take; the same ones every time.
+        cache: where downloads and decoded images are kept; `default_cache()` unless given.
 
     Raises:
         BadOption: a size or limit that can't be met.
-        DataError: the source does not exist, is not a picture set, or holds something unreadable; the message names it.
+        DataError: the source does not exist, is not an image set, or holds something unreadable; the message names it.
     """
     if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
-        raise BadOption(f"Pictures of {size} pixels are not offered. Choose {SMALLEST_SIZE} to {LARGEST_SIZE}.")
+        raise BadOption(f"Images of {size} pixels are not offered. Choose {SMALLEST_SIZE} to {LARGEST_SIZE}.")
     if source == "phantom":
         return load_phantom(size=size, seed=seed, limits=limits)
     place = default_cache() if cache is None else cache
@@ -48,7 +48,7 @@ def load_dataset(
 
 
 def list_source(source: str, *, cache: Path) -> Listing:
-    """The picture files of a source, not decoded yet; downloads and unpacks where necessary.
+    """The image files of a source, not decoded yet; downloads and unpacks where necessary.
 
     Raises:
         DataError: as `load_dataset`.
@@ -92,7 +92,7 @@ def _existing(source: str) -> Path:
 
 
 def find_root(folder: Path) -> Path:
-    """The folder that holds `train` and the validation pictures: `folder`, or the only folder in it, or in that.
+    """The folder that holds `train` and the validation images: `folder`, or the only folder in it, or in that.
 
     Raises:
         BadLayout: there is none; the message says what was expected and what is there.
@@ -107,8 +107,8 @@ def find_root(folder: Path) -> Path:
         inner = inner / entries[0].name
     found = [entry.name + ("/" if entry.is_dir() else "") for entry in visible(folder)]
     raise BadLayout(
-        f"'{folder}' is not a picture set. Expected: train/<class>/ and {VALIDATION_NAMES[0]}/<class>/ folders of "
-        f"pictures (or {', '.join(VALIDATION_NAMES[1:])}; in small letters), or Tiny ImageNet's wnids.txt, train/ and "
+        f"'{folder}' is not an image set. Expected: train/<class>/ and {VALIDATION_NAMES[0]}/<class>/ folders of "
+        f"images (or {', '.join(VALIDATION_NAMES[1:])}; in small letters), or Tiny ImageNet's wnids.txt, train/ and "
         f"val/. Found: {shortened(found) if found else 'nothing'}."
     )
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from compute.data.errors import BadLayout
-from compute.data.listing import (
+from compute.data.file_listing import (
     Files,
     Listing,
-    class_pictures,
+    class_images,
     is_folder,
     joined,
     read_text,
@@ -21,7 +21,7 @@ from compute.data.listing import (
     subfolders,
     visible,
 )
-from store.records import ClassInfo
+from store.format.description import ClassInfo
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 ARCHIVE_BYTES = 248_100_043
@@ -39,10 +39,10 @@ def is_tiny_imagenet(root: Path) -> bool:
 
 
 def list_tiny_imagenet(root: Path) -> Listing:
-    """The picture files of a folder in Tiny ImageNet's layout; classes in the order of their WordNet ids.
+    """The image files of a folder in Tiny ImageNet's layout; classes in the order of their WordNet ids.
 
     Raises:
-        BadLayout: a file, a class folder or a picture that the lists name is missing, or a line is malformed.
+        BadLayout: a file, a class folder or an image that the lists name is missing, or a line is malformed.
     """
     ids = tuple(sorted(_lines(root / "wnids.txt")))
     repeated = sorted(each for each, times in Counter(ids).items() if times > 1)
@@ -59,7 +59,7 @@ def list_tiny_imagenet(root: Path) -> Listing:
         raise BadLayout(
             f"'{root / 'wnids.txt'}' names the class {shortened(ids)} alone. A classifier needs two or more."
         )
-    train = joined(class_pictures(root, root / "train" / each / "images") for each in ids)
+    train = joined(class_images(root, root / "train" / each / "images") for each in ids)
     return Listing("tiny-imagenet", root, known_classes(root, ids), train, _validation_files(root, ids))
 
 
@@ -88,13 +88,13 @@ def _unique_names(synonyms: dict[str, list[str]]) -> dict[str, str]:
 
 
 def _validation_files(root: Path, ids: tuple[str, ...]) -> Files:
-    """The annotated validation pictures, sorted by label and then by number; boxes with the end excluded."""
+    """The annotated validation images, sorted by label and then by number; boxes with the end excluded."""
     position = {wnid: label for label, wnid in enumerate(ids)}
     names, labels, boxes = [], [], []
     for number, line in enumerate(_lines(root / ANNOTATIONS), 1):
         fields = line.split("\t")
         if len(fields) != 6 or fields[1] not in position or not all(_is_edge(edge) for edge in fields[2:]):
-            raise BadLayout(f"Line {number} of '{root / ANNOTATIONS}' is not 'picture, class, box': {line!r}.")
+            raise BadLayout(f"Line {number} of '{root / ANNOTATIONS}' is not 'image, class, box': {line!r}.")
         x0, y0, x1, y1 = (int(edge) for edge in fields[2:])
         if x1 < x0 or y1 < y0:
             raise BadLayout(f"Line {number} of '{root / ANNOTATIONS}' has a box that ends before it begins: {line!r}.")
@@ -108,7 +108,7 @@ def _validation_files(root: Path, ids: tuple[str, ...]) -> Files:
 
 
 def _check_validation(root: Path, ids: tuple[str, ...], names: list[str], labels: list[int]) -> None:
-    present = {Path(path).name for path in class_pictures(root, root / "val" / "images")}
+    present = {Path(path).name for path in class_images(root, root / "val" / "images")}
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise BadLayout(f"'{root / ANNOTATIONS}' names {shortened(repeated)} more than once. Keep one line for each.")
@@ -117,7 +117,7 @@ def _check_validation(root: Path, ids: tuple[str, ...], names: list[str], labels
         raise BadLayout(f"'{root / 'val' / 'images'}' lacks {shortened(missing)}. Unpack the archive again.")
     empty = sorted(set(range(len(ids))) - set(labels))
     if empty:
-        raise BadLayout(f"'{root / ANNOTATIONS}' has no picture of {shortened([ids[label] for label in empty])}.")
+        raise BadLayout(f"'{root / ANNOTATIONS}' has no image of {shortened([ids[label] for label in empty])}.")
 
 
 def _lines(path: Path) -> list[str]:
@@ -127,5 +127,5 @@ def _lines(path: Path) -> list[str]:
 
 
 def _is_edge(text: str) -> bool:
-    """Whether a text is a number that a pixel of a picture can have."""
+    """Whether a text is a number that a pixel of an image can have."""
     return text.isascii() and text.isdecimal() and len(text) < 8

@@ -13,7 +13,7 @@ from compute.models.resnet import CHANNELS, ResNetEncoder
 
 @register("cam")
 class CamNetwork(ClassMapNetwork):
-    """Pictures (N, 3, 64, 64) -> features a (512, 2, 2) -> class activation maps (C, 2, 2), signed, at native size.
+    """Images (N, 3, 64, 64) -> features a (512, 2, 2) -> class activation maps (C, 2, 2), signed, at native size.
 
     Map k is sum_j w_kj a_j(y, x) + b_k (paper, Eq. 6, plus the bias on every cell): its mean over the cells is then
     exactly the logit that average pooling and the linear layer give.

@@ -1,14 +1,14 @@
-"""Class maps on a true grid: the ResNet keeps its resolution, so a cell of a map is a place in the picture."""
+"""Class maps on a true grid: the ResNet keeps its resolution, so a cell of a map is a place in the image."""
 
 from __future__ import annotations
 
-from compute.models.decoder import EncoderDecoder
+from compute.models.encoder_decoder import EncoderDecoder
 from compute.models.registry import register
 
 
 @register("grid")
 class GridNetwork(EncoderDecoder):
-    """Pictures (N, 3, 64, 64) -> features (512, 8, 8) -> encoder, decoder and class maps, all (C, 8, 8).
+    """Images (N, 3, 64, 64) -> features (512, 8, 8) -> encoder, decoder and class maps, all (C, 8, 8).
 
     The head has the paper's three steps (to C maps, mixing, grouped), but its kernels are 3x3 and keep the grid,
     since there is nothing left to upsample. With stem `stride2` (features 4x4, a quarter of the arithmetic)

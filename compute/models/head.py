@@ -25,8 +25,8 @@ class EncodedMaps(nn.Module):
         """Non-negative maps (N, C, h, w)."""
         if x.shape[2] * x.shape[3] == 1 and isinstance(self.norm, nn.InstanceNorm2d):
             raise BadModel(
-                "The encoder leaves a single cell of these pictures, which InstanceNorm would turn into 0. "
-                "Use larger pictures (data.size) or model.options.encoder_norm=batch."
+                "The encoder leaves a single cell of these images, which InstanceNorm would turn into 0. "
+                "Use larger images (data.size) or model.options.encoder_norm=batch."
             )
         return self.relu(self.norm(self.conv(x)))
 

@@ -26,7 +26,7 @@ class ClassMapNetwork(nn.Module):
 
     A subclass implements `trace`, and `forward` too where the maps alone cost less. Where its maps can be negative it
     sets `signed`, and the store uses a signed code. `encoder_prefix` and `own_weights` say which of a ResNet's weights
-    `compute.weights` can fill.
+    `compute.training.weights` can fill.
     """
 
     signed: bool = False
@@ -34,11 +34,11 @@ class ClassMapNetwork(nn.Module):
     own_weights: tuple[str, ...] = ()  # names in a ResNet file that this network replaces by something of its own
 
     def trace(self, x: Tensor) -> Trace:
-        """Class maps of pictures x (N, 3, h, w) float, with the layers and stages that led to them."""
+        """Class maps of images x (N, 3, h, w) float, with the layers and stages that led to them."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class maps (N, C, H, W) float32 of pictures x (N, 3, h, w)."""
+        """Class maps (N, C, H, W) float32 of images x (N, 3, h, w)."""
         return self.trace(x).maps
 
 
@@ -58,15 +58,15 @@ class WithoutTrace(ClassMapNetwork):
 
 
 class Shapes(NamedTuple):
-    """What a network returns for a picture size, found by one pass."""
+    """What a network returns for an image size, found by one pass."""
 
     maps: tuple[int, int]
     layers: dict[str, tuple[int, int, int]]
     stages: dict[str, tuple[int, int]]
 
 
-def describe(network: ClassMapNetwork, *, picture_shape: tuple[int, int], classes: int) -> Shapes:
-    """The shapes of maps, layers and stages for pictures of `picture_shape` (h, w).
+def describe(network: ClassMapNetwork, *, image_shape: tuple[int, int], classes: int) -> Shapes:
+    """The shapes of maps, layers and stages for images of `image_shape` (h, w).
 
     Raises:
         BadModel: the network does not return (N, C, H, W) with C = `classes`.
@@ -76,13 +76,13 @@ def describe(network: ClassMapNetwork, *, picture_shape: tuple[int, int], classe
     network.eval()
     try:
         with torch.inference_mode():
-            trace = network.trace(torch.zeros(2, 3, *picture_shape, device=weight.device))
+            trace = network.trace(torch.zeros(2, 3, *image_shape, device=weight.device))
     finally:
         network.train(training)
     maps = trace.maps
     if maps.ndim != 4 or maps.shape[:2] != (2, classes):
         raise BadModel(
-            f"The network returned a tensor of shape {tuple(maps.shape)} for 2 pictures and {classes} classes. "
+            f"The network returned a tensor of shape {tuple(maps.shape)} for 2 images and {classes} classes. "
             f"Class maps are (2, {classes}, height, width). Return one map per class, before any pooling."
         )
     return Shapes(

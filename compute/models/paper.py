@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from compute.models.decoder import EncoderDecoder
+from compute.models.encoder_decoder import EncoderDecoder
 from compute.models.registry import register
 
 
 @register("paper")
 class PaperNetwork(EncoderDecoder):
-    """Pictures (N, 3, 64, 64) -> features (512, 2, 2) -> encoder maps (C, 2, 2) -> decoder (C, 4, 4) -> (C, 8, 8).
+    """Images (N, 3, 64, 64) -> features (512, 2, 2) -> encoder maps (C, 2, 2) -> decoder (C, 4, 4) -> (C, 8, 8).
 
     Args:
         classes: C.

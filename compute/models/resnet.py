@@ -14,7 +14,7 @@ STEMS = ("imagenet", "stride2", "stride1")
 
 
 class ResNetEncoder(nn.Module):
-    """Pictures (N, 3, h, w) -> features (N, 512, h', w') and the energy of each stage.
+    """Images (N, 3, h, w) -> features (N, 512, h', w') and the energy of each stage.
 
     Its weights carry torchvision's names (conv1, bn1, layer1 ... layer4), so any ResNet-18 file fits.
 

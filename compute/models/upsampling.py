@@ -1,6 +1,6 @@
 """The depth-wise transposed convolution that draws the class maps, exactly, but as one small matrix per class.
 
-PyTorch's grouped ConvTranspose2d(4, stride 2, padding 1) took 59 of 403 ms of a training step of 100 pictures
+PyTorch's grouped ConvTranspose2d(4, stride 2, padding 1) took 59 of 403 ms of a training step of 100 images
 (bfloat16, two Zen 4 cores, PyTorch 2.15); the same linear map as a batched matrix product takes 2 ms.
 """
 

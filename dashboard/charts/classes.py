@@ -1,4 +1,4 @@
-"""Classes: likeness of patterns against confusion, accuracy in two states, the pictures within one."""
+"""Classes: similarity of patterns against confusion, accuracy in two states, the images within one."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.figure import Figure, drawing, rows
-from dashboard.theme import LIGHT, Palette
+from dashboard.shared.theme import LIGHT, Palette
 
 _DIAGONAL = pd.DataFrame({"before": [0, 1], "after": [0, 1]})
 
 
-def likeness_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
+def similarity_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """How alike the patterns of two classes are against how often these are confused; a click chooses a 'pair'.
 
     Args:
-        frame: columns first, second, first_index, second_index, likeness (cosine), rate (fraction), count.
+        frame: columns first, second, first_index, second_index, similarity (cosine), rate (fraction), count.
         palette: colours for the background.
     """
-    return Figure(_likeness(palette), {"pairs": frame})
+    return Figure(_similarity(palette), {"pairs": frame})
 
 
-def likeness_points(palette: Palette) -> alt.Chart:
-    """The points of `likeness_scatter`, of the table `pairs`."""
+def similarity_points(palette: Palette) -> alt.Chart:
+    """The points of `similarity_scatter`, of the table `pairs`."""
     chosen = alt.selection_point(name="pair", fields=["first_index", "second_index"], on="click", empty=False)
     return (
         rows("pairs")
-        .mark_circle(size=55, opacity=0.6, color=palette.truth)
+        .mark_circle(size=55, opacity=0.6, color=palette.true_class)
         .encode(
-            x=alt.X("likeness:Q", title="likeness of the two patterns (cosine)", scale=alt.Scale(zero=False)),
-            y=alt.Y("rate:Q", title="taken for each other", axis=alt.Axis(format=".0%")),
+            x=alt.X("similarity:Q", title="similarity of the two patterns (cosine)", scale=alt.Scale(zero=False)),
+            y=alt.Y("rate:Q", title="predicted as each other", axis=alt.Axis(format=".0%")),
             tooltip=[
                 alt.Tooltip("first:N"),
                 alt.Tooltip("second:N"),
-                alt.Tooltip("likeness:Q", format=".2f"),
+                alt.Tooltip("similarity:Q", format=".2f"),
                 alt.Tooltip("rate:Q", format=".1%"),
                 alt.Tooltip("count:Q"),
             ],
@@ -43,7 +43,7 @@ def likeness_points(palette: Palette) -> alt.Chart:
     )
 
 
-_likeness = drawing(likeness_points)
+_similarity = drawing(similarity_points)
 
 
 def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT) -> Figure:
@@ -90,37 +90,41 @@ def _change(palette: Palette) -> alt.TopLevelMixin:
 
 
 def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """The pictures of one class by likeness to its pattern and probability of the truth; a click takes a 'picture'.
+    """The images of one class by similarity to its pattern and probability of the true class; a click takes a 'image'.
 
     Args:
-        frame: columns image, similarity (cosine), truth_probability, predicted (name), correct, here (bool: the one
+        frame: columns image, similarity (cosine), label_probability, predicted (name), correct, here (bool: the one
             that is looked at).
         palette: colours for the background.
     """
-    shown = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
-    return Figure(_place(palette), {"pictures": shown})
+    shown = frame.assign(prediction=["right" if right else "wrong" for right in frame["correct"]])
+    return Figure(_place(palette), {"images": shown})
 
 
 @drawing
 def _place(palette: Palette) -> alt.TopLevelMixin:
-    chosen = alt.selection_point(name="picture", fields=["image"], on="click", empty=False)
-    base = rows("pictures").encode(
-        x=alt.X("similarity:Q", title="likeness of its map to the class pattern", scale=alt.Scale(zero=False)),
-        y=alt.Y("truth_probability:Q", title="P(truth)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
+    chosen = alt.selection_point(name="image", fields=["image"], on="click", empty=False)
+    base = rows("images").encode(
+        x=alt.X("similarity:Q", title="similarity of its map to the class pattern", scale=alt.Scale(zero=False)),
+        y=alt.Y(
+            "label_probability:Q", title="P(true_class)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)
+        ),
     )
     points = base.mark_point(filled=True, size=55, opacity=0.75).encode(
         color=alt.Color(
-            "answer:N",
+            "prediction:N",
             title=None,
             scale=alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong]),
             legend=alt.Legend(orient="top"),
         ),
-        shape=alt.Shape("answer:N", title=None, scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"])),
+        shape=alt.Shape(
+            "prediction:N", title=None, scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"])
+        ),
         tooltip=[
             alt.Tooltip("image:Q"),
-            alt.Tooltip("predicted:N", title="answer"),
+            alt.Tooltip("predicted_class:N", title="prediction"),
             alt.Tooltip("similarity:Q", format=".3f"),
-            alt.Tooltip("truth_probability:Q", title="P(truth)", format=".3f"),
+            alt.Tooltip("label_probability:Q", title="P(true_class)", format=".3f"),
         ],
     )
     here = base.transform_filter("datum.here").mark_point(

@@ -1,10 +1,10 @@
-"""A figure with its interval as a small picture: a dot on a bar on a scale, for a line of text to stand beside."""
+"""A figure with its interval as a small image: a dot on a bar on a scale, for a line of text to stand beside."""
 
 from __future__ import annotations
 
 import math
 
-from dashboard.theme import LIGHT, Palette
+from dashboard.shared.theme import LIGHT, Palette
 
 _WIDTH, _HEIGHT, _MARGIN = 240, 34, 8
 
@@ -44,11 +44,11 @@ def interval_svg(value: float, low: float, high: float, *, unit: str, palette: P
     ]
     if math.isfinite(low) and math.isfinite(high) and high > low:
         parts.append(
-            f'<line x1="{place(low)}" x2="{place(high)}" y1="{middle}" y2="{middle}" stroke="{palette.truth}" '
+            f'<line x1="{place(low)}" x2="{place(high)}" y1="{middle}" y2="{middle}" stroke="{palette.true_class}" '
             'stroke-width="8" stroke-linecap="round" stroke-opacity="0.45"/>'
         )
     if math.isfinite(value):
-        parts.append(f'<circle cx="{place(value)}" cy="{middle}" r="6" fill="{palette.truth}"/>')
+        parts.append(f'<circle cx="{place(value)}" cy="{middle}" r="6" fill="{palette.true_class}"/>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}">{"".join(parts)}</svg>'

@@ -1,4 +1,4 @@
-"""A chart as a picture file that stands alone, and what a table is remembered by."""
+"""A chart as an image file that stands alone, and what a table is remembered by."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rendered(made: Figure, form: str, *, width: int = 560) -> bytes:
         form: 'png' (twice the resolution) or 'svg'.
         width: of the plot, in pixels.
     """
-    import vl_convert  # loads a JavaScript engine: only when a picture is asked for
+    import vl_convert  # loads a JavaScript engine: only when an image is asked for
 
     spec = made.to_dict() | {"width": width}
     spec["config"] = {**spec.get("config", {}), **_STANDALONE}

@@ -1,13 +1,13 @@
-"""Curves over the epochs: loss and accuracy (Fig. 2), variants, one picture's probability (Fig. 3 to 5)."""
+"""Curves over the epochs: loss and accuracy (Fig. 2), variants, one image's probability (Fig. 3 to 5)."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.axes import epoch_axis, epoch_rule, ruled
 from dashboard.charts.figure import Figure, drawing, rows
-from dashboard.charts.rules import epoch_axis, epoch_rule, ruled
-from dashboard.theme import LIGHT, Palette
+from dashboard.shared.theme import LIGHT, Palette
 
 _SERIES = {
     "train_loss": ("loss", "training"),
@@ -58,7 +58,7 @@ def training_curve(
 @drawing
 def _training(accuracy: bool, marked: bool, palette: Palette, height: int) -> alt.TopLevelMixin:
     parts = ["training", "validation"] + (["validation top-5"] if accuracy else [])
-    colours = alt.Scale(domain=parts, range=[palette.neutral, palette.truth, palette.series[3]][: len(parts)])
+    colours = alt.Scale(domain=parts, range=[palette.neutral, palette.true_class, palette.series[3]][: len(parts)])
     chosen = alt.selection_point(name="chosen", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
     base = rows("series").encode(
         x=epoch_axis(),
@@ -86,7 +86,7 @@ def _training(accuracy: bool, marked: bool, palette: Palette, height: int) -> al
 def probability_curve(
     frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 250
 ) -> Figure:
-    """One picture's probability of one class over the epochs, each epoch's answer right or wrong.
+    """One image's probability of one class over the epochs, each epoch's prediction right or wrong.
 
     Args:
         frame: columns epoch, probability, predicted (name), correct (bool).
@@ -95,8 +95,8 @@ def probability_curve(
         palette: colours for the background.
         height: in pixels.
     """
-    frame = frame.assign(answer=["right" if right else "wrong" for right in frame["correct"]])
-    tables = {"picture": frame, **ruled(epoch)}
+    frame = frame.assign(prediction=["right" if right else "wrong" for right in frame["correct"]])
+    tables = {"image": frame, **ruled(epoch)}
     return Figure(_probability("chosen" in tables, palette, height), tables, words={"P(class)": f"P({name})"})
 
 
@@ -106,21 +106,25 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
     y = alt.Y(
         "probability:Q", title="P(class)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5, titleLimit=180)
     )
-    line = rows("picture").mark_line(color=palette.neutral, strokeWidth=1.5).encode(x=x, y=y)
+    line = rows("image").mark_line(color=palette.neutral, strokeWidth=1.5).encode(x=x, y=y)
     points = (
-        rows("picture")
+        rows("image")
         .mark_point(filled=True, size=60, opacity=1)
         .encode(
             x=x,
             y=y,
-            color=alt.Color("answer:N", title="answer", scale=_answers(palette), legend=alt.Legend(orient="top")),
+            color=alt.Color(
+                "prediction:N", title="prediction", scale=_answers(palette), legend=alt.Legend(orient="top")
+            ),
             shape=alt.Shape(
-                "answer:N", scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"]), title="answer"
+                "prediction:N",
+                scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"]),
+                title="prediction",
             ),
             tooltip=[
                 alt.Tooltip("epoch:Q"),
                 alt.Tooltip("probability:Q", format=".3f"),
-                alt.Tooltip("predicted:N", title="answer"),
+                alt.Tooltip("predicted_class:N", title="prediction"),
             ],
         )
     )

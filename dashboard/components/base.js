@@ -97,7 +97,7 @@ const walkWithArrows = (grid) => {
 };
 
 // A tile is a real link where it leads somewhere: a plain click stays in this session, any other opens a new tab.
-// One that stays on its page is a button; one that leads nowhere is a picture with its words.
+// One that stays on its page is a button; one that leads nowhere is a image with its words.
 const openTile = (tile, entry, send) => {
   if (entry.href) tile.href = entry.href;
   else tile.setAttribute("role", entry.open ? "button" : "img");

@@ -1,4 +1,4 @@
-"""A box that takes a picture from the clipboard: Ctrl+V anywhere on the page, or a button."""
+"""A box that takes an image from the clipboard: Ctrl+V anywhere on the page, or a button."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pasted_bytes(uri: object) -> bytes:
     """
     head, separator, body = uri.partition(",") if isinstance(uri, str) else ("", "", "")
     if not separator or not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise ValueError("what was pasted is not a picture. Copy a picture, not its address or its file name.")
+        raise ValueError("what was pasted is not an image. Copy an image, not its address or its file name.")
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
@@ -32,11 +32,11 @@ def clipboard_box(*, key: str) -> bytes | None:
     """Draw the box; the file that was pasted last, None until there is one.
 
     Raises:
-        ValueError: what was pasted is not a picture.
+        ValueError: what was pasted is not an image.
     """
-    result = _CLIPBOARD(key=key, data={"most": MOST_BYTES}, default={"picture": None}, on_picture_change=_nothing)
-    return None if result.get("picture") is None else pasted_bytes(result["picture"])
+    result = _CLIPBOARD(key=key, data={"most": MOST_BYTES}, default={"image": None}, on_image_change=_nothing)
+    return None if result.get("image") is None else pasted_bytes(result["image"])
 
 
 def _nothing() -> None:
-    """The page reads the picture when it runs again."""
+    """The page reads the image when it runs again."""

@@ -23,8 +23,8 @@ class Matrix:
     Attributes:
         values: (R, C) float; NaN or, unless `signed`, zero is an empty cell.
         rows, columns: their names.
-        row_title, column_title: what a row and a column is ('truth', 'predicted').
-        unit: of a value ('pictures', 'of the row').
+        row_title, column_title: what a row and a column is ('true class', 'predicted').
+        unit: of a value ('images', 'of the row').
         format: count, percent or signed.
         logarithmic: colours follow log(1 + |value|), so that single mistakes are seen beside hundreds.
         signed: colours diverge from zero.
@@ -36,9 +36,9 @@ class Matrix:
     values: np.ndarray
     rows: Sequence[str]
     columns: Sequence[str]
-    row_title: str = "truth"
-    column_title: str = "predicted"
-    unit: str = "pictures"
+    row_title: str = "true_class"
+    column_title: str = "predicted_class"
+    unit: str = "images"
     format: str = "count"
     logarithmic: bool = False
     signed: bool = False
@@ -66,7 +66,7 @@ def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
 
 
 def _table(diverging: str, signed: bool, ends: tuple[int, int]) -> np.ndarray:
-    """The colours of the codes; counts start where magma stands out from the page, so that one picture is seen."""
+    """The colours of the codes; counts start where magma stands out from the page, so that one image is seen."""
     if signed:
         return colour_map(diverging)
     return colour_map("magma")[np.linspace(*ends, 256).round().astype(np.intp)]

@@ -226,7 +226,7 @@ export default function ({ data: packed, parentElement, setTriggerValue }) {
   view.send = (text) => { view.pending.push(text); setTriggerValue("pattern", text); };
   if (root.shown === data.identity) return;
   root.shown = data.identity;
-  // The answer to what was painted here must not undo what has been painted since; any other pattern is shown.
+  // The prediction to what was painted here must not undo what has been painted since; any other pattern is shown.
   const echo = view.pending.lastIndexOf(data.text);
   view.pending = view.pending.slice(echo + 1);
   if (echo >= 0 && view.data.table === data.table) root.dataset.painted = data.identity;

@@ -15,9 +15,9 @@ const overlayControls = (controls, root) => {
   const slider = element("input");
   slider.type = "range";
   slider.min = 0; slider.max = 100; slider.value = 50;
-  slider.setAttribute("aria-label", "opacity of the maps over the pictures");
+  slider.setAttribute("aria-label", "opacity of the maps over the images");
   const over = element("label");
-  over.append(box, element("span", "", "maps over the pictures"));
+  over.append(box, element("span", "", "maps over the images"));
   controls.append(over, slider);
   const apply = () => {
     root.classList.toggle("over", box.checked);
@@ -63,7 +63,7 @@ const layerOf = (maps, encodedTable, legend, place) => {
 const buildTile = (entry, layers, photos, send) => {
   const tile = element("a", "tile");
   const parts = element("span", "parts");
-  for (const row of entry.pictures) {
+  for (const row of entry.images) {
     const part = element("span", "part");
     const canvas = element("canvas");
     part.append(canvas);

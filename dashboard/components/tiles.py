@@ -1,4 +1,4 @@
-"""A grid of tiles: picture, class maps, caption. A tile is a link; arrow keys walk; the overlay needs no round trip."""
+"""A grid of tiles: image, class maps, caption. A tile is a link; arrow keys walk; the overlay needs no round trip."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Tile:
         id: handed to `on_open` when the tile is clicked.
         title: first line of the caption.
         lines: further lines.
-        pictures: rows in the atlas, drawn from left to right before the maps.
+        images: rows in the atlas, drawn from left to right before the maps.
         maps: rows in the scaled maps, drawn from left to right.
         differences: rows in the signed difference maps, drawn after the maps.
-        role: right, wrong, truth, prediction, neutral or nothing: the colour of the rule under the pictures.
+        role: right, wrong, true class, prediction, neutral or nothing: the colour of the rule under the images.
         bar: 0..1, drawn as a bar (a probability), or None.
         href: where the tile leads; without one it does nothing unless `opens` is set.
         opens: the tile reacts to a click although it is no link.
@@ -36,7 +36,7 @@ class Tile:
     id: str
     title: str
     lines: tuple[str, ...] = ()
-    pictures: tuple[int, ...] = ()
+    images: tuple[int, ...] = ()
     maps: tuple[int, ...] = ()
     differences: tuple[int, ...] = ()
     role: str = ""
@@ -48,16 +48,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class TileSet:
-    """Tiles with the pictures and maps that they refer to.
+    """Tiles with the images and maps that they refer to.
 
     Attributes:
         tiles: in reading order.
-        pictures: the atlas with the photographs, if any.
+        images: the atlas with the photographs, if any.
         maps: (n, H, W) display codes, if any.
         peaks: (n,) the largest magnitude of each map in its unit, for the readout of single cells.
         colours: name of the colour map; signed maps always use the diverging one.
-        size: edge of one picture or map in CSS pixels, at least.
-        overlay: None offers none; else whether maps start over the pictures (True) or beside them (False).
+        size: edge of one image or map in CSS pixels, at least.
+        overlay: None offers none; else whether maps start over the images (True) or beside them (False).
         fixed: keep the tiles at `size` instead of filling the width.
         legend: what brightness means; by default the name of the scale.
         differences: (n, H, W) signed display codes of differences between maps, if any, with a legend of their own.
@@ -66,7 +66,7 @@ class TileSet:
     """
 
     tiles: tuple[Tile, ...]
-    pictures: Atlas | None = None
+    images: Atlas | None = None
     maps: ScaledMaps | None = None
     peaks: np.ndarray | None = None
     colours: str = "magma"
@@ -81,11 +81,11 @@ class TileSet:
 
 def payload(content: TileSet) -> dict[str, Any]:
     """What travels to the browser for a grid; JSON-able."""
-    parts = max((len(tile.maps) + len(tile.pictures) + len(tile.differences) for tile in content.tiles), default=1)
+    parts = max((len(tile.maps) + len(tile.images) + len(tile.differences) for tile in content.tiles), default=1)
     signed = content.maps is not None and content.maps.signed
     data: dict[str, Any] = {
         "tiles": [_tile(tile) for tile in content.tiles],
-        "atlas": vars(content.pictures) if content.pictures else None,
+        "atlas": vars(content.images) if content.images else None,
         "maps": _maps(content.maps, content.peaks),
         "differences": _maps(content.differences, content.difference_peaks),
         "difference_table": encoded(colour_map(DIVERGING)) if content.differences is not None else None,
@@ -109,7 +109,7 @@ def _tile(tile: Tile) -> dict[str, Any]:
         "id": tile.id,
         "title": tile.title,
         "lines": list(tile.lines),
-        "pictures": list(tile.pictures),
+        "images": list(tile.images),
         "maps": list(tile.maps),
         "differences": list(tile.differences),
         "role": tile.role,
@@ -153,7 +153,7 @@ def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | No
     """Draw a grid of tiles.
 
     Args:
-        content: tiles, pictures and maps.
+        content: tiles, images and maps.
         key: of the element; the same key with other content redraws in place.
         on_open: called with a tile's id when it is clicked, before the page runs again.
     """

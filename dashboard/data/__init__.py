@@ -1,48 +1,48 @@
 """Cached calls into the store: the only package of the dashboard that caches.
 
 A sealed epoch never changes, so an entry never goes stale: keys are the run's identity, the epoch, the variant and
-what else was asked, never an array. See `kept.py` for how much is kept.
+what else was asked, never an array. See `cached_query.py` for how much is kept.
 """
 
 from __future__ import annotations
 
-from dashboard.data.across import (
+from dashboard.data.analysis import (
     all_patterns,
     analysis_array,
     analysis_damage,
     analysis_epochs,
     analysis_table,
-    anatomy,
     best_epoch,
     by_epoch_and_variant,
     by_variant,
     calibration,
     class_accuracy,
-    cue_fingerprints,
+    correction,
+    cue_profiles,
     evidence_outcomes,
     evidence_under,
     findings,
     group_history,
-    look_alikes,
-    nearest_pictures,
+    localisation_verdict,
+    nearest_images,
     pattern_index,
-    place_verdict,
     risk_coverage,
     search_pattern,
+    similar_classes,
     variant_row,
 )
-from dashboard.data.kept import MEMORY
-from dashboard.data.memory import run_ended
-from dashboard.data.pictures import (
+from dashboard.data.images import (
     all_maps,
+    image_atlas,
     layers,
-    own_maps,
-    picture_atlas,
-    predicted_maps,
+    predicted_class_maps,
     probabilities,
     stages,
     timeline,
+    true_class_maps,
 )
+from dashboard.data.memory import run_ended
+from dashboard.data.query_cache import QUERY_CACHE
 from dashboard.data.runs import open_named_run, run_names, runs_folder
 from dashboard.data.tables import (
     class_groups,
@@ -61,14 +61,13 @@ from dashboard.data.tables import (
 )
 
 __all__ = [
-    "MEMORY",
+    "QUERY_CACHE",
     "all_maps",
     "all_patterns",
     "analysis_array",
     "analysis_damage",
     "analysis_epochs",
     "analysis_table",
-    "anatomy",
     "best_epoch",
     "by_epoch_and_variant",
     "by_variant",
@@ -82,24 +81,23 @@ __all__ = [
     "class_table",
     "confused_pairs",
     "confusion",
-    "cue_fingerprints",
+    "correction",
+    "cue_profiles",
     "evidence_outcomes",
     "evidence_under",
     "findings",
     "group_history",
+    "image_atlas",
     "layers",
-    "look_alikes",
+    "localisation_verdict",
     "metrics",
-    "nearest_pictures",
+    "nearest_images",
     "open_named_run",
-    "own_maps",
     "pair_counts",
     "pair_history",
     "pattern_index",
     "patterns",
-    "picture_atlas",
-    "place_verdict",
-    "predicted_maps",
+    "predicted_class_maps",
     "predictions",
     "probabilities",
     "risk_coverage",
@@ -107,7 +105,9 @@ __all__ = [
     "run_names",
     "runs_folder",
     "search_pattern",
+    "similar_classes",
     "stages",
     "timeline",
+    "true_class_maps",
     "variant_row",
 ]

@@ -27,7 +27,7 @@ _busy = threading.Lock()
 _libc = ctypes.CDLL(None)
 
 
-def few_arenas() -> bool:
+def limit_malloc_arenas() -> bool:
     """Keep the C library to two arenas from now on; whether it can (glibc can, others do without)."""
     return hasattr(_libc, "mallopt") and bool(_libc.mallopt(_M_ARENA_MAX, _ARENAS))
 
@@ -51,4 +51,4 @@ def sweep() -> None:
         _libc.malloc_trim(0)
 
 
-few_arenas()
+limit_malloc_arenas()

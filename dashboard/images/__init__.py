@@ -1,4 +1,4 @@
-"""Arrays to pictures: colour maps, scales, overlays, atlases and sheets. Pure: numpy and Pillow, no Streamlit."""
+"""Arrays to images: colour maps, scales, overlays, atlases and sheets. Pure: numpy and Pillow, no Streamlit."""
 
 from __future__ import annotations
 

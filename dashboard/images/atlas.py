@@ -1,4 +1,4 @@
-"""Many small pictures in one file: one message to the browser instead of one request per picture."""
+"""Many small images in one file: one message to the browser instead of one request per image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Atlas:
-    """Pictures laid out row by row, `columns` to a row, each `width` x `height` pixels, as a data URI."""
+    """Images laid out row by row, `columns` to a row, each `width` x `height` pixels, as a data URI."""
 
     uri: str
     columns: int
@@ -20,26 +20,26 @@ class Atlas:
     height: int
 
 
-def png_bytes(picture: np.ndarray) -> bytes:
-    """A picture (h, w, 3) or (h, w) uint8 as PNG."""
+def png_bytes(image: np.ndarray) -> bytes:
+    """An image (h, w, 3) or (h, w) uint8 as PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=3)
+    Image.fromarray(image).save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
 
 
-def atlas(pictures: np.ndarray, *, exact: bool = False) -> Atlas:
-    """Pictures as one image file.
+def atlas(images: np.ndarray, *, exact: bool = False) -> Atlas:
+    """Images as one image file.
 
     Args:
-        pictures: (n, h, w, 3) uint8, n >= 1.
+        images: (n, h, w, 3) uint8, n >= 1.
         exact: lossless WebP, so that every pixel is what the network saw; otherwise JPEG, about a third of the size
             and a seventh of the time.
     """
-    count, height, width, _ = pictures.shape
+    count, height, width, _ = images.shape
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
     canvas = np.zeros((rows * columns, height, width, 3), np.uint8)
-    canvas[:count] = pictures
+    canvas[:count] = images
     sheet = canvas.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
     buffer, kind = io.BytesIO(), "webp" if exact else "jpeg"
     if exact:  # half the time of PNG, and three quarters of its size

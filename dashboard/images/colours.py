@@ -32,8 +32,8 @@ def colour_map(name: str) -> np.ndarray:
     """
     if name not in _ROWS:
         raise ValueError(f"Colour map {name!r} was asked for; there are {', '.join(_ROWS)}.")
-    with Image.open(Path(__file__).with_name("colourmaps.png")) as picture:
-        table = np.array(picture.convert("RGB"), np.uint8)[_ROWS.index(name)]
+    with Image.open(Path(__file__).with_name("colourmaps.png")) as image:
+        table = np.array(image.convert("RGB"), np.uint8)[_ROWS.index(name)]
     table.flags.writeable = False
     return table
 

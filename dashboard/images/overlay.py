@@ -1,4 +1,4 @@
-"""A class map enlarged, coloured and laid over its picture."""
+"""A class map enlarged, coloured and laid over its image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dashboard.images.colours import colour_map
 
 
 def upsample(codes: np.ndarray, size: tuple[int, int], *, smooth: bool = False) -> np.ndarray:
-    """Map codes enlarged to a picture's size.
+    """Map codes enlarged to an image's size.
 
     Args:
         codes: (H, W) uint8.
@@ -28,17 +28,17 @@ def colourise(codes: np.ndarray, name: str) -> np.ndarray:
     return colour_map(name)[codes]
 
 
-def overlay(picture: np.ndarray, codes: np.ndarray, *, name: str = "magma", opacity: float = 0.5) -> np.ndarray:
-    """A picture with a class map over it (the paper's Sec. 2, after Zhou's CAM).
+def overlay(image: np.ndarray, codes: np.ndarray, *, name: str = "magma", opacity: float = 0.5) -> np.ndarray:
+    """An image with a class map over it (the paper's Sec. 2, after Zhou's CAM).
 
     Args:
-        picture: (h, w, 3) uint8.
+        image: (h, w, 3) uint8.
         codes: (H, W) uint8 of the map.
-        opacity: 0 shows the picture alone, 1 the map alone.
+        opacity: 0 shows the image alone, 1 the map alone.
 
     Returns:
         (h, w, 3) uint8.
     """
-    heat = colourise(upsample(codes, picture.shape[:2], smooth=True), name).astype(np.float32)
-    blended = picture.astype(np.float32) * (1 - opacity) + heat * opacity
+    heat = colourise(upsample(codes, image.shape[:2], smooth=True), name).astype(np.float32)
+    blended = image.astype(np.float32) * (1 - opacity) + heat * opacity
     return np.round(blended).astype(np.uint8)

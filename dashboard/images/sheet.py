@@ -31,15 +31,15 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 @dataclass(frozen=True)
 class SheetTile:
-    """One tile: pictures side by side, and lines of text under them.
+    """One tile: images side by side, and lines of text under them.
 
     Attributes:
-        pictures: each (h, w, 3) uint8; all are enlarged to the sheet's tile size.
+        images: each (h, w, 3) uint8; all are enlarged to the sheet's tile size.
         lines: the caption; the first line is set darker.
-        colour: of the rule under the pictures (right, wrong, ...), RGB.
+        colour: of the rule under the images (right, wrong, ...), RGB.
     """
 
-    pictures: tuple[np.ndarray, ...]
+    images: tuple[np.ndarray, ...]
     lines: tuple[str, ...] = field(default=())
     colour: tuple[int, int, int] | None = None
 
@@ -57,7 +57,7 @@ def sheet(
     Args:
         tiles: in reading order.
         title: set above the tiles: what is shown, of which run, epoch and variant.
-        size: edge of one picture in pixels.
+        size: edge of one image in pixels.
         columns: tiles to a row.
         legends: (name of the colour map, what its colours mean) each, drawn as colour bars at the foot.
 
@@ -66,7 +66,7 @@ def sheet(
     """
     if not tiles:
         raise ValueError("A sheet of 0 tiles was asked for; it needs at least one.")
-    parts = max(len(tile.pictures) for tile in tiles)
+    parts = max(len(tile.images) for tile in tiles)
     lines = max(len(tile.lines) for tile in tiles)
     tile_width, tile_height = parts * size + (parts - 1) * 4, size + 8 + lines * _LINE
     columns = min(columns, len(tiles))
@@ -96,8 +96,8 @@ def _draw_tile(
     width: int,
 ) -> None:
     left, top = corner
-    for part, picture in enumerate(tile.pictures):
-        enlarged = Image.fromarray(picture).resize((size, size), Image.Resampling.NEAREST)
+    for part, image in enumerate(tile.images):
+        enlarged = Image.fromarray(image).resize((size, size), Image.Resampling.NEAREST)
         canvas.paste(enlarged, (left + part * (size + 4), top))
     if tile.colour:
         draw.rectangle((left, top + size + 2, left + width - 1, top + size + 4), fill=tile.colour)

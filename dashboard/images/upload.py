@@ -1,4 +1,4 @@
-"""A picture file of the reader's own, made fit for the network, with a word on whatever had to be done to it."""
+"""An image file of the reader's own, made fit for the network, with a word on whatever had to be done to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-MOST_PIXELS = 40_000_000  # a larger picture is refused before it is unpacked
+MOST_PIXELS = 40_000_000  # a larger image is refused before it is unpacked
 MOST_BYTES = 20_000_000
 LONGEST = 20  # times the short side: of a longer strip the cut would show nothing
 _BACKGROUND = (128, 128, 128)  # what shows through: neither a black nor a white object vanishes on it
@@ -18,21 +18,21 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture (h, w, 3) uint8 at the size of the run, and what was done to the file, in sentences."""
+    """An image (h, w, 3) uint8 at the size of the run, and what was done to the file, in sentences."""
 
-    picture: np.ndarray
+    image: np.ndarray
     notes: tuple[str, ...]
 
 
 def prepared(content: bytes, size: tuple[int, int]) -> Upload:
-    """A picture file upright, in 8-bit RGB, cut from the middle and resized.
+    """An image file upright, in 8-bit RGB, cut from the middle and resized.
 
     Args:
-        content: of the file, in any format that Pillow reads; of a moving picture the first frame is taken.
+        content: of the file, in any format that Pillow reads; of a moving image the first frame is taken.
         size: (h, w) wanted.
 
     Raises:
-        ValueError: it is no picture, a damaged one, or too large or too long; the message says which.
+        ValueError: it is no image, a damaged one, or too large or too long; the message says which.
     """
     if len(content) > MOST_BYTES:
         raise ValueError(
@@ -44,9 +44,9 @@ def prepared(content: bytes, size: tuple[int, int]) -> Upload:
             notes = _notes(opened)
             upright = _rgb(ImageOps.exif_transpose(opened))
     except Image.DecompressionBombError as error:
-        raise ValueError("it would unpack to far more pixels than any picture has. Nothing was unpacked.") from error
+        raise ValueError("it would unpack to far more pixels than any image has. Nothing was unpacked.") from error
     except UnidentifiedImageError as error:
-        raise ValueError("it is not a picture in a format that can be read. JPEG, PNG and WebP can.") from error
+        raise ValueError("it is not an image in a format that can be read. JPEG, PNG and WebP can.") from error
     except (OSError, SyntaxError, EOFError) as error:  # Pillow's decoders raise any of these on damaged files
         raise ValueError(f"it is damaged or cut short ({error}). Save or send it once more.") from error
     # Cut first, so that nothing from outside the cut bleeds into the edge when it is resized.
@@ -72,7 +72,7 @@ def _check(opened: Image.Image) -> None:
 
 
 def _notes(opened: Image.Image) -> tuple[str, ...]:
-    """What has to be done to a picture before the network may see it."""
+    """What has to be done to an image before the network may see it."""
     notes = []
     if getattr(opened, "n_frames", 1) > 1:
         notes.append(f"It moves: the first of its {opened.n_frames} frames is taken.")  # type: ignore[attr-defined]
@@ -87,14 +87,14 @@ def _notes(opened: Image.Image) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image) -> Image.Image:
     """Eight bits per channel, without holes."""
-    if picture.mode in _DEEP:
-        values = np.asarray(picture, np.float64)
-        largest = 65535.0 if picture.mode != "F" and values.max(initial=0) <= 65535 else values.max(initial=0)
+    if image.mode in _DEEP:
+        values = np.asarray(image, np.float64)
+        largest = 65535.0 if image.mode != "F" and values.max(initial=0) <= 65535 else values.max(initial=0)
         shares = np.clip(values / (largest or 1.0), 0, 1)
         return Image.fromarray(np.round(255 * shares).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        whole = picture.convert("RGBA")
+    if image.has_transparency_data:
+        whole = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", whole.size, (*_BACKGROUND, 255)), whole).convert("RGB")
-    return picture.convert("RGB")
+    return image.convert("RGB")

@@ -1,9 +1,9 @@
 """What a run says across its epochs: derived once by `python -m compute analyse RUN`, read by pages and queries.
 
-Reading is light; `store.analysis.work.analyse`, which makes it, imports more.
+Reading is light; `store.analysis.analyse.analyse`, which makes it, imports more.
 """
 
-from store.analysis.file import Analysis, read_analysis
+from store.analysis.analysis_file import Analysis, read_analysis
 from store.analysis.findings import Finding, from_table
 
 __all__ = ["Analysis", "Finding", "from_table", "read_analysis"]

@@ -1,4 +1,4 @@
-"""Tables of what happened over the epochs: to each picture, to each class, to each confused pair."""
+"""Tables of what happened over the epochs: to each image, to each class, to each confused pair."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.analysis.gather import Final, Record
-from store.measures import confusion, learning, maps, mistakes, modes, place, robustness, transport
-from store.measures.learning import NEVER
+from store.analysis.gather import EpochRecord, FinalEpoch
+from store.metrics import clusters, confusion, earth_mover, learning, localisation, maps, persistence, robustness
+from store.metrics.learning import NEVER
 
 Int64 = NDArray[np.int64]
 MEASURED_PAIRS = 400  # an earth-mover distance takes 2 ms
@@ -22,84 +22,84 @@ def epoch_numbers(epochs: tuple[int, ...], positions: NDArray) -> Int64:
     return np.where(positions == NEVER, NEVER, np.asarray(epochs, np.int64)[np.maximum(positions, 0)])
 
 
-def image_events(record: Record, final: Final) -> pd.DataFrame:
-    """A row per image, clean: when its map formed and its answer settled, what was forgotten, how deep it errs.
+def image_events(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
+    """A row per image, clean: when its map formed and its prediction settled, what was forgotten, how deep it errs.
 
     formation, settling, learned, first_right (epoch numbers, -1 = never), lead (epochs), forgettings, flips, history
-    (see `store.measures.learning`), self_confidence, run, run_confidence, agreement, entrenchment, label_issue, mode,
+    (see `store.metrics.learning`), self_confidence, run, run_confidence, agreement, entrenchment, label_issue, mode,
     and where the run knows the object inside, area, elsewhere, peak_inside, gained, possible (see
-    `store.measures.place`; else NaN).
+    `store.metrics.localisation`; else NaN).
     """
     labels, epochs = record.run.labels, record.epochs
     predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)
     right = predictions == labels
-    formed, settled = learning.formation(np.stack(record.similarities)), learning.settling(predictions)
-    agreement = mistakes.variant_agreement(record.predictions[-1])
-    entrenched = mistakes.entrenchment(predictions, np.stack(record.confidences), labels, agreement)
-    self_confidence = np.mean(np.stack(record.truth_probabilities), axis=0, dtype=np.float64)
+    formed, stabilised = learning.formation(np.stack(record.similarities)), learning.stabilisation(predictions)
+    agreement = persistence.variant_agreement(record.predictions[-1])
+    persistent = persistence.persistence(predictions, np.stack(record.confidences), labels, agreement)
+    self_confidence = np.mean(np.stack(record.label_probabilities), axis=0, dtype=np.float64)
     table = pd.DataFrame(
         {
             "image": np.arange(len(labels)),
             "formation": epoch_numbers(epochs, formed),
-            "settling": epoch_numbers(epochs, settled),
+            "stabilisation": epoch_numbers(epochs, stabilised),
             "learned": epoch_numbers(epochs, learning.learned(right)),
             "first_right": epoch_numbers(epochs, learning.first_right(right)),
-            "lead": learning.lead(epoch_numbers(epochs, settled), epoch_numbers(epochs, formed)),
+            "lead": learning.lead(epoch_numbers(epochs, stabilised), epoch_numbers(epochs, formed)),
             "forgettings": learning.forgetting_count(right),
             "flips": learning.flip_count(predictions),
             "history": np.array(learning.HISTORIES, object)[learning.history(right)],
             "self_confidence": self_confidence,
-            "run": entrenched.run,
-            "run_confidence": entrenched.confidence,
+            "run": persistent.run,
+            "run_confidence": persistent.confidence,
             "agreement": agreement,
-            "entrenchment": entrenched.score,
-            "label_issue": mistakes.label_issue_candidates(
-                self_confidence, entrenched.run, least_run=max(2, (len(epochs) + 1) // 2)
+            "persistence": persistent.score,
+            "label_issue": persistence.label_issue_candidates(
+                self_confidence, persistent.run, least_run=max(2, (len(epochs) + 1) // 2)
             ),
-            "mode": _modes_of_images(record, final),
+            "mode": _clusters_of_images(record, final),
         }
     )
     return table.assign(**_places(record, final))
 
 
-def _modes_of_images(record: Record, final: Final) -> Int64:
+def _clusters_of_images(record: EpochRecord, final: FinalEpoch) -> Int64:
     """Mode of each image in its class; images left out of the clustering go to the nearest medoid."""
     member = np.zeros(len(record.run.labels), np.int64)
-    for label, found in final.modes.items():
+    for label, found in final.clusters.items():
         images, everyone = final.mode_images[label], np.flatnonzero(record.run.labels == label)
-        member[everyone] = modes.assign(final.own_maps[everyone], final.own_maps[images[found.medoid]])
+        member[everyone] = clusters.assign(final.true_class_maps[everyone], final.true_class_maps[images[found.medoid]])
         member[images] = found.member
     return member
 
 
-def _places(record: Record, final: Final) -> dict[str, NDArray]:
+def _places(record: EpochRecord, final: FinalEpoch) -> dict[str, NDArray]:
     labels = record.run.labels
     if final.cover is None:
         names = ("inside", "area", "elsewhere", "peak_inside", "gained", "possible")
         return {name: np.full(len(labels), np.nan) for name in names}
-    found = place.place_scores(final.own_maps, final.cover, labels)
-    gains = place.gains(final.own_maps, final.cover, labels)
+    found = localisation.localisation_scores(final.true_class_maps, final.cover, labels)
+    gains = localisation.gains(final.true_class_maps, final.cover, labels)
     where = {"inside": found.inside, "area": found.area, "elsewhere": found.elsewhere, "peak_inside": found.peak}
     return {**where, "gained": gains.gained, "possible": gains.possible}
 
 
-def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataFrame:
-    """A row per class, clean pictures: formation and learning epochs (numbers, -1 = never), shares of histories.
+def class_events(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) -> pd.DataFrame:
+    """A row per class, clean images: formation and learning epochs (numbers, -1 = never), shares of histories.
 
-    formation: of the class pattern; picture_formation and settling: medians over the pictures, those that never form
-    last of all; half: first epoch with half of the pictures right; lead: mean over the pictures that form; forgettings:
-    mean; never_right, forgotten: shares of the pictures; within and between: mean cosine of own maps of two pictures of
-    the class, and of one inside and one outside; inside, area, elsewhere: means of the pictures; follow with follow_low
-    and follow_high (95 %): see `store.measures.place.follow`; modes: their number; silent: share of own maps without a
+    formation: of the class pattern; image_formation and settling: medians over the images, those that never form
+    last of all; half: first epoch with half of the images right; lead: mean over the images that form; forgettings:
+    mean; never_right, forgotten: shares of the images; within and between: mean cosine of own maps of two images of
+    the class, and of one inside and one outside; inside, area, elsewhere: means of the images; follow with follow_low
+    and follow_high (95 %): see `store.metrics.localisation.follow`; modes: their number; silent: share of own maps without a
     positive cell.
     """
     run, epochs = record.run, record.epochs
     count = len(run.classes)
     accuracy = np.stack(record.class_accuracies)[:, 0]
-    similar = place.pair_similarity(final.own_maps, run.labels, count)
+    similar = localisation.pair_similarity(final.true_class_maps, run.labels, count)
     formed = images["formation"] != NEVER
     by_class = images.assign(
-        silent=final.own_maps.max((1, 2)) <= 0, lead=images["lead"].where(formed).astype(float)
+        silent=final.true_class_maps.max((1, 2)) <= 0, lead=images["lead"].where(formed).astype(float)
     ).groupby(run.labels)
     table = run.classes.reset_index().assign(
         formation=epoch_numbers(epochs, learning.formation(np.stack(record.pattern_similarities))),
@@ -109,19 +109,23 @@ def class_events(record: Record, final: Final, images: pd.DataFrame) -> pd.DataF
         between=similar.between,
     )
     medians = pd.DataFrame(
-        {"picture_formation": by_class["formation"].agg(_median_event), "settling": by_class["settling"].median()}
+        {
+            "image_formation": by_class["formation"].agg(_median_event),
+            "stabilisation": by_class["stabilisation"].median(),
+        }
     )
-    means = by_class[["lead", "forgettings", "inside", "area", "elsewhere", "entrenchment", "silent"]].mean()
+    means = by_class[["lead", "forgettings", "inside", "area", "elsewhere", "persistence", "silent"]].mean()
     shares = pd.DataFrame(
         {
             "never_right": by_class["history"].agg(lambda column: (column == "never right").mean()),
             "forgotten": by_class["history"].agg(lambda column: (column == "forgotten").mean()),
-            "modes": by_class["mode"].nunique(),
+            "clusters": by_class["mode"].nunique(),
         }
     )
-    table = table.join(medians).join(means).join(shares).fillna({"modes": 0})
+    table = table.join(medians).join(means).join(shares).fillna({"clusters": 0})
     followed = {
-        label: place.follow(rows["gained"], rows["possible"], np.zeros(len(rows), int)) for label, rows in by_class
+        label: localisation.follow(rows["gained"], rows["possible"], np.zeros(len(rows), int))
+        for label, rows in by_class
     }
     columns = ["follow", "follow_low", "follow_high"]
     return table.join(pd.DataFrame.from_dict(followed, orient="index", columns=columns))
@@ -133,12 +137,12 @@ def _median_event(epochs: pd.Series) -> float:
     return median if np.isfinite(median) else NEVER
 
 
-def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """The confused pairs, clean, and their counts over the epochs (pairs, E).
 
-    Pairs with 3 mistakes or more at any epoch, most mistakes at the peak first: truth_index, truth, predicted_index,
+    Pairs with 3 mistakes or more at any epoch, most mistakes at the peak first: true_class_index, true class, predicted_class_index,
     predicted, birth, peak, death (epoch numbers, -1 = never or still alive), peak_count, last_count, slope, reverse,
-    mutual, and of the last epoch likeness (cosine of the class patterns), overlap (of the two maps over the pair's
+    mutual, and of the last epoch similarity (cosine of the class patterns), overlap (of the two maps over the pair's
     mistakes, NaN without one: high = look-alikes, low = the evidence lies elsewhere) and distance (earth-mover, between
     the class patterns, in cells; NaN beyond the first 400 pairs).
     """
@@ -146,15 +150,17 @@ def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.
     count = len(run.classes)
     ever, series, reverse = pair_series(run.labels, [found[0] for found in record.predictions], count)
     events = confusion.pair_events(series) if len(ever) else None
-    names, truth, predicted = run.classes["name"].to_numpy(), ever // count, ever % count
+    names, true_class, predicted_class = run.classes["name"].to_numpy(), ever // count, ever % count
     both = series[-1] + reverse
-    overlap = confusion.pair_overlap(final.own_maps, final.predicted_maps, run.labels, record.predictions[-1][0], count)
+    overlap = confusion.pair_overlap(
+        final.true_class_maps, final.predicted_class_maps, run.labels, record.predictions[-1][0], count
+    )
     table = pd.DataFrame(
         {
-            "truth_index": truth,
-            "truth": names[truth],
-            "predicted_index": predicted,
-            "predicted": names[predicted],
+            "true_class_index": true_class,
+            "true_class": names[true_class],
+            "predicted_class_index": predicted_class,
+            "predicted_class": names[predicted_class],
             "birth": epoch_numbers(epochs, events.birth) if events else ever,
             "peak": epoch_numbers(epochs, events.peak) if events else ever,
             "death": epoch_numbers(epochs, events.death) if events else ever,
@@ -163,23 +169,23 @@ def pair_tables(record: Record, final: Final) -> tuple[pd.DataFrame, NDArray[np.
             "slope": events.slope if events else ever.astype(np.float64),
             "reverse": reverse,
             "mutual": np.divide(2 * np.minimum(series[-1], reverse), both, out=np.zeros(len(ever)), where=both > 0),
-            "likeness": maps.cosine(final.patterns[truth], final.patterns[predicted]),
-            "overlap": overlap[truth, predicted],
+            "similarity": maps.cosine(final.patterns[true_class], final.patterns[predicted_class]),
+            "overlap": overlap[true_class, predicted_class],
         }
     )
     order = np.argsort(-table["peak_count"].to_numpy(), kind="stable")
     table = table.iloc[order].reset_index(drop=True)
     distance = np.full(len(table), np.nan)
     first = table.head(MEASURED_PAIRS)
-    sides = (final.patterns[first[side].to_numpy()] for side in ("truth_index", "predicted_index"))
-    distance[: len(first)] = transport.earth_mover(*sides)
+    sides = (final.patterns[first[side].to_numpy()] for side in ("true_class_index", "predicted_class_index"))
+    distance[: len(first)] = earth_mover.earth_mover(*sides)
     return table.assign(distance=distance), series.T[order]
 
 
 def pair_series(
     labels: NDArray, predictions: Sequence[NDArray], classes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs (truth * classes + prediction) with 3 mistakes or more at any epoch, their counts (E, pairs), and how often
+    """Pairs (true class * classes + prediction) with 3 mistakes or more at any epoch, their counts (E, pairs), and how often
     the last epoch has the reverse.
 
     Args:
@@ -201,11 +207,11 @@ def _lookup(pair: NDArray, counts: NDArray, wanted: NDArray) -> NDArray[np.int64
     return np.where(pair[place_of] == wanted, counts[place_of], 0)
 
 
-def cue_table(record: Record) -> pd.DataFrame:
+def cue_table(record: EpochRecord) -> pd.DataFrame:
     """A row per variant but clean and class, last epoch: variant, class_index, drop (sd), its error, accuracy_drop."""
     run, epoch = record.run, record.epochs[-1]
-    scores = np.stack([run.column("truth_score", epoch=epoch, variant=variant) for variant in run.variants])
-    cues = robustness.cue_fingerprint(scores, run.labels, len(run.classes))
+    scores = np.stack([run.column("label_logit", epoch=epoch, variant=variant) for variant in run.variants])
+    cues = robustness.cue_profile(scores, run.labels, len(run.classes))
     accuracy = record.class_accuracies[-1]
     rows = [
         pd.DataFrame(

@@ -4,7 +4,7 @@ A statement that was picked as the largest of many is only made if it survives t
 for everything that it was picked from, and has to stay below 5 % over the number of kinds of tested statements
 (Bonferroni). So the chance that a run yields any false tested statement is 5 % at most, whatever else is true of it,
 and the intervals of all of them hold jointly at 95 %. Statements without a test are counts and means of this run, each
-with an interval of its own. All of it is about other pictures of the same classes, not about another training.
+with an interval of its own. All of it is about other images of the same classes, not about another training.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import pandas as pd
 
 RATE = 0.05
 PER_KIND = 2
-STANDING = ("league", "place")  # the questions that the network was built to answer: told whatever the answer is
-TESTED = ("taken for", "group taken for", "accuracy", "cue", "pair", "mode", "forming", "ensemble")
+STANDING = (
+    "failure_ranking",
+    "place",
+)  # the questions that the network was built to prediction: told whatever the prediction is
+TESTED = ("predicted as", "group predicted as", "accuracy", "cue", "pair", "mode", "forming", "ensemble")
 _PERTURBED = {
     "gray": "grayscale",
     "blur3": "a 3×3 blur",
@@ -78,8 +81,8 @@ def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
     while waiting and len(kept) < most:
         best = waiting.pop(max(range(len(waiting)), key=lambda place: claim(waiting[place])))
         alike = [entry for entry in kept if entry.kind == best.kind]
-        told = {entry.query["class"] for entry in alike if "class" in entry.query}
-        if len(alike) < PER_KIND and best.query.get("class") not in told:
+        reported = {entry.query["class"] for entry in alike if "class" in entry.query}
+        if len(alike) < PER_KIND and best.query.get("class") not in reported:
             kept.append(best)
     return sorted(kept, key=lambda entry: -entry.strength)
 

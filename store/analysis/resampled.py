@@ -1,4 +1,4 @@
-"""Figures of every epoch on resampled pictures: how surely is the best epoch the best?"""
+"""Figures of every epoch on resampled images: how surely is the best epoch the best?"""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from store.analysis.gather import Record
-from store.measures import calibration, failure
+from store.analysis.gather import EpochRecord
+from store.metrics import calibration, failure_detection
 
 Float64 = NDArray[np.float64]
 RESAMPLES = 200
 BINS = 15
 
 
-def resampled_figures(record: Record, *, seed: int = 0) -> dict[str, Float64]:
-    """top1, nll, ece, auroc and augrc of the clean pictures at each epoch, name -> (resamples, E) float64.
+def resampled_metrics(record: EpochRecord, *, seed: int = 0) -> dict[str, Float64]:
+    """top1, nll, ece, auroc and augrc of the clean images at each epoch, name -> (resamples, E) float64.
 
     All epochs share the resamples, so that their differences are paired.
     """
     labels = record.run.labels
-    weights = failure.resamples(len(labels), count=RESAMPLES, seed=seed)
+    weights = failure_detection.resamples(len(labels), count=RESAMPLES, seed=seed)
     columns: dict[str, list[Float64]] = {name: [] for name in ("top1", "nll", "ece", "auroc", "augrc")}
-    for answers, confidence, truth in zip(
-        record.predictions, record.confidences, record.truth_probabilities, strict=True
+    for predictions, confidence, true_class in zip(
+        record.predictions, record.confidences, record.label_probabilities, strict=True
     ):
-        right = answers[0] == labels
-        found = failure.detection(failure.coarse(confidence), right, weights)
+        right = predictions[0] == labels
+        found = failure_detection.detection(failure_detection.coarse(confidence), right, weights)
         columns["top1"].append(weights @ right.astype(np.float64) / len(labels))
-        columns["nll"].append(weights @ calibration.surprisal(truth) / len(labels))
+        columns["nll"].append(weights @ calibration.surprisal(true_class) / len(labels))
         columns["ece"].append(_calibration_error(weights, confidence, right))
         columns["auroc"].append(found.auroc)
         columns["augrc"].append(found.augrc)
@@ -37,7 +37,7 @@ def resampled_figures(record: Record, *, seed: int = 0) -> dict[str, Float64]:
 
 
 def _calibration_error(weights: NDArray, confidence: NDArray, right: NDArray) -> Float64:
-    """ECE under each weighting: a bin's share times its gap is |sum of right - confidence| over all pictures."""
+    """ECE under each weighting: a bin's share times its gap is |sum of right - confidence| over all images."""
     bin_of = np.clip(np.ceil(np.asarray(confidence, np.float64) * BINS).astype(np.int64) - 1, 0, BINS - 1)
     gaps = np.zeros((len(right), BINS))
     gaps[np.arange(len(right)), bin_of] = right - confidence.astype(np.float64)

@@ -12,49 +12,49 @@ from store.queries.accuracy import (
     class_accuracy,
     corruption_errors,
     risk_coverage,
-    score_figures,
+    score_metrics,
 )
-from store.queries.anatomy import Anatomy, answer_anatomy
+from store.queries.class_order import class_order
 from store.queries.confusion import (
     confused_pairs,
     group_confusion,
     group_history,
-    likeness_against_confusion,
     pair_events,
     pair_history,
+    similarity_against_confusion,
 )
-from store.queries.evidence import cue_fingerprints, evidence_under
 from store.queries.failures import FailureFilter, failures, flips, select_failures, wrongly_accepted
-from store.queries.ordering import class_order
-from store.queries.patterns import PatternIndex, nearest_pictures, pattern_index, search_index, search_pattern
+from store.queries.minimal_correction import MinimalCorrection, minimal_correction
+from store.queries.pattern_search import PatternIndex, nearest_images, pattern_index, search_index, search_pattern
+from store.queries.perturbation import cue_profiles, evidence_under
 
 __all__ = [
-    "Anatomy",
     "FailureFilter",
+    "MinimalCorrection",
     "PatternIndex",
     "accuracy_by_variant",
-    "answer_anatomy",
     "best_worst_classes",
     "calibration_table",
     "class_accuracy",
     "class_order",
     "confused_pairs",
     "corruption_errors",
-    "cue_fingerprints",
+    "cue_profiles",
     "evidence_under",
     "failures",
     "flips",
     "group_confusion",
     "group_history",
-    "likeness_against_confusion",
-    "nearest_pictures",
+    "minimal_correction",
+    "nearest_images",
     "pair_events",
     "pair_history",
     "pattern_index",
     "risk_coverage",
-    "score_figures",
+    "score_metrics",
     "search_index",
     "search_pattern",
     "select_failures",
+    "similarity_against_confusion",
     "wrongly_accepted",
 ]

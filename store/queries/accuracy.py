@@ -7,26 +7,26 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from store.analysis.figures import epoch_figures
-from store.analysis.file import Analysis, read_analysis
-from store.analysis.scores import KINDS, LABELS, REFERENCE, column_scores, score_values
+from store.analysis.analysis_file import Analysis, read_analysis
+from store.analysis.confidence_scores import KINDS, LABELS, REFERENCE, column_scores, score_values
+from store.analysis.variant_metrics import epoch_variant_metrics
 from store.errors import NotInRun
-from store.measures import calibration, failure, robustness
-from store.measures.intervals import wilson
-from store.reader import Run
+from store.metrics import calibration, failure_detection, robustness
+from store.metrics.intervals import wilson
+from store.read.run import Run
 
 
 def accuracy_by_variant(run: Run) -> pd.DataFrame:
-    """A row per epoch and variant with every figure of `store.analysis.figures.epoch_figures`, all float64.
+    """A row per epoch and variant with every figure of `store.analysis.variant_metrics.epoch_variant_metrics`, all float64.
 
     epoch, variant, top1, top5, mean_confidence, nll, ece, mce, auroc, fpr95, aurc, e_aurc, augrc, sharpness,
-    similarity, flip_rate, kept_consistency, responsiveness, lucky_share.
+    similarity, flip_rate, unchanged_consistency, responsiveness, different_reason_share.
     """
     analysis = read_analysis(run)
     known = analysis.table("epochs") if analysis is not None else pd.DataFrame({"epoch": []})
     covered = set(known["epoch"])
     parts = [known[known["epoch"].isin(run.epochs)]] if covered else []
-    parts += [epoch_figures(run, epoch) for epoch in run.epochs if epoch not in covered]
+    parts += [epoch_variant_metrics(run, epoch) for epoch in run.epochs if epoch not in covered]
     if not parts:
         return pd.DataFrame(columns=["epoch", "variant", "top1", "top5", "mean_confidence", "flip_rate"])
     return pd.concat(parts, ignore_index=True).sort_values("epoch", kind="stable", ignore_index=True)
@@ -63,10 +63,10 @@ def best_worst_classes(run: Run, *, epoch: int, variant: str = "clean", k: int =
     """The k most and the k least accurate classes, best first.
 
     The columns of `Run.class_table`, class_index, low and high (Wilson interval of the accuracy), and end ("best" or
-    "worst"). Classes without pictures are left out; with fewer than 2 k classes each is named once.
+    "worst"). Classes without images are left out; with fewer than 2 k classes each is named once.
     """
     table = run.class_table(epoch=epoch, variant=variant).reset_index()
-    table = table[table["count"] > 0].sort_values(["accuracy", "mean_truth_probability"], ascending=False)
+    table = table[table["count"] > 0].sort_values(["accuracy", "mean_label_probability"], ascending=False)
     low, high = wilson(table["accuracy"] * table["count"], table["count"])
     table = table.assign(low=low, high=high)
     k = min(k, (len(table) + 1) // 2)
@@ -100,7 +100,7 @@ def calibration_table(
 ) -> pd.DataFrame:
     """A row per reliability bin: lower, upper, count, confidence, accuracy, low and high (Wilson), gap.
 
-    Of all pictures, or of those of the class `label` only. Confidence and accuracy of an empty bin are NaN.
+    Of all images, or of those of the class `label` only. Confidence and accuracy of an empty bin are NaN.
     `table.attrs` holds ece, mce and nll.
     """
     of = slice(None) if label is None else run.labels == label
@@ -111,21 +111,21 @@ def calibration_table(
     low, high = wilson(np.nan_to_num(found.accuracy) * found.count, found.count)
     table = pd.DataFrame({name: getattr(found, name) for name in ("lower", "upper", "count", "confidence", "accuracy")})
     table = table.assign(low=low, high=high, gap=found.gap)
-    truth = run.column("truth_probability", epoch=epoch, variant=variant)[of]
-    table.attrs = {"ece": calibration.ece(found), "mce": calibration.mce(found), "nll": calibration.nll(truth)}
+    true_class = run.column("label_probability", epoch=epoch, variant=variant)[of]
+    table.attrs = {"ece": calibration.ece(found), "mce": calibration.mce(found), "nll": calibration.nll(true_class)}
     return table
 
 
-def score_figures(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFrame:
+def score_metrics(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFrame:
     """A row per score, best AUROC first: score, label, kind, auroc, fpr95, aurc, e_aurc, augrc.
 
-    On all pictures and without intervals; the league of the analysis has these, for the last epoch.
+    On all images and without intervals; the failure-detection ranking of the analysis has these, for the last epoch.
     """
     right = run.column("prediction", epoch=epoch, variant=variant) == run.labels
     rows = []
     for name, values in column_scores(run, epoch=epoch, variant=variant).items():
-        found = failure.detection(values, right)
-        figures = {figure: float(getattr(found, figure)) for figure in failure.FIGURES}
+        found = failure_detection.detection(values, right)
+        figures = {figure: float(getattr(found, figure)) for figure in failure_detection.VARIANT_METRICS}
         rows.append({"score": name, "label": LABELS[name], "kind": KINDS[name], **figures})
     return pd.DataFrame(rows).sort_values("auroc", ascending=False, kind="stable", ignore_index=True)
 
@@ -133,7 +133,7 @@ def score_figures(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFra
 def risk_coverage(
     run: Run, *, epoch: int, variant: str = "clean", score: str = REFERENCE, points: int = 400
 ) -> pd.DataFrame:
-    """Risk-coverage curve of a score of `store.analysis.scores`: coverage, risk, threshold, from strict to none.
+    """Risk-coverage curve of a score of `store.analysis.confidence_scores`: coverage, risk, threshold, from strict to none.
 
     At most `points` rows, evenly spaced in coverage. `table.attrs` holds auroc, fpr95, aurc, e_aurc and augrc.
 
@@ -142,9 +142,9 @@ def risk_coverage(
     """
     values = score_values(run, score, epoch=epoch, variant=variant)
     right = run.column("prediction", epoch=epoch, variant=variant) == run.labels
-    curve = failure.risk_coverage(values, right)
+    curve = failure_detection.risk_coverage(values, right)
     kept = np.unique(np.searchsorted(curve.coverage, np.linspace(curve.coverage[0], 1, points) - 1e-12))
     table = pd.DataFrame({name: getattr(curve, name)[kept] for name in ("coverage", "risk", "threshold")})
-    figures = failure.detection(values, right)
-    table.attrs = {name: float(getattr(figures, name)) for name in failure.FIGURES}
+    figures = failure_detection.detection(values, right)
+    table.attrs = {name: float(getattr(figures, name)) for name in failure_detection.VARIANT_METRICS}
     return table

@@ -1,4 +1,4 @@
-"""Pictures that went wrong, filtered and sorted, and pictures whose answer changed between two states."""
+"""Images that went wrong, filtered and sorted, and images whose prediction changed between two states."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from store.analysis.file import read_analysis
-from store.analysis.scores import REFERENCE, score_values
-from store.measures.mistakes import at_most_per_pair
-from store.reader import Run
+from store.analysis.analysis_file import read_analysis
+from store.analysis.confidence_scores import REFERENCE, score_values
+from store.metrics.persistence import at_most_per_pair
+from store.read.run import Run
 
-ACROSS_EPOCHS = ("history", "forgettings", "flips", "run", "entrenchment", "self_confidence", "label_issue", "mode")
+ACROSS_EPOCHS = ("history", "forgettings", "flips", "run", "persistence", "self_confidence", "label_issue", "mode")
 
 
 @dataclass(frozen=True)
 class FailureFilter:
     """Which mistakes to list. None leaves a thing open; ranges include both ends.
 
-    truth, predicted: class indices. group: of the truth. cells: range of k*. margin: range of P of the first minus P of
+    true class, predicted: class indices. group: of the true class. cells: range of k*. margin: range of P of the first minus P of
     the second. entrenchment: range of epochs x confidence x agreement. history: one of
-    `store.measures.learning.HISTORIES`. least_run: epochs with this same wrong answer. label_issues: candidates only.
+    `store.metrics.learning.HISTORIES`. least_run: epochs with this same wrong prediction. label_issues: candidates only.
     sort: any column of the result, largest first unless `ascending`. most_per_pair: at most so many of each
-    (truth, predicted) pair.
+    (true class, predicted) pair.
     """
 
-    truth: int | None = None
-    predicted: int | None = None
+    true_class: int | None = None
+    predicted_class: int | None = None
     group: str | None = None
     confidence: tuple[float, float] = (0.0, 1.0)
     cells: tuple[float, float] | None = None
     margin: tuple[float, float] | None = None
-    entrenchment: tuple[float, float] | None = None
+    persistence: tuple[float, float] | None = None
     history: str | None = None
     least_run: int = 0
     label_issues: bool = False
@@ -42,9 +42,9 @@ class FailureFilter:
 
 
 def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilter | None = None) -> pd.DataFrame:
-    """A row per wrong answer that passes the filter, with the columns of `Run.predictions`.
+    """A row per wrong prediction that passes the filter, with the columns of `Run.predictions`.
 
-    A run with an analysis adds what it knows of the clean pictures over the epochs: history, forgettings, flips, run,
+    A run with an analysis adds what it knows of the clean images over the epochs: history, forgettings, flips, run,
     entrenchment, self_confidence, label_issue and mode. Without one these columns are missing, and a filter on them
     passes everything.
 
@@ -78,7 +78,7 @@ def wrongly_accepted(
 ) -> pd.DataFrame:
     """The mistakes that a point of the risk-coverage curve accepts, the most trusted first, with their `trust`.
 
-    Accepted are the share `coverage` of the pictures with the highest scores, and all that tie with the last of them.
+    Accepted are the share `coverage` of the images with the highest scores, and all that tie with the last of them.
 
     Raises:
         ValueError: the coverage is not in 0..1, or no summary column gives the score.
@@ -94,10 +94,14 @@ def wrongly_accepted(
 
 def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
     passes = ~table["correct"] & table["confidence"].between(*where.confidence)
-    for column, wanted in (("label", where.truth), ("prediction", where.predicted), ("group", where.group)):
+    for column, wanted in (("label", where.true_class), ("prediction", where.predicted_class), ("group", where.group)):
         if wanted is not None:
             passes &= table[column] == wanted
-    for column, span in (("cells_to_fix", where.cells), ("margin", where.margin), ("entrenchment", where.entrenchment)):
+    for column, span in (
+        ("correction_cells", where.cells),
+        ("margin", where.margin),
+        ("persistence", where.persistence),
+    ):
         if span is not None and column in table:
             passes &= table[column].between(*span)
     if "history" in table:
@@ -110,21 +114,21 @@ def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
 
 
 def flips(run: Run, *, before: tuple[int, str], after: tuple[int, str]) -> pd.DataFrame:
-    """A row per picture whose answer differs between two states, each an (epoch, variant).
+    """A row per image whose prediction differs between two states, each an (epoch, variant).
 
-    image, name, label, truth, group, before and after (class indices), before_name, after_name, before_confidence,
+    image, name, label, true class, group, before and after (class indices), before_name, after_name, before_confidence,
     after_confidence, outcome ("lost", "gained" or "still wrong") and, of the second state, consistency; the largest
-    change of the truth's probability first.
+    change of the true class's probability first.
     """
     states = [
         {
             column: run.column(column, epoch=epoch, variant=variant)
-            for column in ("prediction", "confidence", "truth_probability", "consistency")
+            for column in ("prediction", "confidence", "label_probability", "consistency")
         }
         for epoch, variant in (before, after)
     ]
     first, second = (state["prediction"] for state in states)
-    change = np.abs(states[0]["truth_probability"] - states[1]["truth_probability"])
+    change = np.abs(states[0]["label_probability"] - states[1]["label_probability"])
     rows = np.flatnonzero(first != second)
     rows = rows[np.argsort(-change[rows], kind="stable")]
     names, labels = run.classes["name"].to_numpy(), run.labels[rows]
@@ -134,7 +138,7 @@ def flips(run: Run, *, before: tuple[int, str], after: tuple[int, str]) -> pd.Da
             "image": rows,
             "name": np.asarray(run.image_names, object)[rows],
             "label": labels,
-            "truth": names[labels],
+            "true_class": names[labels],
             "group": run.classes["group"].to_numpy()[labels],
             "before": first[rows],
             "after": second[rows],

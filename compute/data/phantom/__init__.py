@@ -1,0 +1,1 @@
+"""The built-in image set, whose correct predictions are known."""

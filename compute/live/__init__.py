@@ -1,0 +1,1 @@
+"""A recorded network loaded again for one image: predictions, maps and reference explanations."""

@@ -1,0 +1,1 @@
+"""One epoch's record: images and their perturbations through the network, maps into the store."""

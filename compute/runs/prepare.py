@@ -1,0 +1,193 @@
+"""Everything that a run needs before its first step: data, network, weights, shapes. All bad input ends here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compute.config.profile import as_dict
+from compute.config.settings import Profile
+from compute.data import load_dataset
+from compute.data.dataset import Dataset, Limits
+from compute.errors import BadOption
+from compute.models import ClassMapNetwork, build, describe
+from compute.models.network import Shapes
+from compute.recording.perturbations import check_variants
+from compute.recording.recorder import Validation
+from compute.runs.device import choose_device, prepare_device
+from compute.runs.provenance import collect
+from compute.training.augment import Augmenter, Normaliser
+from compute.training.distributed import Processes
+from compute.training.trainer import TrainingSet
+from compute.training.weights import WeightsReport, calibrate_batch_norms, load_weights
+from store.format.description import RunDescription
+
+# Keys of the configuration that say what data and weights were called; their checksums beside these decide.
+NAMES_OF_SOURCES = ("data.source", "weights.source")
+STEPS_OF_SMALL_SETS = 8  # at least so many batches an epoch where the profile's batch is larger than the whole set
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that could start now."""
+
+    profile: Profile
+    device: torch.device
+    processes: Processes
+    dataset: Dataset
+    network: ClassMapNetwork  # on the device, with its initial weights
+    weights: WeightsReport
+    shapes: Shapes
+    notes: tuple[str, ...] = ()  # what the user should know: images left out, settings fitted to the data
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """From uint8 images to the network's input."""
+        return Normaliser(self.profile.data.mean, self.profile.data.sd, self.device)
+
+    @property
+    def augmenter(self) -> Augmenter:
+        """The same with the profile's augmentation."""
+        return Augmenter(self.profile.augmentation, self.normaliser)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(each.numel() for each in self.network.parameters())
+
+    def material(self) -> TrainingSet:
+        """The training images on the device."""
+        train = self.dataset.train
+        return TrainingSet(_on(self.device, train.images), _on(self.device, train.labels))
+
+    def validation(self) -> Validation:
+        """This process's part of the validation images on the device."""
+        whole = self.dataset.validation
+        part = self.processes.share(len(whole.labels))
+        images = _on(self.device, whole.images[part.start : part.stop])
+        labels = _on(self.device, whole.labels[part.start : part.stop])
+        return Validation(images, labels, part.start, self.profile.data.seed)
+
+    def configuration(self) -> dict[str, Any]:
+        """What decides the record, and must be the same to resume: settings, data and initial weights by checksum."""
+        settings = as_dict(self.profile)
+        settings["data"] |= {"source": self.dataset.name, "sha256": self.dataset.checksum}
+        settings["weights"] |= {"source": self.weights.source, "sha256": self.weights.sha256}
+        return settings
+
+    def description(self, name: str) -> RunDescription:
+        """What run.h5 says about the run."""
+        validation, recording = self.dataset.validation, self.profile.recording
+        provenance = collect(
+            self.dataset, self.weights, device=self.device, processes=self.processes, parameters=self.parameters
+        )
+        return RunDescription(
+            name=name,
+            classes=self.dataset.classes,
+            variants=recording.variants,
+            labels=validation.labels,
+            image_names=validation.names,
+            image_shape=(validation.images.shape[1], validation.images.shape[2]),
+            map_shape=self.shapes.maps,
+            signed=self.network.signed,
+            layers=self.shapes.layers if recording.layers else {},
+            stages=self.shapes.stages if recording.layers else {},
+            configuration=self.configuration(),
+            provenance=provenance,
+            masks=validation.masks,
+            boxes=validation.boxes,
+            codec=recording.codec,
+            planned_epochs=self.profile.training.epochs,
+        )
+
+
+def prepare(profile: Profile, *, device: str = "auto", processes: Processes | None = None) -> PreparedRun:
+    """Data loaded and network built, or a ComputeError or DataError that says what does not fit."""
+    processes = processes or Processes()
+    chosen = choose_device(device)
+    prepare_device(chosen, compiled=profile.training.compile)
+    _check(profile, processes)
+    torch.manual_seed(profile.training.seed)
+    if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():
+        load_weights(build(profile.model.name, 2, **profile.model.options), profile.weights.source)  # refuses early
+    dataset = _load(profile)
+    profile, notes = _fitted(profile, len(dataset.train.labels), processes.count)
+    torch.manual_seed(profile.training.seed)
+    network = build(profile.model.name, len(dataset.classes), **profile.model.options)
+    report = load_weights(network, profile.weights.source)
+    network.to(chosen).to(memory_format=torch.channels_last)
+    prepared = PreparedRun(
+        profile=profile,
+        device=chosen,
+        processes=processes,
+        dataset=dataset,
+        network=network,
+        weights=report,
+        shapes=describe(network, image_shape=dataset.validation.images.shape[1:3], classes=len(dataset.classes)),
+        notes=(*dataset.notes, *notes),
+    )
+    return replace(prepared, weights=replace(report, calibrated=_calibrate(prepared)))
+
+
+def _calibrate(prepared: PreparedRun) -> int:
+    """How many BatchNorms were set from training images, drawn by the seed."""
+    settings, train = prepared.profile.weights, prepared.dataset.train
+    generator = torch.Generator().manual_seed(prepared.profile.training.seed)
+    chosen = torch.randperm(len(train.labels), generator=generator)[: settings.calibration_images]
+    images = _on(prepared.device, train.images[chosen.sort().values.numpy()])
+    x = prepared.normaliser(images)
+    return calibrate_batch_norms(prepared.network, prepared.weights, x, mode=settings.calibrate)
+
+
+def _load(profile: Profile) -> Dataset:
+    """The data set of the profile."""
+    data = profile.data
+    limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
+    return load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
+
+
+def _fitted(profile: Profile, images: int, processes: int) -> tuple[Profile, tuple[str, ...]]:
+    """The profile with a batch that so many training images can fill, and what to tell about it.
+
+    Raises:
+        BadOption: BatchNorm needs two images in every process, and there are fewer.
+    """
+    asked, least = profile.training.batch, 2 * processes
+    if images < least:
+        raise BadOption(
+            f"{images} training images are too few for {processes} processes: BatchNorm needs two in each. "
+            "Add images or use fewer processes."
+        )
+    if asked <= images:
+        return profile, ()
+    batch = max(least, min(images, STEPS_OF_SMALL_SETS), images // STEPS_OF_SMALL_SETS)
+    reported = (
+        f"training.batch is {batch} instead of {asked}: there are only {images} training images. "
+        f"Choose another with --set training.batch=..., up to {images}."
+    )
+    return replace(profile, training=replace(profile.training, batch=batch)), (reported,)
+
+
+def _check(profile: Profile, processes: Processes) -> None:
+    """Refuse what the settings' own limits cannot see."""
+    try:
+        check_variants(profile.recording.variants)
+    except ValueError as err:
+        raise BadOption(f"recording.variants: {err}") from err
+    for name in ("mean", "sd"):
+        if len(getattr(profile.data, name)) != 3:
+            raise BadOption(
+                f"data.{name} = {list(getattr(profile.data, name))} is not one number for each of 3 channels."
+            )
+    if profile.training.batch < 2 * processes.count:
+        raise BadOption(
+            f"training.batch = {profile.training.batch} cannot be shared by {processes.count} processes: BatchNorm "
+            "needs two images in each. Choose a larger batch or fewer processes."
+        )
+
+
+def _on(device: torch.device, values: Any) -> torch.Tensor:
+    return torch.as_tensor(values).to(device)

@@ -1,0 +1,97 @@
+"""Where a record comes from: code, libraries, machine, data and initial weights; goes into run.h5 once."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compute.data.dataset import Dataset
+from compute.runs.device import describe_device
+from compute.training.distributed import Processes
+from compute.training.weights import WeightsReport
+
+LIBRARIES = ("torchvision", "numpy", "h5py", "hdf5plugin", "zstandard")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def collect(
+    dataset: Dataset, weights: WeightsReport, *, device: torch.device, processes: Processes, parameters: int
+) -> dict[str, Any]:
+    """Facts that explain a record but do not decide whether it may be resumed; JSON-able."""
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": sys.argv[1:],
+        "code": {"commit": commit(), "sha256": source_digest()},
+        "libraries": {"torch": torch.__version__} | {name: _version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "machine": _machine(device, processes),
+        "data": {
+            "name": dataset.name,
+            "sha256": dataset.checksum,
+            "training_images": len(dataset.train.labels),
+            "validation_images": len(dataset.validation.labels),
+            "classes": len(dataset.classes),
+        },
+        "initial_weights": weights.as_dict(),
+        "parameters": parameters,
+    }
+
+
+def commit() -> str:
+    """The git commit of the code, with `+changes` where files differ from it; empty outside a repository."""
+    head = _git("rev-parse", "HEAD")
+    return head + ("+changes" if head and _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def source_digest() -> str:
+    """SHA-256 over the Python files of compute and store, by path: what ran, with or without git."""
+    digest = hashlib.sha256()
+    for path in sorted([*ROOT.glob("compute/**/*.py"), *ROOT.glob("store/**/*.py")]):
+        digest.update(str(path.relative_to(ROOT)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _machine(device: torch.device, processes: Processes) -> dict[str, Any]:
+    return {
+        "device": str(device.type),
+        "device_name": describe_device(device),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "processes": processes.count,
+        "system": platform.platform(),
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+    }
+
+
+def _processor() -> str:
+    """The processor's model name where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,1 @@
+"""Training the network: one epoch, its optimizer, its checkpoints."""

@@ -1,0 +1,171 @@
+"""One epoch of training: batches from images that live on the device, forward, backward, step.
+
+What the epoch does follows from (seed, epoch) alone: order, augmentation and dropout are seeded anew at its start, so
+a run that was stopped and resumed walks the same path as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from compute.config.settings import TrainingSettings
+from compute.errors import TrainingDiverged
+from compute.models import ClassMapNetwork
+from compute.runs.device import autocast
+from compute.runs.interrupt import StopRequest
+from compute.training.augment import Augmenter, RandomNumbers
+from compute.training.distributed import Processes
+from compute.training.metrics import Scores
+from compute.training.optimizers import AveragedWeights, learning_rate, make_optimizer
+from compute.training.shared_batch_norm import share_batch_norms
+
+CHECKED_EVERY = 20  # steps between looks at the loss: each one waits for the device
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The training images on the device."""
+
+    images: Tensor  # uint8 (N, h, w, 3)
+    labels: Tensor  # int64 (N,)
+
+
+class Trainer:
+    """The network with all that training it needs; `train_epoch` returns the epoch's metrics.
+
+    Args:
+        network: on its device, channels last.
+        augment: makes the network's input from uint8 images.
+    """
+
+    def __init__(
+        self,
+        network: ClassMapNetwork,
+        *,
+        settings: TrainingSettings,
+        augment: Augmenter,
+        processes: Processes | None = None,
+        stop: StopRequest | None = None,
+    ) -> None:
+        self.network = network
+        self.settings = settings
+        self.augment = augment
+        self.processes = processes or Processes()
+        self.stop = stop or StopRequest()
+        self.device = next(network.parameters()).device
+        self.batch = settings.batch
+        self.part = self.processes.share(self.batch)
+        self.optimizer = make_optimizer(network, settings)
+        self.averaged = AveragedWeights(network, settings.averaging) if settings.averaging else None
+        self._step_network = self._prepared()
+
+    def train_epoch(self, epoch: int, material: TrainingSet) -> dict[str, float]:
+        """Trains epoch number `epoch` (from 1) and returns its metrics.
+
+        Returns:
+            train_loss (nats), train_top1, train_top5 (fractions, of augmented images, while training), learning_rate
+            (of the last step), train_seconds, train_processor_seconds (of the whole process, so with threads that
+            still write the epoch before), train_images_per_second.
+
+        Raises:
+            Interrupted: a stop was asked for; the epoch does not count.
+            TrainingDiverged: the loss is NaN or infinite.
+        """
+        started, worked = time.perf_counter(), time.process_time()
+        generator = epoch_generator(self.settings.seed, epoch, self.processes)
+        steps = steps_per_epoch(len(material.labels), self.batch)
+        scores, rate = Scores(self.device), 0.0
+        self.network.train()
+        with tqdm(total=steps * self.batch, **_bar(epoch, self.settings, self.processes)) as bar:
+            for number, chosen in enumerate(self._batches(len(material.labels), steps, generator)):
+                self.stop.check()
+                rate = learning_rate(self.settings, step=(epoch - 1) * steps + number, steps_per_epoch=steps)
+                draws = RandomNumbers(generator, self.batch, self.part)
+                self.step(material.images[chosen], material.labels[chosen], rate, draws, scores)
+                if (number + 1) % CHECKED_EVERY == 0 or number + 1 == steps:
+                    self._show(bar, scores, epoch)
+                bar.update(self.batch)
+        seconds, worked = time.perf_counter() - started, time.process_time() - worked
+        metrics = {f"train_{name}": value for name, value in scores.read(self.processes).items()}
+        metrics |= {"learning_rate": rate, "train_seconds": seconds, "train_processor_seconds": worked}
+        return metrics | {"train_images_per_second": steps * self.batch / seconds}
+
+    def recorded_state(self) -> dict[str, Tensor]:
+        """The weights that are recorded and kept: the moving average where it is on, else the network's."""
+        return self.averaged.state if self.averaged else self.network.state_dict()
+
+    def _prepared(self) -> nn.Module:
+        """The network as the step calls it: synchronised between processes, compiled where asked."""
+        module: nn.Module = self.network
+        if self.processes.count > 1:
+            share_batch_norms(self.network)
+            on_gpu = [self.device.index] if self.device.type == "cuda" else None
+            module = nn.parallel.DistributedDataParallel(module, device_ids=on_gpu)
+        return cast(nn.Module, torch.compile(module)) if self.settings.compile else module
+
+    def _batches(self, images: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """This process's part of each batch of a random order; a last incomplete batch is left out."""
+        order = torch.randperm(images, generator=generator).to(self.device)
+        for number in range(steps):
+            first = number * self.batch
+            yield order[first + self.part.start : first + self.part.stop]
+
+    def step(self, images: Tensor, labels: Tensor, rate: float, draws: RandomNumbers, scores: Scores) -> None:
+        """Learns from this process's part of a batch: images uint8 (n, h, w, 3), labels (n,); adds to the scores."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with autocast(self.device, self.settings.precision):
+            maps = self._step_network(self.augment(images, draws))
+        logits = maps.mean((-1, -2))  # S_k, Eq. 8
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+        loss = loss * (len(labels) * self.processes.count / self.batch)  # shares of a batch may differ by an image
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        if self.averaged:
+            self.averaged.update(self.network)
+        scores.add(logits, labels)
+
+    def _show(self, bar: tqdm, scores: Scores, epoch: int) -> None:
+        """Puts loss and accuracy on the bar, and stops a training that has left the numbers."""
+        seen = scores.read()
+        if not math.isfinite(seen["loss"]):
+            raise TrainingDiverged(
+                f"The training loss of epoch {epoch} is {seen['loss']}: it left the numbers. The last sealed epoch is "
+                "kept. Start a new run with a lower training.learning_rate, or training.precision=float32."
+            )
+        bar.set_postfix(loss=f"{seen['loss']:.3f}", top1=f"{seen['top1']:.1%}", refresh=False)
+
+
+def steps_per_epoch(images: int, batch: int) -> int:
+    """Whole batches in the images, at least one."""
+    return max(1, images // batch)
+
+
+def epoch_generator(seed: int, epoch: int, processes: Processes) -> torch.Generator:
+    """A generator for the epoch's order and augmentation, the same in every process.
+
+    Also seeds torch's own, which dropout uses, differently in each: ((seed * 2^20 + epoch) * 2^8 + rank).
+    """
+    mixed = ((seed << 20) + epoch) << 8
+    torch.manual_seed(mixed + processes.rank)
+    return torch.Generator().manual_seed(mixed)
+
+
+def _bar(epoch: int, settings: TrainingSettings, processes: Processes) -> dict[str, object]:
+    return {
+        "desc": f"epoch {epoch}/{settings.epochs} training",
+        "unit": " images",
+        "mininterval": 0.5,
+        "disable": not processes.first,
+        "dynamic_ncols": True,
+    }

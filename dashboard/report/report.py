@@ -1,0 +1,274 @@
+"""One self-contained HTML file about a run: the essential views, readable without a server and without a network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dashboard.charts.classes import similarity_scatter
+from dashboard.charts.figure import Figure
+from dashboard.charts.rendering import rendered
+from dashboard.charts.training import training_curve, training_series
+from dashboard.images import EQ10, RELIEF, ScaledMaps, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
+from dashboard.report.atomic_write import write_whole
+from dashboard.shared.theme import LIGHT, count, percent, plural, probability, rgb, spans, variant_name
+from dashboard.views.overview.charts import accuracy_by_variant
+from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
+from store import Run, StoreError, queries
+from store.analysis import Analysis, from_table, read_analysis
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1B1F24; max-width: 1080px; margin: 32px auto; padding: 0 20px; }
+h1 { font-size: 28px; margin-bottom: 4px; } h2 { font-size: 19px; margin-top: 36px; }
+p.note { color: #5A626C; font-size: 13.5px; } img, svg { max-width: 100%; height: auto; }
+.row { display: flex; flex-wrap: wrap; gap: 20px; } .row > * { flex: 1 1 420px; min-width: 0; }
+table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; white-space: nowrap; padding: 5px 12px; border-bottom: 1px solid #DDE1E6; }
+@media (max-width: 640px) {
+  .row > * { flex-basis: 100%; overflow-x: auto; }
+  th, td { padding: 5px; } th { white-space: normal; }
+}
+"""
+_COLOURS = "magma"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, HTML that is already safe, and a note in plain text."""
+
+    title: str
+    body: str
+    note: str = ""
+
+
+def write_report(run: Run, path: Path, *, epoch: int | None = None) -> Path:
+    """Write the report of a run and return its path.
+
+    Args:
+        run: an open run with at least one epoch.
+        path: of the HTML file; an existing one is replaced.
+        epoch: the epoch to report on, by default the last one.
+
+    Raises:
+        StoreError: the run has no epoch, not this one, or cannot be read.
+        WriteFailed: the file cannot be written; an existing one stays as it is.
+    """
+    if not run.epochs:
+        raise StoreError(f"{str(run.path)!r} has no epoch yet, so there is nothing to report. Record one first.")
+    chosen = run.epochs[-1] if epoch is None else epoch
+    document = page(run, chosen, sections(run, chosen))
+    write_whole(path, document.encode())
+    return path
+
+
+def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
+    """The whole document."""
+    body = "".join(
+        f"<section><h2>{escape(part.title)}</h2>{part.body}"
+        + (f'<p class="note">{escape(part.note)}</p>' if part.note else "")
+        + "</section>"
+        for part in parts
+    )
+    name = escape(run.path.name)
+    reported = (
+        f"{plural(len(run.classes), 'class', 'classes')}, {plural(len(run.labels), 'validation image')}, "
+        f"{plural(len(run.variants), 'variant')}, epoch {epoch} of {len(run.epochs)} recorded; run identity {run.id}"
+        + (f"; left out as damaged: epoch {', '.join(map(str, run.damaged))}" if run.damaged else "")
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Classprint: {name}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f"<body><h1>{name}</h1><p>{escape(reported)}</p>{body}</body></html>"
+    )
+
+
+def sections(run: Run, epoch: int) -> list[Section]:
+    """The parts of the report, in order."""
+    return [
+        *_findings(run),
+        _training(run, epoch),
+        _variants(run, epoch),
+        _alphabet(run, epoch),
+        _failures(run, epoch),
+        *([_confusion(run, epoch), _similarity(run, epoch)] if len(run.classes) > 1 else []),
+        _trust(run, epoch),
+        _how_to_cite(run, epoch),
+    ]
+
+
+def _findings(run: Run) -> list[Section]:
+    analysis = read_analysis(run)
+    if analysis is None:
+        return []
+    items = "".join(f"<li>{escape(finding.text)}</li>" for finding in from_table(analysis.table("findings")))
+    note = "Each statement survives a test over all it was picked from." + _spanned(run, analysis)
+    return [Section("What this run says", f"<ol>{items}</ol>", note)]
+
+
+def _spanned(run: Run, analysis: Analysis) -> str:
+    """A sentence where the analysis was made from other epochs than can be read now; empty where they are the same."""
+    if not analysis.stale(run):
+        return ""
+    lost = sorted(set(analysis.epochs) - set(run.epochs))
+    return (
+        f" Derived from {spans(analysis.epochs)}; "
+        + (f"{spans(lost)} cannot be read any more" if lost else f"the run holds {spans(run.epochs)} by now")
+        + ". Analyse the run again to bring both together."
+    )
+
+
+def _training(run: Run, epoch: int) -> Section:
+    series = training_series(run.metrics())
+    charts = "".join(_svg(training_curve(series, quantity, epoch=epoch), 380) for quantity in ("loss", "accuracy"))
+    return Section("Loss and accuracy", f'<div class="row">{charts}</div>', f"The rule marks epoch {epoch}.")
+
+
+def _variants(run: Run, epoch: int) -> Section:
+    figures = queries.accuracy_by_variant(run)
+    table = figures[figures["epoch"] == epoch]
+    rows = [
+        (
+            variant_name(row.variant),
+            percent(row.top1),
+            percent(row.top5),
+            percent(row.mean_confidence),
+            percent(row.flip_rate),
+        )
+        for row in table.itertuples()
+    ]
+    head = ("variant", "top-1", "top-5", "mean confidence", "predictions flipped")
+    chart = _svg(accuracy_by_variant(table[["variant", "top1", "top5", "mean_confidence"]]), 330)
+    return Section("Under the perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>')
+
+
+def _scaled(run: Run, maps: np.ndarray) -> ScaledMaps:
+    """Maps as the run's pages draw them by default: signed ones carry a constant that would hide their relief."""
+    return scale_maps(maps, kind=RELIEF if run.signed else EQ10)
+
+
+def _alphabet(run: Run, epoch: int) -> Section:
+    clean = run.variants[0]
+    order = queries.class_order(run, "group", epoch=epoch, variant=clean)
+    scaled = _scaled(run, run.patterns(epoch=epoch, variant=clean)[order])
+    table = run.class_table(epoch=epoch, variant=clean).iloc[order]
+    tiles = [
+        SheetTile((colourise(code, _COLOURS),), (name, f"{percent(accuracy, 0)} right"))
+        for code, name, accuracy in zip(scaled.codes, table["name"], table["accuracy"], strict=True)
+    ]
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(_COLOURS, scaled.label)])
+    groups = ", ".join(group for group in dict.fromkeys(run.classes["group"].iloc[order]) if group.strip())
+    return Section(
+        "The patterns",
+        _image(content, "the mean pattern of every class"),
+        "The mean map that each class's images give their own class" + (f"; by group: {groups}." if groups else "."),
+    )
+
+
+def _failures(run: Run, epoch: int) -> Section:
+    clean = run.variants[0]
+    where = queries.FailureFilter(most_per_pair=1)
+    rows = queries.failures(run, epoch=epoch, variant=clean, where=where).head(15)
+    if rows.empty:
+        return Section("The most confident mistakes", "<p>No wrong prediction.</p>")
+    images = [int(image) for image in rows["image"]]
+    pixels = run.pixels(images, variant=clean)
+    pair = np.stack(
+        [
+            run.predicted_class_maps(epoch=epoch, variant=clean, images=images),
+            run.true_class_maps(epoch=epoch, variant=clean, images=images),
+        ],
+        1,
+    )
+    scaled = _scaled(run, pair)
+    maps = colourise(scaled.codes, _COLOURS)
+    tiles = [
+        SheetTile(
+            (pixels, *both),
+            (f"✗ {row.predicted_class}", f"P {probability(row.confidence)} · true class {row.true_class}"),
+            rgb(LIGHT.wrong),
+        )
+        for pixels, both, row in zip(pixels, maps, rows.itertuples(), strict=True)
+    ]
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4, legends=[(_COLOURS, scaled.label)])
+    return Section(
+        "The most confident mistakes",
+        _image(content, "wrong predictions with their maps"),
+        "Image, map of the prediction, map of the true class; at most one of each pair of classes.",
+    )
+
+
+def _confusion(run: Run, epoch: int) -> Section:
+    clean = run.variants[0]
+    order = queries.class_order(run, "group", epoch=epoch, variant=clean)
+    counts = run.confusion(epoch=epoch, variant=clean)[np.ix_(order, order)]
+    share = np.log1p(counts) / np.log1p(max(1, counts.max()))
+    codes = np.where(counts > 0, 255 - (90 + np.round(165 * share)), 255).astype(np.uint8)
+    image = np.where((counts > 0)[..., None], colour_map(_COLOURS)[codes], np.uint8(245)).astype(np.uint8)
+    side = max(1, 760 // len(counts))
+    large = np.asarray(Image.fromarray(image).resize((len(counts) * side,) * 2, Image.Resampling.NEAREST))
+    pairs = queries.confused_pairs(run, epoch=epoch, variant=clean, k=15)
+    rows = [
+        (row.true_class, row.predicted_class, count(int(row.count_)), percent(row.share))
+        for row in pairs.rename(columns={"count": "count_"}).itertuples()
+    ]
+    body = _png(large, "confusion matrix") + _table(("true_class", "prediction", "images", "of the class"), rows)
+    return Section(
+        "Who is predicted as whom",
+        f'<div class="row">{body}</div>',
+        "Rows: true class, columns: prediction, both by group; logarithmic.",
+    )
+
+
+def _similarity(run: Run, epoch: int) -> Section:
+    table = queries.similarity_against_confusion(run, epoch=epoch, k=800)
+    reported = table.attrs.get("spearman", float("nan"))
+    note = f"Rank correlation over all {table.attrs['pairs']} pairs: {reported:.2f}." if np.isfinite(reported) else ""
+    return Section("Do look-alike letters get confused?", _svg(similarity_scatter(table), 640), note)
+
+
+def _trust(run: Run, epoch: int) -> Section:
+    bins = queries.calibration_table(run, epoch=epoch)
+    body, spanned = _svg(reliability_diagram(bins), 400), ""
+    analysis = read_analysis(run)
+    if analysis is not None and "failure_ranking" in analysis.tables:
+        body += _svg(failure_ranking_chart(analysis.table("failure_ranking")), 360)
+        spanned = _spanned(run, analysis)
+    note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}.{spanned}"
+    return Section("Can it be trusted?", f'<div class="row">{body}</div>', note)
+
+
+def _how_to_cite(run: Run, epoch: int) -> Section:
+    paper = (
+        "X. Zhang, Visualization of encoder-decoder structure of Deep Convolutional Neural Network, University of "
+        "California, Santa Cruz, 2019."
+    )
+    words = f"Classprint, run {run.path.name} ({run.id}), epoch {epoch}. The network and the questions: {paper}"
+    return Section("How to cite this", f"<p>{escape(words)}</p>")
+
+
+def _svg(chart: Figure, width: int) -> str:
+    return f"<div>{rendered(chart, 'svg', width=width).decode()}</div>"
+
+
+def _png(image: np.ndarray, alt: str) -> str:
+    return _image(png_bytes(image), alt)
+
+
+def _image(content: bytes, alt: str) -> str:
+    """PNG bytes as an element."""
+    return f'<div><img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(content).decode()}"></div>'
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>" for row in rows)
+    return f"<div><table><tr>{cells}</tr>{lines}</table></div>"
+
+
+__all__ = ["Section", "page", "sections", "write_report"]

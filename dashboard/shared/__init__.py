@@ -1,0 +1,1 @@
+"""What several pages share: tiles, downloads, notices, the theme."""

@@ -1,0 +1,152 @@
+"""Colours, names and number formats: one visual language for every page.
+
+Okabe and Ito's colours, which stay apart for the colour-blind, and never colour alone: right and wrong also carry a
+tick or a cross. True class is blue, the prediction is orange, on every page, in every chart and round every map.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours with a meaning, as hex strings, for one background."""
+
+    right: str
+    wrong: str
+    true_class: str
+    prediction: str
+    neutral: str
+    ink: str
+    faint: str
+    series: tuple[str, ...]
+
+
+LIGHT = Palette(
+    right="#009E73",
+    wrong="#D55E00",
+    true_class="#0072B2",
+    prediction="#E69F00",
+    neutral="#7A828C",
+    ink="#1B1F24",
+    faint="#D9DDE2",
+    series=("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C00", "#000000"),
+)
+DARK = Palette(
+    right="#1FBF92",
+    wrong="#F0783A",
+    true_class="#56B4E9",
+    prediction="#E69F00",
+    neutral="#98A1AB",
+    ink="#E8EBEF",
+    faint="#333A43",
+    series=("#56B4E9", "#E69F00", "#1FBF92", "#CC79A7", "#4C8FD6", "#F0783A", "#F0E442", "#FFFFFF"),
+)
+
+RIGHT, WRONG, TRUE_CLASS, PREDICTION, NEUTRAL = "right", "wrong", "true_class", "prediction", "neutral"
+
+_VARIANT_NAMES = {
+    "clean": "clean",
+    "gray": "gray",
+    "blur3": "blur 3×3",
+    "blur5": "blur 5×5",
+    "bgr": "[B,G,R]",
+    "brg": "[B,R,G]",
+}
+
+
+def palette(dark: bool) -> Palette:
+    """The palette that belongs to the background."""
+    return DARK if dark else LIGHT
+
+
+def verdict(correct: bool) -> str:
+    """✓ or ✗."""
+    return "✓" if correct else "✗"
+
+
+def role(correct: bool) -> str:
+    """The role whose colour frames a prediction: `RIGHT` or `WRONG`."""
+    return RIGHT if correct else WRONG
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A fraction as a percentage, '–' where there is none."""
+    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+
+
+def probability(value: float) -> str:
+    """A probability with two digits that never rounds to a false certainty: '>0.99', '<0.01'."""
+    if not math.isfinite(value):
+        return "–"
+    if 0.995 <= value < 1:
+        return ">0.99"
+    return "<0.01" if 0 < value < 0.005 else f"{value:.2f}"
+
+
+def count(number: int) -> str:
+    """A count with thin thousands: 10 000."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """'1 image', '10 000 images'."""
+    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Whole numbers in words: 'epoch 3', 'epochs 1 to 3, 5'."""
+    ordered, parts = sorted(numbers), []
+    start = 0
+    for position in range(1, len(ordered) + 1):
+        if position == len(ordered) or ordered[position] != ordered[position - 1] + 1:
+            first, last = ordered[start], ordered[position - 1]
+            parts.append(str(first) if first == last else f"{first} to {last}")
+            start = position
+    return f"epoch{'s' if len(ordered) != 1 else ''} {', '.join(parts) or '–'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: '45 s', '12 min', '3 h 20 min'."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def variant_name(variant: str) -> str:
+    """A variant's name as the paper would write it: 'blur 3×3', '[B,G,R]', 'salt & pepper 0.005'."""
+    if variant.startswith("salt_pepper_"):
+        return f"salt & pepper {variant.removeprefix('salt_pepper_')}"
+    return _VARIANT_NAMES.get(variant, variant.replace("_", " "))
+
+
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|#"})
+# Read as a heading, a quote, a list or a rule at the beginning of a line only.
+_OPENING = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
+# Made into links even where their marks are escaped: what is between the two parts has to differ.
+_LINK = re.compile(r"(?i)(www)(?=\.)|(https?\\:|ftp\\:)(?=//)|(?<=[\w.+-])(@)(?=[\w-])")
+_JOINER = "\u2060"  # of no width, and no place to break a line
+_FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # Hebrew, Arabic and their kin
+_ISOLATE, _END = "\u2068", "\u2069"
+
+
+def plain(text: str) -> str:
+    """A text, such as a class's name, that Markdown shows as it is: no mark of it becomes formatting or a link.
+
+    One that is written from right to left is isolated, so that numbers beside it stay where they are.
+    """
+    marked = _OPENING.sub(r"\1\3\\\2\4", text.translate(_MARKS))
+    shown = _LINK.sub(lambda found: found[0] + _JOINER, marked)
+    return f"{_ISOLATE}{shown}{_END}" if _FROM_THE_RIGHT.search(shown) else shown
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """'#0072B2' as (0, 114, 178)."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -1,0 +1,117 @@
+"""A grid of tiles as one PNG sheet: images, maps, captions, and the scale with its name, to be kept or printed."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from dashboard.components import Tile, TileSet, tile_grid
+from dashboard.images import Atlas, ScaledMaps, SheetTile, colourise, sheet
+from dashboard.images.colours import DIVERGING
+from dashboard.shared.theme import LIGHT, rgb, variant_name
+from dashboard.shell.url_state import Selection
+
+_WIDTH = 1500  # pixels that a sheet may be wide
+_COLOURED = {name: rgb(getattr(LIGHT, name)) for name in ("right", "wrong", "true_class", "prediction", "neutral")}
+
+
+def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str) -> None:
+    """A download of a grid as a PNG sheet; made only when it is asked for.
+
+    Args:
+        selection: run, epoch and variant, which the sheet's heading and file name carry.
+        content: the grid.
+        title: what is shown.
+        key: of the element, and part of the file's name.
+    """
+    shown = f"run {selection.name}, epoch {selection.epoch}, {variant_name(selection.variant)}"
+    st.download_button(
+        "PNG sheet",
+        lambda: tile_sheet(content, title=f"{title} — {shown}"),
+        file_name=f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}.png",
+        mime="image/png",
+        icon=":material/grid_on:",
+        on_click="ignore",
+        type="tertiary",
+        key=f"sheet-{key}",
+        disabled=not content.tiles,
+    )
+
+
+def grid_with_sheet(
+    selection: Selection,
+    content: TileSet,
+    *,
+    title: str,
+    key: str,
+    on_open: Callable[[str], None] | None = None,
+) -> None:
+    """Draw a grid of tiles, and under it the download of it as a sheet; arguments as of `tile_grid`."""
+    tile_grid(content, key=key, on_open=on_open)
+    sheet_button(selection, content, title=title, key=key)
+
+
+def file_part(name: str) -> str:
+    """A name as part of a file's name: letters, digits, dots and dashes, whatever a run is called."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+
+
+def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
+    """A grid as PNG bytes, with its title on top and every scale at its foot.
+
+    Args:
+        content: tiles, images and maps.
+        title: set above the tiles.
+        size: edge of one image or map in pixels.
+
+    Raises:
+        ValueError: there is no tile.
+    """
+    photographs = unpacked(content.images)
+    colours = DIVERGING if content.maps is not None and content.maps.signed else content.colours
+    maps, differences = _coloured(content.maps, colours), _coloured(content.differences, DIVERGING)
+    tiles = [
+        SheetTile(
+            images=(
+                *(photographs[row] for row in tile.images),
+                *(maps[row] for row in tile.maps),
+                *(differences[row] for row in tile.differences),
+            ),
+            lines=(tile.title, *tile.lines),
+            colour=_COLOURED.get(tile.role),
+        )
+        for tile in content.tiles
+    ]
+    legends = []
+    if content.maps is not None:
+        legends.append((colours, content.legend or content.maps.label))
+    if content.differences is not None:
+        legends.append((DIVERGING, content.difference_legend))
+    parts = max((_parts(tile) for tile in content.tiles), default=1)
+    columns = max(1, _WIDTH // (parts * (size + 4) + 12))
+    return sheet(tiles, title=title, size=size, columns=columns, legends=legends)
+
+
+def _coloured(maps: ScaledMaps | None, colours: str) -> list[np.ndarray]:
+    return [] if maps is None else [colourise(code, colours) for code in maps.codes]
+
+
+def _parts(tile: Tile) -> int:
+    return len(tile.images) + len(tile.maps) + len(tile.differences)
+
+
+def unpacked(atlas: Atlas | None) -> list[np.ndarray]:
+    """The images of an atlas, each (height, width, 3) uint8, in their order; the empty places at its end too."""
+    if atlas is None:
+        return []
+    content = base64.b64decode(atlas.uri.partition(",")[2])
+    whole = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    rows = whole.shape[0] // atlas.height
+    shape = (rows, atlas.height, atlas.columns, atlas.width, 3)
+    return list(whole.reshape(shape).swapaxes(1, 2).reshape(-1, atlas.height, atlas.width, 3))

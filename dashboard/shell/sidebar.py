@@ -1,0 +1,225 @@
+"""What stands round every page: the sidebar with its links and the selection, messages, and the empty states."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import data
+from dashboard.images import COLOUR_MAPS, SCALES
+from dashboard.shared.theme import plain, variant_name
+from dashboard.shell import controls, navigation, url_state
+from store import Run, StoreError
+
+LOGO = Path(__file__).with_name("logo.svg")
+STYLE = Path(__file__).with_name("shell.css")
+_SEEN = "classprint.epochs"
+
+
+def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
+    """Draw the sidebar and the page's head.
+
+    Returns:
+        Whether there is an epoch to look at; if not, the page has been replaced by an explanation.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    names = data.run_names()
+    with st.sidebar:
+        st.logo(str(LOGO), size="large")
+        links, selectors = st.container(gap="xxsmall"), st.container()
+    name = page.url_path or url_state.HOME
+    if not navigation.is_page(name):
+        _links(links, registered)
+        _no_such_page(name, registered)
+        return False
+    if not names:
+        _links(links, registered)
+        _no_runs()
+        return False
+    selection = url_state.select(names, names[0])
+    _links(links, registered)
+    with selectors:
+        controls.select("Run", "run", names, default=names[0], resets=("epoch", "class", "image", "pin"))
+    run = data.open_named_run(selection) if isinstance(selection, str) else selection.run
+    if isinstance(selection, str):
+        _no_epochs(run)
+        return False
+    with selectors:
+        _selectors(selection)
+        _progress(run)
+    _head(page, selection)
+    return True
+
+
+def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Page]) -> None:
+    carried = url_state.carried()
+    with place:
+        for page in navigation.available():
+            st.page_link(registered[page.name], query_params=carried, width="stretch")
+
+
+def _selectors(selection: url_state.Selection) -> None:
+    run, epochs = selection.run, selection.run.epochs
+    controls.position("Epoch", "epoch", epochs, selection.epoch, default=-1)
+    if len(epochs) > 1:
+        here = epochs.index(selection.epoch)
+        with st.container(horizontal=True, gap="xsmall"):
+            _step("←", "previous epoch", "shift+left", epochs[here - 1] if here else None)
+            _step("→", "next epoch", "shift+right", epochs[here + 1] if here + 1 < len(epochs) else None)
+            if selection.epoch != epochs[-1]:
+                st.button("latest", on_click=url_state.write, args=({"epoch": None},), type="tertiary")
+    controls.select("Variant", "variant", run.variants, default=run.variants[0], names=variant_name)
+    _classes(run)
+    with st.popover("Display", icon=":material/palette:", width="stretch"):
+        controls.segmented("Brightness of maps", "scale", url_state.scales(run), names=SCALES.__getitem__)
+        controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
+        st.caption("Signed maps use a diverging colour map, dark at zero, unless drawn from lowest to highest.")
+    _pin(selection)
+
+
+def _classes(run: Run) -> None:
+    """The class that the pages look at; another one starts the choices anew that were made within the old one."""
+    labels = {"": "every class"} | data.class_labels(run)
+    controls.select(
+        "Class", "class", list(labels), names=labels.__getitem__, resets=("image", "look", "p"), place="sidebar"
+    )
+
+
+def _step(label: str, tip: str, shortcut: str, epoch: int | None) -> None:
+    st.button(
+        label,
+        help=tip,
+        shortcut=shortcut,
+        disabled=epoch is None,
+        on_click=url_state.write,
+        args=({"epoch": epoch},),
+        key=f"step-{tip}",
+    )
+
+
+def _pin(selection: url_state.Selection) -> None:
+    """What is pinned, each to be forgotten by a click, and the offer to pin the state that is shown."""
+    pinned = [part for part in (selection.pinned, selection.third) if part is not None]
+    for epoch, variant in pinned:
+        left = [part for part in pinned if part != (epoch, variant)]
+        st.button(
+            f"Pinned: epoch {epoch}, {variant_name(variant)}",
+            icon=":material/keep_off:",
+            help="Forget this state.",
+            on_click=url_state.write,
+            args=({"pin": url_state.pinned_text(left) or None},),
+            width="stretch",
+            key=f"pinned-{epoch}-{variant}",
+        )
+    here = (selection.epoch, selection.variant)
+    if len(pinned) < url_state.MOST_PINNED and here not in pinned:
+        st.button(
+            "Pin as a third state" if pinned else "Pin this state",
+            icon=":material/keep:",
+            help="Keep this epoch and variant to compare with: Compare and Confusion show what differs from it.",
+            on_click=url_state.write,
+            args=({"pin": url_state.pinned_text([*pinned, here])},),
+            width="stretch",
+        )
+
+
+def _progress(run: Run) -> None:
+    st.session_state[_SEEN] = run.epochs
+    for epoch, reason in run.damaged.items():
+        st.warning(f"Epoch {epoch} is left out: {plain(reason)}", icon=":material/broken_image:")
+    if not run.complete:
+        _watch(run.path.name)
+
+
+@st.fragment(run_every="4s")
+def _watch(name: str) -> None:
+    """Look for a new epoch of a growing run, and show the page again when there is one."""
+    try:
+        run = data.open_named_run(name)
+    except StoreError as error:  # the fragment runs outside the page's own try
+        explain(error)
+        return
+    planned = run.planned_epochs or len(run.epochs)
+    st.progress(min(1.0, len(run.epochs) / max(1, planned)), f"{len(run.epochs)} of {planned} epochs recorded")
+    if run.epochs != st.session_state.get(_SEEN, run.epochs):
+        st.rerun()
+
+
+def _head(page: st.Page, selection: url_state.Selection) -> None:
+    st.title(page.title, anchor=False)
+    name = page.url_path or url_state.HOME
+    reported = (
+        f"{navigation.info(name).question} — run **{plain(selection.name)}**, epoch **{selection.epoch}**, "
+        f"variant **{variant_name(selection.variant)}**"
+    )
+    if selection.class_index is not None:
+        reported += f", class **{plain(data.class_names(selection.run)[selection.class_index])}**"
+    st.caption(reported)
+
+
+def report_problems() -> None:
+    """Say what the link asked for and did not get."""
+    reported = url_state.problems()
+    if reported:
+        st.warning("\n\n".join(plain(text) for text in reported), icon=":material/link_off:")
+        st.button("Drop this from the link", on_click=url_state.forget_problems, type="tertiary")
+
+
+def explain(error: StoreError) -> None:
+    """Show what the store could not do, in its own words."""
+    st.error(plain(str(error)), icon=":material/error:")
+    st.caption("Nothing was changed. Another run, epoch or variant can be chosen at the left.")
+
+
+def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
+    url_state.leave_alone(url_state.SHARED)
+    st.title("No such page", anchor=False)
+    names = [page.name for page in navigation.available()]
+    st.info(
+        f"There is no page “{name}”; those there are stand at the left.",
+        icon=":material/search_off:",
+    )
+    for near in get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [url_state.HOME]:
+        st.page_link(registered[near], label=f"Open {navigation.info(near).title}", query_params=url_state.carried())
+
+
+def _no_runs() -> None:
+    folder = data.runs_folder()
+    st.title("No run yet", anchor=False)
+    st.markdown(
+        f"""There is no run in `{folder}`. A run is a folder with a file `run.h5` and one file per epoch. To make one:
+
+```
+make compute
+```
+
+This trains a small network on a built-in set of images and records every epoch into `runs/quick`; it takes a few
+minutes on two processor cores, and each epoch appears here as soon as it is recorded. Your own data:
+
+```
+make compute PROFILE=paper DATA=/path/to/tiny-imagenet-200 RUN=mine
+```
+
+Runs in another folder: start the dashboard with `CLASSPRINT_RUNS=/path/to/runs`."""
+    )
+    _wait_for_runs()
+
+
+@st.fragment(run_every="4s")
+def _wait_for_runs() -> None:
+    st.caption("Looking for a run every four seconds.")
+    if data.run_names():
+        st.rerun()
+
+
+def _no_epochs(run: Run) -> None:
+    st.title(plain(run.path.name), anchor=False)
+    st.info(
+        "This run has been started, and no epoch of it is finished yet. The pages appear with the first one.",
+        icon=":material/hourglass_top:",
+    )
+    _progress(run)

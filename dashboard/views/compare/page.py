@@ -1,0 +1,263 @@
+"""Compare: two or three epochs, variants, runs or classes side by side, with their differences as signed maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.charts.classes import accuracy_change
+from dashboard.components import tile_grid
+from dashboard.shared import downloads
+from dashboard.shared.state_tiles import flip_tiles, focus_tiles, pattern_tiles
+from dashboard.shared.states import OUTCOMES, State, class_changes, flips, same_classes, same_images, state_names
+from dashboard.shared.theme import percent, plain, plural, variant_name
+from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+
+_MOST = 30
+_PER_PAGE = 18
+NO_THIRD = "none"
+_FIGURES = (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence"))
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    states, classes = _chosen(selection)
+    states, classes = _comparable(states, classes)
+    if len(states) < 2:
+        return
+    for other in states[:-1]:
+        _summary(other, states[-1], named=len(states) > 2)
+    st.subheader("One class, side by side", anchor=False)
+    tile_grid(focus_tiles(selection, states, classes), key="focus", on_open=lambda place: _open(states, classes, place))
+    before, after = _pair(states)
+    table = class_changes(before, after)
+    _classes(selection, before, after, table)
+    _letters(selection, states, table)
+    _changed_images(selection, before, after)
+
+
+def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
+    """The states, the sidebar's last, and a class for each; a row of controls for each."""
+    run, names, identifiers = selection.run, data.run_names(), data.class_ids(selection.run)
+    here = State(run, selection.epoch, selection.variant)
+    pinned = selection.pinned or (run.epochs[0], run.variants[0])
+    chosen, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
+    second = chosen or here  # only the third may be none
+    own = selection.class_index if selection.class_index is not None else _most_changed(second, here)
+    classes = [_class(row, "with_class", identifiers, own)]
+    states = [second]
+    default = selection.name if selection.third else NO_THIRD
+    third, row = _row(
+        selection, "third", [NO_THIRD, *names], default=default, pinned=selection.third or (run.epochs[-1], pinned[1])
+    )
+    if third is not None:
+        states.append(third)
+        classes.append(_class(row, "third_class", identifiers, own))
+    st.caption(
+        f"{'Both against' if third else 'Against'} the sidebar's state: run **{selection.name}**, "
+        f"**epoch {here.epoch}**, **{variant_name(here.variant)}**. What is pinned there is offered here first."
+    )
+    return [*states, here], [*classes, own]
+
+
+def _row(
+    selection: Selection, name: str, runs: Sequence[str], *, default: str, pinned: tuple[int, str]
+) -> tuple[State | None, st.delta_generator.DeltaGenerator]:
+    """A state's controls; the place for its class is given back."""
+    one, two, three, four = st.columns([2, 1, 1.5, 2], vertical_alignment="bottom")
+    label = "Compare with run" if name == "with" else "And with run"
+    resets = (f"{name}_epoch", f"{name}_variant", f"{name}_class", "pair", "p")
+    with one:
+        chosen = controls.select(label, name, runs, default=default, names=_run_label, resets=resets)
+    if chosen == NO_THIRD and name == "third":
+        return None, four
+    run = selection.run if chosen == selection.name else data.open_named_run(chosen)
+    if not run.epochs:
+        return State(run, 0, run.variants[0]), four
+    epoch, variant = pinned if run is selection.run else (run.epochs[-1], run.variants[0])
+    with two:
+        epochs = [str(number) for number in run.epochs]
+        number = controls.select("Epoch", f"{name}_epoch", epochs, default=str(epoch))
+    with three:
+        under = controls.select("Variant", f"{name}_variant", run.variants, default=variant, names=variant_name)
+    return State(run, int(number), under), four
+
+
+def _run_label(name: str) -> str:
+    return "no third state" if name == NO_THIRD else name
+
+
+def _class(place: st.delta_generator.DeltaGenerator, name: str, identifiers: list[str], own: int) -> int:
+    """A state's class: by default that of the sidebar's state."""
+    selection = url_state.current()
+    labels = dict(zip(identifiers, data.class_names(selection.run), strict=True))
+    with place:
+        return identifiers.index(
+            controls.select("Class", name, identifiers, default=identifiers[own], names=labels.__getitem__)
+        )
+
+
+def _most_changed(one: State, two: State) -> int:
+    """The class whose accuracy differs most: what to show until a class is chosen."""
+    if not one.run.epochs or not same_classes(one.run, two.run):
+        return 0
+    change = data.class_table(*two.key)["accuracy"].to_numpy() - data.class_table(*one.key)["accuracy"].to_numpy()
+    return int(np.argmax(np.abs(np.nan_to_num(change))))
+
+
+def _comparable(states: list[State], classes: list[int]) -> tuple[list[State], list[int]]:
+    """The states that can be compared with the sidebar's; the others are told."""
+    kept = []
+    for place, each in enumerate(states):
+        if not each.run.epochs:
+            reason = f"“{each.run.path.name}” has no finished epoch yet."
+        elif not same_classes(each.run, states[-1].run):
+            reason = f"“{each.run.path.name}” and “{states[-1].run.path.name}” do not have the same classes."
+        else:
+            kept.append(place)
+            continue
+        st.warning(f"{plain(reason)} Choose another run to compare with.", icon=":material/compare_arrows:")
+    return [states[place] for place in kept], [classes[place] for place in kept]
+
+
+def _open(states: list[State], classes: list[int], place: str) -> None:
+    if place.isdecimal():
+        identifier = data.class_ids(states[-1].run)[classes[int(place)]]
+        url_state.go("gallery", {**states[int(place)].parameters, "class": identifier, "image": None})
+
+
+def _summary(before: State, after: State, *, named: bool) -> None:
+    one, two = data.variant_row(*before.key), data.variant_row(*after.key)
+    words = state_names([before, after])
+    if named:
+        st.markdown(f"**{plain(words[1])}** against **{plain(words[0])}**")
+    with st.grid(4, min_column_width=150):
+        for label, key in _FIGURES:
+            st.metric(
+                label,
+                percent(two[key]),
+                f"{100 * (two[key] - one[key]):+.1f}",
+                delta_description=f"points from {percent(one[key])}",
+                border=True,
+                height="stretch",
+            )
+        if same_images(before.run, after.run):
+            share = len(flips(before, after)) / max(1, len(after.run.labels))
+            st.metric(
+                "Predictions changed",
+                percent(share),
+                f"since {words[0]}",
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                height="stretch",
+            )
+
+
+def _pair(states: list[State]) -> tuple[State, State]:
+    """Which two states the rest of the page compares: a choice where there are three."""
+    pairs = list(combinations(range(len(states)), 2))
+    words = state_names(states)
+    labels = {f"{one + 1}-{two + 1}": f"{words[one]} → {words[two]}" for one, two in pairs}
+    order = sorted(labels, key=lambda name: not name.endswith(str(len(states))))
+    chosen = order[0]
+    if len(pairs) > 1:
+        chosen = controls.segmented("Changes", "pair", order, names=labels.__getitem__, resets=("p",))
+    one, two = (int(number) - 1 for number in chosen.split("-"))
+    return states[one], states[two]
+
+
+def _classes(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
+    st.subheader("Which classes gained, which lost?", anchor=False)
+    left, right = st.columns([1, 1])
+    names = state_names([before, after])
+    with left:
+        downloads.chart(
+            accuracy_change,
+            table,
+            before=names[0],
+            after=names[1],
+            palette=downloads.current_palette(),
+            key="accuracy-change",
+            alt="accuracy of every class in both states",
+            on_select=lambda: _clicked(selection),
+            selection_mode="class",
+        )
+        st.caption("A click opens the class's gallery.")
+    with right:
+        columns = {"before": names[0], "after": names[1], "change": "Change"}
+        st.dataframe(
+            table.sort_values("change", key=lambda change: -change.abs(), kind="stable")[
+                ["name", "change", "before", "after", "similarity"]
+            ].assign(**{name: 100 * table[name] for name in columns}),
+            hide_index=True,
+            height=360,
+            column_config={
+                "name": st.column_config.TextColumn("Class", width=150),
+                **{
+                    name: st.column_config.NumberColumn(
+                        label, format="%+.0f" if name == "change" else "%.0f %%", width=78, help=label
+                    )
+                    for name, label in columns.items()
+                },
+                "similarity": st.column_config.NumberColumn(
+                    "Letters", format="%.2f", width=64, help="similarity of the two patterns (cosine)"
+                ),
+            },
+            alt="accuracy of every class in both states",
+        )
+
+
+def _clicked(selection: Selection) -> None:
+    chosen = st.session_state["chart-accuracy-change"]["selection"].get("class") or []
+    if chosen:
+        url_state.open_class(data.class_ids(selection.run)[int(chosen[0]["class_index"])])
+
+
+def _letters(selection: Selection, states: list[State], table: pd.DataFrame) -> None:
+    st.subheader("The letters that changed most", anchor=False)
+    rows = table.sort_values("similarity", kind="stable").head(_MOST)
+    words = state_names(states)
+    st.caption(
+        f"Each: {', then '.join(words)}; at the right what {words[-1]} has more (warm) or less (cold). "
+        "Similarity and points are those of the chosen change."
+    )
+    content = pattern_tiles(selection, states, rows)
+    title = f"Class patterns: {', '.join(words)}"
+    grid_with_sheet(selection, content, title=title, key="letters", on_open=url_state.open_class)
+
+
+def _changed_images(selection: Selection, before: State, after: State) -> None:
+    st.subheader("The images whose prediction changed", anchor=False)
+    if not same_images(before.run, after.run):
+        st.info("The two runs were not recorded on the same images, so their predictions cannot be paired.")
+        return
+    table = flips(before, after)
+    counts = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
+    labels = {name: f"{name} ({count})" for name, count in counts.items()}
+    outcome = controls.segmented("Outcome", "outcome", list(OUTCOMES), names=labels.__getitem__, resets=("p",))
+    rows = table[table["outcome"] == outcome]
+    if rows.empty:
+        st.info("No image changed its prediction so.", icon=":material/filter_alt_off:")
+        return
+    st.caption(
+        f"{plural(len(table), 'image')} changed. The most confident new predictions first; each with the map of the "
+        "prediction before and after, and what the map of the true class gained (warm) or lost (cold)."
+    )
+    part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+    content = flip_tiles(selection, before, after, part["image"].to_numpy())
+    tile_grid(content, key="flips", on_open=lambda image: url_state.go("image", {**after.parameters, "image": image}))
+    with st.container(horizontal=True):
+        downloads.csv_button("CSV of all changed predictions", table, "changed-predictions.csv")
+        sheet_button(selection, content, title=f"Changed predictions, {outcome}", key="flips")
+
+
+main()

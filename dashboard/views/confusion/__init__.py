@@ -1,0 +1,1 @@
+"""The page Confusion: page.py draws it, charts.py and parts.py hold what it alone needs."""

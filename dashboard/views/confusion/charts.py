@@ -1,0 +1,49 @@
+"""A pair of classes predicted as each other over the epochs."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.axes import epoch_axis, epoch_rule, ruled
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.shared.theme import LIGHT, Palette
+
+_WAYS = "one way", "the other way"
+
+
+def pair_curve(
+    table: pd.DataFrame, true_class: str, prediction: str, *, epoch: int | None = None, palette: Palette = LIGHT
+) -> Figure:
+    """How often two classes were predicted as each other, both ways, over the epochs.
+
+    Args:
+        table: columns epoch, count (of `true class` predicted as `prediction`) and reverse.
+        true class, prediction: the classes' names.
+        epoch: the epoch to mark.
+        palette: colours for the background.
+    """
+    ways = {"count": f"{true_class} predicted as {prediction}", "reverse": f"{prediction} predicted as {true_class}"}
+    long = table.melt(["epoch"], list(ways), "way", "images")
+    long["way"] = long["way"].map(ways)
+    tables = {"ways": long, **ruled(epoch)}
+    return Figure(_curves("chosen" in tables, palette), tables, words=dict(zip(_WAYS, ways.values(), strict=True)))
+
+
+@drawing
+def _curves(marked: bool, palette: Palette) -> alt.TopLevelMixin:
+    colours = alt.Scale(domain=list(_WAYS), range=[palette.prediction, palette.true_class])
+    lines = (
+        rows("ways")
+        .mark_line(point=alt.OverlayMarkDef(filled=True, size=45))
+        .encode(
+            x=epoch_axis(),
+            y=alt.Y("images:Q", axis=alt.Axis(tickMinStep=1, format="d", tickCount=4)),
+            color=alt.Color(
+                "way:N", title=None, scale=colours, legend=alt.Legend(orient="top", labelLimit=320, columns=1)
+            ),
+            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("way:N"), alt.Tooltip("images:Q")],
+        )
+    )
+    layers = [epoch_rule(palette), lines] if marked else [lines]
+    return alt.layer(*layers, height=220)

@@ -1,0 +1,271 @@
+"""Confusion: which class is predicted as which; every cell opens its images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.components import Matrix, matrix_canvas
+from dashboard.shared import downloads, image_tiles
+from dashboard.shared.theme import percent, plain, plural, variant_name
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+from dashboard.views.confusion.charts import pair_curve
+from dashboard.views.confusion.parts import SCALINGS, earlier_state, group_names, grouped, scaled
+
+_ORDERS = {"group": "by group", "similarity": "by similarity", "accuracy": "by accuracy", "index": "as recorded"}
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    if len(selection.run.classes) < 2:
+        st.info("This run has one class, so nothing can be predicted as anything else.", icon=":material/blur_on:")
+        return
+    level, order, scaling = _options(selection)
+    left, right = st.columns([8, 5])
+    with left:
+        (_by_group if level == "groups" else _by_class)(selection, order, scaling)
+        if scaling == "difference":
+            _told_difference(selection)
+    with right:
+        _pairs(selection)
+    (_group_cell if level == "groups" else _cell)(selection)
+
+
+def _options(selection: Selection) -> tuple[str, str, str]:
+    levels = ["classes", "groups"] if len(set(group_names(selection.run))) > 1 else ["classes"]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        level = controls.segmented("Rows and columns", "level", levels, resets=("true_group", "predicted_group"))
+        order = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+        shown = [name for name in SCALINGS if name != "difference" or earlier_state(selection)]
+        scaling = controls.segmented("Values", "values", shown, names=SCALINGS.__getitem__)
+    return level, order, scaling
+
+
+def _told_difference(selection: Selection) -> None:
+    epoch, variant = earlier_state(selection) or (selection.epoch, selection.variant)
+    st.caption(
+        f"Epoch {selection.epoch}, {variant_name(selection.variant)}, minus "
+        f"**epoch {epoch}, {variant_name(variant)}**: "
+        "warm cells gained images, cold ones lost some. A state pinned in the sidebar is the one to start from."
+    )
+
+
+def _counts(selection: Selection) -> np.ndarray:
+    return data.confusion(selection.run, selection.epoch, selection.variant)
+
+
+def _before(selection: Selection) -> np.ndarray | None:
+    earlier = earlier_state(selection)
+    return data.confusion(selection.run, *earlier) if earlier else None
+
+
+def _by_class(selection: Selection, order: str, scaling: str) -> None:
+    run = selection.run
+    sequence = data.class_order(run, order, selection.epoch, selection.variant)
+    names, groups = np.array(data.class_names(run))[sequence], np.array(group_names(run))[sequence]
+    view = scaled(_counts(selection), scaling, _before(selection))
+    position = {int(number): place for place, number in enumerate(sequence)}
+    chosen = _chosen_cell(selection)
+    framed = groups.tolist() if order in ("group", "index") else ()
+    matrix_canvas(
+        Matrix(
+            values=view.values[np.ix_(sequence, sequence)],
+            rows=names.tolist(),
+            columns=names.tolist(),
+            unit=view.unit,
+            format=view.format,
+            logarithmic=view.format != "percent",
+            signed=view.signed,
+            row_groups=framed,
+            column_groups=framed,
+            selected=(position[chosen[0]], position[chosen[1]]) if chosen else None,
+        ),
+        title="Confusion matrix of the classes",
+        key="confusion",
+        on_cell=lambda row, column: _choose(selection, int(sequence[row]), int(sequence[column])),
+    )
+
+
+def _by_group(selection: Selection, order: str, scaling: str) -> None:
+    earlier = _before(selection)
+    names, values = grouped(selection.run, _counts(selection))
+    if order == "accuracy":
+        shares = np.divide(values.diagonal(), values.sum(1), out=np.zeros(len(values)), where=values.sum(1) > 0)
+        sequence = np.argsort(-shares, kind="stable")
+    else:
+        sequence = np.arange(len(names))
+    view = scaled(values, scaling, None if earlier is None else grouped(selection.run, earlier)[1])
+    shown = [names[number] for number in sequence]
+    chosen = _chosen_groups(selection)
+    matrix_canvas(
+        Matrix(
+            values=view.values[np.ix_(sequence, sequence)],
+            rows=shown,
+            columns=shown,
+            unit=view.unit,
+            format=view.format,
+            logarithmic=view.format != "percent",
+            signed=view.signed,
+            selected=(shown.index(chosen[0]), shown.index(chosen[1])) if chosen else None,
+        ),
+        title="Confusion matrix of the groups",
+        key="confusion-groups",
+        on_cell=lambda row, column: url_state.write(
+            {"true_group": shown[row], "predicted_group": shown[column], "p": None}
+        ),
+    )
+
+
+def _chosen_groups(selection: Selection) -> tuple[str, str] | None:
+    names = list(dict.fromkeys(group_names(selection.run)))
+    true_class, prediction = url_state.choice("true_group", names, ""), url_state.choice("predicted_group", names, "")
+    return (true_class, prediction) if true_class and prediction else None
+
+
+def _group_cell(selection: Selection) -> None:
+    """The images behind a cell of the matrix of groups."""
+    chosen = _chosen_groups(selection)
+    if chosen is None:
+        st.info("Choose a cell of the matrix to see its images.", icon=":material/touch_app:")
+        return
+    true_class, prediction = chosen
+    groups = np.array(group_names(selection.run))
+    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    inside = (groups[frame["label"]] == true_class) & (groups[frame["prediction"]] == prediction)
+    rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
+    st.subheader(plain(_group_title(true_class, prediction)), anchor=False)
+    pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
+    reported = ", ".join(f"{plain(one)} → {plain(other)} ({number}×)" for (one, other), number in pairs.items())
+    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
+    part = rows.iloc[controls.page("p", len(rows), 20)]
+    image_tiles.image_grid(
+        selection, part, key="cell-groups", which=image_tiles.BOTH, size=84, title=_group_title(true_class, prediction)
+    )
+
+
+def _group_title(true_class: str, prediction: str) -> str:
+    return f"{true_class} predicted as {prediction}" if true_class != prediction else f"Within {true_class}"
+
+
+def _chosen_cell(selection: Selection) -> tuple[int, int] | None:
+    identifiers = data.class_ids(selection.run)
+    prediction = url_state.choice("prediction", identifiers, "")
+    if selection.class_index is None or not prediction:
+        return None
+    return selection.class_index, identifiers.index(prediction)
+
+
+def _choose(selection: Selection, true_class: int, prediction: int) -> None:
+    identifiers = data.class_ids(selection.run)
+    url_state.write({"class": identifiers[true_class], "prediction": identifiers[prediction], "level": None})
+
+
+def _pairs(selection: Selection) -> None:
+    table = data.confused_pairs(selection.run, selection.epoch, selection.variant)
+    st.markdown("**The most confused pairs**")
+    if table.empty:
+        st.caption("No confusion at all.")
+        return
+    epochs = selection.run.epochs
+    if len(epochs) > 1:
+        table = table.assign(history=data.pair_counts(selection.run, selection.epoch, selection.variant).tolist())
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=590 if len(table) > 15 else "auto",
+        column_order=["true_class", "predicted_class", "count", "history"],
+        column_config={
+            "true_class": st.column_config.TextColumn("Truth", width=118),
+            "predicted_class": st.column_config.TextColumn("Answer", width=118),
+            "count": st.column_config.NumberColumn("n", width=34, help="images of the true class taken so"),
+            "history": st.column_config.LineChartColumn(
+                "Epochs", width=64, y_min=0, help=f"how often, at epochs {epochs[0]} to {epochs[-1]}"
+            ),
+        },
+        key="pairs",
+        on_select=lambda: _chosen_pair(selection, table),
+        selection_mode="single-row",
+        alt="the most confused pairs of classes",
+    )
+    downloads.csv_button("CSV", table, "confused-pairs.csv")
+
+
+def _chosen_pair(selection: Selection, table: pd.DataFrame) -> None:
+    rows = st.session_state["pairs"]["selection"]["rows"]
+    if rows:
+        _choose(
+            selection, int(table["true_class_index"].iloc[rows[0]]), int(table["predicted_class_index"].iloc[rows[0]])
+        )
+
+
+def _cell(selection: Selection) -> None:
+    chosen = _chosen_cell(selection)
+    if chosen is None and selection.class_index is not None:
+        _mistakes_of(selection, selection.class_index)
+        return
+    if chosen is None:
+        st.info("Choose a cell of the matrix or a pair of the list to see its images.", icon=":material/touch_app:")
+        return
+    true_class, prediction = chosen
+    names = data.class_names(selection.run)
+    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    rows = frame[(frame["label"] == true_class) & (frame["prediction"] == prediction)].sort_values(
+        "confidence", ascending=False
+    )
+    title = names[true_class] if true_class == prediction else f"{names[true_class]} predicted as {names[prediction]}"
+    st.subheader(plain(title), anchor=False)
+    of_class = int((frame["label"] == true_class).sum())
+    reported = f"{plural(len(rows), 'image')} of {of_class} ({percent(len(rows) / max(1, of_class))})"
+    if true_class != prediction:
+        back = int(((frame["label"] == prediction) & (frame["prediction"] == true_class)).sum())
+        reported += f", the other way round {back}"
+    st.caption(f"{reported} · epoch {selection.epoch}, {variant_name(selection.variant)}")
+    if true_class != prediction and len(selection.run.epochs) > 1:
+        _history(selection, true_class, prediction)
+    if rows.empty:
+        st.caption("No image in this cell under the chosen epoch and variant.")
+        return
+    which = image_tiles.PREDICTED if true_class == prediction else image_tiles.BOTH
+    image_tiles.image_grid(selection, rows.head(50), key="cell", which=which, size=84, title=title)
+    st.caption(
+        "Beside each image the map of the prediction"
+        + ("." if true_class == prediction else ", then the map of the true class.")
+    )
+
+
+def _mistakes_of(selection: Selection, true_class: int) -> None:
+    """The class's wrong predictions, whatever they are: its row of the matrix."""
+    name = data.class_names(selection.run)[true_class]
+    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    rows = frame[(frame["label"] == true_class) & ~frame["correct"]].sort_values(
+        "confidence", ascending=False, kind="stable"
+    )
+    st.subheader(plain(f"{name} predicted as others"), anchor=False)
+    pairs = rows["predicted_class"].value_counts().head(6)
+    reported = ", ".join(f"{plain(other)} ({number}×)" for other, number in pairs.items())
+    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
+    if len(rows):
+        title = f"{name} predicted as others"
+        image_tiles.image_grid(selection, rows.head(50), key="row", which=image_tiles.BOTH, size=84, title=title)
+
+
+def _history(selection: Selection, true_class: int, prediction: int) -> None:
+    table = data.pair_history(selection.run, true_class, prediction, selection.variant)
+    names = data.class_names(selection.run)
+    downloads.chart(
+        pair_curve,
+        table,
+        names[true_class],
+        names[prediction],
+        epoch=selection.epoch,
+        palette=downloads.current_palette(),
+        key="pair-history",
+        alt="how often the two classes were predicted as each other over the epochs",
+    )
+
+
+main()

@@ -1,0 +1,68 @@
+"""Small computations behind the Confusion page: scaling, order, groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dashboard import data
+from dashboard.shell.url_state import Selection
+from store import Run
+from store.metrics.confusion import collapse
+
+NO_GROUP = "no group"
+SCALINGS = {
+    "count": "images (log)",
+    "row": "share of the true class",
+    "column": "share of the prediction",
+    "difference": "change",
+}
+
+
+@dataclass(frozen=True)
+class ScaledConfusion:
+    """Values (R, C) with what they mean."""
+
+    values: np.ndarray
+    unit: str
+    format: str
+    signed: bool = False
+
+
+def scaled(counts: np.ndarray, scaling: str, pinned: np.ndarray | None) -> ScaledConfusion:
+    """A confusion matrix as counts, as shares of its rows or columns, or as a change from another one."""
+    counts = counts.astype(np.float64)
+    if scaling == "row":
+        return ScaledConfusion(_share(counts, 1), "of the true class's images", "percent")
+    if scaling == "column":
+        return ScaledConfusion(_share(counts, 0), "of the images called so", "percent")
+    if scaling == "difference" and pinned is not None:
+        return ScaledConfusion(counts - pinned, "images more (or fewer) than before", "signed", signed=True)
+    return ScaledConfusion(counts, "images", "count")
+
+
+def _share(counts: np.ndarray, axis: int) -> np.ndarray:
+    total = counts.sum(axis, keepdims=True)
+    return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+
+
+def earlier_state(selection: Selection) -> tuple[int, str] | None:
+    """The state that the difference starts from: the pinned one, else the first epoch, else the clean images."""
+    here = (selection.epoch, selection.variant)
+    first, clean = selection.run.epochs[0], selection.run.variants[0]
+    choices = (selection.pinned, (first, selection.variant), (selection.epoch, clean))
+    return next((state for state in choices if state is not None and state != here), None)
+
+
+def group_names(run: Run) -> list[str]:
+    """Each class's group as it is shown, in the run's order."""
+    return [group.strip() or NO_GROUP for group in data.class_groups(run)]
+
+
+def grouped(run: Run, counts: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The matrix with the classes of a group put together: the groups' names and (G, G) counts."""
+    groups = group_names(run)
+    names = list(dict.fromkeys(groups))
+    members = np.array([names.index(group) for group in groups])
+    return names, collapse(counts, members, count=len(names))

@@ -1,0 +1,92 @@
+"""Right and wrong predictions by any figure, and the range that is being looked at."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.shared.theme import LIGHT, Palette
+
+
+def value_bins(
+    values: np.ndarray, correct: np.ndarray, *, limits: tuple[float, float], bins: int = 40, whole: bool = False
+) -> pd.DataFrame:
+    """Counts of correct and wrong predictions per bin of a figure.
+
+    Args:
+        values: (N,) figure of each prediction; NaN is left out, what lies beyond the limits counts in the last bin there.
+        correct: (N,) bool.
+        limits: lowest and highest value.
+        bins: equally wide ones between the limits; of whole numbers one for each, if these are fewer than 80.
+        whole: the figure is a whole number.
+
+    Returns:
+        Columns low, high, prediction (right, wrong), count; a row per bin and prediction. Bins of whole numbers reach half a
+        number to either side.
+    """
+    low, high = limits
+    each = whole and high - low < 80
+    edges = np.arange(low - 0.5, high + 1) if each else np.linspace(low, max(high, low + 1e-9), bins + 1)
+    parts = []
+    for prediction, counted in (("right", correct), ("wrong", ~correct)):
+        known = values[counted]
+        counts, _ = np.histogram(np.clip(known[np.isfinite(known)], low, high), edges)
+        parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "prediction": prediction, "count": counts}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def value_histogram(
+    bins: pd.DataFrame,
+    title: str,
+    *,
+    chosen: tuple[float, float],
+    palette: Palette = LIGHT,
+    height: int = 215,
+) -> Figure:
+    """Right and wrong predictions by a figure; what lies outside the chosen range is pale. Can be brushed ('range').
+
+    Args:
+        bins: from `value_bins`.
+        title: of the axis.
+        chosen: (lowest, highest) value looked at.
+        palette: colours for the background.
+        height: in pixels.
+    """
+    middle = (bins["low"] + bins["high"]) / 2
+    shown = bins.assign(chosen=(middle >= chosen[0]) & (middle <= chosen[1]))
+    shown = shown[shown["count"] > 0]
+    domain = float(bins["low"].min()), float(bins["high"].max())
+    predictions = tuple(
+        prediction for prediction in ("right", "wrong") if (shown["prediction"] == prediction).any()
+    ) or ("wrong",)
+    return Figure(_histogram(title, domain, predictions, palette, height), {"bins": shown})
+
+
+@drawing
+def _histogram(
+    title: str, domain: tuple[float, float], predictions: tuple[str, ...], palette: Palette, height: int
+) -> alt.Chart:
+    legend = alt.Legend(orient="top") if len(predictions) > 1 else None
+    colours = alt.Scale(domain=list(predictions), range=[getattr(palette, prediction) for prediction in predictions])
+    return (
+        rows("bins")
+        .mark_bar()
+        .encode(
+            x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
+            x2=alt.X2("high:Q"),
+            y=alt.Y("count:Q", title="images", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")),
+            color=alt.Color("prediction:N", title=None, scale=colours, legend=legend),
+            order=alt.Order("prediction:N", sort="descending"),
+            opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),
+            tooltip=[
+                alt.Tooltip("low:Q", title="from", format=".3~f"),
+                alt.Tooltip("high:Q", title="to", format=".3~f"),
+                alt.Tooltip("prediction:N"),
+                alt.Tooltip("count:Q"),
+            ],
+        )
+        .add_params(alt.selection_interval(name="range", encodings=["x"]))
+        .properties(height=height)
+    )

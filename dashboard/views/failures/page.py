@@ -1,0 +1,257 @@
+"""Failures: wrong predictions by any figure, class and group; images and table are the same rows in the same order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.components import TileSet, tile_grid
+from dashboard.shared import downloads, image_tiles
+from dashboard.shared.notices import needs_analysis
+from dashboard.shared.theme import count, percent, plural
+from dashboard.shared.tile_sheets import sheet_button
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+from dashboard.views.failures import parts
+from dashboard.views.failures.charts import value_bins, value_histogram
+from dashboard.views.failures.parts import MEASURES, SORTS
+from store.metrics.learning import HISTORIES
+from store.queries import FailureFilter, select_failures
+
+_COLUMNS: dict[str, Any] = {
+    "image": "Image",
+    "true_class": "Truth",
+    "predicted_class": "Answer",
+    "confidence": st.column_config.ProgressColumn("P(prediction)", min_value=0, max_value=1, format="%.2f"),
+    "label_probability": st.column_config.NumberColumn("P(true_class)", format="%.3f"),
+    "label_rank": "Rank of true class",
+    "margin": st.column_config.NumberColumn("Margin", format="%.3f", help="P of the first minus P of the second"),
+    "correction_cells": st.column_config.NumberColumn("k*", help="fewest cells whose removal undoes the mistake"),
+    "then": st.column_config.TextColumn("Then wins", help="who wins once these cells are out"),
+    "persistence": st.column_config.NumberColumn(
+        "Entrenched",
+        format="%.2f",
+        help="epochs with this prediction × mean confidence × agreement of the variants, clean",
+    ),
+    "run": st.column_config.NumberColumn("Epochs", help="how long this same wrong prediction has been given, clean"),
+    "history": "History",
+    "group": "Group",
+    "name": "File",
+}
+_PER_PAGE = 24
+_PER_PAIR = ("", "1", "2", "3", "5")
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    frame = parts.predictions(selection)
+    classes = _classes(selection)
+    ranges = _ranges(selection, frame, _of_classes(frame, classes))
+    rows = select_failures(frame, _where(selection, frame, classes, ranges))
+    _found(frame, rows)
+    _show(selection, rows)
+    if "history" not in frame:
+        needs_analysis(selection)
+
+
+def _classes(selection: Selection) -> FailureFilter:
+    """Whose mistakes: the true class, the prediction and the group that are looked at."""
+    identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
+    places = {identifier: number for number, identifier in enumerate(identifiers)}
+    groups = ["", *sorted({group for group in data.class_groups(selection.run) if group})]
+
+    def named(identifier: str) -> str:
+        return names[places[identifier]] if identifier else "any"
+
+    with st.grid(3, min_column_width=150):
+        of = controls.select("Truth", "class", ["", *identifiers], names=named, resets=("p",))
+        taken = controls.select("Answer", "prediction", ["", *identifiers], names=named, resets=("p",))
+        within = controls.select(
+            "Group of the true class", "group", groups, names=lambda name: name or "any", resets=("p",)
+        )
+    return FailureFilter(
+        true_class=places[of] if of else None, predicted_class=places[taken] if taken else None, group=within or None
+    )
+
+
+def _of_classes(frame: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
+    """The predictions, correct ones too, of the classes that are looked at: what the histogram shows."""
+    keep = np.ones(len(frame), bool)
+    for column, wanted in (("label", where.true_class), ("prediction", where.predicted_class), ("group", where.group)):
+        if wanted is not None:
+            keep &= (frame[column] == wanted).to_numpy()
+    return frame[keep]
+
+
+def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """The ranges of all figures as the link has them, with a histogram and a slider for one of them."""
+    known = [name for name, measure in MEASURES.items() if measure.column in frame]
+    by = controls.segmented("Histogram of", "by", known, names=lambda name: MEASURES[name].name)
+    measure, limits = MEASURES[by], parts.limits(selection, frame, by)
+    chosen = url_state.span(by, limits)
+    rows = shown if measure.of_all else shown[~shown["correct"]]
+    values = rows[measure.column].to_numpy(np.float64)
+    reach = limits if not measure.whole else (0.0, float(values.max(initial=1)))
+    bins = value_bins(values, rows["correct"].to_numpy(), limits=reach, whole=measure.whole)
+    downloads.chart(
+        value_histogram,
+        bins,
+        measure.label,
+        chosen=chosen,
+        palette=downloads.current_palette(),
+        key=f"histogram-{by}",
+        alt=f"{'right and ' if measure.of_all else ''}wrong predictions by {measure.name}",
+        on_select=lambda: _brushed(by, limits),
+        selection_mode="range",
+    )
+    step = 1.0 if measure.whole else 0.01
+    controls.span(f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("p",))
+    ranges = {name: url_state.span(name, parts.limits(selection, frame, name)) for name in known}
+    _elsewhere(selection, frame, {name: ends for name, ends in ranges.items() if name != by})
+    return ranges
+
+
+def _elsewhere(selection: Selection, frame: pd.DataFrame, ranges: dict[str, tuple[float, float]]) -> None:
+    """The ranges that hold although their histogram is not in sight, each to be dropped by a click."""
+    narrowed = {name: ends for name, ends in ranges.items() if tuple(ends) != parts.limits(selection, frame, name)}
+    if not narrowed:
+        return
+    with st.container(horizontal=True):
+        for name, (low, high) in narrowed.items():
+            st.button(
+                f"{MEASURES[name].name} {low:g} to {high:g}",
+                icon=":material/close:",
+                help="Drop this range.",
+                key=f"drop-{name}",
+                on_click=url_state.write,
+                args=({name: None, "p": None},),
+            )
+
+
+def _brushed(by: str, limits: tuple[float, float]) -> None:
+    ends = (st.session_state[f"chart-histogram-{by}"]["selection"].get("range") or {}).get("low")
+    if ends:
+        low, high = sorted(min(max(round(float(end), 2), limits[0]), limits[1]) for end in ends)
+        url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "p": None})
+
+
+def _where(
+    selection: Selection, frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple[float, float]]
+) -> FailureFilter:
+    """The whole filter: classes, ranges, what happened over the epochs, and the order."""
+    known = "history" in frame
+    sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
+    with st.grid(4, min_column_width=150):
+        past = controls.select(
+            "Over the epochs",
+            "history",
+            ["", *HISTORIES] if known else [""],
+            names=lambda name: name or "any",
+            resets=("p",),
+        )
+        issue = controls.select(
+            "Label",
+            "label",
+            ["", "candidate"] if known else [""],
+            names=lambda text: "may be wrong" if text else "any",
+            resets=("p",),
+        )
+        most = controls.select(
+            "Of each pair of classes",
+            "most",
+            _PER_PAIR,
+            names=lambda text: f"at most {text}" if text else "all",
+            resets=("p",),
+        )
+        sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
+    if issue:
+        st.caption(
+            "Candidates for wrong labels: the true class's probability, averaged over the epochs, is among the lowest 2 %, "
+            "and one wrong prediction has stayed. They deserve a look; a hard image looks the same."
+        )
+    column, ascending, _ = SORTS[sort]
+    return replace(
+        classes,
+        confidence=ranges["confidence"],
+        cells=ranges["cells"],
+        margin=ranges["margin"],
+        persistence=ranges.get("persistence"),
+        history=past or None,
+        label_issues=bool(issue),
+        most_per_pair=int(most) if most else None,
+        sort=column,
+        ascending=ascending,
+    )
+
+
+def _found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
+    wrong = int((~frame["correct"]).sum())
+    reported = f"**{plural(len(rows), 'wrong prediction')}** of {count(wrong)} in {plural(len(frame), 'image')}"
+    if len(rows):
+        reported += f" · mean confidence {percent(rows['confidence'].mean(), 0)}"
+        reported += f" · the true class is second in {percent((rows['label_rank'] == 2).mean(), 0)}"
+        within = (rows["group"] == rows["predicted_group"]).mean()
+        reported += f" · the prediction stays in the true class's group in {percent(within, 0)}"
+        reported += (
+            f" · half of them are undone by {plural(int(rows['correction_cells'].median()), 'cell')} or fewer (k\\*)"
+        )
+        reported += f", and in {percent(rows['third'].mean(), 0)} a third class would win then"
+    st.markdown(reported)
+
+
+def _show(selection: Selection, rows: pd.DataFrame) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        which = controls.segmented(
+            "Maps",
+            "maps",
+            [image_tiles.BOTH, image_tiles.PREDICTED, image_tiles.OWN, image_tiles.NONE],
+            names=image_tiles.MAP_CHOICES.__getitem__,
+        )
+    part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+    if rows.empty:
+        st.info("No image fits. Widen the filters.", icon=":material/filter_alt_off:")
+        return
+    content = _tiles(selection, part, which)
+    tile_grid(content, key="failures", on_open=url_state.open_image)
+    st.markdown("**The same rows as a table.** Choose a row to open its image.")
+    st.dataframe(
+        part[[column for column in _COLUMNS if column in part]],
+        hide_index=True,
+        column_config=_COLUMNS,
+        key="failure-table",
+        on_select=lambda: _opened(part),
+        selection_mode="single-row",
+        alt="the wrong predictions shown above",
+    )
+    with st.container(horizontal=True):
+        name = f"{selection.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
+        downloads.csv_button("CSV of all rows", rows, name)
+        sheet_button(selection, content, title="Failures", key="failures")
+
+
+def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
+    """The images; each tile also says the figure that they are sorted by."""
+    content = image_tiles.image_tiles(selection, part, which=which, size=78)
+    sort = url_state.choice("sort", list(SORTS), "confidence")
+    figures = part[[name for name in parts.EXTRA if name in part]]
+    lines = [parts.extra_line(row, sort) for row in figures.itertuples(index=False)]
+    tiles = tuple(
+        replace(tile, lines=(*tile.lines, line)) if line else tile
+        for tile, line in zip(content.tiles, lines, strict=True)
+    )
+    return replace(content, tiles=tiles)
+
+
+def _opened(part: pd.DataFrame) -> None:
+    chosen = st.session_state["failure-table"]["selection"]["rows"]
+    if chosen:
+        url_state.open_image(int(part["image"].iloc[chosen[0]]))
+
+
+main()

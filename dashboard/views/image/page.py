@@ -1,0 +1,308 @@
+"""Image: everything the record holds about one image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.charts.classes import class_place
+from dashboard.charts.training import probability_curve
+from dashboard.components import dissection, tile_grid
+from dashboard.shared import downloads, evidence_tiles, image_tiles
+from dashboard.shared.class_tiles import class_tiles
+from dashboard.shared.theme import count, percent, plain
+from dashboard.shared.tile_sheets import grid_with_sheet
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+from dashboard.views.image.parts import checked, fewest
+from store import Run
+from store.queries import MinimalCorrection
+
+_PLACES = {
+    "code": "The maps of this run are codes of the class, not places in the image (Trust shows the measurement), so "
+    "they stand beside it at first.",
+    "place": "The maps of this run follow the object (Trust shows the measurement), so they lie over the image at "
+    "first.",
+    "unknown": "Whether a network's maps are places in the image or codes of the class is a question of its own; "
+    "until it is measured they stand beside the image at first.",
+}
+_BESIDE, _OVER = "beside", "over"
+_LAYOUTS = {_BESIDE: "beside the image", _OVER: "over the image"}
+_OF_THE_IMAGE = ("k", "against")  # what another image starts anew
+_ORDERS = {"probability": "probability", "peak": "strength of the map", "group": "group", "name": "name"}
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    image = selection.image if selection.image is not None else _default_image(frame, selection.class_index)
+    row = frame.iloc[image]
+    _chooser(selection, frame, image)
+    over = _answer(selection, image, row)
+    if len(selection.run.classes) > 1:
+        _anatomy(selection, image, row)
+    _over_epochs(selection, image, row)
+    _under_variants(selection, image)
+    _through_layers(selection, image, over=over)
+    _in_its_class(selection, image, frame)
+    _relatives(selection, image, frame)
+    _every_class(selection, image)
+
+
+def _default_image(frame: pd.DataFrame, class_index: int | None) -> int:
+    """The most confident mistake, of the chosen class if there is one with images; else the surest prediction."""
+    own = frame if class_index is None else frame[frame["label"] == class_index]
+    among = own if len(own) else frame
+    wrong = among[~among["correct"]]
+    return int((wrong if len(wrong) else among)["confidence"].idxmax())
+
+
+def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
+    last, row = len(frame) - 1, frame.iloc[image]
+    siblings = np.flatnonzero(selection.run.labels == selection.run.labels[image])
+    within = selection.class_index == row.label  # the sidebar's class: previous and next stay in it
+    ring = siblings if within else np.arange(last + 1)
+    here = int(np.searchsorted(ring, image))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _step("Previous", ":material/chevron_left:", "j", int(ring[here - 1]) if here else None)
+        _step("Next", ":material/chevron_right:", "k", int(ring[here + 1]) if here + 1 < len(ring) else None)
+        controls.number("Image", "image", 0, last, image, resets=_OF_THE_IMAGE)
+        st.page_link(
+            "views/gallery/page.py",
+            label=f"All of {plain(row.true_class)}",
+            icon=":material/photo_library:",
+            query_params=url_state.carried({"class": data.class_ids(selection.run)[int(row.label)]}),
+        )
+    place = int(np.searchsorted(siblings, image)) + 1
+    kind = f"{'prediction' if row.correct else 'mistake'}{' of the class' if within else ''}"
+    reported = "" if selection.image is not None else f"No image was chosen: this is the most confident {kind}. "
+    st.caption(
+        f"{reported}`{row['name']}` · image {count(image)} of 0 to {count(last)} · "
+        f"number {place} of {len(siblings)} of its class" + (f", {plain(row.group)}" if row.group else "")
+    )
+
+
+def _step(label: str, icon: str, shortcut: str, image: int | None) -> None:
+    st.button(
+        label,
+        icon=icon,
+        shortcut=shortcut,
+        disabled=image is None,
+        on_click=url_state.write,
+        args=({"image": image, **dict.fromkeys(_OF_THE_IMAGE)},),
+        key=f"image-{label}",
+    )
+
+
+def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
+    """The image and its strongest maps; returns whether these lie over it."""
+    verdict = data.localisation_verdict(selection.run)
+    left, right = st.columns([2, 5])
+    with left:
+        tile_grid(evidence_tiles.input_tile(selection, image), key="input")
+    with right:
+        order = evidence_tiles.ranked_classes(selection, image)
+        top = order[:5]
+        shown = top if int(row.label) in top else np.append(top, int(row.label))
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+            many = {1: "The only class", 2: "Both classes", 5: "The five strongest classes"}
+            title = many.get(len(top), f"The {len(top)} classes")
+            st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the true class**")
+            layouts = [_OVER, _BESIDE] if verdict == "place" else [_BESIDE, _OVER]
+            over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
+        content = evidence_tiles.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
+        grid_with_sheet(selection, content, title=f"Image {image}", key="top5", on_open=url_state.open_class)
+        st.caption(
+            "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "
+            f"prediction. {_PLACES[verdict]}"
+        )
+    return over
+
+
+def _anatomy(selection: Selection, image: int, row: pd.Series) -> None:
+    st.subheader("Why it failed" if not row.correct else "What would turn the prediction", anchor=False)
+    left, right = st.columns([2, 5], vertical_alignment="bottom")
+    with left:
+        correction = _held_against(selection, image, row)
+    with right:
+        st.markdown(fewest(correction, data.class_names(selection.run)))
+    cells = len(correction.order)
+    start = url_state.integer("k", 0, cells, correction.cells)
+    dissection(
+        evidence_tiles.dissected(selection, image, correction, start=start),
+        key="dissection",
+        on_rest=lambda out: url_state.write({"k": None if out == correction.cells else out}),
+    )
+    st.caption(checked(correction))
+
+
+def _held_against(selection: Selection, image: int, row: pd.Series) -> MinimalCorrection:
+    """The prediction against the true class, the runner-up where it is right, or a class that the reader chooses."""
+    run = selection.run
+    identifiers = data.class_ids(run)
+    usual = int(row.runner_up) if row.correct else int(row.label)
+    options = [identifier for number, identifier in enumerate(identifiers) if number != int(row.prediction)]
+    labels = _labels(run, true_class=row.label, **{"runner-up": row.runner_up})
+    chosen = controls.select(
+        f"{plain(row.predicted_class)} against",
+        "against",
+        options,
+        default=identifiers[usual],
+        names=labels.__getitem__,
+        resets=("k",),
+    )
+    return data.correction(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
+
+
+def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
+    run = selection.run
+    if len(run.epochs) < 2:
+        return
+    st.subheader("Over the epochs", anchor=False)
+    identifiers, names = data.class_ids(run), data.class_names(run)
+    shown = controls.select(
+        "Map of",
+        "map",
+        identifiers,
+        default=identifiers[int(row.label)],
+        names=_labels(run, true_class=row.label, prediction=row.prediction).__getitem__,
+    )
+    class_index = identifiers.index(shown)
+    epochs = _epochs_shown(selection)
+    film = data.timeline(run, image, class_index, selection.variant, epochs)
+    table = pd.DataFrame(
+        {
+            "epoch": film.epochs,
+            "probability": film.probabilities,
+            "predicted_class": [names[int(number)] for number in film.predictions],
+            "correct": np.asarray(film.predictions) == int(row.label),
+        }
+    )
+    downloads.chart(
+        probability_curve,
+        table,
+        name=names[class_index],
+        epoch=selection.epoch,
+        palette=downloads.current_palette(),
+        key=f"image-{image}-probability",
+        alt=f"probability of {names[class_index]} over the epochs",
+    )
+    grid_with_sheet(
+        selection,
+        evidence_tiles.film_tiles(selection, image, class_index, epochs),
+        title=f"Image {image}, map of {names[class_index]} over the epochs",
+        key="film",
+        on_open=lambda epoch: url_state.write({"epoch": epoch}),
+    )
+
+
+def _epochs_shown(selection: Selection) -> tuple[int, ...]:
+    """All epochs, or of a long run some, unless the reader asks for all: each epoch is a file to be read."""
+    run = selection.run
+    some = evidence_tiles.film_epochs(run.epochs, selection.epoch)
+    if len(some) == len(run.epochs):
+        return run.epochs
+    reported = {"some": f"{len(some)} of them", "all": f"all {len(run.epochs)}"}
+    return (
+        run.epochs
+        if controls.segmented("Epochs", "film", list(reported), names=reported.__getitem__) == "all"
+        else some
+    )
+
+
+def _labels(run: Run, **notes: int) -> dict[str, str]:
+    """The classes' names by identifier, with the notes, each of a class number, behind those of the classes noted."""
+    identifiers, labels = data.class_ids(run), dict(data.class_labels(run))
+    for number in set(notes.values()):
+        own = [note for note, noted in notes.items() if noted == number]
+        labels[identifiers[number]] += f" ({', '.join(own)})"
+    return labels
+
+
+def _under_variants(selection: Selection, image: int) -> None:
+    st.subheader("Under the perturbations", anchor=False)
+    grid_with_sheet(
+        selection,
+        evidence_tiles.variant_tiles(selection, image),
+        title=f"Image {image} under the perturbations",
+        key="variants",
+        on_open=lambda variant: url_state.write(
+            {"variant": None if variant == selection.run.variants[0] else variant, "image": image}
+        ),
+    )
+    st.caption("Each: the perturbed image as the network saw it, the map of its prediction, the map of the true class.")
+
+
+def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
+    if not (selection.run.stage_names or selection.run.layer_names):
+        return
+    st.subheader("Through the network", anchor=False)
+    frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
+    prediction = int(frame["prediction"].iloc[image])
+    content = evidence_tiles.layer_tiles(selection, image, prediction, over=over)
+    grid_with_sheet(selection, content, title=f"Image {image} through the network", key="layers")
+    st.caption("The clean image, stage by stage, towards the class that it is predicted as.")
+
+
+def _in_its_class(selection: Selection, image: int, frame: pd.DataFrame) -> None:
+    label = int(selection.run.labels[image])
+    own = frame[frame["label"] == label]
+    name = data.class_names(selection.run)[label]
+    st.subheader(f"Where it is in its class, {plain(name)}", anchor=False)
+    left, right = st.columns([1, 4])
+    with left:
+        tile_grid(class_tiles(selection, [label], size=150), key="true_class-class", on_open=url_state.open_class)
+    with right:
+        downloads.chart(
+            class_place,
+            own[["image", "similarity", "label_probability", "predicted_class", "correct"]].assign(
+                here=own["image"] == image
+            ),
+            palette=downloads.current_palette(),
+            key="class-place",
+            alt="similarity to the class pattern and probability of the true class, of the class's images",
+            on_select=_clicked_image,
+            selection_mode="image",
+        )
+    ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
+    st.caption(
+        f"Its own map is {float(frame['similarity'].iloc[image]):.2f} like the class pattern at the left (cosine), "
+        f"place {ahead + 1} of {len(own)}; {percent(float(own['correct'].mean()), 0)} of the class is right. "
+        "A click on another point opens that image."
+    )
+
+
+def _clicked_image() -> None:
+    chosen = st.session_state["chart-class-place"]["selection"].get("image") or []
+    if chosen:
+        url_state.write({"image": int(chosen[0]["image"]), **dict.fromkeys(_OF_THE_IMAGE)})
+
+
+def _relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
+    st.subheader("Nearest images by pattern", anchor=False)
+    found = data.nearest_images(selection.run, image, selection.epoch, selection.variant)
+    image_tiles.image_grid(selection, frame.iloc[found["image"].to_numpy()], key="relatives", size=84, overlay=None)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("The other images whose prediction's map is most like this one's, by cosine.", width="content")
+        st.page_link(
+            "views/search/page.py",
+            label="Search the run by this map",
+            icon=":material/pattern:",
+            query_params=url_state.carried({"image": image, "from": "image"}),
+        )
+
+
+def _every_class(selection: Selection, image: int) -> None:
+    number = len(selection.run.classes)
+    st.subheader(f"All {number} class maps" if number > 1 else "The class map", anchor=False)
+    order = controls.segmented("Order by", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+    classes = evidence_tiles.ranked_classes(selection, image, order=order)
+    tile_grid(
+        evidence_tiles.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=url_state.open_class
+    )
+
+
+main()

@@ -1,0 +1,131 @@
+"""Which class when: accuracy of groups and classes over the epochs, formation against settling."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.axes import epoch_axis, epoch_rule, ruled
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.shared.theme import LIGHT, Palette
+
+
+def accuracy_race(
+    frame: pd.DataFrame, *, highlight: str, by: str = "group", epoch: int | None = None, palette: Palette = LIGHT
+) -> Figure:
+    """Accuracy of every group or class over the epochs, one of them in front.
+
+    Args:
+        frame: columns epoch, the column named by `by`, accuracy (fraction).
+        highlight: the one drawn in front.
+        by: 'group' or 'name'.
+        epoch: the epoch to mark.
+        palette: colours for the background.
+    """
+    shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
+    tables = {"race": shown.assign(front=shown[by] == highlight), **ruled(epoch)}
+    return Figure(_race(by, "chosen" in tables, palette), tables)
+
+
+@drawing
+def _race(by: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
+    base = rows("race").encode(
+        x=epoch_axis(),
+        y=alt.Y("accuracy:Q", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
+        detail=alt.Detail(f"{by}:N"),
+        tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip(f"{by}:N"), alt.Tooltip("accuracy:Q", format=".1%")],
+    )
+    behind = base.transform_filter("!datum.front").mark_line(color=palette.neutral, opacity=0.35, strokeWidth=1.2)
+    front = base.transform_filter("datum.front").mark_line(
+        color=palette.true_class,
+        strokeWidth=3.5,
+        point=alt.OverlayMarkDef(color=palette.true_class, size=45, filled=True),
+    )
+    layers = [epoch_rule(palette)] if marked else []
+    return alt.layer(*layers, behind, front, height=320)
+
+
+# Multiples of these spread evenly over a square, whatever their number (Roberts 2018, the R2 sequence).
+_ACROSS, _UP = 0.7548776662466927, 0.5698402909980532
+
+
+def _aside(index: pd.Series, turn: float) -> pd.Series:
+    """A small shift for each class, -0.2 to 0.2 of an epoch, always the same: points of one place stay apart."""
+    return 0.4 * ((index * turn) % 1 - 0.5)
+
+
+def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
+    """When a class's maps took their final form against when its predictions settled; each class a point ('class').
+
+    Medians are halves of epochs, so points are shifted a little lest they hide each other.
+
+    Args:
+        frame: columns name, group, class_index, image_formation, settling (medians over the images, epochs; rows
+            with -1, never, are left out), accuracy.
+        palette: colours for the background.
+    """
+    known = frame[(frame["image_formation"] >= 0) & (frame["stabilisation"] >= 0)]
+    index = known["class_index"]
+    known = known.assign(
+        x=known["image_formation"] + _aside(index, _ACROSS), y=known["stabilisation"] + _aside(index, _UP)
+    )
+    both = pd.concat([known["image_formation"], known["stabilisation"]])
+    ends = pd.DataFrame({"x": [both.min(), both.max()], "y": [both.min(), both.max()]}).dropna()
+    return Figure(_formation(palette), {"classes": known, "diagonal": ends})
+
+
+@drawing
+def _formation(palette: Palette) -> alt.TopLevelMixin:
+    diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
+    chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
+    scale, ticks = alt.Scale(zero=False, nice=False, padding=12), alt.Axis(tickMinStep=1, format="d")
+    points = (
+        rows("classes")
+        .mark_circle(size=80, opacity=0.75)
+        .encode(
+            x=alt.X("x:Q", title="median epoch from which the map keeps its final form", scale=scale, axis=ticks),
+            y=alt.Y("y:Q", title="median epoch from which the prediction stays", scale=scale, axis=ticks),
+            color=alt.Color(
+                "accuracy:Q", title="accuracy", scale=alt.Scale(scheme="cividis"), legend=alt.Legend(format=".0%")
+            ),
+            stroke=alt.condition(chosen, alt.value(palette.prediction), alt.value(None)),
+            tooltip=[
+                alt.Tooltip("name:N"),
+                alt.Tooltip("group:N"),
+                alt.Tooltip("image_formation:Q", title="map formed"),
+                alt.Tooltip("stabilisation:Q", title="prediction settled"),
+                alt.Tooltip("accuracy:Q", format=".0%"),
+            ],
+        )
+        .add_params(chosen)
+    )
+    return alt.layer(diagonal.encode(x=alt.X("x:Q"), y=alt.Y("y:Q")), points).properties(height=320)
+
+
+def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
+    """How many images were always right, learned, forgotten, ...: bars that can be clicked ('history').
+
+    Args:
+        frame: columns history and images, in the order of display.
+        palette: colours for the background.
+    """
+    return Figure(_histories(tuple(frame["history"]), palette), {"histories": frame})
+
+
+@drawing
+def _histories(names: tuple[str, ...], palette: Palette) -> alt.Chart:
+    order = list(names)
+    colours = [palette.right, palette.true_class, palette.series[4], palette.prediction, palette.wrong, palette.neutral]
+    chosen = alt.selection_point(name="history", fields=["history"], on="click", empty=False)
+    return (
+        rows("histories")
+        .mark_bar()
+        .encode(
+            y=alt.Y("history:N", sort=order, title=None),
+            x=alt.X("images:Q"),
+            color=alt.Color("history:N", sort=order, scale=alt.Scale(domain=order, range=colours), legend=None),
+            tooltip=[alt.Tooltip("history:N"), alt.Tooltip("images:Q")],
+        )
+        .add_params(chosen)
+        .properties(height=240)
+    )

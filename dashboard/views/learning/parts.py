@@ -1,0 +1,226 @@
+"""What lives through the epochs: confused pairs from birth to death, and which epoch is best for what."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.shared import downloads
+from dashboard.shared.theme import plural, spans
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+from dashboard.views.learning.ensemble_chart import ensemble_gains
+
+_FATES = {
+    "all": "all",
+    "growing": "still growing",
+    "lasting": "alive at the end",
+    "overcome": "overcome",
+}
+_MOST = 200
+_PAIR_COLUMNS = (
+    "true_class",
+    "predicted_class",
+    "counts",
+    "birth",
+    "peak",
+    "death",
+    "peak_count",
+    "last_count",
+    "slope",
+    "overlap",
+)
+
+
+def fate(table: pd.DataFrame, chosen: str) -> np.ndarray:
+    """Which pairs have the fate, bool per row: growing (alive, positive slope), lasting (alive) or overcome."""
+    alive = (table["death"] < 0).to_numpy()
+    if chosen == "growing":
+        return alive & (table["slope"] > 0).to_numpy()
+    if chosen == "lasting":
+        return alive
+    return ~alive if chosen == "overcome" else np.ones(len(table), bool)
+
+
+def confused_pairs(selection: Selection) -> None:
+    """Pairs of classes predicted as each other, with birth, peak and death; a row opens its images at the peak."""
+    table, counts = data.analysis_table(selection.run, "pairs"), data.analysis_array(selection.run, "pair_counts")
+    if table is None or counts is None:
+        return
+    st.subheader("Confusions are born, peak and die", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        of = controls.segmented("Pairs of", "pairs", ["classes", "groups"])
+        chosen = controls.segmented("Fate", "fate", list(_FATES), names=_FATES.__getitem__) if of == "classes" else ""
+    if of == "groups":
+        _groups(selection)
+        return
+    rows = table.iloc[np.flatnonzero(fate(table, chosen))]
+    if rows.empty:
+        st.info("No pair of classes has that fate.", icon=":material/filter_alt_off:")
+        return
+    rows = rows.sort_values("slope", ascending=False, kind="stable") if chosen == "growing" else rows
+    shown = rows.head(_MOST)
+    _pair_table(selection, shown.assign(counts=counts[shown.index].tolist()))
+    st.caption(
+        f"{plural(len(rows), 'pair')} with three mistakes or more at some epoch, clean"
+        + (f"; the first {_MOST} are shown" if len(rows) > _MOST else "")
+        + ". Born: the first epoch with three. Overlap: how far the two maps of these images lie in the same cells; "
+        "high means look-alikes, low that the evidence lies elsewhere. A row opens the images at the peak."
+    )
+
+
+def _never(epochs: pd.Series) -> pd.Series:
+    """Epoch numbers with nothing where the event never happened."""
+    return epochs.astype("Int64").where(epochs >= 0)
+
+
+def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
+    shown = rows.assign(birth=_never(rows["birth"]), death=_never(rows["death"]))
+    st.dataframe(
+        shown[
+            [
+                "true_class",
+                "predicted_class",
+                "counts",
+                "birth",
+                "peak",
+                "death",
+                "peak_count",
+                "last_count",
+                "slope",
+                "overlap",
+            ]
+        ],
+        hide_index=True,
+        height=380,
+        key="pair-table",
+        on_select=lambda: _opened_pair(selection, rows),
+        selection_mode="single-row",
+        column_config={
+            "true_class": "Truth",
+            "predicted_class": "Taken for",
+            "counts": st.column_config.LineChartColumn("Over the epochs", y_min=0, width="medium"),
+            "birth": st.column_config.NumberColumn("Born", width="small"),
+            "peak": st.column_config.NumberColumn("Peak", width="small"),
+            "death": st.column_config.NumberColumn("Died", help="empty: alive at the last epoch", width="small"),
+            "peak_count": st.column_config.NumberColumn("At peak", width="small"),
+            "last_count": st.column_config.NumberColumn("Now", width="small"),
+            "slope": st.column_config.NumberColumn("Slope", format="%+.2f", help="images per epoch, lately"),
+            "overlap": st.column_config.ProgressColumn("Overlap", min_value=0, max_value=1, format="%.2f"),
+        },
+        alt="pairs of classes that were confused, over the epochs",
+    )
+
+
+def _opened_pair(selection: Selection, rows: pd.DataFrame) -> None:
+    chosen = st.session_state["pair-table"]["selection"]["rows"]
+    if chosen:
+        row, identifiers = rows.iloc[chosen[0]], data.class_ids(selection.run)
+        pair = {
+            "class": identifiers[int(row.true_class_index)],
+            "prediction": identifiers[int(row.predicted_class_index)],
+        }
+        url_state.go("confusion", {**pair, "epoch": int(row.peak), "variant": None})
+
+
+def _groups(selection: Selection) -> None:
+    """Groups predicted as each other, a row per pair with its share of the true class's images over the epochs."""
+    history = data.group_history(selection.run, selection.variant)
+    apart = history[history["true_group"] != history["predicted_group"]]
+    wide = apart.pivot_table(index=["true_group", "predicted_group"], columns="epoch", values="share", sort=False)
+    wide = wide[wide.max(axis=1) > 0]
+    if wide.empty:
+        st.info("No group was predicted as another one.", icon=":material/filter_alt_off:")
+        return
+    rows = pd.DataFrame(
+        {
+            "true_class": [pair[0] for pair in wide.index],
+            "predicted as": [pair[1] for pair in wide.index],
+            "share": wide.to_numpy().tolist(),
+            "peak": wide.columns.to_numpy()[wide.to_numpy().argmax(1)],
+            "highest": wide.max(axis=1).to_numpy(),
+            "now": wide.iloc[:, -1].to_numpy(),
+        }
+    ).sort_values("highest", ascending=False, ignore_index=True)
+    st.dataframe(
+        rows.head(_MOST),
+        hide_index=True,
+        height=380,
+        column_config={
+            "true_class": "Group",
+            "predicted as": "Taken for",
+            "share": st.column_config.LineChartColumn("Over the epochs", y_min=0),
+            "peak": st.column_config.NumberColumn("Peak epoch"),
+            "highest": st.column_config.NumberColumn("At peak", format="percent"),
+            "now": st.column_config.NumberColumn("Now", format="percent"),
+        },
+        alt="groups predicted as each other, over the epochs",
+    )
+    st.caption("Share of the group's images that are predicted as the other group, under the chosen variant.")
+
+
+def best_epochs(selection: Selection) -> None:
+    """Which epoch is best for what, and what an average over epochs or variants would have gained."""
+    table = data.analysis_table(selection.run, "best_epochs")
+    ensembles = data.analysis_table(selection.run, "ensembles")
+    if table is None or ensembles is None:
+        return
+    st.subheader("The best epoch depends on what it is for", anchor=False)
+    left, right = st.columns([3, 2])
+    with left:
+        st.dataframe(
+            criterion_rows(table, data.by_epoch_and_variant(selection.run)),
+            hide_index=True,
+            key="criterion-table",
+            on_select=lambda: _opened_criterion(table),
+            selection_mode="single-row",
+            column_config={
+                "criterion": "Purpose",
+                "curve": st.column_config.LineChartColumn("Over the epochs", width="medium"),
+                "epoch": st.column_config.NumberColumn("Best epoch", width="small"),
+                "value": st.column_config.NumberColumn("There", format="%.3f", width="small"),
+                "last_value": st.column_config.NumberColumn("At the end", format="%.3f", width="small"),
+                "better": st.column_config.TextColumn("Better", width="small"),
+            },
+            alt="the best epoch for each purpose",
+        )
+        reported = sorted(set(table["epoch"]))
+        agree = "All purposes agree" if len(reported) == 1 else f"The purposes disagree: {spans(reported)}"
+        st.caption(f"{agree}. Clean images, robust ones over the other variants. A row chooses its epoch everywhere.")
+    with right:
+        gains = ensembles.iloc[1:]
+        if len(gains):
+            downloads.chart(
+                ensemble_gains,
+                gains,
+                palette=downloads.current_palette(),
+                key="ensembles",
+                alt="accuracy gained by averaging recorded epochs or variants",
+            )
+            st.caption("Averaged probabilities, from the record alone, against the last epoch; 95 % intervals.")
+
+
+def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
+    """A row per purpose with its figure over the epochs.
+
+    Args:
+        best: the table best_epochs of an analysis.
+        figures: of `store.queries.accuracy_by_variant`; robust figures are means over all variants but the first.
+    """
+    clean = figures["variant"].iloc[0]
+    others = figures[figures["variant"] != clean].groupby("epoch")
+    series = figures[figures["variant"] == clean].set_index("epoch")
+    series = series.assign(robust_top1=others["top1"].mean(), robust_consistency=others["unchanged_consistency"].mean())
+    rows = best.assign(
+        curve=[series[figure].astype(float).tolist() for figure in best["figure"]],
+        better=best["better"].map({"max": "high", "min": "low"}),
+    )
+    return rows[["criterion", "curve", "epoch", "value", "last_value", "better"]]
+
+
+def _opened_criterion(table: pd.DataFrame) -> None:
+    chosen = st.session_state["criterion-table"]["selection"]["rows"]
+    if chosen:
+        url_state.write({"epoch": int(table["epoch"].iloc[chosen[0]])})

@@ -1,0 +1,225 @@
+"""Live: your own image through any recorded epoch. The only page that runs the network, and so needs torch."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from dashboard import data
+from dashboard.components import Tile, TileSet, clipboard_box, tile_grid
+from dashboard.images import atlas, prepared, scale_maps
+from dashboard.shared import image_tiles
+from dashboard.shared.theme import NEUTRAL, PREDICTION, plain, probability, variant_name
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+from store.metrics.maps import cosine
+
+_SOURCES = {"file": "a file", "clipboard": "the clipboard", "camera": "the camera", "record": "the record"}
+_REFERENCES = {"none": "nothing", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
+_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    if importlib.util.find_spec("torch") is None:
+        st.info(
+            "This page runs the network itself and needs PyTorch, which is not installed here. `pip install -r "
+            "requirements.txt` brings it; all other pages work without.",
+            icon=":material/extension_off:",
+        )
+        return
+    if not isinstance(selection.run.configuration.get("model"), dict):
+        st.info(
+            f"“{selection.name}” does not say which network made it, so no image can be sent through it.",
+            icon=":material/help:",
+        )
+        return
+    image = _chosen_image(selection)
+    if image is not None:
+        _answer(selection, image)
+
+
+def _chosen_image(selection: Selection) -> np.ndarray | None:
+    """An image from a file, the clipboard, the camera or the record, at the run's size; None until there is one."""
+    source = controls.segmented("Image from", "source", list(_SOURCES), names=_SOURCES.__getitem__)
+    height, width = selection.run.image_shape
+    if source == "record":
+        image = selection.image or 0
+        controls.number("Image", "image", 0, len(selection.run.labels) - 1, image)
+        return selection.run.pixels([image], variant=selection.run.variants[0])[0]
+    try:
+        content = _content(source)
+        st.caption(f"It stays on this machine. It is cut to a square from the middle and resized to {width}×{height}.")
+        if content is None:
+            _nothing_yet()
+            return None
+        upload = prepared(content, (height, width))
+    except ValueError as error:
+        st.error(f"This image cannot be used: {error}", icon=":material/broken_image:")
+        return None
+    if upload.notes:
+        st.caption(" ".join(upload.notes))
+    return upload.image
+
+
+def _nothing_yet() -> None:
+    st.info(
+        "No image yet. Below it will stand what the network predictions, the maps of its five strongest classes beside "
+        "these classes' patterns, what a perturbation of your choice changes, and the recorded images most like it.",
+        icon=":material/add_photo_alternate:",
+    )
+    st.button(
+        "Try it with a recorded image",
+        icon=":material/science:",
+        on_click=url_state.write,
+        args=({"source": "record"},),
+    )
+
+
+def _content(source: str) -> bytes | None:
+    if source == "clipboard":
+        return clipboard_box(key="pasted")
+    if source == "camera":
+        file = st.camera_input("Take an image")
+    else:
+        file = st.file_uploader("An image (JPEG, PNG, WebP and others)", type=_TYPES)
+    return None if file is None else file.getvalue()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the network of this epoch …")
+def _predictor(path: str, run_id: str, epoch: int) -> object:
+    from compute.live.predictor import load_predictor  # torch: loaded only here, and only when the page is opened
+
+    return load_predictor(path, epoch)
+
+
+def _answer(selection: Selection, image: np.ndarray) -> None:
+    from compute.errors import ComputeError
+
+    run = selection.run
+    try:
+        predictor = _predictor(str(run.path), run.id, selection.epoch)
+        perturbed = _perturb(predictor, image)
+        maps, chances = predictor.predict(np.stack([image, perturbed]))  # type: ignore[attr-defined]
+    except ComputeError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    changed = not np.array_equal(image, perturbed)
+    for number, title in enumerate(("The image as the network sees it", "The perturbed image")[: 1 + changed]):
+        _strongest(
+            selection, (image, perturbed)[number], maps[number], chances[number], title=title, key=f"live-{number}"
+        )
+    _references(selection, predictor, image, int(chances[0].argmax()))
+    _relatives(selection, maps[0], int(chances[0].argmax()))
+
+
+def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
+    from compute.recording.perturbations import VARIANTS
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        every = sorted({f"strength_{strength.name}" for variant in VARIANTS.values() for strength in variant.strengths})
+        name = controls.select(
+            "Perturbation", "perturbation", list(VARIANTS), default="clean", names=variant_name, resets=every
+        )
+        url_state.leave_alone(every)
+        strengths = {
+            strength.name: controls.level(
+                f"{strength.name} ({strength.unit})" if strength.unit else strength.name,
+                f"strength_{strength.name}",
+                float(strength.minimum),
+                float(strength.maximum),
+                float(strength.default),
+            )
+            for strength in VARIANTS[name].strengths
+        }
+    return predictor.variant(name, image, **strengths)  # type: ignore[attr-defined]
+
+
+def _strongest(
+    selection: Selection, image: np.ndarray, maps: np.ndarray, chances: np.ndarray, *, title: str, key: str
+) -> None:
+    """The image, and of its five strongest classes, and the chosen one, the map beside the class's pattern."""
+    run = selection.run
+    names, identifiers = data.class_names(run), data.class_ids(run)
+    prediction = int(chances.argmax())
+    st.markdown(f"**{title}**: {plain(names[prediction])}, P {probability(float(chances[prediction]))}")
+    order = np.argsort(-chances, kind="stable")[:5]
+    if selection.class_index is not None and selection.class_index not in order:
+        order = np.append(order, selection.class_index)  # the sidebar's class is shown whatever its place
+    patterns = data.patterns(run, selection.epoch, run.variants[0])[order]
+    similarity = cosine(maps[order], patterns)
+    size = "×".join(map(str, run.image_shape))
+    own = Tile(id="image", title=f"at {size} pixels", lines=(f"network of epoch {selection.epoch}",), images=(0,))
+    tiles = [
+        Tile(
+            id=identifiers[number],
+            title=names[number],
+            lines=(
+                f"P {probability(float(chances[number]))} · similarity {similarity[place]:.2f}",
+                "map, class pattern",
+            ),
+            maps=(2 * place, 2 * place + 1),
+            bar=float(chances[number]),
+            role=NEUTRAL if place else PREDICTION,
+            href=url_state.link("gallery", {"class": identifiers[number], "image": None}),
+        )
+        for place, number in enumerate(order.tolist())
+    ]
+    both = np.stack([maps[order], patterns], axis=1).reshape(-1, *run.map_shape)
+    content = TileSet(
+        tiles=tuple(tiles),
+        maps=scale_maps(both, kind=selection.scale, signed=run.signed),
+        peaks=np.abs(both).max((-1, -2), initial=0),
+        colours=selection.colours,
+        size=74,
+    )
+    left, right = st.columns([1, 5])
+    with left:
+        tile_grid(TileSet((own,), images=atlas(image[None], exact=True), size=150, fixed=True), key=f"{key}-image")
+    with right:
+        tile_grid(content, key=key, on_open=url_state.open_class)
+
+
+def _references(selection: Selection, predictor: object, image: np.ndarray, prediction: int) -> None:
+    """Grad-CAM and the deconvnet for the prediction, where they are asked for: these cost a backward pass."""
+    wanted = controls.segmented("Beside the class map", "reference", list(_REFERENCES), names=_REFERENCES.__getitem__)
+    if wanted == "none":
+        return
+    try:
+        from compute.errors import ComputeError
+        from compute.live.explain import deconvolution, grad_cam
+
+        if wanted == "gradcam":
+            found = grad_cam(predictor, image, class_index=prediction)  # type: ignore[arg-type]
+        else:
+            found = deconvolution(predictor, image, class_index=prediction)  # type: ignore[arg-type]
+    except (ComputeError, ImportError) as error:
+        st.info(str(error), icon=":material/help:")
+        return
+    name = data.class_names(selection.run)[prediction]
+    if wanted == "gradcam":
+        size = "×".join(map(str, found.shape))
+        tile = Tile(id="reference", title="Grad-CAM", lines=(name, f"{size} cells, layer4"), maps=(0,))
+        content = TileSet((tile,), maps=scale_maps(found[None]), peaks=found.max(keepdims=True).ravel(), size=150)
+    else:
+        strength = float(np.abs(found).max()) or 1.0
+        shown = np.round(128 + 127 * found / strength).astype(np.uint8)[None]
+        tile = Tile(id="reference", title="Deconvnet", lines=(name, "gray is nothing"), images=(0,))
+        content = TileSet((tile,), images=atlas(shown, exact=True), size=150)
+    tile_grid(replace(content, fixed=True, colours=selection.colours), key="reference")
+
+
+def _relatives(selection: Selection, maps: np.ndarray, prediction: int) -> None:
+    st.markdown("**The recorded images whose prediction's map is most like this one's**")
+    found = data.search_pattern(selection.run, maps[prediction], selection.epoch, selection.run.variants[0])
+    frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
+    image_tiles.image_grid(
+        selection, frame.iloc[found["image"].to_numpy()], key="live-relatives", size=84, overlay=None
+    )
+
+
+main()

@@ -1,0 +1,1 @@
+"""The page Overview: page.py draws it, charts.py and parts.py hold what it alone needs."""

@@ -1,0 +1,191 @@
+"""Overview: what this run is and how good it is, at the chosen epoch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.charts.training import training_curve, training_series
+from dashboard.shared import downloads, finding_cards
+from dashboard.shared.class_tiles import class_grid
+from dashboard.shared.image_tiles import image_grid
+from dashboard.shared.theme import count, duration, percent, plain, plural, variant_name
+from dashboard.shell import url_state
+from dashboard.shell.url_state import Selection
+from dashboard.views.overview.charts import accuracy_by_variant
+from dashboard.views.overview.parts import notable, runs_table, setting
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    _card(selection)
+    _curves(selection)
+    _told(selection)
+    _failures(selection)
+    _classes(selection)
+    _table_one(selection)
+
+
+def _card(selection: Selection) -> None:
+    run = selection.run
+    here = data.variant_row(run, selection.epoch, selection.variant)
+    earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
+    before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
+    wrong = round((1 - here["top1"]) * len(run.labels))
+    with st.grid(4 if selection.variant == run.variants[0] else 5, min_column_width=150):
+        for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
+            change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
+            since = None if change is None else f"points since epoch {earlier[-1]}"
+            st.metric(label, percent(here[key]), change, border=True, delta_description=since)
+        st.metric(
+            "Wrong predictions",
+            count(wrong),
+            f"of {count(len(run.labels))}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
+        if selection.variant != run.variants[0]:
+            st.metric("Flipped by the variant", percent(here["flip_rate"]), border=True)
+    st.caption(" · ".join(_facts(selection)))
+
+
+def _facts(selection: Selection) -> list[str]:
+    run = selection.run
+    height, width = run.map_shape
+    rows = data.metrics(run)
+    seconds = sum(float(rows[name].sum()) for name in ("train_seconds", "record_seconds") if name in rows)
+    reported = [
+        f"model **{setting(run, 'model')}**",
+        f"data **{setting(run, 'data')}**",
+        plural(len(run.classes), "class", "classes"),
+        plural(len(run.labels), "validation image"),
+        plural(len(run.variants), "variant"),
+        f"maps of {height}×{width} cells",
+        f"{len(run.epochs)} of {run.planned_epochs or len(run.epochs)} epochs recorded",
+    ]
+    return reported + ([f"{duration(seconds)} of computing"] if seconds else [])
+
+
+def _told(selection: Selection) -> None:
+    found = data.findings(selection.run)
+    if not found:
+        return
+    st.subheader("What this run says", anchor=False)
+    for place, (number, finding) in zip(st.columns(3), enumerate(found[:3], start=1), strict=False):
+        with place:
+            finding_cards.brief_card(selection, finding, number)
+    more = f"All {len(found)} findings" if len(found) > 3 else "Findings"
+    st.page_link(
+        "views/findings/page.py",
+        label=f"{more}, what was tested, and how",
+        icon=":material/lightbulb:",
+        query_params=url_state.carried(),
+    )
+
+
+def _curves(selection: Selection) -> None:
+    run, colours = selection.run, downloads.current_palette()
+    series = training_series(data.metrics(run))
+    left, middle, right = st.columns([1, 1, 1])
+    for place, quantity in ((left, "loss"), (middle, "accuracy")):
+        with place:
+            downloads.chart(
+                training_curve,
+                series,
+                quantity,
+                epoch=selection.epoch,
+                palette=colours,
+                key=f"{quantity}-by-epoch",
+                alt=f"{quantity} of training and validation over the epochs",
+                on_select=partial(_clicked, f"chart-{quantity}-by-epoch"),
+                selection_mode="chosen",
+            )
+    with right:
+        table = data.by_variant(run, selection.epoch)
+        downloads.chart(
+            accuracy_by_variant,
+            table,
+            palette=colours,
+            key="accuracy-by-variant",
+            alt="top-1 and top-5 accuracy of every variant",
+        )
+    st.caption("A click on a point of a curve chooses that epoch. The orange rule is the chosen one.")
+
+
+def _clicked(key: str) -> None:
+    chosen = st.session_state[key]["selection"].get("chosen") or []
+    if chosen:
+        url_state.write({"epoch": int(chosen[0]["epoch"])})
+
+
+def _failures(selection: Selection) -> None:
+    chosen = selection.class_index
+    of = "" if chosen is None else f" of {plain(data.class_names(selection.run)[chosen])}"
+    st.subheader(f"Three failures{of} worth a look", anchor=False)
+    found = notable(selection)
+    if not found:
+        st.caption(f"No wrong prediction{of} at epoch {selection.epoch} under {variant_name(selection.variant)}.")
+        return
+    for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
+        with place:
+            st.markdown(f"**{name}**")
+            image_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=None)
+            st.caption(reason)
+    st.page_link(
+        "views/failures/page.py", label="All failures", icon=":material/error:", query_params=url_state.carried()
+    )
+
+
+def _classes(selection: Selection) -> None:
+    table = data.class_table(selection.run, selection.epoch, selection.variant)
+    ranked = table.sort_values(["accuracy", "mean_label_probability"], ascending=False)
+    each = min(8, len(ranked) // 2)
+    if not each:
+        return
+    best, worst = st.columns(2)
+    ends = ((best, "Best classes", ranked.head(each)), (worst, "Worst classes", ranked.tail(each)[::-1]))
+    for place, title, rows in ends:
+        with place:
+            st.subheader(title, anchor=False)
+            class_grid(selection, rows.index.to_list(), key=title, size=64)
+
+
+def _table_one(selection: Selection) -> None:
+    st.subheader("The runs in this folder, and the paper's Table 1", anchor=False)
+    table: pd.DataFrame = runs_table()
+    st.dataframe(
+        table.assign(
+            epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
+            data=table["data"].replace("", "–"),
+            **{name: 100 * table[name] for name in ("top1", "top5")},
+        ),
+        hide_index=True,
+        # What is compared comes first: the rest may lie beyond the edge of a phone.
+        column_order=["name", "top1", "top5", "epoch", "model", "data", "source"],
+        column_config={
+            "top1": st.column_config.NumberColumn(
+                "Accuracy@1", format="%.2f %%", width=85, help="the prediction is right"
+            ),
+            "top5": st.column_config.NumberColumn(
+                "Accuracy@5", format="%.2f %%", width=85, help="the true class is among the five strongest classes"
+            ),
+            "name": st.column_config.TextColumn("Model or run", width=150),
+            "model": st.column_config.TextColumn("Network", width=140),
+            "data": st.column_config.TextColumn("Data", width=110),
+            "epoch": st.column_config.TextColumn("Epoch", width=55),
+            "source": st.column_config.TextColumn("Source", width=110),
+        },
+        alt="top-1 and top-5 accuracy of the runs in this folder and of the paper",
+    )
+    st.caption(
+        "Each run at its best recorded epoch, all validation images, clean. The paper's rows are quoted from it: "
+        "its images are Tiny ImageNet's, and the middle row is ImageNet at 224×224. Other images do not compare."
+    )
+
+
+main()

@@ -1,0 +1,76 @@
+"""Look-alike letters: similarity of two classes' patterns against how often they are predicted as each other."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.classes import similarity_points
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.shared.theme import LIGHT, Palette
+
+
+def similarity_trend(similarity: np.ndarray, counts: np.ndarray, *, bins: int = 12) -> pd.DataFrame:
+    """How often two classes are predicted as each other, by how alike their patterns are, over all pairs.
+
+    Args:
+        similarity: (C, C) cosines of the patterns.
+        counts: (C, C) images by true class and prediction.
+        bins: equally wide ones between the least and the most alike pair.
+
+    Returns:
+        Columns similarity (mean of the bin), rate (of the images of both classes), pairs; empty bins are left out.
+    """
+    first, second = np.triu_indices(len(counts), 1)
+    alike = similarity[first, second]
+    taken = (counts + counts.T)[first, second]
+    images = counts.sum(1)[first] + counts.sum(1)[second]
+    if not len(alike):
+        return pd.DataFrame({"similarity": [], "rate": [], "pairs": []})
+    edges = np.linspace(alike.min(), alike.max(), bins + 1)[1:-1]
+    table = pd.DataFrame({"bin": np.digitize(alike, edges), "similarity": alike, "taken": taken, "images": images})
+    grouped = table.groupby("bin").agg(
+        similarity=("similarity", "mean"), taken=("taken", "sum"), images=("images", "sum"), pairs=("taken", "size")
+    )
+    rate = grouped["taken"] / grouped["images"].clip(lower=1)
+    return grouped.assign(rate=rate)[["similarity", "rate", "pairs"]].reset_index(drop=True)
+
+
+def drawn(pairs: pd.DataFrame, trend: pd.DataFrame) -> pd.DataFrame:
+    """Single pairs and the means over all pairs in one table, told apart by the column `row`: pair or mean."""
+    return pd.concat([pairs.assign(row="pair"), trend.assign(row="mean")], ignore_index=True)
+
+
+def similarity_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
+    """Single pairs as points (a click chooses a 'pair') and the mean over all pairs as a line.
+
+    Args:
+        frame: from `drawn`.
+        palette: colours for the background.
+    """
+    pairs = frame[frame["row"] == "pair"].drop(columns=["row", "pairs"])
+    means = frame[frame["row"] == "mean"][["similarity", "rate", "pairs"]]
+    return Figure(_similarity(palette), {"pairs": pairs, "means": means})
+
+
+@drawing
+def _similarity(palette: Palette) -> alt.TopLevelMixin:
+    line = (
+        rows("means")
+        .mark_line(
+            color=palette.prediction,
+            strokeWidth=3,
+            point=alt.OverlayMarkDef(color=palette.prediction, filled=True, size=50),
+        )
+        .encode(
+            x=alt.X("similarity:Q"),
+            y=alt.Y("rate:Q"),
+            tooltip=[
+                alt.Tooltip("similarity:Q", format=".2f"),
+                alt.Tooltip("rate:Q", title="mean of all pairs", format=".2%"),
+                alt.Tooltip("pairs:Q"),
+            ],
+        )
+    )
+    return alt.layer(similarity_points(palette), line, height=320)

@@ -1,0 +1,155 @@
+"""Patterns: the mean pattern of every class as one wall, played over the epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.components import Tile, Wall, playing_wall
+from dashboard.images import scale_maps
+from dashboard.shared import downloads
+from dashboard.shared.class_tiles import class_tiles
+from dashboard.shared.theme import count
+from dashboard.shared.tile_sheets import sheet_button
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+from dashboard.views.patterns.charts import drawn, similarity_chart, similarity_trend
+from store.metrics.confusion import pattern_similarity
+
+_ORDERS = {
+    "group": "by group",
+    "similarity": "by similarity",
+    "accuracy": "by accuracy",
+    "formation": "by formation",
+    "name": "by name",
+    "index": "as recorded",
+}
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    _wall(selection, _order(selection))
+    _similarity(selection)
+
+
+def _order(selection: Selection) -> str:
+    formed = data.analysis_table(selection.run, "classes") is not None
+    shown = [name for name in _ORDERS if name != "formation" or formed]
+    return controls.segmented("Order of the letters", "order", shown, names=_ORDERS.__getitem__)
+
+
+def _wall(selection: Selection, by: str) -> None:
+    run = selection.run
+    sequence = data.class_order(run, by, selection.epoch, selection.variant)
+    names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
+    address = url_state.linker("gallery", "class", {"image": None})
+    tiles = tuple(
+        Tile(
+            id=identifiers[number],
+            title=names[number],
+            maps=(int(number),),
+            role=groups[number] if by == "group" else "",
+            href=address(identifiers[number]),
+            chosen=int(number) == selection.class_index,
+        )
+        for number in sequence
+    )
+    accuracy = data.class_accuracy(run, selection.variant)
+    grid = accuracy.pivot(index="epoch", columns="class_index", values="accuracy").to_numpy()
+    playing_wall(
+        Wall(
+            tiles=tiles,
+            patterns=scale_maps(data.all_patterns(run, selection.variant), kind=selection.scale, signed=run.signed),
+            accuracy=grid,
+            epochs=run.epochs,
+            start=run.epochs.index(selection.epoch),
+            colours=selection.colours,
+            size=64 if len(tiles) <= 100 else 60,
+        ),
+        key="patterns",
+        on_open=url_state.open_class,
+        on_epoch=lambda epoch: url_state.write({"epoch": epoch}),
+    )
+    sheet_button(
+        selection,
+        class_tiles(selection, sequence.tolist()),
+        title=f"The class patterns, {_ORDERS[by]}",
+        key="patterns",
+    )
+    st.caption(
+        "Each letter is the mean map that a class's images give their own class; under it the class's accuracy in "
+        "the epoch shown. A letter opens its gallery; arrow keys walk."
+    )
+
+
+def _similarity(selection: Selection) -> None:
+    table = data.similar_classes(selection.run, selection.epoch, selection.variant)
+    if len(table) < 2:
+        return
+    st.subheader("Do look-alike letters get confused?", anchor=False)
+    key = (selection.run, selection.epoch, selection.variant)
+    trend = similarity_trend(pattern_similarity(data.patterns(*key)), data.confusion(*key))
+    left, right = st.columns([1, 1])
+    with left:
+        downloads.chart(
+            similarity_chart,
+            drawn(table, trend),
+            palette=downloads.current_palette(),
+            key="similarity",
+            alt="similarity of the patterns of two classes against how often they are confused",
+            on_select=lambda: _clicked(selection),
+            selection_mode="pair",
+        )
+        reported = table.attrs.get("spearman", float("nan"))
+        correlation = f" Rank correlation: {reported:.2f}." if np.isfinite(reported) else ""
+        st.caption(
+            f"The line is the mean of all {count(table.attrs['pairs'])} pairs.{correlation} Points: the "
+            f"{count(len(table))} most confused pairs, then the most alike; a click shows a pair's images."
+        )
+    with right:
+        st.markdown("**The most alike letters**")
+        alike: pd.DataFrame = table.nlargest(40, "similarity")
+        st.dataframe(
+            alike,
+            column_order=["first", "second", "similarity", "count"],
+            hide_index=True,
+            height=340,
+            column_config={
+                "first": st.column_config.TextColumn("One", width=150),
+                "second": st.column_config.TextColumn("Other", width=150),
+                "similarity": st.column_config.NumberColumn("Likeness", format="%.2f", width=70),
+                "count": st.column_config.NumberColumn(
+                    "Confused", width=70, help="images of one predicted as the other"
+                ),
+            },
+            key="alike",
+            on_select=lambda: _chosen_row(selection, alike),
+            selection_mode="single-row",
+            alt="pairs of classes whose patterns are most alike",
+        )
+
+
+def _clicked(selection: Selection) -> None:
+    chosen = st.session_state["chart-similarity"]["selection"].get("pair") or []
+    if chosen:
+        _open_pair(selection, int(chosen[0]["first_index"]), int(chosen[0]["second_index"]))
+
+
+def _chosen_row(selection: Selection, table: pd.DataFrame) -> None:
+    rows = st.session_state["alike"]["selection"]["rows"]
+    if rows:
+        _open_pair(selection, int(table["first_index"].iloc[rows[0]]), int(table["second_index"].iloc[rows[0]]))
+
+
+def _open_pair(selection: Selection, first: int, second: int) -> None:
+    """The pair on the Confusion page, in the direction in which it happens more often."""
+    counts = data.confusion(selection.run, selection.epoch, selection.variant)
+    true_class, prediction = (first, second) if counts[first, second] >= counts[second, first] else (second, first)
+    identifiers = data.class_ids(selection.run)
+    url_state.go("confusion", {"class": identifiers[true_class], "prediction": identifiers[prediction]})
+
+
+main()

@@ -1,0 +1,64 @@
+"""Figures of every variant over the epochs."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.axes import columns, epoch_axis, epoch_rule, ruled
+from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.shared.theme import LIGHT, Palette, variant_name
+
+
+def variant_curves(
+    frame: pd.DataFrame, figure: str, *, title: str, epoch: int | None = None, palette: Palette = LIGHT
+) -> Figure:
+    """One figure of every variant over the epochs; the clean images thicker.
+
+    Args:
+        frame: columns epoch, variant and the figure; the first variant is the clean one.
+        figure: the column to draw; fractions except for `nll`, in nats, and `drop`, in standard deviations.
+        title: of the axis.
+        epoch: the epoch to mark.
+        palette: colours for the background.
+    """
+    shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda part: part["variant"].map(variant_name))
+    tables = {"figures": shown, **ruled(epoch)}
+    return Figure(_curves(tuple(dict.fromkeys(frame["variant"])), figure, title, "chosen" in tables, palette), tables)
+
+
+@drawing
+def _curves(variants: tuple[str, ...], figure: str, title: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
+    names = [variant_name(variant) for variant in variants]
+    colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
+    percent = figure not in ("nll", "drop")
+    legend = alt.Legend(orient="top", symbolType="stroke", columns=columns(4))
+    base = rows(
+        "figures"
+    ).encode(
+        x=epoch_axis(),
+        y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
+        color=alt.Color(
+            "name:N",
+            title=None,
+            sort=names,
+            scale=colours,
+            legend=legend,
+        ),
+        strokeDash=alt.StrokeDash(
+            "name:N",
+            title=None,
+            sort=names,
+            legend=legend,  # the same as the colours': one legend shows both
+            scale=alt.Scale(domain=names, range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
+        ),
+        tooltip=[
+            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("name:N", title="variant"),
+            alt.Tooltip(f"{figure}:Q", format=".3f"),
+        ],
+    )
+    clean = alt.condition(f"datum.variant == '{variants[0]}'", alt.value(3.2), alt.value(1.8)) if variants else 2
+    layers = [epoch_rule(palette)] if marked else []
+    layers += [base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)]
+    return alt.layer(*layers, height=340)

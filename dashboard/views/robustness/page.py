@@ -1,0 +1,159 @@
+"""Robustness: what each perturbation does to the predictions and to the evidence, per class and per image."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from dashboard.shared import downloads
+from dashboard.shared.state_tiles import flip_tiles
+from dashboard.shared.states import State
+from dashboard.shared.theme import plain, plural, variant_name
+from dashboard.shared.tile_sheets import grid_with_sheet
+from dashboard.shell import controls, url_state
+from dashboard.shell.url_state import Selection
+from dashboard.views.robustness import parts
+from dashboard.views.robustness.charts import variant_curves
+from dashboard.views.robustness.outcome_chart import OUTCOME_NAMES
+
+_FIGURES = {
+    "top1": "top-1 accuracy",
+    "top5": "top-5 accuracy",
+    "mean_confidence": "mean confidence",
+    "flip_rate": "predictions flipped",
+    "unchanged_consistency": "similarity of the evidence where the prediction holds",
+    "responsiveness": "change of the evidence where the prediction flips",
+    "different_reason_share": "correct predictions on moved evidence (lucky)",
+    "ece": "calibration error (ECE)",
+    "nll": "negative log-likelihood",
+}
+_SHARES = {
+    "top1": ("Top-1", "the prediction is right"),
+    "top5": ("Top-5", "the true class is among the five strongest classes"),
+    "mean_confidence": ("Conf.", "mean confidence P of the prediction"),
+    "flip_rate": ("Flipped", "another prediction than to the clean image"),
+}
+_OUTCOMES = {
+    "broken": "right when clean, wrong now",
+    "kept": "right both times",
+    "gained": "wrong when clean, right now",
+    **OUTCOME_NAMES,
+}
+_MAPS = {"true_class": "of the true class, both times", "predictions": "of both predictions"}
+_PER_PAGE = 16
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    selection = url_state.current()
+    if len(selection.run.variants) < 2:
+        st.info("This run was recorded with the clean images only; there is nothing to compare.")
+        return
+    _over_epochs(selection)
+    variant = _chosen_variant(selection)
+    parts.outcomes(selection)
+    parts.cue_profiles_(selection)
+    _images(selection, variant)
+
+
+def _over_epochs(selection: Selection) -> None:
+    left, right = st.columns([3, 2])
+    with left:
+        figure = controls.select("Figure", "figure", list(_FIGURES), default="top1", names=_FIGURES.__getitem__)
+        table = data.by_epoch_and_variant(selection.run)
+        downloads.chart(
+            variant_curves,
+            table,
+            figure,
+            title=_FIGURES[figure],
+            epoch=selection.epoch,
+            palette=downloads.current_palette(),
+            key=f"variants-{figure}",
+            alt=f"{_FIGURES[figure]} of every variant over the epochs",
+        )
+    with right:
+        _at_epoch(selection)
+
+
+def _at_epoch(selection: Selection) -> None:
+    """Every variant's figures at the chosen epoch; a row chooses its variant."""
+    rows = data.by_variant(selection.run, selection.epoch)
+    shown = rows.assign(name=rows["variant"].map(variant_name), **{name: 100 * rows[name] for name in _SHARES})
+    st.markdown(f"**At epoch {selection.epoch}**")
+
+    def chosen() -> None:
+        places = st.session_state["variants"]["selection"]["rows"]
+        if places:
+            variant = rows["variant"].iloc[places[0]]
+            url_state.write({"variant": None if variant == selection.run.variants[0] else variant, "p": None})
+
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_order=["name", *_SHARES],
+        column_config={
+            "name": st.column_config.TextColumn("Variant", width=138),
+            **{
+                name: st.column_config.NumberColumn(label, format="%.1f %%", width=55, help=meaning)
+                for name, (label, meaning) in _SHARES.items()
+            },
+        },
+        key="variants",
+        on_select=chosen,
+        selection_mode="single-row",
+        alt="figures of every variant at the chosen epoch",
+    )
+    st.caption("A row chooses its variant for the images below.")
+
+
+def _chosen_variant(selection: Selection) -> str:
+    """The perturbation looked at: the frame's variant, or where that is the clean one, the first of the others."""
+    others = selection.run.variants[1:]
+    return selection.variant if selection.variant in others else others[0]
+
+
+def _images(selection: Selection, variant: str) -> None:
+    run, clean = selection.run, selection.run.variants[0]
+    before = data.predictions(run, selection.epoch, clean)
+    after = data.predictions(run, selection.epoch, variant)
+    st.subheader(f"Images under {variant_name(variant)}", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        outcome = controls.select(
+            "Outcome", "outcome", list(_OUTCOMES), default="broken", names=_OUTCOMES.__getitem__, resets=("p",)
+        )
+        maps = controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
+        if selection.class_index is not None:
+            name = data.class_names(run)[selection.class_index]
+            st.button(
+                f"Only {plain(name)}: show all classes", on_click=url_state.write, args=({"class": None, "p": None},)
+            )
+    was, now = before["correct"], after["correct"]
+    predictions = {"broken": was & ~now, "kept": was & now, "gained": ~was & now}
+    evidence = data.evidence_under(run, selection.epoch, variant)["outcome"]
+    mask = predictions.get(outcome, evidence == outcome)
+    if selection.class_index is not None:
+        mask &= before["label"] == selection.class_index
+    rows: pd.DataFrame = after[mask].sort_values("consistency", kind="stable")
+    if rows.empty:
+        st.info("No image did so. Another outcome, variant or class may.", icon=":material/filter_alt_off:")
+        return
+    which = "its map of the true class" if maps == "true_class" else "the map of its prediction"
+    st.caption(
+        f"{plural(len(rows), 'image')}, the most changed evidence first. Each: clean and perturbed image, {which} "
+        "clean and perturbed, and what the true class's map gained (warm) or lost (cold)."
+    )
+    part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+    first, second = (State(run, selection.epoch, name) for name in (clean, variant))
+    content = flip_tiles(selection, first, second, part["image"].tolist(), true_class=maps == "true_class")
+    there = second.parameters
+    grid_with_sheet(
+        selection,
+        content,
+        title=f"{_OUTCOMES[outcome]}, {variant_name(variant)}",
+        key="triples",
+        on_open=lambda image: url_state.go("image", {**there, "image": image}),
+    )
+
+
+main()

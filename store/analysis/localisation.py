@@ -1,0 +1,98 @@
+"""The verdict on a model's maps: places on the image, or codes of the class? It decides how they are shown."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store.metrics import localisation
+from store.metrics.intervals import mean_interval
+from store.read.run import Run
+
+if TYPE_CHECKING:  # the verdict alone needs none of what gathering imports
+    from store.analysis.gather import EpochRecord, FinalEpoch
+
+SHIFT = "shift"  # the variant whose images are moved
+SHIFT_SHARE = 0.125  # of each side, down and to the right
+FOLLOWS = 0.1  # a tenth of what a map in the shape of the object would gain, or of the shift applied
+
+
+def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) -> pd.DataFrame:
+    """A row per quantity, last epoch, clean, own maps: quantity, value, low, high (95 %); only what the run allows.
+
+    within, between: mean cosine of own maps of two images of one class, and of two classes (intervals over classes).
+    inside, area, elsewhere, peak_inside: see `store.metrics.localisation.LocalisationScores` (intervals over images).
+    follow: how far the maps follow their own object, 1 = as a map in its shape would (see `store.metrics.localisation`).
+    shift: how far the maps' centres move with the images under the variant `shift`, 1 = with them.
+    """
+    similar = localisation.pair_similarity(final.true_class_maps, record.run.labels, len(record.run.classes))
+    rows = [_row("within", similar.within), _row("between", similar.between)]
+    for name in ("inside", "area", "elsewhere", "peak_inside"):
+        rows.append(_row(name, images[name].to_numpy()))
+    rows.append(_follow(images, record.run.labels))
+    rows.append(_shift(record, final))
+    return pd.DataFrame([row for row in rows if row is not None], columns=["quantity", "value", "low", "high"])
+
+
+def decided_by(table: pd.DataFrame) -> str | None:
+    """The quantity of `localisation_table` that the verdict rests on; None where there is neither.
+
+    `follow`, or where its interval holds 0.1 (or the run knows no objects) `shift`.
+    """
+    known = table[table["quantity"].isin(["follow", "shift"])]
+    clear = known[(known["low"] >= FOLLOWS) | (known["high"] < FOLLOWS)]
+    for rows in (clear, known):
+        if len(rows):
+            return str(rows["quantity"].min())  # follow comes before shift
+    return None
+
+
+def verdict(table: pd.DataFrame) -> str:
+    """What the rows of `localisation_table` say of the maps: "place", "code" or "unknown".
+
+    "place": the whole interval of the quantity that decides lies at 0.1 or above. "code": all of it below.
+    """
+    row = table[table["quantity"] == decided_by(table)]
+    if row.empty:
+        return "unknown"
+    low, high = row["low"].iloc[0], row["high"].iloc[0]
+    return "place" if low >= FOLLOWS else "code" if high < FOLLOWS else "unknown"
+
+
+def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    mean, low, high = mean_interval(values)
+    return {"quantity": quantity, "value": mean, "low": low, "high": high}
+
+
+def _follow(images: pd.DataFrame, labels: NDArray) -> dict[str, str | float] | None:
+    value, low, high = localisation.follow(images["gained"], images["possible"], labels)
+    return None if math.isnan(value) else {"quantity": "follow", "value": value, "low": low, "high": high}
+
+
+def _shift(record: EpochRecord, final: FinalEpoch) -> dict[str, str | float] | None:
+    run = record.run
+    applied = shift_in_cells(run)
+    if applied is None:
+        return None
+    moved = run.true_class_maps(epoch=record.epochs[-1], variant=SHIFT)
+    before, after = localisation.centre_of_mass(final.true_class_maps), localisation.centre_of_mass(moved)
+    return _row("shift", localisation.following(before, after, applied))
+
+
+def shift_in_cells(run: Run) -> NDArray[np.float64] | None:
+    """Shift of the variant `shift` in map cells, (y, x); None where the run has no such variant or moved otherwise."""
+    if SHIFT not in run.variants:
+        return None
+    height, width = run.image_shape
+    down, right = (math.floor(SHIFT_SHARE * side + 0.5) for side in (height, width))
+    clean, moved = run.pixels([0], run.variants[0])[0], run.pixels([0], SHIFT)[0]
+    if not (down or right) or not np.array_equal(clean[: height - down, : width - right], moved[down:, right:]):
+        return None
+    return np.array([down * run.map_shape[0] / height, right * run.map_shape[1] / width])

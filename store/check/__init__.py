@@ -1,0 +1,1 @@
+"""Checking a run: every byte, every dataset, every identity between them."""

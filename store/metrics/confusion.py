@@ -1,0 +1,139 @@
+"""Confusion of class pairs: over the epochs, between groups, and where on the map it happens.
+
+Confusion matrices hold counts (..., C, C), rows the true class, columns the prediction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from store.metrics import maps as measure
+from store.metrics.learning import NEVER
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+OPTIMAL_UP_TO = 400  # optimal leaf ordering takes the third power of the number of classes
+
+
+@dataclass(frozen=True)
+class PairEvents:
+    """Life of each pair of classes over the epochs, arrays (...) matching the pairs; positions as in `learning`.
+
+    birth: first position with `present` mistakes or more, NEVER if there is none.
+    peak: position of the most mistakes (the first one), peak_count how many these are.
+    death: position after the last with `present` mistakes or more, NEVER while alive and if never born.
+    slope: mistakes per epoch, least squares over the last `window` positions.
+    """
+
+    birth: Int64
+    peak: Int64
+    peak_count: Int64
+    death: Int64
+    slope: Float64
+
+
+def pair_events(counts: ArrayLike, *, present: int = 3, window: int = 20) -> PairEvents:
+    """Birth, peak, death and slope of each pair, from its mistakes at each epoch (E, ...) int."""
+    counts = np.asarray(counts, np.int64)
+    alive = counts >= present
+    born = alive.any(0)
+    last = len(counts) - 1 - alive[::-1].argmax(0)
+    return PairEvents(
+        birth=np.where(born, alive.argmax(0), NEVER),
+        peak=counts.argmax(0),
+        peak_count=counts.max(0),
+        death=np.where(born & (last < len(counts) - 1), last + 1, NEVER),
+        slope=_slope(counts[-window:].astype(np.float64)),
+    )
+
+
+def _slope(values: Float64) -> Float64:
+    steps = np.arange(len(values)) - (len(values) - 1) / 2
+    return np.tensordot(steps, values, axes=1) / (float(steps @ steps) or 1.0)  # a single epoch has no slope: 0
+
+
+def symmetric_share(confusion: ArrayLike) -> Float64:
+    """How mutual the confusion of each pair is, (..., C, C) float64: 0 = one way only, 1 = as often in both directions.
+
+    Equation:
+        2 min(n_ij, n_ji) / (n_ij + n_ji), 0 where neither happens
+    """
+    counts = np.asarray(confusion, np.float64)
+    both = counts + counts.swapaxes(-1, -2)
+    least = np.minimum(counts, counts.swapaxes(-1, -2))
+    return np.divide(2 * least, both, out=np.zeros_like(both), where=both > 0)
+
+
+def collapse(confusion: ArrayLike, groups: ArrayLike, count: int | None = None) -> NDArray:
+    """Confusion between groups of classes, (..., C, C) -> (..., G, G), the dtype kept.
+
+    Args:
+        groups: (C,) group index of each class, 0..G-1.
+        count: G; default: the largest index + 1.
+    """
+    confusion, groups = np.asarray(confusion), np.asarray(groups, np.int64)
+    members = np.zeros((len(groups), int(groups.max()) + 1 if count is None else count), confusion.dtype)
+    members[np.arange(len(groups)), groups] = 1
+    return members.T @ confusion @ members
+
+
+def row_shares(confusion: ArrayLike) -> Float64:
+    """Share of each true class's images that got each prediction, (..., C, C) float64; rows without images are zero."""
+    counts = np.asarray(confusion, np.float64)
+    totals = counts.sum(-1, keepdims=True)
+    return np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+
+
+def pattern_similarity(patterns: ArrayLike) -> NDArray[np.float32]:
+    """Cosine between the patterns of all pairs of classes, (..., C, y, x) -> (..., C, C) float32; 0 for silent ones."""
+    patterns = np.asarray(patterns)
+    return measure.cosine(patterns[..., :, None, :, :], patterns[..., None, :, :, :])
+
+
+def similarity_order(patterns: NDArray) -> NDArray[np.int64]:
+    """Class indices (C,) such that classes with alike patterns (C, y, x) stand together.
+
+    Average linkage over 1 - cosine, leaves so that neighbours are nearest (Bar-Joseph et al. 2001).
+    """
+    # Imported here, because most pages order classes otherwise and need not wait for it.
+    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
+    if len(patterns) < 3:
+        return np.arange(len(patterns))
+    distances = 1 - pattern_similarity(patterns).astype(np.float64)
+    np.fill_diagonal(distances, 0)
+    condensed = squareform(np.maximum((distances + distances.T) / 2, 0), checks=False)
+    tree = linkage(condensed, "average")
+    if len(patterns) <= OPTIMAL_UP_TO:
+        tree = optimal_leaf_ordering(tree, condensed)
+    return leaves_list(tree).astype(np.int64)
+
+
+def pair_overlap(
+    true_class_maps: ArrayLike,
+    predicted_class_maps: ArrayLike,
+    true_class: ArrayLike,
+    prediction: ArrayLike,
+    classes: int,
+) -> Float64:
+    """Mean overlap of the true class's and the prediction's map over the mistakes of each pair, (C, C) float64.
+
+    High: look-alikes, both classes claim the same cells. Low: other evidence, perhaps another thing in the image.
+    NaN for pairs without a mistake, the diagonal among them.
+
+    Args:
+        true_class_maps, predicted_class_maps: (N, y, x).
+        true class, prediction: (N,) class indices.
+    """
+    true_class, prediction = np.asarray(true_class, np.int64), np.asarray(prediction, np.int64)
+    wrong = np.flatnonzero(true_class != prediction)
+    shared = measure.overlap(np.asarray(true_class_maps)[wrong], np.asarray(predicted_class_maps)[wrong])
+    pair = true_class[wrong] * classes + prediction[wrong]
+    counts = np.bincount(pair, minlength=classes**2)
+    sums = np.bincount(pair, shared, classes**2)
+    means = np.divide(sums, counts, out=np.full(classes**2, np.nan), where=counts > 0)
+    return means.reshape(classes, classes)

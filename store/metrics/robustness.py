@@ -1,0 +1,119 @@
+"""Predictions and evidence under perturbation, and what they say about the cues that a class lives on.
+
+Clean and perturbed columns belong to the same images in the same order. `consistency` is the cosine between the map
+of the clean prediction on the clean and on the perturbed image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64 = NDArray[np.float64]
+MOVED_BELOW = 0.5
+
+
+def flip_rate(clean: ArrayLike, perturbed: ArrayLike) -> Float64:
+    """Share of images whose prediction differs from the clean one, (..., N) class indices -> (...) float64.
+
+    Source:
+        Hendrycks and Dietterich 2019, flip probability, with the clean image as the reference frame.
+    """
+    return (np.asarray(clean) != np.asarray(perturbed)).mean(-1)
+
+
+def unchanged_consistency(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLike) -> float:
+    """Mean consistency of the map where the prediction held, -1..1; NaN where none did. High: same prediction, same map."""
+    held = np.asarray(clean) == np.asarray(perturbed)
+    return _mean(np.asarray(consistency, np.float64)[held])
+
+
+def responsiveness(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLike) -> float:
+    """Mean of 1 - consistency where the prediction flipped, 0..2; NaN where none did. High: the map shows the change."""
+    flipped = np.asarray(clean) != np.asarray(perturbed)
+    return _mean(1 - np.asarray(consistency, np.float64)[flipped])
+
+
+def different_reason(clean_right: ArrayLike, perturbed_right: ArrayLike, consistency: ArrayLike) -> NDArray[np.bool_]:
+    """Images right before and after although the map moved (consistency below 0.5), (N,) bool."""
+    both = np.asarray(clean_right, bool) & np.asarray(perturbed_right, bool)
+    return both & (np.asarray(consistency) < MOVED_BELOW)
+
+
+def different_reason_share(clean_right: ArrayLike, perturbed_right: ArrayLike, consistency: ArrayLike) -> float:
+    """Share of the lucky ones among the images right before and after, 0..1; NaN where there are none."""
+    both = np.asarray(clean_right, bool) & np.asarray(perturbed_right, bool)
+    return _mean(different_reason(clean_right, perturbed_right, consistency)[both].astype(np.float64))
+
+
+def corruption_error(error: ArrayLike, reference_error: ArrayLike) -> Float64:
+    """CE: error under a variant relative to that of a reference epoch or run, (...) float64; NaN where that has none.
+
+    Equation:
+        CE_v = E_v / E_v,reference   (Hendrycks and Dietterich 2019, one severity)
+    """
+    return _divide(np.asarray(error, np.float64), np.asarray(reference_error, np.float64))
+
+
+@dataclass(frozen=True)
+class CueProfile:
+    """How much the true class's score falls under each variant, per class; see `cue_profile`.
+
+    drop: (V, C) float64 in standard deviations of the clean score; 0 = the cue does not matter. All NaN where there
+        is no deviation to measure in, as with one image a class.
+    error: (V, C) float64, standard error of `drop`; NaN for classes of one image.
+    count: (C,) int64, images.
+    """
+
+    drop: Float64
+    error: Float64
+    count: NDArray[np.int64]
+
+
+def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> CueProfile:
+    """Reliance of each class on what each variant takes away (colour, fine detail, clean pixels).
+
+    Equation:
+        f_v,c = mean_{x in c} (S_y(x, clean) - S_y(x, v)) / sd
+        sd: within-class standard deviation of S_y(x, clean), pooled over all classes, so that classes compare
+
+    Args:
+        label_logits: (V, N) score of the true class, variant 0 clean.
+        labels: (N,) class indices.
+        classes: C; a class without images gets NaN.
+    """
+    label_logits, labels = np.asarray(label_logits, np.float64), np.asarray(labels)
+    count = np.bincount(labels, minlength=classes)
+    centred = label_logits[0] - _class_means(label_logits[:1], labels, count)[0, labels]
+    freedom = len(labels) - np.count_nonzero(count)
+    deviation = np.sqrt((centred**2).sum() / freedom) if freedom > 0 else 0.0
+    drops = (label_logits[0] - label_logits) / deviation if deviation > 0 else np.full(label_logits.shape, np.nan)
+    mean = _class_means(drops, labels, count)
+    variance = _divide(_class_means((drops - mean[:, labels]) ** 2, labels, count) * count, np.maximum(count - 1, 0))
+    return CueProfile(mean, np.sqrt(_divide(variance, count)), count)
+
+
+def similarity_order_(cue_profiles_: ArrayLike) -> NDArray[np.int64]:
+    """Order of the classes in which alike cue profiles (C, variants) stand together, (C,) int64 (Ward 1963)."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # here, because only one page needs it
+
+    cue_profiles_ = np.nan_to_num(np.asarray(cue_profiles_, np.float64))
+    if cue_profiles_.shape[0] < 3 or cue_profiles_.shape[1] == 0:
+        return np.arange(cue_profiles_.shape[0])
+    return leaves_list(linkage(cue_profiles_, "ward")).astype(np.int64)
+
+
+def _class_means(values: Float64, labels: NDArray, count: NDArray) -> Float64:
+    sums = np.stack([np.bincount(labels, row, len(count)) for row in values])
+    return _divide(sums, count)
+
+
+def _divide(numerator: NDArray, denominator: NDArray) -> Float64:
+    shape = np.broadcast_shapes(numerator.shape, np.shape(denominator))
+    return np.divide(numerator, denominator, out=np.full(shape, np.nan), where=np.asarray(denominator) > 0)
+
+
+def _mean(values: Float64) -> float:
+    return float(values.mean()) if values.size else float("nan")

@@ -1,0 +1,100 @@
+"""The anatomy of one prediction: which cells made it, and how few of them undo it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.format.selection import rows_of
+from store.metrics import correction, maps
+from store.read.run import Run
+
+_ROUNDING = 1e-5  # float32 means of the same cells in another order
+
+
+@dataclass(frozen=True)
+class MinimalCorrection:
+    """One prediction against another class, exactly; cells are numbered y * width + x, k counts removed cells 0..cells.
+
+    difference: (H, W) float64, map of the prediction minus map of `against`; its mean is the margin.
+    order: (cells,) int64, the cells by falling difference: the cheapest way to undo the prediction.
+    cells: k*, the fewest cells whose removal lets `against` at least tie (0: it ties already), from the decoded maps;
+        low, high: k* of any maps within the codec's error of them.
+    scores: (cells + 1, C) float32, all scores after k removals. winners: (cells + 1,) int64, who wins then; `against`
+        wins a tie.
+    logit_error: largest |mean of the map - recorded score| of prediction and true class, logit_bound: what the codec allows;
+    exact: whether the first stays within the second, that is, whether all of this can be trusted.
+    """
+
+    image: int
+    prediction: int
+    true_class: int
+    against: int
+    difference: NDArray[np.float64]
+    order: NDArray[np.int64]
+    cells: int
+    low: int
+    high: int
+    scores: NDArray[np.float32]
+    winners: NDArray[np.int64]
+    logit_error: float
+    logit_bound: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether the means of the decoded maps are the recorded scores, within the codec's stated error."""
+        return self.logit_error <= self.logit_bound
+
+
+def minimal_correction(
+    run: Run, image: int, *, epoch: int, variant: str = "clean", against: int | None = None
+) -> MinimalCorrection:
+    """The anatomy of the prediction to one image, against the true class, or the runner-up where it is right, or any class.
+
+    Reads the maps of one image (a chunk) and five columns. Raises NotInRun for what the run does not hold.
+    """
+    found = run.maps(epoch=epoch, variant=variant, images=[image])[0]
+    bound = run.map_error(epoch=epoch, variant=variant, images=[image])[0].astype(np.float64)
+    at = {
+        name: run.column(name, epoch=epoch, variant=variant)[image]
+        for name in ("prediction", "runner_up", "label_logit", "predicted_logit")
+    }
+    prediction, true_class = int(at["prediction"]), int(run.labels[image])
+    if against is None:
+        against = true_class if prediction != true_class else int(at["runner_up"])
+    else:
+        rows_of([against], len(run.classes), what="class")
+    difference = correction.difference(found[prediction], found[against])
+    order = correction.removal_order(difference)
+    low, high = correction.k_interval(difference, bound[prediction] + bound[against])
+    scores = _curve(found, order)
+    best = scores.argmax(1)
+    steps = np.arange(len(scores))
+    means = maps.scores(found).astype(np.float64)
+    sides = [(prediction, float(at["predicted_logit"])), (true_class, float(at["label_logit"]))]
+    errors = [abs(means[side] - recorded) for side, recorded in sides]
+    allowed = [bound[side] + _ROUNDING * max(1.0, abs(recorded)) for side, recorded in sides]
+    worst = int(np.argmax(np.array(errors) - np.array(allowed)))
+    return MinimalCorrection(
+        image=int(image),
+        prediction=prediction,
+        true_class=true_class,
+        against=against,
+        difference=difference,
+        order=order,
+        cells=int(correction.correction_cells(found[prediction], found[against])),
+        low=int(low),
+        high=int(high),
+        scores=scores,
+        winners=np.where(scores[steps, best] > scores[:, against], best, against),
+        logit_error=errors[worst],
+        logit_bound=float(allowed[worst]),
+    )
+
+
+def _curve(found: NDArray[np.float32], order: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Scores of all classes after 0, 1, ... removals, (cells + 1, C)."""
+    steps = np.arange(len(order) + 1)
+    return correction.logits_after_removal(found[None], np.broadcast_to(order, (len(steps), len(order))), steps)

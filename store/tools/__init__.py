@@ -1,0 +1,1 @@
+"""Copying, joining, exporting and thinning out runs."""

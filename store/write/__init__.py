@@ -1,0 +1,1 @@
+"""Writing a run, epoch by epoch."""

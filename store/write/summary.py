@@ -1,0 +1,208 @@
+"""The summary columns of an epoch: what every page asks first, computed once from the maps before they are coded.
+
+`Summary` collects what an image tells by itself, block by block and from several threads. `joint_columns` then adds
+what needs all images of a class: the class patterns and the similarity to them. It works on the stored cached maps, so
+that anybody can recompute it from the file.
+"""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.format.description import TOP
+from store.format.quantization import Quantiser, decode
+from store.format.schema import IMAGE_COLUMNS
+from store.metrics import correction
+from store.metrics import maps as measures
+from store.metrics.variants import COLUMNS, variant_metric_columns
+
+Columns = dict[str, NDArray]
+Float32 = NDArray[np.float32]
+
+
+# Columns of single images that the datasets of all images follow from.
+JOINED_FROM = tuple(name for name in COLUMNS if name != "similarity")
+
+
+class Summary:
+    """Columns (V, n) of n consecutive images, and their cached maps; see the schema's images/* and cached/*."""
+
+    def __init__(
+        self, labels: NDArray, *, variants: int, classes: int, map_shape: tuple[int, int], signed: bool
+    ) -> None:
+        self.labels = np.asarray(labels, np.int64)
+        count = len(self.labels)
+        sizes = {"V": variants, "N": count, "T": min(TOP, classes)}
+        self.columns: Columns = {f.name: np.zeros(f.shape(sizes), f.dtype) for f in IMAGE_COLUMNS if not f.joint}
+        self._quantiser = Quantiser(signed=signed, precision="map")
+        self.cached: Columns = {}
+        for kind in ("true_class", "predicted_class"):
+            self.cached[f"{kind}_map"] = np.zeros((variants, count, *map_shape), np.uint8)
+            self.cached[f"{kind}_scale"] = np.zeros((variants, count), np.float32)
+        self._clean_maps = np.zeros((count, *map_shape), np.float32)
+        self._clean_known = np.zeros(count, bool)
+        self._clean_added = threading.Condition()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Let threads that wait for a clean block go: it will not come."""
+        with self._clean_added:
+            self._stopped = True
+            self._clean_added.notify_all()
+
+    def add(self, variant: int, start: int, maps: Float32, scores: Float32, probabilities: Float32) -> None:
+        """Fill rows start.. of a variant from maps (n, C, H, W), scores (n, C) and probabilities (n, C).
+
+        The clean variant of the same images must be added before, or be on its way in another thread.
+        """
+        rows = slice(start, start + len(maps))
+        each, labels = np.arange(len(maps)), self.labels[rows]
+        best = top_classes(scores, min(TOP, scores.shape[1]))
+        prediction, runner_up = best[:, 0], best[:, min(1, best.shape[1] - 1)]
+        found: Columns = {"prediction": prediction, "runner_up": runner_up, "top5": best}
+        found |= _probability_columns(probabilities, best, labels) | _score_columns(scores, prediction, labels)
+        own, predicted_class = maps[each, labels], maps[each, prediction]
+        found |= _map_columns(predicted_class, maps[each, runner_up])
+        found |= _fix_columns(maps, prediction, labels)
+        found["consistency"] = self._consistency(variant, rows, maps, prediction)
+        for name, values in found.items():
+            self.columns[name][variant, rows] = values
+        for kind, chosen in (("true_class", own), ("predicted_class", predicted_class)):
+            codes, steps = self._quantiser.encode(chosen[:, None])
+            self.cached[f"{kind}_map"][variant, rows], self.cached[f"{kind}_scale"][variant, rows] = (
+                codes[:, 0],
+                steps[:, 0],
+            )
+
+    def _consistency(self, variant: int, rows: slice, maps: Float32, prediction: NDArray) -> Float32:
+        """Cosine with the clean map of the class that the clean image was predicted as."""
+        if variant == 0:
+            with self._clean_added:
+                self._clean_maps[rows] = maps[np.arange(len(maps)), prediction]
+                self.columns["prediction"][0, rows] = prediction
+                self._clean_known[rows] = True
+                self._clean_added.notify_all()
+            return np.ones(len(maps), np.float32)
+        with self._clean_added:
+            # The clean block was handed over first, so some thread is at work on it.
+            self._clean_added.wait_for(lambda: self._stopped or bool(self._clean_known[rows].all()))
+            if self._stopped:
+                return np.zeros(len(maps), np.float32)
+        clean = self.columns["prediction"][0, rows].astype(np.int64)
+        return measures.cosine(self._clean_maps[rows], maps[np.arange(len(maps)), clean])
+
+
+def top_classes(scores: Float32, count: int) -> NDArray[np.int64]:
+    """The `count` classes of the highest scores (n, C), best first, (n, count) int64; the lower index wins a tie."""
+    left, each = scores.copy(), np.arange(len(scores))
+    best = np.empty((len(scores), count), np.int64)
+    for place in range(count):
+        best[:, place] = left.argmax(1)
+        left[each, best[:, place]] = -np.inf
+    return best
+
+
+def _probability_columns(probabilities: Float32, best: NDArray, labels: NDArray) -> Columns:
+    each = np.arange(len(labels))
+    top = probabilities[each[:, None], best]
+    logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
+    return {
+        "top5_probability": top,
+        "confidence": top[:, 0],
+        "margin": top[:, 0] - top[:, min(1, top.shape[1] - 1)],
+        "label_probability": probabilities[each, labels],
+        "entropy": np.maximum(-np.einsum("nc,nc->n", probabilities, logarithms), 0),
+    }
+
+
+def _score_columns(scores: Float32, prediction: NDArray, labels: NDArray) -> Columns:
+    each = np.arange(len(labels))
+    own = scores[each, labels][:, None]
+    ahead = (scores > own).sum(1) + ((scores == own) & (np.arange(scores.shape[1]) < labels[:, None])).sum(1)
+    return {"label_rank": ahead + 1, "label_logit": own[:, 0], "predicted_logit": scores[each, prediction]}
+
+
+def _map_columns(predicted_class: Float32, runner_up: Float32) -> Columns:
+    return {
+        "sharpness": measures.sharpness(predicted_class),
+        "map_entropy": measures.map_entropy(predicted_class),
+        "peak_share": measures.peak_share(predicted_class),
+        "peak": predicted_class.max((-2, -1)),
+        "overlap": measures.overlap(predicted_class, runner_up),
+    }
+
+
+def _fix_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns:
+    wrong = np.flatnonzero(prediction != labels)
+    if 4 * len(wrong) > len(maps):  # working on the correct ones too costs less than copying the wrong ones
+        cells, winner = correction.corrected_prediction(maps, prediction, labels)
+        return {"correction_cells": cells, "corrected_prediction": winner}
+    cells, winner = np.zeros(len(maps), np.int64), prediction.copy()
+    if len(wrong):
+        cells[wrong], winner[wrong] = correction.corrected_prediction(maps[wrong], prediction[wrong], labels[wrong])
+    return {"correction_cells": cells, "corrected_prediction": winner}
+
+
+def joint_columns(labels: NDArray, columns: Columns, cached: Columns, *, classes: int, zero: int) -> Columns:
+    """Path -> array of every dataset that needs all images: patterns, similarities, class columns, confusion, figures.
+
+    Args:
+        labels: (N,) ascending.
+        columns: those of `JOINED_FROM`, (V, N) each.
+        hot: true_class_map, true_class_scale, predicted_class_map, predicted_class_scale of all images.
+        zero: the code that stands for 0.
+    """
+    labels = np.asarray(labels, np.int64)
+    per_variant = [
+        _joint_of_variant(
+            labels,
+            {name: column[v] for name, column in columns.items()},
+            {
+                kind: decode(cached[f"{kind}_map"][v], cached[f"{kind}_scale"][v], zero=zero)
+                for kind in ("true_class", "predicted_class")
+            },
+            classes,
+        )
+        for v in range(len(columns["prediction"]))
+    ]
+    joint = {path: np.stack([found[path] for found in per_variant]) for path in per_variant[0]}
+    return joint | variant_metric_columns({**columns, "similarity": joint["images/similarity"]}, labels)
+
+
+def _joint_of_variant(labels: NDArray, columns: Columns, cached: Columns, classes: int) -> Columns:
+    prediction = columns["prediction"].astype(np.int64)
+    count = np.bincount(labels, minlength=classes)
+    pattern = class_means(cached["true_class"], labels, classes)
+    similarity = measures.cosine(cached["true_class"], pattern[labels])
+    confusion = np.bincount(labels * classes + prediction, minlength=classes * classes).reshape(classes, classes)
+    return {
+        "images/similarity": similarity,
+        "images/predicted_similarity": measures.cosine(cached["predicted_class"], pattern[prediction]),
+        "classes/pattern": pattern,
+        "classes/count": count.astype(np.int32),
+        "classes/accuracy": _mean(prediction == labels, labels, count),
+        "classes/mean_confidence": _mean(columns["confidence"], labels, count),
+        "classes/mean_label_probability": _mean(columns["label_probability"], labels, count),
+        "classes/spread": _mean(1 - similarity, labels, count),
+        "classes/predicted_count": confusion.sum(0).astype(np.int32),
+        "confusion": confusion.astype(np.int32),
+    }
+
+
+def class_means(true_class_maps: Float32, labels: NDArray, classes: int) -> Float32:
+    """Class patterns (C, H, W): the mean map of each class; 0 for a class without images. Labels ascend."""
+    pattern = np.zeros((classes, *true_class_maps.shape[1:]), np.float32)
+    edges = np.searchsorted(labels, np.arange(classes + 1))
+    for index, (first, last) in enumerate(pairwise(edges)):
+        if last > first:
+            pattern[index] = true_class_maps[first:last].mean(0, dtype=np.float64)
+    return pattern
+
+
+def _mean(values: NDArray, labels: NDArray, count: NDArray) -> Float32:
+    total = np.bincount(labels, weights=values.astype(np.float64), minlength=len(count))
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0).astype(np.float32)

@@ -1,0 +1,178 @@
+"""What a reader does over several pages in a real Chromium: addresses, Back, the keyboard, and a run that grows.
+
+Fails on any console error, page error or exception box.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from store import resume_run
+from store.synthetic import (
+    synthetic_description,
+    synthetic_layers,
+    synthetic_maps,
+    synthetic_metrics,
+    write_synthetic_run,
+)
+from tests.browser.chromium import IN_CHROMIUM, serving, settled, visit
+
+pytestmark = IN_CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with the run 'demo' of 4 epochs and the run 'growing', of which 1 of 3 epochs is recorded."""
+    folder = tmp_path_factory.mktemp("journeys")
+    write_synthetic_run(folder / "growing", epochs=1, planned_epochs=3)
+    write_synthetic_run(folder / "demo", epochs=4, classes=6, images_per_class=8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(runs):
+    """A dashboard over the folder."""
+    with serving(runs) as url:
+        yield url
+
+
+def record_epoch(path, number):
+    """One more epoch of a synthetic run."""
+    description = synthetic_description(path.name, 5, 4, epochs=1)
+    with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
+        for variant in description.variants:
+            recording.write(variant, 0, synthetic_maps(description, number, variant))
+        recording.write_layers(0, *synthetic_layers(description, number))
+
+
+def ready(window, url):
+    """Open an address and wait for its tiles: then everything before them listens to the keyboard."""
+    visit(window, url)
+    window.locator(".tile").first.wait_for()
+
+
+def shows(window, *, title, **parameters):
+    """Wait until the window shows a page with these parameters in its address."""
+    window.wait_for_selector(f"h1:has-text('{title}')")
+    for name, value in parameters.items():
+        window.wait_for_url(re.compile(rf"[?&]{name}={value}(&|$)"))
+    return settled(window)
+
+
+def test_the_first_page_opens_under_its_own_name_too(page, address):
+    visit(page, f"{address}/overview?run=demo&epoch=2")
+    assert page.locator("h1").inner_text() == "Overview"
+    assert page.get_by_role("dialog").count() == 0
+    page.get_by_text("epoch 2, variant clean").wait_for()
+
+
+def test_a_mistyped_page_says_so_and_offers_the_nearest(page, address):
+    visit(page, f"{address}/confusoin?run=demo&epoch=2")
+    assert page.get_by_role("dialog").count() == 0
+    page.get_by_text("no page “confusoin”").wait_for()
+    page.get_by_role("link", name="Open Confusion").click()
+    shows(page, title="Confusion", run="demo", epoch="2")
+
+
+def test_the_keyboard_steps_through_epochs_and_back_undoes_each_step(page, address):
+    ready(page, f"{address}/gallery?run=demo&epoch=4")
+    for epoch in (3, 2):
+        page.keyboard.press("Shift+ArrowLeft")
+        shows(page, title="Gallery", epoch=epoch)
+        page.get_by_text(f"epoch {epoch}, variant clean").wait_for()
+    page.keyboard.press("Shift+ArrowRight")
+    shows(page, title="Gallery", epoch=3)
+    for epoch in (2, 3, 4):
+        page.go_back()
+        shows(page, title="Gallery", epoch=epoch)
+        page.get_by_text(f"epoch {epoch}, variant clean").wait_for()
+
+
+def test_the_keyboard_steps_through_images(page, address):
+    ready(page, f"{address}/image?run=demo&image=7")
+    page.keyboard.press("k")
+    shows(page, title="Image", image=8)
+    page.get_by_text("image 8 of 0 to 47").wait_for()
+    page.keyboard.press("j")
+    shows(page, title="Image", image=7)
+    page.get_by_text("image 7 of 0 to 47").wait_for()
+
+
+def test_back_retraces_the_way_from_the_overview_to_a_image(page, address):
+    visit(page, f"{address}/?run=demo&epoch=3")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Failures", exact=True).click()
+    shows(page, title="Failures", epoch=3)
+    image = page.locator(".tile").first.get_attribute("data-id")
+    page.locator(".tile").first.click()
+    shows(page, title="Image", epoch=3, image=image)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Trust", exact=True).click()
+    shows(page, title="Trust", epoch=3, image=image)
+    page.go_back()
+    shows(page, title="Image", image=image)
+    page.go_back()
+    # Streamlit writes the image into the address before it leaves the page: one step more, on which it is framed.
+    shows(page, title="Failures", image=image)
+    page.go_back()
+    page.wait_for_url(lambda url: "/failures" in url and "image=" not in url)
+    page.go_back()
+    shows(page, title="Overview", epoch=3)
+
+
+def test_a_copied_link_opens_the_same_view_in_a_window_that_knows_nothing(page, address, browser):
+    query = "run=demo&epoch=2&variant=bgr&scale=common&colours=cividis&pin=1.gray&class=n00000003"
+    visit(page, f"{address}/gallery?{query}")
+    page.locator(".tile").nth(5).wait_for()
+    page.get_by_text("Pinned: epoch 1, gray").first.wait_for()
+    shown = page.locator(".tile").all_inner_texts()
+    other = browser.new_context().new_page()
+    visit(other, page.url)
+    other.locator(".tile").nth(5).wait_for()
+    other.get_by_text("Pinned: epoch 1, gray").first.wait_for()
+    other.get_by_text("epoch 2, variant [B,G,R]").wait_for()
+    assert other.locator(".tile").all_inner_texts() == shown
+    other.context.close()
+
+
+def test_bad_values_in_a_link_are_told_and_the_rest_of_it_is_obeyed(page, address):
+    visit(page, f"{address}/gallery?run=demo&epoch=2&variant=sepia&clas=3")
+    page.get_by_text("variant “sepia”").wait_for()
+    page.get_by_text("“clas”").wait_for()
+    page.get_by_text("epoch 2, variant clean").wait_for()
+
+
+def test_a_new_epoch_of_a_growing_run_appears_by_itself_and_leaves_what_is_being_typed(page, address, runs):
+    visit(page, f"{address}/image?run=growing&image=3")
+    page.get_by_text("1 of 3 epochs recorded").wait_for()
+    number = page.get_by_label("Image", exact=True)
+    number.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("11")
+    record_epoch(runs / "growing", 2)
+    page.get_by_text("2 of 3 epochs recorded").wait_for()
+    page.get_by_text("epoch 2, variant clean").wait_for()
+    settled(page)
+    assert page.evaluate("document.activeElement.value") == "11"
+    page.keyboard.press("Enter")
+    shows(page, title="Image", image=11)
+
+
+def test_looking_for_new_epochs_again_and_again_leaves_one_progress_bar_and_no_more_of_the_page(page, address, runs):
+    visit(page, f"{address}/gallery?run=growing&epoch=1")
+    page.locator(".tile").first.wait_for()
+    before = page.evaluate("document.querySelectorAll('*').length")
+    looks = page.evaluate(
+        """() => new Promise((done) => {
+          let looks = 0;
+          const app = document.querySelector("[data-testid=stApp]");
+          const watch = new MutationObserver(() => {
+            if (app.dataset.testScriptState === "running" && ++looks === 3) { watch.disconnect(); done(looks); }
+          });
+          watch.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
+        })"""
+    )
+    settled(page)
+    assert looks == 3
+    assert page.get_by_test_id("stProgress").count() == 1
+    assert page.evaluate("document.querySelectorAll('*').length") <= before + 5

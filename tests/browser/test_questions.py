@@ -1,0 +1,105 @@
+"""Painting a pattern and taking a prediction apart in a real Chromium, and following a finding to where it can be seen."""
+
+from __future__ import annotations
+
+import re
+
+from tests.browser.chromium import IN_CHROMIUM, arrived, settled, visit
+
+pytestmark = IN_CHROMIUM
+
+
+def painted(window):
+    """The painted text in the address; empty without one."""
+    found = re.search(r"[?&]paint=([0-9a-f]+)", window.url)
+    return found.group(1) if found else ""
+
+
+def cell(window, row, column):
+    """The middle of a cell of the painter, in pixels of the window."""
+    box = window.locator(".painter canvas").bounding_box()
+    return box["x"] + (column + 0.5) * box["width"] / 8, box["y"] + (row + 0.5) * box["height"] / 8
+
+
+def test_a_stroke_is_painted_searched_for_and_kept_in_the_link(page, analysed):
+    visit(page, f"{analysed}/search?run=demo&from=painted")
+    page.get_by_text("The pattern is empty").wait_for()
+    page.mouse.move(*cell(page, 1, 1))
+    page.mouse.down()
+    page.mouse.move(*cell(page, 1, 4), steps=8)
+    page.mouse.up()
+    arrived(page, re.compile("paint="))
+    assert painted(page) == "0" * 9 + "ffff" + "0" * 51
+    page.get_by_text("maps compared in").wait_for()
+    link = page.url
+    visit(page, f"{analysed}/")
+    visit(page, link)
+    page.get_by_text("maps compared in").wait_for()
+    assert painted(page) == "0" * 9 + "ffff" + "0" * 51
+    page.get_by_role("button", name="undo").wait_for()
+    page.get_by_role("button", name="clear").click()
+    arrived(page, re.compile(f"paint={'0' * 64}"))
+    page.get_by_role("button", name="undo").click()
+    arrived(page, re.compile("paint=0{9}f{4}"))
+
+
+def test_a_pattern_is_painted_with_keys_alone(page, analysed):
+    visit(page, f"{analysed}/search?run=demo&from=painted")
+    page.locator(".painter[data-painted]").wait_for()
+    page.locator(".painter canvas").focus()
+    for key in ("ArrowDown", "ArrowRight", "2"):
+        page.keyboard.press(key)
+    page.locator(".painter .picked[aria-label='brush: middling']").wait_for()
+    page.keyboard.press("Space")
+    arrived(page, re.compile("paint="))
+    assert painted(page) == "0" * 9 + "8" + "0" * 54
+    page.keyboard.press("Delete")
+    arrived(page, re.compile(f"paint={'0' * 64}"))
+
+
+def test_the_most_alike_image_of_a_search_opens_its_page(page, analysed):
+    visit(page, f"{analysed}/search?run=demo&image=5&kind=own")
+    first = page.locator(".tiles .tile[href*='image']").first
+    first.wait_for()
+    first.click()
+    arrived(page, re.compile("/image.*image=5"))
+
+
+def test_the_slider_takes_cells_out_without_the_server_and_rests_in_the_link(page, analysed):
+    visit(page, f"{analysed}/image?run=demo&epoch=3")
+    correction = page.locator(".correction")
+    correction.get_by_text("S ").first.wait_for()
+    before = correction.locator(".score").first.inner_text()
+    correction.get_by_role("button", name="none").click()
+    arrived(page, re.compile("[?&]k=0"))
+    full = correction.locator(".score").first.inner_text()
+    assert full != before and "0 of 64" in correction.inner_text()
+    slider = correction.locator(".slider > label > input")
+    page.route("**/_stcore/**", lambda route: route.abort())
+    slider.evaluate("node => { node.value = 3; node.dispatchEvent(new Event('input')); }")
+    assert "3 of 64" in correction.inner_text() and correction.get_attribute("data-cells") == "3"
+    slider.evaluate("node => node.dispatchEvent(new Event('change'))")
+    arrived(page, re.compile("[?&]k=3"))
+
+
+def test_a_finding_leads_to_the_page_that_shows_it(page, analysed):
+    visit(page, f"{analysed}/findings?run=demo")
+    link = page.get_by_role("link", name=re.compile("See it on")).first
+    title = link.inner_text().split("See it on")[1].strip()
+    link.click()
+    page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
+    settled(page)
+
+
+def test_a_brushed_histogram_narrows_the_failures(page, analysed):
+    visit(page, f"{analysed}/failures?run=demo&epoch=1&variant=brg")
+    chart = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
+    chart.wait_for()
+    page.wait_for_timeout(800)
+    box = chart.bounding_box()
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.4, height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, height, steps=6)
+    page.mouse.up()
+    arrived(page, re.compile(r"confidence=0\.\d+-0\.\d+"))

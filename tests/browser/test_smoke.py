@@ -1,0 +1,136 @@
+"""The dashboard in a real Chromium: every page, a failure followed to its image and back, links that open alike.
+
+Fails on any console error or warning, failed request or exception box but those named in `browser_cases`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from dashboard.shell import navigation
+from store.synthetic import write_synthetic_run
+from tests.browser.chromium import IN_CHROMIUM, serving, settled, visit
+
+pytestmark = IN_CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A dashboard over one synthetic run of 3 epochs, 8 classes and 12 images a class."""
+    runs = tmp_path_factory.mktemp("browser")
+    write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
+    with serving(runs) as url:
+        yield url
+
+
+@pytest.mark.parametrize("name", [page.name for page in navigation.available()])
+def test_every_page_opens_from_the_sidebar_without_a_complaint(page, address, name):
+    visit(page, address)
+    page.get_by_test_id("stSidebar").get_by_role("link", name=navigation.info(name).title, exact=True).click()
+    page.wait_for_selector(f"h1:has-text('{navigation.info(name).title}')")
+    settled(page)
+
+
+def test_a_failure_leads_to_its_image_and_back_leads_back(page, address):
+    visit(page, f"{address}/failures?run=demo&epoch=2")
+    page.locator(".tile").first.wait_for()
+    image = page.locator(".tile").first.get_attribute("data-id")
+    page.locator(".tile").first.click()
+    page.wait_for_selector("h1:has-text('Image')")
+    page.wait_for_url(re.compile(rf"/image\?.*image={image}"))
+    assert "epoch=2" in page.url
+    settled(page)
+    page.go_back()
+    page.wait_for_selector("h1:has-text('Failures')")
+    assert "epoch=2" in page.url
+
+
+def test_a_row_of_the_failures_table_leads_to_its_image(page, address):
+    visit(page, f"{address}/failures?run=demo&epoch=2")
+    page.locator(".tile").nth(1).wait_for()
+    second = page.locator(".tile").nth(1).get_attribute("data-id")
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    settled(page)
+    table.click(position={"x": 18, "y": 88})  # the box before the second row: a header and rows of 35 pixels
+    page.wait_for_selector("h1:has-text('Image')")
+    page.wait_for_url(re.compile(rf"/image\?.*image={second}"))
+    assert "epoch=2" in page.url
+
+
+def test_maps_are_painted_cell_by_cell(page, address):
+    visit(page, f"{address}/image?run=demo&image=0")
+    canvas = page.locator(".tile .part.map canvas").first
+    canvas.wait_for()
+    size, bright = canvas.evaluate(
+        "c => [c.width, Math.max(...[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+        ".filter((_, position) => position % 4 < 3))]"
+    )
+    assert size == 8 and bright > 200
+
+
+def test_a_cell_of_the_matrix_opens_its_images_and_back_closes_them(page, address):
+    visit(page, f"{address}/confusion?run=demo")
+    canvas = page.locator(".matrix canvas")
+    canvas.wait_for()
+    canvas.focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        canvas.press(key)
+    page.wait_for_url(re.compile("prediction="))
+    page.wait_for_selector("h3")
+    settled(page)
+    page.go_back()
+    page.wait_for_url(lambda url: "prediction=" not in url)
+    page.get_by_text("Choose a cell of the matrix").wait_for()
+
+
+def test_the_keyboard_walks_through_tiles(page, address):
+    visit(page, f"{address}/gallery?run=demo")
+    tiles = page.locator("[class*=tiles] .grid .tile")
+    tiles.nth(3).wait_for()
+    gallery = page.locator(".tiles").last.locator(".tile")
+    gallery.first.focus()
+    page.keyboard.press("ArrowRight")
+    focused = page.evaluate(
+        "() => { let inner = document.activeElement;"
+        " while (inner.shadowRoot) inner = inner.shadowRoot.activeElement; return inner.dataset.id }"
+    )
+    assert focused == gallery.nth(1).get_attribute("data-id")
+
+
+def test_moving_the_epoch_changes_the_address_and_a_copied_link_opens_the_same_view(page, address, browser):
+    visit(page, f"{address}/gallery?run=demo&class=n00000003")
+    page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text="←").first.click()
+    page.wait_for_url(re.compile("epoch=2"))
+    settled(page)
+    page.get_by_text("epoch 2").first.wait_for()
+    page.locator(".tile").nth(12).wait_for()
+    shown = page.locator(".tile").all_inner_texts()
+    other = browser.new_page()
+    visit(other, page.url)
+    other.locator(".tile").nth(12).wait_for()
+    assert other.locator(".tile").all_inner_texts() == shown
+    assert any("goldfish" in text for text in shown)
+    other.close()
+
+
+def test_the_alphabet_plays_over_the_epochs(page, address):
+    visit(page, f"{address}/patterns?run=demo&epoch=1")
+    wall = page.locator(".wall")
+    wall.locator(".tile").nth(7).wait_for()
+    assert wall.locator(".epoch").inner_text() == "epoch 1"
+    wall.get_by_text("play").click()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('*')].some(e => e.shadowRoot && "
+        "[...e.shadowRoot.querySelectorAll('.epoch')]"
+        ".some(label => label.textContent === 'epoch 3'))"
+    )
+
+
+def test_a_bad_link_is_told_and_dropped_with_one_click(page, address):
+    visit(page, f"{address}/failures?run=demo&epoch=77")
+    page.get_by_text("epoch “77”").wait_for()
+    page.get_by_role("button", name="Drop this from the link").click()
+    page.wait_for_url(lambda url: "77" not in url)

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.models import resnet18
+
+from compute.errors import BadModel
+from compute.models import ClassMapNetwork, Trace, build, describe, names, register
+from compute.models.head import ClassMaps
+from compute.models.upsampling import DepthwiseUpsampling
+
+
+@pytest.fixture(scope="module")
+def paper() -> ClassMapNetwork:
+    torch.manual_seed(0)
+    return build("paper", 200)
+
+
+def test_the_paper_network_has_11_92_million_parameters(paper):
+    assert sum(each.numel() for each in paper.parameters()) == 11_923_312  # 11,176,512 encoder + 746,800 decoder
+
+
+def test_the_paper_network_has_the_shapes_of_the_paper(paper):
+    shapes = describe(paper, image_shape=(64, 64), classes=200)
+    assert shapes.maps == (8, 8)
+    assert shapes.layers == {"encoder": (200, 2, 2), "decoder": (200, 4, 4)}
+    assert shapes.stages == {"stem": (32, 32), "layer1": (16, 16), "layer2": (8, 8), "layer3": (4, 4), "layer4": (2, 2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "maps"),
+    [
+        ("cam", {}, (2, 2)),
+        ("cam", {"stem": "stride1"}, (8, 8)),
+        ("grid", {}, (8, 8)),
+        ("grid", {"stem": "stride2"}, (8, 8)),
+    ],
+)
+def test_the_other_networks_have_the_map_sizes_they_promise(name, options, maps):
+    network = build(name, 3, **options)
+    assert describe(network, image_shape=(64, 64), classes=3).maps == maps
+
+
+def test_describe_leaves_the_network_in_training_mode(paper):
+    paper.train()
+    describe(paper, image_shape=(64, 64), classes=200)
+    assert paper.training
+
+
+def test_the_defaults_of_the_paper_network_are_the_papers_settings(paper):
+    assert isinstance(paper.encoded.norm, nn.InstanceNorm2d)
+    assert paper.encoded.norm.affine
+    assert paper.dropout.p == 0.3
+    assert torch.equal(paper.class_maps.norm.weight, torch.ones(200))
+
+
+def test_scale_sets_the_last_batch_norms_weight_and_nothing_else():
+    network = build("paper", 5, scale=6.0)
+    assert torch.equal(network.class_maps.norm.weight, torch.full((5,), 6.0))
+    assert torch.equal(network.decoder.norm.weight, torch.ones(5))
+
+
+def test_new_layers_are_drawn_from_a_gaussian(paper):
+    values = paper.decoder.conv.weight.detach().flatten()
+    standardised = (values - values.mean()) / values.std()
+    assert abs(standardised.pow(4).mean().item() - 3) < 0.05  # a uniform distribution would give 1.8
+
+
+def test_layers_are_what_stands_after_the_relu(paper):
+    paper.eval()
+    with torch.inference_mode():
+        trace = paper.trace(torch.randn(2, 3, 64, 64))
+    assert all((layer >= 0).all() for layer in trace.layers.values())
+    assert (trace.maps >= 0).all()
+    assert trace.maps.dtype == torch.float32
+
+
+def test_no_class_leaks_into_another_classes_map_after_the_grouped_layer(paper):
+    paper.eval()
+    decoded = torch.rand(1, 200, 4, 4, requires_grad=True)
+    paper.class_maps(decoded)[0, 17].sum().backward()
+    touched = decoded.grad[0].abs().sum((1, 2)) > 0
+    assert touched.nonzero().flatten().tolist() in ([17], [])  # [] where the ReLU shuts the whole map
+    with torch.no_grad():
+        before = paper.class_maps(decoded)
+        changed = decoded.detach().clone()
+        changed[:, 17] += 1
+        different = (paper.class_maps(changed) != before).flatten(2).any(2)[0]
+    assert different.nonzero().flatten().tolist() == [17]
+
+
+def test_a_network_that_recorded_first_can_train_afterwards():
+    network = build("paper", 3)
+    describe(network, image_shape=(64, 64), classes=3)
+    network(torch.randn(2, 3, 64, 64)).sum().backward()
+    assert network.class_maps.conv.weight.grad is not None
+
+
+def test_classes_do_mix_in_the_layer_before(paper):
+    paper.eval()
+    encoded = torch.rand(1, 200, 2, 2)
+    changed = encoded.clone()
+    changed[:, 17] += 1
+    with torch.no_grad():
+        different = (paper.decoder(changed) != paper.decoder(encoded)).flatten(2).any(2)
+    assert different.sum() > 50
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (4, 4), (3, 5), (8, 8), (9, 9)])
+def test_the_upsampling_equals_pytorchs_grouped_transposed_convolution(shape):
+    torch.manual_seed(1)
+    fast = DepthwiseUpsampling(6).double()
+    nn.init.normal_(fast.weight)
+    x = torch.randn(3, 6, *shape, dtype=torch.float64, requires_grad=True)
+    expected = functional.conv_transpose2d(x, fast.weight, stride=2, padding=1, groups=6)
+    drawn = fast(x)
+    assert torch.allclose(drawn, expected, atol=1e-12)
+    upstream = torch.randn_like(expected)
+    for a, b in zip(
+        torch.autograd.grad(drawn, (x, fast.weight), upstream),
+        torch.autograd.grad(expected, (x, fast.weight), upstream),
+        strict=True,
+    ):
+        assert torch.allclose(a, b, atol=1e-11)
+
+
+def test_the_upsampling_of_one_cell_is_the_kernels_middle():
+    layer = DepthwiseUpsampling(1)
+    nn.init.zeros_(layer.weight)
+    with torch.no_grad():
+        layer.weight[0, 0] = torch.arange(16.0).view(4, 4)
+        drawn = layer(torch.full((1, 1, 1, 1), 2.0))
+    assert drawn[0, 0].tolist() == [[10.0, 12.0], [18.0, 20.0]]  # twice [[5, 6], [9, 10]]
+
+
+def test_cam_maps_have_the_logits_of_average_pooling_and_a_linear_layer_as_means():
+    torch.manual_seed(2)
+    network = build("cam", 7).eval()
+    x = torch.randn(3, 3, 64, 64)
+    with torch.no_grad():
+        features = network.encoder(x)
+        expected = network.fc(functional.adaptive_avg_pool2d(features, 1).flatten(1))
+        maps = network(x)
+    assert network.signed
+    assert torch.allclose(maps.mean((-1, -2)), expected, atol=1e-5)
+    by_equation_6 = torch.einsum("kj,njyx->nkyx", network.fc.weight, features) + network.fc.bias[:, None, None]
+    assert torch.allclose(maps, by_equation_6, atol=1e-5)
+
+
+def test_one_training_step_equals_hand_written_pytorch():
+    """The paper's step, written out with PyTorch's own layers: Eq. 8, Eq. 9, SGD with momentum and weight decay."""
+    torch.manual_seed(3)
+    network = build("paper", 4, dropout=0.0).train()
+    torch.manual_seed(3)
+    twin = build("paper", 4, dropout=0.0).train()
+    x, labels = torch.randn(4, 3, 64, 64), torch.tensor([0, 1, 2, 3])
+
+    def written_out(model):
+        r = model.encoder
+        h = functional.max_pool2d(functional.relu(r.bn1(r.conv1(x))), 3, 2, 1)
+        h = r.layer4(r.layer3(r.layer2(r.layer1(h))))
+        h = functional.relu(
+            functional.instance_norm(
+                functional.conv2d(h, model.encoded.conv.weight),
+                weight=model.encoded.norm.weight,
+                bias=model.encoded.norm.bias,
+            )
+        )
+        h = functional.relu(model.decoder.norm(functional.conv_transpose2d(h, model.decoder.conv.weight, None, 2, 1)))
+        last = model.class_maps
+        h = functional.conv_transpose2d(h, last.conv.weight, None, 2, 1, groups=4)
+        h = functional.relu(last.norm(h))
+        return functional.log_softmax(h.mean((2, 3)), 1)
+
+    from compute.config.profile import load_profile
+    from compute.training.optimizers import make_optimizer
+
+    optimizer = make_optimizer(network, load_profile("paper").training)
+    loss = functional.cross_entropy(network(x).mean((-1, -2)), labels)
+    loss.backward()
+    optimizer.step()
+
+    golden = -written_out(twin)[range(4), labels].mean()
+    golden.backward()
+    assert torch.allclose(loss, golden, atol=1e-6)
+    with torch.no_grad():
+        for name, weight in twin.named_parameters():
+            weight -= 1e-4 * (weight.grad + 1e-4 * weight)  # the momentum is still empty in the first step
+            assert torch.allclose(weight, network.get_parameter(name), atol=1e-7), name
+
+
+def test_an_unknown_network_is_refused_with_the_known_ones():
+    with pytest.raises(BadModel, match=r"no network 'resnet'. Known: cam, grid, paper"):
+        build("resnet", 3)
+
+
+@pytest.mark.parametrize("dropout", [7, "abc"])
+def test_an_option_with_a_value_that_the_network_does_not_take_is_refused(dropout):
+    with pytest.raises(BadModel, match=r"'paper' cannot be made with the options .*dropout"):
+        build("paper", 3, dropout=dropout)
+
+
+def test_an_unknown_option_is_refused_with_the_known_ones():
+    with pytest.raises(BadModel, match=r"'paper' has no option 'depth'. It has: encoder_norm, dropout, scale"):
+        build("paper", 3, depth=50)
+
+
+@pytest.mark.parametrize("name", ["no_such_module:Net", "tests.compute.cases:Absent", "os.:path"])
+def test_a_network_that_cannot_be_imported_is_refused(name):
+    with pytest.raises(BadModel, match="cannot be imported"):
+        build(name, 3)
+
+
+def test_something_that_is_no_network_is_refused():
+    with pytest.raises(BadModel, match=r"A network is a torch.nn.Module"):
+        build("builtins:str", 3)
+
+
+@pytest.mark.parametrize("options", [{"encoder_norm": "layer"}])
+def test_an_unknown_norm_is_refused(options):
+    with pytest.raises(BadModel, match=r"no encoder_norm 'layer'. Known: instance, batch"):
+        build("paper", 3, **options)
+
+
+def test_images_too_small_for_instance_norm_are_refused_before_training():
+    with pytest.raises(BadModel, match="leaves a single cell"):
+        describe(build("paper", 3), image_shape=(32, 32), classes=3)
+
+
+def test_an_unknown_stem_is_refused():
+    with pytest.raises(BadModel, match="no stem 'wide'"):
+        build("grid", 3, stem="wide")
+
+
+def test_logits_instead_of_maps_are_refused_before_training():
+    network = build("tests.compute.cases:TinyNetwork", 4)
+    network.trace = lambda x: Trace(torch.zeros(len(x), 4))
+    with pytest.raises(BadModel, match=r"shape \(2, 4\) for 2 images and 4 classes"):
+        describe(network, image_shape=(16, 16), classes=4)
+
+
+def test_a_plain_module_is_wrapped_and_its_record_has_no_layers():
+    network = build("torch.nn:Identity", 3)
+    assert describe(network, image_shape=(5, 7), classes=3) == ((5, 7), {}, {})
+    assert network.signed
+
+
+def test_a_name_is_registered_once():
+    @register("test-only")
+    class First(nn.Module):
+        pass
+
+    with pytest.raises(BadModel, match="already registered as 'test-only'"):
+        register("test-only")(nn.Identity)
+    assert "test-only" in names()
+
+
+def test_class_maps_stay_float32_under_autocast():
+    layer = ClassMaps(3, upsample=True, scale=1.0)
+    nn.init.normal_(layer.conv.weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.rand(2, 3, 4, 4)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("name", "options"), [("paper", {}), ("grid", {"stem": "stride2"}), ("grid", {})])
+def test_the_names_in_checkpoints_stay_what_they_were(name, options):
+    """Kept runs are resumed and shown live by these names; whoever changes one must read the old ones, too."""
+    names = build(name, 3, **options).state_dict().keys()
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    encoded = norm[:2] if name == "paper" else norm  # InstanceNorm keeps no statistics
+    head = {"encoded.conv.weight", *(f"encoded.norm.{each}" for each in encoded)}
+    for part in ("decoder", "class_maps"):
+        head |= {f"{part}.conv.weight", *(f"{part}.norm.{each}" for each in norm)}
+    trunk = {f"encoder.{each}" for each in resnet18(weights=None).state_dict() if not each.startswith("fc.")}
+    assert set(names) == head | trunk

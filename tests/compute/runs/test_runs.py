@@ -1,0 +1,313 @@
+"""Whole runs of a tiny network on 48 phantom images: same bits again, after a stop, after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from compute.cli import main
+from compute.errors import BadCheckpoint
+from compute.recording.perturbations import VARIANTS
+from compute.runs.interrupt import Interrupted, OutOfTime, StopRequest, TimeLimit
+from compute.runs.prepare import prepare
+from compute.runs.run import Experiment, open_or_create
+from compute.training.distributed import Processes
+from store import RunMismatch, StoreError, open_run
+from store.write.epoch_writer import EpochWriter
+from tests.compute.cases import TINY, command, tiny_profile
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """An uninterrupted run of three epochs; do not change it."""
+    path = tmp_path_factory.mktemp("runs") / "finished"
+    run(path)
+    return path
+
+
+class StopAfter(StopRequest):
+    """Asks for a stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        self.looks -= 1
+        self.asked = self.looks < 0
+        super().check()
+
+
+def run(path: Path, *settings: str, stop: StopRequest | None = None) -> None:
+    prepared = prepare(tiny_profile(*settings), device="cpu")
+    Experiment(prepared, open_or_create(prepared, path), stop or StopRequest()).go()
+
+
+def assert_same_record(first: Path, second: Path) -> None:
+    """Every array of both runs, and the weights, bit for bit."""
+    a, b = open_run(first), open_run(second)
+    assert a.epochs == b.epochs == (1, 2, 3)
+    for epoch in a.epochs:
+        for variant in a.variants:
+            at = {"epoch": epoch, "variant": variant}
+            assert np.array_equal(a.maps(**at, images=None), b.maps(**at, images=None))
+            assert np.array_equal(a.probabilities(**at), b.probabilities(**at))
+            assert a.predictions(**at).equals(b.predictions(**at))
+            assert np.array_equal(a.patterns(**at), b.patterns(**at))
+        for opened in ("layers", "stages"):
+            ours, theirs = getattr(a, opened)(epoch=epoch, images=None), getattr(b, opened)(epoch=epoch, images=None)
+            assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    columns = [name for name in a.metrics() if "second" not in name]
+    assert a.metrics()[columns].equals(b.metrics()[columns])
+    weights = [torch.load(path / "checkpoints" / "0003.pt", weights_only=True)["weights"] for path in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_run_records_what_its_network_says(finished):
+    recorded = open_run(finished)
+    assert recorded.complete
+    assert recorded.map_shape == (4, 4)
+    assert recorded.layer_names == ("encoder",)
+    assert recorded.stage_names == ("stem",)
+    assert recorded.variants == ("clean", "gray", "salt_pepper_0.005")
+    from compute.live.predictor import load_predictor
+
+    predictor = load_predictor(finished, 3)
+    maps, probabilities = predictor.predict(recorded.pixels(None))
+    bound = recorded.map_error(epoch=3, variant="clean", images=None)[..., None, None]
+    assert (np.abs(recorded.maps(epoch=3, variant="clean", images=None) - maps) <= bound * 1.001).all()
+    assert np.allclose(recorded.probabilities(epoch=3, variant="clean"), probabilities, atol=1e-6)
+
+
+def test_the_validation_metrics_are_those_of_the_recorded_clean_images(finished):
+    recorded = open_run(finished)
+    last = recorded.metrics().iloc[-1]
+    table = recorded.predictions(epoch=3, variant="clean")
+    assert last["validation_top1"] == pytest.approx(table["correct"].mean())
+    assert last["validation_top5"] == pytest.approx((table["label_rank"] <= 5).mean())
+    assert last["validation_loss"] == pytest.approx(-np.log(table["label_probability"]).mean(), rel=1e-4)
+
+
+def test_the_recorded_images_are_the_variants_definition(finished):
+    recorded = open_run(finished)
+    clean = recorded.pixels(None)
+    images = range(len(recorded.labels))
+    for name in recorded.variants:
+        expected = VARIANTS[name].function(clean, images=images, seed=0)
+        assert np.array_equal(recorded.pixels(None, variant=name), expected)
+
+
+def test_the_same_seed_gives_the_same_record_bit_for_bit(finished, tmp_path):
+    run(tmp_path / "again")
+    assert_same_record(finished, tmp_path / "again")
+
+
+@pytest.mark.slow
+def test_the_papers_network_in_bfloat16_gives_the_same_record_bit_for_bit(tmp_path):
+    real = ("model.name=paper", "model.options.encoder_norm=batch", "data.size=32", "training.epochs=3")
+    run(tmp_path / "once", *real)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "twice", *real, stop=StopAfter(22))
+    run(tmp_path / "twice", *real)
+    assert_same_record(tmp_path / "once", tmp_path / "twice")
+
+
+def test_another_seed_gives_another_record(finished, tmp_path):
+    run(tmp_path / "other", "training.seed=1", "training.epochs=1")
+    at = {"epoch": 1, "variant": "clean"}
+    ours, theirs = open_run(finished).probabilities(**at), open_run(tmp_path / "other").probabilities(**at)
+    assert not np.array_equal(ours, theirs)
+
+
+# 3 epochs of 4 batches and 4 x 3 recorded batches each: in training, in recording, at the very start, near the end
+@pytest.mark.parametrize("looks", [0, 2, 7, 19, 26, 45])
+def test_a_stopped_run_goes_on_to_the_same_record(finished, tmp_path, looks):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "stopped", stop=StopAfter(looks))
+    assert not list((tmp_path / "stopped").glob("**/*.part"))
+    run(tmp_path / "stopped")
+    assert_same_record(finished, tmp_path / "stopped")
+
+
+def test_a_stopped_run_with_averaged_weights_goes_on_to_the_same_record(tmp_path):
+    averaged = "training.averaging=0.9"
+    run(tmp_path / "whole", averaged)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "stopped", averaged, stop=StopAfter(26))
+    run(tmp_path / "stopped", averaged)
+    assert_same_record(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_averaged_weights_are_recorded_and_differ_from_the_trained_ones(finished, tmp_path):
+    run(tmp_path / "averaged", "training.averaging=0.9", "training.epochs=3")
+    paths = finished / "checkpoints" / "0003.pt", tmp_path / "averaged" / "checkpoints" / "0003.pt"
+    plain, averaged = (torch.load(path, weights_only=True)["weights"]["maps.weight"] for path in paths)
+    assert not torch.equal(plain, averaged)
+
+
+def test_a_time_limit_stops_between_epochs_and_the_same_command_goes_on_to_the_same_record(finished, tmp_path, capsys):
+    assert main(command(tmp_path, "--time-limit", "0.001")) == 75
+    assert open_run(tmp_path / "tiny").epochs == (1,)
+    assert "The time limit is near" in capsys.readouterr().out
+    assert main(command(tmp_path, "--time-limit", "0.001")) == 2
+    assert "do not fit into what is left of the --time-limit" in capsys.readouterr().err
+    assert main(command(tmp_path, "--time-limit", "1000")) == 0
+    assert_same_record(finished, tmp_path / "tiny")
+
+
+def test_a_time_limit_holds_for_all_processes_together():
+    class OtherIsLate(Processes):
+        def any(self, flag: bool) -> bool:
+            return True
+
+    limit = TimeLimit(1000, OtherIsLate(0, 2))
+    limit.done(1)
+    with pytest.raises(OutOfTime):
+        limit.check()
+
+
+def test_waiting_for_the_writer_is_told_and_is_part_of_the_recording(tmp_path, monkeypatch):
+    plain = EpochWriter.write
+
+    def slow(self, *arguments):
+        time.sleep(0.01)
+        plain(self, *arguments)
+
+    monkeypatch.setattr(EpochWriter, "write", slow)
+    run(tmp_path / "slow", "training.epochs=1")
+    reported = open_run(tmp_path / "slow").metrics().iloc[-1]
+    assert 12 * 0.01 <= reported["write_wait_seconds"] <= reported["record_seconds"]  # 4 batches x 3 variants
+    assert reported["seal_wait_seconds"] >= 0
+    assert reported["checkpoint_seconds"] > 0
+
+
+def test_an_epoch_whose_record_was_lost_is_recorded_again_from_its_weights(finished, tmp_path):
+    run(tmp_path / "lost")
+    for path in (tmp_path / "lost" / "epochs").glob("0002.*"):
+        path.unlink()
+    run(tmp_path / "lost")
+    assert_same_record(finished, tmp_path / "lost")
+
+
+def test_only_the_last_weights_stay_where_the_profile_says_so(tmp_path):
+    run(tmp_path / "short", "recording.checkpoints=last")
+    kept = sorted(path.name for path in (tmp_path / "short" / "checkpoints").iterdir())
+    assert kept == ["0003.pt", "0003.state.pt"]
+
+
+def test_another_configuration_is_refused_and_names_the_differences(finished):
+    with pytest.raises(RunMismatch, match=r"training.learning_rate: 0.002 before, 0.5 now"):
+        run(finished, "training.learning_rate=0.5")
+
+
+def test_other_images_are_refused(finished):
+    with pytest.raises(RunMismatch, match=r"data.sha256"):
+        run(finished, "data.seed=1")
+
+
+def test_a_run_goes_on_where_its_images_and_weights_are_called_otherwise_now(tmp_path):
+    """The checksum decides, also for runs whose configuration names the old folder; other images are refused."""
+    for split in ("train", "val"):
+        for label, name in enumerate(("apple", "pear")):
+            (tmp_path / "old" / split / name).mkdir(parents=True)
+            for n in range(2):
+                Image.new("RGB", (16, 16), (99 * label + n, 7, 7)).save(tmp_path / "old" / split / name / f"{n}.png")
+    torch.save({"maps.bias": torch.ones(2), "encoder.1.bias": torch.ones(8)}, tmp_path / "old.pt")
+    settings = ("data.classes=0", "data.train_per_class=0", "data.validation_per_class=0", "training.batch=2")
+
+    def named(name: str) -> list[str]:
+        return [*settings, f"data.source='{tmp_path / name}'", f"weights.source='{tmp_path / name}.pt'"]
+
+    with pytest.raises(Interrupted):
+        run(tmp_path / "run", *named("old"), stop=StopAfter(8))
+    assert open_run(tmp_path / "run").configuration["data"]["source"] == "old"
+    for name in ("old", "old.pt"):
+        (tmp_path / name).rename(tmp_path / name.replace("old", "new"))
+    run(tmp_path / "run", *named("new"))
+    assert open_run(tmp_path / "run").epochs == (1, 2, 3)
+    Image.new("RGB", (16, 16), (1, 2, 3)).save(tmp_path / "new" / "train" / "pear" / "0.png")
+    with pytest.raises(RunMismatch, match=r"\(data.sha256: '\w+' before, '\w+' now\)"):
+        run(tmp_path / "run", *named("new"))
+
+
+def test_a_damaged_checkpoint_stops_the_run_and_says_how_to_go_on(finished, tmp_path):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "hurt", stop=StopAfter(26))
+    path = max((tmp_path / "hurt" / "checkpoints").glob("*.state.pt"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadCheckpoint, match=r"state.pt' cannot be read: .* move the run's folder 'checkpoints' away"):
+        run(tmp_path / "hurt")
+    (tmp_path / "hurt" / "checkpoints").rename(tmp_path / "away")
+    run(tmp_path / "hurt")
+    assert_same_record(finished, tmp_path / "hurt")
+
+
+def test_maps_that_are_no_numbers_end_the_run_and_leave_the_sealed_epochs(tmp_path):
+    prepared = prepare(tiny_profile(), device="cpu")
+    work = Experiment(prepared, open_or_create(prepared, tmp_path / "broken"), StopRequest())
+    save = work.checkpoints.save
+
+    def spoil(epoch, trainer, metrics):
+        save(epoch, trainer, metrics)
+        if epoch == 2:
+            with torch.no_grad():
+                prepared.network.maps.bias.fill_(float("nan"))
+
+    work.checkpoints.save = spoil
+    with pytest.raises(StoreError, match=r"Epoch 2, variant .clean., image 0 .* holds nan"):
+        work.go()
+    assert open_run(tmp_path / "broken").epochs == (1,)
+    assert not list((tmp_path / "broken").glob("**/*.part"))
+
+
+def test_a_loss_that_left_the_numbers_is_refused(tmp_path):
+    from compute.errors import TrainingDiverged
+
+    with pytest.raises(TrainingDiverged, match=r"loss of epoch 1 is (nan|inf)"):
+        run(tmp_path / "wild", "training.learning_rate=1e30", "training.optimizer=sgd")
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes_and_a_finished_run_is_left_alone(tmp_path, capsys):
+    """kill -9 while an epoch is being written, through the real command line."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
+    arguments = command(tmp_path, "--set", f"model.name={TINY}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "compute", *arguments],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "tiny" / "checkpoints" / "0001.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert main(arguments) == 0
+    whole = open_run(tmp_path / "tiny")
+    assert whole.complete
+    sealed = {path: path.stat().st_mtime_ns for path in (tmp_path / "tiny").glob("**/*") if path.is_file()}
+    assert main(arguments) == 0
+    assert "is complete, epochs recorded: 3." in capsys.readouterr().out
+    assert sealed == {path: path.stat().st_mtime_ns for path in sealed}
+    run(tmp_path / "uninterrupted")
+    assert_same_record(tmp_path / "uninterrupted", tmp_path / "tiny")

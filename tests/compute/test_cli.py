@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from compute.cli import main
+from compute.errors import BadOption, DoesNotFit
+from compute.runs.plan import epoch_bytes, make_plan
+from compute.runs.prepare import prepare
+from compute.runs.probe import Speed
+from compute.runs.table import render, rows
+from compute.training.distributed import Processes
+from store import open_run
+from store.synthetic import write_synthetic_run
+from tests.compute.cases import TINY, command, tiny_profile
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return prepare(tiny_profile(), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A run made by the command line, and what it printed is in its folder's `output`."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert main(command(folder)) == 0
+    return folder / "tiny"
+
+
+def refused(capsys, folder, *more) -> str:
+    """What the command line says when it refuses; nothing may be left in the folder."""
+    assert main(command(folder, *more)) == 2
+    assert not list(folder.glob("*/run.h5*"))
+    return capsys.readouterr().err
+
+
+def test_the_plan_is_printed_before_the_work_and_names_what_matters(tmp_path, capsys):
+    assert main(["plan", *command(tmp_path)[1:]]) == 0
+    text = capsys.readouterr().out
+    assert "device    CPU" in text
+    assert "48 training and 24 validation images, 8 classes" in text
+    assert "epochs to go: 3 of 3" in text
+    assert "every epoch in variants: clean, gray, salt_pepper_0.005" in text
+    assert "images/s training" in text
+    assert "free" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_estimated_size_of_an_epoch_is_within_a_factor_of_the_real_one():
+    """Tiny files are mostly HDF5's own structure, so this uses the paper's sizes, with the shapes alone."""
+    from dataclasses import replace
+
+    small = prepare(tiny_profile("data.size=16"), device="cpu")
+    shapes = small.shapes._replace(maps=(8, 8), layers={"encoder": (200, 2, 2), "decoder": (200, 4, 4)}, stages={})
+    per_map = (epoch_bytes(replace(small, shapes=shapes)) - epoch_bytes(small)) / (24 * 3)
+    assert 8 * 48 * 0.3 < per_map < 8 * 48 * 0.65 + 200 * 20 + 1000
+
+
+def test_the_planned_time_is_images_over_speed(prepared, tmp_path):
+    plan = make_plan(prepared, tmp_path, epochs_left=2, is_new=True, speed=Speed(training=48, recording=72))
+    assert plan.seconds == pytest.approx(4)  # two epochs of 48 images and 24 x 3 passes
+
+
+def test_a_run_that_the_disk_cannot_hold_is_refused(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("compute.runs.plan.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    plan = make_plan(prepared, tmp_path / "a" / "b", epochs_left=3, is_new=True, speed=None)
+    with pytest.raises(DoesNotFit, match=r"needs about .* but only 0 MB are free there"):
+        plan.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--profile", "none-such"], "BadOption: There is no profile 'none-such'"),
+        (["--set", "training.epochs=-1"], "training.epochs = -1 is too small"),
+        (["--set", "model.name=lenet"], "BadModel: There is no network 'lenet'"),
+        (["--set", "model.options.width=3"], "has no option 'width'"),
+        (["--set", 'recording.variants=["clean", "sepia"]'], "sepia"),
+        (["--set", 'recording.variants=["gray"]'], "clean"),
+        (["--set", "data.mean=[0.5]"], "data.mean = [0.5] is not one number for each of 3 channels"),
+        (["--data", "/no/such/folder"], "There is no data set '/no/such/folder'"),
+        (["--weights", "/no/such/weights.pt"], "There is no weights file '/no/such/weights.pt'"),
+        (["--device", "tpu"], "There is no device 'tpu'"),
+        (["--device", "mps"], "Classprint computes on cpu or cuda, not on 'mps'"),
+        (["--data", ""], "There is no data set ''"),
+        (["--data", "2024"], "There is no data set '2024'"),
+        (["--data", "it's 'there'"], """There is no data set "it's 'there'\""""),
+        (["--data", "a\nb"], "There is no data set 'a\\nb'"),
+        (["--data", "a\udcffb"], "There is no data set 'a\\udcffb'"),
+        (["--weights", ""], "There is no weights file"),
+        (["--run", ""], "--run '' is not a name"),
+        (["--run", "../x"], "--run '../x' is not a name"),
+        (["--run", "a/b"], "--run 'a/b' is not a name"),
+        (["--run", "/abs"], "--run '/abs' is not a name"),
+        (["--run", "."], "--run '.' is not a name"),
+        (["--run", "a\nb"], "is not a name"),
+        (["--run", "ü" * 101], "is longer than 200 bytes"),
+        (["--threads", "100000"], "--threads 100000 does not make sense"),
+        (["--threads", "-2"], "--threads -2 does not make sense"),
+        (["--time-limit", "-5"], "--time-limit -5 does not make sense"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(capsys, tmp_path, more, message):
+    assert message in refused(capsys, tmp_path, *more)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(capsys, tmp_path):
+    assert "PyTorch sees no CUDA GPU here" in refused(capsys, tmp_path, "--device", "cuda")
+
+
+def test_weights_of_another_network_are_refused_before_the_run_is_made(capsys, tmp_path):
+    torch.save({"0.weight": torch.zeros(1, 2, 3)}, tmp_path / "wrong.pt")
+    assert "hold encoder.0.weight as (1, 2, 3)" in refused(capsys, tmp_path, "--weights", str(tmp_path / "wrong.pt"))
+
+
+def test_a_batch_too_small_for_its_processes_is_refused():
+    with pytest.raises(BadOption, match=r"training.batch = 2 cannot be shared by 2 processes"):
+        prepare(tiny_profile("training.batch=2"), device="cpu", processes=Processes(0, 2))
+
+
+def test_a_batch_larger_than_the_training_set_is_made_smaller_and_told_of(tmp_path, capsys):
+    assert main(["plan", *command(tmp_path, "--set", "training.batch=500")[1:]]) == 0
+    text = capsys.readouterr().out
+    assert "batches of 8" in text
+    assert "training.batch is 8 instead of 500: there are only 48 training images. Choose another with --set" in text
+    assert prepare(tiny_profile("training.batch=48"), device="cpu").notes == ()
+
+
+def test_training_images_that_processes_cannot_share_are_refused():
+    few = tiny_profile("data.classes=2", "data.train_per_class=1")
+    assert prepare(few, device="cpu").profile.training.batch == 2
+    with pytest.raises(BadOption, match=r"2 training images are too few for 2 processes"):
+        prepare(few, device="cpu", processes=Processes(0, 2))
+
+
+def test_the_same_command_with_other_settings_is_refused_and_names_them(recorded, capsys):
+    arguments = command(recorded.parent, "--set", "training.weight_decay=0.5")
+    assert main(arguments) == 2
+    assert "training.weight_decay: 0.01 before, 0.5 now" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_before_its_analysis_is_analysed_by_the_same_command(recorded, capsys):
+    arguments = [word for word in command(recorded.parent) if word != "--no-analysis"]
+    assert main(arguments) == 0
+    assert "epochs: 3, in" in capsys.readouterr().out
+    written = (recorded / "analysis.h5").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert "Analysed" not in capsys.readouterr().out
+    assert (recorded / "analysis.h5").stat().st_mtime_ns == written
+    (recorded / "analysis.h5").write_bytes(b"damaged")
+    assert main(arguments) == 0
+    assert "epochs: 3, in" in capsys.readouterr().out
+
+
+def test_provenance_says_where_the_record_comes_from(recorded):
+    provenance = open_run(recorded).provenance
+    assert provenance["libraries"]["torch"] == torch.__version__
+    assert provenance["machine"]["threads"] == 1
+    assert provenance["data"]["training_images"] == 48
+    assert len(provenance["data"]["sha256"]) == 64
+    assert len(provenance["code"]["sha256"]) == 64
+    assert provenance["initial_weights"]["source"] == "none"
+    assert provenance["parameters"] == 8 * 3 * 25 + 16 + 8 * 8 + 8
+
+
+def test_the_configuration_holds_every_setting(recorded):
+    configuration = open_run(recorded).configuration
+    assert set(configuration) == {"data", "model", "weights", "training", "augmentation", "recording"}
+    assert configuration["model"]["name"] == TINY
+    assert configuration["data"]["source"] == "phantom"
+
+
+def test_the_table_prints_a_row_a_run_in_both_forms(recorded, capsys):
+    assert main(["table", str(recorded)]) == 0
+    text = capsys.readouterr().out.splitlines()
+    last = open_run(recorded).metrics().iloc[-1]
+    assert text[1].split()[:4] == ["tiny", TINY, "phantom", "none"]
+    assert text[1].split()[4:7] == [
+        "3/3",
+        f"{last['validation_top1'] * 100:.2f}",
+        f"{last['validation_top5'] * 100:.2f}",
+    ]
+    assert main(["table", "--markdown", str(recorded)]) == 0
+    markdown = capsys.readouterr().out.splitlines()
+    assert len({line.count("|") for line in markdown}) == 1
+    assert markdown[1].replace("|", "").replace("-", "").replace(":", "").strip() == ""
+
+
+def test_the_table_of_a_run_that_is_not_there_is_refused(tmp_path, capsys):
+    assert main(["table", str(tmp_path / "absent")]) == 2
+    assert "RunNotFound" in capsys.readouterr().err
+
+
+def test_table_rows_hold_the_last_epoch(recorded):
+    (row,) = rows([recorded])
+    assert row.epochs == "3/3"
+    assert row.minutes > 0
+    assert render([row]).count("\n") == 1
+
+
+def test_help_explains_every_setting(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    for name in ("training.learning_rate", "recording.variants", "weights.source", "--runs-dir", "--set"):
+        assert name in text
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("work", ["work()", "exec('work()')"])
+def test_a_stop_in_the_first_imports_is_told_without_a_traceback(tmp_path, number, work):
+    """A library that sends the signal while it is imported, and would turn an exception into an abort."""
+    (tmp_path / "h5py.py").write_text(
+        "import os, signal, time\n"
+        f"work = lambda: (os.kill(os.getpid(), signal.{number}), time.sleep(60))\n"
+        "try:\n"
+        f"    {work}\n"
+        "except BaseException:\n"
+        "    os.abort()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "compute", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "\nStopped. The same command goes on from what is sealed.\n"
+
+
+def test_the_table_takes_runs_that_were_not_recorded_by_this_program(tmp_path, capsys):
+    write_synthetic_run(tmp_path / "true_class", epochs=1, classes=3)
+    assert main(["table", str(tmp_path / "true_class")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "true_class"

@@ -1,0 +1,57 @@
+"""What stands round every page: the class in the sidebar that all pages obey, and the words of the page's head."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.shell import navigation
+from dashboard.shell.sidebar import STYLE
+from store.synthetic import write_synthetic_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with one run of 6 classes, one of them named like markup."""
+    folder = tmp_path_factory.mktemp("frame")
+    write_synthetic_run(folder / "demo", epochs=2, classes=6, images_per_class=5)
+    return folder
+
+
+def said(app):
+    """All captions of a page."""
+    return "\n".join(caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize("name", [page.name for page in navigation.available()])
+def test_every_page_shows_the_class_that_the_sidebar_chose(opened, runs, name):
+    app = opened(runs, name, **{"class": "n00000002"})
+    assert not app.exception and not app.warning
+    assert app.selectbox(key="control-class-sidebar").value == "n00000002"
+    assert "class **guacamole**" in said(app)
+
+
+def test_choosing_a_class_writes_the_link_and_forgets_the_image(opened, runs):
+    app = opened(runs, "gallery", image="3", p="1")
+    app.selectbox(key="control-class-sidebar").set_value("n00000004").run()
+    assert app.query_params["class"] in ("n00000004", ["n00000004"])
+    assert "image" not in app.query_params and "p" not in app.query_params
+    app.selectbox(key="control-class-sidebar").set_value("").run()
+    assert "class" not in app.query_params
+
+
+def test_a_page_may_have_a_second_control_of_the_class(opened, runs):
+    app = opened(runs, "gallery", **{"class": "n00000002"})
+    app.selectbox(key="control-class").set_value("n00000001").run()
+    assert app.selectbox(key="control-class-sidebar").value == "n00000001"
+
+
+def test_the_style_names_nothing_but_public_test_ids():
+    rules = [line for line in STYLE.read_text().splitlines() if "{" in line and not line.startswith("/*")]
+    assert rules and all("data-testid" in rule for rule in rules)
+
+
+def test_without_pytorch_live_says_what_brings_it(opened, runs, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    app = opened(runs, "live")
+    assert not app.exception
+    assert "needs PyTorch" in app.info[0].value and "pip install" in app.info[0].value

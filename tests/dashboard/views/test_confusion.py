@@ -1,0 +1,72 @@
+"""Confusion: where a difference starts, the groups' cells and their images, the history of the pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dashboard import data
+from dashboard.components.matrix import Matrix, cell_codes
+from dashboard.images import EQ10
+from dashboard.shell.url_state import Selection
+from dashboard.views.confusion import parts as confusion_parts
+from store import open_run
+from store.synthetic import write_synthetic_run
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run):
+    return open_run(tiny_run)
+
+
+def seen(run, epoch, variant, pinned=None):
+    return Selection(run, epoch, variant, None, None, EQ10, "magma", pinned)
+
+
+def test_a_difference_starts_at_the_pinned_state_else_at_the_first_epoch_else_at_the_clean_images(run):
+    assert confusion_parts.earlier_state(seen(run, 3, "gray", pinned=(2, "bgr"))) == (2, "bgr")
+    assert confusion_parts.earlier_state(seen(run, 3, "gray")) == (1, "gray")
+    assert confusion_parts.earlier_state(seen(run, 1, "gray")) == (1, "clean")
+    assert confusion_parts.earlier_state(seen(run, 1, "clean")) is None
+    assert confusion_parts.earlier_state(seen(run, 3, "clean", pinned=(3, "clean"))) == (1, "clean")
+
+
+def test_a_logarithmic_difference_keeps_its_sign_and_shows_single_images():
+    codes, largest = cell_codes(
+        Matrix(np.array([[10, -1], [1, 0]]), ["a", "b"], ["a", "b"], signed=True, logarithmic=True)
+    )
+    assert largest == 10 and codes[0, 0] == 255 and codes[1, 1] == 0
+    assert codes[1, 0] - 128 == 128 - codes[0, 1] == round(127 * np.log(2) / np.log(11))
+
+
+def test_the_history_of_a_pair_counts_its_images_at_every_epoch(run):
+    pairs, counts = data.confused_pairs(run, 1, "clean"), data.pair_counts(run, 1, "clean")
+    assert counts.shape == (len(pairs), 3)
+    assert counts[:, 0].tolist() == pairs["count"].tolist()
+    for row, history in zip(pairs.itertuples(), counts, strict=True):
+        expected = [
+            run.confusion(epoch=e, variant="clean")[row.true_class_index, row.predicted_class_index] for e in (1, 2, 3)
+        ]
+        assert history.tolist() == expected
+
+
+def test_classes_without_a_group_are_put_together_under_a_name(tmp_path):
+    path = write_synthetic_run(tmp_path / "bare", epochs=1)
+    run = open_run(path)
+    object.__setattr__(run, "classes", run.classes.assign(group=["", " ", "birds", "birds", ""]))
+    names, counts = confusion_parts.grouped(run, np.ones((5, 5)))
+    assert names == ["no group", "birds"] and counts.tolist() == [[9, 6], [6, 4]]
+
+
+def test_a_cell_of_the_groups_shows_its_images_and_their_pairs(opened, tiny_run):
+    link = {"level": "groups", "true_group": "vehicles", "predicted_group": "food"}
+    app = opened(tiny_run.parent, "confusion", epoch="1", **link)
+    assert not app.exception and not app.warning
+    assert "vehicles predicted as food" in [part.value for part in app.subheader]
+    assert any("school bus → guacamole" in part.value for part in app.caption)
+
+
+def test_the_change_between_two_states_is_offered_and_named(opened, tiny_run):
+    app = opened(tiny_run.parent, "confusion", values="difference", pin="2.bgr")
+    assert not app.exception and not app.warning
+    assert any("minus **epoch 2, [B,G,R]**" in part.value for part in app.caption)

@@ -1,0 +1,211 @@
+"""Every page under AppTest: with a good run, a bad link, and a missing, empty, damaged and growing run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from dashboard.shell import navigation
+from store import create_run, resume_run
+from store.synthetic import (
+    synthetic_description,
+    synthetic_images,
+    synthetic_layers,
+    synthetic_maps,
+    synthetic_metrics,
+    write_synthetic_run,
+)
+from tests.dashboard.app import APP
+
+NAMES = [page.name for page in navigation.available()]
+
+
+@pytest.fixture(scope="session")
+def good_runs(tmp_path_factory):
+    """A folder with two runs: 'plain', and 'signed' whose maps may be negative and which has no layers."""
+    folder = tmp_path_factory.mktemp("good")
+    write_synthetic_run(folder / "signed", epochs=2, signed=True, layers={}, stages={})
+    write_synthetic_run(folder / "plain", epochs=3, classes=6, images_per_class=5)
+    return folder
+
+
+def texts(app):
+    """All that is said on the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
+
+
+def parameter(app, name):
+    """A parameter of the address after the run."""
+    value = app.query_params[name]
+    return value if isinstance(value, str) else value[0]
+
+
+def sound(app):
+    """No exception and no error box."""
+    assert not app.exception, app.exception[0].value
+    assert not app.error, app.error[0].value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_shows_a_good_run_without_complaint(opened, good_runs, name):
+    app = opened(good_runs, name, run="plain")
+    sound(app)
+    assert not app.warning, app.warning[0].value
+    assert app.title[0].value == navigation.info(name).title
+    assert "plain" in texts(app)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_variant(opened, good_runs, name):
+    app = opened(good_runs, name, run="signed", epoch="1", variant="bgr", scale="common", colours="cividis")
+    sound(app)
+    assert "**[B,G,R]**" in texts(app)
+
+
+@pytest.mark.parametrize("name", ["overview", "image"])
+@pytest.mark.parametrize(
+    ("parameter", "value", "holds"),
+    [
+        ("epoch", "99", "holds epochs 1 to 3"),
+        ("epoch", "two", "holds epochs 1 to 3"),
+        ("variant", "sepia", "there is clean, gray"),
+        ("run", "../../etc", "there is"),
+        ("image", "-3", "a whole number from 0 to 29"),
+        ("class", "n99999999", "there is n00000000"),
+        ("pin", "7.clean", "such as “1.clean”"),
+    ],
+)
+def test_a_bad_value_in_a_link_is_told_with_what_holds(opened, good_runs, name, parameter, value, holds):
+    run = {} if parameter == "run" else {"run": "plain"}
+    app = opened(good_runs, name, **run, **{parameter: value})
+    sound(app)
+    reported = "\n".join(warning.value for warning in app.warning)
+    assert f"“{value}”" in reported and holds in reported
+
+
+def test_an_unknown_parameter_is_told_and_can_be_dropped(opened, good_runs):
+    app = opened(good_runs, run="plain", epoc="2")
+    assert "“epoc”" in app.warning[0].value
+    next(button for button in app.button if button.label == "Drop this from the link").click().run()
+    assert not app.warning and "epoc" not in app.query_params and parameter(app, "run") == "plain"
+
+
+def test_a_page_of_its_own_parameters_refuses_what_does_not_hold(opened, good_runs):
+    app = opened(good_runs, "failures", run="plain", confidence="0.9-0.2", sort="beauty")
+    reported = "\n".join(warning.value for warning in app.warning)
+    assert "“0.9-0.2”" in reported and "“beauty”" in reported
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_without_a_run_the_dashboard_explains_how_to_make_one(opened, tmp_path, exists):
+    folder = tmp_path if exists else tmp_path / "nowhere"
+    app = opened(folder)
+    sound(app)
+    assert app.title[0].value == "No run yet"
+    assert "make compute" in texts(app)
+
+
+def test_a_run_without_a_finished_epoch_says_that_it_waits(opened, tmp_path):
+    description = synthetic_description("young", 3, 2, epochs=2)
+    with create_run(tmp_path / "young", description) as new:
+        for variant in description.variants:
+            new.write_images(variant, 0, synthetic_images(description, variant))
+    app = opened(tmp_path)
+    sound(app)
+    assert "no epoch of it is finished" in texts(app)
+
+
+def test_a_damaged_epoch_is_named_and_the_others_stay_readable(opened, tmp_path):
+    write_synthetic_run(tmp_path / "hurt", epochs=2)
+    path = tmp_path / "hurt" / "epochs" / "0002.h5"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    app = opened(tmp_path)
+    sound(app)
+    assert "Epoch 2" in "\n".join(warning.value for warning in app.warning)
+    assert "epoch **1**" in texts(app)
+
+
+def test_a_damaged_run_file_is_told_and_does_not_break_the_page(opened, tmp_path):
+    write_synthetic_run(tmp_path / "broken", epochs=1)
+    (tmp_path / "broken" / "run.h5").write_bytes(b"not HDF5 at all")
+    app = opened(tmp_path)
+    assert not app.exception
+    assert "run.h5" in app.error[0].value
+
+
+def test_a_new_epoch_of_a_growing_run_appears_on_the_next_look(opened, tmp_path):
+    path = write_synthetic_run(tmp_path / "growing", epochs=1, planned_epochs=2)
+    app = opened(tmp_path)
+    assert "epoch **1**" in texts(app)
+    assert app.get("progress")[0].proto.text.startswith("1 of 2 epochs")
+    record_epoch(path, 2)
+    app.run()
+    assert "epoch **2**" in texts(app)
+
+
+def record_epoch(path, number):
+    """One more epoch of a synthetic run."""
+    description = synthetic_description(path.name, 5, 4, epochs=1)
+    with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
+        for variant in description.variants:
+            recording.write(variant, 0, synthetic_maps(description, number, variant))
+        recording.write_layers(0, *synthetic_layers(description, number))
+
+
+def test_a_run_that_is_deleted_while_it_is_looked_at_is_told(opened, tmp_path):
+    write_synthetic_run(tmp_path / "short", epochs=1, planned_epochs=2)
+    write_synthetic_run(tmp_path / "other", epochs=1)
+    app = opened(tmp_path, run="short")
+    shutil.rmtree(tmp_path / "short")
+    app.run()
+    assert not app.exception
+    assert "“short”" in texts(app)
+
+
+def test_moving_a_control_writes_the_link_and_the_default_is_left_out(opened, good_runs):
+    app = opened(good_runs, run="plain")
+    app.select_slider(key="control-epoch").set_value(1).run()
+    app.selectbox(key="control-variant").set_value("gray").run()
+    assert parameter(app, "epoch") == "1" and parameter(app, "variant") == "gray"
+    app.selectbox(key="control-variant").set_value("clean").run()
+    assert "variant" not in app.query_params
+
+
+def test_choosing_another_run_forgets_what_belonged_to_the_old_one(opened, good_runs):
+    app = opened(good_runs, run="plain", epoch="2", image="4")
+    app.selectbox(key="control-run").set_value("signed").run()
+    assert "epoch" not in app.query_params and "image" not in app.query_params
+    sound(app)
+
+
+def test_the_chosen_cell_of_the_matrix_shows_its_images(opened, good_runs):
+    app = opened(good_runs, "confusion", run="plain", **{"class": "n00000001", "prediction": "n00000002"})
+    assert "school bus predicted as guacamole" in texts(app)
+    assert "1 image of 5 (20.0 %)" in texts(app)
+
+
+def test_the_failures_page_lists_only_wrong_answers_in_the_range(opened, good_runs):
+    app = opened(good_runs, "failures", run="plain")
+    table = app.dataframe[0].value
+    assert len(table) == 3 and (table["true_class"] != table["predicted_class"]).all()
+    app = opened(good_runs, "failures", run="plain", confidence="0-0.01")
+    assert "0 wrong predictions" in texts(app).replace("**", "")
+
+
+def test_the_overview_draws_figure_2_with_the_chosen_epoch(opened, good_runs):
+    app = opened(good_runs, run="plain", epoch="2")
+    specs = [json.loads(element.proto.spec) for element in app.get("vega_lite_chart")]
+    assert {spec.get("title") for spec in specs} >= {"Loss", "Accuracy", "Accuracy by variant"}
+
+
+def test_the_dashboard_starts_without_torch():
+    program = (
+        "import sys; sys.argv=['x']; from streamlit.testing.v1 import AppTest; "
+        f"AppTest.from_file({str(APP)!r}, default_timeout=60).run(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0

@@ -1,0 +1,58 @@
+"""Trust: a bin, a range and a point of the risk-coverage curve open their images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dashboard.views.trust.acceptance_chart import acceptance_chart, marked
+from store import open_run
+
+
+def curves():
+    coverage = np.linspace(0.01, 1, 100)
+    parts = [pd.DataFrame({"coverage": coverage, "risk": coverage / 2, "score": name, "key": name}) for name in "ab"]
+    return pd.concat(parts)
+
+
+def test_every_curve_has_twenty_points_at_the_shares_that_they_name():
+    table = marked(curves())
+    points = table[table["percent"] > 0]
+    assert points.groupby("score").size().tolist() == [20, 20]
+    assert np.allclose(points["coverage"], points["percent"] / 100)
+
+
+def test_a_short_curve_has_points_only_where_it_has_rows():
+    assert marked(curves().iloc[[9, 99]])["percent"].tolist() == [10, 100]
+
+
+def test_the_chosen_point_is_ringed():
+    table = marked(curves())
+    plain, ringed = (acceptance_chart(table, chosen=chosen).to_dict() for chosen in (None, ("a", 40)))
+    assert len(ringed["layer"]) == len(plain["layer"]) + 1
+    assert "datum.percent == 40" in str(ringed["layer"][-1])
+
+
+def test_a_range_of_confidence_shows_right_and_wrong_images(opened, tiny_run):
+    run = open_run(tiny_run)
+    confidence = run.column("confidence", epoch=3, variant="clean")
+    low, high = np.sort(confidence)[[3, 12]]
+    app = opened(tiny_run.parent, "trust", within=f"{low - 1e-4:.4f}-{high + 1e-4:.4f}")
+    assert not app.exception and not app.warning
+    assert "10 images" in "\n".join(part.value for part in app.markdown)
+    next(button for button in app.button if button.label == "Close").click().run()
+    assert "within" not in app.query_params
+
+
+def test_a_point_of_the_curve_shows_what_it_wrongly_accepts(opened, tiny_run):
+    run = open_run(tiny_run)
+    wrong = int((run.column("prediction", epoch=1, variant="clean") != run.labels).sum())
+    app = opened(tiny_run.parent, "trust", epoch="1", score="margin", accepted="margin.100")
+    assert not app.exception and not app.warning
+    assert f"{wrong} wrong predictions among 20" in "\n".join(part.value for part in app.markdown)
+
+
+def test_a_point_that_is_on_no_curve_is_told(opened, tiny_run):
+    app = opened(tiny_run.parent, "trust", accepted="sharpness.41")
+    assert not app.exception
+    assert "“sharpness.41”" in app.warning[0].value

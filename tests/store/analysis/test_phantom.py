@@ -1,0 +1,104 @@
+"""The cue fingerprint on phantom images, whose prediction is known: a network that sees colour alone lives on colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compute.data.dataset import Limits
+from compute.data.phantom.dataset import class_parts, load_phantom
+from compute.recording.perturbations import VARIANTS
+from store import RunDescription, create_run, open_run, queries, resume_run
+from store.analysis import from_table, read_analysis
+from store.analysis.analyse import analyse
+from store.analysis.localisation import verdict
+
+SHOWN = ("clean", "gray", "blur5", "bgr", "brg")
+
+
+def colour_maps(images, classes):
+    """Class maps (n, C, 8, 8): how far a class's hue leads in each cell; for gray, a little everywhere."""
+    cells = images.astype(np.float32).reshape(len(images), 8, 8, 8, 8, 3).mean((2, 4)) / 255
+    maps = np.empty((len(images), classes, 8, 8), np.float32)
+    for index in range(classes):
+        hue = class_parts(index)[1]
+        if hue == "gray":
+            maps[:, index] = 0.02
+        else:
+            channel = ("red", "green", "blue").index(hue)
+            others = np.delete(cells, channel, axis=-1).max(-1)
+            maps[:, index] = np.maximum(cells[..., channel] - others, 0)
+    return maps * 50
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    limits = Limits(classes=8, train_per_class=1, validation_per_class=12)
+    pixels = load_phantom(limits=limits)
+    path, shown = tmp_path_factory.mktemp("runs") / "colour", pixels.validation
+    description = RunDescription(
+        name="colour",
+        classes=pixels.classes,
+        variants=SHOWN,
+        labels=shown.labels,
+        image_names=shown.names,
+        image_shape=shown.images.shape[1:3],
+        map_shape=(8, 8),
+        masks=shown.masks,
+        planned_epochs=1,
+    )
+    images = np.arange(len(shown.labels))
+    perturbed = {name: VARIANTS[name].function(shown.images, images=images, seed=0) for name in SHOWN}
+    with create_run(path, description) as new:
+        for name, block in perturbed.items():
+            new.write_images(name, 0, block)
+    with resume_run(path).epoch(1, {}, threads=1) as recording:
+        for name, block in perturbed.items():
+            recording.write(name, 0, colour_maps(block, len(pixels.classes)))
+    opened = open_run(path)
+    analyse(opened)
+    return opened
+
+
+def mean_drops(run):
+    table = queries.cue_profiles(run, epoch=1)
+    hues = np.array([class_parts(int(index))[1] for index in table["class_index"]])
+    return table["drop"].groupby([table["variant"], hues]).mean()
+
+
+def test_gray_takes_the_score_of_every_hue_but_gray(run):
+    drops = mean_drops(run)["gray"]
+    assert min(drops["red"], drops["green"], drops["blue"]) > 1
+    assert drops["gray"] == pytest.approx(0, abs=0.01)
+
+
+def test_bgr_takes_the_score_of_red_and_blue_and_leaves_green_and_gray(run):
+    drops = mean_drops(run)["bgr"]
+    assert min(drops["red"], drops["blue"]) > 1
+    assert drops[["green", "gray"]].to_numpy() == pytest.approx([0, 0], abs=0.01)
+
+
+def test_brg_takes_the_score_of_all_three_hues(run):
+    drops = mean_drops(run)["brg"]
+    assert min(drops["red"], drops["green"], drops["blue"]) > 1
+
+
+def test_blur_takes_little_from_a_network_that_sees_colour_alone(run):
+    drops = mean_drops(run)
+    assert drops["blur5"].abs().max() < 0.2 * drops["gray"].max()
+
+
+def test_red_turns_into_blue_and_the_findings_say_so(run):
+    predictions = run.predictions(epoch=1, variant="bgr")
+    hues = np.array([class_parts(int(index))[1] for index in range(8)])
+    red = hues[predictions["label"]] == "red"
+    assert (hues[predictions["prediction"][red]] == "blue").mean() > 0.9
+    reported = [entry.text for entry in from_table(read_analysis(run).table("findings"))]
+    assert any("are predicted as" in text or "accuracy falls" in text for text in reported)
+
+
+def test_the_maps_of_that_network_are_places(run):
+    table = read_analysis(run).table("place")
+    values = table.set_index("quantity")["value"]
+    assert values["inside"] > values["elsewhere"] + 0.1 > values["area"]
+    assert verdict(table) == "place"

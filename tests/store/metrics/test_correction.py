@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from store.metrics import correction
+
+PREDICTED = np.array([[6.0, 1.0], [3.0, 0.0]])
+TRUE_CLASS = np.array([[1.0, 2.0], [1.0, 1.0]])  # D = 5 -1 2 -1, sum 5
+GRIDS = arrays.arrays(np.float64, (2, 3), elements=st.integers(-8, 8).map(float))
+
+
+def test_difference_averages_to_the_margin_of_the_scores():
+    assert correction.difference(PREDICTED, TRUE_CLASS).tolist() == [[5, -1], [2, -1]]
+    assert correction.difference(PREDICTED, TRUE_CLASS).mean() == PREDICTED.mean() - TRUE_CLASS.mean()
+
+
+def test_one_cell_undoes_a_mistake_that_sits_in_one_cell():
+    assert correction.correction_cells(PREDICTED, TRUE_CLASS) == 1  # 5 - 5 = 0: the true class ties, which counts
+
+
+def test_a_hair_above_the_tie_needs_a_second_cell():
+    assert correction.correction_cells(PREDICTED + np.array([[0, 0.1], [0, 0]]), TRUE_CLASS) == 2
+
+
+def test_right_answers_and_ties_need_no_cell():
+    assert correction.correction_cells(
+        np.stack([TRUE_CLASS, TRUE_CLASS]), np.stack([PREDICTED, TRUE_CLASS])
+    ).tolist() == [0, 0]
+
+
+def test_a_mistake_made_by_every_cell_needs_every_cell():
+    assert correction.correction_cells(np.full((3, 3), 0.1), np.zeros((3, 3))) == 9
+
+
+def test_cells_are_removed_from_the_largest_difference_down_and_ties_in_reading_order():
+    assert correction.removal_order([[5, -1], [2, -1]]).tolist() == [0, 2, 1, 3]
+
+
+def test_scores_after_removal_match_hand_computed_values():
+    maps, order = np.stack([PREDICTED, TRUE_CLASS]), correction.removal_order([[5, -1], [2, -1]])
+    expected = {0: [2.5, 1.25], 1: [1.0, 1.0], 2: [0.25, 0.75], 4: [0, 0]}
+    for k, scores in expected.items():
+        assert correction.logits_after_removal(maps, order, k).tolist() == scores
+
+
+def test_scores_after_removal_take_another_k_for_each_image():
+    maps = np.stack([[PREDICTED, TRUE_CLASS]] * 2)
+    order = np.stack([correction.removal_order([[5, -1], [2, -1]])] * 2)
+    assert correction.logits_after_removal(maps, order, [0, 2]).tolist() == [[2.5, 1.25], [0.25, 0.75]]
+
+
+def test_a_third_class_can_win_once_the_mistake_is_undone():
+    third = np.array([[0.0, 3.0], [0.0, 3.0]])  # 1.5 against 1.0 after the removal of the first cell
+    maps = np.stack(
+        [[PREDICTED, TRUE_CLASS, third], [PREDICTED, TRUE_CLASS, third * 0], [PREDICTED, TRUE_CLASS, third]]
+    )
+    cells, winner = correction.corrected_prediction(maps, predicted_class=[0, 0, 0], true_class=[1, 1, 0])
+    assert cells.tolist() == [1, 1, 0]
+    assert winner.tolist() == [2, 1, 0]
+
+
+def test_a_third_class_that_only_ties_does_not_win():
+    third = np.array([[9.0, 2.0], [1.0, 1.0]])
+    cells, winner = correction.corrected_prediction(
+        np.stack([PREDICTED, TRUE_CLASS, third])[None], predicted_class=[0], true_class=[1]
+    )
+    assert (cells.tolist(), winner.tolist()) == ([1], [1])
+    cells, winner = correction.corrected_prediction(
+        np.stack([PREDICTED, third, TRUE_CLASS])[None], predicted_class=[0], true_class=[2]
+    )
+    assert (cells.tolist(), winner.tolist()) == ([1], [2])
+
+
+def test_a_right_answer_wins_whatever_the_maps_say():
+    cells, winner = correction.corrected_prediction(
+        np.stack([PREDICTED, TRUE_CLASS])[None], predicted_class=[1], true_class=[1]
+    )
+    assert (cells.tolist(), winner.tolist()) == ([0], [1])
+
+
+def test_the_interval_of_k_matches_hand_computed_values():
+    d = np.array([[5.0, -1.0], [2.0, -1.0]])
+    assert [int(k) for k in correction.k_interval(d, 0.0)] == [1, 1]
+    assert [int(k) for k in correction.k_interval(d, 0.25)] == [1, 2]  # D + 0.25 leaves 0.75 after one cell
+    assert [int(k) for k in correction.k_interval(d, 1.25)] == [0, 4]  # D - 1.25 sums to 0: perhaps no mistake at all
+
+
+def test_a_negative_error_is_refused():
+    with pytest.raises(ValueError, match=r"cannot be negative, got -0\.5"):
+        correction.k_interval(np.zeros((2, 2, 2)), [0.5, -0.5])
+
+
+@given(GRIDS, GRIDS)
+@settings(max_examples=150, deadline=None)
+def test_k_agrees_with_trying_every_set_of_cells(predicted_class, true_class):
+    d = (predicted_class - true_class).ravel()
+    tried = next(
+        k
+        for k in range(d.size + 1)
+        if any(d.sum() - d[list(removed)].sum() <= 0 for removed in combinations(range(d.size), k))
+    )
+    assert correction.correction_cells(predicted_class, true_class) == tried
+
+
+@given(GRIDS, st.floats(0, 2), st.integers(0, 2**31))
+@settings(max_examples=150, deadline=None)
+def test_the_interval_of_k_holds_for_any_error_within_the_bound(d, error, seed):
+    noisy = d + np.random.default_rng(seed).uniform(-error, error, d.shape)
+    low, high = correction.k_interval(d, error)
+    assert low <= correction.correction_cells(noisy, np.zeros_like(d)) <= high
+
+
+@given(GRIDS, GRIDS)
+@settings(max_examples=100, deadline=None)
+def test_removing_k_cells_lets_the_truth_tie_and_one_fewer_does_not(predicted_class, true_class):
+    k = correction.correction_cells(predicted_class, true_class)
+    order = correction.removal_order(predicted_class - true_class)
+    after = correction.logits_after_removal(np.stack([predicted_class, true_class]), order, k)
+    assert after[1] >= after[0] - 1e-6
+    if k > 0:
+        before = correction.logits_after_removal(np.stack([predicted_class, true_class]), order, k - 1)
+        assert before[0] > before[1]

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from store import NotInRun, open_run, queries
+from store.synthetic import write_synthetic_run
+from tests.store.crafted_run import craft
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["unsigned", "signed"])
+def run(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run"
+    return open_run(write_synthetic_run(path, epochs=2, signed=request.param))
+
+
+def test_the_anatomy_agrees_with_what_was_recorded_before_coding(run):
+    recorded = run.column("correction_cells", epoch=2, variant="gray")
+    wrong = np.flatnonzero(recorded)
+    assert len(wrong) >= 2
+    for image in wrong:
+        found = queries.minimal_correction(run, image, epoch=2, variant="gray")
+        assert found.exact
+        assert found.low <= recorded[image] <= found.high
+        assert found.low <= found.cells <= found.high
+        assert found.against == found.true_class != found.prediction
+
+
+def test_a_right_answer_is_set_against_the_runner_up(run):
+    found = queries.minimal_correction(run, 0, epoch=2)
+    assert found.prediction == found.true_class == 0
+    assert found.against == run.column("runner_up", epoch=2, variant="clean")[0]
+    assert found.cells > 0
+
+
+def test_removing_cells_moves_the_scores_until_the_other_class_wins(run):
+    found = queries.minimal_correction(run, 7, epoch=2)
+    gap = found.scores[:, found.prediction] - found.scores[:, found.against]
+    assert gap[0] == pytest.approx(found.difference.mean(), abs=1e-5)
+    assert gap[found.cells - 1] > 0 >= gap[found.cells] - 1e-6
+    assert found.winners[0] == found.prediction
+    assert found.winners[found.cells] != found.prediction
+    assert found.scores[-1].tolist() == [0] * 5
+    assert (np.diff(found.difference.flat[found.order]) <= 0).all()
+
+
+def test_any_class_can_be_the_other_one(run):
+    assert queries.minimal_correction(run, 0, epoch=2, against=3).against == 3
+    with pytest.raises(NotInRun, match="9"):
+        queries.minimal_correction(run, 0, epoch=2, against=9)
+
+
+def test_k_is_the_hand_computed_one(tmp_path):
+    def own(epoch, variant, image):
+        return np.eye(4, dtype=np.float32)
+
+    # The true class has four cells of 1, the prediction one of about 8: without that cell the true class wins at once.
+    run = craft(tmp_path / "run", np.array([[[1]]]), labels=[0], own=own)
+    found = queries.minimal_correction(run, 0, epoch=1)
+    assert (found.cells, found.low, found.high) == (1, 1, 1)
+    assert found.order[0] == 1
+    assert found.scores[0] == pytest.approx([4 / 16, (8 + 1 / 64) / 16], abs=0.01)
+
+
+def test_every_outcome_of_a_perturbation_is_told_apart(tmp_path):
+    labels = [0, 0, 0, 0, 0]
+    predictions = np.array([[[0, 0, 1, 0, 0], [0, 0, 1, 1, 1]]])
+
+    def own(epoch, variant, image):
+        moved = variant == 1 and image in (1, 3)
+        return np.roll(np.eye(4, dtype=np.float32), 2 if moved else 0, axis=1)
+
+    run = craft(tmp_path / "run", predictions, labels=labels, variants=("clean", "gray"), own=own)
+    table = queries.evidence_under(run, epoch=1, variant="gray")
+    assert table["outcome"].tolist() == ["steady", "different_reason", "held wrong", "responsive", "unmoved flip"]
+    figures = queries.accuracy_by_variant(run).set_index("variant")
+    assert figures["different_reason_share"]["gray"] == 0.5

@@ -1,0 +1,322 @@
+"""Writing a run: what goes in, what is refused, and what is left behind when something fails."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from store import BadMaps, NotInRun, RunExists, RunMismatch, RunNotFound, StoreError, create_run, open_run, resume_run
+from store.synthetic import (
+    synthetic_description,
+    synthetic_images,
+    synthetic_layers,
+    synthetic_maps,
+    write_synthetic_run,
+)
+
+PLAIN = {"variants": ("clean", "gray"), "layers": {}, "stages": {}, "masks": None, "boxes": None}
+
+
+@pytest.fixture
+def description():
+    return synthetic_description("new", 5, 4, epochs=2, options=PLAIN)
+
+
+@pytest.fixture
+def empty_run(tmp_path, description):
+    """A run with its images and no epochs."""
+    with create_run(tmp_path / "new", description) as new:
+        for variant in description.variants:
+            new.write_images(variant, 0, synthetic_images(description, variant))
+    return tmp_path / "new"
+
+
+def record(run, description, epoch=1, **options):
+    with resume_run(run).epoch(epoch, {"train_loss": 1.0}, **options) as recording:
+        for variant in description.variants:
+            recording.write(variant, 0, synthetic_maps(description, epoch, variant))
+
+
+def leftovers(run):
+    return [path.name for path in run.rglob("*.part")]
+
+
+def test_maps_come_back_within_the_stated_error(empty_run, description):
+    record(empty_run, description)
+    run = open_run(empty_run)
+    for variant in description.variants:
+        given = synthetic_maps(description, 1, variant)
+        at = {"epoch": 1, "variant": variant, "images": None}
+        assert (np.abs(run.maps(**at) - given) <= run.map_error(**at)[..., None, None]).all()
+        scores = given.astype(np.float64).mean((2, 3))
+        expected = np.exp(scores - scores.max(1, keepdims=True))
+        expected /= expected.sum(1, keepdims=True)
+        np.testing.assert_allclose(run.probabilities(epoch=1, variant=variant), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_blocks_of_any_size_in_any_order_give_the_same_file(empty_run, description, threads):
+    record(empty_run, description)
+    maps = {variant: synthetic_maps(description, 1, variant) for variant in description.variants}
+    with resume_run(empty_run).epoch(2, threads=threads) as recording:
+        for start, stop in ((7, 20), (0, 1), (1, 7)):
+            for variant in description.variants:
+                recording.write(variant, start, maps[variant][start:stop])
+    run = open_run(empty_run)
+    for variant in description.variants:
+        first, second = (run.predictions(epoch=epoch, variant=variant) for epoch in (1, 2))
+        assert first.equals(second)
+        for read in (run.maps, run.map_error):
+            at = {"variant": variant, "images": None}
+            assert np.array_equal(read(epoch=1, **at), read(epoch=2, **at))
+
+
+def test_every_summary_column_has_its_hand_worked_value(tmp_path):
+    options = {**PLAIN, "variants": ("clean",), "map_shape": (1, 2), "labels": np.array([0, 0, 1])}
+    description = synthetic_description("two", 2, 1, epochs=1, options={**options, "image_names": ("a", "b", "c")})
+    with create_run(tmp_path / "two", description) as new:
+        new.write_images("clean", 0, np.zeros((3, 16, 16, 3), np.uint8))
+    maps = np.array([[[[4, 0]], [[0, 2]]], [[[2, 0]], [[2, 2]]], [[[0, 0]], [[3, 3]]]], np.float32)
+    with resume_run(tmp_path / "two").epoch(1) as recording:
+        recording.write("clean", 0, maps)
+    table = open_run(tmp_path / "two").predictions(epoch=1, variant="clean")
+    e = np.e
+    assert table["prediction"].tolist() == [0, 1, 1]
+    assert table["correct"].tolist() == [True, False, True]
+    assert table["runner_up"].tolist() == [1, 0, 0]
+    assert table["label_rank"].tolist() == [1, 2, 1]
+    assert table["label_logit"].tolist() == [2, 1, 3]
+    assert table["predicted_logit"].tolist() == [2, 2, 3]
+    assert table["peak"].tolist() == [4, 2, 3]
+    np.testing.assert_allclose(table["confidence"], [e / (e + 1), e / (e + 1), e**3 / (e**3 + 1)], rtol=1e-6)
+    np.testing.assert_allclose(table["margin"], 2 * table["confidence"] - 1, rtol=1e-6)
+    np.testing.assert_allclose(table["sharpness"], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(table["map_entropy"], [0, np.log(2), np.log(2)], atol=1e-6)
+    np.testing.assert_allclose(table["peak_share"], [1, 0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(table["overlap"], [0, 0.5, 0], atol=1e-6)
+    # b: D = (0, 2), so removing one cell leaves a tie, which counts as undone.
+    assert table["correction_cells"].tolist() == [0, 1, 0]
+    assert table["corrected_prediction"].tolist() == [0, 0, 1]
+    # Class 0's pattern is the mean of (4, 0) and (2, 0); b was predicted as class 1, whose pattern is (3, 3).
+    np.testing.assert_allclose(table["similarity"], 1, atol=1e-6)
+    np.testing.assert_allclose(table["predicted_similarity"], [1, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(table["consistency"], 1)
+
+
+def test_class_columns_and_confusion_have_their_hand_worked_values(tiny_run):
+    run = open_run(tiny_run)
+    at = {"epoch": 3, "variant": "gray"}
+    table, confusion = run.class_table(**at), run.confusion(**at)
+    predictions = run.predictions(**at)
+    assert confusion.sum() == len(run.labels)
+    assert confusion[1, 2] == 1 and confusion[3, 4] == 1  # the last image of each odd class
+    assert table["count"].tolist() == [4] * 5
+    assert table["accuracy"].tolist() == [0.75] * 5
+    assert table["predicted_count"].tolist() == confusion.sum(0).tolist()
+    for index in range(5):
+        mine = predictions[predictions["label"] == index]
+        np.testing.assert_allclose(table["mean_confidence"][index], mine["confidence"].mean(), rtol=1e-6)
+        np.testing.assert_allclose(table["spread"][index], 1 - mine["similarity"].mean(), atol=1e-6)
+    own = run.true_class_maps(**at)
+    np.testing.assert_allclose(run.patterns(**at)[2], own[8:12].mean(0), rtol=1e-5)
+
+
+def test_a_run_is_never_overwritten(empty_run, description):
+    with (
+        pytest.raises(RunExists, match=r"There is a run at .* already. Resume it"),
+        create_run(empty_run, description),
+    ):
+        pass
+    record(empty_run, description)
+    with pytest.raises(RunExists, match=r"Epoch 1 of .* is sealed already"):
+        resume_run(empty_run).epoch(1)
+    (empty_run / "run.h5").unlink()
+    with (
+        pytest.raises(RunExists, match=r"holds epochs but no run\.h5"),
+        create_run(empty_run, description),
+    ):
+        pass
+
+
+def test_a_run_whose_making_fails_leaves_nothing(tmp_path, description):
+    with pytest.raises(KeyboardInterrupt), create_run(tmp_path / "new", description):
+        raise KeyboardInterrupt
+    with (
+        pytest.raises(ValueError, match="40 images were not written, the first is image 0 of variant 'clean'"),
+        create_run(tmp_path / "new", description),
+    ):
+        pass
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_an_epoch_that_fails_leaves_nothing_and_the_others_stay(empty_run, description):
+    record(empty_run, description)
+    with pytest.raises(RuntimeError, match="the network"), resume_run(empty_run).epoch(2) as recording:
+        recording.write("clean", 0, synthetic_maps(description, 2, "clean"))
+        raise RuntimeError("the network broke")
+    assert leftovers(empty_run) == [] and open_run(empty_run).epochs == (1,)
+
+
+def test_maps_that_are_not_numbers_are_refused_with_image_and_class(empty_run, description):
+    maps = synthetic_maps(description, 1, "clean")
+    maps[13, 2, 4, 4] = np.nan
+    message = r"Epoch 1, variant 'clean', image 13 \('val_13.png'\), class 2 \('guacamole'\): .* holds nan"
+    with pytest.raises(BadMaps, match=message), resume_run(empty_run).epoch(1) as recording:
+        recording.write("clean", 0, maps)
+        recording.write("gray", 0, synthetic_maps(description, 1, "gray"))
+    assert leftovers(empty_run) == [] and open_run(empty_run).epochs == ()
+
+
+def test_wrong_shapes_places_and_repeats_are_refused_at_once(empty_run, description):
+    maps = synthetic_maps(description, 1, "clean")
+    recording = resume_run(empty_run).epoch(1)
+    with pytest.raises(BadMaps, match=r"must have the shape \(n, 5, 8, 8\), got \(20, 4, 8, 8\)"):
+        recording.write("clean", 0, maps[:, :4])
+    with pytest.raises(ValueError, match="images 15 to 34 are outside 0 to 19"):
+        recording.write("clean", 15, maps)
+    with pytest.raises(NotInRun, match="Variant 'sepia' is not in the run: it holds clean, gray"):
+        recording.write("sepia", 0, maps)
+    with pytest.raises(ValueError, match="The clean maps of images 0 to 19 must be written before 'gray'"):
+        recording.write("gray", 0, maps)
+    recording.write("clean", 0, maps[:8])
+    with pytest.raises(ValueError, match="some of images 4 to 9 were written before"):
+        recording.write("clean", 4, maps[4:10])
+    with pytest.raises(ValueError, match="Layers must be"):
+        recording.write_layers(0, {"encoder": np.zeros((4, 6, 2, 2))})
+    recording.abort()
+    with pytest.raises(StoreError, match="given up"):
+        recording.write("clean", 8, maps[8:])
+
+
+def test_an_incomplete_epoch_cannot_be_sealed(empty_run, description):
+    recording = resume_run(empty_run).epoch(1)
+    recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
+    with pytest.raises(StoreError, match="20 of 40 maps were not written, the first is image 0 of variant 'gray'"):
+        recording.seal()
+    assert leftovers(empty_run) == []
+
+
+def test_layers_are_demanded_where_the_run_describes_them(tmp_path):
+    description = synthetic_description("new", 2, 2, epochs=1, options={"variants": ("clean",)})
+    with create_run(tmp_path / "new", description) as new:
+        new.write_images("clean", 0, synthetic_images(description, "clean"))
+    recording = resume_run(tmp_path / "new").epoch(1)
+    recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
+    recording.write_layers(0, *({k: v[:3] for k, v in kind.items()} for kind in synthetic_layers(description, 1)))
+    with pytest.raises(StoreError, match="the layers of 1 images were not written"):
+        recording.seal()
+
+
+def test_sealing_can_go_on_behind_while_the_next_epoch_is_written(empty_run, description):
+    writer = resume_run(empty_run)
+    futures = []
+    for epoch in (1, 2, 3):
+        recording = writer.epoch(epoch)
+        for variant in description.variants:
+            recording.write(variant, 0, synthetic_maps(description, epoch, variant))
+        futures.append(recording.seal(wait=False))
+    assert [future.result(timeout=60) for future in futures] == [None] * 3
+    assert open_run(empty_run).epochs == (1, 2, 3)
+
+
+def test_the_queue_is_bounded(empty_run, description, monkeypatch):
+    gate = threading.Event()
+    from store.format.quantization import Quantiser
+
+    encode = Quantiser.encode
+    monkeypatch.setattr(Quantiser, "encode", lambda self, maps, **more: (gate.wait(30), encode(self, maps, **more))[1])
+    recording = resume_run(empty_run).epoch(1, threads=1)
+    maps = synthetic_maps(description, 1, "clean")
+    written = []
+
+    def feed():
+        for image in range(20):
+            recording.write("clean", image, maps[image : image + 1])
+            written.append(image)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    thread.join(timeout=0.5)
+    assert thread.is_alive() and len(written) <= 3  # one at work, the others waiting in the queue
+    gate.set()
+    thread.join(timeout=30)
+    assert len(written) == 20
+    recording.abort()
+
+
+def test_another_configuration_does_not_resume(empty_run):
+    with pytest.raises(RunMismatch, match="epochs: 2 before, 9 now; model: 'paper' before, 'cam' now"):
+        resume_run(
+            empty_run,
+            configuration={"profile": "synthetic", "model": "cam", "data": "synthetic", "seed": 0, "epochs": 9},
+        )
+    with pytest.raises(RunNotFound, match="There is no run at"):
+        resume_run(empty_run.parent / "other")
+
+
+def test_resuming_removes_what_a_killed_writer_left_but_nothing_in_use(empty_run, description):
+    stale = empty_run / "epochs" / "0007.h5.part"
+    stale.parent.mkdir()
+    stale.write_bytes(b"half an epoch")
+    recording = resume_run(empty_run).epoch(1)
+    assert leftovers(empty_run) == ["0001.h5.part"]
+    resume_run(empty_run)  # meanwhile, in another window
+    assert leftovers(empty_run) == ["0001.h5.part"]
+    with pytest.raises(StoreError, match="is being written by another process"):
+        resume_run(empty_run).epoch(1)
+    recording.abort()
+
+
+def test_a_receipt_lost_between_seal_and_receipt_is_made_anew(empty_run, description):
+    record(empty_run, description)
+    receipt = empty_run / "epochs" / "0001.json"
+    before = json.loads(receipt.read_text())
+    receipt.unlink()
+    resume_run(empty_run)
+    assert json.loads(receipt.read_text()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": np.array([0, 2, 1, 3] * 5)}, "ascending order"),
+        ({"labels": np.full(20, 7)}, "there are 5 classes"),
+        ({"variants": ("gray", "clean")}, 'start with "clean"'),
+        ({"image_names": ("a",)}, "1 image names do not fit 20 labels"),
+        ({"masks": np.zeros((3, 4, 4))}, "masks must have the shape"),
+        ({"layers": {"a/b": (1, 1, 1)}}, "cannot be a path"),
+        ({"configuration": {"a": object()}}, "must be JSON values"),
+        ({"precision": "fine"}, "Precision 'fine' is unknown"),
+        ({"codec": "lzma"}, "Codec 'lzma' is unknown"),
+    ],
+)
+def test_a_description_that_no_run_could_have_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        synthetic_description("bad", 5, 4, epochs=1, options={**PLAIN, **change})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"codec": "gzip"},
+        {"signed": True, "map_shape": (2, 2)},
+        {"precision": "map", "map_shape": (7, 5)},
+        {"classes": 1, "images_per_class": 1},
+        {"classes": 1100, "images_per_class": 1, "epochs": 1, "variants": ("clean", "gray"), "map_shape": (3, 3)},
+    ],
+    ids=str,
+)
+def test_runs_of_every_kind_can_be_written_and_verified(tmp_path, options):
+    from store.check.verify import verify_run
+
+    path = write_synthetic_run(tmp_path / "run", **{"epochs": 2, **options})
+    assert verify_run(path) == []
+    run = open_run(path)
+    assert run.complete
+    maps = run.maps(epoch=1, variant="gray", images=[0])
+    given = synthetic_maps(run.description, 1, "gray")[:1]
+    error = run.map_error(epoch=1, variant="gray", images=[0])[..., None, None]
+    assert (np.abs(maps - given) <= error).all()
