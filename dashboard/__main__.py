@@ -50,11 +50,11 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _screenshots(options: argparse.Namespace) -> None:
-    from dashboard.screenshots import take  # Streamlit and Playwright: not for a report
+    from dashboard.screenshots import take_screenshots  # Streamlit and Playwright: not for a report
 
     run = options.run.resolve()  # of '.', too, the name and the folder of runs are needed
     open_run(run)
-    written = take(run, options.output, full=options.full)
+    written = take_screenshots(run, options.output, full=options.full)
     print(f"{len(written)} images in {options.output}")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.browser import open_chromium, serve_dashboard
 from store import open_run
 from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run
-from tests.browser.chromium import TIMEOUT, chromium, listen, serving
+from tests.browser.chromium import TIMEOUT, listen
 from tests.dashboard.app import open_page
 
 
@@ -33,14 +34,14 @@ def analysed(tmp_path_factory):
     runs = tmp_path_factory.mktemp("analysed")
     write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
     analyse(open_run(runs / "demo"))
-    with serving(runs) as url:
-        yield url
+    with serve_dashboard(runs) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
 def browser():
     """One Chromium for all tests."""
-    with chromium() as opened:
+    with open_chromium() as opened:
         yield opened
 
 

@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from dashboard.browser import serve_dashboard
 from store import resume_run
 from store.synthetic import (
     synthetic_description,
@@ -17,7 +18,7 @@ from store.synthetic import (
     synthetic_metrics,
     write_synthetic_run,
 )
-from tests.browser.chromium import IN_CHROMIUM, serving, settled, visit
+from tests.browser.chromium import IN_CHROMIUM, settled, visit
 
 pytestmark = IN_CHROMIUM
 
@@ -34,8 +35,8 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(runs):
     """A dashboard over the folder."""
-    with serving(runs) as url:
-        yield url
+    with serve_dashboard(runs) as server:
+        yield server.url
 
 
 def record_epoch(path, number):

@@ -9,9 +9,10 @@ import re
 
 import pytest
 
+from dashboard.browser import serve_dashboard
 from dashboard.shell import navigation
 from store.synthetic import write_synthetic_run
-from tests.browser.chromium import IN_CHROMIUM, serving, settled, visit
+from tests.browser.chromium import IN_CHROMIUM, settled, visit
 
 pytestmark = IN_CHROMIUM
 
@@ -21,8 +22,8 @@ def address(tmp_path_factory):
     """A dashboard over one synthetic run of 3 epochs, 8 classes and 12 images a class."""
     runs = tmp_path_factory.mktemp("browser")
     write_synthetic_run(runs / "demo", epochs=3, classes=8, images_per_class=12)
-    with serving(runs) as url:
-        yield url
+    with serve_dashboard(runs) as server:
+        yield server.url
 
 
 @pytest.mark.parametrize("name", [page.name for page in navigation.available()])
