@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from store.check.verify import bytes_to_check, verify_run
+from store.check.verify import Problem, bytes_to_check, verify_run
 from store.errors import StoreError
 from store.read.run import Run, open_run
-from store.remote.file_cache import DEFAULT_GB, FOLDER, LIMIT
+from store.remote.file_cache import CACHE_VARIABLE, DEFAULT_GB, LIMIT_VARIABLE
 from store.remote.source import is_remote
 from store.tools.copy import copy_run
 from store.tools.export import FORMATS, export_maps, export_tables
@@ -49,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m store",
         description="Look at, check and move recorded runs.",
-        epilog=f"Files of a run at a URL are kept in ${FOLDER}/runs (by default in ~/.cache/classprint/runs), at most "
-        f"${LIMIT} (by default {DEFAULT_GB:.0f}) gigabytes of them besides those being read.",
+        epilog=f"Files of a run at a URL are kept in ${CACHE_VARIABLE}/runs (by default in ~/.cache/classprint/runs), at most "
+        f"${LIMIT_VARIABLE} (by default {DEFAULT_GB:.0f}) gigabytes of them besides those being read.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -103,14 +103,14 @@ def _info(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     with tqdm(total=bytes_to_check(options.run), unit="B", unit_scale=True, disable=options.quiet, leave=False) as bar:
-        findings = verify_run(options.run, progress=bar.update)
-    for finding in findings:
-        print(finding)
-    print(
-        f"{options.run}: "
-        + (f"things that are wrong: {len(findings)}" if findings else "everything is as it was sealed")
-    )
-    return 1 if findings else 0
+        problems = verify_run(options.run, progress=bar.update)
+    print(*problems, sep="\n", end="\n" if problems else "")
+    print(f"{options.run}: {_count(problems)} found")
+    return 1 if problems else 0
+
+
+def _count(problems: list[Problem]) -> str:
+    return "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
 
 
 def _link(options: argparse.Namespace) -> int:

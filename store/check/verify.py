@@ -26,8 +26,8 @@ Progress = Callable[[int], None]  # told the bytes that were checked since the l
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: the file, inside the run, and what."""
+class Problem:
+    """One problem of a run: the file, inside the run, and what is wrong with it."""
 
     file: str
     what: str
@@ -37,7 +37,7 @@ class Finding:
         return f"{self.file}: {self.what}"
 
 
-def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Finding]:
+def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Problem]:
     """Everything that is wrong with the run at `path`; empty when nothing is.
 
     Raises:
@@ -55,12 +55,12 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Fi
         facts = layout.read_description(path / layout.RUN_FILE)
         sealed = SealedFile(path / layout.RUN_FILE, "run")
     except DamagedFile as err:
-        return [Finding(layout.RUN_FILE, str(err))]
-    findings = [Finding(file, what) for file, what in _against_receipt(path, facts.id, None)]
-    findings += [Finding(layout.RUN_FILE, what) for what in _wrong_in_file(sealed, facts.description, tell)]
+        return [Problem(layout.RUN_FILE, str(err))]
+    problems = [Problem(file, what) for file, what in _against_receipt(path, facts.id, None)]
+    problems += [Problem(layout.RUN_FILE, what) for what in _wrong_in_file(sealed, facts.description, tell)]
     for epoch in epochs_on_record(path):
-        findings += _wrong_in_epoch(path, facts, epoch, tell)
-    return findings
+        problems += _wrong_in_epoch(path, facts, epoch, tell)
+    return problems
 
 
 def epochs_on_record(path: Path) -> list[int]:
@@ -81,27 +81,27 @@ def bytes_to_check(path: str | Path) -> int:
     )
 
 
-def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progress) -> list[Finding]:
+def _wrong_in_epoch(path: Path, facts: layout.RunFacts, epoch: int, tell: Progress) -> list[Problem]:
     name = layout.epoch_file(epoch)
-    findings = [Finding(file, what) for file, what in _against_receipt(path, facts.id, epoch)]
+    problems = [Problem(file, what) for file, what in _against_receipt(path, facts.id, epoch)]
     if not (path / name).exists():
-        return findings or [Finding(name, "its receipt is there, the file is gone")]
+        return problems or [Problem(name, "its receipt is there, the file is gone")]
     try:
         data = open_epoch(path / name, facts.id, epoch)
         data.metrics()
     except StoreError as err:
-        return [*findings, Finding(name, str(err))]
+        return [*problems, Problem(name, str(err))]
     whole = True
     for sealed in _files_of(data):
         wrong = list(_wrong_in_file(sealed, facts.description, tell))
-        findings += [Finding(f"{layout.EPOCHS}/{sealed.path.name}", what) for what in wrong]
+        problems += [Problem(f"{layout.EPOCHS}/{sealed.path.name}", what) for what in wrong]
         whole = whole and not wrong
     if whole:  # identities between damaged numbers would only repeat the same news
         try:
-            findings += [Finding(name, what) for what in check_identities(data, facts)]
+            problems += [Problem(name, what) for what in check_identities(data, facts)]
         except StoreError as err:
-            findings.append(Finding(name, str(err)))
-    return findings
+            problems.append(Problem(name, str(err)))
+    return problems
 
 
 def _against_receipt(path: Path, run_id: str, epoch: int | None) -> Iterator[tuple[str, str]]:

@@ -22,10 +22,18 @@ from pathlib import Path
 from store.errors import StoreError
 from store.format.hdf5_file import PART
 
-FOLDER, LIMIT = "CLASSPRINT_CACHE", "CLASSPRINT_RUN_CACHE_GB"
+CACHE_VARIABLE, LIMIT_VARIABLE = "CLASSPRINT_CACHE", "CLASSPRINT_RUN_CACHE_GB"
 DEFAULT_GB = 20.0
 MARKER = ".state"
 ABANDONED = 86400  # seconds after which an unfinished download is predicted as one that was killed
+
+
+def cache_folder() -> Path:
+    """The folder of everything that can be fetched or computed again: $CLASSPRINT_CACHE, else ~/.cache/classprint."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "classprint"
 
 
 @dataclass(frozen=True)
@@ -52,16 +60,14 @@ class FileCache:
     @classmethod
     def of_this_user(cls) -> FileCache:
         """The cache that the environment names; raises StoreError where the bound is not a number."""
-        base = os.environ.get(FOLDER)
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "classprint"
-        given = os.environ.get(LIMIT) or str(DEFAULT_GB)
+        given = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_GB)
         try:
             limit = float(given)
         except ValueError:
             limit = -1.0
         if not limit >= 0:
-            raise StoreError(f"{LIMIT} is {given!r}: give the gigabytes that fetched runs may take, such as 20.")
-        return cls((Path(base) if base else home) / "runs", int(min(limit, 1e9) * 1e9))
+            raise StoreError(f"{LIMIT_VARIABLE} is {given!r}: give the gigabytes that fetched runs may take, such as 20.")
+        return cls(cache_folder() / "runs", int(min(limit, 1e9) * 1e9))
 
     def entries(self) -> Iterator[Entry]:
         """Every entry of every run."""
