@@ -66,7 +66,9 @@ class FileCache:
         except ValueError:
             limit = -1.0
         if not limit >= 0:
-            raise StoreError(f"{LIMIT_VARIABLE} is {given!r}: give the gigabytes that fetched runs may take, such as 20.")
+            raise StoreError(
+                f"{LIMIT_VARIABLE} is {given!r}: give the gigabytes that fetched runs may take, such as 20."
+            )
         return cls(cache_folder() / "runs", int(min(limit, 1e9) * 1e9))
 
     def entries(self) -> Iterator[Entry]:
