@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import paper_figures
 from compute.config.profile import as_dict, load_profile
 from store import Run
 from store.analysis import read_analysis
-from store.metrics.intervals import wilson
-from store.queries import accuracy_by_variant
+from store.queries import accuracy_by_variant, table1
 
 FIGURE_2 = ("train_loss", "validation_loss", "train_top1", "validation_top1", "train_top5", "validation_top5")
 SETTINGS_COMPARED = ("model", "weights", "training", "augmentation")
@@ -27,22 +25,12 @@ def figure_2(run: Run) -> pd.DataFrame:
     """A row per epoch: epoch, losses and accuracies of training and validation (Fig. 2), paper_validation_top1."""
     metrics = run.metrics()
     table = metrics[["epoch", *(name for name in FIGURE_2 if name in metrics)]]
-    return table.assign(paper_validation_top1=[paper_figures.VALIDATION_TOP1.get(epoch) for epoch in table["epoch"]])
+    return table.assign(paper_validation_top1=[table1.PAPER_TOP1_BY_EPOCH.get(epoch) for epoch in table["epoch"]])
 
 
 def table_1(run: Run) -> pd.DataFrame:
-    """The paper's Table 1 with this run as its last row: model, epochs, top1, top5, their 95 % Wilson intervals."""
-    rows: list[dict[str, Any]] = [
-        {"model": model, "epochs": 80 if "80" in model else None, "top1": top1, "top5": top5}
-        for model, top1, top5 in paper_figures.TABLE_1
-    ]
-    last, count = run.metrics().iloc[-1], len(run.labels)
-    own: dict[str, Any] = {"model": f"this run: {run.name}", "epochs": len(run.epochs)}
-    for name in ("top1", "top5"):
-        low, high = wilson(round(last[f"validation_{name}"] * count), count)
-        own |= {name: float(last[f"validation_{name}"]), f"{name}_low": float(low), f"{name}_high": float(high)}
-    parameters = run.provenance.get("parameters")
-    return pd.DataFrame([*rows, own | {"parameters": parameters, "minutes": training_minutes(run)}])
+    """The paper's Table 1 with this run beside it, see `store.queries.table1.table1`."""
+    return table1.table1([table1.recorded_result(run)])
 
 
 def training_minutes(run: Run) -> float:
@@ -68,7 +56,7 @@ def formation(run: Run) -> pd.DataFrame:
     table = _analysis_table(run, "classes")
     kept = ["name", "group", "formation", "half", "stabilisation", "accuracy", "within", "between"]
     table = table[kept].rename(columns={"name": "class"})
-    named = [paper_figures.LEARNED.get(name.split(",")[0]) for name in table["class"]]
+    named = [table1.PAPER_FORMATION.get(name.split(",")[0]) for name in table["class"]]
     order = table["formation"].where(table["formation"] > 0, np.inf)
     return table.assign(paper=pd.array(named, "Int64")).iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
 
@@ -85,7 +73,7 @@ def formation_counts(classes: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFra
 
 
 def failure_detection(run: Run) -> pd.DataFrame:
-    """The failure-detection ranking of failure scores with 95 % intervals, best AUROC first; see `store.analysis.failure_ranking.failure_ranking`."""
+    """The failure-detection ranking of failure scores with 95 % intervals, best AUROC first; see `failure_ranking`."""
     return _analysis_table(run, "failure_ranking")
 
 
@@ -137,7 +125,7 @@ def differences(run: Run) -> pd.DataFrame:
         what += ", ".join(name.removeprefix("encoder.") for name in loaded["missing"])
         rows.append({"setting": "initial weights", "paper": "all of ResNet-18's encoder", "run": what})
     counted = f"all {len(run.labels):,}"
-    rows.append({"setting": "validation images", "paper": paper_figures.VALIDATION_IMAGES, "run": counted})
+    rows.append({"setting": "validation images", "paper": table1.PAPER_VALIDATION_IMAGES, "run": counted})
     return pd.DataFrame(rows)
 
 

@@ -104,9 +104,11 @@ def _say(processes: Processes, text: str) -> None:
 
 
 def _table(options: argparse.Namespace) -> int:
-    from compute.runs.table import render, rows
+    from store import open_run
+    from store.queries.table1 import as_text, recorded_result, table1
 
-    print(render(rows(options.runs), markdown=options.markdown))
+    results = [recorded_result(open_run(path)) for path in options.runs]
+    print(as_text(table1(results, paper=False), markdown=options.markdown))
     return 0
 
 

@@ -12,7 +12,6 @@ from dashboard.data.analysis import (
     analysis_damage,
     analysis_epochs,
     analysis_table,
-    best_epoch,
     by_epoch_and_variant,
     by_variant,
     calibration,
@@ -29,6 +28,7 @@ from dashboard.data.analysis import (
     risk_coverage,
     search_pattern,
     similar_classes,
+    table1_row,
     variant_row,
 )
 from dashboard.data.images import (
@@ -68,7 +68,6 @@ __all__ = [
     "analysis_damage",
     "analysis_epochs",
     "analysis_table",
-    "best_epoch",
     "by_epoch_and_variant",
     "by_variant",
     "calibration",
@@ -107,6 +106,7 @@ __all__ = [
     "search_pattern",
     "similar_classes",
     "stages",
+    "table1_row",
     "timeline",
     "true_class_maps",
     "variant_row",

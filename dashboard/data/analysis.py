@@ -12,6 +12,7 @@ from store import DamagedFile, Run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.analysis_file import ANALYSIS_FILE
 from store.analysis.localisation import verdict
+from store.queries.table1 import recorded_result
 
 _SHOWN = "variant", "top1", "top5", "mean_confidence", "flip_rate"
 
@@ -120,12 +121,14 @@ def variant_row(run: Run, epoch: int, variant: str) -> dict[str, float]:
     return by_variant(run, epoch).set_index("variant").loc[variant].to_dict()
 
 
-def best_epoch(run: Run) -> dict[str, float]:
-    """The epoch with the best clean top-1, the first of equal ones: epoch, top1, top5, mean_confidence, flip_rate."""
-    table = by_epoch_and_variant(run)
-    clean = table[table["variant"] == run.variants[0]]
-    row = clean.loc[clean["top1"].idxmax(), ["epoch", *_SHOWN[1:]]].to_dict()
-    return row | {"epoch": int(row["epoch"])}
+@cached_query
+def _table1_row(run: Run, epochs: tuple[int, ...], stamp: int) -> dict[str, object]:
+    return recorded_result(run, best=True)
+
+
+def table1_row(run: Run) -> dict[str, object]:
+    """The run's row of Table 1 at its best epoch: see `store.queries.table1.recorded_result`."""
+    return _table1_row(run, run.epochs, analysed(run))
 
 
 @cached_query

@@ -12,7 +12,6 @@ from compute.errors import BadOption, DoesNotFit
 from compute.runs.plan import epoch_bytes, make_plan
 from compute.runs.prepare import prepare
 from compute.runs.probe import Speed
-from compute.runs.table import render, rows
 from compute.training.distributed import Processes
 from store import open_run
 from store.synthetic import write_synthetic_run
@@ -195,13 +194,6 @@ def test_the_table_prints_a_row_a_run_in_both_forms(recorded, capsys):
 def test_the_table_of_a_run_that_is_not_there_is_refused(tmp_path, capsys):
     assert main(["table", str(tmp_path / "absent")]) == 2
     assert "RunNotFound" in capsys.readouterr().err
-
-
-def test_table_rows_hold_the_last_epoch(recorded):
-    (row,) = rows([recorded])
-    assert row.epochs == "3/3"
-    assert row.minutes > 0
-    assert render([row]).count("\n") == 1
 
 
 def test_help_explains_every_setting(capsys):

@@ -161,12 +161,14 @@ def _table_one(selection: Selection) -> None:
     st.dataframe(
         table.assign(
             epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
-            data=table["data"].replace("", "–"),
+            network=table["network"].fillna("–"),
+            data=table["data"].fillna("–"),
+            source=table["source"].map({"recorded": "this folder", "paper": "paper, Table 1"}),
             **{name: 100 * table[name] for name in ("top1", "top5")},
         ),
         hide_index=True,
         # What is compared comes first: the rest may lie beyond the edge of a phone.
-        column_order=["name", "top1", "top5", "epoch", "model", "data", "source"],
+        column_order=["name", "top1", "top5", "epoch", "network", "data", "source"],
         column_config={
             "top1": st.column_config.NumberColumn(
                 "Accuracy@1", format="%.2f %%", width=85, help="the prediction is right"
@@ -175,7 +177,7 @@ def _table_one(selection: Selection) -> None:
                 "Accuracy@5", format="%.2f %%", width=85, help="the true class is among the five strongest classes"
             ),
             "name": st.column_config.TextColumn("Model or run", width=150),
-            "model": st.column_config.TextColumn("Network", width=140),
+            "network": st.column_config.TextColumn("Network", width=140),
             "data": st.column_config.TextColumn("Data", width=110),
             "epoch": st.column_config.TextColumn("Epoch", width=55),
             "source": st.column_config.TextColumn("Source", width=110),

@@ -8,13 +8,7 @@ from dashboard import data
 from dashboard.shared.theme import plain, probability, variant_name
 from dashboard.shell.url_state import Selection
 from store import Run, StoreError
-
-# Table 1 of the paper (Zhang 2019): quoted, not measured here.
-PAPER_TABLE = (
-    ("Baseline", "ResNet-18, fine-tuned", 0.5280, 0.7331),
-    ("Pre-trained ResNet-18 (224×224)", "ResNet-18", 0.6976, 0.8908),
-    ("Proposed", "encoder-decoder", 0.5378, 0.6109),
-)
+from store.queries.table1 import table1
 
 
 def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
@@ -82,35 +76,16 @@ def _ordinal(number: int) -> str:
 
 
 def runs_table() -> pd.DataFrame:
-    """Every readable run of the folder at its best epoch, then the paper's Table 1.
-
-    Returns:
-        Columns name, model, data, epoch, top1, top5 (fractions), source.
-    """
-    rows = []
+    """Every readable run of the folder at its best epoch, then the paper's rows: see `store.queries.table1.table1`."""
+    results = []
     for name in data.run_names():
         try:
             run = data.open_named_run(name)
+            if run.epochs:
+                results.append(data.table1_row(run))
         except StoreError:
-            continue  # the sidebar tells about it when it is chosen
-        if run.epochs:
-            rows.append(_row(run, data.best_epoch(run)))
-    for name, model, top1, top5 in PAPER_TABLE:
-        rows.append((name, model, "", None, top1, top5, "paper, Table 1"))
-    table = pd.DataFrame(rows, columns=["name", "model", "data", "epoch", "top1", "top5", "source"])
-    return table.astype({"epoch": "Int64"})
-
-
-def _row(run: Run, best: dict[str, float]) -> tuple[object, ...]:
-    return (
-        run.path.name,
-        setting(run, "model"),
-        setting(run, "data"),
-        best["epoch"],
-        best["top1"],
-        best["top5"],
-        "this folder",
-    )
+            continue  # the sidebar reports it when the run is chosen
+    return table1(results)
 
 
 def setting(run: Run, name: str) -> str:

@@ -1,0 +1,170 @@
+"""The paper's Table 1 and Fig. 2 as data, and recorded runs beside them: the one place for both.
+
+Source: X. Zhang, "Visualization of encoder-decoder structure of Deep Convolutional Neural Network", Table 1, Fig. 2 and
+Sec. 5.1; the accuracies by epoch are listed in its author's repository (zxh009123/visualization-DCNNs-CSE261-W19-UCSC).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from store.errors import NotInRun
+from store.metrics.intervals import wilson
+from store.queries.accuracy import accuracy_by_variant
+from store.read.run import Run
+
+PROPOSED_TOP1, PROPOSED_TOP5 = 0.5378, 0.6109
+PAPER_ROWS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "Baseline",
+        "network": "ResNet-18, fine-tuned",
+        "data": "Tiny ImageNet",
+        "top1": 0.5280,
+        "top5": 0.7331,
+    },
+    {
+        "name": "Pre-trained ResNet-18",
+        "network": "ResNet-18",
+        "data": "ImageNet, 224×224",
+        "top1": 0.6976,
+        "top5": 0.8908,
+    },
+    {
+        "name": "Proposed",
+        "network": "encoder-decoder",
+        "data": "Tiny ImageNet",
+        "epochs": 80,
+        "top1": PROPOSED_TOP1,
+        "top5": PROPOSED_TOP5,
+    },
+)
+# Fig. 2: epoch -> top-1 on the validation images, as the author's repository lists them.
+PAPER_TOP1_BY_EPOCH = {
+    1: 0.0486,
+    2: 0.0934,
+    3: 0.1198,
+    4: 0.1464,
+    5: 0.1710,
+    10: 0.2632,
+    15: 0.3572,
+    20: 0.4196,
+    25: 0.4538,
+    36: 0.5014,
+    46: 0.5212,
+    60: 0.5318,
+    70: 0.5378,
+    80: 0.5360,
+}
+PAPER_VALIDATION_IMAGES = "probably 5,000 (its accuracies are multiples of 1/5,000)"
+PAPER_FORMATION = {"school bus": 5, "sock": 10, "brown bear": 30}  # Sec. 5.1: by which epoch the map has its form
+PAPER_MACHINE = "one K80, about 12 hours"
+
+COLUMNS = (
+    "name",
+    "source",
+    "network",
+    "data",
+    "weights",
+    "epochs",
+    "planned_epochs",
+    "epoch",
+    "top1",
+    "top1_low",
+    "top1_high",
+    "top5",
+    "top5_low",
+    "top5_high",
+    "parameters",
+    "minutes",
+)
+
+
+def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
+    """One run's row of `table1`: its last recorded epoch, or with `best` the one with the highest clean top-1.
+
+    Raises:
+        NotInRun: the run has no complete epoch yet.
+    """
+    if not run.epochs:
+        raise NotInRun(f"The run '{run.path}' has no complete epoch yet, so it has no row. Let it finish one first.")
+    accuracy = accuracy_by_variant(run)
+    clean = accuracy[accuracy["variant"] == run.variants[0]].set_index("epoch")
+    epoch = int(clean["top1"].idxmax()) if best else run.epochs[-1]
+    metrics, images = run.metrics(), len(run.labels)
+    seconds = sum(float(metrics[name].sum()) for name in ("train_seconds", "record_seconds") if name in metrics)
+    row: dict[str, Any] = {
+        "name": run.path.name,
+        "source": "recorded",
+        "network": _setting(run.configuration.get("model")),
+        "data": _setting(run.provenance.get("data") or run.configuration.get("data")),
+        "weights": _setting(run.configuration.get("weights")),
+        "epochs": len(run.epochs),
+        "planned_epochs": run.planned_epochs or None,
+        "epoch": epoch,
+        "parameters": run.provenance.get("parameters", math.nan),
+        "minutes": seconds / 60,
+    }
+    for name in ("top1", "top5"):
+        share = float(clean.loc[epoch, name])
+        low, high = wilson(round(share * images), images)
+        row |= {name: share, f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
+
+
+def table1(results: Iterable[Mapping[str, Any]], *, paper: bool = True) -> pd.DataFrame:
+    """Recorded runs, then (unless told not to) the paper's rows; the columns are COLUMNS.
+
+    name, source ("recorded" or "paper"), network, data, weights (where the training started from), epochs and
+    planned_epochs (counts), epoch (that the figures are of), top1 and top5 (fractions, all validation images, clean)
+    with their 95 % Wilson intervals, parameters (count), minutes (of training and recording). What is not known is
+    missing.
+
+    Args:
+        results: of `recorded_result`.
+    """
+    rows = [*results, *({"source": "paper", **row} for row in PAPER_ROWS if paper)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype(dict.fromkeys(("epochs", "planned_epochs", "epoch"), "Int64"))
+
+
+def as_text(table: pd.DataFrame, *, markdown: bool = False, intervals: bool = False) -> str:
+    """The table as aligned text or as Markdown, accuracies in %, with their 95 % intervals if asked for."""
+    unit = "% [95 %]" if intervals else "%"
+    named = ("run", "network", "data", "initial weights")
+    headings = (*named, "epochs", f"top-1 {unit}", f"top-5 {unit}", "M parameters", "minutes")
+    lines = [headings, *(_cells(row, intervals=intervals) for row in table.to_dict("records"))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    numeric_from = len(named)  # from here on aligned to the right
+    padded = [
+        [text.rjust(width) if column >= numeric_from else text.ljust(width) for column, (text, width) in enumerate(row)]
+        for row in (list(zip(line, widths, strict=True)) for line in lines)
+    ]
+    if not markdown:
+        return "\n".join("  ".join(line).rstrip() for line in padded)
+    rule = ["-" * (width - 1) + ":" if column >= numeric_from else "-" * width for column, width in enumerate(widths)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [padded[0], rule, *padded[1:]])
+
+
+def _cells(row: Mapping[Any, Any], *, intervals: bool) -> tuple[str, ...]:
+    def text(name: str, template: str = "{}", scale: float = 1) -> str:
+        return "–" if pd.isna(row[name]) else template.format(row[name] if scale == 1 else row[name] * scale)
+
+    def share(name: str) -> str:
+        shown = text(name, "{:.2f}", 100)
+        low, high = text(f"{name}_low", "{:.1f}", 100), text(f"{name}_high", "{:.1f}", 100)
+        return f"{shown} [{low}, {high}]" if intervals and not pd.isna(row[f"{name}_low"]) else shown
+
+    epochs = text("epochs") + ("" if pd.isna(row["planned_epochs"]) else text("planned_epochs", "/{}"))
+    facts = (text("name"), text("network"), text("data"), text("weights"), epochs)
+    return (*facts, share("top1"), share("top5"), text("parameters", "{:.2f}", 1e-6), text("minutes", "{:.1f}"))
+
+
+def _setting(value: Any) -> str | None:
+    """What a section of the configuration is called; runs recorded by other programs may say it in a word, or not."""
+    if isinstance(value, Mapping):
+        value = value.get("name") or value.get("source")
+    return str(value) if value else None
