@@ -54,28 +54,24 @@ class TileSet:
         tiles: in reading order.
         images: the atlas with the photographs, if any.
         maps: (n, H, W) display codes, if any.
-        peaks: (n,) the largest magnitude of each map in its unit, for the readout of single cells.
         colours: name of the colour map; signed maps always use the diverging one.
         size: edge of one image or map in CSS pixels, at least.
         overlay: None offers none; else whether maps start over the images (True) or beside them (False).
         fixed: keep the tiles at `size` instead of filling the width.
         legend: what brightness means; by default the name of the scale.
         differences: (n, H, W) signed display codes of differences between maps, if any, with a legend of their own.
-        difference_peaks: (n,) as `peaks`, of the differences.
         difference_legend: what they are differences of.
     """
 
     tiles: tuple[Tile, ...]
     images: Atlas | None = None
     maps: ScaledMaps | None = None
-    peaks: np.ndarray | None = None
     colours: str = "magma"
     size: int = 92
     overlay: bool | None = None
     fixed: bool = False
     legend: str = ""
     differences: ScaledMaps | None = None
-    difference_peaks: np.ndarray | None = None
     difference_legend: str = "difference of the maps"
 
 
@@ -86,8 +82,8 @@ def payload(content: TileSet) -> dict[str, Any]:
     data: dict[str, Any] = {
         "tiles": [_tile(tile) for tile in content.tiles],
         "atlas": vars(content.images) if content.images else None,
-        "maps": _maps(content.maps, content.peaks),
-        "differences": _maps(content.differences, content.difference_peaks),
+        "maps": _maps(content.maps),
+        "differences": _maps(content.differences),
         "difference_table": encoded(colour_map(DIVERGING)) if content.differences is not None else None,
         "table": encoded(colour_map(DIVERGING if signed else content.colours)),
         "parts": parts,
@@ -120,17 +116,16 @@ def _tile(tile: Tile) -> dict[str, Any]:
     }
 
 
-def _maps(scaled: ScaledMaps | None, peaks: np.ndarray | None) -> dict[str, Any] | None:
+def _maps(scaled: ScaledMaps | None) -> dict[str, Any] | None:
     if scaled is None:
         return None
     codes = scaled.codes
-    strongest = peaks if peaks is not None else np.ones(len(codes))
     marks = ["silent" if silent else "" for silent in scaled.silent]
     return {
         "codes": encoded(codes),
         "height": codes.shape[-2],
         "width": codes.shape[-1],
-        "peaks": [round(float(peak), 5) for peak in strongest],
+        "peaks": [round(float(peak), 5) for peak in scaled.peaks],
         "marks": marks,
         "full": scaled.maximum,  # of the brightest code; None: each map's own peak
         "signed": scaled.signed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboard.images.atlas import Atlas, atlas, png_bytes
 from dashboard.images.colours import COLOUR_MAPS, DIVERGING, DIVERGING_LIGHT, colour_bar, colour_map
 from dashboard.images.overlay import colourise, overlay, upsample
-from dashboard.images.scale import COMMON, EQ10, RELIEF, SCALES, ScaledMaps, difference_kind, scale_maps
+from dashboard.images.scale import COMMON, EQ10, RELIEF, SCALES, ScaledMaps, difference_kind, map_peaks, scale_maps
 from dashboard.images.sheet import SheetTile, sheet
 from dashboard.images.upload import prepared
 
@@ -25,6 +25,7 @@ __all__ = [
     "colour_map",
     "colourise",
     "difference_kind",
+    "map_peaks",
     "overlay",
     "png_bytes",
     "prepared",

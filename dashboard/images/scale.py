@@ -29,6 +29,7 @@ class ScaledMaps:
     Attributes:
         codes: (..., H, W) uint8; 0 is the lowest value, or for signed maps 128 is zero.
         silent: (...) bool, True where a map is zero everywhere: it has nothing to say, which is not the same as weak.
+        peaks: (...) float32, each map's largest magnitude in its unit.
         kind: a key of `SCALES`.
         signed: whether negative values occur, so that a diverging colour map belongs to the codes.
         maximum: the value of the brightest code on the common scale, in logits; None on the others.
@@ -37,6 +38,7 @@ class ScaledMaps:
 
     codes: np.ndarray
     silent: np.ndarray
+    peaks: np.ndarray
     kind: str
     signed: bool
     maximum: float | None
@@ -82,13 +84,20 @@ def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> S
     maps = np.asarray(maps, np.float32)
     if kind == RELIEF and maps.size:
         return _relief(maps)
+    peaks = map_peaks(maps)
     strength = np.abs(maps) if signed else np.maximum(maps, 0)
     own = strength.max((-1, -2), keepdims=True) if maps.size else np.zeros((*maps.shape[:-2], 1, 1), np.float32)
     largest = float(own.max(initial=0.0))
     divisor = own if kind == EQ10 else np.float32(largest)
     share = maps / np.where(divisor > 0, divisor, 1)
     codes = 128 + np.round(share * 127) if signed else np.round(np.clip(share, 0, 1) * 255)
-    return ScaledMaps(codes.astype(np.uint8), own[..., 0, 0] <= 0, kind, signed, None if kind == EQ10 else largest)
+    maximum = None if kind == EQ10 else largest
+    return ScaledMaps(codes.astype(np.uint8), own[..., 0, 0] <= 0, peaks, kind, signed, maximum)
+
+
+def map_peaks(maps: np.ndarray) -> np.ndarray:
+    """The largest magnitude of each map, (..., H, W) -> (...)."""
+    return np.abs(maps).max((-1, -2), initial=0)
 
 
 def difference_kind(kind: str) -> str:
@@ -101,5 +110,5 @@ def _relief(maps: np.ndarray) -> ScaledMaps:
     lowest, highest = maps.min((-1, -2)), maps.max((-1, -2))
     span = (highest - lowest)[..., None, None]
     share = (maps - lowest[..., None, None]) / np.where(span > 0, span, 1)
-    silent = np.maximum(np.abs(lowest), np.abs(highest)) <= 0
-    return ScaledMaps(np.round(share * 255).astype(np.uint8), silent, RELIEF, False, None, lowest, highest)
+    peaks = np.maximum(np.abs(lowest), np.abs(highest))
+    return ScaledMaps(np.round(share * 255).astype(np.uint8), peaks <= 0, peaks, RELIEF, False, None, lowest, highest)

@@ -45,7 +45,6 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72,
     return TileSet(
         tiles=tiles,
         maps=scale_maps(patterns, kind=selection.scale, signed=run.signed),
-        peaks=np.abs(patterns).max((-1, -2), initial=0),
         colours=selection.colours,
         size=size,
     )
@@ -77,7 +76,6 @@ def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int]
     return TileSet(
         tiles=tiles,
         maps=scale_maps(both, kind=selection.scale, signed=run.signed),
-        peaks=np.abs(both).max((-1, -2)),
         colours=selection.colours,
         size=size,
         fixed=True,
@@ -117,7 +115,6 @@ def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int |
         tiles=tiles,
         images=data.image_atlas(run, medoids, (run.variants[0],)),
         maps=scale_maps(maps, kind=selection.scale, signed=run.signed),
-        peaks=np.abs(maps).max((-1, -2), initial=0),
         colours=selection.colours,
         size=size,
         fixed=True,

@@ -104,7 +104,6 @@ def image_tiles(
         tiles=tuple(tiles),
         images=data.image_atlas(run, images, (selection.variant,)) if images else None,
         maps=scale_maps(flat, kind=selection.scale, signed=run.signed) if each else None,
-        peaks=np.abs(flat).max((-1, -2), initial=0) if each else None,
         colours=selection.colours,
         size=size,
         overlay=None if overlay is None or not each else overlay or data.localisation_verdict(run) == "place",

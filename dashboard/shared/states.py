@@ -1,4 +1,4 @@
-"""Two or three states side by side: which they are, what they prediction, and where their classes differ."""
+"""A state is a run at an epoch under a variant; its name, its maps on a common grid, and image tiles of two states."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from dashboard import data
-from dashboard.shared.theme import variant_name
+from dashboard.components import Tile, TileSet
+from dashboard.images import difference_kind, scale_maps
+from dashboard.shared.image_tiles import predictions
+from dashboard.shared.theme import probability, role, variant_name, verdict
+from dashboard.shell import url_state
+from dashboard.shell.url_state import Selection
 from store import Run
-from store.metrics.maps import cosine
-
-OUTCOMES = ("gained", "lost", "still wrong")
 
 
 @dataclass(frozen=True)
@@ -49,63 +50,88 @@ def state_names(states: Sequence[State]) -> list[str]:
     return names
 
 
-def same_classes(first: Run, second: Run) -> bool:
-    """Whether two runs tell the same classes apart, in the same order."""
-    return first.path == second.path or data.class_ids(first) == data.class_ids(second)
-
-
-def same_images(first: Run, second: Run) -> bool:
-    """Whether two runs were recorded on the same images, so that predictions can be compared one by one."""
-    if first.path == second.path:
-        return True
-    return (
-        same_classes(first, second)
-        and np.array_equal(first.labels, second.labels)
-        and first.image_names == second.image_names
-    )
-
-
 def on_one_grid(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Maps of several states with as many cells each, (S, ..., H, W): coarse ones repeat their cells, means stay."""
     height, width = (int(np.lcm.reduce([part.shape[axis] for part in parts])) for axis in (-2, -1))
     return np.stack([part.repeat(height // part.shape[-2], -2).repeat(width // part.shape[-1], -1) for part in parts])
 
 
-def flips(before: State, after: State) -> pd.DataFrame:
-    """A row per image whose prediction differs: image, true class, both predictions and confidences, outcome.
+def flip_tiles(
+    selection: Selection,
+    before: State,
+    after: State,
+    images: Sequence[int],
+    *,
+    true_class: bool = False,
+    size: int = 72,
+) -> TileSet:
+    """Images in two states, with what the true class's map gained or lost in between.
 
-    outcome is lost (right, then wrong), gained (wrong, then right) or still wrong; the most confident new predictions
-    first.
+    Args:
+        selection: scale and colours.
+        before, after: the states, which may be of two runs; where their variants differ, both images are shown.
+        images: image numbers.
+        true class: show the maps of the true class instead of those of both predictions.
+        size: edge of an image in CSS pixels.
     """
-    first, second = data.predictions(*before.key), data.predictions(*after.key)
-    rows = np.flatnonzero(first["prediction"].to_numpy() != second["prediction"].to_numpy())
-    was, now = first["correct"].to_numpy()[rows], second["correct"].to_numpy()[rows]
-    table = pd.DataFrame(
-        {
-            "image": rows,
-            "true_class": first["true_class"].to_numpy()[rows],
-            "before": first["predicted_class"].to_numpy()[rows],
-            "before_confidence": first["confidence"].to_numpy()[rows],
-            "after": second["predicted_class"].to_numpy()[rows],
-            "after_confidence": second["confidence"].to_numpy()[rows],
-            "outcome": np.where(was, "lost", np.where(now, "gained", "still wrong")),
-        }
+    order = tuple(int(image) for image in images)
+    states = (before, after)
+    first, second = (data.predictions(*each.key).iloc[list(order)] for each in states)
+    gains = (second["label_logit"].to_numpy() - first["label_logit"].to_numpy()).tolist()
+    own = on_one_grid([data.true_class_maps(*each.key, order) for each in states])
+    maps = own if true_class else on_one_grid([data.predicted_class_maps(*each.key, order) for each in states])
+    variants = [name for name in dict.fromkeys(each.variant for each in states) if name in after.run.variants]
+    many = len(variants)
+    tiles = tuple(
+        Tile(
+            id=str(image),
+            title=f"{verdict(one.correct)} {one.predicted_class} → {verdict(two.correct)} {two.predicted_class}",
+            lines=(
+                f"P {probability(one.confidence)} → {probability(two.confidence)}",
+                f"true class {two.true_class}, S {signed_number(gains[place], 1)}",
+            ),
+            images=tuple(range(place * many, (place + 1) * many)),
+            maps=(2 * place, 2 * place + 1),
+            differences=(place,),
+            role=role(two.correct),
+            href=url_state.link("image", {**after.parameters, "image": image}),
+        )
+        for place, (image, one, two) in enumerate(zip(order, predictions(first), predictions(second), strict=True))
     )
-    return table.sort_values("after_confidence", ascending=False, kind="stable", ignore_index=True)
+    each_image = tuple(image for image in order for _ in variants)
+    atlas = data.image_atlas(after.run, each_image, tuple(variants * len(order)))
+    legend = "map of the true class, second state minus first"
+    return difference_tiles(
+        selection, states, tiles, maps.swapaxes(0, 1), own[1] - own[0], size=size, legend=legend, images=atlas
+    )
 
 
-def class_changes(before: State, after: State) -> pd.DataFrame:
-    """A row per class: class_index, name, group, before, after (accuracy), change, similarity of the two patterns."""
-    first, second = data.class_table(*before.key), data.class_table(*after.key)
-    one, two = on_one_grid([data.patterns(*before.key), data.patterns(*after.key)])
-    return pd.DataFrame(
-        {
-            "class_index": np.arange(len(first)),
-            "name": second["name"].to_numpy(),
-            "group": second["group"].to_numpy(),
-            "before": first["accuracy"].to_numpy(),
-            "after": second["accuracy"].to_numpy(),
-            "change": second["accuracy"].to_numpy() - first["accuracy"].to_numpy(),
-            "similarity": cosine(one, two),
-        }
+def signed_number(value: float, digits: int) -> str:
+    """A number with its sign, the minus as long as the plus."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def any_signed(states: Sequence[State]) -> bool:
+    return any(each.run.signed for each in states)
+
+
+def difference_tiles(
+    selection: Selection,
+    states: Sequence[State],
+    tiles: tuple[Tile, ...],
+    maps: np.ndarray,
+    differences: np.ndarray,
+    **more: object,
+) -> TileSet:
+    """A grid of tiles with maps (n, S, H, W) and differences (n, ..., H, W)."""
+    legend = more.pop("legend")
+    flat = maps.reshape(-1, *maps.shape[-2:])
+    change = differences.reshape(-1, *differences.shape[-2:])
+    return TileSet(
+        tiles=tiles,
+        maps=scale_maps(flat, kind=selection.scale, signed=any_signed(states)),
+        differences=scale_maps(change, kind=difference_kind(selection.scale), signed=True),
+        difference_legend=str(legend),
+        colours=selection.colours,
+        **more,  # type: ignore[arg-type]
     )

@@ -11,8 +11,8 @@ from dashboard.shared import downloads
 from dashboard.shared.theme import count, plain, plural, variant_name
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.about.glossary import GLOSSARY
-from dashboard.views.about.network_drawing import network_svg
+from dashboard.views.about.charts import network_svg
+from dashboard.views.about.parts import GLOSSARY
 
 _PAPER = """@misc{zhang2019visualization,
   author = {X. Zhang},

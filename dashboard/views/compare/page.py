@@ -10,15 +10,23 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.charts.classes import accuracy_change
 from dashboard.components import tile_grid
 from dashboard.shared import downloads
-from dashboard.shared.state_tiles import flip_tiles, focus_tiles, pattern_tiles
-from dashboard.shared.states import OUTCOMES, State, class_changes, flips, same_classes, same_images, state_names
+from dashboard.shared.states import State, flip_tiles, state_names
 from dashboard.shared.theme import percent, plain, plural, variant_name
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
+from dashboard.views.compare.charts import accuracy_change
+from dashboard.views.compare.parts import (
+    OUTCOMES,
+    class_changes,
+    flips,
+    focus_tiles,
+    pattern_tiles,
+    same_classes,
+    same_images,
+)
 
 _MOST = 30
 _PER_PAGE = 18

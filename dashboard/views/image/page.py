@@ -7,16 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.charts.classes import class_place
-from dashboard.charts.training import probability_curve
 from dashboard.components import dissection, tile_grid
-from dashboard.shared import downloads, evidence_tiles, image_tiles
+from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import class_tiles
 from dashboard.shared.theme import count, percent, plain
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.image.parts import checked, fewest
+from dashboard.views.image import parts
+from dashboard.views.image.charts import class_place, probability_curve
 from store import Run
 from store.queries import MinimalCorrection
 
@@ -102,9 +101,9 @@ def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
     verdict = data.localisation_verdict(selection.run)
     left, right = st.columns([2, 5])
     with left:
-        tile_grid(evidence_tiles.input_tile(selection, image), key="input")
+        tile_grid(parts.input_tile(selection, image), key="input")
     with right:
-        order = evidence_tiles.ranked_classes(selection, image)
+        order = parts.ranked_classes(selection, image)
         top = order[:5]
         shown = top if int(row.label) in top else np.append(top, int(row.label))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -113,7 +112,7 @@ def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
             st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the true class**")
             layouts = [_OVER, _BESIDE] if verdict == "place" else [_BESIDE, _OVER]
             over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
-        content = evidence_tiles.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
+        content = parts.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
         grid_with_sheet(selection, content, title=f"Image {image}", key="top5", on_open=url_state.open_class)
         st.caption(
             "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "
@@ -128,15 +127,15 @@ def _anatomy(selection: Selection, image: int, row: pd.Series) -> None:
     with left:
         correction = _held_against(selection, image, row)
     with right:
-        st.markdown(fewest(correction, data.class_names(selection.run)))
+        st.markdown(parts.fewest(correction, data.class_names(selection.run)))
     cells = len(correction.order)
     start = url_state.integer("k", 0, cells, correction.cells)
     dissection(
-        evidence_tiles.dissected(selection, image, correction, start=start),
+        parts.dissected(selection, image, correction, start=start),
         key="dissection",
         on_rest=lambda out: url_state.write({"k": None if out == correction.cells else out}),
     )
-    st.caption(checked(correction))
+    st.caption(parts.checked(correction))
 
 
 def _held_against(selection: Selection, image: int, row: pd.Series) -> MinimalCorrection:
@@ -192,7 +191,7 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     )
     grid_with_sheet(
         selection,
-        evidence_tiles.film_tiles(selection, image, class_index, epochs),
+        parts.film_tiles(selection, image, class_index, epochs),
         title=f"Image {image}, map of {names[class_index]} over the epochs",
         key="film",
         on_open=lambda epoch: url_state.write({"epoch": epoch}),
@@ -202,7 +201,7 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
 def _epochs_shown(selection: Selection) -> tuple[int, ...]:
     """All epochs, or of a long run some, unless the reader asks for all: each epoch is a file to be read."""
     run = selection.run
-    some = evidence_tiles.film_epochs(run.epochs, selection.epoch)
+    some = parts.film_epochs(run.epochs, selection.epoch)
     if len(some) == len(run.epochs):
         return run.epochs
     reported = {"some": f"{len(some)} of them", "all": f"all {len(run.epochs)}"}
@@ -226,7 +225,7 @@ def _under_variants(selection: Selection, image: int) -> None:
     st.subheader("Under the perturbations", anchor=False)
     grid_with_sheet(
         selection,
-        evidence_tiles.variant_tiles(selection, image),
+        parts.variant_tiles(selection, image),
         title=f"Image {image} under the perturbations",
         key="variants",
         on_open=lambda variant: url_state.write(
@@ -242,7 +241,7 @@ def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
     st.subheader("Through the network", anchor=False)
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
     prediction = int(frame["prediction"].iloc[image])
-    content = evidence_tiles.layer_tiles(selection, image, prediction, over=over)
+    content = parts.layer_tiles(selection, image, prediction, over=over)
     grid_with_sheet(selection, content, title=f"Image {image} through the network", key="layers")
     st.caption("The clean image, stage by stage, towards the class that it is predicted as.")
 
@@ -299,10 +298,8 @@ def _every_class(selection: Selection, image: int) -> None:
     number = len(selection.run.classes)
     st.subheader(f"All {number} class maps" if number > 1 else "The class map", anchor=False)
     order = controls.segmented("Order by", "order", list(_ORDERS), names=_ORDERS.__getitem__)
-    classes = evidence_tiles.ranked_classes(selection, image, order=order)
-    tile_grid(
-        evidence_tiles.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=url_state.open_class
-    )
+    classes = parts.ranked_classes(selection, image, order=order)
+    tile_grid(parts.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=url_state.open_class)
 
 
 main()

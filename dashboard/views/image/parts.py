@@ -1,10 +1,27 @@
-"""The anatomy of a prediction in words: how few cells turn it, how certain that is, and whether it can be trusted."""
+"""What the record holds about one image, as tiles and in words: strongest classes, epochs, variants, layers, minimal correction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.shared.theme import plain, plural
+import numpy as np
+
+from dashboard import data
+from dashboard.components import Dissection, Tile, TileSet
+from dashboard.images import COMMON, EQ10, ScaledMaps, map_peaks, scale_maps, upsample
+from dashboard.shared.theme import (
+    NEUTRAL,
+    PREDICTION,
+    TRUE_CLASS,
+    plain,
+    plural,
+    probability,
+    role,
+    variant_name,
+    verdict,
+)
+from dashboard.shell import url_state
+from dashboard.shell.url_state import Selection
 from store.queries import MinimalCorrection
 
 
@@ -42,4 +59,192 @@ def checked(correction: MinimalCorrection) -> str:
     return (
         "Few cells: a local misreading. Many: the whole pattern was predicted as the other class. Exact and without "
         f"another pass, because S is the mean of the map (Eq. 8). {found}"
+    )
+
+
+def class_role(number: int, true_class: int, prediction: int) -> str:
+    """True class is blue, the prediction orange; a correct prediction is both, and green."""
+    if number == true_class:
+        return role(True) if true_class == prediction else TRUE_CLASS
+    return PREDICTION if number == prediction else NEUTRAL
+
+
+def ranked_classes(selection: Selection, image: int, *, order: str = "probability") -> np.ndarray:
+    """Class numbers in the order of display: by probability, by the map's strength, by name or by group."""
+    run = selection.run
+    chances = data.probabilities(run, selection.epoch, selection.variant, image)
+    if order == "name":
+        return np.argsort(np.array(data.class_names(run)), kind="stable")
+    if order == "group":
+        return np.lexsort((np.array(data.class_names(run)), np.array(data.class_groups(run))))
+    if order == "peak":
+        return np.argsort(-map_peaks(data.all_maps(run, selection.epoch, selection.variant, image)), kind="stable")
+    return np.argsort(-chances, kind="stable")
+
+
+def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: int, over: bool = False) -> TileSet:
+    """The maps of some classes for one image, with name and P_k (Fig. 6 and 7); `over` lays them on the image."""
+    run = selection.run
+    names, identifiers = data.class_names(run), data.class_ids(run)
+    chances = data.probabilities(run, selection.epoch, selection.variant, image)
+    maps = data.all_maps(run, selection.epoch, selection.variant, image)[classes]
+    true_class, prediction = int(run.labels[image]), int(np.argmax(chances))
+    ranks = np.empty(len(chances), int)
+    ranks[np.argsort(-chances, kind="stable")] = np.arange(1, len(chances) + 1)
+    address = url_state.linker("gallery", "class", {"image": None})
+    scores = maps.mean((-1, -2))
+    tiles = []
+    for position, number in enumerate(classes.tolist()):
+        mark = "✓ " if number == true_class else ("✗ " if number == prediction else "")
+        tiles.append(
+            Tile(
+                id=identifiers[number],
+                title=f"{mark}{names[number]}",
+                lines=(f"P {probability(float(chances[number]))} · S {scores[position]:.2f}", f"rank {ranks[number]}"),
+                images=(0,) if over else (),
+                maps=(position,),
+                role=class_role(number, true_class, prediction),
+                bar=float(chances[number]),
+                href=address(identifiers[number]),
+            )
+        )
+    images = data.image_atlas(run, (image,), (selection.variant,), exact=True) if over else None
+    return _with_maps(selection, tiles, maps, size=size, images=images, overlay=True if over else None)
+
+
+def film_epochs(epochs: Sequence[int], chosen: int, *, most: int = 16) -> tuple[int, ...]:
+    """Epochs to show of a long run: all of them up to `most`, else so many at even distances, and the chosen one."""
+    places = np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int)
+    return tuple(sorted({chosen, *(epochs[place] for place in places)}))
+
+
+def film_tiles(selection: Selection, image: int, class_index: int, epochs: Sequence[int], *, size: int = 72) -> TileSet:
+    """One class's map of the image at some epochs (Fig. 3 to 5), with its P_k and the prediction."""
+    film = data.timeline(selection.run, image, class_index, selection.variant, epochs)
+    names, true_class = data.class_names(selection.run), int(selection.run.labels[image])
+    tiles = []
+    for position, epoch in enumerate(film.epochs):
+        prediction = int(film.predictions[position])
+        tiles.append(
+            Tile(
+                id=str(int(epoch)),
+                title=f"epoch {int(epoch)}",
+                lines=(
+                    f"P {probability(float(film.probabilities[position]))}",
+                    f"{verdict(prediction == true_class)} {names[prediction]}",
+                ),
+                maps=(position,),
+                role=role(prediction == true_class),
+                opens=True,
+                chosen=int(epoch) == selection.epoch,
+            )
+        )
+    return _with_maps(selection, tiles, film.maps, size=size)
+
+
+def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSet:
+    """The image under every variant with the maps of the prediction and of the true class (Fig. 9 to 12)."""
+    run = selection.run
+    names, true_class = data.class_names(run), int(run.labels[image])
+    maps, tiles = [], []
+    for position, variant in enumerate(run.variants):
+        chances = data.probabilities(run, selection.epoch, variant, image)
+        prediction = int(np.argmax(chances))
+        maps += list(data.all_maps(run, selection.epoch, variant, image)[[prediction, true_class]])
+        tiles.append(
+            Tile(
+                id=variant,
+                title=f"{verdict(prediction == true_class)} {names[prediction]}",
+                lines=(
+                    variant_name(variant),
+                    f"P {probability(float(chances[prediction]))} · true class {probability(float(chances[true_class]))}",
+                ),
+                images=(position,),
+                maps=(2 * position, 2 * position + 1),
+                role=role(prediction == true_class),
+                opens=True,
+                chosen=variant == selection.variant,
+            )
+        )
+    images = data.image_atlas(run, (image,) * len(run.variants), tuple(run.variants), exact=True)
+    return _with_maps(selection, tiles, np.stack(maps), size=size, images=images)
+
+
+def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 90, over: bool = False) -> TileSet:
+    """The clean image through the network: each stage's energy, then the layers before the class map, then it.
+
+    Each view is divided by its own maximum, since the layers have no common unit; `over` lays them on the image.
+    """
+    run, epoch, clean = selection.run, selection.epoch, selection.run.variants[0]
+    name = data.class_names(run)[class_index]
+    stages, layers = data.stages(run, epoch, image), data.layers(run, epoch, image)
+    views = [
+        (stage, "mean |activation|", stages[stage][0]) for stage in sorted(stages, key=lambda s: _depth(stages, s))
+    ]
+    for layer in sorted(layers, key=lambda name: layers[name].shape[-1]):
+        values = layers[layer]
+        own = values.shape[1] == len(run.classes)
+        shown = values[0, class_index] if own else np.abs(values[0]).mean(0)
+        views.append((layer, f"channel of {name}" if own else "mean |activation|", shown))
+    views.append(("class map", f"f of {name}", data.all_maps(run, epoch, clean, image)[class_index]))
+    edge = max(max(view.shape) for _, _, view in views)
+    scaled = [scale_maps(view[None].astype(np.float32), signed=run.signed).codes[0] for _, _, view in views]
+    codes = np.stack([upsample(code, (edge, edge)) for code in scaled])
+    tiles = [Tile(id="input", title="input", lines=("×".join(map(str, run.image_shape)),), images=(0,))]
+    for position, (title, meaning, view) in enumerate(views):
+        size_of = "×".join(map(str, view.shape))
+        behind = (0,) if over else ()
+        tiles.append(Tile(id=title, title=title, lines=(size_of, meaning), images=behind, maps=(position,)))
+    peaks = np.array([np.abs(view).max(initial=0) for _, _, view in views])
+    return TileSet(
+        tiles=tuple(tiles),
+        images=data.image_atlas(run, (image,), (clean,), exact=True),
+        maps=ScaledMaps(codes, peaks <= 0, peaks, EQ10, run.signed, None),
+        colours=selection.colours,
+        size=size,
+        overlay=True if over else None,
+        legend="each view by its own maximum",
+    )
+
+
+def _depth(stages: dict[str, np.ndarray], name: str) -> tuple[int, bool, str]:
+    """Where a stage stands in the encoder: its map only shrinks, and the stem comes first."""
+    return -stages[name].shape[-1], name != "stem", name
+
+
+def _with_maps(selection: Selection, tiles: list[Tile], maps: np.ndarray, *, size: int, **more: object) -> TileSet:
+    return TileSet(
+        tiles=tuple(tiles),
+        maps=scale_maps(maps, kind=selection.scale, signed=selection.run.signed),
+        colours=selection.colours,
+        size=size,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
+    """The image as the network saw it, large."""
+    row = data.predictions(selection.run, selection.epoch, selection.variant).iloc[image]
+    tile = Tile(
+        id=str(image),
+        title=f"{verdict(row.correct)} {row.predicted_class}",
+        lines=(f"P {probability(row.confidence)}", f"true_class: {row.true_class}"),
+        images=(0,),
+        role=role(row.correct),
+    )
+    images = data.image_atlas(selection.run, (image,), (selection.variant,), exact=True)
+    return TileSet(tiles=(tile,), images=images, size=size, fixed=True)
+
+
+def dissected(selection: Selection, image: int, correction: MinimalCorrection, *, start: int) -> Dissection:
+    """The prediction and the class that it is held against, ready to be taken apart cell by cell."""
+    run = selection.run
+    pair = data.all_maps(run, selection.epoch, selection.variant, image)[[correction.prediction, correction.against]]
+    return Dissection(
+        correction=correction,
+        photograph=data.image_atlas(run, (image,), (selection.variant,), exact=True),
+        maps=scale_maps(pair, kind=COMMON, signed=run.signed),
+        names=data.class_names(run),
+        colours=selection.colours,
+        start=start,
     )

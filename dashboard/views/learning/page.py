@@ -19,7 +19,6 @@ from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning import parts
 from dashboard.views.learning.charts import accuracy_race, formation_scatter, history_bars
-from dashboard.views.learning.class_matrix import class_strip
 from store.metrics.learning import FORMED
 
 _HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgotten", "never right")
@@ -33,7 +32,7 @@ def main() -> None:
         return
     class_index = selection.class_index if selection.class_index is not None else 0
     _race(selection, class_index)
-    class_strip(selection)
+    parts.class_strip(selection)
     _film(selection, class_index)
     _formation(selection)
     warn_stale(selection)
@@ -99,7 +98,6 @@ def _film(selection: Selection, class_index: int) -> None:
     content = TileSet(
         tiles=tuple(tiles),
         maps=scale_maps(patterns, kind=selection.scale, signed=run.signed),
-        peaks=np.abs(patterns).max((-1, -2), initial=0),
         colours=selection.colours,
         size=74,
     )

@@ -173,7 +173,6 @@ def _strongest(
     content = TileSet(
         tiles=tuple(tiles),
         maps=scale_maps(both, kind=selection.scale, signed=run.signed),
-        peaks=np.abs(both).max((-1, -2), initial=0),
         colours=selection.colours,
         size=74,
     )
@@ -204,7 +203,7 @@ def _references(selection: Selection, predictor: object, image: np.ndarray, pred
     if wanted == "gradcam":
         size = "×".join(map(str, found.shape))
         tile = Tile(id="reference", title="Grad-CAM", lines=(name, f"{size} cells, layer4"), maps=(0,))
-        content = TileSet((tile,), maps=scale_maps(found[None]), peaks=found.max(keepdims=True).ravel(), size=150)
+        content = TileSet((tile,), maps=scale_maps(found[None]), size=150)
     else:
         strength = float(np.abs(found).max()) or 1.0
         shown = np.round(128 + 127 * found / strength).astype(np.uint8)[None]

@@ -7,15 +7,13 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.shared import downloads
-from dashboard.shared.state_tiles import flip_tiles
-from dashboard.shared.states import State
+from dashboard.shared.states import State, flip_tiles
 from dashboard.shared.theme import plain, plural, variant_name
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.robustness import parts
-from dashboard.views.robustness.charts import variant_curves
-from dashboard.views.robustness.outcome_chart import OUTCOME_NAMES
+from dashboard.views.robustness.charts import OUTCOME_NAMES, variant_curves
 
 _FIGURES = {
     "top1": "top-1 accuracy",

@@ -12,8 +12,7 @@ from dashboard.shared import downloads
 from dashboard.shared.theme import plain, variant_name
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.robustness.charts import variant_curves
-from dashboard.views.robustness.outcome_chart import outcome_bars
+from dashboard.views.robustness.charts import outcome_bars, variant_curves
 
 CELLS = {"accuracy": "accuracy", "score": "score of the true class"}
 _UNITS = {

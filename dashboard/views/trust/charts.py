@@ -1,10 +1,11 @@
-"""Calibration, risk against coverage, and the failure detection failure-detection ranking."""
+"""The charts of the Trust page: calibration, risk against coverage, and the failure-detection ranking."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from dashboard.charts.figure import Figure, drawing, rows
@@ -127,3 +128,115 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
         )
     )
     return alt.layer(chance.encode(x=alt.X("auroc:Q")), spans, points, height=alt.Step(24))
+
+
+def marked(curves: pd.DataFrame, *, every: float = 0.05) -> pd.DataFrame:
+    """The curves with a column `percent`: 5, 10, ... at the row of each score next to it, 0 elsewhere.
+
+    Args:
+        curves: columns coverage, risk, score, key (the score's name).
+        every: distance of the points in coverage.
+    """
+    percent = np.zeros(len(curves), int)
+    for _, curve in curves.reset_index(drop=True).groupby("score", sort=False):
+        for share in np.arange(every, 1 + every / 2, every):
+            distance = (curve["coverage"] - share).abs()
+            if distance.min() <= every / 2:
+                percent[curve.index[int(distance.argmin())]] = round(100 * share)
+    return curves.reset_index(drop=True).assign(percent=percent)
+
+
+def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = None, palette: Palette = LIGHT) -> Figure:
+    """Risk-coverage curves with their points; a click on one chooses 'accepted' (key and percent).
+
+    Args:
+        frame: from `marked`.
+        chosen: (key, percent) of the point that is looked at.
+        palette: colours for the background.
+    """
+    tables = {"curves": frame[["coverage", "risk", "score"]], "points": frame[frame["percent"] > 0]}
+    return Figure(_acceptance(tuple(dict.fromkeys(frame["score"])), chosen, palette), tables)
+
+
+@drawing
+def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette: Palette) -> alt.TopLevelMixin:
+    pick = alt.selection_point(name="accepted", fields=["key", "percent"], on="click", empty=False)
+    curves, order = risk_curves(scores, palette), list(scores)
+    colours = alt.Scale(domain=order, range=[palette.ink, *palette.series][: len(order)])
+    base = rows("points").encode(
+        x=alt.X("coverage:Q"),
+        y=alt.Y("risk:Q"),
+        color=alt.Color("score:N", sort=order, scale=colours),
+        tooltip=[
+            alt.Tooltip("score:N"),
+            alt.Tooltip("coverage:Q", title="accepted", format=".0%"),
+            alt.Tooltip("risk:Q", title="wrong among them", format=".2%"),
+        ],
+    )
+    points = base.mark_circle(size=60, opacity=1).add_params(pick)
+    layers = [curves, points]
+    if chosen is not None:
+        here = f"datum.key == '{chosen[0]}' && datum.percent == {int(chosen[1])}"
+        layers.append(base.transform_filter(here).mark_point(size=260, strokeWidth=2.5, opacity=1))
+    return alt.layer(*layers, height=340)
+
+
+def confidence_bins(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 40) -> pd.DataFrame:
+    """Counts of correct and wrong predictions per confidence bin.
+
+    Args:
+        confidence: (N,) in 0..1.
+        correct: (N,) bool.
+        bins: equally wide ones from 0 to 1.
+
+    Returns:
+        Columns low, high, prediction (right, wrong), count; a row per bin and prediction.
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    parts = []
+    for prediction, counted in (("right", correct), ("wrong", ~correct)):
+        counts, _ = np.histogram(np.clip(confidence[counted], 0, 1), edges)
+        parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "prediction": prediction, "count": counts}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def confidence_histogram(
+    bins: pd.DataFrame, *, chosen: tuple[float, float] = (0.0, 1.0), palette: Palette = LIGHT, height: int = 190
+) -> Figure:
+    """Right and wrong predictions by confidence; what lies outside the chosen range is pale. Can be brushed ('range').
+
+    Args:
+        bins: from `confidence_bins`.
+        chosen: (lowest, highest) confidence looked at.
+        palette: colours for the background.
+        height: in pixels.
+    """
+    middle = (bins["low"] + bins["high"]) / 2
+    shown = bins.assign(chosen=(middle >= chosen[0]) & (middle <= chosen[1]))
+    return Figure(_histogram(palette, height), {"bins": shown})
+
+
+@drawing
+def _histogram(palette: Palette, height: int) -> alt.Chart:
+    brush = alt.selection_interval(name="range", encodings=["x"])
+    colours = alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong])
+    return (
+        rows("bins")
+        .mark_bar()
+        .encode(
+            x=alt.X("low:Q", bin="binned", title="confidence P of the prediction", scale=alt.Scale(domain=[0, 1])),
+            x2=alt.X2("high:Q"),
+            y=alt.Y("count:Q", title="images", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")),
+            color=alt.Color("prediction:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
+            order=alt.Order("prediction:N", sort="descending"),
+            opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),
+            tooltip=[
+                alt.Tooltip("low:Q", title="from", format=".3f"),
+                alt.Tooltip("high:Q", title="to", format=".3f"),
+                alt.Tooltip("prediction:N"),
+                alt.Tooltip("count:Q"),
+            ],
+        )
+        .add_params(brush)
+        .properties(height=height)
+    )

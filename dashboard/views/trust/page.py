@@ -11,9 +11,14 @@ from dashboard.shared.notices import needs_analysis
 from dashboard.shared.theme import count, percent, plain, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.trust.acceptance_chart import acceptance_chart, marked
-from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
-from dashboard.views.trust.confidence_chart import confidence_bins, confidence_histogram
+from dashboard.views.trust.charts import (
+    acceptance_chart,
+    confidence_bins,
+    confidence_histogram,
+    failure_ranking_chart,
+    marked,
+    reliability_diagram,
+)
 from store import queries
 from store.analysis.confidence_scores import COLUMN_SCORES, REFERENCE
 

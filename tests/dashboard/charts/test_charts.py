@@ -14,8 +14,9 @@ from dashboard.charts.rendering import rendered
 from dashboard.shared import downloads
 from dashboard.shared.theme import DARK, LIGHT
 from dashboard.views.confusion import charts as confusion_charts
+from dashboard.views.image import charts as image_charts
 from dashboard.views.overview import charts as overview_charts
-from dashboard.views.trust import confidence_chart
+from dashboard.views.trust import charts as trust_charts
 
 METRICS = pd.DataFrame(
     {
@@ -71,7 +72,7 @@ def test_the_probability_chart_tells_right_from_wrong_by_colour_and_by_shape():
     frame = pd.DataFrame(
         {"epoch": [1, 2], "probability": [0.2, 0.9], "predicted_class": ["bison", "bear"], "correct": [False, True]}
     )
-    points = layers(training.probability_curve(frame, name="bear", palette=DARK))[1]["encoding"]
+    points = layers(image_charts.probability_curve(frame, name="bear", palette=DARK))[1]["encoding"]
     assert points["color"]["scale"] == {"domain": ["right", "wrong"], "range": [DARK.right, DARK.wrong]}
     assert points["shape"]["scale"]["range"] == ["circle", "cross"]
     assert points["y"]["title"] == "P(bear)" and points["y"]["scale"]["domain"] == [0, 1]
@@ -95,7 +96,7 @@ def test_the_figure_of_a_low_accuracy_stands_clear_of_the_variants_names():
 
 
 def test_confidence_bins_count_every_answer_once():
-    bins = confidence_chart.confidence_bins(
+    bins = trust_charts.confidence_bins(
         np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), bins=2
     )
     assert bins["count"].tolist() == [1, 2, 1, 1]
@@ -103,8 +104,8 @@ def test_confidence_bins_count_every_answer_once():
 
 
 def test_the_histogram_pales_what_lies_outside_the_chosen_range():
-    bins = confidence_chart.confidence_bins(np.linspace(0, 1, 11), np.ones(11, bool), bins=10)
-    rows = drawn(confidence_chart.confidence_histogram(bins, chosen=(0.5, 1.0)))
+    bins = trust_charts.confidence_bins(np.linspace(0, 1, 11), np.ones(11, bool), bins=10)
+    rows = drawn(trust_charts.confidence_histogram(bins, chosen=(0.5, 1.0)))
     chosen = {round(row["low"], 1): row["chosen"] for row in rows}
     assert chosen[0.2] is False and chosen[0.7] is True
 

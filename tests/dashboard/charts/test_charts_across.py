@@ -14,10 +14,11 @@ from dashboard.charts import classes
 from dashboard.charts.figure import Figure
 from dashboard.charts.rendering import fingerprint
 from dashboard.shared.theme import DARK, LIGHT
+from dashboard.views.compare import charts as compare_charts
 from dashboard.views.learning import charts as learning_charts
 from dashboard.views.robustness import charts as robustness_charts
 from dashboard.views.trust import charts as trust_charts
-from dashboard.views.trust.acceptance_chart import acceptance_chart
+from dashboard.views.trust.charts import acceptance_chart
 
 VARIANT_METRICS = pd.DataFrame(
     {
@@ -187,7 +188,7 @@ def test_the_league_shows_intervals_and_chance():
 
 
 def test_a_class_that_gains_is_told_by_shape_as_well_as_colour():
-    chart = classes.accuracy_change(CLASSES, before="epoch 1", after="epoch 2")
+    chart = compare_charts.accuracy_change(CLASSES, before="epoch 1", after="epoch 2")
     assert [row["change"] for row in rows(chart) if "change" in row] == ["gained", "same", "lost"]
     points = chart.to_dict()["layer"][1]["encoding"]
     assert points["shape"]["scale"]["range"] == ["triangle-up", "triangle-down", "circle"]

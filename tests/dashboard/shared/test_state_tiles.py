@@ -9,10 +9,10 @@ import pytest
 
 from dashboard.components import tiles
 from dashboard.images import EQ10
-from dashboard.shared import state_tiles
-from dashboard.shared.states import State, class_changes
+from dashboard.shared.states import State, flip_tiles
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
+from dashboard.views.compare.parts import class_changes, focus_tiles, pattern_tiles
 from store import open_run
 from store.synthetic import write_synthetic_run
 
@@ -30,25 +30,25 @@ def selection(run, monkeypatch):
 
 def test_each_difference_is_the_last_pattern_minus_another_one(run, selection):
     states = [State(run, 1, "clean"), State(run, 2, "gray"), State(run, 3, "clean")]
-    content = state_tiles.focus_tiles(selection, states, [2, 2, 2])
+    content = focus_tiles(selection, states, [2, 2, 2])
     assert [len(tile.maps) for tile in content.tiles] == [1, 1, 1, 0, 0]
     patterns = [run.patterns(epoch=each.epoch, variant=each.variant)[2] for each in states]
     expected = [np.abs(patterns[2] - patterns[place]).max() for place in (0, 1)]
-    assert content.difference_peaks == pytest.approx(expected)
+    assert content.differences.peaks == pytest.approx(expected)
     change = float((patterns[2] - patterns[0]).mean())
     assert content.tiles[3].lines[1] == f"mean S {change:+.2f}".replace("-", "−")
 
 
 def test_two_classes_of_one_state_are_subtracted_too(run, selection):
     same = State(run, 3, "clean")
-    content = state_tiles.focus_tiles(selection, [same, same], [0, 1])
+    content = focus_tiles(selection, [same, same], [0, 1])
     assert content.tiles[2].title == "school bus − brown bear"
     assert not content.differences.silent[0]
 
 
 def test_a_state_minus_itself_is_silent(run, selection):
     same = State(run, 3, "clean")
-    data = tiles.payload(state_tiles.focus_tiles(selection, [same, same], [0, 0]))
+    data = tiles.payload(focus_tiles(selection, [same, same], [0, 0]))
     codes = np.frombuffer(base64.b64decode(data["differences"]["codes"]), np.uint8)
     assert (codes == 128).all() and data["differences"]["marks"] == ["silent"]
 
@@ -56,7 +56,7 @@ def test_a_state_minus_itself_is_silent(run, selection):
 def test_letters_hold_a_pattern_per_state_and_a_difference_less(run, selection):
     states = [State(run, 1, "clean"), State(run, 2, "clean"), State(run, 3, "clean")]
     table = class_changes(states[0], states[2])
-    content = state_tiles.pattern_tiles(selection, states, table)
+    content = pattern_tiles(selection, states, table)
     assert [tile.maps for tile in content.tiles[:2]] == [(0, 1, 2), (3, 4, 5)]
     assert [tile.differences for tile in content.tiles[:2]] == [(0, 1), (2, 3)]
     data = tiles.payload(content)
@@ -65,7 +65,7 @@ def test_letters_hold_a_pattern_per_state_and_a_difference_less(run, selection):
 
 def test_flips_between_two_runs_show_their_images_and_both_maps(run, selection, tmp_path):
     other = open_run(write_synthetic_run(tmp_path / "coarse", epochs=1, map_shape=(4, 4)))
-    content = state_tiles.flip_tiles(selection, State(other, 1, "clean"), State(run, 3, "clean"), [4, 7])
+    content = flip_tiles(selection, State(other, 1, "clean"), State(run, 3, "clean"), [4, 7])
     assert content.maps.codes.shape == (4, 8, 8)
     assert content.tiles[0].title.startswith("✗ guacamole → ✓ school bus")
     assert [tile.images for tile in content.tiles] == [(0,), (1,)]

@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.components import Matrix
 from dashboard.components.matrix import payload
-from dashboard.views.learning.class_matrix import strip_values
+from dashboard.views.learning.parts import strip_values
 from store import open_run, queries
 
 

@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from dashboard.shared.states import State, class_changes, flips, on_one_grid, same_classes, same_images, state_names
-from dashboard.views.about import network_drawing
+from dashboard.shared.states import State, on_one_grid, state_names
+from dashboard.views.about import charts as about_charts
+from dashboard.views.compare.parts import class_changes, flips, same_classes, same_images
 from dashboard.views.confusion import parts as confusion_parts
 from store import open_run
 from store.synthetic import write_synthetic_run
@@ -74,9 +75,9 @@ def test_groups_collapse_the_matrix_and_keep_every_image(run):
 
 
 def test_the_network_is_drawn_in_order_with_its_shapes(run):
-    steps = [(layer.name, layer.shape) for layer in network_drawing.layers(run)]
+    steps = [(layer.name, layer.shape) for layer in about_charts.layers(run)]
     assert steps[0] == ("image", "3 × 16 × 16")
     assert [name for name, _ in steps[1:6]] == ["stem", "layer1", "layer2", "layer3", "layer4"]
     assert ("class maps f", "5 × 8 × 8") in steps
-    drawing = ElementTree.fromstring(network_drawing.network_svg(run, ink="#000000", accent="#0072B2"))
+    drawing = ElementTree.fromstring(about_charts.network_svg(run, ink="#000000", accent="#0072B2"))
     assert len(drawing.findall("{http://www.w3.org/2000/svg}rect")) == len(steps)

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from dashboard.shared.evidence_tiles import film_epochs
 from dashboard.shell import navigation
+from dashboard.views.image.parts import film_epochs
 from store import ClassInfo, Run, open_run
 from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.views.about.glossary import GLOSSARY
+from dashboard.views.about.parts import GLOSSARY
 
 WORDS = [word for words in GLOSSARY.values() for word in words]
 

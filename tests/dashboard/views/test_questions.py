@@ -20,8 +20,8 @@ from dashboard.views.failures import parts as failures_parts
 from dashboard.views.failures.charts import value_bins, value_histogram
 from dashboard.views.image import parts as image_parts
 from dashboard.views.learning import parts as learning_parts
-from dashboard.views.learning.ensemble_chart import ensemble_gains
-from dashboard.views.robustness.outcome_chart import OUTCOME_NAMES, outcome_bars
+from dashboard.views.learning.charts import ensemble_gains
+from dashboard.views.robustness.charts import OUTCOME_NAMES, outcome_bars
 from store import open_run, queries
 from store.analysis import Finding
 from store.analysis.findings import TESTED

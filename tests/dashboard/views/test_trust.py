@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dashboard.views.trust.acceptance_chart import acceptance_chart, marked
+from dashboard.views.trust.charts import acceptance_chart, marked
 from store import open_run
 
 

@@ -1,4 +1,4 @@
-"""The words of the pages with their equations; each measure is defined in `store.metrics`, here it is told."""
+"""The glossary: each measure of the pages with its equation. `store.metrics` holds the definitions."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""Two or three states compared: which can be, where classes and predictions differ, and their patterns as tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from dashboard import data
+from dashboard.components import Tile, TileSet
+from dashboard.images import difference_kind, scale_maps
+from dashboard.shared.states import State, any_signed, difference_tiles, on_one_grid, signed_number, state_names
+from dashboard.shared.theme import percent, probability
+from dashboard.shell import url_state
+from dashboard.shell.url_state import Selection
+from store import Run
+from store.metrics.maps import cosine
+
+OUTCOMES = ("gained", "lost", "still wrong")
+
+
+def same_classes(first: Run, second: Run) -> bool:
+    """Whether two runs tell the same classes apart, in the same order."""
+    return first.path == second.path or data.class_ids(first) == data.class_ids(second)
+
+
+def same_images(first: Run, second: Run) -> bool:
+    """Whether two runs were recorded on the same images, so that predictions can be compared one by one."""
+    if first.path == second.path:
+        return True
+    return (
+        same_classes(first, second)
+        and np.array_equal(first.labels, second.labels)
+        and first.image_names == second.image_names
+    )
+
+
+def flips(before: State, after: State) -> pd.DataFrame:
+    """A row per image whose prediction differs: image, true class, both predictions and confidences, outcome.
+
+    outcome is lost (right, then wrong), gained (wrong, then right) or still wrong; the most confident new predictions
+    first.
+    """
+    first, second = data.predictions(*before.key), data.predictions(*after.key)
+    rows = np.flatnonzero(first["prediction"].to_numpy() != second["prediction"].to_numpy())
+    was, now = first["correct"].to_numpy()[rows], second["correct"].to_numpy()[rows]
+    table = pd.DataFrame(
+        {
+            "image": rows,
+            "true_class": first["true_class"].to_numpy()[rows],
+            "before": first["predicted_class"].to_numpy()[rows],
+            "before_confidence": first["confidence"].to_numpy()[rows],
+            "after": second["predicted_class"].to_numpy()[rows],
+            "after_confidence": second["confidence"].to_numpy()[rows],
+            "outcome": np.where(was, "lost", np.where(now, "gained", "still wrong")),
+        }
+    )
+    return table.sort_values("after_confidence", ascending=False, kind="stable", ignore_index=True)
+
+
+def class_changes(before: State, after: State) -> pd.DataFrame:
+    """A row per class: class_index, name, group, before, after (accuracy), change, similarity of the two patterns."""
+    first, second = data.class_table(*before.key), data.class_table(*after.key)
+    one, two = on_one_grid([data.patterns(*before.key), data.patterns(*after.key)])
+    return pd.DataFrame(
+        {
+            "class_index": np.arange(len(first)),
+            "name": second["name"].to_numpy(),
+            "group": second["group"].to_numpy(),
+            "before": first["accuracy"].to_numpy(),
+            "after": second["accuracy"].to_numpy(),
+            "change": second["accuracy"].to_numpy() - first["accuracy"].to_numpy(),
+            "similarity": cosine(one, two),
+        }
+    )
+
+
+PATTERN_LEGEND = "later minus earlier pattern: warm is gained, cold is lost"
+
+
+def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence[int], *, size: int = 168) -> TileSet:
+    """One class of each state: its pattern, then what the last state's pattern has more or less than each other one.
+
+    Args:
+        selection: scale and colours.
+        states: the compared ones first, the sidebar's last.
+        classes: a class number for each state.
+        size: edge of a pattern in CSS pixels.
+    """
+    names = data.class_names(selection.run)
+    identifiers = data.class_ids(selection.run)
+    patterns = on_one_grid([data.patterns(*each.key)[number] for each, number in zip(states, classes, strict=True)])
+    tiles = []
+    for place, (each, number, words) in enumerate(zip(states, classes, state_names(states), strict=True)):
+        row = data.class_table(*each.key).iloc[number]
+        lines = (words, f"{percent(row.accuracy, 0)} right", f"mean confidence {probability(row.mean_confidence)}")
+        link = url_state.link("gallery", {**each.parameters, "class": identifiers[number], "image": None})
+        tiles.append(Tile(id=str(place), title=names[number], lines=lines, maps=(place,), href=link))
+    differences = patterns[-1] - patterns[:-1]
+    for place, change in enumerate(differences):
+        before, after = state_names([states[place], states[-1]])
+        title = "difference" if classes[place] == classes[-1] else f"{names[classes[-1]]} − {names[classes[place]]}"
+        reported = (f"{after} − {before}", f"mean S {signed_number(float(change.mean()), 2)}")
+        tiles.append(Tile(id=f"difference-{place}", title=title, lines=reported, differences=(place,)))
+    return TileSet(
+        tiles=tuple(tiles),
+        maps=scale_maps(patterns, kind=selection.scale, signed=any_signed(states)),
+        differences=scale_maps(differences, kind=difference_kind(selection.scale), signed=True),
+        difference_legend=PATTERN_LEGEND,
+        colours=selection.colours,
+        size=size,
+        fixed=True,
+    )
+
+
+def pattern_tiles(selection: Selection, states: Sequence[State], table: pd.DataFrame, *, size: int = 58) -> TileSet:
+    """The patterns of some classes in every state, with the differences of the last state from the others.
+
+    Args:
+        selection: scale and colours.
+        states: the compared ones first, the sidebar's last.
+        table: rows of `class_changes`, in the order of display.
+        size: edge of a pattern in CSS pixels.
+    """
+    identifiers = data.class_ids(selection.run)
+    order = table["class_index"].to_numpy()
+    patterns = on_one_grid([data.patterns(*each.key)[order] for each in states]).swapaxes(0, 1)
+    differences = patterns[:, -1:] - patterns[:, :-1]
+    each, less = patterns.shape[1], differences.shape[1]
+    tiles = tuple(
+        Tile(
+            id=identifiers[row.class_index],
+            title=row.title,
+            lines=(f"similarity {row.similarity:.2f}, {100 * row.change:+.0f} points",),
+            maps=tuple(range(place * each, (place + 1) * each)),
+            differences=tuple(range(place * less, (place + 1) * less)),
+            href=url_state.link("gallery", {"class": identifiers[row.class_index], "image": None}),
+        )
+        for place, row in enumerate(table.rename(columns={"name": "title"}).itertuples(index=False))
+    )
+    return difference_tiles(selection, states, tiles, patterns, differences, size=size, legend=PATTERN_LEGEND)
