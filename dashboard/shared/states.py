@@ -1,9 +1,10 @@
-"""A state is a run at an epoch under a variant; its name, its maps on a common grid, and image tiles of two states."""
+"""A state is a run at an epoch under a variant: its name, its maps on a common grid, and images in two states as tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class State:
 
 
 def state_names(states: Sequence[State]) -> list[str]:
-    """The states in words, naming only what differs between them (or epoch and variant, where nothing does)."""
+    """The states in words, naming only what differs between them (epoch and variant if nothing does)."""
     runs = len({state.run.path for state in states}) > 1
     epochs = runs or len({state.epoch for state in states}) > 1
     variants = len({state.variant for state in states}) > 1
@@ -50,10 +51,10 @@ def state_names(states: Sequence[State]) -> list[str]:
     return names
 
 
-def on_one_grid(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Maps of several states with as many cells each, (S, ..., H, W): coarse ones repeat their cells, means stay."""
-    height, width = (int(np.lcm.reduce([part.shape[axis] for part in parts])) for axis in (-2, -1))
-    return np.stack([part.repeat(height // part.shape[-2], -2).repeat(width // part.shape[-1], -1) for part in parts])
+def on_one_grid(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """The maps (..., H, W) of several states on one grid, (S, ..., H, W): coarse cells are repeated, means stay."""
+    height, width = (int(np.lcm.reduce([part.shape[axis] for part in maps])) for axis in (-2, -1))
+    return np.stack([part.repeat(height // part.shape[-2], -2).repeat(width // part.shape[-1], -1) for part in maps])
 
 
 def flip_tiles(
@@ -69,9 +70,9 @@ def flip_tiles(
 
     Args:
         selection: scale and colours.
-        before, after: the states, which may be of two runs; where their variants differ, both images are shown.
+        before, after: the states, of one run or of two; if their variants differ, both images are shown.
         images: image numbers.
-        true class: show the maps of the true class instead of those of both predictions.
+        true_class: show the maps of the true class instead of those of both predictions.
         size: edge of an image in CSS pixels.
     """
     order = tuple(int(image) for image in images)
@@ -82,56 +83,54 @@ def flip_tiles(
     maps = own if true_class else on_one_grid([data.predicted_class_maps(*each.key, order) for each in states])
     variants = [name for name in dict.fromkeys(each.variant for each in states) if name in after.run.variants]
     many = len(variants)
-    tiles = tuple(
+    tiles = [
         Tile(
             id=str(image),
             title=f"{verdict(one.correct)} {one.predicted_class} → {verdict(two.correct)} {two.predicted_class}",
             lines=(
                 f"P {probability(one.confidence)} → {probability(two.confidence)}",
-                f"true class {two.true_class}, S {signed_number(gains[place], 1)}",
+                f"true class {two.true_class}, S {signed_number(gains[row], 1)}",
             ),
-            images=tuple(range(place * many, (place + 1) * many)),
-            maps=(2 * place, 2 * place + 1),
-            differences=(place,),
+            images=tuple(range(row * many, (row + 1) * many)),
+            maps=(2 * row, 2 * row + 1),
+            differences=(row,),
             role=role(two.correct),
             href=url_state.link("image", {**after.parameters, "image": image}),
         )
-        for place, (image, one, two) in enumerate(zip(order, predictions(first), predictions(second), strict=True))
-    )
+        for row, (image, one, two) in enumerate(zip(order, predictions(first), predictions(second), strict=True))
+    ]
     each_image = tuple(image for image in order for _ in variants)
-    atlas = data.image_atlas(after.run, each_image, tuple(variants * len(order)))
-    legend = "map of the true class, second state minus first"
     return difference_tiles(
-        selection, states, tiles, maps.swapaxes(0, 1), own[1] - own[0], size=size, legend=legend, images=atlas
+        selection,
+        states,
+        tiles,
+        maps.swapaxes(0, 1),
+        own[1] - own[0],
+        images=data.image_atlas(after.run, each_image, tuple(variants * len(order))),
+        difference_legend="map of the true class, second state minus first",
+        size=size,
     )
 
 
 def signed_number(value: float, digits: int) -> str:
-    """A number with its sign, the minus as long as the plus."""
+    """A number with its sign; a minus sign is as wide as a plus."""
     return f"{value:+.{digits}f}".replace("-", "−")
-
-
-def any_signed(states: Sequence[State]) -> bool:
-    return any(each.run.signed for each in states)
 
 
 def difference_tiles(
     selection: Selection,
     states: Sequence[State],
-    tiles: tuple[Tile, ...],
+    tiles: Sequence[Tile],
     maps: np.ndarray,
     differences: np.ndarray,
-    **more: object,
+    **options: Any,
 ) -> TileSet:
-    """A grid of tiles with maps (n, S, H, W) and differences (n, ..., H, W)."""
-    legend = more.pop("legend")
-    flat = maps.reshape(-1, *maps.shape[-2:])
-    change = differences.reshape(-1, *differences.shape[-2:])
+    """A grid of tiles with maps (..., H, W) and differences (..., H, W) of states; options as of `TileSet`."""
+    flat, change = (values.reshape(-1, *values.shape[-2:]) for values in (maps, differences))
     return TileSet(
-        tiles=tiles,
-        maps=scale_maps(flat, kind=selection.scale, signed=any_signed(states)),
+        tiles=tuple(tiles),
+        maps=scale_maps(flat, kind=selection.scale, signed=any(each.run.signed for each in states)),
         differences=scale_maps(change, kind=difference_kind(selection.scale), signed=True),
-        difference_legend=str(legend),
         colours=selection.colours,
-        **more,  # type: ignore[arg-type]
+        **options,
     )

@@ -9,8 +9,7 @@ import pandas as pd
 
 from dashboard import data
 from dashboard.components import Tile, TileSet
-from dashboard.images import difference_kind, scale_maps
-from dashboard.shared.states import State, any_signed, difference_tiles, on_one_grid, signed_number, state_names
+from dashboard.shared.states import State, difference_tiles, on_one_grid, signed_number, state_names
 from dashboard.shared.theme import percent, probability
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
@@ -21,7 +20,7 @@ OUTCOMES = ("gained", "lost", "still wrong")
 
 
 def same_classes(first: Run, second: Run) -> bool:
-    """Whether two runs tell the same classes apart, in the same order."""
+    """Whether two runs have the same classes in the same order."""
     return first.path == second.path or data.class_ids(first) == data.class_ids(second)
 
 
@@ -39,8 +38,8 @@ def same_images(first: Run, second: Run) -> bool:
 def flips(before: State, after: State) -> pd.DataFrame:
     """A row per image whose prediction differs: image, true class, both predictions and confidences, outcome.
 
-    outcome is lost (right, then wrong), gained (wrong, then right) or still wrong; the most confident new predictions
-    first.
+    outcome is lost (correct, then wrong), gained (wrong, then correct) or still wrong. The most confident new
+    predictions come first.
     """
     first, second = data.predictions(*before.key), data.predictions(*after.key)
     rows = np.flatnonzero(first["prediction"].to_numpy() != second["prediction"].to_numpy())
@@ -80,7 +79,7 @@ PATTERN_LEGEND = "later minus earlier pattern: warm is gained, cold is lost"
 
 
 def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence[int], *, size: int = 168) -> TileSet:
-    """One class of each state: its pattern, then what the last state's pattern has more or less than each other one.
+    """One class of each state: its pattern, then the last state's pattern minus each of the others.
 
     Args:
         selection: scale and colours.
@@ -88,30 +87,22 @@ def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence
         classes: a class number for each state.
         size: edge of a pattern in CSS pixels.
     """
-    names = data.class_names(selection.run)
-    identifiers = data.class_ids(selection.run)
+    names, identifiers = data.class_names(selection.run), data.class_ids(selection.run)
     patterns = on_one_grid([data.patterns(*each.key)[number] for each, number in zip(states, classes, strict=True)])
     tiles = []
     for place, (each, number, words) in enumerate(zip(states, classes, state_names(states), strict=True)):
         row = data.class_table(*each.key).iloc[number]
-        lines = (words, f"{percent(row.accuracy, 0)} right", f"mean confidence {probability(row.mean_confidence)}")
+        lines = (words, f"{percent(row.accuracy, 0)} correct", f"mean confidence {probability(row.mean_confidence)}")
         link = url_state.link("gallery", {**each.parameters, "class": identifiers[number], "image": None})
         tiles.append(Tile(id=str(place), title=names[number], lines=lines, maps=(place,), href=link))
     differences = patterns[-1] - patterns[:-1]
     for place, change in enumerate(differences):
         before, after = state_names([states[place], states[-1]])
         title = "difference" if classes[place] == classes[-1] else f"{names[classes[-1]]} − {names[classes[place]]}"
-        reported = (f"{after} − {before}", f"mean S {signed_number(float(change.mean()), 2)}")
-        tiles.append(Tile(id=f"difference-{place}", title=title, lines=reported, differences=(place,)))
-    return TileSet(
-        tiles=tuple(tiles),
-        maps=scale_maps(patterns, kind=selection.scale, signed=any_signed(states)),
-        differences=scale_maps(differences, kind=difference_kind(selection.scale), signed=True),
-        difference_legend=PATTERN_LEGEND,
-        colours=selection.colours,
-        size=size,
-        fixed=True,
-    )
+        lines = (f"{after} − {before}", f"mean S {signed_number(float(change.mean()), 2)}")
+        tiles.append(Tile(id=f"difference-{place}", title=title, lines=lines, differences=(place,)))
+    options = {"difference_legend": PATTERN_LEGEND, "size": size, "fixed": True}
+    return difference_tiles(selection, states, tiles, patterns, differences, **options)
 
 
 def pattern_tiles(selection: Selection, states: Sequence[State], table: pd.DataFrame, *, size: int = 58) -> TileSet:
@@ -127,16 +118,17 @@ def pattern_tiles(selection: Selection, states: Sequence[State], table: pd.DataF
     order = table["class_index"].to_numpy()
     patterns = on_one_grid([data.patterns(*each.key)[order] for each in states]).swapaxes(0, 1)
     differences = patterns[:, -1:] - patterns[:, :-1]
-    each, less = patterns.shape[1], differences.shape[1]
-    tiles = tuple(
+    many, fewer = patterns.shape[1], differences.shape[1]
+    tiles = [
         Tile(
             id=identifiers[row.class_index],
             title=row.title,
             lines=(f"similarity {row.similarity:.2f}, {100 * row.change:+.0f} points",),
-            maps=tuple(range(place * each, (place + 1) * each)),
-            differences=tuple(range(place * less, (place + 1) * less)),
+            maps=tuple(range(place * many, (place + 1) * many)),
+            differences=tuple(range(place * fewer, (place + 1) * fewer)),
             href=url_state.link("gallery", {"class": identifiers[row.class_index], "image": None}),
         )
         for place, row in enumerate(table.rename(columns={"name": "title"}).itertuples(index=False))
-    )
-    return difference_tiles(selection, states, tiles, patterns, differences, size=size, legend=PATTERN_LEGEND)
+    ]
+    options = {"difference_legend": PATTERN_LEGEND, "size": size}
+    return difference_tiles(selection, states, tiles, patterns, differences, **options)
