@@ -14,7 +14,6 @@ import pytest
 
 import store.tools.copy
 from store import DamagedFile, NotInRun, RunExists, RunNotFound, StoreError, open_run
-from store.__main__ import main
 from store.check.verify import verify_run
 from store.tools.copy import copy_run
 from store.tools.export import export_maps, export_tables
@@ -198,20 +197,6 @@ def test_a_copy_into_a_folder_of_other_things_is_refused_with_a_better_place(run
     assert copy_run(str(run.path), str(stick / "begun"))[-1] == "run.h5"
 
 
-def test_every_command_works_from_the_command_line(copy, tmp_path, capsys):
-    for arguments in (
-        ["link", str(copy)],
-        ["export", str(copy), str(tmp_path / "out"), "--format", "csv", "--epochs", "1-2", "--maps", "0,3-4"],
-        ["prune", str(copy), str(tmp_path / "small"), "--epochs", "2", "--top", "1"],
-        ["copy", str(tmp_path / "small"), str(tmp_path / "again"), "--quiet"],
-        ["verify", str(tmp_path / "again"), "--quiet"],
-        ["info", str(tmp_path / "again")],
-    ):
-        assert main(arguments) == 0, arguments
-    said = capsys.readouterr().out
-    assert "all.h5" in said and "maps_0002_gray.npz" in said and "4 files copied" in said and "1 of 1 planned" in said
-
-
 @pytest.mark.parametrize("target", [".", "..", "epochs", "../link"])
 def test_a_run_is_never_copied_onto_itself(copy, target):
     (copy.parent / "link").symlink_to(copy)
@@ -219,34 +204,6 @@ def test_a_run_is_never_copied_onto_itself(copy, target):
     with pytest.raises(RunExists, match="is the run itself, or lies in it or around it"):
         copy_run(str(copy), str(copy / target))
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.parametrize("text", ["-1", "5-1", "1-99999999999", "x", "1,,2"])
-def test_a_list_of_epochs_that_means_nothing_is_refused(copy, tmp_path, capsys, text):
-    with pytest.raises(SystemExit, match="2"):
-        main(["prune", str(copy), str(tmp_path / "less"), f"--epochs={text}"])
-    assert "is neither a number nor a range such as 20-25" in capsys.readouterr().err
-
-
-def test_images_that_are_not_there_are_refused_before_anything_is_exported(tiny_run, tmp_path, capsys):
-    assert main(["export", str(tiny_run), str(tmp_path / "out"), "--maps", "99999"]) == 1
-    assert "Image 99999 is not in the run" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("command", ["export", "prune"])
-def test_an_epoch_that_is_left_out_as_damaged_is_told(copy, tmp_path, capsys, command):
-    (copy / "epochs" / "0002.h5").write_bytes(b"short")
-    assert main([command, str(copy), str(tmp_path / "out")]) == 0
-    assert "Epoch 2 is left out: " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["export", "prune"])
-def test_an_address_is_no_folder_to_write_into(tiny_run, tmp_path, capsys, monkeypatch, command):
-    monkeypatch.chdir(tmp_path)
-    assert main([command, str(tiny_run), "s3://bucket/run"]) == 1
-    assert "not to 's3://bucket/run'" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_is_not_pruned_into_itself_and_a_stopped_pruning_leaves_nothing(copy, tmp_path, monkeypatch):
