@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from dashboard.components import Tile, TileSet, tile_grid
 from dashboard.images import scale_maps
 from dashboard.shared.theme import probability, role, verdict
 from dashboard.shared.tile_sheets import sheet_button
-from dashboard.shell import url_state
+from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 
 OWN, PREDICTED, BOTH, NONE = "true_class", "predicted_class", "both", "none"
@@ -23,10 +25,11 @@ MAP_CHOICES = {
     BOTH: "both maps",
     NONE: "images only",
 }
+CORRECTNESS = {"all": "all", "correct": "✓ correct", "wrong": "✗ wrong"}
 
 
-class Answer(NamedTuple):
-    """What a caption says of an image: these columns of the predictions."""
+class Prediction(NamedTuple):
+    """What a caption says about an image: these columns of the predictions."""
 
     image: int
     true_class: str
@@ -37,13 +40,13 @@ class Answer(NamedTuple):
     label_rank: int
 
 
-def predictions(rows: pd.DataFrame) -> list[Answer]:
+def predictions(rows: pd.DataFrame) -> list[Prediction]:
     """The rows of the predictions as plain values: pandas takes milliseconds to go through rows of forty columns."""
-    return [Answer(*values) for values in zip(*(rows[name].tolist() for name in Answer._fields), strict=True)]
+    return [Prediction(*values) for values in zip(*(rows[name].tolist() for name in Prediction._fields), strict=True)]
 
 
-def caption(row: Answer | pd.Series) -> tuple[str, tuple[str, ...]]:
-    """Title and lines under an image: the prediction with ✓ or ✗, its probability, and the true class where it differs."""
+def caption(row: Prediction | pd.Series) -> tuple[str, tuple[str, ...]]:
+    """Title and lines under an image: ✓ or ✗ with the prediction, its probability, the true class if it differs."""
     title = f"{verdict(row.correct)} {row.predicted_class}"
     if row.correct:
         return title, (f"P {probability(row.confidence)}",)
@@ -54,12 +57,19 @@ def caption(row: Answer | pd.Series) -> tuple[str, tuple[str, ...]]:
 
 
 def image_maps(selection: Selection, rows: pd.DataFrame, which: str) -> np.ndarray:
-    """The maps to show beside the images, (n, k, H, W) float32: the prediction's, the true class's, or both in this order."""
+    """The maps beside the images, (n, k, H, W) float32: of the prediction, of the true class, or both in this order."""
     images = tuple(int(image) for image in rows["image"])
     key = (selection.run, selection.epoch, selection.variant, images)
     parts = [data.predicted_class_maps(*key)] if which in (PREDICTED, BOTH) else []
     parts += [data.true_class_maps(*key)] if which in (OWN, BOTH) else []
     return np.stack(parts, axis=1) if parts else np.zeros((len(images), 0, *selection.run.map_shape), np.float32)
+
+
+def tile_set(selection: Selection, tiles: Sequence[Tile], maps: np.ndarray, **options: Any) -> TileSet:
+    """Tiles with their maps (..., H, W) on the chosen scale and in the chosen colours; options as of `TileSet`."""
+    flat = maps.reshape(-1, *maps.shape[-2:])
+    scaled = scale_maps(flat, kind=selection.scale, signed=selection.run.signed)
+    return TileSet(tiles=tuple(tiles), maps=scaled, colours=selection.colours, **options)
 
 
 def image_tiles(
@@ -83,7 +93,6 @@ def image_tiles(
     images = tuple(int(image) for image in rows["image"])
     maps = image_maps(selection, rows, which)
     each = maps.shape[1]
-    flat = maps.reshape(-1, *maps.shape[2:])
     address = url_state.linker("image", "image")
     tiles = []
     for number, row in enumerate(predictions(rows)):
@@ -100,14 +109,32 @@ def image_tiles(
                 chosen=selection.image == row.image,
             )
         )
-    return TileSet(
-        tiles=tuple(tiles),
+    content = tile_set(
+        selection,
+        tiles,
+        maps,
         images=data.image_atlas(run, images, (selection.variant,)) if images else None,
-        maps=scale_maps(flat, kind=selection.scale, signed=run.signed) if each else None,
-        colours=selection.colours,
         size=size,
         overlay=None if overlay is None or not each else overlay or data.localisation_verdict(run) == "place",
     )
+    return content if each else replace(content, maps=None)
+
+
+def no_images() -> None:
+    """Say that the filters leave no image."""
+    st.info("No images match. Widen the filters.", icon=":material/filter_alt_off:")
+
+
+def choose_correctness(resets: Sequence[str] = ()) -> str:
+    """Whether all images are wanted, or those with correct or with wrong predictions: 'all', 'correct' or 'wrong'."""
+    return controls.segmented(
+        "Predictions", "predictions", list(CORRECTNESS), names=CORRECTNESS.__getitem__, resets=resets
+    )
+
+
+def with_correctness(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
+    """The rows of the predictions that a choice of `choose_correctness` leaves."""
+    return rows if chosen == "all" else rows[rows["correct"] == (chosen == "correct")]
 
 
 def image_grid(
@@ -119,6 +146,8 @@ def image_grid(
     size: int = 92,
     overlay: bool | None = False,
     title: str = "",
+    page: str = "",
+    per_page: int = 20,
 ) -> None:
     """Draw some rows of the predictions as a grid; each tile leads to its Image page.
 
@@ -130,10 +159,14 @@ def image_grid(
         size: edge of an image in CSS pixels.
         overlay: None offers no overlay; otherwise whether maps start over the images.
         title: of the sheet that can be downloaded; none is offered without one.
+        page: the parameter of the URL with the number of the page; without one all rows are drawn.
+        per_page: images on a page.
     """
     if rows.empty:
-        st.info("No image fits. Widen the filters.", icon=":material/filter_alt_off:")
+        no_images()
         return
+    if page:
+        rows = rows.iloc[controls.page(page, len(rows), per_page)]
     content = image_tiles(selection, rows, which=which, size=size, overlay=overlay)
     tile_grid(content, key=key, on_open=url_state.open_image)
     if title:

@@ -1,4 +1,4 @@
-"""A state is a run at an epoch under a variant: its name, its maps on a common grid, and images in two states as tiles."""
+"""A state is a run at an epoch under a variant: its name, its maps on a common grid, images in two states as tiles."""
 
 from __future__ import annotations
 

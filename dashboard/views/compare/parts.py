@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,9 +100,9 @@ def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence
     for place, change in enumerate(differences):
         before, after = state_names([states[place], states[-1]])
         title = "difference" if classes[place] == classes[-1] else f"{names[classes[-1]]} − {names[classes[place]]}"
-        lines = (f"{after} − {before}", f"mean S {signed_number(float(change.mean()), 2)}")
-        tiles.append(Tile(id=f"difference-{place}", title=title, lines=lines, differences=(place,)))
-    options = {"difference_legend": PATTERN_LEGEND, "size": size, "fixed": True}
+        change_lines = (f"{after} − {before}", f"mean S {signed_number(float(change.mean()), 2)}")
+        tiles.append(Tile(id=f"difference-{place}", title=title, lines=change_lines, differences=(place,)))
+    options: dict[str, Any] = {"difference_legend": PATTERN_LEGEND, "size": size, "fixed": True}
     return difference_tiles(selection, states, tiles, patterns, differences, **options)
 
 
@@ -130,5 +131,5 @@ def pattern_tiles(selection: Selection, states: Sequence[State], table: pd.DataF
         )
         for place, row in enumerate(table.rename(columns={"name": "title"}).itertuples(index=False))
     ]
-    options = {"difference_legend": PATTERN_LEGEND, "size": size}
+    options: dict[str, Any] = {"difference_legend": PATTERN_LEGEND, "size": size}
     return difference_tiles(selection, states, tiles, patterns, differences, **options)

@@ -1,0 +1,28 @@
+"""Tables whose rows lead somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+
+def row_table(table: pd.DataFrame, *, key: str, alt: str, on_row: Callable[[int], None], **options: Any) -> None:
+    """Draw a table; `on_row` gets the position of a row that is clicked.
+
+    Args:
+        table: the rows.
+        key: of the element.
+        alt: what a screen reader says.
+        on_row: called before the page runs again.
+        options: further arguments of `st.dataframe`.
+    """
+
+    def clicked() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            on_row(int(rows[0]))
+
+    st.dataframe(table, hide_index=True, key=key, alt=alt, on_select=clicked, selection_mode="single-row", **options)
