@@ -12,13 +12,14 @@ if _ROOT not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from dashboard import data  # noqa: E402
+from dashboard import process_memory  # noqa: E402
 from dashboard.shell import navigation, sidebar, url_state  # noqa: E402
 from store import StoreError  # noqa: E402
 
 
 def main() -> None:
     """Draw the frame, then the page, inside the one place that turns the store's errors into messages."""
+    process_memory.limit_malloc_arenas()
     st.set_page_config(page_title="Classprint", page_icon=str(sidebar.LOGO), layout="wide")
     url_state.begin()
     registered = navigation.streamlit_pages()
@@ -33,7 +34,7 @@ def main() -> None:
         sidebar.explain(error)
     with messages:
         sidebar.report_problems()
-    data.run_ended()
+    process_memory.script_run_ended()
 
 
 main()

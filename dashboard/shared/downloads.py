@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import data
 from dashboard.charts.figure import Figure
 from dashboard.charts.rendering import fingerprint, rendered
+from dashboard.query_cache import QUERY_CACHE
 from dashboard.shared.theme import Palette, palette
 
 
@@ -48,7 +48,7 @@ def chart(
     # The digest stands for the table: making a chart takes far longer than looking at all of its values.
     question = (draw, fingerprint(table), positional, *sorted(arguments.items()))
     st.vega_lite_chart(
-        spec=data.QUERY_CACHE.get(question, lambda: made().specification()),
+        spec=QUERY_CACHE.get(question, lambda: made().specification()),
         key=f"chart-{key}",
         alt=alt,
         width="stretch",

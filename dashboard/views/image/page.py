@@ -153,7 +153,7 @@ def _held_against(selection: Selection, image: int, row: pd.Series) -> MinimalCo
         names=labels.__getitem__,
         resets=("k",),
     )
-    return data.correction(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
+    return data.minimal_correction(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
 
 
 def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:

@@ -173,7 +173,7 @@ def best_epochs(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
         st.dataframe(
-            criterion_rows(table, data.by_epoch_and_variant(selection.run)),
+            criterion_rows(table, data.accuracy_by_variant(selection.run)),
             hide_index=True,
             key="criterion-table",
             on_select=lambda: _opened_criterion(table),

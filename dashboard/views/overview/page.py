@@ -106,7 +106,7 @@ def _curves(selection: Selection) -> None:
                 selection_mode="chosen",
             )
     with right:
-        table = data.by_variant(run, selection.epoch)
+        table = data.variants_at(run, selection.epoch)
         downloads.chart(
             accuracy_by_variant,
             table,

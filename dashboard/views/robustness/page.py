@@ -59,7 +59,7 @@ def _over_epochs(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
         figure = controls.select("Figure", "figure", list(_FIGURES), default="top1", names=_FIGURES.__getitem__)
-        table = data.by_epoch_and_variant(selection.run)
+        table = data.accuracy_by_variant(selection.run)
         downloads.chart(
             variant_curves,
             table,
@@ -76,7 +76,7 @@ def _over_epochs(selection: Selection) -> None:
 
 def _at_epoch(selection: Selection) -> None:
     """Every variant's figures at the chosen epoch; a row chooses its variant."""
-    rows = data.by_variant(selection.run, selection.epoch)
+    rows = data.variants_at(selection.run, selection.epoch)
     shown = rows.assign(name=rows["variant"].map(variant_name), **{name: 100 * rows[name] for name in _SHARES})
     st.markdown(f"**At epoch {selection.epoch}**")
 

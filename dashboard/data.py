@@ -1,0 +1,399 @@
+"""What the pages ask of the store, cached: one function per question. No other module of the dashboard caches queries.
+
+Tables and arrays are shared by all sessions, see `query_cache.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.images import Atlas, atlas
+from dashboard.query_cache import cached_query, cached_run_query
+from store import DamagedFile, Run, Timeline, open_run, queries
+from store.analysis import Analysis, Finding, from_table, read_analysis
+from store.analysis.localisation import verdict
+from store.queries.table1 import recorded_result
+
+_VARIANT_COLUMNS = ["variant", "top1", "top5", "mean_confidence", "flip_rate"]
+
+
+# Runs
+
+
+def runs_folder() -> Path:
+    """The folder of runs: CLASSPRINT_RUNS, by default ./runs."""
+    return Path(os.environ.get("CLASSPRINT_RUNS") or "runs")
+
+
+def run_names() -> list[str]:
+    """The names of the runs, the most recently written first, those without an epoch last; empty without a folder."""
+    folder = runs_folder()
+    if not folder.is_dir():
+        return []
+    runs = [path for path in folder.iterdir() if (path / "run.h5").is_file()]
+    return [path.name for path in sorted(runs, key=_last_written, reverse=True)]
+
+
+def _last_written(path: Path) -> tuple[bool, float]:
+    epochs = path / "epochs"
+    has_epoch = any(epochs.glob("*.h5"))
+    return has_epoch, (epochs if has_epoch else path).stat().st_mtime
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _open_run(path: str, modified: int) -> Run:
+    return open_run(path)
+
+
+def open_named_run(name: str) -> Run:
+    """A run of the folder, with the epochs that are complete by now.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    path = runs_folder() / name
+    try:
+        modified = (path / "run.h5").stat().st_mtime_ns
+    except OSError:
+        modified = 0  # deleted since it was listed: the store's message says so
+    run = _open_run(str(path), modified)
+    run.refresh()
+    return run
+
+
+# Classes
+
+
+@cached_query
+def class_ids(run: Run) -> list[str]:
+    """The classes' identifiers in the run's order: what a link names a class by."""
+    return [str(identifier) for identifier in run.classes["id"]]
+
+
+@cached_query
+def class_names(run: Run) -> list[str]:
+    """The classes' names in the run's order."""
+    return [str(name) for name in run.classes["name"]]
+
+
+@cached_query
+def class_labels(run: Run) -> dict[str, str]:
+    """The classes' names by identifier: what a list of classes shows for each."""
+    return dict(zip(class_ids(run), class_names(run), strict=True))
+
+
+@cached_query
+def class_groups(run: Run) -> list[str]:
+    """Each class's group in the run's order."""
+    return [str(group) for group in run.classes["group"]]
+
+
+@cached_query
+def class_order(run: Run, by: str, epoch: int, variant: str) -> np.ndarray:
+    """Class numbers (C,) in an order: see `store.queries.class_order`."""
+    return np.asarray(queries.class_order(run, by, epoch=epoch, variant=variant))  # type: ignore[arg-type]
+
+
+# One epoch under one variant
+
+
+@cached_query
+def predictions(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """A row per image: label, prediction, confidence and every other summary column."""
+    table = run.predictions(epoch=epoch, variant=variant)
+    # Words as Python's own objects, shared by all rows: pages filter and sort these rows, and pandas' strings are
+    # copied character by character each time.
+    names, groups = np.array(class_names(run), object), np.array(class_groups(run), object)
+    label, prediction = run.labels, table["prediction"].to_numpy()
+    words = {
+        "name": np.array(run.image_names, object),
+        "true_class": names[label],
+        "group": groups[label],
+        "predicted_class": names[prediction],
+        "predicted_group": groups[prediction],
+    }
+    return table.assign(**{column: pd.Series(values, dtype=object) for column, values in words.items()})
+
+
+@cached_query
+def class_table(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """A row per class: accuracy, mean confidence, spread, counts."""
+    return run.class_table(epoch=epoch, variant=variant)
+
+
+@cached_query
+def patterns(run: Run, epoch: int, variant: str) -> np.ndarray:
+    """Every class's pattern, which is the mean of the true-class maps of its images, (C, H, W) float32."""
+    return run.patterns(epoch=epoch, variant=variant)
+
+
+@cached_query
+def confusion(run: Run, epoch: int, variant: str) -> np.ndarray:
+    """Counts (C, C) by true class and prediction."""
+    return run.confusion(epoch=epoch, variant=variant)
+
+
+@cached_query
+def confused_pairs(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """The hundred most frequent confusions: see `store.queries.confused_pairs`."""
+    return queries.confused_pairs(run, epoch=epoch, variant=variant, k=100)
+
+
+@cached_query
+def similar_classes(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """Similarity of patterns against confusion: see `store.queries.similarity_against_confusion`."""
+    return queries.similarity_against_confusion(run, epoch=epoch, variant=variant, k=1200)
+
+
+@cached_query
+def calibration(run: Run, epoch: int, variant: str, edges: str, label: int | None = None) -> pd.DataFrame:
+    """A row per reliability bin, of all images or of one class's: see `store.queries.calibration_table`."""
+    return queries.calibration_table(run, epoch=epoch, variant=variant, edges=edges, label=label)  # type: ignore[arg-type]
+
+
+@cached_query
+def risk_coverage(run: Run, epoch: int, variant: str, score: str) -> pd.DataFrame:
+    """The risk-coverage curve of a confidence score: see `store.queries.risk_coverage`."""
+    return queries.risk_coverage(run, epoch=epoch, variant=variant, score=score)
+
+
+@cached_query
+def evidence_under(run: Run, epoch: int, variant: str) -> pd.DataFrame:
+    """What became of each prediction and its map under a variant: see `store.queries.evidence_under`."""
+    return queries.evidence_under(run, epoch=epoch, variant=variant)
+
+
+@cached_query
+def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
+    """A row per outcome and variant other than the clean one: variant, outcome, images, share."""
+    parts = []
+    for variant in run.variants[1:]:
+        counts = evidence_under(run, epoch, variant)["outcome"].value_counts()
+        counts = counts.rename_axis("outcome").reset_index(name="images")
+        parts.append(counts.assign(variant=variant, share=counts["images"] / len(run.labels)))
+    return pd.concat(parts, ignore_index=True)[["variant", "outcome", "images", "share"]]
+
+
+@cached_query
+def cue_profiles(run: Run, epoch: int) -> pd.DataFrame:
+    """How much of its logit each class loses under each variant: see `store.queries.cue_profiles`."""
+    return queries.cue_profiles(run, epoch=epoch)
+
+
+# Images and their maps
+
+
+@cached_query
+def image_atlas(run: Run, images: tuple[int, ...], variants: tuple[str, ...], exact: bool = False) -> Atlas:
+    """The images in one image file, in the given order; `variants` is one for all or one for each."""
+    if len(set(variants)) == 1:
+        return atlas(run.pixels(list(images), variant=variants[0]), exact=exact)
+    pixels = np.empty((len(images), *run.image_shape, 3), np.uint8)
+    for variant in dict.fromkeys(variants):  # one read of each variant, not one of each image
+        rows = [row for row, own in enumerate(variants) if own == variant]
+        pixels[rows] = run.pixels([images[row] for row in rows], variant=variant)
+    return atlas(pixels, exact=exact)
+
+
+@cached_query
+def all_maps(run: Run, epoch: int, variant: str, image: int) -> np.ndarray:
+    """Every class's map for one image, (C, H, W) float32."""
+    return run.maps(epoch=epoch, variant=variant, images=[image])[0]
+
+
+@cached_query
+def probabilities(run: Run, epoch: int, variant: str, image: int) -> np.ndarray:
+    """Every class's probability for one image, (C,) float32."""
+    return run.probabilities(epoch=epoch, variant=variant, images=[image])[0]
+
+
+@cached_query
+def true_class_maps(run: Run, epoch: int, variant: str, images: tuple[int, ...]) -> np.ndarray:
+    """The map of each image's true class, (n, H, W) float32."""
+    return run.true_class_maps(epoch=epoch, variant=variant, images=list(images))
+
+
+@cached_query
+def predicted_class_maps(run: Run, epoch: int, variant: str, images: tuple[int, ...]) -> np.ndarray:
+    """The map of each image's predicted class, (n, H, W) float32."""
+    return run.predicted_class_maps(epoch=epoch, variant=variant, images=list(images))
+
+
+@cached_query
+def _timeline_at(run: Run, image: int, class_index: int, variant: str, epoch: int) -> Timeline:
+    return run.timeline(image=image, class_index=class_index, variant=variant, epochs=(epoch,))
+
+
+def timeline(run: Run, image: int, class_index: int, variant: str, epochs: Sequence[int]) -> Timeline:
+    """One class's map and probability of one image at some epochs, one or more, and the image's predictions."""
+    # Cached epoch by epoch: a run that grows reads the new one only.
+    moments = [_timeline_at(run, image, class_index, variant, epoch) for epoch in epochs]
+    return Timeline(*(np.concatenate([getattr(moment, part.name) for moment in moments]) for part in fields(Timeline)))
+
+
+@cached_query
+def stages(run: Run, epoch: int, image: int) -> dict[str, np.ndarray]:
+    """Each encoder stage's energy for one clean image, name -> (1, h, w)."""
+    return dict(run.stages(epoch=epoch, images=[image]))
+
+
+@cached_query
+def layers(run: Run, epoch: int, image: int) -> dict[str, np.ndarray]:
+    """The layers before the class maps for one clean image, name -> (1, K, h, w)."""
+    return dict(run.layers(epoch=epoch, images=[image]))
+
+
+@cached_query
+def minimal_correction(
+    run: Run, image: int, epoch: int, variant: str, against: int | None
+) -> queries.MinimalCorrection:
+    """Which cells made one prediction, and how few undo it: see `store.queries.minimal_correction`."""
+    return queries.minimal_correction(run, image, epoch=epoch, variant=variant, against=against)
+
+
+@cached_query
+def pattern_index(run: Run, epoch: int, variant: str, kind: str) -> queries.PatternIndex:
+    """All predicted-class or true-class maps of a state, ready to be searched: see `store.queries.pattern_index`."""
+    index = queries.pattern_index(run, epoch=epoch, variant=variant, kind=kind)  # type: ignore[arg-type]
+    index.units.flags.writeable = False
+    return index
+
+
+@cached_query
+def nearest_images(run: Run, image: int, epoch: int, variant: str) -> pd.DataFrame:
+    """The images whose predicted-class map is most similar to this one's: see `store.queries.nearest_images`."""
+    index = pattern_index(run, epoch, variant, "predicted_class")
+    nearest = queries.search_index(index, index.units[image].reshape(run.map_shape), k=11)
+    return nearest[nearest["image"] != image].head(10).reset_index(drop=True)
+
+
+def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> pd.DataFrame:
+    """The images whose predicted-class map is most similar to a pattern (H, W): see `store.queries.search_pattern`."""
+    return queries.search_pattern(run, pattern, epoch=epoch, variant=variant, k=10)
+
+
+# All epochs
+
+
+@cached_run_query
+def metrics(run: Run) -> pd.DataFrame:
+    """A row per epoch: losses, accuracies, rates."""
+    return run.metrics()
+
+
+@cached_run_query
+def all_patterns(run: Run, variant: str) -> np.ndarray:
+    """Every class's pattern at every epoch, (E, C, H, W) float32."""
+    return np.stack([patterns(run, epoch, variant) for epoch in run.epochs])
+
+
+@cached_run_query
+def class_accuracy(run: Run, variant: str) -> pd.DataFrame:
+    """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
+    return queries.class_accuracy(run, variant=variant)
+
+
+@cached_run_query
+def accuracy_by_variant(run: Run) -> pd.DataFrame:
+    """A row per epoch and variant with every figure of `store.queries.accuracy_by_variant`."""
+    return queries.accuracy_by_variant(run)
+
+
+@cached_run_query
+def variants_at(run: Run, epoch: int) -> pd.DataFrame:
+    """A row per variant at one epoch: variant, top1, top5, mean_confidence, flip_rate."""
+    table = accuracy_by_variant(run)
+    return table[table["epoch"] == epoch].reset_index(drop=True)[_VARIANT_COLUMNS]
+
+
+def variant_row(run: Run, epoch: int, variant: str) -> dict[str, float]:
+    """Accuracy, confidence and flips of one variant at one epoch."""
+    return variants_at(run, epoch).set_index("variant").loc[variant].to_dict()
+
+
+@cached_run_query
+def table1_row(run: Run) -> dict[str, object]:
+    """The run's row of Table 1 at its best epoch: see `store.queries.table1.recorded_result`."""
+    return recorded_result(run, best=True)
+
+
+@cached_run_query
+def pair_counts(run: Run, epoch: int, variant: str) -> np.ndarray:
+    """How often each of the `confused_pairs` occurred at every epoch, (pairs, E) int64."""
+    pairs = confused_pairs(run, epoch, variant)
+    columns = np.stack([run.column("prediction", epoch=number, variant=variant) for number in run.epochs])
+    counts = [
+        (columns[:, run.labels == true_class] == prediction).sum(1)
+        for true_class, prediction in zip(pairs["true_class_index"], pairs["predicted_class_index"], strict=True)
+    ]
+    return np.array(counts, np.int64).reshape(len(pairs), len(run.epochs))
+
+
+@cached_run_query
+def pair_history(run: Run, true_class: int, prediction: int, variant: str) -> pd.DataFrame:
+    """How often two classes were predicted as each other, a row per epoch."""
+    return queries.pair_history(run, true_class=true_class, predicted_class=prediction, variant=variant)
+
+
+@cached_run_query
+def group_history(run: Run, variant: str) -> pd.DataFrame:
+    """How often groups were predicted as each other, a row per epoch and pair: see `store.queries.group_history`."""
+    return queries.group_history(run, variant=variant)
+
+
+# The cross-epoch analysis
+
+
+@cached_run_query
+def _analysis(run: Run) -> tuple[Analysis | None, str]:
+    """The run's analysis, None where there is none, and why it cannot be read, empty where it can."""
+    try:
+        return read_analysis(run), ""
+    except DamagedFile as error:  # a derived file must not take the pages with it that can do without
+        return None, str(error)
+
+
+def analysis_epochs(run: Run) -> tuple[int, ...]:
+    """The epochs that the run's analysis was made from; empty where there is none."""
+    analysis, _ = _analysis(run)
+    return () if analysis is None else analysis.epochs
+
+
+def analysis_damage(run: Run) -> str:
+    """Why the analysis that is there cannot be read; empty where it can, or where there is none."""
+    return _analysis(run)[1]
+
+
+@cached_run_query
+def analysis_table(run: Run, name: str) -> pd.DataFrame | None:
+    """A table of the run's analysis; None where the run has no analysis, or one without this table."""
+    analysis, _ = _analysis(run)
+    return analysis.table(name) if analysis is not None and name in analysis.tables else None
+
+
+@cached_run_query
+def analysis_array(run: Run, name: str) -> np.ndarray | None:
+    """An array of the run's analysis; None where the run has no analysis, or one without this array."""
+    analysis, _ = _analysis(run)
+    return analysis.array(name) if analysis is not None and name in analysis.arrays else None
+
+
+@cached_run_query
+def findings(run: Run) -> list[Finding]:
+    """The most striking true statements about the run, strongest first; empty without an analysis."""
+    table = analysis_table(run, "findings")
+    return [] if table is None else from_table(table)
+
+
+@cached_run_query
+def localisation_verdict(run: Run) -> str:
+    """Whether the run's maps are places in the image: 'place', 'code' or 'unknown'."""
+    table = analysis_table(run, "place")
+    return "unknown" if table is None else verdict(table)
