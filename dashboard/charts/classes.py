@@ -21,7 +21,7 @@ def similarity_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figu
 
 def similarity_points(palette: Palette) -> alt.Chart:
     """The points of `similarity_scatter`, of the table `pairs`."""
-    chosen = alt.selection_point(name="pair", fields=["first_index", "second_index"], on="click", empty=False)
+    chosen = alt.selection_point(name="point", fields=["first_index", "second_index"], on="click", empty=False)
     return (
         rows("pairs")
         .mark_circle(size=55, opacity=0.6, color=palette.true_class)

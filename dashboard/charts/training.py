@@ -59,7 +59,7 @@ def training_curve(
 def _training(accuracy: bool, marked: bool, palette: Palette, height: int) -> alt.TopLevelMixin:
     parts = ["training", "validation"] + (["validation top-5"] if accuracy else [])
     colours = alt.Scale(domain=parts, range=[palette.neutral, palette.true_class, palette.series[3]][: len(parts)])
-    chosen = alt.selection_point(name="chosen", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
+    chosen = alt.selection_point(name="point", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
     base = rows("series").encode(
         x=epoch_axis(),
         y=alt.Y(

@@ -25,39 +25,49 @@ def chart(
     *positional: Any,
     key: str,
     alt: str,
-    on_select: Callable[[], None] | None = None,
-    selection_mode: str | None = None,
+    on_point: Callable[[dict[str, Any]], None] | None = None,
+    on_range: Callable[[float, float], None] | None = None,
     **arguments: Any,
 ) -> None:
-    """Draw a chart with a small menu of downloads under it.
+    """Draw a chart in the reader's palette, with a small menu of downloads under it.
 
     Args:
-        draw: a chart function; it is called with the table and the further arguments.
-        table: the values drawn; what it holds is part of what the chart is remembered by.
+        draw: a chart function; it is called with the table, the further arguments and the palette.
+        table: the values drawn; the drawn chart is cached by its content.
         positional: further arguments of `draw`.
         key: of the element, also the name of the downloaded files.
-        alt: what a reader is told who does not see the chart.
-        on_select: called when something is chosen in the chart.
-        selection_mode: name of the chart's selection.
+        alt: what a screen reader says.
+        on_point: gets the fields of a point that is clicked, in a chart with the selection 'point'.
+        on_range: gets the ends of a range that is brushed, in a chart with the selection 'range'.
         arguments: further arguments of `draw`.
     """
+    arguments["palette"] = current_palette()
 
-    def made() -> Figure:
+    def drawn() -> Figure:
         return draw(table, *positional, **arguments)
 
+    def selected() -> None:
+        selection = st.session_state[f"chart-{key}"]["selection"]
+        points, ends = selection.get("point"), (selection.get("range") or {}).get("low")
+        if on_point is not None and points:
+            on_point(points[0])
+        if on_range is not None and ends:
+            on_range(float(min(ends)), float(max(ends)))
+
+    mode = "point" if on_point else "range" if on_range else None
     # The digest stands for the table: making a chart takes far longer than looking at all of its values.
     question = (draw, fingerprint(table), positional, *sorted(arguments.items()))
     st.vega_lite_chart(
-        spec=QUERY_CACHE.get(question, lambda: made().specification()),
+        spec=QUERY_CACHE.get(question, lambda: drawn().specification()),
         key=f"chart-{key}",
         alt=alt,
         width="stretch",
-        on_select=on_select or "ignore",
-        selection_mode=selection_mode,
+        on_select=selected if mode else "ignore",
+        selection_mode=mode,
     )
     with st.popover("Download", icon=":material/download:", type="tertiary"):
-        _button("PNG", lambda: rendered(made(), "png"), f"{key}.png", "image/png")
-        _button("SVG", lambda: rendered(made(), "svg"), f"{key}.svg", "image/svg+xml")
+        _button("PNG", lambda: rendered(drawn(), "png"), f"{key}.png", "image/png")
+        _button("SVG", lambda: rendered(drawn(), "svg"), f"{key}.svg", "image/svg+xml")
         _button("CSV", lambda: csv(table), f"{key}.csv", "text/csv")
 
 

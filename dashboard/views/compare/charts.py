@@ -12,7 +12,7 @@ _DIAGONAL = pd.DataFrame({"before": [0, 1], "after": [0, 1]})
 
 
 def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT) -> Figure:
-    """Each class's accuracy in one state against another, gains above the diagonal; a click chooses a 'class'.
+    """Each class's accuracy in one state against another, gains above the diagonal.
 
     Args:
         frame: columns name, group, class_index, before, after (fractions).
@@ -27,7 +27,7 @@ def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Pa
 
 @drawing
 def _change(palette: Palette) -> alt.TopLevelMixin:
-    chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
+    chosen = alt.selection_point(name="point", fields=["class_index"], on="click", empty=False)
     colours = alt.Scale(domain=["gained", "lost", "same"], range=[palette.right, palette.wrong, palette.neutral])
     diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
     points = (

@@ -193,11 +193,9 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
             table,
             before=names[0],
             after=names[1],
-            palette=downloads.current_palette(),
             key="accuracy-change",
             alt="accuracy of every class in both states",
-            on_select=lambda: _clicked(selection),
-            selection_mode="class",
+            on_point=lambda point: url_state.open_class(data.class_ids(selection.run)[int(point["class_index"])]),
         )
         st.caption("A click opens the class's gallery.")
     with right:
@@ -222,12 +220,6 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
             },
             alt="accuracy of every class in both states",
         )
-
-
-def _clicked(selection: Selection) -> None:
-    chosen = st.session_state["chart-accuracy-change"]["selection"].get("class") or []
-    if chosen:
-        url_state.open_class(data.class_ids(selection.run)[int(chosen[0]["class_index"])])
 
 
 def _letters(selection: Selection, states: list[State], table: pd.DataFrame) -> None:

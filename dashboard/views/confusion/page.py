@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
+from dashboard.shared.tables import row_table
 from dashboard.shared.theme import percent, plain, plural, variant_name
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -173,9 +173,8 @@ def _pairs(selection: Selection) -> None:
     epochs = selection.run.epochs
     if len(epochs) > 1:
         table = table.assign(history=data.pair_counts(selection.run, selection.epoch, selection.variant).tolist())
-    st.dataframe(
+    row_table(
         table,
-        hide_index=True,
         height=590 if len(table) > 15 else "auto",
         column_order=["true_class", "predicted_class", "count", "history"],
         column_config={
@@ -187,19 +186,10 @@ def _pairs(selection: Selection) -> None:
             ),
         },
         key="pairs",
-        on_select=lambda: _chosen_pair(selection, table),
-        selection_mode="single-row",
+        on_row=lambda row: _choose(selection, *table[["true_class_index", "predicted_class_index"]].iloc[row].tolist()),
         alt="the most confused pairs of classes",
     )
     downloads.csv_button("CSV", table, "confused-pairs.csv")
-
-
-def _chosen_pair(selection: Selection, table: pd.DataFrame) -> None:
-    rows = st.session_state["pairs"]["selection"]["rows"]
-    if rows:
-        _choose(
-            selection, int(table["true_class_index"].iloc[rows[0]]), int(table["predicted_class_index"].iloc[rows[0]])
-        )
 
 
 def _cell(selection: Selection) -> None:
@@ -262,7 +252,6 @@ def _history(selection: Selection, true_class: int, prediction: int) -> None:
         names[true_class],
         names[prediction],
         epoch=selection.epoch,
-        palette=downloads.current_palette(),
         key="pair-history",
         alt="how often the two classes were predicted as each other over the epochs",
     )

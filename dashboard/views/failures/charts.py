@@ -45,7 +45,7 @@ def value_histogram(
     palette: Palette = LIGHT,
     height: int = 215,
 ) -> Figure:
-    """Right and wrong predictions by a figure; what lies outside the chosen range is pale. Can be brushed ('range').
+    """Right and wrong predictions by a figure; what lies outside the chosen range is pale. Can be brushed.
 
     Args:
         bins: from `value_bins`.

@@ -13,6 +13,7 @@ from dashboard import data
 from dashboard.components import TileSet, tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis
+from dashboard.shared.tables import row_table
 from dashboard.shared.theme import count, percent, plural
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
@@ -104,11 +105,9 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
         bins,
         measure.label,
         chosen=chosen,
-        palette=downloads.current_palette(),
         key=f"histogram-{by}",
         alt=f"{'right and ' if measure.of_all else ''}wrong predictions by {measure.name}",
-        on_select=lambda: _brushed(by, limits),
-        selection_mode="range",
+        on_range=lambda low, high: _keep_range(by, limits, low, high),
     )
     step = 1.0 if measure.whole else 0.01
     controls.span(f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("p",))
@@ -134,11 +133,9 @@ def _elsewhere(selection: Selection, frame: pd.DataFrame, ranges: dict[str, tupl
             )
 
 
-def _brushed(by: str, limits: tuple[float, float]) -> None:
-    ends = (st.session_state[f"chart-histogram-{by}"]["selection"].get("range") or {}).get("low")
-    if ends:
-        low, high = sorted(min(max(round(float(end), 2), limits[0]), limits[1]) for end in ends)
-        url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "p": None})
+def _keep_range(by: str, limits: tuple[float, float], *ends: float) -> None:
+    low, high = (min(max(round(end, 2), limits[0]), limits[1]) for end in ends)
+    url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "p": None})
 
 
 def _where(
@@ -220,13 +217,11 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
     content = _tiles(selection, part, which)
     tile_grid(content, key="failures", on_open=url_state.open_image)
     st.markdown("**The same rows as a table.** Choose a row to open its image.")
-    st.dataframe(
+    row_table(
         part[[column for column in _COLUMNS if column in part]],
-        hide_index=True,
         column_config=_COLUMNS,
         key="failure-table",
-        on_select=lambda: _opened(part),
-        selection_mode="single-row",
+        on_row=lambda row: url_state.open_image(int(part["image"].iloc[row])),
         alt="the wrong predictions shown above",
     )
     with st.container(horizontal=True):
@@ -246,12 +241,6 @@ def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
         for tile, line in zip(content.tiles, lines, strict=True)
     )
     return replace(content, tiles=tiles)
-
-
-def _opened(part: pd.DataFrame) -> None:
-    chosen = st.session_state["failure-table"]["selection"]["rows"]
-    if chosen:
-        url_state.open_image(int(part["image"].iloc[chosen[0]]))
 
 
 main()

@@ -64,7 +64,7 @@ def _answers(palette: Palette) -> alt.Scale:
 
 
 def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """The images of one class by similarity to its pattern and probability of the true class; a click takes a 'image'.
+    """The images of one class by similarity to its pattern and probability of the true class.
 
     Args:
         frame: columns image, similarity (cosine), label_probability, predicted (name), correct, here (bool: the one
@@ -77,7 +77,7 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 
 @drawing
 def _place(palette: Palette) -> alt.TopLevelMixin:
-    chosen = alt.selection_point(name="image", fields=["image"], on="click", empty=False)
+    chosen = alt.selection_point(name="point", fields=["image"], on="click", empty=False)
     base = rows("images").encode(
         x=alt.X("similarity:Q", title="similarity of its map to the class pattern", scale=alt.Scale(zero=False)),
         y=alt.Y(

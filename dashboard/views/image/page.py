@@ -185,7 +185,6 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
         table,
         name=names[class_index],
         epoch=selection.epoch,
-        palette=downloads.current_palette(),
         key=f"image-{image}-probability",
         alt=f"probability of {names[class_index]} over the epochs",
     )
@@ -260,11 +259,9 @@ def _in_its_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
             own[["image", "similarity", "label_probability", "predicted_class", "correct"]].assign(
                 here=own["image"] == image
             ),
-            palette=downloads.current_palette(),
             key="class-place",
             alt="similarity to the class pattern and probability of the true class, of the class's images",
-            on_select=_clicked_image,
-            selection_mode="image",
+            on_point=lambda point: url_state.write({"image": int(point["image"]), **dict.fromkeys(_OF_THE_IMAGE)}),
         )
     ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
     st.caption(
@@ -272,12 +269,6 @@ def _in_its_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
         f"place {ahead + 1} of {len(own)}; {percent(float(own['correct'].mean()), 0)} of the class is right. "
         "A click on another point opens that image."
     )
-
-
-def _clicked_image() -> None:
-    chosen = st.session_state["chart-class-place"]["selection"].get("image") or []
-    if chosen:
-        url_state.write({"image": int(chosen[0]["image"]), **dict.fromkeys(_OF_THE_IMAGE)})
 
 
 def _relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:

@@ -55,7 +55,7 @@ def _aside(index: pd.Series, turn: float) -> pd.Series:
 
 
 def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """When a class's maps took their final form against when its predictions settled; each class a point ('class').
+    """When a class's maps took their final form against when its predictions settled.
 
     Medians are halves of epochs, so points are shifted a little lest they hide each other.
 
@@ -77,7 +77,7 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figur
 @drawing
 def _formation(palette: Palette) -> alt.TopLevelMixin:
     diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
-    chosen = alt.selection_point(name="class", fields=["class_index"], on="click", empty=False)
+    chosen = alt.selection_point(name="point", fields=["class_index"], on="click", empty=False)
     scale, ticks = alt.Scale(zero=False, nice=False, padding=12), alt.Axis(tickMinStep=1, format="d")
     points = (
         rows("classes")
@@ -103,7 +103,7 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
 
 
 def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """How many images were always right, learned, forgotten, ...: bars that can be clicked ('history').
+    """How many images were always right, learned, forgotten, ...: bars that can be clicked.
 
     Args:
         frame: columns history and images, in the order of display.
@@ -116,7 +116,7 @@ def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 def _histories(names: tuple[str, ...], palette: Palette) -> alt.Chart:
     order = list(names)
     colours = [palette.right, palette.true_class, palette.series[4], palette.prediction, palette.wrong, palette.neutral]
-    chosen = alt.selection_point(name="history", fields=["history"], on="click", empty=False)
+    chosen = alt.selection_point(name="point", fields=["history"], on="click", empty=False)
     return (
         rows("histories")
         .mark_bar()

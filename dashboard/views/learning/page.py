@@ -64,7 +64,6 @@ def _race(selection: Selection, class_index: int) -> None:
         highlight=front,
         by=column,
         epoch=selection.epoch,
-        palette=downloads.current_palette(),
         key="accuracy-race",
         alt="accuracy of every group or class over the epochs",
     )
@@ -126,11 +125,9 @@ def _formation(selection: Selection) -> None:
         downloads.chart(
             formation_scatter,
             table,
-            palette=downloads.current_palette(),
             key="formation",
             alt="when the maps of a class formed against when its predictions settled",
-            on_select=lambda: _clicked_class(selection),
-            selection_mode="class",
+            on_point=lambda point: url_state.write({"class": data.class_ids(selection.run)[int(point["class_index"])]}),
         )
         st.caption(
             "Clean images. Below the diagonal the prediction settled before the map did. A click chooses the class."
@@ -171,12 +168,6 @@ def _caution(selection: Selection) -> str:
     )
 
 
-def _clicked_class(selection: Selection) -> None:
-    chosen = st.session_state["chart-formation"]["selection"].get("class") or []
-    if chosen:
-        url_state.write({"class": data.class_ids(selection.run)[int(chosen[0]["class_index"])]})
-
-
 def _histories(selection: Selection, class_index: int) -> None:
     table = data.analysis_table(selection.run, "images")
     if table is None:
@@ -189,11 +180,9 @@ def _histories(selection: Selection, class_index: int) -> None:
         downloads.chart(
             history_bars,
             frame,
-            palette=downloads.current_palette(),
             key="histories",
             alt="images by what happened to them over the epochs",
-            on_select=_clicked_history,
-            selection_mode="history",
+            on_point=lambda bar: url_state.write({"history": bar["history"], "p": None}),
         )
     with right:
         chosen = controls.segmented("Images that were", "history", list(_HISTORIES[::-1]), resets=("p",))
@@ -212,12 +201,6 @@ def _histories(selection: Selection, class_index: int) -> None:
     image_tiles.image_grid(
         latest, part, key="histories", which=image_tiles.OWN, size=84, title=f"Images that were {chosen}"
     )
-
-
-def _clicked_history() -> None:
-    chosen = st.session_state["chart-histories"]["selection"].get("history") or []
-    if chosen:
-        url_state.write({"history": chosen[0]["history"], "p": None})
 
 
 main()

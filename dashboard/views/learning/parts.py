@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads
+from dashboard.shared.tables import row_table
 from dashboard.shared.theme import plural, spans
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -80,7 +81,7 @@ def _never(epochs: pd.Series) -> pd.Series:
 
 def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
     shown = rows.assign(birth=_never(rows["birth"]), death=_never(rows["death"]))
-    st.dataframe(
+    row_table(
         shown[
             [
                 "true_class",
@@ -95,11 +96,9 @@ def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
                 "overlap",
             ]
         ],
-        hide_index=True,
         height=380,
         key="pair-table",
-        on_select=lambda: _opened_pair(selection, rows),
-        selection_mode="single-row",
+        on_row=lambda row: _open_pair(selection, rows.iloc[row]),
         column_config={
             "true_class": "Truth",
             "predicted_class": "Taken for",
@@ -116,15 +115,13 @@ def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
     )
 
 
-def _opened_pair(selection: Selection, rows: pd.DataFrame) -> None:
-    chosen = st.session_state["pair-table"]["selection"]["rows"]
-    if chosen:
-        row, identifiers = rows.iloc[chosen[0]], data.class_ids(selection.run)
-        pair = {
-            "class": identifiers[int(row.true_class_index)],
-            "prediction": identifiers[int(row.predicted_class_index)],
-        }
-        url_state.go("confusion", {**pair, "epoch": int(row.peak), "variant": None})
+def _open_pair(selection: Selection, row: pd.Series) -> None:
+    identifiers = data.class_ids(selection.run)
+    pair = {
+        "class": identifiers[int(row.true_class_index)],
+        "prediction": identifiers[int(row.predicted_class_index)],
+    }
+    url_state.go("confusion", {**pair, "epoch": int(row.peak), "variant": None})
 
 
 def _groups(selection: Selection) -> None:
@@ -172,12 +169,10 @@ def best_epochs(selection: Selection) -> None:
     st.subheader("The best epoch depends on what it is for", anchor=False)
     left, right = st.columns([3, 2])
     with left:
-        st.dataframe(
+        row_table(
             criterion_rows(table, data.accuracy_by_variant(selection.run)),
-            hide_index=True,
             key="criterion-table",
-            on_select=lambda: _opened_criterion(table),
-            selection_mode="single-row",
+            on_row=lambda row: url_state.write({"epoch": int(table["epoch"].iloc[row])}),
             column_config={
                 "criterion": "Purpose",
                 "curve": st.column_config.LineChartColumn("Over the epochs", width="medium"),
@@ -197,7 +192,6 @@ def best_epochs(selection: Selection) -> None:
             downloads.chart(
                 ensemble_gains,
                 gains,
-                palette=downloads.current_palette(),
                 key="ensembles",
                 alt="accuracy gained by averaging recorded epochs or variants",
             )
@@ -220,12 +214,6 @@ def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
         better=best["better"].map({"max": "high", "min": "low"}),
     )
     return rows[["criterion", "curve", "epoch", "value", "last_value", "better"]]
-
-
-def _opened_criterion(table: pd.DataFrame) -> None:
-    chosen = st.session_state["criterion-table"]["selection"]["rows"]
-    if chosen:
-        url_state.write({"epoch": int(table["epoch"].iloc[chosen[0]])})
 
 
 CELLS = {"accuracy": "accuracy", "letter": "similarity of the letter to its last form"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pandas as pd
 import streamlit as st
 
@@ -89,7 +87,7 @@ def _told(selection: Selection) -> None:
 
 
 def _curves(selection: Selection) -> None:
-    run, colours = selection.run, downloads.current_palette()
+    run = selection.run
     series = training_series(data.metrics(run))
     left, middle, right = st.columns([1, 1, 1])
     for place, quantity in ((left, "loss"), (middle, "accuracy")):
@@ -99,28 +97,19 @@ def _curves(selection: Selection) -> None:
                 series,
                 quantity,
                 epoch=selection.epoch,
-                palette=colours,
                 key=f"{quantity}-by-epoch",
                 alt=f"{quantity} of training and validation over the epochs",
-                on_select=partial(_clicked, f"chart-{quantity}-by-epoch"),
-                selection_mode="chosen",
+                on_point=lambda point: url_state.write({"epoch": int(point["epoch"])}),
             )
     with right:
         table = data.variants_at(run, selection.epoch)
         downloads.chart(
             accuracy_by_variant,
             table,
-            palette=colours,
             key="accuracy-by-variant",
             alt="top-1 and top-5 accuracy of every variant",
         )
     st.caption("A click on a point of a curve chooses that epoch. The orange rule is the chosen one.")
-
-
-def _clicked(key: str) -> None:
-    chosen = st.session_state[key]["selection"].get("chosen") or []
-    if chosen:
-        url_state.write({"epoch": int(chosen[0]["epoch"])})
 
 
 def _failures(selection: Selection) -> None:

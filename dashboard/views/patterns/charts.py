@@ -43,7 +43,7 @@ def drawn(pairs: pd.DataFrame, trend: pd.DataFrame) -> pd.DataFrame:
 
 
 def similarity_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """Single pairs as points (a click chooses a 'pair') and the mean over all pairs as a line.
+    """Single pairs as points and the mean over all pairs as a line.
 
     Args:
         frame: from `drawn`.

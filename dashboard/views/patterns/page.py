@@ -11,6 +11,7 @@ from dashboard.components import Tile, Wall, playing_wall
 from dashboard.images import scale_maps
 from dashboard.shared import downloads
 from dashboard.shared.class_tiles import class_tiles
+from dashboard.shared.tables import row_table
 from dashboard.shared.theme import count
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
@@ -97,11 +98,9 @@ def _similarity(selection: Selection) -> None:
         downloads.chart(
             similarity_chart,
             drawn(table, trend),
-            palette=downloads.current_palette(),
             key="similarity",
             alt="similarity of the patterns of two classes against how often they are confused",
-            on_select=lambda: _clicked(selection),
-            selection_mode="pair",
+            on_point=lambda pair: _open_pair(selection, int(pair["first_index"]), int(pair["second_index"])),
         )
         reported = table.attrs.get("spearman", float("nan"))
         correlation = f" Rank correlation: {reported:.2f}." if np.isfinite(reported) else ""
@@ -112,10 +111,9 @@ def _similarity(selection: Selection) -> None:
     with right:
         st.markdown("**The most alike letters**")
         alike: pd.DataFrame = table.nlargest(40, "similarity")
-        st.dataframe(
+        row_table(
             alike,
             column_order=["first", "second", "similarity", "count"],
-            hide_index=True,
             height=340,
             column_config={
                 "first": st.column_config.TextColumn("One", width=150),
@@ -126,22 +124,9 @@ def _similarity(selection: Selection) -> None:
                 ),
             },
             key="alike",
-            on_select=lambda: _chosen_row(selection, alike),
-            selection_mode="single-row",
+            on_row=lambda row: _open_pair(selection, *alike[["first_index", "second_index"]].iloc[row].tolist()),
             alt="pairs of classes whose patterns are most alike",
         )
-
-
-def _clicked(selection: Selection) -> None:
-    chosen = st.session_state["chart-similarity"]["selection"].get("pair") or []
-    if chosen:
-        _open_pair(selection, int(chosen[0]["first_index"]), int(chosen[0]["second_index"]))
-
-
-def _chosen_row(selection: Selection, table: pd.DataFrame) -> None:
-    rows = st.session_state["alike"]["selection"]["rows"]
-    if rows:
-        _open_pair(selection, int(table["first_index"].iloc[rows[0]]), int(table["second_index"].iloc[rows[0]]))
 
 
 def _open_pair(selection: Selection, first: int, second: int) -> None:

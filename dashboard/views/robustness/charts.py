@@ -74,7 +74,7 @@ OUTCOME_NAMES = {
 
 
 def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """Shares of the images by what became of prediction and map, a bar per variant; a click chooses an 'outcome'.
+    """Shares of the images by what became of prediction and map, a bar per variant.
 
     Args:
         frame: columns variant, outcome (key of `OUTCOME_NAMES`), images, share; variants in the order of display.
@@ -92,7 +92,7 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 @drawing
 def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
     colours = [palette.right, palette.prediction, palette.neutral, palette.true_class, palette.wrong]
-    chosen = alt.selection_point(name="outcome", fields=["variant", "outcome"], on="click", empty=False)
+    chosen = alt.selection_point(name="point", fields=["variant", "outcome"], on="click", empty=False)
     return (
         rows("outcomes")
         .mark_bar()

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads
 from dashboard.shared.states import State, flip_tiles
+from dashboard.shared.tables import row_table
 from dashboard.shared.theme import plain, plural, variant_name
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
@@ -66,7 +67,6 @@ def _over_epochs(selection: Selection) -> None:
             figure,
             title=_FIGURES[figure],
             epoch=selection.epoch,
-            palette=downloads.current_palette(),
             key=f"variants-{figure}",
             alt=f"{_FIGURES[figure]} of every variant over the epochs",
         )
@@ -80,15 +80,12 @@ def _at_epoch(selection: Selection) -> None:
     shown = rows.assign(name=rows["variant"].map(variant_name), **{name: 100 * rows[name] for name in _SHARES})
     st.markdown(f"**At epoch {selection.epoch}**")
 
-    def chosen() -> None:
-        places = st.session_state["variants"]["selection"]["rows"]
-        if places:
-            variant = rows["variant"].iloc[places[0]]
-            url_state.write({"variant": None if variant == selection.run.variants[0] else variant, "p": None})
+    def choose(row: int) -> None:
+        variant = rows["variant"].iloc[row]
+        url_state.write({"variant": None if variant == selection.run.variants[0] else variant, "p": None})
 
-    st.dataframe(
+    row_table(
         shown,
-        hide_index=True,
         column_order=["name", *_SHARES],
         column_config={
             "name": st.column_config.TextColumn("Variant", width=138),
@@ -98,8 +95,7 @@ def _at_epoch(selection: Selection) -> None:
             },
         },
         key="variants",
-        on_select=chosen,
-        selection_mode="single-row",
+        on_row=choose,
         alt="figures of every variant at the chosen epoch",
     )
     st.caption("A row chooses its variant for the images below.")

@@ -33,22 +33,14 @@ def outcomes(selection: Selection) -> None:
     downloads.chart(
         outcome_bars,
         data.evidence_outcomes(selection.run, selection.epoch),
-        palette=downloads.current_palette(),
         key="evidence-outcomes",
         alt="what became of predictions and maps under every variant",
-        on_select=_clicked_outcome,
-        selection_mode="outcome",
+        on_point=lambda bar: url_state.write({"variant": bar["variant"], "outcome": bar["outcome"], "p": None}),
     )
     st.caption(
         "A map has moved where the clean prediction's map under the variant is less than 0.5 like the clean one (cosine). "
         "Orange is the lucky quadrant: still right, on other evidence. A click on a bar shows its images below."
     )
-
-
-def _clicked_outcome() -> None:
-    chosen = st.session_state["chart-evidence-outcomes"]["selection"].get("outcome") or []
-    if chosen:
-        url_state.write({"variant": chosen[0]["variant"], "outcome": chosen[0]["outcome"], "p": None})
 
 
 def cue_profiles_(selection: Selection) -> None:
@@ -133,7 +125,6 @@ def _over_epochs(selection: Selection) -> None:
         "drop",
         title="score lost (sd)",
         epoch=selection.epoch,
-        palette=downloads.current_palette(),
         key=f"cues-{selection.class_index}",
         alt=f"score that {name} loses under every variant over the epochs",
     )

@@ -16,7 +16,7 @@ _CHANCE = pd.DataFrame({"auroc": [0.5]})
 
 
 def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """Accuracy against confidence per bin with Wilson intervals, the diagonal perfect; a click chooses a 'bin'.
+    """Accuracy against confidence per bin with Wilson intervals, the diagonal perfect.
 
     Args:
         bins: columns lower, upper, count, confidence, accuracy, low, high; empty bins are left out.
@@ -27,7 +27,7 @@ def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> Figu
 
 @drawing
 def _reliability(palette: Palette) -> alt.TopLevelMixin:
-    chosen = alt.selection_point(name="bin", fields=["lower", "upper"], on="click", empty=False)
+    chosen = alt.selection_point(name="point", fields=["lower", "upper"], on="click", empty=False)
     x = alt.X("confidence:Q", title="mean confidence of the bin", scale=alt.Scale(domain=[0, 1]))
     diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
     bars = (
@@ -160,7 +160,7 @@ def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = No
 
 @drawing
 def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette: Palette) -> alt.TopLevelMixin:
-    pick = alt.selection_point(name="accepted", fields=["key", "percent"], on="click", empty=False)
+    pick = alt.selection_point(name="point", fields=["key", "percent"], on="click", empty=False)
     curves, order = risk_curves(scores, palette), list(scores)
     colours = alt.Scale(domain=order, range=[palette.ink, *palette.series][: len(order)])
     base = rows("points").encode(
@@ -203,7 +203,7 @@ def confidence_bins(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 
 def confidence_histogram(
     bins: pd.DataFrame, *, chosen: tuple[float, float] = (0.0, 1.0), palette: Palette = LIGHT, height: int = 190
 ) -> Figure:
-    """Right and wrong predictions by confidence; what lies outside the chosen range is pale. Can be brushed ('range').
+    """Right and wrong predictions by confidence; what lies outside the chosen range is pale. Can be brushed.
 
     Args:
         bins: from `confidence_bins`.

@@ -68,11 +68,9 @@ def _calibration(selection: Selection) -> None:
         downloads.chart(
             reliability_diagram,
             table,
-            palette=downloads.current_palette(),
             key="reliability",
             alt="share of correct predictions against confidence",
-            on_select=_clicked_bin,
-            selection_mode="bin",
+            on_point=lambda point: _show_range(point["lower"], point["upper"]),
         )
     with right:
         with st.grid(3, min_column_width=110):
@@ -83,12 +81,10 @@ def _calibration(selection: Selection) -> None:
             confidence_histogram,
             bins,
             chosen=within,
-            palette=downloads.current_palette(),
             height=235,
             key="confidence-histogram",
             alt="correct and wrong predictions by confidence",
-            on_select=_brushed,
-            selection_mode="range",
+            on_range=lambda low, high: _show_range(max(0.0, low), min(1.0, high)),
         )
     st.caption(
         f"{plural(len(frame), 'image')}{_of(selection)}. Bars are 95 % Wilson intervals. A click on a point, or a "
@@ -113,17 +109,8 @@ def _figures(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _clicked_bin() -> None:
-    chosen = st.session_state["chart-reliability"]["selection"].get("bin") or []
-    if chosen:
-        url_state.write({"within": f"{chosen[0]['lower']:.4f}-{chosen[0]['upper']:.4f}", "p": None})
-
-
-def _brushed() -> None:
-    ends = (st.session_state["chart-confidence-histogram"]["selection"].get("range") or {}).get("low")
-    if ends:
-        low, high = max(0.0, min(ends)), min(1.0, max(ends))
-        url_state.write({"within": f"{low:.2f}-{high:.2f}", "p": None})
+def _show_range(low: float, high: float) -> None:
+    url_state.write({"within": f"{low:.4f}-{high:.4f}", "p": None})
 
 
 def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float]) -> None:
@@ -172,11 +159,9 @@ def _detection(selection: Selection) -> None:
             acceptance_chart,
             table,
             chosen=chosen,
-            palette=downloads.current_palette(),
             key="risk-coverage",
             alt="wrong predictions among those accepted against the share accepted",
-            on_select=_clicked_point,
-            selection_mode="accepted",
+            on_point=lambda point: url_state.write({"accepted": f"{point['key']}.{int(point['percent'])}", "q": None}),
         )
     with right:
         names = {"auroc": "AUROC", "fpr95": "FPR95", "aurc": "AURC", "e_aurc": "E-AURC", "augrc": "AUGRC"}
@@ -200,12 +185,6 @@ def _accepted(table: pd.DataFrame) -> tuple[str, int] | None:
     points = [f"{row.key}.{row.percent}" for row in table[table["percent"] > 0].itertuples()]
     name, _, share = url_state.choice("accepted", points, "").rpartition(".")
     return (name, int(share)) if name else None
-
-
-def _clicked_point() -> None:
-    chosen = st.session_state["chart-risk-coverage"]["selection"].get("accepted") or []
-    if chosen:
-        url_state.write({"accepted": f"{chosen[0]['key']}.{int(chosen[0]['percent'])}", "q": None})
 
 
 def _wrongly_accepted(selection: Selection, score: str, share: int) -> None:
@@ -247,7 +226,6 @@ def _failure_ranking(selection: Selection) -> None:
     downloads.chart(
         failure_ranking_chart,
         table,
-        palette=downloads.current_palette(),
         key="failure_ranking",
         alt="AUROC of every score with its interval",
     )

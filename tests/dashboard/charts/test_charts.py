@@ -65,7 +65,7 @@ def test_the_accuracy_chart_shows_percent_from_zero_and_can_be_clicked():
     spec = training.training_curve(training.training_series(METRICS), "accuracy").to_dict()
     axis = spec["layer"][0]["encoding"]["y"]
     assert axis["axis"]["format"] == ".0%" and axis["scale"]["zero"] is True
-    assert [param["name"] for param in spec["params"]] == ["chosen"]
+    assert [param["name"] for param in spec["params"]] == ["point"]
 
 
 def test_the_probability_chart_tells_right_from_wrong_by_colour_and_by_shape():
