@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from compute.live.predictor import load_predictor
-from store import Run, RunDescription, create_run, open_run, resume_run
+from store import Run, RunDescription, Variant, create_run, open_run, resume_run
 from store.format.layout import epoch_file
 from store.format.schema import CHUNK_BYTES, PRECISIONS
 
@@ -199,7 +199,7 @@ def _make_run(run: Run, labels: NDArray[np.int64], path: Path, *, precision: str
     description = RunDescription(
         name="bench",
         classes=run.description.classes,
-        variants=VARIANTS,
+        variants=tuple(map(Variant, VARIANTS)),
         labels=labels,
         image_names=tuple(map(str, range(len(labels)))),
         image_shape=(1, 1),

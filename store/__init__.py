@@ -15,7 +15,7 @@ from store.errors import (
     TooManyFiles,
     WriteFailed,
 )
-from store.format.description import ClassInfo, RunDescription, Timeline
+from store.format.description import ClassInfo, RunDescription, Timeline, Variant
 from store.read.run import Run, open_run
 from store.write.epoch_writer import EpochWriter
 from store.write.run_writer import RunWriter, create_run, resume_run
@@ -36,6 +36,7 @@ __all__ = [
     "StoreError",
     "Timeline",
     "TooManyFiles",
+    "Variant",
     "WriteFailed",
     "create_run",
     "open_run",

@@ -60,12 +60,12 @@ def write_synthetic_run(
     """
     description = synthetic_description(Path(path).name, classes, images_per_class, epochs=epochs, options=options)
     with create_run(path, description) as new:
-        for variant in description.variants:
+        for variant in description.variant_names:
             new.write_images(variant, 0, synthetic_images(description, variant))
     writer = resume_run(path, configuration=description.configuration)
     for epoch in range(1, epochs + 1):
         with writer.epoch(epoch, synthetic_metrics(epoch), threads=1) as recording:
-            for variant in description.variants:
+            for variant in description.variant_names:
                 recording.write(variant, 0, synthetic_maps(description, epoch, variant))
             if description.layers or description.stages:
                 recording.write_layers(0, *synthetic_layers(description, epoch))

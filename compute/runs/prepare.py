@@ -23,7 +23,7 @@ from compute.training.augment import Augmenter, Normaliser
 from compute.training.distributed import Processes
 from compute.training.trainer import TrainingSet
 from compute.training.weights import WeightsReport, calibrate_batch_norms, load_weights
-from store.format.description import RunDescription
+from store.format.description import RunDescription, Variant
 
 # Keys of the configuration that say what data and weights were called; their checksums beside these decide.
 NAMES_OF_SOURCES = ("data.source", "weights.source")
@@ -87,7 +87,7 @@ class PreparedRun:
         return RunDescription(
             name=name,
             classes=self.dataset.classes,
-            variants=recording.variants,
+            variants=tuple(map(Variant, recording.variants)),
             labels=validation.labels,
             image_names=validation.names,
             image_shape=(validation.images.shape[1], validation.images.shape[2]),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.format.layout import RunFacts
-from store.format.quantization import decode, error_bound
+from store.format.quantization import decode, error_bound, zero_point
 from store.metrics import maps as measures
 from store.read.sealed_file import EpochData
 from store.write.summary import Columns, joint_columns
@@ -26,11 +26,11 @@ def check_identities(data: EpochData, facts: RunFacts) -> Iterator[str]:
         DamagedFile: a dataset cannot be read.
     """
     description = facts.description
-    zero = 128 if description.signed else 0
+    zero = zero_point(description.signed)
     columns: list[Columns] = []
     cached: list[Columns] = []
     everything = np.arange(len(description.labels))
-    for strip, variant in enumerate(description.variants):
+    for strip, variant in enumerate(description.variant_names):
         names = data.names("images")
         columns.append({name: data.strip(f"images/{name}", strip) for name in names if name not in _JOINT})
         found: Columns = {}
@@ -47,7 +47,7 @@ def check_identities(data: EpochData, facts: RunFacts) -> Iterator[str]:
         stacked,
         {name: np.stack([column[name] for column in cached]) for name in cached[0]},
         classes=len(description.classes),
-        zero=zero,
+        zero_point=zero,
     )
     for path, expected in recomputed.items():
         group, _, name = path.rpartition("/")
@@ -55,7 +55,7 @@ def check_identities(data: EpochData, facts: RunFacts) -> Iterator[str]:
             if name in data.names(group) and not _close(data.strip(path), expected):
                 yield f"{path} does not follow from the columns of the images"
             continue
-        for strip, variant in enumerate(description.variants):
+        for strip, variant in enumerate(description.variant_names):
             if not _close(data.strip(path, strip), expected[strip]):
                 yield f"variant {variant!r}: {path} does not follow from the predictions and own maps"
 
@@ -75,11 +75,11 @@ def _blocks(count: int) -> list[NDArray[np.int64]]:
 def _of_block(
     data: EpochData, facts: RunFacts, strip: int, rows: NDArray[np.int64], *, columns: Columns, cached: Columns
 ) -> Iterator[str]:
-    description, zero = facts.description, 128 if facts.description.signed else 0
+    description, zero = facts.description, zero_point(facts.description.signed)
     codes, steps = data.rows("maps", strip, rows), data.rows("map_scale", strip, rows)
     probabilities = data.rows("probabilities", strip, rows)
     block = {name: column[rows] for name, column in columns.items()}
-    maps = decode(codes, steps, zero=zero)
+    maps = decode(codes, steps, zero_point=zero)
     if not (np.isfinite(steps) & (steps > 0)).all():
         yield "map_scale holds numbers that are not positive"
     kept = (codes != zero).any((2, 3)) if facts.kept_maps else np.ones(steps.shape, bool)
@@ -88,7 +88,7 @@ def _of_block(
     each, labels = np.arange(len(rows)), description.labels[rows].astype(np.int64)
     for kind, index in (("true_class", labels), ("predicted_class", block["prediction"].astype(np.int64))):
         step = cached[f"{kind}_scale"][rows]
-        small = decode(cached[f"{kind}_map"][rows], step, zero=zero)
+        small = decode(cached[f"{kind}_map"][rows], step, zero_point=zero)
         bound = error_bound(step) + error_bound(steps[each, index])
         if (np.abs(small - maps[each, index]) > bound[:, None, None]).any():
             yield f"cached/{kind}_map differs from maps by more than their errors"

@@ -16,7 +16,7 @@ from store.errors import DamagedFile, StoreError
 from store.format import compression, layout
 from store.format.chunks import ChunkReader
 from store.format.description import RunDescription
-from store.format.receipts import digest, read_receipt
+from store.format.receipts import file_sha256, read_receipt
 from store.format.schema import CACHED_BLOCK_ROWS, EPOCH_FIELDS, RUN_FIELDS, Field, epoch_field, run_field
 from store.read.epoch_parts import JoinedEpoch, open_epoch
 from store.read.sealed_file import EpochData, SealedFile
@@ -123,7 +123,7 @@ def _against_receipt(path: Path, run_id: str, epoch: int | None) -> Iterator[tup
             yield name, "it was sealed, but the file is gone"
         elif file.stat().st_size != entry["bytes"]:
             yield name, f"it has {file.stat().st_size} bytes, {entry['bytes']} were sealed"
-        elif digest(file) != entry["sha256"]:
+        elif file_sha256(file) != entry["sha256"]:
             yield name, "its bytes are not those that were sealed (SHA-256 differs from the receipt)"
 
 

@@ -26,6 +26,24 @@ class ClassInfo:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One way of presenting the images: unchanged ("clean") or perturbed.
+
+    `parameters` are JSON values; `keeps_positions` says whether a cell of a map stays at its place in the image, which
+    a shift or a rotation breaks.
+    """
+
+    name: str
+    label: str = ""  # for people; the name where it is not given
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    keeps_positions: bool = True
+
+    def __post_init__(self) -> None:
+        """Label a variant without a label by its name."""
+        object.__setattr__(self, "label", self.label or self.name)
+
+
+@dataclass(frozen=True)
 class RunDescription:
     """Everything about a run that is known before its first epoch.
 
@@ -36,7 +54,7 @@ class RunDescription:
 
     name: str
     classes: tuple[ClassInfo, ...]
-    variants: tuple[str, ...]
+    variants: tuple[Variant, ...]  # a plain text stands for Variant(text)
     labels: NDArray
     image_names: tuple[str, ...]
     image_shape: tuple[int, int]
@@ -58,6 +76,8 @@ class RunDescription:
         if given.dtype.kind not in "iu":
             raise ValueError(f"Labels must be whole numbers, got {given.dtype}.")
         object.__setattr__(self, "labels", given.astype(np.int32))
+        variants = tuple(Variant(entry) if isinstance(entry, str) else entry for entry in self.variants)
+        object.__setattr__(self, "variants", variants)
         self._check_names()
         self._check_sizes()
         self._check_images()
@@ -67,20 +87,23 @@ class RunDescription:
                     f"{what.capitalize()} {getattr(self, what)!r} is unknown: choose one of {', '.join(known)}."
                 )
         try:
-            json.dumps([dict(self.configuration), dict(self.provenance)])
+            json.dumps([dict(self.configuration), dict(self.provenance), [dict(v.parameters) for v in self.variants]])
         except (TypeError, ValueError) as err:
-            raise ValueError(f"Configuration and provenance must be JSON values: {err}.") from err
+            raise ValueError(
+                f"Configuration, provenance and parameters of variants must be JSON values: {err}."
+            ) from err
 
     def _check_names(self) -> None:
         if not self.classes or len({entry.id for entry in self.classes}) != len(self.classes):
             raise ValueError(f"A run needs classes with distinct ids, got {len(self.classes)} classes.")
-        if not self.variants or self.variants[0] != "clean" or len(set(self.variants)) != len(self.variants):
-            raise ValueError(f'Variants must be distinct and start with "clean", got {list(self.variants)}.')
-        for name in (*self.variants, *self.layers, *self.stages):
+        names = self.variant_names
+        if not names or names[0] != "clean" or len(set(names)) != len(names):
+            raise ValueError(f'Variants must be distinct and start with "clean", got {list(names)}.')
+        for name in (*names, *self.layers, *self.stages):
             if not name or "/" in name or name.startswith("."):
                 raise ValueError(f"The name {name!r} cannot be a path in the file: leave out '/' and a leading '.'.")
 
-        texts = [self.name, *self.variants, *self.image_names]
+        texts = [self.name, *names, *(variant.label for variant in self.variants), *self.image_names]
         texts += [text for entry in self.classes for text in (entry.id, entry.name, entry.group)]
         for text in texts:
             # In a file, text ends at its first zero byte; and names that the file system gave may not be UTF-8.
@@ -116,6 +139,11 @@ class RunDescription:
             given = getattr(self, name)
             if given is not None and np.shape(given) != expected:
                 raise ValueError(f"{name} must have the shape {expected}, got {np.shape(given)}.")
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """Names of the variants; the first is "clean"."""
+        return tuple(variant.name for variant in self.variants)
 
     @property
     def sizes(self) -> dict[str, int]:

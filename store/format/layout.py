@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from store.errors import RunNotFound
 from store.format.chunks import ChunkReader, write_array
-from store.format.description import ClassInfo, RunDescription
+from store.format.description import ClassInfo, RunDescription, Variant
 from store.format.hdf5_file import attributes, check_version, damaged, open_file, set_attributes
 from store.format.schema import SCHEMA_VERSION, run_field
 
 RUN_FILE = "run.h5"
 ANALYSIS_FILE = "analysis.h5"  # derived from all epochs, not part of the record
 EPOCHS = "epochs"
+VARIANT_PARTS = ("name", "label", "parameters", "keeps_positions")
 _EPOCH_NAME = re.compile(r"^(\d{4,})\.h5$")
 
 
@@ -77,7 +78,10 @@ def write_description(file: h5py.File, run_id: str, description: RunDescription)
         "classes/id": texts([entry.id for entry in description.classes]),
         "classes/name": texts([entry.name for entry in description.classes]),
         "classes/group": texts([entry.group for entry in description.classes]),
-        "variants": texts(list(description.variants)),
+        "variants/name": texts([variant.name for variant in description.variants]),
+        "variants/label": texts([variant.label for variant in description.variants]),
+        "variants/parameters": texts([json.dumps(dict(variant.parameters)) for variant in description.variants]),
+        "variants/keeps_positions": np.array([variant.keeps_positions for variant in description.variants], np.uint8),
         "configuration": _json_bytes(description.configuration),
         "provenance": _json_bytes(description.provenance),
         "layout": _json_bytes(shapes),
@@ -114,15 +118,14 @@ def _read(file: h5py.File, path: Path) -> RunFacts:
         check_version(path, facts.get("schema_version"))
         arrays = {
             name: ChunkReader(file[name], run_field(name)).all()
-            for name in ("labels", "image_names", "variants", "configuration", "provenance", "layout")
+            for name in ("labels", "image_names", "configuration", "provenance", "layout")
         }
-        classes = [
-            ChunkReader(file[f"classes/{part}"], run_field(f"classes/{part}")).all() for part in ("id", "name", "group")
-        ]
+        for name in ("classes/id", "classes/name", "classes/group", *(f"variants/{part}" for part in VARIANT_PARTS)):
+            arrays[name] = ChunkReader(file[name], run_field(name)).all()
         shapes = json.loads(arrays["layout"].tobytes())
         return RunFacts(
             id=str(facts["run_id"]),
-            description=_description(facts, arrays, classes, shapes),
+            description=_description(facts, arrays, shapes),
             has_masks="masks" in file,
             has_boxes="boxes" in file,
             kept_maps=int(facts.get("kept_maps", 0)),
@@ -131,13 +134,16 @@ def _read(file: h5py.File, path: Path) -> RunFacts:
         raise damaged(path, str(err)) from err
 
 
-def _description(
-    facts: Mapping[str, Any], arrays: Mapping[str, NDArray], classes: list[NDArray], shapes: Mapping[str, Any]
-) -> RunDescription:
+def _description(facts: Mapping[str, Any], arrays: Mapping[str, NDArray], shapes: Mapping[str, Any]) -> RunDescription:
+    classes = [arrays[f"classes/{part}"] for part in ("id", "name", "group")]
+    variants = zip(*(arrays[f"variants/{part}"] for part in VARIANT_PARTS), strict=True)
     return RunDescription(
         name=str(facts["name"]),
         classes=tuple(ClassInfo(*(text.decode() for text in row)) for row in zip(*classes, strict=True)),
-        variants=tuple(text.decode() for text in arrays["variants"]),
+        variants=tuple(
+            Variant(name.decode(), label.decode(), json.loads(parameters), bool(keeps))
+            for name, label, parameters, keeps in variants
+        ),
         labels=arrays["labels"],
         image_names=tuple(text.decode() for text in arrays["image_names"]),
         image_shape=tuple(shapes["image"]),

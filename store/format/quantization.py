@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from store.errors import BadMaps
 from store.format.schema import PRECISIONS
 
-SIGNED_ZERO = 128
 # Precision -> steps that the largest value of an image, and every other map with evidence, spans at least.
 _LEVELS = {"image": (255, 31), "compact": (127, 15)}
 # The smallest normal float32: below it a step would lose its own digits (and its inverse would be infinite).
@@ -32,6 +31,11 @@ _INFINITY = np.float32(np.inf).view(np.uint32)
 
 Codes = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
+
+
+def zero_point(signed: bool) -> int:
+    """The byte that stands for 0: in the middle where maps may be negative, else 0."""
+    return 128 if signed else 0
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,9 @@ class Quantiser:
             raise ValueError(f"Precision {self.precision!r} is unknown: choose one of {', '.join(PRECISIONS)}.")
 
     @property
-    def zero(self) -> int:
-        """The code that stands for 0."""
-        return SIGNED_ZERO if self.signed else 0
+    def zero_point(self) -> int:
+        """The byte that stands for 0."""
+        return zero_point(self.signed)
 
     @property
     def levels(self) -> int:
@@ -79,7 +83,7 @@ class Quantiser:
         np.multiply(maps, scaled, out=scaled)
         np.rint(scaled, out=scaled)
         if self.signed:
-            scaled += SIGNED_ZERO
+            scaled += self.zero_point
         codes = np.empty(maps.shape, np.uint8) if out is None else out
         np.copyto(codes, scaled, casting="unsafe")
         return codes, steps
@@ -99,11 +103,11 @@ class Quantiser:
         return np.maximum(steps.astype(np.float32), LEAST_STEP)
 
 
-def decode(codes: Codes, steps: Float32, *, zero: int = 0) -> Float32:
+def decode(codes: Codes, steps: Float32, *, zero_point: int = 0) -> Float32:
     """Values (..., y, x) float32 of codes (..., y, x) uint8 with steps (...) float32."""
     values = codes.astype(np.float32)
-    if zero:
-        values -= np.float32(zero)
+    if zero_point:
+        values -= np.float32(zero_point)
     values *= np.asarray(steps, np.float32)[..., None, None]
     return values
 

@@ -16,7 +16,7 @@ from store.format.hdf5_file import PART, damaged, seal_file, writing
 from store.format.layout import EPOCHS, RUN_FILE, epoch_of, receipt_file
 
 
-def digest(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -24,7 +24,7 @@ def digest(path: Path) -> str:
 
 def write_receipt(run: Path, epoch: int | None, run_id: str) -> None:
     """Write the receipt of an epoch's files, or with `epoch` None of run.h5."""
-    entries = {file.name: {"bytes": file.stat().st_size, "sha256": digest(file)} for file in files_of(run, epoch)}
+    entries = {file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in files_of(run, epoch)}
     final = run / receipt_file(epoch)
     part = final.with_name(final.name + PART)
     with writing(final):

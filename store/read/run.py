@@ -62,7 +62,7 @@ class Run(RunFolder):
 
         def query(data: EpochData) -> Float32:
             codes = data.rows("maps", strip, rows, columns)
-            return decode(codes, data.rows("map_scale", strip, rows, columns), zero=self.zero)
+            return decode(codes, data.rows("map_scale", strip, rows, columns), zero_point=self.zero_point)
 
         return self.read(epoch, query)
 
@@ -89,7 +89,7 @@ class Run(RunFolder):
     def _cached(self, kind: str, epoch: int, variant: str, images: Selection) -> Float32:
         strip, rows = self.variant_index(variant), self.image_rows(images)
         codes, steps = self.read(epoch, lambda data: data.cached_rows(kind, strip, rows))
-        return decode(codes, steps, zero=self.zero)
+        return decode(codes, steps, zero_point=self.zero_point)
 
     def predictions(self, *, epoch: int, variant: str) -> pd.DataFrame:
         """A row per image: image, name, label, true class, group, prediction, predicted, predicted_group, correct, and every
@@ -178,7 +178,7 @@ class Run(RunFolder):
             codes, step = (data.rows(path, strip, rows, columns) for path in ("maps", "map_scale"))
             won, confidence = (data.rows(f"images/{name}", strip, rows)[0] for name in ("prediction", "confidence"))
             probability = data.rows("probabilities", strip, rows, columns)[0, 0]
-            return decode(codes, step, zero=self.zero)[0, 0], probability, int(won), float(confidence)
+            return decode(codes, step, zero_point=self.zero_point)[0, 0], probability, int(won), float(confidence)
 
         found = [self.read(epoch, query) for epoch in epochs]
         maps, probabilities, won, confidences = zip(*found, strict=True) if found else ((), (), (), ())

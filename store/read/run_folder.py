@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from store.errors import DamagedFile, NotInRun, RunNotFound, SchemaMismatch, StoreError
 from store.format import layout
+from store.format.description import Variant
 from store.format.hdf5_file import damaged
+from store.format.quantization import zero_point
 from store.format.receipts import read_receipt
 from store.format.selection import Selection, rows_of, variant_index
 from store.read.epoch_parts import open_epoch
@@ -66,7 +68,16 @@ class RunFolder:
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of the variants; the first is "clean"."""
-        return self.description.variants
+        return self.description.variant_names
+
+    def variant(self, name: str) -> Variant:
+        """What is known about a variant; raises NotInRun."""
+        return self.description.variants[self.variant_index(name)]
+
+    @cached_property
+    def changed_images(self) -> dict[str, int]:
+        """How many images each variant changed."""
+        return dict(zip(self.variants, self._file.strip("variants/changed_images").tolist(), strict=True))
 
     @cached_property
     def classes(self) -> pd.DataFrame:
@@ -140,9 +151,9 @@ class RunFolder:
         return 0 < self.planned_epochs <= len(self.epochs)
 
     @property
-    def zero(self) -> int:
-        """The code that stands for 0 in maps and cached maps."""
-        return 128 if self.signed else 0
+    def zero_point(self) -> int:
+        """The byte that stands for 0 in maps and cached maps."""
+        return zero_point(self.signed)
 
     def on_disk(self, purpose: str) -> Path:
         """The run's own folder; raises StoreError where the run lies at a URL, and only a cache of it is here."""

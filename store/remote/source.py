@@ -19,7 +19,7 @@ import fsspec
 from store.errors import DamagedFile, RunNotFound, StoreError
 from store.format import layout
 from store.format.hdf5_file import PART
-from store.format.receipts import digest
+from store.format.receipts import file_sha256
 from store.read.source import Listing, State, listing
 from store.remote.file_cache import MARKER, FileCache, hold
 
@@ -157,7 +157,7 @@ class RemoteSource:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        if entry is not None and digest(part) != entry["sha256"]:
+        if entry is not None and file_sha256(part) != entry["sha256"]:
             part.unlink()
             raise DamagedFile(f"{self.url}/{name} is not what was sealed (SHA-256 differs). Restore it from a copy.")
         part.replace(final)

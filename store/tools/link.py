@@ -42,7 +42,7 @@ def link_run(run: Run) -> Path:
         _link_run_file(file, run.path)
         file.create_dataset("epoch", data=np.asarray(epochs, np.int32))
         set_attributes(file, {"schema_version": SCHEMA_VERSION, "kind": "link", "run_id": run.id})
-        set_attributes(file["maps"], {"zero": run.zero, "dimensions": "epoch, variant, image, class, y, x"})
+        set_attributes(file["maps"], {"zero_point": run.zero_point, "dimensions": "epoch, variant, image, class, y, x"})
     return final
 
 

@@ -130,10 +130,10 @@ def _thin_maps(run: Run, old: h5py.File, new: NewFile, top: int) -> None:
             kept[rows - first, predictions.read(strip, rows)] = (
                 True  # cached maps show it, and it could tie for the top
             )
-            codes[~kept] = run.zero
+            codes[~kept] = run.zero_point
             writer.put(strip, first, codes)
     writer.finish()
-    set_attributes(writer.dataset, {"zero": run.zero})
+    set_attributes(writer.dataset, {"zero_point": run.zero_point})
 
 
 def kept_classes(probabilities: NDArray[np.float32], top: int) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from store.format.chunks import ChunkWriter, write_array
 from store.format.description import RunDescription
 from store.format.hdf5_file import PART, claim, refuse_sealed, seal_file, set_attributes, writing
 from store.format.layout import RunFacts
+from store.format.quantization import zero_point
 from store.format.receipts import write_receipt
 from store.format.schema import CACHED_BLOCK_ROWS, SCHEMA_VERSION, epoch_field
 from store.write.summary import Columns, Summary, joint_columns
@@ -81,9 +82,9 @@ class EpochFileWriter:
                 write_array(file, path, epoch_field(path), column, description.codec)
             write_cached_maps(file, summary.cached, description.codec)
             if self._rank[1] == 1:
-                zero = 128 if description.signed else 0
+                zero = zero_point(description.signed)
                 found = joint_columns(
-                    summary.labels, summary.columns, summary.cached, classes=len(description.classes), zero=zero
+                    summary.labels, summary.columns, summary.cached, classes=len(description.classes), zero_point=zero
                 )
                 write_joint(file, found, description.codec)
             self._describe(file, metrics)
@@ -95,7 +96,7 @@ class EpochFileWriter:
             write_receipt(self._run, self._epoch, self._facts.id)
 
     def _describe(self, file: NewFile, metrics: Mapping[str, float]) -> None:
-        set_attributes(file["maps"], {"zero": 128 if self._facts.description.signed else 0})
+        set_attributes(file["maps"], {"zero_point": zero_point(self._facts.description.signed)})
         write_identity(file, self._facts, self._epoch, metrics)
         if self._rank[1] > 1:
             rank, world = self._rank

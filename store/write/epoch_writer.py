@@ -50,13 +50,13 @@ class EpochWriter:
         labels = description.labels[images.start : images.stop]
         self._summary = Summary(
             labels,
-            variants=len(description.variants),
+            variants=len(description.variant_names),
             classes=len(description.classes),
             map_shape=description.map_shape,
             signed=description.signed,
         )
         self._file = EpochFileWriter(run, facts, epoch, part=part, images=images)
-        self._written = np.zeros((len(description.variants), len(images)), bool)
+        self._written = np.zeros((len(description.variant_names), len(images)), bool)
         self._layers_written = np.zeros(len(images), bool)
         self._metrics: dict[str, float] = {}
         threads = threads or min(8, os.cpu_count() or 1)
@@ -83,7 +83,7 @@ class EpochWriter:
         """
         self._raise_failure()
         description = self._description
-        strip = variant_index(description.variants, variant)
+        strip = variant_index(description.variant_names, variant)
         maps = np.ascontiguousarray(maps, np.float32)
         expected = (len(description.classes), *description.map_shape)
         if maps.ndim != 4 or maps.shape[1:] != expected:
@@ -227,7 +227,7 @@ class EpochWriter:
             return err
         image, entry = self.images.start + start + err.image, self._description.classes[err.class_index]
         where = (
-            f"Epoch {self.epoch}, variant {self._description.variants[strip]!r}, image {image} "
+            f"Epoch {self.epoch}, variant {self._description.variant_names[strip]!r}, image {image} "
             f"({self._description.image_names[image]!r}), class {err.class_index} ({entry.name!r})"
         )
         return BadMaps(f"{where}: {err} Look at the training: its loss has probably diverged.", image, err.class_index)
@@ -258,7 +258,7 @@ class EpochWriter:
             strip, row = missing[0]
             raise StoreError(
                 f"Epoch {self.epoch} cannot be sealed: {len(missing)} of {self._written.size} maps were not written, "
-                f"the first is image {self.images.start + row} of variant {self._description.variants[strip]!r}."
+                f"the first is image {self.images.start + row} of variant {self._description.variant_names[strip]!r}."
             )
         if (self._description.layers or self._description.stages) and not self._layers_written.all():
             raise StoreError(

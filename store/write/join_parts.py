@@ -16,6 +16,7 @@ from store.format import layout
 from store.format.atomic_file import VIEW_BYTES, NewFile, sealing
 from store.format.hdf5_file import PART, claim, set_attributes
 from store.format.layout import RunFacts
+from store.format.quantization import zero_point
 from store.format.receipts import write_receipt
 from store.format.schema import EPOCH_FIELDS, Field, epoch_field
 from store.read.epoch_parts import open_parts, part_path
@@ -70,8 +71,8 @@ def _write(file: NewFile, facts: RunFacts, parts: list[SealedFile]) -> None:
     for path in _viewed(parts[0]):
         _view(file, path, parts)
     if "maps" in file:
-        set_attributes(file["maps"], {"zero": 128 if description.signed else 0})
-    variants = range(len(description.variants))
+        set_attributes(file["maps"], {"zero_point": zero_point(description.signed)})
+    variants = range(len(description.variant_names))
     columns: Columns = {
         name: np.stack([np.concatenate([part.strip(f"images/{name}", v) for part in parts]) for v in variants])
         for name in JOINED_FROM
@@ -81,8 +82,8 @@ def _write(file: NewFile, facts: RunFacts, parts: list[SealedFile]) -> None:
         pairs = [[part.cached_rows(kind, v, _all_rows(part)) for part in parts] for v in variants]
         cached[f"{kind}_map"] = np.stack([np.concatenate([codes for codes, _ in row]) for row in pairs])
         cached[f"{kind}_scale"] = np.stack([np.concatenate([steps for _, steps in row]) for row in pairs])
-    zero = 128 if description.signed else 0
-    found = joint_columns(description.labels, columns, cached, classes=len(description.classes), zero=zero)
+    zero = zero_point(description.signed)
+    found = joint_columns(description.labels, columns, cached, classes=len(description.classes), zero_point=zero)
     write_joint(file, found, description.codec)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from store.errors import NotInRun, RunExists, RunMismatch
 from store.format import layout
 from store.format.atomic_file import create_file, discard
-from store.format.chunks import ChunkWriter
+from store.format.chunks import ChunkWriter, write_array
 from store.format.description import RunDescription
 from store.format.hdf5_file import PART, claim, refuse_sealed, seal_file, set_attributes, writing
 from store.format.receipts import write_missing_receipts, write_receipt
@@ -30,7 +31,8 @@ class NewRun:
 
     def __init__(self, images: ChunkWriter, description: RunDescription) -> None:
         self._images, self._description = images, description
-        self._written = np.zeros((len(description.variants), len(description.labels)), bool)
+        self._written = np.zeros((len(description.variant_names), len(description.labels)), bool)
+        self._checks = np.zeros(self._written.shape, np.uint32)  # of the images, to count those that a variant changed
 
     def write_images(self, variant: str, start: int, images: NDArray[np.uint8]) -> None:
         """Record images (n, h, w, 3) uint8 of a variant, from image `start` on.
@@ -38,23 +40,25 @@ class NewRun:
         Raises:
             ValueError: another shape or dtype, images outside the run, or recorded before.
         """
-        strip = variant_index(self._description.variants, variant)
+        strip = variant_index(self._description.variant_names, variant)
         expected = (len(images), *self._description.image_shape, 3)
         if images.dtype != np.uint8 or images.shape != expected:
             raise ValueError(f"Images must be {expected} uint8, got {images.shape} {images.dtype}.")
         mark_rows(self._written[strip], start, len(images), what=f"images of variant {variant!r}")
+        self._checks[strip, start : start + len(images)] = [zlib.crc32(image.tobytes()) for image in images]
         self._images.put(strip, start, images)
 
-    def finish(self) -> None:
-        """Check that every image came; raises ValueError naming the first that did not."""
+    def finish(self) -> NDArray[np.int32]:
+        """How many images each variant changed, (V,); raises ValueError where an image was not written."""
         missing = np.argwhere(~self._written)
         if len(missing):
             strip, image = missing[0]
             raise ValueError(
                 f"{len(missing)} images were not written, the first is image {image} of variant "
-                f"{self._description.variants[strip]!r}. Call write_images for every variant and image."
+                f"{self._description.variant_names[strip]!r}. Call write_images for every variant and image."
             )
         self._images.finish()
+        return (self._checks != self._checks[0]).sum(1).astype(np.int32)
 
 
 @contextmanager
@@ -85,8 +89,9 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
             shape = field.shape(description.sizes)
             new = NewRun(ChunkWriter(file, "pixels", field, shape=shape, codec=description.codec), description)
             yield new
-            new.finish()
+            changed, path = new.finish(), "variants/changed_images"
             with writing(final):
+                write_array(file, path, run_field(path), changed, description.codec)
                 set_attributes(file, {"sealed": 1})
                 file.finish()
             seal_file(part, final)

@@ -147,14 +147,14 @@ def _fix_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns
     return {"correction_cells": cells, "corrected_prediction": winner}
 
 
-def joint_columns(labels: NDArray, columns: Columns, cached: Columns, *, classes: int, zero: int) -> Columns:
+def joint_columns(labels: NDArray, columns: Columns, cached: Columns, *, classes: int, zero_point: int) -> Columns:
     """Path -> array of every dataset that needs all images: patterns, similarities, class columns, confusion, figures.
 
     Args:
         labels: (N,) ascending.
         columns: those of `JOINED_FROM`, (V, N) each.
         hot: true_class_map, true_class_scale, predicted_class_map, predicted_class_scale of all images.
-        zero: the code that stands for 0.
+        zero_point: the byte that stands for 0.
     """
     labels = np.asarray(labels, np.int64)
     per_variant = [
@@ -162,7 +162,7 @@ def joint_columns(labels: NDArray, columns: Columns, cached: Columns, *, classes
             labels,
             {name: column[v] for name, column in columns.items()},
             {
-                kind: decode(cached[f"{kind}_map"][v], cached[f"{kind}_scale"][v], zero=zero)
+                kind: decode(cached[f"{kind}_map"][v], cached[f"{kind}_scale"][v], zero_point=zero_point)
                 for kind in ("true_class", "predicted_class")
             },
             classes,

@@ -43,7 +43,7 @@ def record_epoch(path, number):
     """One more epoch of a synthetic run."""
     description = synthetic_description(path.name, 5, 4, epochs=1)
     with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
-        for variant in description.variants:
+        for variant in description.variant_names:
             recording.write(variant, 0, synthetic_maps(description, number, variant))
         recording.write_layers(0, *synthetic_layers(description, number))
 

@@ -62,11 +62,11 @@ def _write(path, options):
 
         description = synthetic_description(path.name, len(described), 4, epochs=2, options={"classes": described})
         with create_run(path, description) as new:
-            for variant in description.variants:
+            for variant in description.variant_names:
                 new.write_images(variant, 0, synthetic_images(description, variant))
         for epoch in (1, 2):
             with resume_run(path).epoch(epoch, synthetic_metrics(epoch), threads=1) as recording:
-                for variant in description.variants:
+                for variant in description.variant_names:
                     recording.write(variant, 0, synthetic_maps(description, epoch, variant))
                 recording.write_layers(0, *synthetic_layers(description, epoch))
         return

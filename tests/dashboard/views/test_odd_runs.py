@@ -52,11 +52,11 @@ def odd(path, options):
     described = synthetic_description("odd", len(infos), options.get("images_per_class", 4), epochs=2)
     description = replace(described, classes=infos)
     with create_run(path, description) as new:
-        for variant in description.variants:
+        for variant in description.variant_names:
             new.write_images(variant, 0, synthetic_images(description, variant))
     for number in (1, 2):
         with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
-            for variant in description.variants:
+            for variant in description.variant_names:
                 recording.write(variant, 0, synthetic_maps(description, number, variant))
             recording.write_layers(0, *synthetic_layers(description, number))
     return path

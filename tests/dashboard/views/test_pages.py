@@ -113,7 +113,7 @@ def test_without_a_run_the_dashboard_explains_how_to_make_one(opened, tmp_path, 
 def test_a_run_without_a_finished_epoch_says_that_it_waits(opened, tmp_path):
     description = synthetic_description("young", 3, 2, epochs=2)
     with create_run(tmp_path / "young", description) as new:
-        for variant in description.variants:
+        for variant in description.variant_names:
             new.write_images(variant, 0, synthetic_images(description, variant))
     app = opened(tmp_path)
     sound(app)
@@ -152,7 +152,7 @@ def record_epoch(path, number):
     """One more epoch of a synthetic run."""
     description = synthetic_description(path.name, 5, 4, epochs=1)
     with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
-        for variant in description.variants:
+        for variant in description.variant_names:
             recording.write(variant, 0, synthetic_maps(description, number, variant))
         recording.write_layers(0, *synthetic_layers(description, number))
 

@@ -52,7 +52,7 @@ def test_a_file_holds_exactly_what_the_format_lists(tiny_run):
                     assert item.shuffle == (field.storage == "shuffled")
 
         file.visititems(look)
-        assert file["maps"].shape == (8, 20, 5, 8, 8) and file["maps"].attrs["zero"] == 0
+        assert file["maps"].shape == (8, 20, 5, 8, 8) and file["maps"].attrs["zero_point"] == 0
     assert listed <= set(found)
     assert {path for path in found if path not in listed} == {
         *(f"layers/{name}/{part}" for name in ("encoder", "decoder") for part in ("quantised", "scale")),

@@ -30,7 +30,7 @@ def assert_within_bound(maps, quantiser):
     codes, steps = quantiser.encode(maps)
     assert codes.dtype == np.uint8 and codes.shape == maps.shape
     assert steps.dtype == np.float32 and steps.shape == maps.shape[:2] and (steps > 0).all()
-    decoded = decode(codes, steps, zero=quantiser.zero)
+    decoded = decode(codes, steps, zero_point=quantiser.zero_point)
     difference = np.abs(decoded.astype(np.float64) - maps)
     assert (difference <= error_bound(steps)[..., None, None]).all()
     assert (decoded[maps == 0] == 0).all()

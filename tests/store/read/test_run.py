@@ -302,7 +302,7 @@ def test_any_h5py_reads_the_file_by_the_format_alone(tiny_run, run):
 import h5py, hdf5plugin, numpy as np
 with h5py.File({str(tiny_run / "epochs" / "0002.h5")!r}) as file:
     maps, step = file["maps"], file["map_scale"]
-    values = (maps[3, 5] - float(maps.attrs["zero"])) * step[3, 5][:, None, None]
+    values = (maps[3, 5] - float(maps.attrs["zero_point"])) * step[3, 5][:, None, None]
     np.save({str(tiny_run.parent / "plain.npy")!r}, values)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

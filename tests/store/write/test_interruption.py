@@ -18,7 +18,7 @@ import pytest
 
 from store import RunExists, create_run, open_run, resume_run
 from store.check.verify import verify_run
-from store.format.receipts import digest
+from store.format.receipts import file_sha256
 from store.synthetic import synthetic_description, synthetic_images, synthetic_layers, synthetic_maps, synthetic_metrics
 
 KILLS = int(os.environ.get("CLASSPRINT_KILLS", "12"))
@@ -90,7 +90,7 @@ def record(path: Path) -> None:
 def complete_files(path: Path) -> dict[str, str]:
     """Digest of every file that has its final name."""
     files = [path / "run.h5", *sorted((path / "epochs").glob("*.h5"))]
-    return {str(file.relative_to(path)): digest(file) for file in files if file.exists()}
+    return {str(file.relative_to(path)): file_sha256(file) for file in files if file.exists()}
 
 
 def values(path: Path) -> list[object]:

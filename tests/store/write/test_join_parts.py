@@ -29,7 +29,7 @@ def path(tmp_path):
     """A run with its images and no epochs."""
     description = synthetic_description("parts", 5, 4, epochs=1)
     with create_run(tmp_path / "parts", description) as new:
-        for variant in description.variants:
+        for variant in description.variant_names:
             new.write_images(variant, 0, synthetic_images(description, variant))
     return tmp_path / "parts"
 
@@ -39,7 +39,7 @@ def write_part(path, rank):
     rows = slice(images.start, images.stop)
     layers, stages = synthetic_layers(description, 1)
     with resume_run(path).epoch(1, synthetic_metrics(1), part=(rank, len(RANKS)), images=images) as recording:
-        for variant in description.variants:
+        for variant in description.variant_names:
             recording.write(variant, images.start, synthetic_maps(description, 1, variant)[rows])
         recording.write_layers(
             images.start, *({name: array[rows] for name, array in kind.items()} for kind in (layers, stages))
@@ -122,7 +122,7 @@ def test_resuming_removes_the_parts_of_an_epoch_that_lost_a_rank(path):
     writer = resume_run(path)
     description = open_run(path).description
     recording = writer.epoch(1, part=(0, 2), images=range(0, 4))
-    for variant in description.variants:
+    for variant in description.variant_names:
         recording.write(variant, 0, synthetic_maps(description, 1, variant)[:4])
     layers, stages = synthetic_layers(description, 1)
     recording.write_layers(0, *({name: array[:4] for name, array in kind.items()} for kind in (layers, stages)))

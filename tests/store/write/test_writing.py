@@ -29,14 +29,14 @@ def description():
 def empty_run(tmp_path, description):
     """A run with its images and no epochs."""
     with create_run(tmp_path / "new", description) as new:
-        for variant in description.variants:
+        for variant in description.variant_names:
             new.write_images(variant, 0, synthetic_images(description, variant))
     return tmp_path / "new"
 
 
 def record(run, description, epoch=1, **options):
     with resume_run(run).epoch(epoch, {"train_loss": 1.0}, **options) as recording:
-        for variant in description.variants:
+        for variant in description.variant_names:
             recording.write(variant, 0, synthetic_maps(description, epoch, variant))
 
 
@@ -47,7 +47,7 @@ def leftovers(run):
 def test_maps_come_back_within_the_stated_error(empty_run, description):
     record(empty_run, description)
     run = open_run(empty_run)
-    for variant in description.variants:
+    for variant in description.variant_names:
         given = synthetic_maps(description, 1, variant)
         at = {"epoch": 1, "variant": variant, "images": None}
         assert (np.abs(run.maps(**at) - given) <= run.map_error(**at)[..., None, None]).all()
@@ -60,13 +60,13 @@ def test_maps_come_back_within_the_stated_error(empty_run, description):
 @pytest.mark.parametrize("threads", [1, 4])
 def test_blocks_of_any_size_in_any_order_give_the_same_file(empty_run, description, threads):
     record(empty_run, description)
-    maps = {variant: synthetic_maps(description, 1, variant) for variant in description.variants}
+    maps = {variant: synthetic_maps(description, 1, variant) for variant in description.variant_names}
     with resume_run(empty_run).epoch(2, threads=threads) as recording:
         for start, stop in ((7, 20), (0, 1), (1, 7)):
-            for variant in description.variants:
+            for variant in description.variant_names:
                 recording.write(variant, start, maps[variant][start:stop])
     run = open_run(empty_run)
-    for variant in description.variants:
+    for variant in description.variant_names:
         first, second = (run.predictions(epoch=epoch, variant=variant) for epoch in (1, 2))
         assert first.equals(second)
         for read in (run.maps, run.map_error):
@@ -215,7 +215,7 @@ def test_sealing_can_go_on_behind_while_the_next_epoch_is_written(empty_run, des
     futures = []
     for epoch in (1, 2, 3):
         recording = writer.epoch(epoch)
-        for variant in description.variants:
+        for variant in description.variant_names:
             recording.write(variant, 0, synthetic_maps(description, epoch, variant))
         futures.append(recording.seal(wait=False))
     assert [future.result(timeout=60) for future in futures] == [None] * 3
