@@ -13,14 +13,14 @@ from dashboard.charts.figure import Figure
 _STANDALONE = {"background": "white", "padding": 12, "font": "sans-serif"}
 
 
-def fingerprint(table: pd.DataFrame) -> bytes:
+def digest(table: pd.DataFrame) -> bytes:
     """A digest of what a table holds: names, types and values, not its index."""
-    digest = hashlib.blake2b(digest_size=16)
+    state = hashlib.blake2b(digest_size=16)
     for name, column in table.items():
         values = column.to_numpy()
-        digest.update(repr((name, values.dtype)).encode())
-        digest.update(repr(values.tolist()).encode() if values.dtype == object else np.ascontiguousarray(values).data)
-    return digest.digest()
+        state.update(repr((name, values.dtype)).encode())
+        state.update(repr(values.tolist()).encode() if values.dtype == object else np.ascontiguousarray(values).data)
+    return state.digest()
 
 
 def rendered(made: Figure, form: str, *, width: int = 560) -> bytes:

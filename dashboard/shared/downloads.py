@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.charts.figure import Figure
-from dashboard.charts.rendering import fingerprint, rendered
+from dashboard.charts.rendering import digest, rendered
 from dashboard.query_cache import QUERY_CACHE
 from dashboard.shared.theme import Palette, palette
 
@@ -22,7 +23,7 @@ def current_palette() -> Palette:
 def chart(
     draw: Callable[..., Figure],
     table: pd.DataFrame,
-    *positional: Any,
+    *,
     key: str,
     alt: str,
     on_point: Callable[[dict[str, Any]], None] | None = None,
@@ -34,7 +35,6 @@ def chart(
     Args:
         draw: a chart function; it is called with the table, the further arguments and the palette.
         table: the values drawn; the drawn chart is cached by its content.
-        positional: further arguments of `draw`.
         key: of the element, also the name of the downloaded files.
         alt: what a screen reader says.
         on_point: gets the fields of a point that is clicked, in a chart with the selection 'point'.
@@ -44,7 +44,7 @@ def chart(
     arguments["palette"] = current_palette()
 
     def drawn() -> Figure:
-        return draw(table, *positional, **arguments)
+        return draw(table, **arguments)
 
     def selected() -> None:
         selection = st.session_state[f"chart-{key}"]["selection"]
@@ -55,8 +55,8 @@ def chart(
             on_range(float(min(ends)), float(max(ends)))
 
     mode = "point" if on_point else "range" if on_range else None
-    # The digest stands for the table: making a chart takes far longer than looking at all of its values.
-    question = (draw, fingerprint(table), positional, *sorted(arguments.items()))
+    # The digest stands for the table: drawing a chart takes far longer than reading all of its values.
+    question = (draw, digest(table), *sorted(arguments.items()))
     st.vega_lite_chart(
         spec=QUERY_CACHE.get(question, lambda: drawn().specification()),
         key=f"chart-{key}",
@@ -66,28 +66,32 @@ def chart(
         selection_mode=mode,
     )
     with st.popover("Download", icon=":material/download:", type="tertiary"):
-        _button("PNG", lambda: rendered(drawn(), "png"), f"{key}.png", "image/png")
-        _button("SVG", lambda: rendered(drawn(), "svg"), f"{key}.svg", "image/svg+xml")
+        for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
+            _button(form.upper(), partial(_file, drawn, form), f"{key}.{form}", mime)
         _button("CSV", lambda: csv(table), f"{key}.csv", "text/csv")
 
 
-def _button(label: str, content: Callable[[], bytes], file_name: str, mime: str) -> None:
+def _file(drawn: Callable[[], Figure], form: str) -> bytes:
+    return rendered(drawn(), form)
+
+
+def _button(label: str, content: Callable[[], bytes], file_name: str, mime: str, icon: str | None = None) -> None:
+    """A download whose content is made when it is clicked."""
     st.download_button(
-        label, content, file_name=file_name, mime=mime, key=f"download-{file_name}", on_click="ignore", type="tertiary"
+        label,
+        content,
+        file_name=file_name,
+        mime=mime,
+        key=f"download-{file_name}",
+        icon=icon,
+        on_click="ignore",
+        type="tertiary",
     )
 
 
 def csv_button(label: str, table: pd.DataFrame, file_name: str) -> None:
-    """A download of a table as CSV, made only when it is asked for."""
-    st.download_button(
-        label,
-        lambda: csv(table),
-        file_name=file_name,
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        type="tertiary",
-    )
+    """A download of a table as CSV."""
+    _button(label, lambda: csv(table), file_name, "text/csv", ":material/download:")
 
 
 def csv(table: pd.DataFrame) -> bytes:

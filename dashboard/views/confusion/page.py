@@ -249,8 +249,8 @@ def _history(selection: Selection, true_class: int, prediction: int) -> None:
     downloads.chart(
         pair_curve,
         table,
-        names[true_class],
-        names[prediction],
+        true_class=names[true_class],
+        prediction=names[prediction],
         epoch=selection.epoch,
         key="pair-history",
         alt="how often the two classes were predicted as each other over the epochs",

@@ -103,7 +103,7 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
     downloads.chart(
         value_histogram,
         bins,
-        measure.label,
+        title=measure.label,
         chosen=chosen,
         key=f"histogram-{by}",
         alt=f"{'right and ' if measure.of_all else ''}wrong predictions by {measure.name}",

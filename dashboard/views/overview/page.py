@@ -95,7 +95,7 @@ def _curves(selection: Selection) -> None:
             downloads.chart(
                 training_curve,
                 series,
-                quantity,
+                quantity=quantity,
                 epoch=selection.epoch,
                 key=f"{quantity}-by-epoch",
                 alt=f"{quantity} of training and validation over the epochs",

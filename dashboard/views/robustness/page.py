@@ -64,7 +64,7 @@ def _over_epochs(selection: Selection) -> None:
         downloads.chart(
             variant_curves,
             table,
-            figure,
+            figure=figure,
             title=_FIGURES[figure],
             epoch=selection.epoch,
             key=f"variants-{figure}",

@@ -122,7 +122,7 @@ def _over_epochs(selection: Selection) -> None:
     downloads.chart(
         variant_curves,
         table,
-        "drop",
+        figure="drop",
         title="score lost (sd)",
         epoch=selection.epoch,
         key=f"cues-{selection.class_index}",

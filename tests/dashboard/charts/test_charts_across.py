@@ -12,7 +12,7 @@ import pytest
 
 from dashboard.charts import classes
 from dashboard.charts.figure import Figure
-from dashboard.charts.rendering import fingerprint
+from dashboard.charts.rendering import digest
 from dashboard.shared.theme import DARK, LIGHT
 from dashboard.views.compare import charts as compare_charts
 from dashboard.views.learning import charts as learning_charts
@@ -147,11 +147,11 @@ def test_naming_the_tables_leaves_the_shared_drawing_alone():
 
 def test_tables_with_the_same_values_are_one_to_the_memory_and_others_are_not():
     same = RACE.copy()
-    assert fingerprint(RACE) == fingerprint(same)
-    assert fingerprint(RACE) == fingerprint(RACE.set_axis(RACE.index + 1))
-    assert fingerprint(RACE) != fingerprint(RACE.rename(columns={"name": "other"}))
-    assert fingerprint(RACE) != fingerprint(RACE.iloc[::-1])
-    assert fingerprint(RACE) != fingerprint(RACE.astype({"epoch": float}))
+    assert digest(RACE) == digest(same)
+    assert digest(RACE) == digest(RACE.set_axis(RACE.index + 1))
+    assert digest(RACE) != digest(RACE.rename(columns={"name": "other"}))
+    assert digest(RACE) != digest(RACE.iloc[::-1])
+    assert digest(RACE) != digest(RACE.astype({"epoch": float}))
 
 
 def test_variants_are_drawn_with_their_names_and_without_what_was_not_measured():
