@@ -10,26 +10,23 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from store.check.verify import Problem, bytes_to_check, verify_run
+from store.check.verify import bytes_to_check, verify_run
 from store.errors import StoreError
 from store.read.run import Run, open_run
 from store.remote.file_cache import CACHE_VARIABLE, DEFAULT_GB, LIMIT_VARIABLE
-from store.remote.source import is_remote
 from store.tools.copy import copy_run
 from store.tools.export import FORMATS, export_maps, export_tables
 from store.tools.info import describe
 from store.tools.link import link_run
 from store.tools.prune import prune_run
 
-STOPPED = 130  # the exit code of a program that Ctrl-C ended
+STOPPED = 130  # the usual exit code of a program that Ctrl-C ended
+READ_URLS = ("info", "export", "copy")  # the other commands need the run in a folder
 Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the command in `arguments`: 0 when all is well, 1 when something is wrong, 2 for bad arguments.
-
-    130 when it was asked to stop.
-    """
+    """Exit status: 0 for success, 1 for problems found or an error, 2 for bad arguments, 130 when stopped."""
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
@@ -48,41 +45,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m store",
-        description="Look at, check and move recorded runs.",
-        epilog=f"Files of a run at a URL are kept in ${CACHE_VARIABLE}/runs (by default in ~/.cache/classprint/runs), at most "
-        f"${LIMIT_VARIABLE} (by default {DEFAULT_GB:.0f}) gigabytes of them besides those being read.",
+        description="Describe, check, export and copy recorded runs.",
+        epilog=f"Files of a run at a URL are cached in ${CACHE_VARIABLE}/runs (by default ~/.cache/classprint/runs), "
+        f"at most ${LIMIT_VARIABLE} gigabytes of them (by default {DEFAULT_GB:.0f}) besides those being read.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        found = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        found.set_defaults(command=command)
-        found.add_argument(
-            "run", help="the run's folder, or an fsspec URL of it" if name in REMOTE else "the run's folder"
-        )
-        return found
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(command=command)
+        added.add_argument("run", help="folder of the run" + (", or its fsspec URL" if name in READ_URLS else ""))
+        return added
 
-    add("info", _info, "what a run is, and what it weighs by dataset")
-    verify = add("verify", _verify, "re-read every byte and check it; exits 1 naming what is wrong")
-    add("link", _link, "write all.h5, in which the whole run is one virtual array")
-    export = add("export", _export, "write predictions, class columns and metrics as tables, chosen maps as NPZ")
+    add("info", _info, "describe a run and list the size of its datasets")
+    verify = add("verify", _verify, "check every byte and value of a run; exit with 1 if there are problems")
+    add("link", _link, "write all.h5, which shows the whole run as one array per dataset")
+    export = add("export", _export, "write predictions, classes and metrics as tables, and chosen maps as NPZ files")
     export.add_argument("folder", help="where to write")
     export.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the tables (default: %(default)s)")
     export.add_argument("--epochs", type=_numbers, help="such as 1,5,20-25 (default: all)")
     export.add_argument("--variants", type=lambda text: tuple(text.split(",")), default=(), help="default: all")
     export.add_argument("--maps", type=_numbers, metavar="IMAGES", help="also the maps of these images, such as 0,7-9")
-    prune = add("prune", _prune, "make a smaller run: chosen epochs, or the strongest maps of each image")
-    prune.add_argument("target", help="the new run's folder")
+    prune = add("prune", _prune, "make a smaller run: chosen epochs, or only each image's strongest maps")
+    prune.add_argument("target", help="folder of the new run")
     prune.add_argument("--epochs", type=_numbers, help="epochs to keep, such as 1,5,20-25 (default: all)")
-    prune.add_argument("--top", type=int, help="maps to keep of each image, besides the true class's (default: all)")
-    copy = add("copy", _copy, "copy a run to or from any place that fsspec reaches, checking every byte")
-    copy.add_argument("target", help="a folder or URL, such as s3://bucket/runs/paper")
+    prune.add_argument(
+        "--top", type=int, help="keep the maps of each image's TOP most probable classes and its true class"
+    )
+    copy = add("copy", _copy, "copy a run to or from any place that fsspec reaches, and check every byte")
+    copy.add_argument("target", help="folder or URL, such as s3://bucket/runs/paper")
     for command in (verify, copy):
         command.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
-
-
-REMOTE = ("info", "export", "copy")
 
 
 def _numbers(text: str) -> list[int]:
@@ -104,13 +98,9 @@ def _info(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     with tqdm(total=bytes_to_check(options.run), unit="B", unit_scale=True, disable=options.quiet, leave=False) as bar:
         problems = verify_run(options.run, progress=bar.update)
-    print(*problems, sep="\n", end="\n" if problems else "")
-    print(f"{options.run}: {_count(problems)} found")
+    count = f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}"
+    print(*problems, f"{options.run}: {count} found", sep="\n")
     return 1 if problems else 0
-
-
-def _count(problems: list[Problem]) -> str:
-    return "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
 
 
 def _link(options: argparse.Namespace) -> int:
@@ -119,14 +109,12 @@ def _link(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    run = open_run(options.run)
-    _tell_damaged(run)
-    if is_remote(options.folder):
-        raise StoreError(f"Tables are written into a folder, not to {options.folder!r}. Copy them there.")
+    run = _open_and_report_damage(options.run)
     if options.maps is not None:
-        run.image_rows(options.maps)  # refused before anything is written
-    chosen = {"epochs": options.epochs, "variants": options.variants}
-    written = export_tables(run, options.folder, file_format=options.format, **chosen)
+        run.image_rows(options.maps)  # an image that is not in the run is refused before anything is written
+    written = export_tables(
+        run, options.folder, file_format=options.format, epochs=options.epochs, variants=options.variants
+    )
     if options.maps is not None:
         for epoch in options.epochs or run.epochs:
             for variant in options.variants or run.variants:
@@ -137,16 +125,17 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _prune(options: argparse.Namespace) -> int:
-    run = open_run(options.run)
-    _tell_damaged(run)
+    run = _open_and_report_damage(options.run)
     print(prune_run(run, options.target, epochs=options.epochs, top=options.top))
     return 0
 
 
-def _tell_damaged(run: Run) -> None:
-    """Say which epochs an output cannot hold."""
-    for epoch, why in sorted(run.damaged.items()):
-        print(f"Epoch {epoch} is left out: {why}", file=sys.stderr)
+def _open_and_report_damage(path: str) -> Run:
+    """The run; the epochs that the output will lack are named on stderr."""
+    run = open_run(path)
+    for epoch, reason in sorted(run.damaged.items()):
+        print(f"Epoch {epoch} is left out: {reason}", file=sys.stderr)
+    return run
 
 
 def _copy(options: argparse.Namespace) -> int:
@@ -157,7 +146,7 @@ def _copy(options: argparse.Namespace) -> int:
 
 
 def _stop(number: int, frame: object) -> None:
-    """Ends what is under way so that half-made files are removed."""
+    """Treat SIGTERM as Ctrl-C, so that unfinished files are removed."""
     raise KeyboardInterrupt
 
 

@@ -20,7 +20,7 @@ from store.format.receipts import file_sha256, read_receipt
 from store.format.schema import CACHED_BLOCK_ROWS, EPOCH_FIELDS, RUN_FIELDS, Field, epoch_field, run_field
 from store.read.epoch_parts import JoinedEpoch, open_epoch
 from store.read.sealed_file import EpochData, SealedFile
-from store.remote.source import is_remote
+from store.remote.place import is_remote
 
 Progress = Callable[[int], None]  # told the bytes that were checked since the last call
 
@@ -120,11 +120,11 @@ def _against_receipt(path: Path, run_id: str, epoch: int | None) -> Iterator[tup
         file = (path / note).parent / Path(entry_name).name
         name = str(file.relative_to(path))
         if not file.exists():
-            yield name, "it was sealed, but the file is gone"
+            yield name, "it was recorded, but the file is gone"
         elif file.stat().st_size != entry["bytes"]:
-            yield name, f"it has {file.stat().st_size} bytes, {entry['bytes']} were sealed"
+            yield name, f"it has {file.stat().st_size} bytes, {entry['bytes']} were recorded"
         elif file_sha256(file) != entry["sha256"]:
-            yield name, "its bytes are not those that were sealed (SHA-256 differs from the receipt)"
+            yield name, "its bytes are not those that were recorded (SHA-256 differs from the receipt)"
 
 
 def _files_of(data: EpochData) -> list[SealedFile]:
@@ -191,7 +191,7 @@ def _check_dataset(reader: ChunkReader, field: Field, shape: tuple[int, ...] | N
         [[reader.check(strip, number)[1] for number in range(grid.chunks)] for strip in range(grid.strips)], np.uint32
     )
     if compression.combine(checks) != int(dataset.attrs["check"]):
-        raise ValueError("its chunks are not those that were sealed (the check value differs)")
+        raise ValueError("its chunks are not those that were recorded (the check value differs)")
 
 
 def _check_cached(sealed: SealedFile, path: str, shape: tuple[int, ...] | None) -> None:

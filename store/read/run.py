@@ -22,7 +22,8 @@ from store.format.selection import Selection
 from store.read.run_folder import RunFolder
 from store.read.sealed_file import EpochData
 from store.read.source import LocalSource
-from store.remote.source import RemoteSource, is_remote
+from store.remote.place import is_remote
+from store.remote.source import RemoteSource
 
 Float32 = NDArray[np.float32]
 

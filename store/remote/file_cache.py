@@ -1,11 +1,12 @@
-"""The folder of files that were fetched from elsewhere: bounded in bytes, the least recently used leaves first.
+"""The cache: where it is, and the part of it that holds files of remote runs, bounded in bytes.
 
-`CLASSPRINT_CACHE` names the folder (default ~/.cache/classprint), in which `runs` is this cache; all of it may be
-deleted at any time. `CLASSPRINT_RUN_CACHE_GB` bounds it (default 20). What somebody is reading stays even when that
-keeps the cache over its bound; readers, in whatever process, show by a shared lock that they do.
+CLASSPRINT_CACHE names the folder (default ~/.cache/classprint); all of it may be deleted at any time. Its subfolder
+`runs` holds the fetched files, at most CLASSPRINT_RUN_CACHE_GB gigabytes (default 20): the least recently used are
+removed first. A file that is being read stays, even when that exceeds the bound; readers, in whatever process, show by
+a shared lock that they read it.
 
-An entry is a file with what belongs to it (an epoch's parts and receipt); its marker, NAME.state, says which state of
-the original it is, and the time of the marker when it was last used.
+An entry is a file and what belongs to it (an epoch's parts and receipt). Its marker, NAME.state, holds the state of the
+original that was fetched; the marker's time is when the entry was last used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from store.format.hdf5_file import PART
 CACHE_VARIABLE, LIMIT_VARIABLE = "CLASSPRINT_CACHE", "CLASSPRINT_RUN_CACHE_GB"
 DEFAULT_GB = 20.0
 MARKER = ".state"
-ABANDONED = 86400  # seconds after which an unfinished download is predicted as one that was killed
+ABANDONED = 86400  # seconds after which an unfinished download counts as one that was killed
 
 
 def cache_folder() -> Path:
@@ -38,37 +39,30 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in the cache, what belongs to it, its size in bytes with them, and when it was last used."""
+    """A file in the cache, all files that belong to it, their size in bytes, and when it was last used."""
 
     path: Path
     files: tuple[Path, ...]
     size: int
     used: float
 
-    @property
-    def marker(self) -> Path:
-        """Where its state is kept."""
-        return self.path.with_name(self.path.name + MARKER)
-
 
 class FileCache:
-    """Fetched files of all runs under one folder, at most `limit` bytes of them beside what is being read."""
+    """Fetched files of all runs in one folder, at most `limit` bytes of them besides what is being read."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder, self.limit = folder, limit
 
     @classmethod
-    def of_this_user(cls) -> FileCache:
+    def from_environment(cls) -> FileCache:
         """The cache that the environment names; raises StoreError where the bound is not a number."""
         given = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_GB)
         try:
             limit = float(given)
         except ValueError:
             limit = -1.0
-        if not limit >= 0:
-            raise StoreError(
-                f"{LIMIT_VARIABLE} is {given!r}: give the gigabytes that fetched runs may take, such as 20."
-            )
+        if not limit >= 0:  # also NaN
+            raise StoreError(f"{LIMIT_VARIABLE} is {given!r}: set it to a number of gigabytes, such as 20.")
         return cls(cache_folder() / "runs", int(min(limit, 1e9) * 1e9))
 
     def entries(self) -> Iterator[Entry]:
@@ -81,8 +75,8 @@ class FileCache:
                 yield Entry(path, tuple(sizes), sum(sizes.values()), marker.stat().st_mtime)
 
     def make_room(self, needed: int) -> None:
-        """Remove entries, the least recently used first, until `needed` bytes more keep the bound."""
-        self._sweep()
+        """Remove entries, the least recently used first, until `needed` more bytes are within the bound."""
+        self._remove_abandoned_downloads()
         entries = sorted(self.entries(), key=lambda entry: entry.used)
         total = sum(entry.size for entry in entries) + needed
         for entry in entries:
@@ -90,39 +84,46 @@ class FileCache:
                 return
             total -= entry.size if _remove(entry) else 0
 
-    def _sweep(self) -> None:
+    def _remove_abandoned_downloads(self) -> None:
         for part in self.folder.glob(f"**/*{PART}"):
             with suppress(OSError):
                 if abs(time.time() - part.stat().st_mtime) > ABANDONED:
                     part.unlink()
 
 
-def hold(path: Path, holder: object) -> bool:
-    """Keep a file from being removed for as long as `holder` lives; False where it is not there (any more)."""
+def marker_of(path: Path) -> Path:
+    """Where the state of a file in the cache is noted."""
+    return path.with_name(path.name + MARKER)
+
+
+def hold_file(path: Path, holder: object) -> bool:
+    """Keep a file in the cache for as long as `holder` lives; False where it is not (or no longer) there."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     weakref.finalize(holder, os.close, descriptor)
-    with suppress(OSError):  # a file system without locks, or it is being removed: the next line tells
+    # Fails on a file system without locks, or while the file is being removed: then the link count is 0.
+    with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return os.fstat(descriptor).st_nlink > 0
 
 
 def _remove(entry: Entry) -> bool:
-    """Whether an entry was removed; one that is being read is left."""
+    """Whether an entry was removed; one that is being read stays."""
+    marker = marker_of(entry.path)
     try:
         descriptor = os.open(entry.path, os.O_RDONLY)
     except FileNotFoundError:
-        entry.marker.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
         return True
     try:
-        with suppress(OSError):  # a file system without locks: whoever has the file open keeps what was open
+        with suppress(OSError):  # a file system without locks: a reader keeps the file that it has open
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-        entry.marker.unlink(missing_ok=True)  # first: without it the file would be fetched again
+        marker.unlink(missing_ok=True)  # first: a file without its marker would be fetched again
         for file in entry.files:
             file.unlink(missing_ok=True)
         return True

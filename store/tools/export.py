@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.errors import NotInRun, StoreError
-from store.format.hdf5_file import PART, writing
 from store.format.selection import Selection
 from store.read.run import Run
+from store.tools.new_place import chosen_epochs, local_folder, new_file, unused
 
 FORMATS = ("parquet", "csv")
 
@@ -24,7 +23,7 @@ def export_tables(
     folder: str | Path,
     *,
     file_format: str = "parquet",
-    epochs: Selection = None,
+    epochs: Sequence[int] | None = None,
     variants: tuple[str, ...] = (),
 ) -> list[Path]:
     """Paths of the tables written: predictions (a row per epoch, variant and image), classes (per epoch, variant and
@@ -36,43 +35,32 @@ def export_tables(
 
     Raises:
         NotInRun: an epoch or variant is not in the run.
-        StoreError: there is a file of that name already.
+        StoreError: a file of that name exists already, or `folder` is a URL.
     """
     if file_format not in FORMATS:
         raise ValueError(f"Format {file_format!r} is unknown: choose one of {', '.join(FORMATS)}.")
-    chosen = run.epochs if epochs is None else tuple(int(epoch) for epoch in np.asarray(epochs))
-    absent = [epoch for epoch in chosen if epoch not in run.epochs]
-    if absent or not chosen:
-        raise NotInRun(f"Epochs {absent or list(chosen)} cannot be exported: the run holds {list(run.epochs)}.")
+    folder, chosen = local_folder(folder), chosen_epochs(run, epochs)
     for variant in variants:
         run.variant_index(variant)
-    at = [(epoch, variant) for epoch in chosen for variant in variants or run.variants]
+    pairs = [(epoch, variant) for epoch in chosen for variant in variants or run.variants]
     metrics = run.metrics()
     tables: dict[str, Iterable[pd.DataFrame]] = {
-        "predictions": (_placed(run.predictions(epoch=e, variant=v), e, v) for e, v in at),
-        "classes": (_placed(run.class_table(epoch=e, variant=v).reset_index(), e, v) for e, v in at),
+        "predictions": (_labelled(run.predictions(epoch=e, variant=v), e, v) for e, v in pairs),
+        "classes": (_labelled(run.class_table(epoch=e, variant=v).reset_index(), e, v) for e, v in pairs),
         "metrics": [metrics[metrics["epoch"].isin(chosen)]],
     }
-    targets = {name: _free(Path(folder) / f"{name}.{file_format}") for name in tables}
+    targets = {name: unused(folder / f"{name}.{file_format}") for name in tables}
     for name, pieces in tables.items():
-        _write_pieces(targets[name], pieces, file_format)
+        with new_file(targets[name]) as part, _table_writer(part, file_format) as write:
+            for piece in pieces:  # one by one: a whole run's table may not fit into memory
+                write(piece)
     return list(targets.values())
 
 
-def _write_pieces(target: Path, pieces: Iterable[pd.DataFrame], file_format: str) -> None:
-    """Write a table piece by piece, since a whole run's may not fit into memory; under its name only when complete."""
-    part = target.with_name(target.name + PART)
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with writing(target), _table_writer(part, file_format) as write:
-            for piece in pieces:
-                write(piece)
-        with writing(target):
-            part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+def _labelled(table: pd.DataFrame, epoch: int, variant: str) -> pd.DataFrame:
+    table.insert(0, "epoch", epoch)
+    table.insert(1, "variant", variant)
+    return table
 
 
 @contextmanager
@@ -100,9 +88,9 @@ def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images:
 
     Raises:
         NotInRun: something asked for is not in the run.
-        StoreError: there is a file of that name already.
+        StoreError: a file of that name exists already, or `path` is a URL.
     """
-    rows = run.image_rows(images)
+    path, rows = unused(local_folder(path)), run.image_rows(images)
     arrays = {
         "maps": run.maps(epoch=epoch, variant=variant, images=rows),
         "error": run.map_error(epoch=epoch, variant=variant, images=rows),
@@ -112,27 +100,6 @@ def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images:
         "image_names": np.array([run.image_names[row] for row in rows]),
         "classes": run.classes["name"].to_numpy(dtype=str),
     }
-    path = _free(Path(path))
-    part = path.with_name(path.name + PART)
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _placed(table: pd.DataFrame, epoch: int, variant: str) -> pd.DataFrame:
-    table.insert(0, "epoch", epoch)
-    table.insert(1, "variant", variant)
-    return table
-
-
-def _free(path: Path) -> Path:
-    if path.exists():
-        raise StoreError(f"{str(path)!r} is there already. Move it away, or choose another folder.")
+    with new_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
     return path

@@ -15,21 +15,21 @@ from store.errors import NotInRun
 from store.format import layout
 from store.format.atomic_file import VIEW_BYTES, NewFile, sealing
 from store.format.hdf5_file import PART, claim, set_attributes
-from store.format.schema import EPOCH_FIELDS, SCHEMA_VERSION
+from store.format.schema import SCHEMA_VERSION
 from store.read.run import Run
 
 LINK_FILE = "all.h5"
 
 
 def link_run(run: Run) -> Path:
-    """Path of the run's all.h5, made anew: each dataset of an epoch with the epoch as its first axis.
+    """Path of the run's all.h5, written anew: each dataset of an epoch with the epoch as its first axis.
 
     `maps` is [epoch, variant, image, class, y, x]; `epoch` holds the epochs' numbers, and images, labels, names and
-    variants are views of run.h5.
+    variants are links to run.h5. Optional datasets that some epoch lacks are left out.
 
     Raises:
         NotInRun: the run has no epochs.
-        StoreError: the run lies at a URL.
+        StoreError: the run is at a URL.
         WriteFailed: the file system refuses.
     """
     folder, epochs = run.on_disk("Linking"), run.epochs
@@ -48,37 +48,28 @@ def link_run(run: Run) -> Path:
 
 def _link_epochs(file: NewFile, path: Path, epochs: tuple[int, ...]) -> None:
     names = [layout.epoch_file(epoch) for epoch in epochs]
-    missing = _missing([path / name for name in names])
-    with h5py.File(path / names[0], "r", locking=False) as first:
-        for dataset in _paths(first):
-            if dataset in missing:
-                continue
-            shape, dtype = first[dataset].shape, first[dataset].dtype
-            file.make_room(VIEW_BYTES * len(names))
-            view = h5py.VirtualLayout((len(names), *shape), dtype)
-            for place, name in enumerate(names):
-                view[place] = h5py.VirtualSource(name, dataset, shape)
-            file.create_virtual_dataset(dataset, view)
-
-
-def _missing(files: list[Path]) -> set[str]:
-    """Optional datasets that some epoch lacks: a view of them would show numbers that nobody recorded."""
-    optional = {field.path for field in EPOCH_FIELDS if field.optional and "*" not in field.path}
-    absent: set[str] = set()
-    for name in files:
-        with h5py.File(name, "r", locking=False) as file:
-            absent |= {dataset for dataset in optional if dataset not in file}
-    return absent
-
-
-def _paths(first: h5py.File) -> list[str]:
-    found: list[str] = []
-    for field in EPOCH_FIELDS:
-        group, star, rest = field.path.partition("*")
-        if field.path.endswith("_crc32"):
+    datasets = [_datasets(path / name) for name in names]
+    for dataset, (shape, dtype) in datasets[0].items():
+        # A view of a dataset that one epoch lacks would show numbers that nobody recorded.
+        if any(dataset not in others for others in datasets) or dataset.endswith("_crc32"):
             continue
-        names = list(first[group]) if star and group in first else []
-        found += [f"{group}{name}{rest}" for name in names] if star else [field.path]
+        file.make_room(VIEW_BYTES * len(names))
+        view = h5py.VirtualLayout((len(names), *shape), dtype)
+        for place, name in enumerate(names):
+            view[place] = h5py.VirtualSource(name, dataset, shape)
+        file.create_virtual_dataset(dataset, view)
+
+
+def _datasets(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Path -> shape and type of every dataset of a file."""
+    found: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = (item.shape, item.dtype)
+
+    with h5py.File(path, "r", locking=False) as file:
+        file.visititems(add)
     return found
 
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import NotInRun, RunExists, StoreError
+from store.errors import RunExists
 from store.format import layout
 from store.format.atomic_file import NewFile, altered, made
 from store.format.chunks import ChunkReader, ChunkWriter, write_array
@@ -20,7 +20,7 @@ from store.format.hdf5_file import PART, seal_file, set_attributes, writing
 from store.format.receipts import files_of, write_receipt
 from store.format.schema import epoch_field, run_field
 from store.read.run import Run
-from store.remote.source import is_remote
+from store.tools.new_place import chosen_epochs, local_folder
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:
@@ -35,14 +35,9 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
         StoreError: the run lies at a URL.
         WriteFailed: the file system refuses.
     """
-    if is_remote(target):
-        raise StoreError(f"A run is pruned into a folder, not to {str(target)!r}. Prune here, then copy it there.")
-    target = Path(target)
+    target = local_folder(target)
     run.on_disk("Pruning")
-    chosen = sorted(set(run.epochs if epochs is None else (int(epoch) for epoch in epochs)))
-    absent = [epoch for epoch in chosen if epoch not in run.epochs]
-    if absent or not chosen:
-        raise NotInRun(f"Epochs {absent or chosen} cannot be kept: the run holds {list(run.epochs)}.")
+    chosen = sorted(set(chosen_epochs(run, epochs)))
     if top is not None and top < 1:
         raise ValueError(f"At least one map of every image must be kept, got top={top}.")
     if target.exists() or run.path.resolve() in target.resolve().parents:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 from store.__main__ import main
-
-
-@pytest.fixture
-def copy(tiny_run, tmp_path):
-    """A run of one's own."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "copy"))
 
 
 def test_every_command_works_from_the_command_line(copy, tmp_path, capsys):
@@ -44,13 +35,13 @@ def test_verify_on_the_command_line_names_the_problems(copy, capsys):
     (copy / "epochs" / "0002.h5").unlink()
     assert main(["verify", str(copy), "--quiet"]) == 1
     said = capsys.readouterr().out
-    assert "epochs/0001.h5: it has 0 bytes" in said and "epochs/0002.h5: it was sealed, but the file is gone" in said
+    assert "epochs/0001.h5: it has 0 bytes" in said and "epochs/0002.h5: it was recorded, but the file is gone" in said
     assert main(["verify", str(copy / "nowhere"), "--quiet"]) == 1
     assert "There is no run at" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["-1", "5-1", "1-99999999999", "x", "1,,2"])
-def test_a_list_of_epochs_that_means_nothing_is_refused(copy, tmp_path, capsys, text):
+def test_a_list_of_epochs_that_is_invalid_is_refused(copy, tmp_path, capsys, text):
     with pytest.raises(SystemExit, match="2"):
         main(["prune", str(copy), str(tmp_path / "less"), f"--epochs={text}"])
     assert "is neither a number nor a range such as 20-25" in capsys.readouterr().err
@@ -63,15 +54,15 @@ def test_images_that_are_not_there_are_refused_before_anything_is_exported(tiny_
 
 
 @pytest.mark.parametrize("command", ["export", "prune"])
-def test_an_epoch_that_is_left_out_as_damaged_is_told(copy, tmp_path, capsys, command):
+def test_an_epoch_that_is_left_out_as_damaged_is_named(copy, tmp_path, capsys, command):
     (copy / "epochs" / "0002.h5").write_bytes(b"short")
     assert main([command, str(copy), str(tmp_path / "out")]) == 0
     assert "Epoch 2 is left out: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["export", "prune"])
-def test_an_address_is_no_folder_to_write_into(tiny_run, tmp_path, capsys, monkeypatch, command):
+def test_a_url_is_no_folder_to_write_into(tiny_run, tmp_path, capsys, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     assert main([command, str(tiny_run), "s3://bucket/run"]) == 1
-    assert "not to 's3://bucket/run'" in capsys.readouterr().err
+    assert "'s3://bucket/run' is a URL, and this command writes into a folder" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

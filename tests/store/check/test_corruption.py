@@ -5,14 +5,9 @@ CLASSPRINT_CORRUPTIONS sets how many pieces of damage the slow test tries (defau
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import pickle
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,17 +15,15 @@ import h5py
 import numpy as np
 import pytest
 
-from store import StoreError, open_run
+from store import StoreError
 from store.check.verify import verify_run
 from store.synthetic import write_synthetic_run
+from tests.store.contents import REFUSED, Digests, digests
 
 TRIALS = int(os.environ.get("CLASSPRINT_CORRUPTIONS", "60"))
 SECONDS = 60  # after which a trial counts as one that never ends
-REFUSED = "refused"
 VARIANTS = ("clean", "gray")
 DAMAGE = ("flip", "flip", "flip", "burst", "zero", "truncate", "extend", "delete", "swap", "foreign")
-
-Digests = dict[str, str]  # a query's name -> SHA-256 of its result, or REFUSED
 
 
 @pytest.fixture(scope="module")
@@ -74,44 +67,6 @@ def damage(run: Path, other: Path, seed: int) -> str:
             data += random.bytes(at + 1)
         path.write_bytes(data)
     return f"{kind} in {path.relative_to(run)} at byte {at}"
-
-
-def digests(path: Path) -> Digests:
-    """Digests of everything that can be read of the run at `path`."""
-    found: Digests = {}
-
-    def add(name: str, query: Callable[[], object]) -> None:
-        try:
-            found[name] = hashlib.sha256(pickle.dumps(query())).hexdigest()
-        except StoreError:
-            found[name] = REFUSED
-
-    try:
-        run = open_run(path)
-    except StoreError:
-        return {"run": REFUSED}
-    facts = (run.name, run.variants, run.labels.tolist(), run.image_names, run.classes.to_csv(), run.planned_epochs)
-    add("facts", lambda: (*facts, json.dumps(run.configuration), json.dumps(run.provenance), run.layer_names))
-    add("masks", run.masks)
-    add("boxes", run.boxes)
-    for variant in run.variants:
-        add(f"pixels {variant}", partial(run.pixels, variant=variant))
-    for epoch in (1, 2):
-        if epoch not in run.epochs:
-            found[f"epoch {epoch}"] = REFUSED if epoch in run.damaged else "silently absent"
-            continue
-        add(f"metrics {epoch}", lambda epoch=epoch: run.read(epoch, lambda data: data.metrics()))
-        add(f"layers {epoch}", lambda epoch=epoch: [*run.layers(epoch=epoch, images=None).items()])
-        add(f"stages {epoch}", lambda epoch=epoch: [*run.stages(epoch=epoch, images=None).items()])
-        for variant in VARIANTS:
-            at, where = {"epoch": epoch, "variant": variant}, f"{epoch} {variant}"
-            for name in ("maps", "map_error"):
-                add(f"{name} {where}", partial(getattr(run, name), images=None, **at))
-            for name in ("probabilities", "true_class_maps", "predicted_class_maps", "confusion", "patterns"):
-                add(f"{name} {where}", partial(getattr(run, name), **at))
-            for name in ("predictions", "class_table"):
-                add(f"{name} {where}", lambda name=name, at=at: getattr(run, name)(**at).to_csv())
-    return found
 
 
 def verdict(path: Path, intact: Digests) -> str:

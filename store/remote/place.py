@@ -1,0 +1,72 @@
+"""A folder that fsspec reaches, on this machine or elsewhere, and the errors it can give."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from store.errors import DamagedFile, StoreError
+
+
+def is_remote(path: str | Path) -> bool:
+    """Whether `path` is a URL and not a folder."""
+    return "://" in str(path)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder and the file system that it is on; names of files are relative to it."""
+
+    url: str
+    system: Any
+    root: str
+
+    @classmethod
+    def at(cls, url: str) -> Place:
+        """The place at a path or URL."""
+        url = url.rstrip("/")
+        return cls(url, *fsspec.core.url_to_fs(url))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are on this machine."""
+        return "file" in self.system.protocol
+
+    def path(self, name: str) -> str:
+        """Path of a file on its file system."""
+        return f"{self.root}/{name}".rstrip("/")
+
+    def reach(self, method: str, name: str, *arguments: Any, **options: Any) -> Any:
+        """What the file system's method, such as "info", gives for a file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            StoreError: the file system cannot be reached.
+        """
+        try:
+            return getattr(self.system, method)(self.path(name), *arguments, **options)
+        except (FileNotFoundError, NotADirectoryError):
+            raise
+        except OSError as err:
+            raise StoreError(f"{self.url!r} cannot be reached: {err}. Check the network and the credentials.") from err
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of a file as hex digits; reads all of it."""
+        with self.system.open(self.path(name), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def receipt_entries(raw: bytes, where: str) -> dict[str, dict[str, Any]]:
+    """Name -> "bytes" and "sha256" of the files that the receipt at `where` lists; raises DamagedFile."""
+    try:
+        entries = json.loads(raw)["files"].items()
+        return {name: {"bytes": int(entry["bytes"]), "sha256": str(entry["sha256"])} for name, entry in entries}
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise DamagedFile(
+            f"{where} is not a receipt: {err}. Restore it from a copy, or resume the run to have it written again."
+        ) from err

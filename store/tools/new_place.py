@@ -1,0 +1,56 @@
+"""What all tools share that write into a new place: the checks before, and files that appear only when complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from store.errors import NotInRun, StoreError
+from store.format.hdf5_file import PART, seal_file, writing
+from store.read.run import Run
+from store.remote.place import is_remote
+
+
+def local_folder(folder: str | Path) -> Path:
+    """The folder to write into; raises StoreError for a URL."""
+    if is_remote(folder):
+        raise StoreError(
+            f"{str(folder)!r} is a URL, and this command writes into a folder. "
+            "Write into a folder, then copy that to the URL."
+        )
+    return Path(folder)
+
+
+def chosen_epochs(run: Run, epochs: Sequence[int] | None) -> list[int]:
+    """The chosen epochs in the order given, None for all; raises NotInRun for one that is absent, or for none."""
+    chosen = list(run.epochs) if epochs is None else [int(epoch) for epoch in epochs]
+    absent = [epoch for epoch in chosen if epoch not in run.epochs]
+    if absent or not chosen:
+        raise NotInRun(f"Epochs {absent or chosen} are not in the run: it holds {list(run.epochs)}.")
+    return chosen
+
+
+def unused(path: Path) -> Path:
+    """The path, where nothing is there yet; raises StoreError."""
+    if path.exists():
+        raise StoreError(f"{str(path)!r} exists already. Move it away, or choose another folder.")
+    return path
+
+
+@contextmanager
+def new_file(final: Path) -> Iterator[Path]:
+    """Where to write a file that takes its final name when the block ends well; nothing is left when it raises.
+
+    Raises:
+        WriteFailed: the file system refuses.
+    """
+    part = final.with_name(final.name + PART)
+    try:
+        with writing(final):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+        seal_file(part, final)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
