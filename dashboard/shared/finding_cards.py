@@ -1,10 +1,10 @@
-"""Findings in words: what a figure means, how its test was handled, and where it can be seen."""
+"""Findings as cards: the statement, its figure with an interval, how it was tested, and a link to its page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -17,74 +17,73 @@ from dashboard.shell.url_state import Selection
 from store.analysis import Finding
 
 
-@dataclass(frozen=True)
-class Question:
-    """What the analysis asks of every run: its heading, the question, and what a prediction is picked from."""
+class Question(NamedTuple):
+    """What the analysis asks of every run: a heading for its findings, the question, and the candidates it compares."""
 
     heading: str
-    asked: str
-    picked_from: str
+    question: str
+    candidates: str
 
 
 QUESTIONS: dict[str, Question] = {
     "predicted as": Question(
-        "Taken for another class",
-        "Does a perturbation send a class to another one?",
+        "Predicted as another class",
+        "Does a perturbation turn one class into another?",
         "every pair of classes under every variant",
     ),
     "group predicted as": Question(
-        "Taken for another group",
-        "The same of groups of classes.",
+        "Predicted as another group",
+        "Does a perturbation turn one group of classes into another?",
         "every pair of groups under every variant",
     ),
-    "accuracy": Question("Price of a perturbation", "What does each variant cost in accuracy?", "every variant"),
+    "accuracy": Question("Accuracy drop", "How much accuracy does each variant cost?", "every variant"),
     "cue": Question(
-        "What a class lives on",
-        "Which class loses more of its score under a variant than the others do?",
+        "What a class relies on",
+        "Which class loses more of its logit under a variant than other classes do?",
         "every class under every variant",
     ),
     "pair": Question(
         "Overcome in training",
-        "Which pair of classes was confused, and is no longer?",
+        "Which pair of classes was confused and no longer is?",
         "every confused pair at every epoch",
     ),
     "mode": Question(
-        "A kind that fails",
-        "Has a class several kinds of maps, one of which fails more than the rest of the class?",
-        "every kind of every class",
+        "A cluster that fails",
+        "Does a class have a cluster of maps that is wrong more often than the rest of the class?",
+        "every cluster of every class",
     ),
     "forming": Question(
         "First and last to form",
-        "Which classes' images take their final map first, and which last?",
+        "Which classes' maps reach their final form first, and which last?",
         "every pair of classes",
     ),
     "ensemble": Question(
-        "Several at once",
-        "What would averaging recorded epochs or variants have gained?",
-        "every ensemble",
+        "Ensembles", "How much accuracy would averaging recorded epochs or variants gain?", "every ensemble"
     ),
-    "lead": Question(
-        "Map before prediction", "Does the map take its form before the prediction settles?", "one question"
+    "lead": Question("Map before prediction", "Does the map form before the prediction stabilises?", "one question"),
+    "forgetting": Question("Forgotten", "How many of the final mistakes were correct at an earlier epoch?", "a count"),
+    "persistent": Question(
+        "Most persistent mistake", "Which mistake is the most persistent?", "all images, descriptive"
     ),
-    "forgetting": Question("Forgotten", "How many of the final mistakes had been right before?", "a count"),
-    "persistent": Question("Entrenched", "Which mistake sits deepest?", "all images, as a description"),
     "failure_ranking": Question(
-        "Does the pattern betray a mistake?",
-        "Does any score of the map tell wrong predictions better than the softmax does?",
-        "every score, on the half nothing was fitted on",
+        "Do the maps detect errors?",
+        "Does any confidence score of the map detect errors better than the maximum softmax?",
+        "every score, on the half of the images that no score was fitted on",
     ),
     "correction": Question(
-        "How few cells undo it", "How few cells of the maps undo a mistake?", "all mistakes, as a description"
+        "Minimal correction", "How few cells of the maps have to go to correct a mistake?", "all mistakes, descriptive"
     ),
-    "place": Question("Pattern or place?", "Does the map lie where the object is?", "one question"),
-    "alike": Question("Alike within a class", "How alike are the maps of two images of a class?", "one question"),
+    "place": Question("Localisation", "Do the maps follow the object?", "one question"),
+    "alike": Question(
+        "Similarity within a class", "How similar are the maps of two images of a class?", "one question"
+    ),
 }
 
 
-# Their figure is a difference of two shares: points, not per cent of anything.
+# Their figure is a difference of two shares, so its unit is percentage points.
 _DIFFERENCES = ("accuracy", "ensemble")
-# Controls of the page that a finding leads to, set so that its figure is in sight.
-_IN_SIGHT: dict[str, dict[str, str]] = {"cue": {"cell": "score", "order": "alike"}}
+# Controls on the page that a finding links to, set so that the page shows its figure.
+_PAGE_OPTIONS: dict[str, dict[str, str]] = {"cue": {"cell": "logit", "order": "similarity"}}
 
 
 def heading(finding: Finding) -> str:
@@ -120,71 +119,67 @@ def _unit(unit: str) -> str:
 
 
 def caveat(finding: Finding) -> str:
-    """How a finding stands to the other things that might have been found."""
+    """How a finding was tested, and among how many candidates it was chosen."""
     if not math.isfinite(finding.p):
         if finding.low == finding.high:
-            return "A count of this run's images; nothing is tested."
-        together = f", for all {finding.compared} scores together" if finding.compared > 1 else ""
-        return f"Described with its 95 % interval{together}; told whatever the prediction is."
+            return "A count of this run's images; nothing was tested."
+        joint = f", jointly for all {finding.compared} scores" if finding.compared > 1 else ""
+        return f"Measured with a 95 % interval{joint}; reported whatever the result."
     chance = "p < 0.001" if finding.p < 0.001 else f"p = {finding.p:.3f}"
     if finding.compared == 1:
-        return f"Tested on its own: {chance}; 95 % interval."
+        return f"A single test: {chance}; 95 % interval."
     return (
-        f"Picked from {count(finding.compared)} compared: {chance} after counting all of them, and the interval "
-        "holds for all of them together."
+        f"The most striking of {count(finding.compared)} candidates: {chance} after correction for all of them; the "
+        "interval holds for all of them jointly."
     )
 
 
 def card(selection: Selection, finding: Finding, number: int) -> None:
-    """Draw one finding: what is true, its figure on a scale, how it was tested, and the way to where it can be seen."""
+    """Draw one finding over the width of the page: the statement and its test on the left, its figure on the right."""
     with st.container(border=True):
         left, right = st.columns([5, 2], vertical_alignment="center", gap="medium")
         with left:
             st.caption(f"{number} · {plain(heading(finding))}")
-            st.markdown(f"**{_shown(finding)}**")
+            st.markdown(f"**{_statement(finding)}**")
             st.caption(caveat(finding))
         with right:
-            _measured(selection, finding)
+            _figure(selection, finding)
 
 
 def brief_card(selection: Selection, finding: Finding, number: int) -> None:
-    """Draw one finding in a narrow column: what is true, its figure on a scale, and the way to where it can be seen."""
+    """Draw one finding in a narrow column: the statement and its figure."""
     with st.container(border=True, height="stretch"):
         st.caption(f"{number} · {plain(heading(finding))}")
-        st.markdown(_shown(finding))
-        _measured(selection, finding)
+        st.markdown(_statement(finding))
+        _figure(selection, finding)
 
 
-def _shown(finding: Finding) -> str:
-    """The statement as Markdown, no figure parted from its sign at the end of a line."""
+def _statement(finding: Finding) -> str:
+    """The statement as Markdown; no line breaks between a figure and its percent sign."""
     return plain(finding.text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _measured(selection: Selection, finding: Finding) -> None:
+def _figure(selection: Selection, finding: Finding) -> None:
     drawn = interval_svg(
         finding.figure, finding.low, finding.high, unit=finding.unit, palette=downloads.current_palette()
     )
     st.image(drawn, width=220)
     st.caption(f"**{plain(figure(finding))}**")
-    _see(selection, finding)
-
-
-def _see(selection: Selection, finding: Finding) -> None:
     page = navigation.info(finding.page)
-    keep = {"run": selection.name, "variant": None, "class": None, "image": None, "pin": None}
+    reset = {"run": selection.name, **dict.fromkeys(("variant", "class", "image", "pin"))}
     st.page_link(
         f"views/{page.name}/page.py",
         label=f"See it on {page.title}",
         icon=":material/arrow_forward:",
-        query_params=url_state.carried({**keep, **finding.query, **_IN_SIGHT.get(finding.kind, {})}),
+        query_params=url_state.carried({**reset, **finding.query, **_PAGE_OPTIONS.get(finding.kind, {})}),
     )
 
 
-def asked(found: Sequence[Finding]) -> pd.DataFrame:
-    """A row per question that the analysis asks: question, picked_from, told (how many findings it gave)."""
+def questions_table(found: Sequence[Finding]) -> pd.DataFrame:
+    """A row per question that the analysis asks: question, candidates, reported (how many findings it gave)."""
     reported = pd.Series([finding.kind for finding in found], dtype=object).value_counts()
     rows = [
-        {"question": known.asked, "picked_from": known.picked_from, "reported": int(reported.get(kind, 0))}
-        for kind, known in QUESTIONS.items()
+        {"question": asked.question, "candidates": asked.candidates, "reported": int(reported.get(kind, 0))}
+        for kind, asked in QUESTIONS.items()
     ]
     return pd.DataFrame(rows)

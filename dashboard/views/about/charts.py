@@ -8,12 +8,12 @@ from math import log2
 
 from store import Run
 
-_STEP, _MIDDLE, _HEIGHT = 104, 92, 196
+_PITCH, _MIDDLE, _HEIGHT = 104, 92, 196
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of the network: its name, its shape in words, the edge of its maps, and whether it was recorded."""
+    """One layer of the network: its name, its shape in words, the edge of its maps, and whether it was recorded."""
 
     name: str
     shape: str
@@ -22,28 +22,29 @@ class Layer:
 
 
 def layers(run: Run) -> list[Layer]:
-    """The steps from the image to the probabilities, in order."""
+    """The layers from the image to the probabilities, in order."""
     height, width = run.image_shape
-    found = [Layer("image", f"3 × {height} × {width}", height)]
-    for name, (rows, columns) in sorted(run.description.stages.items(), key=_inwards):
-        found.append(Layer(name, f"{rows} × {columns}", rows))
+    steps = [Layer("image", f"3 × {height} × {width}", height)]
+    for name, (rows, columns) in sorted(run.description.stages.items(), key=_by_depth):
+        steps.append(Layer(name, f"{rows} × {columns}", rows))
     for name, (channels, rows, columns) in sorted(run.description.layers.items(), key=lambda item: item[1][1]):
-        found.append(Layer(name, f"{channels} × {rows} × {columns}", rows))
+        steps.append(Layer(name, f"{channels} × {rows} × {columns}", rows))
     classes, (rows, columns) = len(run.classes), run.map_shape
-    found.append(Layer("class maps f", f"{classes} × {rows} × {columns}", rows))
-    return [*found, Layer("S: mean of f", f"{classes}", 1, recorded=False), Layer("P: softmax", f"{classes}", 1)]
+    steps.append(Layer("class maps f", f"{classes} × {rows} × {columns}", rows))
+    return [*steps, Layer("S: mean of f", f"{classes}", 1, recorded=False), Layer("P: softmax", f"{classes}", 1)]
 
 
-def _inwards(item: tuple[str, tuple[int, int]]) -> tuple[int, bool, str]:
+def _by_depth(item: tuple[str, tuple[int, int]]) -> tuple[int, bool, str]:
+    """Sorts stages from the input inwards: maps only shrink, and the stem comes first."""
     name, (rows, _) = item
     return -rows, name != "stem", name
 
 
 def network_svg(run: Run, *, ink: str, accent: str) -> str:
-    """The network as an SVG image: a square per layer, as large as its maps (logarithmic), joined by arrows."""
+    """The network as an SVG image: a square per layer, its size the logarithm of the map size, joined by arrows."""
     parts, steps = [], layers(run)
     for place, layer in enumerate(steps):
-        centre = _STEP * place + _STEP // 2
+        centre = _PITCH * place + _PITCH // 2
         side = 14 + 11 * log2(max(layer.edge, 1))
         corner = (centre - side / 2, _MIDDLE - side / 2)
         fill = accent if layer.recorded else "none"
@@ -54,12 +55,12 @@ def network_svg(run: Run, *, ink: str, accent: str) -> str:
         parts.append(_text(layer.name, centre, 162, 600, ink) + _text(layer.shape, centre, 181, 400, ink))
         if place + 1 < len(steps):
             after = 14 + 11 * log2(max(steps[place + 1].edge, 1))
-            start, end = centre + side / 2 + 4, centre + _STEP - after / 2 - 5
+            start, end = centre + side / 2 + 4, centre + _PITCH - after / 2 - 5
             parts.append(f'<path d="M{start:.1f} {_MIDDLE}H{end:.1f}" stroke="{ink}" stroke-opacity=".5"/>')
             parts.append(
                 f'<path d="M{end - 4:.1f} {_MIDDLE - 4}l5 4l-5 4" fill="none" stroke="{ink}" stroke-opacity=".6"/>'
             )
-    width = _STEP * len(steps)
+    width = _PITCH * len(steps)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" width="{width}" height="{_HEIGHT}" '
         f'font-family="system-ui, sans-serif">{"".join(parts)}</svg>'

@@ -1,4 +1,4 @@
-"""About: where the numbers come from, the network with its shapes, the file format, the equations, how to cite."""
+"""About: the network, where the numbers come from, the files, the glossary, how to cite."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current()
     _network(selection)
-    _origin(selection)
+    _provenance(selection)
     _file_format(selection)
     _glossary()
     _cite(selection)
@@ -34,32 +34,30 @@ def main() -> None:
 
 def _network(selection: Selection) -> None:
     run = selection.run
-    st.subheader("The network, with the shapes of this run", anchor=False)
+    st.subheader("The network and its layer shapes", anchor=False)
     colours = downloads.current_palette()
     drawing = base64.b64encode(network_svg(run, ink=colours.ink, accent=colours.true_class).encode()).decode()
-    # On a phone it is scrolled sideways: made to fit, its words could not be read.
+    # On a phone the drawing scrolls sideways: scaled to fit, its labels would be too small to read.
     st.html(
-        '<div style="overflow-x: auto"><img alt="the network with its shapes" style="width: 100%; min-width: 800px" '
-        f'src="data:image/svg+xml;base64,{drawing}"></div>'
+        '<div style="overflow-x: auto"><img alt="the network and its layer shapes" style="width: 100%; '
+        f'min-width: 800px" src="data:image/svg+xml;base64,{drawing}"></div>'
     )
     rows, columns = run.map_shape
     st.caption(
-        f"{plural(len(run.classes), 'class', 'classes')}, one {rows}×{columns} map each. Squares grow with the "
-        "layers' maps; "
-        "the filled ones are recorded and can be seen on an image's page."
+        f"{plural(len(run.classes), 'class', 'classes')}, one {rows}×{columns} map each. The squares grow "
+        "with the size of the layer's maps. Filled layers are recorded; the Image page shows them."
     )
 
 
-def _origin(selection: Selection) -> None:
+def _provenance(selection: Selection) -> None:
     run = selection.run
     st.subheader("Where the numbers come from", anchor=False)
     st.markdown(
         f"Run **{plain(selection.name)}**, identity `{run.id}`: {plural(len(run.labels), 'validation image')}, "
-        f"every one of them passed through the network at {plural(len(run.epochs), 'epoch')} under "
-        f"{plural(len(run.variants), 'variant')}: "
-        f"{count(len(run.labels) * len(run.epochs) * len(run.variants))} passes, all maps and probabilities kept. "
-        "Nothing "
-        "on these pages is computed by the network while you look; the Live page says where it is."
+        f"each passed through the network at {plural(len(run.epochs), 'epoch')} under "
+        f"{plural(len(run.variants), 'variant')}. All maps and probabilities of these "
+        f"{count(len(run.labels) * len(run.epochs) * len(run.variants))} passes are recorded, and the pages show only "
+        "what is recorded. Only the Live page runs the network."
     )
     left, right = st.columns(2)
     with left:
@@ -81,18 +79,26 @@ def _file_format(selection: Selection) -> None:
             f"{shape} × {run.image_shape[0]} × {run.image_shape[1]} × 3, uint8",
             "as the network saw them",
         ),
-        ("`epochs/0001.h5` maps", f"{shape} × {classes} × {height} × {width}, uint8", "value = (code − zero) × step"),
-        ("map_scale", f"{shape} × {classes}, float32", "the step of each map: off by at most half of it"),
-        ("probabilities", f"{shape} × {classes}, float32", "softmax of the maps' means, before quantisation"),
-        ("`images/*`, `classes/*`, `confusion`", "", "the summary columns that these pages read"),
-        ("`analysis.h5`", "", "what spans the epochs; derived, may be deleted"),
+        (
+            "`epochs/0001.h5` maps",
+            f"{shape} × {classes} × {height} × {width}, uint8",
+            "logit = (quantised value − zero point) × scale",
+        ),
+        ("map_scale", f"{shape} × {classes}, float32", "the scale of each map; values are off by half of it at most"),
+        (
+            "probabilities",
+            f"{shape} × {classes}, float32",
+            "softmax of the mean of each map, computed before quantisation",
+        ),
+        ("`images/*`, `classes/*`, `confusion`", "", "summary columns that these pages read"),
+        ("`analysis.h5`", "", "results across epochs; derived, may be deleted"),
     )
     st.subheader("The files", anchor=False)
     st.markdown(
-        "A run is a folder of write-once HDF5 files, readable by any HDF5 tool:\n\n"
-        "| file, dataset | shape here | meaning |\n|---|---|---|\n"
+        "A run is a folder of HDF5 files that are written once; any HDF5 tool reads them:\n\n"
+        "| File, dataset | Shape in this run | Meaning |\n|---|---|---|\n"
         + "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        + f"\n\n`python -m store info {run.path}` lists the files, `python -m store verify {run.path}` reads and "
+        + f"\n\n`python -m store info {run.path}` lists the files, `python -m store verify {run.path}` "
         "checks every byte. In a notebook:"
     )
     at = f'epoch={selection.epoch}, variant="{selection.variant}"'
@@ -106,15 +112,15 @@ def _file_format(selection: Selection) -> None:
 
 
 def _glossary() -> None:
-    st.subheader("Words and equations", anchor=False)
-    for part, words in GLOSSARY.items():
+    st.subheader("Glossary", anchor=False)
+    for part, terms in GLOSSARY.items():
         st.markdown(f"**{part}**")
         with st.grid(3, min_column_width=300):
-            for word in words:
+            for term in terms:
                 with st.container(border=True, gap="xsmall", height="stretch"):
-                    st.markdown(f"**{word.name}**")
-                    st.latex(word.equation)
-                    st.caption(word.meaning)
+                    st.markdown(f"**{term.name}**")
+                    st.latex(term.equation)
+                    st.caption(term.meaning)
     st.caption(
         "Equation numbers are those of X. Zhang, Visualization of encoder-decoder structure of Deep Convolutional "
         "Neural Network, University of California, Santa Cruz, 2019."
@@ -122,10 +128,10 @@ def _glossary() -> None:
 
 
 def _cite(selection: Selection) -> None:
-    st.subheader("How to cite what you see", anchor=False)
+    st.subheader("How to cite", anchor=False)
     st.markdown(
-        "The address of a page holds the whole view. To quote a figure, give the run's identity, its epoch and "
-        "variant, and the address; the network and the questions are the paper's."
+        "The address of a page reproduces the whole view. To cite a figure, give the run's identity, the epoch, the "
+        "variant and the address. The network and the questions come from the paper:"
     )
     view = url_state.link("overview", {"run": selection.name, "epoch": selection.epoch, "variant": selection.variant})
     root = (st.context.url or "").rpartition("/")[0]

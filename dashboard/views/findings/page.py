@@ -1,4 +1,4 @@
-"""Findings: the most striking true statements about the run, each with its figure, its test and a way to see it."""
+"""Findings: the most striking true statements about the run, each with its figure, its test and a link to it."""
 
 from __future__ import annotations
 
@@ -22,52 +22,49 @@ def main() -> None:
     found = data.findings(selection.run)[:_MOST]
     if data.analysis_table(selection.run, "findings") is None:
         needs_analysis(selection)
-        st.markdown("It asks each of these questions of every run:")
-        _asked([])
+        st.markdown("The analysis asks these questions of every run:")
+        _questions([])
         return
     warn_stale(selection)
     if not found:
         st.info(
-            "Nothing about this run is striking enough to survive its test. That happens with few images or few "
-            "epochs; the questions below were asked.",
+            "No finding passed its test, which is common with few images or few epochs. What was tested stands below.",
             icon=":material/search_off:",
         )
     else:
         st.markdown(
-            f"**{plural(len(found), 'statement')}**, the most striking first. Each is computed from the record of "
-            f"{spans(data.analysis_epochs(selection.run))}, and none was written by hand. At the right the figure, as "
-            "a dot, with its interval; the tick is where it would be if there were nothing to tell."
+            f"**{plural(len(found), 'finding')}**, the most striking first, computed from "
+            f"{spans(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured value, the "
+            "bar its 95 % interval, and the tick the value if there were no effect."
         )
     for number, finding in enumerate(found, start=1):
         finding_cards.card(selection, finding, number)
-    _handled()
-    _asked(found)
+    _false_findings()
+    _questions(found)
     if found:
         _download(selection, found)
 
 
-def _handled() -> None:
-    st.subheader("How it is kept from finding what is not there", anchor=False)
+def _false_findings() -> None:
+    st.subheader("How false findings are controlled", anchor=False)
     st.markdown(
-        "Who looks at thousands of pairs of classes finds a striking one by chance. So a statement that was picked as "
-        "the largest of many has to survive the picking: its p-value is multiplied by the number of things that it "
-        "was picked from (Bonferroni), its interval is widened so that all of them hold together at 95 %, and it is "
-        "only told if it also survives the other questions asked of the run. The statements are about other images "
-        "of the same classes, not about another training of the network. Counts are told as counts."
+        "Among thousands of pairs of classes, some look striking by chance. A finding that is the largest of many is "
+        "therefore corrected for the choice: its p-value is multiplied by the number of candidates (Bonferroni), its "
+        "interval is widened so that the intervals of all candidates hold jointly at 95 %, and it is reported only if "
+        "it remains significant after correction for the other questions asked of the run. The findings generalise to "
+        "other images of the same classes, not to another training of the network. Counts are reported as counts."
     )
 
 
-def _asked(found: list[Finding]) -> None:
+def _questions(found: list[Finding]) -> None:
     st.subheader("What was tested", anchor=False)
     st.dataframe(
-        finding_cards.asked(found),
+        finding_cards.questions_table(found),
         hide_index=True,
         column_config={
             "question": st.column_config.TextColumn("Question", width="large"),
-            "picked_from": st.column_config.TextColumn("Its prediction is picked from", width="medium"),
-            "reported": st.column_config.NumberColumn(
-                "Told above", help="at most two predictions to a question are told"
-            ),
+            "candidates": st.column_config.TextColumn("Candidates", width="medium"),
+            "reported": st.column_config.NumberColumn("Reported above", help="at most two findings for each question"),
         },
         alt="the questions that the analysis asks of every run",
     )
@@ -76,7 +73,7 @@ def _asked(found: list[Finding]) -> None:
 def _download(selection: Selection, found: list[Finding]) -> None:
     rows = [
         {
-            "statement": finding.text,
+            "finding": finding.text,
             "figure": finding.figure,
             "low": finding.low,
             "high": finding.high,
@@ -87,7 +84,7 @@ def _download(selection: Selection, found: list[Finding]) -> None:
         }
         for finding in found
     ]
-    downloads.csv_button("CSV of the statements", pd.DataFrame(rows), f"{selection.name}-findings.csv")
+    downloads.csv_button("CSV of the findings", pd.DataFrame(rows), f"{selection.name}-findings.csv")
 
 
 main()
