@@ -22,7 +22,7 @@ def tiny_run(tmp_path_factory):
 def opened(monkeypatch):
     """Opens a page of the dashboard over a folder of runs, with the parameters of a link."""
 
-    def opened(folder, page="overview", **parameters):
+    def opened(folder, page="overview", /, **parameters):
         return open_page(monkeypatch, folder, page, **parameters)
 
     return opened

@@ -85,7 +85,7 @@ def _classes(run: Run) -> None:
     """The class that the pages look at; another one starts the choices anew that were made within the old one."""
     labels = {"": "every class"} | data.class_labels(run)
     controls.select(
-        "Class", "class", list(labels), names=labels.__getitem__, resets=("image", "look", "p"), place="sidebar"
+        "Class", "class", list(labels), names=labels.__getitem__, resets=("image", "cluster", "page"), place="sidebar"
     )
 
 

@@ -44,7 +44,7 @@ def choose(label: str, name: str, words: Mapping[str, str], *, most: int, placeh
     st.session_state[key] = value
 
     def moved() -> None:
-        url_state.write({name: SEPARATOR.join(st.session_state[key]) or None, "p": None})
+        url_state.write({name: SEPARATOR.join(st.session_state[key]) or None, "page": None})
 
     st.multiselect(
         label,

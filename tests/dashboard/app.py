@@ -11,7 +11,7 @@ import dashboard
 APP = Path(dashboard.__file__).with_name("app.py")
 
 
-def open_page(monkeypatch, runs, page="overview", *, timeout=60, **parameters):
+def open_page(monkeypatch, runs, page="overview", /, *, timeout=60, **parameters):
     """A page after it has run over a folder of runs, with the parameters of a link."""
     app = AppTest.from_file(str(APP), default_timeout=timeout)
     if page != "overview":

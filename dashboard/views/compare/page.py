@@ -82,7 +82,7 @@ def _row(
     """A state's controls; the place for its class is given back."""
     one, two, three, four = st.columns([2, 1, 1.5, 2], vertical_alignment="bottom")
     label = "Compare with run" if name == "with" else "And with run"
-    resets = (f"{name}_epoch", f"{name}_variant", f"{name}_class", "pair", "p")
+    resets = (f"{name}_epoch", f"{name}_variant", f"{name}_class", "pair", "page")
     with one:
         chosen = controls.select(label, name, runs, default=default, names=_run_label, resets=resets)
     if chosen == NO_THIRD and name == "third":
@@ -178,7 +178,7 @@ def _pair(states: list[State]) -> tuple[State, State]:
     order = sorted(labels, key=lambda name: not name.endswith(str(len(states))))
     chosen = order[0]
     if len(pairs) > 1:
-        chosen = controls.segmented("Changes", "pair", order, names=labels.__getitem__, resets=("p",))
+        chosen = controls.segmented("Changes", "pair", order, names=labels.__getitem__, resets=("page",))
     one, two = (int(number) - 1 for number in chosen.split("-"))
     return states[one], states[two]
 
@@ -243,7 +243,7 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
     table = flips(before, after)
     counts = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
     labels = {name: f"{name} ({count})" for name, count in counts.items()}
-    outcome = controls.segmented("Outcome", "outcome", list(OUTCOMES), names=labels.__getitem__, resets=("p",))
+    outcome = controls.segmented("Outcome", "outcome", list(OUTCOMES), names=labels.__getitem__, resets=("page",))
     rows = table[table["outcome"] == outcome]
     if rows.empty:
         st.info("No image changed its prediction so.", icon=":material/filter_alt_off:")
@@ -252,7 +252,7 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
         f"{plural(len(table), 'image')} changed. The most confident new predictions first; each with the map of the "
         "prediction before and after, and what the map of the true class gained (warm) or lost (cold)."
     )
-    part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+    part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     content = flip_tiles(selection, before, after, part["image"].to_numpy())
     tile_grid(content, key="flips", on_open=lambda image: url_state.go("image", {**after.parameters, "image": image}))
     with st.container(horizontal=True):

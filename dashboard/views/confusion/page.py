@@ -115,7 +115,7 @@ def _by_group(selection: Selection, order: str, scaling: str) -> None:
         title="Confusion matrix of the groups",
         key="confusion-groups",
         on_cell=lambda row, column: url_state.write(
-            {"true_group": shown[row], "predicted_group": shown[column], "p": None}
+            {"true_group": shown[row], "predicted_group": shown[column], "page": None}
         ),
     )
 
@@ -141,7 +141,7 @@ def _group_cell(selection: Selection) -> None:
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
     reported = ", ".join(f"{plain(one)} → {plain(other)} ({number}×)" for (one, other), number in pairs.items())
     st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
-    part = rows.iloc[controls.page("p", len(rows), 20)]
+    part = rows.iloc[controls.page("page", len(rows), 20)]
     image_tiles.image_grid(
         selection, part, key="cell-groups", which=image_tiles.BOTH, size=84, title=_group_title(true_class, prediction)
     )

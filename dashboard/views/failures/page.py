@@ -71,10 +71,10 @@ def _classes(selection: Selection) -> FailureFilter:
         return names[places[identifier]] if identifier else "any"
 
     with st.grid(3, min_column_width=150):
-        of = controls.select("Truth", "class", ["", *identifiers], names=named, resets=("p",))
-        taken = controls.select("Answer", "prediction", ["", *identifiers], names=named, resets=("p",))
+        of = controls.select("Truth", "class", ["", *identifiers], names=named, resets=("page",))
+        taken = controls.select("Answer", "prediction", ["", *identifiers], names=named, resets=("page",))
         within = controls.select(
-            "Group of the true class", "group", groups, names=lambda name: name or "any", resets=("p",)
+            "Group of the true class", "group", groups, names=lambda name: name or "any", resets=("page",)
         )
     return FailureFilter(
         true_class=places[of] if of else None, predicted_class=places[taken] if taken else None, group=within or None
@@ -110,7 +110,7 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
         on_range=lambda low, high: _keep_range(by, limits, low, high),
     )
     step = 1.0 if measure.whole else 0.01
-    controls.span(f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("p",))
+    controls.span(f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("page",))
     ranges = {name: url_state.span(name, parts.limits(selection, frame, name)) for name in known}
     _elsewhere(selection, frame, {name: ends for name, ends in ranges.items() if name != by})
     return ranges
@@ -129,13 +129,13 @@ def _elsewhere(selection: Selection, frame: pd.DataFrame, ranges: dict[str, tupl
                 help="Drop this range.",
                 key=f"drop-{name}",
                 on_click=url_state.write,
-                args=({name: None, "p": None},),
+                args=({name: None, "page": None},),
             )
 
 
 def _keep_range(by: str, limits: tuple[float, float], *ends: float) -> None:
     low, high = (min(max(round(end, 2), limits[0]), limits[1]) for end in ends)
-    url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "p": None})
+    url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "page": None})
 
 
 def _where(
@@ -150,21 +150,21 @@ def _where(
             "history",
             ["", *HISTORIES] if known else [""],
             names=lambda name: name or "any",
-            resets=("p",),
+            resets=("page",),
         )
         issue = controls.select(
             "Label",
             "label",
             ["", "candidate"] if known else [""],
             names=lambda text: "may be wrong" if text else "any",
-            resets=("p",),
+            resets=("page",),
         )
         most = controls.select(
             "Of each pair of classes",
             "most",
             _PER_PAIR,
             names=lambda text: f"at most {text}" if text else "all",
-            resets=("p",),
+            resets=("page",),
         )
         sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
     if issue:
@@ -210,7 +210,7 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
             [image_tiles.BOTH, image_tiles.PREDICTED, image_tiles.OWN, image_tiles.NONE],
             names=image_tiles.MAP_CHOICES.__getitem__,
         )
-    part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+    part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     if rows.empty:
         st.info("No image fits. Widen the filters.", icon=":material/filter_alt_off:")
         return

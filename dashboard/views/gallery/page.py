@@ -1,4 +1,4 @@
-"""Gallery: the images of a class with their maps, beside the class's mean pattern; several classes stacked."""
+"""Gallery: the images of a class with their maps, beside the class pattern; several classes below each other."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import streamlit as st
 from dashboard import data
 from dashboard.components import tile_grid
 from dashboard.shared import image_tiles
-from dashboard.shared.class_tiles import class_tiles, cluster_tiles, portrait_tiles
+from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.theme import percent, plain, plural
 from dashboard.shell import controls, url_state, word_list
 from dashboard.shell.url_state import Selection
+from dashboard.views.gallery.parts import cluster_tiles, portrait_tiles
 
 _SORTS = {
     "confidence": ("confidence", False, "most confident first"),
-    "doubtful": ("confidence", True, "least confident first"),
-    "similarity": ("similarity", False, "most like the pattern first"),
-    "outliers": ("similarity", True, "least like the pattern first"),
+    "least_confident": ("confidence", True, "least confident first"),
+    "similarity": ("similarity", False, "most similar to the pattern first"),
+    "least_similar": ("similarity", True, "least similar to the pattern first"),
     "sharpness": ("sharpness", False, "sharpest map first"),
     "number": ("image", True, "as recorded"),
 }
-_ANSWERS = {"all": "all", "right": "✓ right", "wrong": "✗ wrong"}
 _PER_PAGE = 50
 _MOST_CLASSES = 7
 
@@ -29,63 +29,60 @@ _MOST_CLASSES = 7
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current()
-    class_index = selection.class_index if selection.class_index is not None else 0
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
-    _choose_class(selection, class_index)
-    others = _others(selection, class_index)
+    class_index = _choose_class(selection)
+    others = _other_classes(selection, class_index)
     own = frame[frame["label"] == class_index]
     if others:
-        which, predictions, sort = _options()
+        options = _options()
         for number in (class_index, *others):
-            rows = _ordered(frame[frame["label"] == number], predictions, sort)
-            _shelf(selection, number, frame[frame["label"] == number], rows, which)
+            _shelf(selection, number, frame[frame["label"] == number], *options)
         return
     _head(selection, class_index, own)
-    mode = _clusters(selection, class_index)
-    if mode is not None:
-        own = own[own["image"].isin(mode)]
-    _images(selection, class_index, own)
+    cluster = _clusters(selection, class_index)
+    if cluster is not None:
+        own = own[own["image"].isin(cluster)]
+    which, correctness, sort = _options()
+    rows = _ordered(own, correctness, sort)
+    st.caption(plural(len(rows), "image"))
+    title = data.class_names(selection.run)[class_index]
+    image_tiles.image_grid(selection, rows, key="gallery", which=which, title=title, page="page", per_page=_PER_PAGE)
 
 
-def _others(selection: Selection, class_index: int) -> list[int]:
-    """The classes that are stacked under the chosen one."""
-    identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
+def _other_classes(selection: Selection, class_index: int) -> list[int]:
+    """The classes that are compared with the chosen one."""
+    identifiers = data.class_ids(selection.run)
     if len(identifiers) < 2:
         return []
-    words = {
-        key: name for place, (key, name) in enumerate(zip(identifiers, names, strict=True)) if place != class_index
-    }
+    labels = {key: name for key, name in data.class_labels(selection.run).items() if key != identifiers[class_index]}
     chosen = word_list.choose(
-        "Stacked under it", "also", words, most=_MOST_CLASSES - 1, placeholder="more classes, each in a row of its own"
+        "Compare with classes",
+        "compare_with",
+        labels,
+        most=_MOST_CLASSES - 1,
+        placeholder="add classes, a row for each",
     )
     return [identifiers.index(identifier) for identifier in chosen]
 
 
-def _choose_class(selection: Selection, class_index: int) -> None:
-    identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
-    places = {identifier: number for number, identifier in enumerate(identifiers)}
+def _choose_class(selection: Selection) -> int:
+    identifiers = data.class_ids(selection.run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        controls.select(
-            "Class",
-            "class",
-            identifiers,
-            default=identifiers[0],
-            names=lambda identifier: names[places[identifier]],
-            resets=("p", "look"),
-        )
+        class_index = choose_class(selection, resets=("page", "cluster"))
         _neighbour("Previous class", ":material/chevron_left:", identifiers, class_index - 1, "j")
         _neighbour("Next class", ":material/chevron_right:", identifiers, class_index + 1, "k")
+    return class_index
 
 
 def _neighbour(label: str, icon: str, identifiers: list[str], number: int, shortcut: str) -> None:
-    there = 0 <= number < len(identifiers)
+    exists = 0 <= number < len(identifiers)
     st.button(
         label,
         icon=icon,
         shortcut=shortcut,
-        disabled=not there,
+        disabled=not exists,
         on_click=url_state.write,
-        args=({"class": identifiers[number] if there else None, "p": None, "look": None},),
+        args=({"class": identifiers[number] if exists else None, "page": None, "cluster": None},),
     )
 
 
@@ -96,49 +93,49 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
         tile_grid(portrait_tiles(selection, class_index, own["image"].tolist(), size=120), key="pattern")
     with right:
         figures = (
-            ("Right", percent(row.accuracy, 0), f"of {plural(len(own), 'image')}"),
-            ("Mean confidence", percent(row.mean_confidence, 0), "probability P of the prediction"),
-            ("Spread of the maps", f"{row.spread:.3f}", "mean of 1 − cosine to the pattern"),
-            ("Called this class", str(int(row.predicted_count)), f"{len(own)} images are"),
+            ("Correct", percent(row.accuracy, 0), f"share of the class's {plural(len(own), 'image')}"),
+            ("Mean confidence", percent(row.mean_confidence, 0), "mean probability P of the prediction"),
+            ("Spread of the maps", f"{row.spread:.3f}", "how much the maps vary: mean of 1 − cosine to the pattern"),
+            ("Predicted as this class", str(int(row.predicted_count)), f"images of any class; {len(own)} belong to it"),
         )
         with st.grid(4, min_column_width=140):
             for label, value, meaning in figures:
                 st.metric(label, value, border=True, help=meaning, height="stretch")
-        st.caption(_taken_for(own))
+        st.caption(_predicted_as(own))
         st.caption(
-            "The pattern is the mean of the maps that this class's images give their own class; the paper's Fig. 8 "
-            "says that two images of a class share one map. Similarity is the cosine to the pattern."
+            "The class pattern is the mean over the class's images of the map for this class. According to "
+            "Fig. 8 of the paper, all images of a class share one map; the cosine similarity to the pattern shows how far that holds."
         )
 
 
-def _taken_for(own: pd.DataFrame) -> str:
-    taken = own[~own["correct"]]["predicted_class"].value_counts().head(5)
-    return (
-        "Taken for: " + ", ".join(f"{plain(name)} ({number}×)" for name, number in taken.items()) if len(taken) else ""
-    )
+def _predicted_as(own: pd.DataFrame) -> str:
+    counts = own[~own["correct"]]["predicted_class"].value_counts().head(5)
+    words = ", ".join(f"{plain(name)} ({number}×)" for name, number in counts.items())
+    return f"Wrongly predicted as: {words}" if words else ""
 
 
 def _clusters(selection: Selection, class_index: int) -> list[int] | None:
-    """The looks of a class where it has more than one; the images of the chosen one."""
+    """The clusters of a class that has more than one; the images of the chosen one."""
     table, images = (data.analysis_table(selection.run, name) for name in ("clusters", "images"))
     if table is None or images is None:
         return None
     clusters = table[table["class_index"] == class_index]
     if len(clusters) < 2:
         return None
-    st.subheader("The looks of this class", anchor=False)
+    st.subheader("Clusters of similar maps", anchor=False)
     numbers = [str(int(number)) for number in clusters["mode"]]
-    chosen = url_state.choice("look", numbers, "")
+    chosen = url_state.choice("cluster", numbers, "")
 
-    def toggle(look: str) -> None:
-        url_state.write({"look": None if look == chosen else look, "p": None})
+    def toggle(cluster: str) -> None:
+        url_state.write({"cluster": None if cluster == chosen else cluster, "page": None})
 
     tile_grid(
         cluster_tiles(selection, clusters, chosen=int(chosen) if chosen else None), key="clusters", on_open=toggle
     )
     st.caption(
-        "Groups of its images whose maps are alike (last epoch, clean), each by its most central image; how much "
-        "more often a look is answered wrongly than the class, with its 95 % interval. A click shows its images only."
+        "The class's images in clusters of similar maps (last epoch, clean), each shown by its most central image. The "
+        "factor compares the cluster's error rate with that of the class, with a 95 % interval. Click a cluster to "
+        "show only its images."
     )
     if not chosen:
         return None
@@ -151,53 +148,42 @@ def _options() -> tuple[str, str, str]:
         which = controls.segmented(
             "Maps", "maps", list(image_tiles.MAP_CHOICES), names=image_tiles.MAP_CHOICES.__getitem__
         )
-        predictions = controls.segmented(
-            "Answers", "predictions", list(_ANSWERS), names=_ANSWERS.__getitem__, resets=("p",)
-        )
+        correctness = image_tiles.choose_correctness(resets=("page",))
         sort = controls.select("Sort", "sort", list(_SORTS), default="confidence", names=lambda name: _SORTS[name][2])
-    return which, predictions, sort
+    return which, correctness, sort
 
 
-def _ordered(rows: pd.DataFrame, predictions: str, sort: str) -> pd.DataFrame:
+def _ordered(rows: pd.DataFrame, correctness: str, sort: str) -> pd.DataFrame:
     column, ascending, _ = _SORTS[sort]
-    kept = rows if predictions == "all" else rows[rows["correct"] == (predictions == "right")]
-    return kept.sort_values(column, ascending=ascending, kind="stable")
+    return image_tiles.with_correctness(rows, correctness).sort_values(column, ascending=ascending, kind="stable")
 
 
-def _images(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
-    which, predictions, sort = _options()
-    rows = _ordered(own, predictions, sort)
-    st.caption(plural(len(rows), "image"))
-    shown = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
-    title = data.class_names(selection.run)[class_index]
-    image_tiles.image_grid(selection, shown, key="gallery", which=which, title=title)
-
-
-def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, rows: pd.DataFrame, which: str) -> None:
-    """One class of several: its pattern at the left, its images at the right."""
+def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str, correctness: str, sort: str) -> None:
+    """One of several classes: its pattern on the left, its images on the right."""
     row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
+    rows = _ordered(own, correctness, sort)
     with st.container(border=True):
-        name = data.class_names(selection.run)[class_index]
         st.markdown(
-            f"**{plain(name)}** · {percent(row.accuracy, 0)} right · mean confidence "
-            f"{percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
+            f"**{plain(data.class_names(selection.run)[class_index])}** · {percent(row.accuracy, 0)} correct · "
+            f"mean confidence {percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
         )
         left, right = st.columns([1, 6])
         with left:
-            tile_grid(class_tiles(selection, [class_index], size=110), key=f"shelf-{class_index}", on_open=_alone)
-            st.caption(_taken_for(own))
+            pattern = class_tiles(selection, [class_index], size=110)
+            tile_grid(pattern, key=f"shelf-{class_index}", on_open=_open_alone)
+            st.caption(_predicted_as(own))
         with right:
             if rows.empty:
-                st.caption("No image fits.")
+                st.caption("No images match.")
                 return
             content = image_tiles.image_tiles(selection, rows.head(_PER_PAGE), which=which, size=42, overlay=None)
             tile_grid(content, key=f"row-{class_index}", on_open=url_state.open_image)
             if len(rows) > _PER_PAGE:
-                st.caption(f"{_PER_PAGE} of {len(rows)}; the pattern at the left opens the class alone.")
+                st.caption(f"{_PER_PAGE} of {len(rows)} images. Click the pattern on the left to see only this class.")
 
 
-def _alone(identifier: str) -> None:
-    url_state.write({"class": identifier, "also": None, "p": None})
+def _open_alone(identifier: str) -> None:
+    url_state.write({"class": identifier, "compare_with": None, "page": None})
 
 
 main()

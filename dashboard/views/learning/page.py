@@ -182,13 +182,13 @@ def _histories(selection: Selection, class_index: int) -> None:
             frame,
             key="histories",
             alt="images by what happened to them over the epochs",
-            on_point=lambda bar: url_state.write({"history": bar["history"], "p": None}),
+            on_point=lambda bar: url_state.write({"history": bar["history"], "page": None}),
         )
     with right:
-        chosen = controls.segmented("Images that were", "history", list(_HISTORIES[::-1]), resets=("p",))
+        chosen = controls.segmented("Images that were", "history", list(_HISTORIES[::-1]), resets=("page",))
         name = data.class_names(selection.run)[class_index]
         whose = {"all": "all classes", "class": name}
-        of = controls.segmented("Of", "of", list(whose), names=whose.__getitem__, resets=("p",))
+        of = controls.segmented("Of", "of", list(whose), names=whose.__getitem__, resets=("page",))
         rows = data.predictions(selection.run, selection.run.epochs[-1], selection.run.variants[0])
         wanted = (table["history"] == chosen).to_numpy()
         found = rows[wanted & (rows["label"] == class_index).to_numpy() if of == "class" else wanted]
@@ -197,7 +197,7 @@ def _histories(selection: Selection, class_index: int) -> None:
             "quarter of the epochs. Flip-flopping: forgotten more than twice."
         )
     latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
-    part = found.iloc[controls.page("p", len(found), 20)]
+    part = found.iloc[controls.page("page", len(found), 20)]
     image_tiles.image_grid(
         latest, part, key="histories", which=image_tiles.OWN, size=84, title=f"Images that were {chosen}"
     )

@@ -82,7 +82,7 @@ def _at_epoch(selection: Selection) -> None:
 
     def choose(row: int) -> None:
         variant = rows["variant"].iloc[row]
-        url_state.write({"variant": None if variant == selection.run.variants[0] else variant, "p": None})
+        url_state.write({"variant": None if variant == selection.run.variants[0] else variant, "page": None})
 
     row_table(
         shown,
@@ -114,13 +114,13 @@ def _images(selection: Selection, variant: str) -> None:
     st.subheader(f"Images under {variant_name(variant)}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = controls.select(
-            "Outcome", "outcome", list(_OUTCOMES), default="broken", names=_OUTCOMES.__getitem__, resets=("p",)
+            "Outcome", "outcome", list(_OUTCOMES), default="broken", names=_OUTCOMES.__getitem__, resets=("page",)
         )
         maps = controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
         if selection.class_index is not None:
             name = data.class_names(run)[selection.class_index]
             st.button(
-                f"Only {plain(name)}: show all classes", on_click=url_state.write, args=({"class": None, "p": None},)
+                f"Only {plain(name)}: show all classes", on_click=url_state.write, args=({"class": None, "page": None},)
             )
     was, now = before["correct"], after["correct"]
     predictions = {"broken": was & ~now, "kept": was & now, "gained": ~was & now}
@@ -137,7 +137,7 @@ def _images(selection: Selection, variant: str) -> None:
         f"{plural(len(rows), 'image')}, the most changed evidence first. Each: clean and perturbed image, {which} "
         "clean and perturbed, and what the true class's map gained (warm) or lost (cold)."
     )
-    part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+    part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     first, second = (State(run, selection.epoch, name) for name in (clean, variant))
     content = flip_tiles(selection, first, second, part["image"].tolist(), true_class=maps == "true_class")
     there = second.parameters

@@ -35,7 +35,7 @@ def outcomes(selection: Selection) -> None:
         data.evidence_outcomes(selection.run, selection.epoch),
         key="evidence-outcomes",
         alt="what became of predictions and maps under every variant",
-        on_point=lambda bar: url_state.write({"variant": bar["variant"], "outcome": bar["outcome"], "p": None}),
+        on_point=lambda bar: url_state.write({"variant": bar["variant"], "outcome": bar["outcome"], "page": None}),
     )
     st.caption(
         "A map has moved where the clean prediction's map under the variant is less than 0.5 like the clean one (cosine). "
@@ -70,7 +70,7 @@ def cue_profiles_(selection: Selection) -> None:
         title=f"Change of {CELLS[cell]} by class and variant",
         key="class-by-variant",
         on_cell=lambda row, column: url_state.write(
-            {"variant": others[column], "class": identifiers[int(sequence[row])], "p": None}
+            {"variant": others[column], "class": identifiers[int(sequence[row])], "page": None}
         ),
     )
     st.caption(

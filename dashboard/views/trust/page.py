@@ -110,7 +110,7 @@ def _figures(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
 
 
 def _show_range(low: float, high: float) -> None:
-    url_state.write({"within": f"{low:.4f}-{high:.4f}", "p": None})
+    url_state.write({"within": f"{low:.4f}-{high:.4f}", "page": None})
 
 
 def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float]) -> None:
@@ -119,9 +119,11 @@ def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float])
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             predictions = controls.segmented(
-                "Answers", "predictions", list(_ANSWERS), names=_ANSWERS.__getitem__, resets=("p",)
+                "Answers", "predictions", list(_ANSWERS), names=_ANSWERS.__getitem__, resets=("page",)
             )
-            st.button("Close", icon=":material/close:", on_click=url_state.write, args=({"within": None, "p": None},))
+            st.button(
+                "Close", icon=":material/close:", on_click=url_state.write, args=({"within": None, "page": None},)
+            )
         reported = f"**Confidence {percent(within[0], 0)} to {percent(within[1], 0)}**: {plural(len(rows), 'image')}"
         if len(rows):
             reported += (
@@ -131,7 +133,7 @@ def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float])
         if predictions != "all":
             rows = rows[rows["correct"] == (predictions == "right")]
         rows = rows.sort_values("confidence", ascending=False, kind="stable")
-        part = rows.iloc[controls.page("p", len(rows), _PER_PAGE)]
+        part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
         title = f"Confidence {percent(within[0], 0)} to {percent(within[1], 0)}"
         image_tiles.image_grid(selection, part, key="bin", which=image_tiles.BOTH, size=72, overlay=None, title=title)
 
@@ -161,7 +163,9 @@ def _detection(selection: Selection) -> None:
             chosen=chosen,
             key="risk-coverage",
             alt="wrong predictions among those accepted against the share accepted",
-            on_point=lambda point: url_state.write({"accepted": f"{point['key']}.{int(point['percent'])}", "q": None}),
+            on_point=lambda point: url_state.write(
+                {"accepted": f"{point['key']}.{int(point['percent'])}", "accepted_page": None}
+            ),
         )
     with right:
         names = {"auroc": "AUROC", "fpr95": "FPR95", "aurc": "AURC", "e_aurc": "E-AURC", "augrc": "AUGRC"}
@@ -198,12 +202,12 @@ def _wrongly_accepted(selection: Selection, score: str, share: int) -> None:
             f"{count(round(share / 100 * len(selection.run.labels)))}; the most trusted first"
         )
         if not rows.empty:
-            part = rows.iloc[controls.page("q", len(rows), _PER_PAGE)]
+            part = rows.iloc[controls.page("accepted_page", len(rows), _PER_PAGE)]
             title = f"Wrongly accepted by {_LABELS[score].lower()}, {share} % accepted"
             image_tiles.image_grid(
                 selection, part, key="accepted", which=image_tiles.BOTH, size=72, overlay=None, title=title
             )
-        _close("accepted", "q")
+        _close("accepted", "accepted_page")
 
 
 def _close(*names: str) -> None:

@@ -31,10 +31,10 @@ def test_every_page_shows_the_class_that_the_sidebar_chose(opened, runs, name):
 
 
 def test_choosing_a_class_writes_the_link_and_forgets_the_image(opened, runs):
-    app = opened(runs, "gallery", image="3", p="1")
+    app = opened(runs, "gallery", image="3", page="1")
     app.selectbox(key="control-class-sidebar").set_value("n00000004").run()
     assert app.query_params["class"] in ("n00000004", ["n00000004"])
-    assert "image" not in app.query_params and "p" not in app.query_params
+    assert "image" not in app.query_params and "page" not in app.query_params
     app.selectbox(key="control-class-sidebar").set_value("").run()
     assert "class" not in app.query_params
 

@@ -72,7 +72,7 @@ def test_a_link_of_the_readme_is_called_by_the_page_or_state_that_it_opens():
         ("overview", "Table 1"),
         ("robustness?variant=bgr", "Images under [B,G,R]"),
         ("robustness?variant=salt_pepper_0.005", "Images under salt & pepper 0.005"),
-        ("gallery?predictions=right", "brown bear"),
+        ("gallery?predictions=correct", "brown bear"),
     ],
 )
 def test_the_view_holds_what_the_figure_shows(opened, tiny_run, link, said):

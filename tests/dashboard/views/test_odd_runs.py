@@ -97,7 +97,7 @@ def test_the_report_of_an_odd_run_is_whole(runs, tmp_path, kind):
     ("name", "link"),
     [
         ("compare", {"third": "odd", "third_class": "c2", "class": "c1"}),
-        ("gallery", {"class": "c0", "also": "c1|c2|c5", "maps": "both"}),
+        ("gallery", {"class": "c0", "compare_with": "c1|c2|c5", "maps": "both"}),
         ("confusion", {"class": "c1", "prediction": "c2"}),
         ("robustness", {"class": "c2", "variant": "gray"}),
         ("trust", {"within": "0-0.5", "accepted": "sharpness.100"}),

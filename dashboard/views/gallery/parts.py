@@ -1,0 +1,67 @@
+"""Tiles of the Gallery page: a class by its pattern and spread, and the clusters of its maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from dashboard import data
+from dashboard.components import Tile, TileSet
+from dashboard.shared.image_tiles import tile_set
+from dashboard.shared.theme import percent, plural
+from dashboard.shell.url_state import Selection
+
+
+def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int], *, size: int) -> TileSet:
+    """A class in two maps: the mean of its images' own maps, and their standard deviation cell by cell.
+
+    Args:
+        selection: run, epoch, variant and scale.
+        class_index: the class.
+        images: its images.
+        size: edge of a map in CSS pixels.
+    """
+    run, epoch, variant = selection.run, selection.epoch, selection.variant
+    mean = data.patterns(run, epoch, variant)[class_index]
+    own = data.true_class_maps(run, epoch, variant, tuple(int(image) for image in images))
+    spread = own.std(0) if len(own) else np.zeros_like(mean)
+    tiles = (
+        Tile(id="mean", title="Pattern", lines=(f"mean map, peak {np.abs(mean).max():.1f}",), maps=(0,)),
+        Tile(id="spread", title="Spread", lines=(f"sd per cell, peak {spread.max():.1f}",), maps=(1,)),
+    )
+    return tile_set(selection, tiles, np.stack([mean, spread]), size=size, fixed=True)
+
+
+def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int | None, size: int = 72) -> TileSet:
+    """The clusters of a class's maps, each by its most central image and the map of that image.
+
+    Args:
+        selection: run and scale.
+        clusters: rows of the analysis's table `clusters`, of one class.
+        chosen: the number of the chosen cluster, if any.
+        size: edge of an image in CSS pixels.
+    """
+    run = selection.run
+    medoids = tuple(int(image) for image in clusters["medoid"])
+    tiles = [
+        Tile(
+            id=str(int(row.mode)),
+            title=f"Cluster {int(row.mode) + 1}: {plural(int(row.number), 'image')}",
+            lines=(
+                f"{percent(row.error, 0)} wrong",
+                f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})"
+                if row.lift >= 0
+                else "no mistakes",
+            ),
+            images=(place,),
+            maps=(place,),
+            opens=True,
+            chosen=int(row.mode) == chosen,
+        )
+        for place, row in enumerate(clusters.rename(columns={"count": "number"}).itertuples(index=False))
+    ]
+    maps = data.true_class_maps(run, run.epochs[-1], run.variants[0], medoids)
+    images = data.image_atlas(run, medoids, (run.variants[0],))
+    return tile_set(selection, tiles, maps, images=images, size=size, fixed=True)
