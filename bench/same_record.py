@@ -1,0 +1,138 @@
+"""Do two versions of the code record the same? Compares two runs of the same settings, dataset by dataset.
+
+    python -m bench.same_record OLD_RUN NEW_RUN
+
+Record both with the same profile, seed and one thread (`python -m compute train --threads 1 ...`). Every dataset of
+run.h5, of the epochs and of analysis.h5 is compared bit for bit; `RENAMED` says what a dataset or column of the older
+layout is called now. Exits with 1 if numbers differ or are missing. Texts of the analysis may be reworded: they are
+reported but do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401 - lets h5py read the chunks
+import numpy as np
+from numpy.typing import NDArray
+
+# Whole segments of a path, old -> new; a key with a "/" applies to the end of a path only.
+RENAMED: dict[str, str] = {
+    "pictures": "pixels",
+    "run.h5/variants": "name",
+    "hot": "cached",
+    "own_map": "true_class_map",
+    "own_check": "true_class_crc32",
+    "own_step": "true_class_scale",
+    "predicted_map": "predicted_class_map",
+    "predicted_check": "predicted_class_crc32",
+    "predicted_step": "predicted_class_scale",
+    "map_step": "map_scale",
+    "codes": "quantised",
+    "step": "scale",
+    "figures": "variant_metrics",
+    "truth_probability": "label_probability",
+    "mean_truth_probability": "mean_label_probability",
+    "truth_rank": "label_rank",
+    "truth_score": "label_logit",
+    "predicted_score": "predicted_logit",
+    "cells_to_fix": "correction_cells",
+    "fix_winner": "corrected_prediction",
+    "kept_consistency": "unchanged_consistency",
+    "lucky_share": "different_reason_share",
+}
+# Identity, texts about the run and times differ between any two runs.
+NOT_COMPARED = ("*/configuration", "*/provenance", "*/layout", "*/@run_id", "*/@recorded", "*seconds", "*_per_second")
+
+
+def contents(run: Path, opened: ExitStack) -> Iterator[tuple[str, NDArray | h5py.Dataset]]:
+    """Path -> values of every dataset, of every column of a compound dataset, and of every attribute of numbers."""
+    for path in (run / "run.h5", *sorted((run / "epochs").glob("[0-9][0-9][0-9][0-9].h5")), run / "analysis.h5"):
+        if not path.exists():
+            continue
+        file = opened.enter_context(h5py.File(path, "r"))
+        items: list[tuple[str, h5py.Group | h5py.Dataset]] = [("", file)]
+        file.visititems(lambda name, item, items=items: items.append((f"/{name}", item)))
+        for name, item in items:
+            where = f"{path.relative_to(run)}{name}"
+            for key, value in item.attrs.items():
+                if key in ("zero", "zero_point", "signed", "planned_epochs", "epoch") or name == "/metrics":
+                    yield f"{where}/@{key}", np.asarray(value)
+            if isinstance(item, h5py.Dataset):
+                if item.dtype.names:
+                    rows = item[...]
+                    yield from ((f"{where}/{column}", rows[column]) for column in item.dtype.names)
+                else:
+                    yield where, item
+
+
+def renamed(path: str) -> str:
+    """What the dataset at a path of the older layout is called now."""
+    for old, new in RENAMED.items():
+        if "/" in old and path.endswith(old):
+            return f"{path}/{new}" if old == "run.h5/variants" else path[: -len(old)] + new
+    return "/".join(RENAMED.get(part, part) for part in path.split("/"))
+
+
+def difference(old: NDArray, new: NDArray) -> str:
+    """ "" where two arrays are the same bit for bit, else what differs."""
+    if old.dtype.kind == "S" or new.dtype.kind == "S":
+        return "" if old.shape == new.shape and (old == new).all() else "text differs"
+    if old.shape != new.shape:
+        return f"shape {old.shape}, now {new.shape}"
+    if old.dtype == new.dtype and old.tobytes() == new.tobytes():
+        return ""
+    first, second = old.astype(np.float64), new.astype(np.float64)
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    if same.all():
+        return "" if old.dtype.kind == new.dtype.kind else f"type {old.dtype}, now {new.dtype}, same values"
+    off = np.abs(first - second)[~same]
+    return f"{(~same).sum()} of {same.size} differ, by {np.nanmax(off, initial=0):.3g} at most"
+
+
+def compare(old_run: Path, new_run: Path) -> tuple[list[str], bool]:
+    """A line for each dataset, and whether all numbers are the same."""
+    with ExitStack() as opened:
+        old, new = dict(contents(old_run, opened)), dict(contents(new_run, opened))
+        lines, same = [], True
+        for path, values in old.items():
+            now = renamed(path)
+            if any(fnmatch.fnmatch(path, pattern) for pattern in NOT_COMPARED):
+                continue
+            if now not in new:
+                lines.append(f"MISSING  {path}")
+                same = False
+                continue
+            found = difference(values[...], new[now][...])
+            reworded = found == "text differs" and path.startswith("analysis.h5")
+            same &= not found or reworded
+            name = path if path == now else f"{path} -> {now}"
+            lines.append(f"{'equal   ' if not found else 'reworded' if reworded else 'DIFFERS '} {name}  {found}".rstrip())
+        known = {renamed(path) for path in old}
+        added = sorted({re.sub(r"^epochs/\d+", "epochs/*", path) for path in new if path not in known})
+        lines += [f"new      {path}" for path in added]
+    return lines, same
+
+
+def main() -> int:
+    """Print the comparison; 1 where numbers differ."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.same_record", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("old", type=Path, help="folder of the run that the older code recorded")
+    parser.add_argument("new", type=Path, help="folder of the run that this code recorded")
+    options = parser.parse_args()
+    lines, same = compare(options.old, options.new)
+    print(*lines, "All numbers are the same." if same else "Some numbers differ or are missing.", sep="\n")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
