@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 # Whole segments of a path, old -> new; a key with a "/" applies to the end of a path only.
 RENAMED: dict[str, str] = {
     "pictures": "pixels",
-    "run.h5/variants": "name",
+    "run.h5/variants": "run.h5/variants/name",
     "hot": "cached",
     "own_map": "true_class_map",
     "own_check": "true_class_crc32",
@@ -47,6 +47,20 @@ RENAMED: dict[str, str] = {
     "fix_winner": "corrected_prediction",
     "kept_consistency": "unchanged_consistency",
     "lucky_share": "different_reason_share",
+    "@zero": "@zero_point",
+    "likeness_order": "similarity_order",
+    "likeness": "similarity",
+    "purpose": "criterion",
+    "picture_formation": "image_formation",
+    "settling": "stabilisation",
+    "entrenchment": "persistence",
+    "modes": "clusters",
+    "league": "failure_ranking",
+    "league/pictures": "failure_ranking/images",
+    "truth_index": "true_class_index",
+    "truth": "true_class",
+    "predicted_index": "predicted_class_index",
+    "predicted": "predicted_class",
 }
 # Identity, texts about the run and times differ between any two runs.
 NOT_COMPARED = ("*/configuration", "*/provenance", "*/layout", "*/@run_id", "*/@recorded", "*seconds", "*_per_second")
@@ -77,7 +91,7 @@ def renamed(path: str) -> str:
     """What the dataset at a path of the older layout is called now."""
     for old, new in RENAMED.items():
         if "/" in old and path.endswith(old):
-            return f"{path}/{new}" if old == "run.h5/variants" else path[: -len(old)] + new
+            return path[: -len(old)] + new
     return "/".join(RENAMED.get(part, part) for part in path.split("/"))
 
 
@@ -114,7 +128,9 @@ def compare(old_run: Path, new_run: Path) -> tuple[list[str], bool]:
             reworded = found == "text differs" and path.startswith("analysis.h5")
             same &= not found or reworded
             name = path if path == now else f"{path} -> {now}"
-            lines.append(f"{'equal   ' if not found else 'reworded' if reworded else 'DIFFERS '} {name}  {found}".rstrip())
+            lines.append(
+                f"{'equal   ' if not found else 'reworded' if reworded else 'DIFFERS '} {name}  {found}".rstrip()
+            )
         known = {renamed(path) for path in old}
         added = sorted({re.sub(r"^epochs/\d+", "epochs/*", path) for path in new if path not in known})
         lines += [f"new      {path}" for path in added]
