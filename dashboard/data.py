@@ -21,7 +21,7 @@ from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.localisation import verdict
 from store.queries.table1 import recorded_result
 
-_VARIANT_COLUMNS = ["variant", "top1", "top5", "mean_confidence", "flip_rate"]
+_VARIANT_COLUMNS = ["variant", "variant_label", "top1", "top5", "mean_confidence", "flip_rate"]
 
 
 # Runs
@@ -172,13 +172,14 @@ def evidence_under(run: Run, epoch: int, variant: str) -> pd.DataFrame:
 
 @cached_query
 def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
-    """A row per outcome and variant other than the clean one: variant, outcome, images, share."""
+    """A row per outcome and variant other than the clean one: variant, variant_label, outcome, images, share."""
     parts = []
     for variant in run.variants[1:]:
         counts = evidence_under(run, epoch, variant)["outcome"].value_counts()
         counts = counts.rename_axis("outcome").reset_index(name="images")
         parts.append(counts.assign(variant=variant, share=counts["images"] / len(run.labels)))
-    return pd.concat(parts, ignore_index=True)[["variant", "outcome", "images", "share"]]
+    table = _with_variant_labels(run, pd.concat(parts, ignore_index=True))
+    return table[["variant", "variant_label", "outcome", "images", "share"]]
 
 
 @cached_query
@@ -302,13 +303,17 @@ def class_accuracy(run: Run, variant: str) -> pd.DataFrame:
 
 @cached_run_query
 def accuracy_by_variant(run: Run) -> pd.DataFrame:
-    """A row per epoch and variant with every figure of `store.queries.accuracy_by_variant`."""
-    return queries.accuracy_by_variant(run)
+    """A row per epoch and variant: see `store.queries.accuracy_by_variant`; with the column variant_label."""
+    return _with_variant_labels(run, queries.accuracy_by_variant(run))
+
+
+def _with_variant_labels(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(variant_label=[run.variant(name).label for name in table["variant"]])
 
 
 @cached_run_query
 def variants_at(run: Run, epoch: int) -> pd.DataFrame:
-    """A row per variant at one epoch: variant, top1, top5, mean_confidence, flip_rate."""
+    """A row per variant at one epoch: variant, variant_label, top1, top5, mean_confidence, flip_rate."""
     table = accuracy_by_variant(run)
     return table[table["epoch"] == epoch].reset_index(drop=True)[_VARIANT_COLUMNS]
 

@@ -14,11 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.format.description import ClassInfo, RunDescription
+from store.format.description import ClassInfo, RunDescription, Variant
 from store.write.run_writer import create_run, resume_run
 
-VARIANTS = ("clean", "gray", "blur3", "blur5", "bgr", "brg", "salt_pepper_0.0005", "salt_pepper_0.005")
-SEVERITY: Mapping[str, float] = dict(zip(VARIANTS, (0.0, 0.5, 0.15, 0.3, 0.7, 0.8, 0.05, 0.2), strict=True))
+VARIANTS = (
+    Variant("clean"),
+    Variant("gray"),
+    Variant("blur3", "blur 3×3"),
+    Variant("blur5", "blur 5×5"),
+    Variant("bgr", "[B,G,R]"),
+    Variant("brg", "[B,R,G]"),
+    Variant("salt_pepper_0.0005", "salt & pepper 0.0005"),
+    Variant("salt_pepper_0.005", "salt & pepper 0.005"),
+)
+SEVERITY: Mapping[str, float] = dict(zip((variant.name for variant in VARIANTS), (0.0, 0.5, 0.15, 0.3, 0.7, 0.8, 0.05, 0.2), strict=True))
 LAYERS: Mapping[str, tuple[int, int, int]] = {"encoder": (6, 2, 2), "decoder": (6, 4, 4)}
 STAGES: Mapping[str, tuple[int, int]] = {
     "stem": (8, 8),

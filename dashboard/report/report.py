@@ -17,7 +17,7 @@ from dashboard.charts.rendering import rendered
 from dashboard.charts.training import training_curve, training_series
 from dashboard.images import EQ10, RELIEF, ScaledMaps, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
 from dashboard.report.atomic_write import write_whole
-from dashboard.shared.theme import LIGHT, count, percent, plural, probability, rgb, spans, variant_name
+from dashboard.shared.theme import LIGHT, count, percent, plural, probability, rgb, spans
 from dashboard.views.overview.charts import accuracy_by_variant
 from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
 from store import Run, StoreError, queries
@@ -134,7 +134,7 @@ def _variants(run: Run, epoch: int) -> Section:
     table = figures[figures["epoch"] == epoch]
     rows = [
         (
-            variant_name(row.variant),
+            run.variant(row.variant).label,
             percent(row.top1),
             percent(row.top5),
             percent(row.mean_confidence),
@@ -143,7 +143,14 @@ def _variants(run: Run, epoch: int) -> Section:
         for row in table.itertuples()
     ]
     head = ("variant", "top-1", "top-5", "mean confidence", "predictions flipped")
-    chart = _svg(accuracy_by_variant(table[["variant", "top1", "top5", "mean_confidence"]]), 330)
+    chart = _svg(
+        accuracy_by_variant(
+            table.assign(variant_label=[run.variant(name).label for name in table["variant"]])[
+                ["variant_label", "top1", "top5", "mean_confidence"]
+            ]
+        ),
+        330,
+    )
     return Section("Under the perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>')
 
 

@@ -12,7 +12,7 @@ from dashboard import data
 from dashboard.components import Tile, TileSet
 from dashboard.images import difference_kind, scale_maps
 from dashboard.shared.image_tiles import predictions
-from dashboard.shared.theme import probability, role, variant_name, verdict
+from dashboard.shared.theme import probability, role, verdict
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store import Run
@@ -46,7 +46,7 @@ def state_names(states: Sequence[State]) -> list[str]:
     for state in states:
         parts = [state.run.path.name] if runs else []
         parts += [f"epoch {state.epoch}"] if epochs or not variants else []
-        parts += [variant_name(state.variant)] if variants or not epochs else []
+        parts += [state.run.variant(state.variant).label] if variants or not epochs else []
         names.append(", ".join(parts))
     return names
 

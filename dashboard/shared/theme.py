@@ -49,15 +49,6 @@ DARK = Palette(
 
 RIGHT, WRONG, TRUE_CLASS, PREDICTION, NEUTRAL = "right", "wrong", "true_class", "prediction", "neutral"
 
-_VARIANT_NAMES = {
-    "clean": "clean",
-    "gray": "gray",
-    "blur3": "blur 3×3",
-    "blur5": "blur 5×5",
-    "bgr": "[B,G,R]",
-    "brg": "[B,R,G]",
-}
-
 
 def palette(dark: bool) -> Palette:
     """The palette that belongs to the background."""
@@ -118,13 +109,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def variant_name(variant: str) -> str:
-    """A variant's name as the paper would write it: 'blur 3×3', '[B,G,R]', 'salt & pepper 0.005'."""
-    if variant.startswith("salt_pepper_"):
-        return f"salt & pepper {variant.removeprefix('salt_pepper_')}"
-    return _VARIANT_NAMES.get(variant, variant.replace("_", " "))
 
 
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|#"})

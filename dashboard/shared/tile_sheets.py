@@ -14,7 +14,7 @@ from PIL import Image
 from dashboard.components import Tile, TileSet, tile_grid
 from dashboard.images import Atlas, ScaledMaps, SheetTile, colourise, sheet
 from dashboard.images.colours import DIVERGING
-from dashboard.shared.theme import LIGHT, rgb, variant_name
+from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 
 _WIDTH = 1500  # pixels that a sheet may be wide
@@ -30,7 +30,7 @@ def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str
         title: what is shown.
         key: of the element, and part of the file's name.
     """
-    shown = f"run {selection.name}, epoch {selection.epoch}, {variant_name(selection.variant)}"
+    shown = f"run {selection.name}, epoch {selection.epoch}, {selection.variant_label}"
     st.download_button(
         "PNG sheet",
         lambda: tile_sheet(content, title=f"{title} — {shown}"),

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.images import COLOUR_MAPS, SCALES
-from dashboard.shared.theme import plain, variant_name
+from dashboard.shared.theme import plain
 from dashboard.shell import controls, navigation, url_state
 from store import Run, StoreError
 
@@ -72,7 +72,9 @@ def _selectors(selection: url_state.Selection) -> None:
             _step("→", "next epoch", "shift+right", epochs[here + 1] if here + 1 < len(epochs) else None)
             if selection.epoch != epochs[-1]:
                 st.button("latest", on_click=url_state.write, args=({"epoch": None},), type="tertiary")
-    controls.select("Variant", "variant", run.variants, default=run.variants[0], names=variant_name)
+    controls.select(
+        "Variant", "variant", run.variants, default=run.variants[0], names=lambda name: run.variant(name).label
+    )
     _classes(run)
     with st.popover("Display", icon=":material/palette:", width="stretch"):
         controls.segmented("Brightness of maps", "scale", url_state.scales(run), names=SCALES.__getitem__)
@@ -107,7 +109,7 @@ def _pin(selection: url_state.Selection) -> None:
     for epoch, variant in pinned:
         left = [part for part in pinned if part != (epoch, variant)]
         st.button(
-            f"Pinned: epoch {epoch}, {variant_name(variant)}",
+            f"Pinned: epoch {epoch}, {selection.run.variant(variant).label}",
             icon=":material/keep_off:",
             help="Forget this state.",
             on_click=url_state.write,
@@ -154,7 +156,7 @@ def _head(page: st.Page, selection: url_state.Selection) -> None:
     name = page.url_path or url_state.HOME
     reported = (
         f"{navigation.info(name).question} — run **{plain(selection.name)}**, epoch **{selection.epoch}**, "
-        f"variant **{variant_name(selection.variant)}**"
+        f"variant **{selection.variant_label}**"
     )
     if selection.class_index is not None:
         reported += f", class **{plain(data.class_names(selection.run)[selection.class_index])}**"

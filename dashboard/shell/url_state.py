@@ -59,6 +59,11 @@ class Selection:
         """The run's name: its folder's."""
         return self.run.path.name
 
+    @property
+    def variant_label(self) -> str:
+        """The variant's name for people."""
+        return self.run.variant(self.variant).label
+
 
 @dataclass
 class _Notes:

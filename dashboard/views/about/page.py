@@ -8,7 +8,7 @@ import json
 import streamlit as st
 
 from dashboard.shared import downloads
-from dashboard.shared.theme import count, plain, plural, variant_name
+from dashboard.shared.theme import count, plain, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.about.charts import network_svg
@@ -138,7 +138,7 @@ def _cite(selection: Selection) -> None:
     where = f"{root}/{view.removeprefix('./')}"
     st.code(
         f"Classprint, run {selection.name} ({selection.run.id}), epoch {selection.epoch}, "
-        f"{variant_name(selection.variant)}; {where}",
+        f"{selection.variant_label}; {where}",
         language=None,
         wrap_lines=True,
     )

@@ -13,7 +13,7 @@ from dashboard import data
 from dashboard.components import tile_grid
 from dashboard.shared import downloads
 from dashboard.shared.states import State, flip_tiles, state_names
-from dashboard.shared.theme import percent, plain, plural, variant_name
+from dashboard.shared.theme import percent, plain, plural
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -71,7 +71,7 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
         classes.append(_class(row, "third_class", identifiers, own))
     st.caption(
         f"{'Both against' if third else 'Against'} the sidebar's state: run **{selection.name}**, "
-        f"**epoch {here.epoch}**, **{variant_name(here.variant)}**. What is pinned there is offered here first."
+        f"**epoch {here.epoch}**, **{here.run.variant(here.variant).label}**. What is pinned there is offered here first."
     )
     return [*states, here], [*classes, own]
 
@@ -95,7 +95,9 @@ def _row(
         epochs = [str(number) for number in run.epochs]
         number = controls.select("Epoch", f"{name}_epoch", epochs, default=str(epoch))
     with three:
-        under = controls.select("Variant", f"{name}_variant", run.variants, default=variant, names=variant_name)
+        under = controls.select(
+            "Variant", f"{name}_variant", run.variants, default=variant, names=lambda name: run.variant(name).label
+        )
     return State(run, int(number), under), four
 
 

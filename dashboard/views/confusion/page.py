@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import percent, plain, plural, variant_name
+from dashboard.shared.theme import percent, plain, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.confusion.charts import pair_curve
@@ -48,8 +48,8 @@ def _options(selection: Selection) -> tuple[str, str, str]:
 def _told_difference(selection: Selection) -> None:
     epoch, variant = earlier_state(selection) or (selection.epoch, selection.variant)
     st.caption(
-        f"Epoch {selection.epoch}, {variant_name(selection.variant)}, minus "
-        f"**epoch {epoch}, {variant_name(variant)}**: "
+        f"Epoch {selection.epoch}, {selection.variant_label}, minus "
+        f"**epoch {epoch}, {selection.run.variant(variant).label}**: "
         "warm cells gained images, cold ones lost some. A state pinned in the sidebar is the one to start from."
     )
 
@@ -213,7 +213,7 @@ def _cell(selection: Selection) -> None:
     if true_class != prediction:
         back = int(((frame["label"] == prediction) & (frame["prediction"] == true_class)).sum())
         reported += f", the other way round {back}"
-    st.caption(f"{reported} · epoch {selection.epoch}, {variant_name(selection.variant)}")
+    st.caption(f"{reported} · epoch {selection.epoch}, {selection.variant_label}")
     if true_class != prediction and len(selection.run.epochs) > 1:
         _history(selection, true_class, prediction)
     if rows.empty:

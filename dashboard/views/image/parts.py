@@ -17,7 +17,6 @@ from dashboard.shared.theme import (
     plural,
     probability,
     role,
-    variant_name,
     verdict,
 )
 from dashboard.shell import url_state
@@ -156,7 +155,7 @@ def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSe
                 id=variant,
                 title=f"{verdict(prediction == true_class)} {names[prediction]}",
                 lines=(
-                    variant_name(variant),
+                    run.variant(variant).label,
                     f"P {probability(float(chances[prediction]))} · true class {probability(float(chances[true_class]))}",
                 ),
                 images=(position,),

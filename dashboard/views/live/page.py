@@ -12,7 +12,7 @@ from dashboard import data
 from dashboard.components import Tile, TileSet, clipboard_box, tile_grid
 from dashboard.images import atlas, prepared, scale_maps
 from dashboard.shared import image_tiles
-from dashboard.shared.theme import NEUTRAL, PREDICTION, plain, probability, variant_name
+from dashboard.shared.theme import NEUTRAL, PREDICTION, plain, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store.metrics.maps import cosine
@@ -123,7 +123,12 @@ def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         every = sorted({f"strength_{strength.name}" for variant in VARIANTS.values() for strength in variant.strengths})
         name = controls.select(
-            "Perturbation", "perturbation", list(VARIANTS), default="clean", names=variant_name, resets=every
+            "Perturbation",
+            "perturbation",
+            list(VARIANTS),
+            default="clean",
+            names=lambda name: VARIANTS[name].label,
+            resets=every,
         )
         url_state.leave_alone(every)
         strengths = {

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.figure import Figure, drawing, rows
-from dashboard.shared.theme import LIGHT, Palette, variant_name
+from dashboard.shared.theme import LIGHT, Palette
 
 _ROOM = 0.25  # a smaller accuracy leaves no room for its figure between the dot and the names
 
@@ -15,19 +15,17 @@ def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Fig
     """Top-1 and top-5 accuracy of every variant as dots on one line, in the run's order of variants.
 
     Args:
-        frame: a row per variant: variant, top1, top5 (fractions), mean_confidence.
+        frame: a row per variant: variant_label, top1, top5 (fractions), mean_confidence.
         palette: colours for the background.
     """
-    names = tuple(variant_name(variant) for variant in frame["variant"])
-    wide = frame.assign(name=names)
-    long = wide.melt(["name", "mean_confidence"], ["top1", "top5"], "measure", "value")
+    long = frame.melt(["variant_label", "mean_confidence"], ["top1", "top5"], "measure", "value")
     long["measure"] = long["measure"].map({"top1": "top-1", "top5": "top-5"})
-    return Figure(_dots(names, palette), {"variants": wide, "shares": long})
+    return Figure(_dots(tuple(frame["variant_label"]), palette), {"variants": frame, "shares": long})
 
 
 @drawing
 def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
-    y = alt.Y("name:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
+    y = alt.Y("variant_label:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
     x = alt.X("value:Q", title="accuracy", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     span = (
         rows("variants")
@@ -43,7 +41,7 @@ def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
             x=x,
             color=alt.Color("measure:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
             tooltip=[
-                alt.Tooltip("name:N", title="variant"),
+                alt.Tooltip("variant_label:N", title="variant"),
                 alt.Tooltip("measure:N"),
                 alt.Tooltip("value:Q", format=".2%"),
                 alt.Tooltip("mean_confidence:Q", title="mean confidence", format=".2f"),

@@ -10,7 +10,7 @@ from dashboard.charts.training import training_curve, training_series
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_grid
-from dashboard.shared.theme import count, duration, percent, plain, plural, variant_name
+from dashboard.shared.theme import count, duration, percent, plain, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.overview.charts import accuracy_by_variant
@@ -118,7 +118,7 @@ def _failures(selection: Selection) -> None:
     st.subheader(f"Three failures{of} worth a look", anchor=False)
     found = notable(selection)
     if not found:
-        st.caption(f"No wrong prediction{of} at epoch {selection.epoch} under {variant_name(selection.variant)}.")
+        st.caption(f"No wrong prediction{of} at epoch {selection.epoch} under {selection.variant_label}.")
         return
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:

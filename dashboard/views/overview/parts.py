@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dashboard import data
-from dashboard.shared.theme import plain, probability, variant_name
+from dashboard.shared.theme import plain, probability
 from dashboard.shell.url_state import Selection
 from store import Run, StoreError
 from store.queries.table1 import table1
@@ -56,7 +56,7 @@ def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple
         found = rest.nlargest(1, "confidence")
         name, reason = (
             "The loudest surprise",
-            f"Right when clean; {variant_name(selection.variant)} turns the prediction.",
+            f"Right when clean; {selection.variant_label} turns the prediction.",
         )
     else:
         found = rest.nlargest(1, "label_rank")

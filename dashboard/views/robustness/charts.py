@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import altair as alt
 import pandas as pd
 
 from dashboard.charts.axes import columns, epoch_axis, epoch_rule, ruled
 from dashboard.charts.figure import Figure, drawing, rows
-from dashboard.shared.theme import LIGHT, Palette, variant_name
+from dashboard.shared.theme import LIGHT, Palette
 
 
 def variant_curves(
@@ -16,21 +18,22 @@ def variant_curves(
     """One figure of every variant over the epochs; the clean images thicker.
 
     Args:
-        frame: columns epoch, variant and the figure; the first variant is the clean one.
+        frame: columns epoch, variant_label and the figure; the first variant is the clean one.
         figure: the column to draw; fractions except for `nll`, in nats, and `drop`, in standard deviations.
         title: of the axis.
         epoch: the epoch to mark.
         palette: colours for the background.
     """
-    shown = frame[["epoch", "variant", figure]].dropna().assign(name=lambda part: part["variant"].map(variant_name))
+    shown = frame[["epoch", "variant_label", figure]].dropna()
     tables = {"figures": shown, **ruled(epoch)}
-    return Figure(_curves(tuple(dict.fromkeys(frame["variant"])), figure, title, "chosen" in tables, palette), tables)
+    return Figure(
+        _curves(tuple(dict.fromkeys(frame["variant_label"])), figure, title, "chosen" in tables, palette), tables
+    )
 
 
 @drawing
-def _curves(variants: tuple[str, ...], figure: str, title: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
-    names = [variant_name(variant) for variant in variants]
-    colours = alt.Scale(domain=names, range=[palette.ink, *palette.series][: len(names)])
+def _curves(names: tuple[str, ...], figure: str, title: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
+    colours = alt.Scale(domain=list(names), range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
     legend = alt.Legend(orient="top", symbolType="stroke", columns=columns(4))
     base = rows(
@@ -39,26 +42,28 @@ def _curves(variants: tuple[str, ...], figure: str, title: str, marked: bool, pa
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
         color=alt.Color(
-            "name:N",
+            "variant_label:N",
             title=None,
-            sort=names,
+            sort=list(names),
             scale=colours,
             legend=legend,
         ),
         strokeDash=alt.StrokeDash(
-            "name:N",
+            "variant_label:N",
             title=None,
-            sort=names,
+            sort=list(names),
             legend=legend,  # the same as the colours': one legend shows both
-            scale=alt.Scale(domain=names, range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
+            scale=alt.Scale(domain=list(names), range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
         ),
         tooltip=[
             alt.Tooltip("epoch:Q"),
-            alt.Tooltip("name:N", title="variant"),
+            alt.Tooltip("variant_label:N", title="variant"),
             alt.Tooltip(f"{figure}:Q", format=".3f"),
         ],
     )
-    clean = alt.condition(f"datum.variant == '{variants[0]}'", alt.value(3.2), alt.value(1.8)) if variants else 2
+    clean = (
+        alt.condition(f"datum.variant_label === {json.dumps(names[0])}", alt.value(3.2), alt.value(1.8)) if names else 2
+    )
     layers = [epoch_rule(palette)] if marked else []
     layers += [base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)]
     return alt.layer(*layers, height=340)
@@ -77,16 +82,14 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """Shares of the images by what became of prediction and map, a bar per variant.
 
     Args:
-        frame: columns variant, outcome (key of `OUTCOME_NAMES`), images, share; variants in the order of display.
+        frame: columns variant, variant_label, outcome (key of `OUTCOME_NAMES`), images, share; variants in the order of display.
         palette: colours for the background.
     """
-    names = tuple(variant_name(variant) for variant in dict.fromkeys(frame["variant"]))
     shown = frame.assign(
-        name=frame["variant"].map(variant_name),
         what=frame["outcome"].map(OUTCOME_NAMES),
         rank=frame["outcome"].map(list(OUTCOME_NAMES).index),
     )
-    return Figure(_outcomes(names, palette), {"outcomes": shown})
+    return Figure(_outcomes(tuple(dict.fromkeys(frame["variant_label"])), palette), {"outcomes": shown})
 
 
 @drawing
@@ -97,7 +100,7 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
         rows("outcomes")
         .mark_bar()
         .encode(
-            y=alt.Y("name:N", sort=list(names), title=None),
+            y=alt.Y("variant_label:N", sort=list(names), title=None),
             x=alt.X("share:Q", title="images", stack="zero", axis=alt.Axis(format=".0%")),
             color=alt.Color(
                 "what:N",
@@ -108,7 +111,7 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
             ),
             order=alt.Order("rank:Q"),
             tooltip=[
-                alt.Tooltip("name:N", title="variant"),
+                alt.Tooltip("variant_label:N", title="variant"),
                 alt.Tooltip("what:N", title="what"),
                 alt.Tooltip("images:Q"),
                 alt.Tooltip("share:Q", format=".1%"),

@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.shared import downloads
 from dashboard.shared.states import State, flip_tiles
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import plain, plural, variant_name
+from dashboard.shared.theme import plain, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -77,7 +77,7 @@ def _over_epochs(selection: Selection) -> None:
 def _at_epoch(selection: Selection) -> None:
     """Every variant's figures at the chosen epoch; a row chooses its variant."""
     rows = data.variants_at(selection.run, selection.epoch)
-    shown = rows.assign(name=rows["variant"].map(variant_name), **{name: 100 * rows[name] for name in _SHARES})
+    shown = rows.assign(**{name: 100 * rows[name] for name in _SHARES})
     st.markdown(f"**At epoch {selection.epoch}**")
 
     def choose(row: int) -> None:
@@ -86,9 +86,9 @@ def _at_epoch(selection: Selection) -> None:
 
     row_table(
         shown,
-        column_order=["name", *_SHARES],
+        column_order=["variant_label", *_SHARES],
         column_config={
-            "name": st.column_config.TextColumn("Variant", width=138),
+            "variant_label": st.column_config.TextColumn("Variant", width=138),
             **{
                 name: st.column_config.NumberColumn(label, format="%.1f %%", width=55, help=meaning)
                 for name, (label, meaning) in _SHARES.items()
@@ -111,7 +111,7 @@ def _images(selection: Selection, variant: str) -> None:
     run, clean = selection.run, selection.run.variants[0]
     before = data.predictions(run, selection.epoch, clean)
     after = data.predictions(run, selection.epoch, variant)
-    st.subheader(f"Images under {variant_name(variant)}", anchor=False)
+    st.subheader(f"Images under {selection.run.variant(variant).label}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = controls.select(
             "Outcome", "outcome", list(_OUTCOMES), default="broken", names=_OUTCOMES.__getitem__, resets=("page",)
@@ -144,7 +144,7 @@ def _images(selection: Selection, variant: str) -> None:
     grid_with_sheet(
         selection,
         content,
-        title=f"{_OUTCOMES[outcome]}, {variant_name(variant)}",
+        title=f"{_OUTCOMES[outcome]}, {selection.run.variant(variant).label}",
         key="triples",
         on_open=lambda image: url_state.go("image", {**there, "image": image}),
     )

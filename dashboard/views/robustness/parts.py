@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads
-from dashboard.shared.theme import plain, variant_name
+from dashboard.shared.theme import plain
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.robustness.charts import outcome_bars, variant_curves
@@ -59,7 +59,7 @@ def cue_profiles_(selection: Selection) -> None:
         Matrix(
             values=changes[sequence],
             rows=names.tolist(),
-            columns=[variant_name(variant) for variant in others],
+            columns=[run.variant(variant).label for variant in others],
             row_title="class",
             column_title="under",
             unit=_UNITS[cell],
@@ -114,7 +114,7 @@ def _over_epochs(selection: Selection) -> None:
     table = pd.DataFrame(
         {
             "epoch": np.repeat(epochs, rows.shape[1]),
-            "variant": list(run.variants) * len(epochs),
+            "variant_label": [run.variant(variant).label for variant in run.variants] * len(epochs),
             "drop": rows.ravel().astype(float),
         }
     )

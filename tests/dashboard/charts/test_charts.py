@@ -80,7 +80,7 @@ def test_the_probability_chart_tells_right_from_wrong_by_colour_and_by_shape():
 
 def test_variants_keep_their_order_and_carry_their_names():
     frame = pd.DataFrame(
-        {"variant": ["clean", "bgr"], "top1": [0.8, 0.4], "top5": [0.9, 0.6], "mean_confidence": [0.7, 0.5]}
+        {"variant_label": ["clean", "[B,G,R]"], "top1": [0.8, 0.4], "top5": [0.9, 0.6], "mean_confidence": [0.7, 0.5]}
     )
     chart = overview_charts.accuracy_by_variant(frame)
     assert layers(chart)[0]["encoding"]["y"]["sort"] == ["clean", "[B,G,R]"]
@@ -88,7 +88,7 @@ def test_variants_keep_their_order_and_carry_their_names():
 
 
 def test_the_figure_of_a_low_accuracy_stands_clear_of_the_variants_names():
-    frame = pd.DataFrame({"variant": ["clean"], "top1": [0.8], "top5": [0.9], "mean_confidence": [0.7]})
+    frame = pd.DataFrame({"variant_label": ["clean"], "top1": [0.8], "top5": [0.9], "mean_confidence": [0.7]})
     before, behind = layers(overview_charts.accuracy_by_variant(frame))[2:]
     assert before["transform"] == [{"filter": "(datum.top1 >= 0.25)"}] and before["mark"]["align"] == "right"
     assert behind["transform"] == [{"filter": "(datum.top1 < 0.25)"}] and behind["mark"]["align"] == "left"

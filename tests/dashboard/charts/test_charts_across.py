@@ -23,7 +23,7 @@ from dashboard.views.trust.charts import acceptance_chart
 VARIANT_METRICS = pd.DataFrame(
     {
         "epoch": [1, 1, 2, 2],
-        "variant": ["clean", "bgr", "clean", "bgr"],
+        "variant_label": ["clean", "[B,G,R]", "clean", "[B,G,R]"],
         "top1": [0.5, 0.2, 0.8, 0.4],
         "nll": [2.0, 3.0, 1.0, np.nan],
     }
@@ -155,10 +155,8 @@ def test_tables_with_the_same_values_are_one_to_the_memory_and_others_are_not():
 
 
 def test_variants_are_drawn_with_their_names_and_without_what_was_not_measured():
-    drawn = [
-        row for row in rows(robustness_charts.variant_curves(VARIANT_METRICS, "nll", title="NLL")) if "name" in row
-    ]
-    assert [(row["epoch"], row["name"], row["nll"]) for row in drawn] == [
+    drawn = rows(robustness_charts.variant_curves(VARIANT_METRICS, "nll", title="NLL"))
+    assert [(row["epoch"], row["variant_label"], row["nll"]) for row in drawn] == [
         (1, "clean", 2.0),
         (1, "[B,G,R]", 3.0),
         (2, "clean", 1.0),

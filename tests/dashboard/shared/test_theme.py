@@ -29,11 +29,6 @@ def test_counts_are_grouped_and_nouns_agree():
     assert theme.plural(2, "class", "classes") == "2 classes"
 
 
-def test_variants_are_named_as_the_paper_writes_them():
-    shown = [theme.variant_name(name) for name in ("gray", "blur5", "bgr", "salt_pepper_0.005", "my_own")]
-    assert shown == ["gray", "blur 5×5", "[B,G,R]", "salt & pepper 0.005", "my own"]
-
-
 def _contrast(first: str, second: str) -> float:
     def luminance(colour: str) -> float:
         linear = [

@@ -269,6 +269,7 @@ def test_every_outcome_of_the_evidence_has_a_name_and_its_share_is_drawn():
     frame = pd.DataFrame(
         {
             "variant": ["gray", "gray"],
+            "variant_label": ["gray", "gray"],
             "outcome": ["steady", "different_reason"],
             "images": [3, 1],
             "share": [0.75, 0.25],
