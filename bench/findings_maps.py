@@ -78,7 +78,7 @@ def confusion(subject: Subject) -> Rows:
     any_pair = earth_mover(patterns[first[first != second]], patterns[second[first != second]])
     rows = {
         "pairs with 3 mistakes or more at some epoch": str(len(pairs)),
-        "dead by the last epoch (fewer than 3)": share((pairs["death"] > 0).sum(), len(pairs)),
+        "dead by the last epoch (fewer than 3)": share((pairs["resolved"] > 0).sum(), len(pairs)),
         "most frequent": f"“{top['true_class']}” for “{top['predicted_class']}”: {int(top['peak_count'])} at epoch "
         f"{int(top['peak'])}, {int(top['last_count'])} at the last",
         "overlap of the two maps over their mistakes": figure(*mean_interval(alive["overlap"].dropna()), 3),
@@ -102,11 +102,11 @@ def _correlation(first: pd.Series, second: pd.Series) -> str:
 
 def clusters(subject: Subject) -> Rows:
     """Classes with several kinds of maps, which kind fails, and what perturbations leave of them."""
-    kinds, left = subject.analysis.table("clusters"), subject.analysis.table("mode_survival")
-    several = kinds[kinds.groupby("class_index")["mode"].transform("count") > 1].dropna(subset=["lift"])
+    kinds, left = subject.analysis.table("clusters"), subject.analysis.table("cluster_survival")
+    several = kinds[kinds.groupby("class_index")["cluster"].transform("count") > 1].dropna(subset=["lift"])
     rows = {
         "classes with several kinds of maps": share(
-            (kinds.groupby("class_index")["mode"].count() > 1).sum(), kinds["class_index"].nunique()
+            (kinds.groupby("class_index")["cluster"].count() > 1).sum(), kinds["class_index"].nunique()
         ),
         "kinds whose error lift lies above 1 with its interval": share((several["low"] > 1).sum(), len(several)),
     }
@@ -157,14 +157,14 @@ def place(subjects: Sequence[Subject]) -> str:
 
 
 PLACE_LABELS = {
-    "within": "cosine of the own maps of two images of one class",
-    "between": "of two classes",
-    "inside": "evidence on the object",
-    "area": "expected by the object's area",
-    "elsewhere": "expected with the objects of the class's other images",
-    "peak_inside": "strongest cell on the object (pointing game, by area)",
-    "follow": "how far the map follows its own object (1 = as far as a map in its shape)",
-    "shift": "how far the map's centre moves with shifted images (1 = along)",
+    "within_class": "cosine of the own maps of two images of one class",
+    "between_classes": "of two classes",
+    "evidence_on_object": "evidence on the object",
+    "object_area": "expected by the object's area",
+    "evidence_on_others": "expected with the objects of the class's other images",
+    "peak_on_object": "strongest cell on the object (pointing game, by area)",
+    "object_following": "how far the map follows its own object (1 = as far as a map in its shape)",
+    "shift_following": "how far the map's centre moves with shifted images (1 = along)",
 }
 
 
@@ -173,15 +173,15 @@ def _place_rows(subject: Subject) -> Rows:
     right = run.column("prediction", epoch=subject.last, variant=subject.clean) == run.labels
     known = "masks" if run.has_masks else "bounding boxes" if run.has_boxes else "–"
     rows = {"top-1": share(right.sum(), len(right)), "objects known by": known}
-    for row in subject.analysis.table("place").itertuples():
+    for row in subject.analysis.table("localisation").itertuples():
         rows[PLACE_LABELS[row.quantity]] = figure(row.value, row.low, row.high)
-    classes = subject.analysis.table("classes").dropna(subset=["follow_low"])
-    classes = classes[np.isfinite(classes["follow_low"])]
+    classes = subject.analysis.table("classes").dropna(subset=["object_following_low"])
+    classes = classes[np.isfinite(classes["object_following_low"])]
     if len(classes):
         rows["classes whose maps surely follow (interval at 0.1 or above)"] = share(
-            (classes["follow_low"] >= FOLLOWS).sum(), len(classes)
+            (classes["object_following_low"] >= FOLLOWS).sum(), len(classes)
         )
         rows["classes whose maps surely do not (interval below 0.1)"] = share(
-            (classes["follow_high"] < FOLLOWS).sum(), len(classes)
+            (classes["object_following_high"] < FOLLOWS).sum(), len(classes)
         )
     return rows

@@ -140,7 +140,7 @@ def learning(subject: Subject) -> Rows:
     """When maps formed and predictions settled, what was forgotten."""
     images, classes = (subject.analysis.table(name) for name in ("images", "classes"))
     first = subject.run.epochs[0]
-    lead = images["lead"][images["formation"] > 0]  # a map that ends silent never forms, so nothing leads
+    lead = images["map_lead"][images["formation"] > 0]  # a map that ends silent never forms, so nothing leads
     ahead, differing = int((lead > 0).sum()), int((lead != 0).sum())
     rows = {
         "class patterns in their final form from the first epoch on": share(
@@ -151,10 +151,10 @@ def learning(subject: Subject) -> Rows:
         ),
         "lead of the map over the prediction, epochs": figure(*mean_interval(lead), 2),
         "map first, where the two differ": share(ahead, differing),
-        "times forgotten, per image": figure(*mean_interval(images["forgettings"]), 2),
+        "times forgotten, per image": figure(*mean_interval(images["forgetting_count"]), 2),
     }
     rows |= {name: share((images["history"] == name).sum(), len(images)) for name in HISTORIES}
-    wrong = images["history"].isin(["forgotten", "never right"]).sum()
+    wrong = images["history"].isin(["forgotten", "never correct"]).sum()
     rows["right before, among those wrong at the end"] = share((images["history"] == "forgotten").sum(), wrong)
     return rows | _first_and_last(subject, images["formation"].to_numpy())
 
@@ -173,15 +173,15 @@ def _first_and_last(subject: Subject, formation: NDArray[np.int64]) -> dict[str,
 def mistakes(subject: Subject) -> Rows:
     """Entrenched mistakes and candidates for wrong labels."""
     images, epochs = subject.analysis.table("images"), len(subject.run.epochs)
-    half, wrong = max(2, (epochs + 1) // 2), images["run"] > 0
+    half, wrong = max(2, (epochs + 1) // 2), images["error_run"] > 0
     worst = images.loc[images["persistence"].idxmax()]
     names, image = subject.run.classes["name"], int(worst["image"])
     prediction = int(subject.run.column("prediction", epoch=subject.last, variant=subject.clean)[image])
     candidates = share(images["label_issue"].sum(), len(images))
     return {
-        "the same mistake for half of the epochs or more": share((images["run"] >= half).sum(), wrong.sum()),
+        "the same mistake for half of the epochs or more": share((images["error_run"] >= half).sum(), wrong.sum()),
         "most entrenched": f"image {image}, “{names[subject.run.labels[image]]}” called “{names[prediction]}” for "
-        f"{int(worst['run'])} epochs, mean confidence {worst['run_confidence']:.2f}, "
+        f"{int(worst['error_run'])} epochs, mean confidence {worst['error_run_confidence']:.2f}, "
         f"{100 * worst['agreement']:.0f} % of the variants agree",
         "candidates for wrong labels": candidates
         + (" – known prediction: no label is wrong" if subject.phantom else ""),
@@ -211,7 +211,7 @@ def criteria(subject: Subject) -> Rows:
     best, ensembles = (subject.analysis.table(name) for name in ("best_epochs", "ensembles"))
     rows = {
         f"best epoch: {row.criterion.lower()}": f"{row.epoch} ({row.value:.3f}; last: {row.last_value:.3f}"
-        + (")" if np.isnan(row.sure) else f"; best in {100 * row.sure:.0f} % of resamples)")
+        + (")" if np.isnan(row.selection_share) else f"; best in {100 * row.selection_share:.0f} % of resamples)")
         for row in best.itertuples()
     }
     for row in ensembles.iloc[1:].itertuples():
@@ -226,7 +226,7 @@ def page(subjects: Sequence[Subject]) -> str:
     for subject in subjects:
         lines += [f"**{subject.run.path.name}**", ""]
         for number, entry in enumerate(from_table(subject.analysis.table("findings")), start=1):
-            tested = f"p {'< 1e-99' if entry.p < 1e-99 else f'= {entry.p:.1g}'} after picking from {entry.compared}"
+            tested = f"p {'< 1e-99' if entry.p < 1e-99 else f'= {entry.p:.1g}'} after picking from {entry.comparisons}"
             tested = "not tested" if np.isnan(entry.p) else tested
             lines.append(f"{number}. {entry.text} *{_measured(entry)}; {tested}.*")
         lines.append("")
@@ -238,7 +238,7 @@ def _measured(entry: Finding) -> str:
     scale, digits, unit = {"share": (100, 1, " %"), "sd": (1, 1, " sd"), "epochs": (1, 1, " epochs")}.get(
         entry.unit, (1, 3, f" {entry.unit}")
     )
-    value, low, high = (f"{scale * number:.{digits}f}" for number in (entry.figure, entry.low, entry.high))
+    value, low, high = (f"{scale * number:.{digits}f}" for number in (entry.value, entry.low, entry.high))
     return f"{value}{unit}" if entry.low == entry.high else f"{value}{unit} [{low}, {high}]"
 
 

@@ -108,7 +108,7 @@ class Null:
         sides = {"true_class_index": ever // len(run.classes), "predicted_class_index": ever % len(run.classes)}
         numbers = {
             name: events.epoch_numbers(run.epochs, position)
-            for name, position in (("peak", life.peak), ("death", life.death))
+            for name, position in (("peak", life.peak), ("resolved", life.resolved))
         }
         pairs = pd.DataFrame({**sides, **numbers, "peak_count": life.peak_count, "last_count": series[-1]})
         return findings_learning.pairs_overcome(

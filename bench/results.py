@@ -54,7 +54,16 @@ def formation(run: Run) -> pd.DataFrame:
     saw the pattern (Sec. 5.1).
     """
     table = _analysis_table(run, "classes")
-    kept = ["name", "group", "formation", "half", "stabilisation", "accuracy", "within", "between"]
+    kept = [
+        "name",
+        "group",
+        "formation",
+        "half_correct",
+        "stabilisation",
+        "accuracy",
+        "within_class",
+        "between_classes",
+    ]
     table = table[kept].rename(columns={"name": "class"})
     named = [table1.PAPER_FORMATION.get(name.split(",")[0]) for name in table["class"]]
     order = table["formation"].where(table["formation"] > 0, np.inf)
@@ -63,7 +72,7 @@ def formation(run: Run) -> pd.DataFrame:
 
 def formation_counts(classes: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFrame:
     """A row per epoch, classes by then: formed (the pattern has its final form), half_right, settled (median)."""
-    reached = {"formed": "formation", "half_right": "half", "stabilised": "stabilisation"}
+    reached = {"formed": "formation", "half_right": "half_correct", "stabilised": "stabilisation"}
     rows = [
         {"epoch": epoch}
         | {name: int(((classes[column] > 0) & (classes[column] <= epoch)).sum()) for name, column in reached.items()}

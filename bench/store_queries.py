@@ -112,7 +112,7 @@ def _of_an_epoch(run: Run) -> dict[str, Query]:
         "similarity against confusion": lambda r: queries.similarity_against_confusion(run, **_at(run, r)),
         "calibration": lambda r: queries.calibration_table(run, **_at(run, r)),
         "risk-coverage curve": lambda r: queries.risk_coverage(run, **_at(run, r)),
-        "wrongly accepted": lambda r: queries.wrongly_accepted(run, **_at(run, r)),
+        "wrongly accepted": lambda r: queries.accepted_errors(run, **_at(run, r)),
         "figures of every score": lambda r: queries.score_metrics(run, **_at(run, r)),
     }
 

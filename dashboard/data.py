@@ -18,7 +18,7 @@ from dashboard.images import Atlas, atlas
 from dashboard.query_cache import cached_query, cached_run_query
 from store import DamagedFile, Run, Timeline, open_run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis
-from store.analysis.localisation import verdict
+from store.analysis.localisation import localisation_of
 from store.queries.table1 import recorded_result
 
 _VARIANT_COLUMNS = ["variant", "variant_label", "top1", "top5", "mean_confidence", "flip_rate"]
@@ -398,7 +398,7 @@ def findings(run: Run) -> list[Finding]:
 
 
 @cached_run_query
-def localisation_verdict(run: Run) -> str:
+def localisation(run: Run) -> str:
     """Whether the run's maps are places in the image: 'place', 'code' or 'unknown'."""
-    table = analysis_table(run, "place")
-    return "unknown" if table is None else verdict(table)
+    table = analysis_table(run, "localisation")
+    return "unknown" if table is None else localisation_of(table)

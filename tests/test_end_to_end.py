@@ -14,7 +14,7 @@ from compute.data.phantom.dataset import class_parts, gray_sibling, load_phantom
 from compute.recording.perturbations import VARIANTS
 from store import Run, open_run
 from store.check.verify import verify_run
-from store.metrics.maps import scores, softmax
+from store.metrics.maps import logits, softmax
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -120,7 +120,7 @@ def test_probabilities_are_the_softmax_of_the_map_means_within_the_codec_error(r
     for variant in ("clean", "salt_pepper_0.005"):
         maps = run.maps(epoch=EPOCHS, variant=variant, images=None)
         bound = run.map_error(epoch=EPOCHS, variant=variant, images=None).max(1)
-        decoded = softmax(scores(maps))
+        decoded = softmax(logits(maps))
         recorded = run.probabilities(epoch=EPOCHS, variant=variant)
         np.testing.assert_allclose(recorded.sum(1), 1, atol=1e-5)
         # A score is off by at most the bound, so a probability by at most the factor exp(2 bound).

@@ -45,11 +45,11 @@ def strongest_other(correction: MinimalCorrection) -> tuple[np.ndarray, np.ndarr
 
     With two classes there is none: class -1 and score 0.
     """
-    others = np.delete(np.arange(correction.scores.shape[1]), [correction.prediction, correction.against])
+    others = np.delete(np.arange(correction.logits.shape[1]), [correction.prediction, correction.against])
     if not len(others):
-        return np.full(len(correction.scores), -1), np.zeros(len(correction.scores), np.float32)
-    best = correction.scores[:, others].argmax(1)
-    return others[best], correction.scores[:, others].max(1)
+        return np.full(len(correction.logits), -1), np.zeros(len(correction.logits), np.float32)
+    best = correction.logits[:, others].argmax(1)
+    return others[best], correction.logits[:, others].max(1)
 
 
 def payload(shown: Dissection) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def payload(shown: Dissection) -> dict[str, Any]:
     place = {number: position for position, number in enumerate(used)} | {-1: -1}
     difference = scale_maps(correction.difference.astype(np.float32)[None], kind=COMMON, signed=True)
     scores = np.stack(
-        [correction.scores[:, correction.prediction], correction.scores[:, correction.against], other_score], axis=1
+        [correction.logits[:, correction.prediction], correction.logits[:, correction.against], other_score], axis=1
     )
     height, width = correction.difference.shape
     data: dict[str, Any] = {

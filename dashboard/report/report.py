@@ -17,7 +17,7 @@ from dashboard.charts.rendering import rendered
 from dashboard.charts.training import training_curve, training_series
 from dashboard.images import EQ10, RELIEF, ScaledMaps, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
 from dashboard.report.atomic_write import write_whole
-from dashboard.shared.theme import LIGHT, count, percent, plural, probability, rgb, spans
+from dashboard.shared.theme import LIGHT, count, percent, plural, probability, rgb, epoch_list
 from dashboard.views.overview.charts import accuracy_by_variant
 from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
 from store import Run, StoreError, queries
@@ -117,8 +117,8 @@ def _spanned(run: Run, analysis: Analysis) -> str:
         return ""
     lost = sorted(set(analysis.epochs) - set(run.epochs))
     return (
-        f" Derived from {spans(analysis.epochs)}; "
-        + (f"{spans(lost)} cannot be read any more" if lost else f"the run holds {spans(run.epochs)} by now")
+        f" Derived from {epoch_list(analysis.epochs)}; "
+        + (f"{epoch_list(lost)} cannot be read any more" if lost else f"the run holds {epoch_list(run.epochs)} by now")
         + ". Analyse the run again to bring both together."
     )
 

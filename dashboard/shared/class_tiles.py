@@ -9,7 +9,7 @@ import numpy as np
 from dashboard import data
 from dashboard.components import Tile, TileSet, tile_grid
 from dashboard.shared.image_tiles import tile_set
-from dashboard.shared.theme import RIGHT, percent
+from dashboard.shared.theme import CORRECT, percent
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 
@@ -36,7 +36,7 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72)
             maps=(position,),
             href=address(identifiers[number]),
             bar=float(np.nan_to_num(shares[number])),
-            role=RIGHT,
+            role=CORRECT,
         )
         for position, number in enumerate(classes)
     )

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.charts.intervals import interval_svg
 from dashboard.shared import downloads
-from dashboard.shared.theme import count, percent, plain
+from dashboard.shared.theme import count, percent, escape_markdown
 from dashboard.shell import navigation, url_state
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
@@ -47,12 +47,12 @@ QUESTIONS: dict[str, Question] = {
         "Which pair of classes was confused and no longer is?",
         "every confused pair at every epoch",
     ),
-    "mode": Question(
+    "cluster": Question(
         "A cluster that fails",
         "Does a class have a cluster of maps that is wrong more often than the rest of the class?",
         "every cluster of every class",
     ),
-    "forming": Question(
+    "formation": Question(
         "First and last to form",
         "Which classes' maps reach their final form first, and which last?",
         "every pair of classes",
@@ -60,9 +60,11 @@ QUESTIONS: dict[str, Question] = {
     "ensemble": Question(
         "Ensembles", "How much accuracy would averaging recorded epochs or variants gain?", "every ensemble"
     ),
-    "lead": Question("Map before prediction", "Does the map form before the prediction stabilises?", "one question"),
+    "formation before prediction": Question(
+        "Map before prediction", "Does the map form before the prediction stabilises?", "one question"
+    ),
     "forgetting": Question("Forgotten", "How many of the final mistakes were correct at an earlier epoch?", "a count"),
-    "persistent": Question(
+    "persistence": Question(
         "Most persistent mistake", "Which mistake is the most persistent?", "all images, descriptive"
     ),
     "failure_ranking": Question(
@@ -73,8 +75,8 @@ QUESTIONS: dict[str, Question] = {
     "correction": Question(
         "Minimal correction", "How few cells of the maps have to go to correct a mistake?", "all mistakes, descriptive"
     ),
-    "place": Question("Localisation", "Do the maps follow the object?", "one question"),
-    "alike": Question(
+    "localisation": Question("Localisation", "Do the maps follow the object?", "one question"),
+    "similarity": Question(
         "Similarity within a class", "How similar are the maps of two images of a class?", "one question"
     ),
 }
@@ -95,7 +97,7 @@ def heading(finding: Finding) -> str:
 def figure(finding: Finding) -> str:
     """The figure with its interval: '35 % (26 % to 45 %)', '62 points (58 to 66)', '2.6 sd (2.0 to 3.1)'."""
     unit = "points" if finding.kind in _DIFFERENCES and finding.unit == "share" else finding.unit
-    value = _number(finding.figure, unit)
+    value = _number(finding.value, unit)
     if not (math.isfinite(finding.low) and math.isfinite(finding.high)) or finding.low == finding.high:
         return f"{value}{_unit(unit)}"
     low, high = (_number(end, unit) for end in (finding.low, finding.high))
@@ -123,13 +125,13 @@ def caveat(finding: Finding) -> str:
     if not math.isfinite(finding.p):
         if finding.low == finding.high:
             return "A count of this run's images; nothing was tested."
-        joint = f", jointly for all {finding.compared} scores" if finding.compared > 1 else ""
+        joint = f", jointly for all {finding.comparisons} scores" if finding.comparisons > 1 else ""
         return f"Measured with a 95 % interval{joint}; reported whatever the result."
     chance = "p < 0.001" if finding.p < 0.001 else f"p = {finding.p:.3f}"
-    if finding.compared == 1:
+    if finding.comparisons == 1:
         return f"A single test: {chance}; 95 % interval."
     return (
-        f"The most striking of {count(finding.compared)} candidates: {chance} after correction for all of them; the "
+        f"The most striking of {count(finding.comparisons)} candidates: {chance} after correction for all of them; the "
         "interval holds for all of them jointly."
     )
 
@@ -139,7 +141,7 @@ def card(selection: Selection, finding: Finding, number: int) -> None:
     with st.container(border=True):
         left, right = st.columns([5, 2], vertical_alignment="center", gap="medium")
         with left:
-            st.caption(f"{number} · {plain(heading(finding))}")
+            st.caption(f"{number} · {escape_markdown(heading(finding))}")
             st.markdown(f"**{_statement(finding)}**")
             st.caption(caveat(finding))
         with right:
@@ -149,22 +151,22 @@ def card(selection: Selection, finding: Finding, number: int) -> None:
 def brief_card(selection: Selection, finding: Finding, number: int) -> None:
     """Draw one finding in a narrow column: the statement and its figure."""
     with st.container(border=True, height="stretch"):
-        st.caption(f"{number} · {plain(heading(finding))}")
+        st.caption(f"{number} · {escape_markdown(heading(finding))}")
         st.markdown(_statement(finding))
         _figure(selection, finding)
 
 
 def _statement(finding: Finding) -> str:
     """The statement as Markdown; no line breaks between a figure and its percent sign."""
-    return plain(finding.text).replace(" %", "\N{NO-BREAK SPACE}%")
+    return escape_markdown(finding.text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _figure(selection: Selection, finding: Finding) -> None:
     drawn = interval_svg(
-        finding.figure, finding.low, finding.high, unit=finding.unit, palette=downloads.current_palette()
+        finding.value, finding.low, finding.high, unit=finding.unit, palette=downloads.current_palette()
     )
     st.image(drawn, width=220)
-    st.caption(f"**{plain(figure(finding))}**")
+    st.caption(f"**{escape_markdown(figure(finding))}**")
     page = navigation.info(finding.page)
     reset = {"run": selection.name, **dict.fromkeys(("variant", "class", "image", "pin"))}
     st.page_link(

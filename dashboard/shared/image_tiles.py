@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components import Tile, TileSet, tile_grid
 from dashboard.images import scale_maps
-from dashboard.shared.theme import probability, role, verdict
+from dashboard.shared.theme import probability, role, tick_or_cross
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -47,7 +47,7 @@ def predictions(rows: pd.DataFrame) -> list[Prediction]:
 
 def caption(row: Prediction | pd.Series) -> tuple[str, tuple[str, ...]]:
     """Title and lines under an image: ✓ or ✗ with the prediction, its probability, the true class if it differs."""
-    title = f"{verdict(row.correct)} {row.predicted_class}"
+    title = f"{tick_or_cross(row.correct)} {row.predicted_class}"
     if row.correct:
         return title, (f"P {probability(row.confidence)}",)
     return title, (
@@ -115,7 +115,7 @@ def image_tiles(
         maps,
         images=data.image_atlas(run, images, (selection.variant,)) if images else None,
         size=size,
-        overlay=None if overlay is None or not each else overlay or data.localisation_verdict(run) == "place",
+        overlay=None if overlay is None or not each else overlay or data.localisation(run) == "locates",
     )
     return content if each else replace(content, maps=None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import data
-from dashboard.shared.theme import plain, spans
+from dashboard.shared.theme import escape_markdown, epoch_list
 from dashboard.shell.url_state import Selection
 
 
@@ -16,7 +16,7 @@ def needs_analysis(selection: Selection) -> None:
         st.warning(damage, icon=":material/broken_image:")
         return
     st.info(
-        f"This part is derived once from all epochs, and that has not been done for “{plain(selection.name)}”. Run "
+        f"This part is derived once from all epochs, and that has not been done for “{escape_markdown(selection.name)}”. Run "
         f"`python -m compute analyse {selection.run.path}`, and it appears here.",
         icon=":material/function:",
     )
@@ -27,7 +27,7 @@ def warn_stale(selection: Selection) -> None:
     known = data.analysis_epochs(selection.run)
     if known and known != selection.run.epochs:
         st.info(
-            f"This was derived from {spans(known)}; the run holds {spans(selection.run.epochs)} by now. "
+            f"This was derived from {epoch_list(known)}; the run holds {epoch_list(selection.run.epochs)} by now. "
             f"Run `python -m compute analyse {selection.run.path}` to take them in.",
             icon=":material/update:",
         )

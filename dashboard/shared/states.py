@@ -12,7 +12,7 @@ from dashboard import data
 from dashboard.components import Tile, TileSet
 from dashboard.images import difference_kind, scale_maps
 from dashboard.shared.image_tiles import predictions
-from dashboard.shared.theme import probability, role, verdict
+from dashboard.shared.theme import probability, role, tick_or_cross
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store import Run
@@ -86,7 +86,7 @@ def flip_tiles(
     tiles = [
         Tile(
             id=str(image),
-            title=f"{verdict(one.correct)} {one.predicted_class} → {verdict(two.correct)} {two.predicted_class}",
+            title=f"{tick_or_cross(one.correct)} {one.predicted_class} → {tick_or_cross(two.correct)} {two.predicted_class}",
             lines=(
                 f"P {probability(one.confidence)} → {probability(two.confidence)}",
                 f"true class {two.true_class}, S {signed_number(gains[row], 1)}",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 class Palette:
     """The colours with a meaning, as hex strings, for one background."""
 
-    right: str
+    correct: str
     wrong: str
     true_class: str
     prediction: str
@@ -27,7 +27,7 @@ class Palette:
 
 
 LIGHT = Palette(
-    right="#009E73",
+    correct="#009E73",
     wrong="#D55E00",
     true_class="#0072B2",
     prediction="#E69F00",
@@ -37,7 +37,7 @@ LIGHT = Palette(
     series=("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C00", "#000000"),
 )
 DARK = Palette(
-    right="#1FBF92",
+    correct="#1FBF92",
     wrong="#F0783A",
     true_class="#56B4E9",
     prediction="#E69F00",
@@ -47,7 +47,7 @@ DARK = Palette(
     series=("#56B4E9", "#E69F00", "#1FBF92", "#CC79A7", "#4C8FD6", "#F0783A", "#F0E442", "#FFFFFF"),
 )
 
-RIGHT, WRONG, TRUE_CLASS, PREDICTION, NEUTRAL = "right", "wrong", "true_class", "prediction", "neutral"
+CORRECT, WRONG, TRUE_CLASS, PREDICTION, NEUTRAL = "correct", "wrong", "true_class", "prediction", "neutral"
 
 
 def palette(dark: bool) -> Palette:
@@ -55,14 +55,14 @@ def palette(dark: bool) -> Palette:
     return DARK if dark else LIGHT
 
 
-def verdict(correct: bool) -> str:
+def tick_or_cross(correct: bool) -> str:
     """✓ or ✗."""
     return "✓" if correct else "✗"
 
 
 def role(correct: bool) -> str:
-    """The role whose colour frames a prediction: `RIGHT` or `WRONG`."""
-    return RIGHT if correct else WRONG
+    """The role whose colour frames a prediction: `CORRECT` or `WRONG`."""
+    return CORRECT if correct else WRONG
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -89,7 +89,7 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def spans(numbers: Iterable[int]) -> str:
+def epoch_list(numbers: Iterable[int]) -> str:
     """Whole numbers in words: 'epoch 3', 'epochs 1 to 3, 5'."""
     ordered, parts = sorted(numbers), []
     start = 0
@@ -121,7 +121,7 @@ _FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # Heb
 _ISOLATE, _END = "\u2068", "\u2069"
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """A text, such as a class's name, that Markdown shows as it is: no mark of it becomes formatting or a link.
 
     One that is written from right to left is isolated, so that numbers beside it stay where they are.

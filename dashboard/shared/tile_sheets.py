@@ -18,7 +18,7 @@ from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 
 _WIDTH = 1500  # pixels that a sheet may be wide
-_COLOURED = {name: rgb(getattr(LIGHT, name)) for name in ("right", "wrong", "true_class", "prediction", "neutral")}
+_COLOURED = {name: rgb(getattr(LIGHT, name)) for name in ("correct", "wrong", "true_class", "prediction", "neutral")}
 
 
 def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str) -> None:

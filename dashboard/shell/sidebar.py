@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.images import COLOUR_MAPS, SCALES
-from dashboard.shared.theme import plain
+from dashboard.shared.theme import escape_markdown
 from dashboard.shell import controls, navigation, url_state
 from store import Run, StoreError
 
@@ -132,7 +132,7 @@ def _pin(selection: url_state.Selection) -> None:
 def _progress(run: Run) -> None:
     st.session_state[_SEEN] = run.epochs
     for epoch, reason in run.damaged.items():
-        st.warning(f"Epoch {epoch} is left out: {plain(reason)}", icon=":material/broken_image:")
+        st.warning(f"Epoch {epoch} is left out: {escape_markdown(reason)}", icon=":material/broken_image:")
     if not run.complete:
         _watch(run.path.name)
 
@@ -155,11 +155,11 @@ def _head(page: st.Page, selection: url_state.Selection) -> None:
     st.title(page.title, anchor=False)
     name = page.url_path or url_state.HOME
     reported = (
-        f"{navigation.info(name).question} — run **{plain(selection.name)}**, epoch **{selection.epoch}**, "
+        f"{navigation.info(name).question} — run **{escape_markdown(selection.name)}**, epoch **{selection.epoch}**, "
         f"variant **{selection.variant_label}**"
     )
     if selection.class_index is not None:
-        reported += f", class **{plain(data.class_names(selection.run)[selection.class_index])}**"
+        reported += f", class **{escape_markdown(data.class_names(selection.run)[selection.class_index])}**"
     st.caption(reported)
 
 
@@ -167,13 +167,13 @@ def report_problems() -> None:
     """Say what the link asked for and did not get."""
     reported = url_state.problems()
     if reported:
-        st.warning("\n\n".join(plain(text) for text in reported), icon=":material/link_off:")
+        st.warning("\n\n".join(escape_markdown(text) for text in reported), icon=":material/link_off:")
         st.button("Drop this from the link", on_click=url_state.forget_problems, type="tertiary")
 
 
 def explain(error: StoreError) -> None:
     """Show what the store could not do, in its own words."""
-    st.error(plain(str(error)), icon=":material/error:")
+    st.error(escape_markdown(str(error)), icon=":material/error:")
     st.caption("Nothing was changed. Another run, epoch or variant can be chosen at the left.")
 
 
@@ -219,7 +219,7 @@ def _wait_for_runs() -> None:
 
 
 def _no_epochs(run: Run) -> None:
-    st.title(plain(run.path.name), anchor=False)
+    st.title(escape_markdown(run.path.name), anchor=False)
     st.info(
         "This run has been started, and no epoch of it is finished yet. The pages appear with the first one.",
         icon=":material/hourglass_top:",

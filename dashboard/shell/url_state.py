@@ -17,7 +17,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.images import COLOUR_MAPS, RELIEF, SCALES
-from dashboard.shared.theme import spans
+from dashboard.shared.theme import epoch_list
 from store import Run
 
 SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
@@ -268,7 +268,7 @@ def _epoch(run: Run) -> int:
     if _is_number(value) and int(value) in run.epochs:
         return int(value)
     reason = run.damaged.get(int(value)) if _is_number(value) else None
-    holds = f"its file is damaged ({reason})" if reason else f"run “{run.path.name}” holds {spans(run.epochs)}"
+    holds = f"its file is damaged ({reason})" if reason else f"run “{run.path.name}” holds {epoch_list(run.epochs)}"
     _refuse("epoch", value, holds, f"epoch {run.epochs[-1]}")
     return run.epochs[-1]
 

@@ -44,10 +44,10 @@ def analyse(run: Run) -> Path:
     """Derive everything that spans a run's epochs and write it to analysis.h5 beside the run; returns its path.
 
     Reads summary columns, class tables, confusions and cached maps of every epoch; maps and probabilities of the last few
-    only. Tables: epochs, images, classes, cues, pairs, modes, mode_survival, failure-detection ranking, league_weights, league_epochs,
+    only. Tables: epochs, images, classes, cues, pairs, modes, cluster_survival, failure-detection ranking, league_weights, league_epochs,
     best_epochs, ensembles, place, findings. Arrays: class_accuracy and class_confidence (E, V, C), cue_drop (E, V, C),
     pair_counts (pairs, E), mode_shares (modes, E), pattern_similarity (E, C), predictions (E, N) of the clean images,
-    place_means (E, 4: inside, area, elsewhere, peak), similarity_order and cue_order (C,), league_reported (N,).
+    similarity_order and cue_order (C,), league_reported (N,).
 
     Raises:
         NotInRun: the run has no sealed epoch yet.
@@ -69,13 +69,13 @@ def analyse(run: Run) -> Path:
         "cues": cue_table(record),
         "pairs": pairs,
         "clusters": cluster_table(record, final),
-        "mode_survival": survival_table(record, final),
+        "cluster_survival": survival_table(record, final),
         "failure_ranking": found.table,
         "league_weights": found.weights,
         "league_epochs": pd.concat(record.detections, ignore_index=True),
         "best_epochs": best_epochs(figures, len(run.labels), resampled_metrics(record)),
         "ensembles": ensembles(record),
-        "place": localisation_table(record, final, images),
+        "localisation": localisation_table(record, final, images),
     }
     material = findings_perturbation.FindingInputs(record, tables)
     candidates = [finding for candidate in CANDIDATES for finding in candidate(material)]
@@ -97,5 +97,4 @@ def _arrays(record: EpochRecord) -> dict[str, np.ndarray]:
         "predictions": np.stack([predictions[0] for predictions in record.predictions]),
         "cue_order": similarity_order_(record.cue_drops[-1][1:].T),
         "pattern_similarity": np.stack(record.pattern_similarities),
-        "place_means": np.array([list(means.values()) for means in record.places]).reshape(len(record.places), 4),
     }

@@ -48,8 +48,16 @@ def best_epochs(figures: pd.DataFrame, images: int, samples: Mapping[str, NDArra
         epoch = values.idxmax() if better == "max" else values.idxmin()
         low, high = wilson(values[epoch] * images, images) if figure == "top1" else (np.nan, np.nan)
         sure = sureness(samples, figure, better, series.index.get_loc(epoch))
-        row = {"criterion": criterion, "figure": figure, "better": better, "epoch": int(epoch), "value": values[epoch]}
-        rows.append({**row, "last_value": values.iloc[-1], "low": float(low), "high": float(high), "sure": sure})
+        row = {
+            "criterion": criterion,
+            "metric": figure,
+            "direction": better,
+            "epoch": int(epoch),
+            "value": values[epoch],
+        }
+        rows.append(
+            {**row, "last_value": values.iloc[-1], "low": float(low), "high": float(high), "selection_share": sure}
+        )
     return pd.DataFrame(rows)
 
 
@@ -87,7 +95,7 @@ def gains(after: NDArray[np.bool_], before: NDArray[np.bool_]) -> dict[str, floa
     """gain, gain_low, gain_high, won and lost of correct predictions `after` over those `before`, each (N,) bool."""
     gain, low, high = mean_interval(after.astype(float) - before)
     won, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    return {"gain": gain, "gain_low": low, "gain_high": high, "won": won, "lost": lost}
+    return {"gain": gain, "gain_low": low, "gain_high": high, "newly_correct": won, "newly_wrong": lost}
 
 
 def memberships(record: EpochRecord) -> list[tuple[str, str, list[tuple[int, str]]]]:

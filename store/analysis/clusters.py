@@ -24,7 +24,7 @@ def cluster_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "class_index": label,
-                    "mode": np.arange(len(found.count)),
+                    "cluster": np.arange(len(found.count)),
                     "medoid": images[found.medoid],
                     "count": found.count,
                     "share": found.count / len(images),
@@ -57,7 +57,7 @@ def survival_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
                 clusters.assign(own[images], medoids),
                 clusters=len(medoids),
             )
-            row = {"class_index": label, "mode": np.arange(len(medoids)), "variant": variant, "count": stayed.count}
+            row = {"class_index": label, "cluster": np.arange(len(medoids)), "variant": variant, "count": stayed.count}
             rows.append(pd.DataFrame({**row, "share": stayed.share, "low": stayed.low, "high": stayed.high}))
-    columns = ["class_index", "mode", "variant", "count", "share", "low", "high"]
+    columns = ["class_index", "cluster", "variant", "count", "share", "low", "high"]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in columns})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,9 @@ def epoch_numbers(epochs: tuple[int, ...], positions: NDArray) -> Int64:
 def image_events(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     """A row per image, clean: when its map formed and its prediction settled, what was forgotten, how deep it errs.
 
-    formation, settling, learned, first_right (epoch numbers, -1 = never), lead (epochs), forgettings, flips, history
-    (see `store.metrics.learning`), self_confidence, run, run_confidence, agreement, entrenchment, label_issue, mode,
-    and where the run knows the object inside, area, elsewhere, peak_inside, gained, possible (see
+    formation, settling, learned, first_correct (epoch numbers, -1 = never), lead (epochs), forgetting_count, flips, history
+    (see `store.metrics.learning`), self_confidence, run, error_run_confidence, agreement, entrenchment, label_issue, mode,
+    and where the run knows the object inside, area, elsewhere, peak_on_object, gained, possible (see
     `store.metrics.localisation`; else NaN).
     """
     labels, epochs = record.run.labels, record.epochs
@@ -43,20 +44,20 @@ def image_events(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
             "formation": epoch_numbers(epochs, formed),
             "stabilisation": epoch_numbers(epochs, stabilised),
             "learned": epoch_numbers(epochs, learning.learned(right)),
-            "first_right": epoch_numbers(epochs, learning.first_right(right)),
-            "lead": learning.lead(epoch_numbers(epochs, stabilised), epoch_numbers(epochs, formed)),
-            "forgettings": learning.forgetting_count(right),
+            "first_correct": epoch_numbers(epochs, learning.first_correct(right)),
+            "map_lead": learning.map_lead(epoch_numbers(epochs, stabilised), epoch_numbers(epochs, formed)),
+            "forgetting_count": learning.forgetting_count(right),
             "flips": learning.flip_count(predictions),
             "history": np.array(learning.HISTORIES, object)[learning.history(right)],
             "self_confidence": self_confidence,
-            "run": persistent.run,
-            "run_confidence": persistent.confidence,
+            "error_run": persistent.run,
+            "error_run_confidence": persistent.confidence,
             "agreement": agreement,
             "persistence": persistent.score,
             "label_issue": persistence.label_issue_candidates(
-                self_confidence, persistent.run, least_run=max(2, (len(epochs) + 1) // 2)
+                self_confidence, persistent.run, min_error_run=max(2, (len(epochs) + 1) // 2)
             ),
-            "mode": _clusters_of_images(record, final),
+            "cluster": _clusters_of_images(record, final),
         }
     )
     return table.assign(**_places(record, final))
@@ -75,22 +76,34 @@ def _clusters_of_images(record: EpochRecord, final: FinalEpoch) -> Int64:
 def _places(record: EpochRecord, final: FinalEpoch) -> dict[str, NDArray]:
     labels = record.run.labels
     if final.cover is None:
-        names = ("inside", "area", "elsewhere", "peak_inside", "gained", "possible")
+        names = (
+            "evidence_on_object",
+            "object_area",
+            "evidence_on_others",
+            "peak_on_object",
+            "localisation_gain",
+            "possible_gain",
+        )
         return {name: np.full(len(labels), np.nan) for name in names}
     found = localisation.localisation_scores(final.true_class_maps, final.cover, labels)
     gains = localisation.gains(final.true_class_maps, final.cover, labels)
-    where = {"inside": found.inside, "area": found.area, "elsewhere": found.elsewhere, "peak_inside": found.peak}
-    return {**where, "gained": gains.gained, "possible": gains.possible}
+    where = {
+        "evidence_on_object": found.evidence_on_object,
+        "object_area": found.object_area,
+        "evidence_on_others": found.evidence_on_others,
+        "peak_on_object": found.peak_on_object,
+    }
+    return {**where, "localisation_gain": gains.localisation_gain, "possible_gain": gains.possible_gain}
 
 
 def class_events(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) -> pd.DataFrame:
     """A row per class, clean images: formation and learning epochs (numbers, -1 = never), shares of histories.
 
     formation: of the class pattern; image_formation and settling: medians over the images, those that never form
-    last of all; half: first epoch with half of the images right; lead: mean over the images that form; forgettings:
-    mean; never_right, forgotten: shares of the images; within and between: mean cosine of own maps of two images of
-    the class, and of one inside and one outside; inside, area, elsewhere: means of the images; follow with follow_low
-    and follow_high (95 %): see `store.metrics.localisation.follow`; modes: their number; silent: share of own maps without a
+    last of all; half: first epoch with half of the images right; lead: mean over the images that form; forgetting_count:
+    mean; never_correct, forgotten: shares of the images; within and between: mean cosine of own maps of two images of
+    the class, and of one inside and one outside; inside, area, elsewhere: means of the images; follow with object_following_low
+    and object_following_high (95 %): see `store.metrics.localisation.object_following`; modes: their number; silent: share of own maps without a
     positive cell.
     """
     run, epochs = record.run, record.epochs
@@ -99,14 +112,14 @@ def class_events(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) -
     similar = localisation.pair_similarity(final.true_class_maps, run.labels, count)
     formed = images["formation"] != NEVER
     by_class = images.assign(
-        silent=final.true_class_maps.max((1, 2)) <= 0, lead=images["lead"].where(formed).astype(float)
+        silent_share=final.true_class_maps.max((1, 2)) <= 0, map_lead=images["map_lead"].where(formed).astype(float)
     ).groupby(run.labels)
     table = run.classes.reset_index().assign(
         formation=epoch_numbers(epochs, learning.formation(np.stack(record.pattern_similarities))),
-        half=epoch_numbers(epochs, learning.first_right(np.nan_to_num(accuracy) >= 0.5)),
+        half_correct=epoch_numbers(epochs, learning.first_correct(np.nan_to_num(accuracy) >= 0.5)),
         accuracy=accuracy[-1],
-        within=similar.within,
-        between=similar.between,
+        within_class=similar.within_class,
+        between_classes=similar.between_classes,
     )
     medians = pd.DataFrame(
         {
@@ -114,21 +127,36 @@ def class_events(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) -
             "stabilisation": by_class["stabilisation"].median(),
         }
     )
-    means = by_class[["lead", "forgettings", "inside", "area", "elsewhere", "persistence", "silent"]].mean()
+    means = by_class[
+        [
+            "map_lead",
+            "forgetting_count",
+            "evidence_on_object",
+            "object_area",
+            "evidence_on_others",
+            "persistence",
+            "silent_share",
+        ]
+    ].mean()
     shares = pd.DataFrame(
         {
-            "never_right": by_class["history"].agg(lambda column: (column == "never right").mean()),
+            "never_correct": by_class["history"].agg(lambda column: (column == "never correct").mean()),
             "forgotten": by_class["history"].agg(lambda column: (column == "forgotten").mean()),
-            "clusters": by_class["mode"].nunique(),
+            "clusters": by_class["cluster"].nunique(),
         }
     )
     table = table.join(medians).join(means).join(shares).fillna({"clusters": 0})
-    followed = {
-        label: localisation.follow(rows["gained"], rows["possible"], np.zeros(len(rows), int))
+    return table.join(_object_following_by_class(by_class))
+
+
+def _object_following_by_class(by_class: Any) -> pd.DataFrame:
+    """A row per class: object_following with its 95 % interval, of the images grouped by class."""
+    found = {
+        label: localisation.object_following(rows["localisation_gain"], rows["possible_gain"], np.zeros(len(rows), int))
         for label, rows in by_class
     }
-    columns = ["follow", "follow_low", "follow_high"]
-    return table.join(pd.DataFrame.from_dict(followed, orient="index", columns=columns))
+    columns = ["object_following", "object_following_low", "object_following_high"]
+    return pd.DataFrame.from_dict(found, orient="index", columns=columns)
 
 
 def _median_event(epochs: pd.Series) -> float:
@@ -161,9 +189,9 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, N
             "true_class": names[true_class],
             "predicted_class_index": predicted_class,
             "predicted_class": names[predicted_class],
-            "birth": epoch_numbers(epochs, events.birth) if events else ever,
+            "onset": epoch_numbers(epochs, events.onset) if events else ever,
             "peak": epoch_numbers(epochs, events.peak) if events else ever,
-            "death": epoch_numbers(epochs, events.death) if events else ever,
+            "resolved": epoch_numbers(epochs, events.resolved) if events else ever,
             "peak_count": events.peak_count if events else ever,
             "last_count": series[-1],
             "slope": events.slope if events else ever.astype(np.float64),

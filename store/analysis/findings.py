@@ -20,9 +20,9 @@ RATE = 0.05
 PER_KIND = 2
 STANDING = (
     "failure_ranking",
-    "place",
+    "localisation",
 )  # the questions that the network was built to prediction: told whatever the prediction is
-TESTED = ("predicted as", "group predicted as", "accuracy", "cue", "pair", "mode", "forming", "ensemble")
+TESTED = ("predicted as", "group predicted as", "accuracy", "cue", "pair", "cluster", "formation", "ensemble")
 _PERTURBED = {
     "gray": "grayscale",
     "blur3": "a 3×3 blur",
@@ -37,22 +37,22 @@ _PERTURBED = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement. `figure` with its interval in `unit`; `page` and `query` say where it can be seen.
+    """One statement. `value` with its interval in `unit`; `page` and `query` say where it can be seen.
 
-    p: adjusted for the `compared` things that it was picked from, NaN where nothing is tested.
+    p: adjusted for the `comparisons` that it was picked from, NaN where nothing is tested.
     strength: 0..1, how striking, for the order.
     """
 
     kind: str
     text: str
-    figure: float
+    value: float
     low: float
     high: float
     unit: str
     page: str
     strength: float
     p: float = float("nan")
-    compared: int = 1
+    comparisons: int = 1
     query: dict[str, str | int] = field(default_factory=dict)
 
 
@@ -93,7 +93,7 @@ def holds(finding: Finding) -> bool:
 
 
 def as_table(findings: Sequence[Finding]) -> pd.DataFrame:
-    """A row per finding: kind, text, figure, low, high, unit, page, strength, p, compared, query (JSON)."""
+    """A row per finding: kind, text, value, low, high, unit, page, strength, p, comparisons, query (JSON)."""
     rows = [{**asdict(finding), "query": json.dumps(finding.query)} for finding in findings]
     columns = list(Finding.__dataclass_fields__)
     return pd.DataFrame(rows, columns=columns)

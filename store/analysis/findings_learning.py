@@ -29,16 +29,16 @@ def forming(tables: FindingInputs) -> list[Finding]:
     span = max(tables.record.epochs[-1] - tables.record.epochs[0], 1)
     return [
         Finding(
-            kind="forming",
+            kind="formation",
             text=text,
-            figure=widest.value,
+            value=widest.value,
             low=widest.low,
             high=widest.high,
             unit="epochs",
             page="learning",
             strength=float(np.clip(widest.low / span, 0, 1)),
             p=widest.p,  # the relabelled differences are the widest ones, too
-            compared=len(classes) * (len(classes) - 1) // 2,
+            comparisons=len(classes) * (len(classes) - 1) // 2,
             query={"class": str(tables.ids[widest.highest])},
         )
     ]
@@ -49,10 +49,10 @@ def leading(tables: FindingInputs) -> list[Finding]:
 
     Nothing where even the maps of two classes have that form: a CAM has a constant under it that makes all maps alike.
     """
-    place = tables.tables["place"].set_index("quantity")["value"]
-    if place.get("between", 0.0) >= FORMED:
+    place = tables.tables["localisation"].set_index("quantity")["value"]
+    if place.get("between_classes", 0.0) >= FORMED:
         return []
-    lead = tables.tables["images"]["lead"].to_numpy()
+    lead = tables.tables["images"]["map_lead"].to_numpy()
     ahead, differing = int((lead > 0).sum()), int((lead != 0).sum())
     if not differing:
         return []
@@ -65,9 +65,9 @@ def leading(tables: FindingInputs) -> list[Finding]:
     )
     return [
         Finding(
-            kind="lead",
+            kind="formation before prediction",
             text=text,
-            figure=shown / differing,
+            value=shown / differing,
             low=low,
             high=high,
             unit="share",
@@ -80,7 +80,7 @@ def leading(tables: FindingInputs) -> list[Finding]:
 def forgetting(tables: FindingInputs) -> list[Finding]:
     """How many of the final mistakes had been right before."""
     history = tables.tables["images"]["history"]
-    forgotten, wrong = int((history == "forgotten").sum()), int(history.isin(["forgotten", "never right"]).sum())
+    forgotten, wrong = int((history == "forgotten").sum()), int(history.isin(["forgotten", "never correct"]).sum())
     if not forgotten or len(tables.record.epochs) < 2:
         return []
     low, high = (float(edge) for edge in wilson(forgotten, wrong))
@@ -89,7 +89,7 @@ def forgetting(tables: FindingInputs) -> list[Finding]:
         Finding(
             kind="forgetting",
             text=text,
-            figure=forgotten / wrong,
+            value=forgotten / wrong,
             low=low,
             high=high,
             unit="share",
@@ -104,22 +104,24 @@ def persistent(tables: FindingInputs) -> list[Finding]:
     images, record = tables.tables["images"], tables.record
     worst = int(images["persistence"].to_numpy().argmax())
     row = images.iloc[worst]
-    if row["run"] < 2:
+    if row["error_run"] < 2:
         return []
     true_class, prediction = record.run.labels[worst], int(record.predictions[-1][0][worst])
     text = (
         f"Image {record.run.image_names[worst]} of “{tables.names[true_class]}” has been called “{tables.names[prediction]}” "
-        f"for {int(row['run'])} epochs on end with a mean confidence of {percent(row['run_confidence'])}, and "
+        f"for {int(row['error_run'])} epochs on end with a mean confidence of {percent(row['error_run_confidence'])}, and "
         f"{percent(row['agreement'])} of the variants agree."
     )
-    share = float(row["run"] / len(record.epochs))
-    strength = share * float(row["run_confidence"]) * float(row["agreement"]) / 2  # a count ranks below a tested claim
-    run = float(row["run"])
+    share = float(row["error_run"] / len(record.epochs))
+    strength = (
+        share * float(row["error_run_confidence"]) * float(row["agreement"]) / 2
+    )  # a count ranks below a tested claim
+    run = float(row["error_run"])
     return [
         Finding(
-            kind="persistent",
+            kind="persistence",
             text=text,
-            figure=run,
+            value=run,
             low=run,
             high=run,
             unit="epochs",
@@ -133,7 +135,7 @@ def persistent(tables: FindingInputs) -> list[Finding]:
 def pairs_overcome(tables: FindingInputs) -> list[Finding]:
     """The confused pair that training overcame most clearly, by the images that changed."""
     table, record = tables.tables["pairs"], tables.record
-    dead = table[(table["death"] > 0) & (table["last_count"] == 0)]
+    dead = table[(table["resolved"] > 0) & (table["last_count"] == 0)]
     if dead.empty:
         return []
     row = dead.loc[dead["peak_count"].idxmax()]
@@ -159,14 +161,14 @@ def pairs_overcome(tables: FindingInputs) -> list[Finding]:
         Finding(
             kind="pair",
             text=text,
-            figure=float(before.mean()),
+            value=float(before.mean()),
             low=low,
             high=high,
             unit="share",
             page="confusion",
             strength=float(np.sqrt(low * before.mean())),
             p=adjusted(p, compared),
-            compared=compared,
+            comparisons=compared,
             query=query,
         )
     ]
@@ -175,15 +177,15 @@ def pairs_overcome(tables: FindingInputs) -> list[Finding]:
 def failing_clusters(tables: FindingInputs) -> list[Finding]:
     """The mode of a class that fails most clearly against the rest of its class."""
     table, record = tables.tables["clusters"], tables.record
-    split = table[table.groupby("class_index")["mode"].transform("count") > 1]
+    split = table[table.groupby("class_index")["cluster"].transform("count") > 1]
     if split.empty:
         return []
     wrong = record.predictions[-1][0] != record.run.labels
-    member = tables.tables["images"]["mode"].to_numpy()
+    member = tables.tables["images"]["cluster"].to_numpy()
     tests = []
     for row in split.itertuples():
         mine = record.run.labels == row.class_index
-        inside, outside = wrong[mine & (member == row.mode)], wrong[mine & (member != row.mode)]
+        inside, outside = wrong[mine & (member == row.cluster)], wrong[mine & (member != row.cluster)]
         # Fisher's exact test, one-sided: so many wrong ones or more, drawn from the class without looking.
         drawn = (len(inside) + len(outside), inside.sum() + outside.sum(), len(inside))
         tests.append((float(scipy.stats.hypergeom.sf(inside.sum() - 1, *drawn)), inside, outside, row))
@@ -196,16 +198,16 @@ def failing_clusters(tables: FindingInputs) -> list[Finding]:
     )
     return [
         Finding(
-            kind="mode",
+            kind="cluster",
             text=text,
-            figure=float(inside.mean()),
+            value=float(inside.mean()),
             low=low,
             high=high,
             unit="share",
             page="gallery",
             strength=float(max(low - outside.mean(), 0)),
             p=adjusted(p, len(tests)),
-            compared=len(tests),
+            comparisons=len(tests),
             query={"class": str(tables.ids[row.class_index])},
         )
     ]

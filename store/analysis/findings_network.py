@@ -10,7 +10,7 @@ import scipy.stats
 from store.analysis.confidence_scores import REFERENCE
 from store.analysis.findings import Finding, adjusted, joint_level, percent
 from store.analysis.findings_perturbation import FindingInputs, paired_p
-from store.analysis.localisation import decided_by, verdict
+from store.analysis.localisation import deciding_quantity, localisation_of
 from store.metrics.intervals import wilson
 
 
@@ -39,13 +39,13 @@ def error_detection(tables: FindingInputs) -> list[Finding]:
         Finding(
             kind="failure_ranking",
             text=text,
-            figure=float(best["gain"]),
+            value=float(best["gain"]),
             low=low,
             high=high,
             unit="AUROC",
             page="trust",
             strength=strength,
-            compared=len(table) - 1,
+            comparisons=len(table) - 1,
             query={"epoch": tables.last},
         )
     ]
@@ -75,7 +75,7 @@ def corrections(tables: FindingInputs) -> list[Finding]:
         Finding(
             kind="correction",
             text=text,
-            figure=by_few / count,
+            value=by_few / count,
             low=low,
             high=high,
             unit="share",
@@ -88,34 +88,38 @@ def corrections(tables: FindingInputs) -> list[Finding]:
 
 def localisation_finding(tables: FindingInputs) -> list[Finding]:
     """Whether the maps are places or codes, by the quantity that decides it."""
-    table = tables.tables["place"].set_index("quantity")
-    quantity = decided_by(tables.tables["place"])
+    table = tables.tables["localisation"].set_index("quantity")
+    quantity = deciding_quantity(tables.tables["localisation"])
     if quantity is None:
         return []
     value, low, high = table.loc[quantity, ["value", "low", "high"]].astype(float)
     if not np.isfinite([low, high]).all():  # too few images
         return []
     prediction = {
-        "place": "The maps say where the object is" if quantity == "follow" else "The maps move with the images",
-        "code": "The maps are codes of the class, not places",
+        "locates": "The maps say where the object is"
+        if quantity == "object_following"
+        else "The maps move with the images",
+        "encodes": "The maps are codes of the class, not places",
         "unknown": "Whether the maps are codes or places stays open",
-    }[verdict(tables.tables["place"])]
+    }[localisation_of(tables.tables["localisation"])]
     shown = []
-    if "follow" in table.index:
-        inside, elsewhere = (percent(float(table.loc[name, "value"])) for name in ("inside", "elsewhere"))
+    if "object_following" in table.index:
+        inside, elsewhere = (
+            percent(float(table.loc[name, "value"])) for name in ("evidence_on_object", "evidence_on_others")
+        )
         shown.append(
             f"{inside} of their evidence lies on the image's own object and {elsewhere} on those of the class's "
-            f"other images, {percent(float(table.loc['follow', 'value']))} of what a map in the object's shape would "
+            f"other images, {percent(float(table.loc['object_following', 'value']))} of what a map in the object's shape would "
             "gain"
         )
-    if "shift" in table.index:
-        moved = percent(float(table.loc["shift", "value"]))
+    if "shift_following" in table.index:
+        moved = percent(float(table.loc["shift_following", "value"]))
         shown.append(f"their centres move {moved} of the way with the images that are shifted")
     return [
         Finding(
-            kind="place",
+            kind="localisation",
             text=f"{prediction}: {'; '.join(shown)}.",
-            figure=value,
+            value=value,
             low=low,
             high=high,
             unit="share",
@@ -128,19 +132,19 @@ def localisation_finding(tables: FindingInputs) -> list[Finding]:
 
 def similar_maps(tables: FindingInputs) -> list[Finding]:
     """How alike the maps of a class are, against those of two classes."""
-    table = tables.tables["place"].set_index("quantity")
-    if not {"within", "between"} <= set(table.index):
+    table = tables.tables["localisation"].set_index("quantity")
+    if not {"within_class", "between_classes"} <= set(table.index):
         return []
-    value, low, high = table.loc["within", ["value", "low", "high"]].astype(float)
+    value, low, high = table.loc["within_class", ["value", "low", "high"]].astype(float)
     if not np.isfinite([low, high]).all():  # a single class
         return []
-    other = float(table.loc["between", "value"])
+    other = float(table.loc["between_classes", "value"])
     return [
         Finding(
-            kind="alike",
+            kind="similarity",
             text=f"The maps of two images of one class have a cosine of {value:.2f} on average, of two classes "
             f"{other:.2f}.",
-            figure=value,
+            value=value,
             low=low,
             high=high,
             unit="cosine",
@@ -153,11 +157,11 @@ def similar_maps(tables: FindingInputs) -> list[Finding]:
 def together(tables: FindingInputs) -> list[Finding]:
     """What an ensemble of recorded epochs or variants would have gained."""
     table = tables.tables["ensembles"].iloc[1:]
-    table = table[np.isfinite(table["gain_low"]) & (table["won"] + table["lost"] > 0)]
+    table = table[np.isfinite(table["gain_low"]) & (table["newly_correct"] + table["newly_wrong"] > 0)]
     if table.empty:
         return []
     best = table.loc[table["gain"].abs().idxmax()]
-    p = paired_p(best["won"], best["lost"])
+    p = paired_p(best["newly_correct"], best["newly_wrong"])
     wider = scipy.stats.norm.ppf((1 + joint_level(len(table))) / 2) / scipy.stats.norm.ppf(0.975)
     wider *= (best["gain_high"] - best["gain_low"]) / 2
     members = best["label"][0].lower() + best["label"][1:]
@@ -171,13 +175,13 @@ def together(tables: FindingInputs) -> list[Finding]:
         Finding(
             kind="ensemble",
             text=text,
-            figure=float(best["gain"]),
+            value=float(best["gain"]),
             low=float(best["gain"] - wider),
             high=float(best["gain"] + wider),
             unit="share",
             page="learning",
             strength=float(np.clip(5 * (abs(best["gain"]) - wider), 0, 1)),
             p=adjusted(p, len(table)),
-            compared=len(table),
+            comparisons=len(table),
         )
     ]

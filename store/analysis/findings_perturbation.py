@@ -80,14 +80,14 @@ def _strongest_switch(tables: FindingInputs, counts: NDArray, names: NDArray, *,
             Finding(
                 kind="predicted as" if by_class else "group predicted as",
                 text=text,
-                figure=times / of,
+                value=times / of,
                 low=low,
                 high=high,
                 unit="share",
                 page="confusion",
                 strength=float(np.sqrt(low * times / of)),
                 p=adjusted(p, compared),
-                compared=compared,
+                comparisons=compared,
                 query=query,
             )
         )
@@ -115,14 +115,14 @@ def accuracy_lost(tables: FindingInputs) -> list[Finding]:
             Finding(
                 kind="accuracy",
                 text=text,
-                figure=mean,
+                value=mean,
                 low=low,
                 high=high,
                 unit="share",
                 page="robustness",
                 strength=max(min(low, 1.0), 0.0),
                 p=adjusted(p, compared),
-                compared=compared,
+                comparisons=compared,
                 query={"epoch": tables.last, "variant": variant},
             )
         )
@@ -158,14 +158,14 @@ def cues(tables: FindingInputs) -> list[Finding]:
             Finding(
                 kind="cue",
                 text=text,
-                figure=float(row["drop"]),
+                value=float(row["drop"]),
                 low=float(row["drop"] - half),
                 high=float(row["drop"] + half),
                 unit="sd",
                 page="robustness",
                 strength=float(np.clip(excess / 5, 0, 1)),
                 p=adjusted(p, compared),
-                compared=compared,
+                comparisons=compared,
                 query={"epoch": tables.last, "variant": str(variant), "class": str(tables.ids[index])},
             )
         )

@@ -35,7 +35,6 @@ class EpochRecord:
     cue_drops: list[Float32] = field(default_factory=list)  # E x (V, C)
     detections: list[pd.DataFrame] = field(default_factory=list)  # a row per score for each epoch, last: and variant
     mode_shares: list[Float32] = field(default_factory=list)  # E x (modes,)
-    places: list[dict[str, float]] = field(default_factory=list)  # E x means over the images
 
     @property
     def clean(self) -> str:
@@ -121,9 +120,6 @@ def _add_clean(record: EpochRecord, final: FinalEpoch, epoch: int) -> None:
     record.similarities.append(maps.cosine(own, final.true_class_maps))
     record.pattern_similarities.append(maps.cosine(run.patterns(epoch=epoch, variant=record.clean), final.patterns))
     record.mode_shares.append(_cluster_shares(own, final))
-    if final.cover is not None:
-        found = localisation.localisation_scores(own, final.cover, run.labels)
-        record.places.append({name: _mean(getattr(found, name)) for name in ("inside", "area", "elsewhere", "peak")})
     for number, variant in enumerate(run.variants if last else run.variants[:1]):
         record.detections.append(_detections(record, epoch, number, variant))
 
@@ -156,8 +152,3 @@ def _cluster_shares(own: Float32, final: FinalEpoch) -> Float32:
         member = clusters.assign(own[images], final.true_class_maps[images[found.medoid]])
         shares.append(np.bincount(member, minlength=len(found.count)) / len(images))
     return np.concatenate(shares).astype(np.float32)
-
-
-def _mean(values: NDArray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")

@@ -25,25 +25,25 @@ def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFr
     """A row per quantity, last epoch, clean, own maps: quantity, value, low, high (95 %); only what the run allows.
 
     within, between: mean cosine of own maps of two images of one class, and of two classes (intervals over classes).
-    inside, area, elsewhere, peak_inside: see `store.metrics.localisation.LocalisationScores` (intervals over images).
+    inside, area, elsewhere, peak_on_object: see `store.metrics.localisation.LocalisationScores` (intervals over images).
     follow: how far the maps follow their own object, 1 = as a map in its shape would (see `store.metrics.localisation`).
     shift: how far the maps' centres move with the images under the variant `shift`, 1 = with them.
     """
     similar = localisation.pair_similarity(final.true_class_maps, record.run.labels, len(record.run.classes))
-    rows = [_row("within", similar.within), _row("between", similar.between)]
-    for name in ("inside", "area", "elsewhere", "peak_inside"):
+    rows = [_row("within_class", similar.within_class), _row("between_classes", similar.between_classes)]
+    for name in ("evidence_on_object", "object_area", "evidence_on_others", "peak_on_object"):
         rows.append(_row(name, images[name].to_numpy()))
     rows.append(_follow(images, record.run.labels))
     rows.append(_shift(record, final))
     return pd.DataFrame([row for row in rows if row is not None], columns=["quantity", "value", "low", "high"])
 
 
-def decided_by(table: pd.DataFrame) -> str | None:
+def deciding_quantity(table: pd.DataFrame) -> str | None:
     """The quantity of `localisation_table` that the verdict rests on; None where there is neither.
 
     `follow`, or where its interval holds 0.1 (or the run knows no objects) `shift`.
     """
-    known = table[table["quantity"].isin(["follow", "shift"])]
+    known = table[table["quantity"].isin(["object_following", "shift_following"])]
     clear = known[(known["low"] >= FOLLOWS) | (known["high"] < FOLLOWS)]
     for rows in (clear, known):
         if len(rows):
@@ -51,16 +51,16 @@ def decided_by(table: pd.DataFrame) -> str | None:
     return None
 
 
-def verdict(table: pd.DataFrame) -> str:
+def localisation_of(table: pd.DataFrame) -> str:
     """What the rows of `localisation_table` say of the maps: "place", "code" or "unknown".
 
     "place": the whole interval of the quantity that decides lies at 0.1 or above. "code": all of it below.
     """
-    row = table[table["quantity"] == decided_by(table)]
+    row = table[table["quantity"] == deciding_quantity(table)]
     if row.empty:
         return "unknown"
     low, high = row["low"].iloc[0], row["high"].iloc[0]
-    return "place" if low >= FOLLOWS else "code" if high < FOLLOWS else "unknown"
+    return "locates" if low >= FOLLOWS else "encodes" if high < FOLLOWS else "unknown"
 
 
 def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:
@@ -72,8 +72,8 @@ def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:
 
 
 def _follow(images: pd.DataFrame, labels: NDArray) -> dict[str, str | float] | None:
-    value, low, high = localisation.follow(images["gained"], images["possible"], labels)
-    return None if math.isnan(value) else {"quantity": "follow", "value": value, "low": low, "high": high}
+    value, low, high = localisation.object_following(images["localisation_gain"], images["possible_gain"], labels)
+    return None if math.isnan(value) else {"quantity": "object_following", "value": value, "low": low, "high": high}
 
 
 def _shift(record: EpochRecord, final: FinalEpoch) -> dict[str, str | float] | None:
@@ -83,7 +83,7 @@ def _shift(record: EpochRecord, final: FinalEpoch) -> dict[str, str | float] | N
         return None
     moved = run.true_class_maps(epoch=record.epochs[-1], variant=SHIFT)
     before, after = localisation.centre_of_mass(final.true_class_maps), localisation.centre_of_mass(moved)
-    return _row("shift", localisation.following(before, after, applied))
+    return _row("shift_following", localisation.shift_following(before, after, applied))
 
 
 def shift_in_cells(run: Run) -> NDArray[np.float64] | None:

@@ -83,7 +83,7 @@ def _of_block(
     if not (np.isfinite(steps) & (steps > 0)).all():
         yield "map_scale holds numbers that are not positive"
     kept = (codes != zero).any((2, 3)) if facts.kept_maps else np.ones(steps.shape, bool)
-    yield from _of_probabilities(probabilities, measures.scores(maps), error_bound(steps), kept)
+    yield from _of_probabilities(probabilities, measures.logits(maps), error_bound(steps), kept)
     yield from _of_columns(probabilities, block, description.labels[rows])
     each, labels = np.arange(len(rows)), description.labels[rows].astype(np.int64)
     for kind, index in (("true_class", labels), ("predicted_class", block["prediction"].astype(np.int64))):

@@ -28,10 +28,10 @@ class PairEvents:
     slope: mistakes per epoch, least squares over the last `window` positions.
     """
 
-    birth: Int64
+    onset: Int64
     peak: Int64
     peak_count: Int64
-    death: Int64
+    resolved: Int64
     slope: Float64
 
 
@@ -42,10 +42,10 @@ def pair_events(counts: ArrayLike, *, present: int = 3, window: int = 20) -> Pai
     born = alive.any(0)
     last = len(counts) - 1 - alive[::-1].argmax(0)
     return PairEvents(
-        birth=np.where(born, alive.argmax(0), NEVER),
+        onset=np.where(born, alive.argmax(0), NEVER),
         peak=counts.argmax(0),
         peak_count=counts.max(0),
-        death=np.where(born & (last < len(counts) - 1), last + 1, NEVER),
+        resolved=np.where(born & (last < len(counts) - 1), last + 1, NEVER),
         slope=_slope(counts[-window:].astype(np.float64)),
     )
 

@@ -45,7 +45,7 @@ def learned(right: ArrayLike) -> Int64:
     return lasting_from(right)
 
 
-def first_right(right: ArrayLike) -> Int64:
+def first_correct(right: ArrayLike) -> Int64:
     """Position of the first correct prediction, (E, ...) bool -> (...) int64; NEVER where there is none."""
     right = np.asarray(right, bool)
     return np.where(right.any(0), right.argmax(0), NEVER).astype(np.int64)
@@ -62,7 +62,7 @@ def flip_count(predictions: ArrayLike) -> Int64:
     return (np.diff(np.asarray(predictions, np.int64), axis=0) != 0).sum(0)
 
 
-def lead(stabilised: ArrayLike, formed: ArrayLike) -> Int64:
+def map_lead(stabilised: ArrayLike, formed: ArrayLike) -> Int64:
     """Epochs by which the map was ahead of the prediction, settling - formation, (...) int64; 0 where either is NEVER.
 
     Positive: the map had its final form before the prediction settled.
@@ -71,21 +71,21 @@ def lead(stabilised: ArrayLike, formed: ArrayLike) -> Int64:
     return np.where((stabilised == NEVER) | (formed == NEVER), 0, stabilised - formed)
 
 
-HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgotten", "never right")
+HISTORIES = ("always correct", "learned", "learned late", "flip-flopping", "forgotten", "never correct")
 
 
 def history(right: ArrayLike, *, late: float = 0.75, restless: int = 3) -> NDArray[np.int8]:
     """Which of HISTORIES each image went through, (E, ...) bool -> (...) int8.
 
-    never right; forgotten = right once, wrong at the end; flip-flopping = right at the end after being forgotten
-    `restless` times or more; learned late = right for good only within the last 1 - `late` of the epochs; always right.
+    never correct; forgotten = right once, wrong at the end; flip-flopping = right at the end after being forgotten
+    `restless` times or more; learned late = right for good only within the last 1 - `late` of the epochs; always correct.
     """
     right = np.asarray(right, bool)
     last = learned(right)
     result = np.full(right.shape[1:], HISTORIES.index("learned"), np.int8)
     result[last >= late * len(right)] = HISTORIES.index("learned late")
-    result[right.all(0)] = HISTORIES.index("always right")
+    result[right.all(0)] = HISTORIES.index("always correct")
     result[forgetting_count(right) >= restless] = HISTORIES.index("flip-flopping")
     result[right.any(0) & ~right[-1]] = HISTORIES.index("forgotten")
-    result[~right.any(0)] = HISTORIES.index("never right")
+    result[~right.any(0)] = HISTORIES.index("never correct")
     return result

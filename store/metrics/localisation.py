@@ -36,7 +36,7 @@ def box_cover(boxes: ArrayLike, image_shape: tuple[int, int], map_shape: tuple[i
     return sides[0][:, :, None] * sides[1][:, None, :]
 
 
-def energy_inside(maps: ArrayLike, cover: ArrayLike) -> Float64:
+def evidence_on_object(maps: ArrayLike, cover: ArrayLike) -> Float64:
     """Share of each map's evidence on the object, (...) float64, 0..1 (energy pointing game, Wang et al. 2020).
 
     Equation:
@@ -46,7 +46,7 @@ def energy_inside(maps: ArrayLike, cover: ArrayLike) -> Float64:
     return np.clip(np.einsum("...yx,...yx->...", shares, np.asarray(cover, np.float64)), 0, 1)
 
 
-def peak_inside(maps: ArrayLike, cover: ArrayLike) -> Float64:
+def peak_on_object(maps: ArrayLike, cover: ArrayLike) -> Float64:
     """Share of the strongest cell that lies on the object, (...) float64; tied cells count alike.
 
     The pointing game (Zhang et al. 2016) with the hit measured by area: chance is exactly the object's area share.
@@ -57,7 +57,7 @@ def peak_inside(maps: ArrayLike, cover: ArrayLike) -> Float64:
     return on_object / strongest.sum((-2, -1))
 
 
-def area_share(cover: ArrayLike) -> Float64:
+def object_area(cover: ArrayLike) -> Float64:
     """Share of the image that the object takes, (...) float64: what a flat map would score."""
     return np.asarray(cover, np.float64).mean((-2, -1))
 
@@ -72,10 +72,10 @@ class LocalisationScores:
     peak: the strongest cell on the object.
     """
 
-    inside: Float64
-    area: Float64
-    elsewhere: Float64
-    peak: Float64
+    evidence_on_object: Float64
+    object_area: Float64
+    evidence_on_others: Float64
+    peak_on_object: Float64
 
 
 def localisation_scores(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> LocalisationScores:
@@ -85,9 +85,11 @@ def localisation_scores(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) ->
     sums = np.zeros((len(count), *cover.shape[1:]))
     np.add.at(sums, labels, cover)
     others = np.maximum(count[labels] - 1, 1)[:, None, None]
-    elsewhere = energy_inside(maps, (sums[labels] - cover) / others)
+    elsewhere = evidence_on_object(maps, (sums[labels] - cover) / others)
     elsewhere = np.where(count[labels] > 1, elsewhere, np.nan)
-    return LocalisationScores(energy_inside(maps, cover), area_share(cover), elsewhere, peak_inside(maps, cover))
+    return LocalisationScores(
+        evidence_on_object(maps, cover), object_area(cover), elsewhere, peak_on_object(maps, cover)
+    )
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ class Gains:
     `inside` - `elsewhere`. possible: the same of a map in the shape of the object.
     """
 
-    gained: Float64
-    possible: Float64
+    localisation_gain: Float64
+    possible_gain: Float64
 
 
 def gains(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> Gains:
@@ -119,7 +121,7 @@ def gains(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> Gains:
     return Gains(gained, possible)
 
 
-def follow(
+def object_following(
     gained: ArrayLike, possible: ArrayLike, labels: ArrayLike, *, level: float = 0.95
 ) -> tuple[float, float, float]:
     """How far maps follow their objects, as (value, low, high): 0 = only the class's habit, 1 = as the object itself.
@@ -164,7 +166,7 @@ def centre_of_mass(maps: ArrayLike) -> Float64:
     return np.stack([shares.sum(-1) @ np.arange(height), shares.sum(-2) @ np.arange(width)], axis=-1)
 
 
-def following(before: ArrayLike, after: ArrayLike, applied: ArrayLike) -> Float64:
+def shift_following(before: ArrayLike, after: ArrayLike, applied: ArrayLike) -> Float64:
     """How far each map's centre followed a shift of the images, (N,) float64: 0 = it stayed, 1 = it moved with it.
 
     Equation:
@@ -189,8 +191,8 @@ class PairSimilarity:
     within: both of the class. between: one of the class, one of any other.
     """
 
-    within: Float64
-    between: Float64
+    within_class: Float64
+    between_classes: Float64
 
 
 def pair_similarity(maps: ArrayLike, labels: ArrayLike, classes: int) -> PairSimilarity:

@@ -34,7 +34,7 @@ def _ratio(numerator: NDArray, denominator: NDArray, otherwise: float) -> NDArra
     return np.divide(numerator, denominator, out=full, where=denominator > 0)
 
 
-def scores(maps: ArrayLike) -> Float32:
+def logits(maps: ArrayLike) -> Float32:
     """Score (logit) of each map, (..., C, y, x) -> (..., C) float32.
 
     Equation:
@@ -44,14 +44,14 @@ def scores(maps: ArrayLike) -> Float32:
     return np.einsum("...i->...", cells) / np.float32(cells.shape[-1])
 
 
-def softmax(scores: ArrayLike) -> Float32:
+def softmax(logits: ArrayLike) -> Float32:
     """Probabilities over the last axis, (..., C) float32, computed in float64 and shifted so that nothing overflows.
 
     Equation:
         P_k = exp(S_k) / sum_j exp(S_j)   (paper, Eq. 4)
     """
-    scores = np.asarray(scores, np.float64)
-    exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+    logits = np.asarray(logits, np.float64)
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
     return (exponentials / exponentials.sum(-1, keepdims=True)).astype(np.float32)
 
 

@@ -57,12 +57,12 @@ def persistence(predictions: ArrayLike, confidences: ArrayLike, labels: ArrayLik
 
 
 def label_issue_candidates(
-    self_confidence: ArrayLike, run: ArrayLike, *, share: float = 0.02, least_run: int = 2
+    self_confidence: ArrayLike, run: ArrayLike, *, share: float = 0.02, min_error_run: int = 2
 ) -> NDArray[np.bool_]:
     """Images whose label deserves a look, (N,) bool: the true class never got far, and one wrong prediction stays.
 
     Candidates have a self-confidence among the lowest `share` of all images and the same wrong prediction for the
-    last `least_run` epochs or more. They are candidates only: a hard image looks the same.
+    last `min_error_run` epochs or more. They are candidates only: a hard image looks the same.
 
     Args:
         self_confidence: (N,) probability of the true class, averaged over the epochs (Northcutt et al. 2021, per image).
@@ -70,7 +70,7 @@ def label_issue_candidates(
     """
     self_confidence = np.asarray(self_confidence, np.float64)
     limit = np.quantile(self_confidence, share, method="inverted_cdf")
-    return (self_confidence <= limit) & (np.asarray(run) >= least_run)
+    return (self_confidence <= limit) & (np.asarray(run) >= min_error_run)
 
 
 def at_most_per_pair(order: ArrayLike, true_class: ArrayLike, prediction: ArrayLike, *, most: int) -> Int64:

@@ -36,16 +36,18 @@ def responsiveness(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLik
     return _mean(1 - np.asarray(consistency, np.float64)[flipped])
 
 
-def different_reason(clean_right: ArrayLike, perturbed_right: ArrayLike, consistency: ArrayLike) -> NDArray[np.bool_]:
+def different_reason(
+    clean_correct: ArrayLike, perturbed_correct: ArrayLike, consistency: ArrayLike
+) -> NDArray[np.bool_]:
     """Images right before and after although the map moved (consistency below 0.5), (N,) bool."""
-    both = np.asarray(clean_right, bool) & np.asarray(perturbed_right, bool)
+    both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
     return both & (np.asarray(consistency) < MOVED_BELOW)
 
 
-def different_reason_share(clean_right: ArrayLike, perturbed_right: ArrayLike, consistency: ArrayLike) -> float:
+def different_reason_share(clean_correct: ArrayLike, perturbed_correct: ArrayLike, consistency: ArrayLike) -> float:
     """Share of the lucky ones among the images right before and after, 0..1; NaN where there are none."""
-    both = np.asarray(clean_right, bool) & np.asarray(perturbed_right, bool)
-    return _mean(different_reason(clean_right, perturbed_right, consistency)[both].astype(np.float64))
+    both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
+    return _mean(different_reason(clean_correct, perturbed_correct, consistency)[both].astype(np.float64))
 
 
 def corruption_error(error: ArrayLike, reference_error: ArrayLike) -> Float64:

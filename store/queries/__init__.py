@@ -23,7 +23,7 @@ from store.queries.confusion import (
     pair_history,
     similarity_against_confusion,
 )
-from store.queries.failures import FailureFilter, failures, flips, select_failures, wrongly_accepted
+from store.queries.failures import FailureFilter, accepted_errors, failures, flips, select_failures
 from store.queries.minimal_correction import MinimalCorrection, minimal_correction
 from store.queries.pattern_search import PatternIndex, nearest_images, pattern_index, search_index, search_pattern
 from store.queries.perturbation import cue_profiles, evidence_under
@@ -56,5 +56,5 @@ __all__ = [
     "search_pattern",
     "select_failures",
     "similarity_against_confusion",
-    "wrongly_accepted",
+    "accepted_errors",
 ]

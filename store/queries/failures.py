@@ -12,7 +12,16 @@ from store.analysis.confidence_scores import REFERENCE, score_values
 from store.metrics.persistence import at_most_per_pair
 from store.read.run import Run
 
-ACROSS_EPOCHS = ("history", "forgettings", "flips", "run", "persistence", "self_confidence", "label_issue", "mode")
+ACROSS_EPOCHS = (
+    "history",
+    "forgetting_count",
+    "flips",
+    "error_run",
+    "persistence",
+    "self_confidence",
+    "label_issue",
+    "cluster",
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class FailureFilter:
 
     true class, predicted: class indices. group: of the true class. cells: range of k*. margin: range of P of the first minus P of
     the second. entrenchment: range of epochs x confidence x agreement. history: one of
-    `store.metrics.learning.HISTORIES`. least_run: epochs with this same wrong prediction. label_issues: candidates only.
+    `store.metrics.learning.HISTORIES`. min_error_run: epochs with this same wrong prediction. label_issues: candidates only.
     sort: any column of the result, largest first unless `ascending`. most_per_pair: at most so many of each
     (true class, predicted) pair.
     """
@@ -34,7 +43,7 @@ class FailureFilter:
     margin: tuple[float, float] | None = None
     persistence: tuple[float, float] | None = None
     history: str | None = None
-    least_run: int = 0
+    min_error_run: int = 0
     label_issues: bool = False
     sort: str = "confidence"
     ascending: bool = False
@@ -44,7 +53,7 @@ class FailureFilter:
 def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilter | None = None) -> pd.DataFrame:
     """A row per wrong prediction that passes the filter, with the columns of `Run.predictions`.
 
-    A run with an analysis adds what it knows of the clean images over the epochs: history, forgettings, flips, run,
+    A run with an analysis adds what it knows of the clean images over the epochs: history, forgetting_count, flips, run,
     entrenchment, self_confidence, label_issue and mode. Without one these columns are missing, and a filter on them
     passes everything.
 
@@ -73,7 +82,7 @@ def select_failures(table: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def wrongly_accepted(
+def accepted_errors(
     run: Run, *, epoch: int, variant: str = "clean", score: str = REFERENCE, coverage: float = 0.5
 ) -> pd.DataFrame:
     """The mistakes that a point of the risk-coverage curve accepts, the most trusted first, with their `trust`.
@@ -109,7 +118,7 @@ def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
             passes &= table["history"] == where.history
         if where.label_issues:
             passes &= table["label_issue"]
-        passes &= table["run"] >= where.least_run
+        passes &= table["error_run"] >= where.min_error_run
     return passes
 
 

@@ -22,7 +22,7 @@ class MinimalCorrection:
     order: (cells,) int64, the cells by falling difference: the cheapest way to undo the prediction.
     cells: k*, the fewest cells whose removal lets `against` at least tie (0: it ties already), from the decoded maps;
         low, high: k* of any maps within the codec's error of them.
-    scores: (cells + 1, C) float32, all scores after k removals. winners: (cells + 1,) int64, who wins then; `against`
+    logits: (cells + 1, C) float32, all scores after k removals. winners: (cells + 1,) int64, who wins then; `against`
         wins a tie.
     logit_error: largest |mean of the map - recorded score| of prediction and true class, logit_bound: what the codec allows;
     exact: whether the first stays within the second, that is, whether all of this can be trusted.
@@ -37,7 +37,7 @@ class MinimalCorrection:
     cells: int
     low: int
     high: int
-    scores: NDArray[np.float32]
+    logits: NDArray[np.float32]
     winners: NDArray[np.int64]
     logit_error: float
     logit_bound: float
@@ -69,10 +69,10 @@ def minimal_correction(
     difference = correction.difference(found[prediction], found[against])
     order = correction.removal_order(difference)
     low, high = correction.k_interval(difference, bound[prediction] + bound[against])
-    scores = _curve(found, order)
-    best = scores.argmax(1)
-    steps = np.arange(len(scores))
-    means = maps.scores(found).astype(np.float64)
+    logits = _curve(found, order)
+    best = logits.argmax(1)
+    steps = np.arange(len(logits))
+    means = maps.logits(found).astype(np.float64)
     sides = [(prediction, float(at["predicted_logit"])), (true_class, float(at["label_logit"]))]
     errors = [abs(means[side] - recorded) for side, recorded in sides]
     allowed = [bound[side] + _ROUNDING * max(1.0, abs(recorded)) for side, recorded in sides]
@@ -87,8 +87,8 @@ def minimal_correction(
         cells=int(correction.correction_cells(found[prediction], found[against])),
         low=int(low),
         high=int(high),
-        scores=scores,
-        winners=np.where(scores[steps, best] > scores[:, against], best, against),
+        logits=logits,
+        winners=np.where(logits[steps, best] > logits[:, against], best, against),
         logit_error=errors[worst],
         logit_bound=float(allowed[worst]),
     )

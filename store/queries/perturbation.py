@@ -8,16 +8,16 @@ import pandas as pd
 from store.metrics.robustness import MOVED_BELOW, cue_profile, similarity_order_
 from store.read.run import Run
 
-OUTCOMES = ("steady", "different_reason", "held wrong", "responsive", "unmoved flip")
+OUTCOMES = ("stable", "different reason", "same mistake", "responsive", "unresponsive")
 
 
 def evidence_under(run: Run, *, epoch: int, variant: str) -> pd.DataFrame:
     """A row per image: what became of its prediction and of the clean prediction's map under the variant.
 
-    image, label, true class, group, clean and perturbed (class indices), clean_right, perturbed_right, held, consistency,
-    truth_drop (clean minus perturbed probability of the true class) and outcome, moved meaning consistency below 0.5:
-    "steady" right twice with its map, "lucky" right twice though it moved, "held wrong" the same mistake twice,
-    "responsive" another prediction and a moved map, "unmoved flip" another prediction though the map stayed.
+    image, label, true class, group, clean and perturbed (class indices), clean_correct, perturbed_correct, held, consistency,
+    label_probability_drop (clean minus perturbed probability of the true class) and outcome, moved meaning consistency below 0.5:
+    "stable" right twice with its map, "lucky" right twice though it moved, "same mistake" the same mistake twice,
+    "responsive" another prediction and a moved map, "unresponsive" another prediction though the map stayed.
     """
     clean = run.variants[0]
     before, after = (run.column("prediction", epoch=epoch, variant=state) for state in (clean, variant))
@@ -34,11 +34,11 @@ def evidence_under(run: Run, *, epoch: int, variant: str) -> pd.DataFrame:
             "group": run.classes["group"].to_numpy()[labels],
             "clean": before,
             "perturbed": after,
-            "clean_right": before == labels,
-            "perturbed_right": right,
+            "clean_correct": before == labels,
+            "perturbed_correct": right,
             "held": held,
             "consistency": consistency,
-            "truth_drop": chances[0] - chances[1],
+            "label_probability_drop": chances[0] - chances[1],
             "outcome": np.array(OUTCOMES, object)[chosen],
         }
     )

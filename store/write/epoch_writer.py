@@ -193,7 +193,7 @@ class EpochWriter:
                 steps[rows] = self._quantiser.encode(maps[rows], scratch=scratch, out=codes)[1]
             except BadMaps as err:
                 raise self._located(err, strip, first) from err
-            scores[rows] = measures.scores(maps[rows])
+            scores[rows] = measures.logits(maps[rows])
             self._file.put("maps", strip, first, codes)
         probabilities = measures.softmax(scores)
         self._summary.add(strip, start, maps, scores, probabilities)

@@ -21,7 +21,7 @@ def decoded(text, dtype=np.uint8):
 
 def test_a_grid_sends_one_byte_for_each_cell_of_a_map():
     maps = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
-    content = TileSet((Tile("7", "bear", maps=(1, 0), bar=0.5, role="right"),), maps=scale_maps(maps))
+    content = TileSet((Tile("7", "bear", maps=(1, 0), bar=0.5, role="correct"),), maps=scale_maps(maps))
     data = tiles.payload(content)
     assert decoded(data["maps"]["codes"]).tolist() == [0, 85, 170, 255, 146, 182, 219, 255]
     assert data["maps"]["peaks"] == [3.0, 7.0]

@@ -8,7 +8,7 @@ import json
 import streamlit as st
 
 from dashboard.shared import downloads
-from dashboard.shared.theme import count, plain, plural
+from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.about.charts import network_svg
@@ -53,7 +53,7 @@ def _provenance(selection: Selection) -> None:
     run = selection.run
     st.subheader("Where the numbers come from", anchor=False)
     st.markdown(
-        f"Run **{plain(selection.name)}**, identity `{run.id}`: {plural(len(run.labels), 'validation image')}, "
+        f"Run **{escape_markdown(selection.name)}**, identity `{run.id}`: {plural(len(run.labels), 'validation image')}, "
         f"each passed through the network at {plural(len(run.epochs), 'epoch')} under "
         f"{plural(len(run.variants), 'variant')}. All maps and probabilities of these "
         f"{count(len(run.labels) * len(run.epochs) * len(run.variants))} passes are recorded, and the pages show only "

@@ -28,7 +28,7 @@ def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Pa
 @drawing
 def _change(palette: Palette) -> alt.TopLevelMixin:
     chosen = alt.selection_point(name="point", fields=["class_index"], on="click", empty=False)
-    colours = alt.Scale(domain=["gained", "lost", "same"], range=[palette.right, palette.wrong, palette.neutral])
+    colours = alt.Scale(domain=["gained", "lost", "same"], range=[palette.correct, palette.wrong, palette.neutral])
     diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
     points = (
         rows("classes")

@@ -13,7 +13,7 @@ from dashboard import data
 from dashboard.components import tile_grid
 from dashboard.shared import downloads
 from dashboard.shared.states import State, flip_tiles, state_names
-from dashboard.shared.theme import percent, plain, plural
+from dashboard.shared.theme import percent, escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -134,7 +134,7 @@ def _comparable(states: list[State], classes: list[int]) -> tuple[list[State], l
         else:
             kept.append(place)
             continue
-        st.warning(f"{plain(reason)} Choose another run to compare with.", icon=":material/compare_arrows:")
+        st.warning(f"{escape_markdown(reason)} Choose another run to compare with.", icon=":material/compare_arrows:")
     return [states[place] for place in kept], [classes[place] for place in kept]
 
 
@@ -148,7 +148,7 @@ def _summary(before: State, after: State, *, named: bool) -> None:
     one, two = data.variant_row(*before.key), data.variant_row(*after.key)
     words = state_names([before, after])
     if named:
-        st.markdown(f"**{plain(words[1])}** against **{plain(words[0])}**")
+        st.markdown(f"**{escape_markdown(words[1])}** against **{escape_markdown(words[0])}**")
     with st.grid(4, min_column_width=150):
         for label, key in _FIGURES:
             st.metric(

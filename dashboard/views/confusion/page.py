@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import percent, plain, plural
+from dashboard.shared.theme import percent, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.confusion.charts import pair_curve
@@ -137,9 +137,9 @@ def _group_cell(selection: Selection) -> None:
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     inside = (groups[frame["label"]] == true_class) & (groups[frame["prediction"]] == prediction)
     rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
-    st.subheader(plain(_group_title(true_class, prediction)), anchor=False)
+    st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
-    reported = ", ".join(f"{plain(one)} → {plain(other)} ({number}×)" for (one, other), number in pairs.items())
+    reported = ", ".join(f"{escape_markdown(one)} → {escape_markdown(other)} ({number}×)" for (one, other), number in pairs.items())
     st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
     part = rows.iloc[controls.page("page", len(rows), 20)]
     image_tiles.image_grid(
@@ -207,7 +207,7 @@ def _cell(selection: Selection) -> None:
         "confidence", ascending=False
     )
     title = names[true_class] if true_class == prediction else f"{names[true_class]} predicted as {names[prediction]}"
-    st.subheader(plain(title), anchor=False)
+    st.subheader(escape_markdown(title), anchor=False)
     of_class = int((frame["label"] == true_class).sum())
     reported = f"{plural(len(rows), 'image')} of {of_class} ({percent(len(rows) / max(1, of_class))})"
     if true_class != prediction:
@@ -234,9 +234,9 @@ def _mistakes_of(selection: Selection, true_class: int) -> None:
     rows = frame[(frame["label"] == true_class) & ~frame["correct"]].sort_values(
         "confidence", ascending=False, kind="stable"
     )
-    st.subheader(plain(f"{name} predicted as others"), anchor=False)
+    st.subheader(escape_markdown(f"{name} predicted as others"), anchor=False)
     pairs = rows["predicted_class"].value_counts().head(6)
-    reported = ", ".join(f"{plain(other)} ({number}×)" for other, number in pairs.items())
+    reported = ", ".join(f"{escape_markdown(other)} ({number}×)" for other, number in pairs.items())
     st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
     if len(rows):
         title = f"{name} predicted as others"

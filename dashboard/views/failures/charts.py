@@ -23,14 +23,14 @@ def value_bins(
         whole: the figure is a whole number.
 
     Returns:
-        Columns low, high, prediction (right, wrong), count; a row per bin and prediction. Bins of whole numbers reach half a
+        Columns low, high, prediction (correct, wrong), count; a row per bin and prediction. Bins of whole numbers reach half a
         number to either side.
     """
     low, high = limits
     each = whole and high - low < 80
     edges = np.arange(low - 0.5, high + 1) if each else np.linspace(low, max(high, low + 1e-9), bins + 1)
     parts = []
-    for prediction, counted in (("right", correct), ("wrong", ~correct)):
+    for prediction, counted in (("correct", correct), ("wrong", ~correct)):
         known = values[counted]
         counts, _ = np.histogram(np.clip(known[np.isfinite(known)], low, high), edges)
         parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "prediction": prediction, "count": counts}))
@@ -59,7 +59,7 @@ def value_histogram(
     shown = shown[shown["count"] > 0]
     domain = float(bins["low"].min()), float(bins["high"].max())
     predictions = tuple(
-        prediction for prediction in ("right", "wrong") if (shown["prediction"] == prediction).any()
+        prediction for prediction in ("correct", "wrong") if (shown["prediction"] == prediction).any()
     ) or ("wrong",)
     return Figure(_histogram(title, domain, predictions, palette, height), {"bins": shown})
 

@@ -39,7 +39,9 @@ _COLUMNS: dict[str, Any] = {
         format="%.2f",
         help="epochs with this prediction × mean confidence × agreement of the variants, clean",
     ),
-    "run": st.column_config.NumberColumn("Epochs", help="how long this same wrong prediction has been given, clean"),
+    "error_run": st.column_config.NumberColumn(
+        "Epochs", help="how long this same wrong prediction has been given, clean"
+    ),
     "history": "History",
     "group": "Group",
     "name": "File",

@@ -78,7 +78,7 @@ def limits(selection: Selection, frame: pd.DataFrame, measure: str) -> tuple[flo
 
 
 # The columns that `extra_line` may ask for.
-EXTRA = ("correction_cells", "then", "margin", "run", "persistence", "self_confidence")
+EXTRA = ("correction_cells", "then", "margin", "error_run", "persistence", "self_confidence")
 
 
 def extra_line(row: pd.Series, sort: str) -> str:
@@ -88,7 +88,7 @@ def extra_line(row: pd.Series, sort: str) -> str:
     if sort in ("close", "clear"):
         return f"margin {row.margin:.3f}"
     if sort == "persistent":
-        return f"{row.run} epochs, entrenchment {row.persistence:.2f}"
+        return f"{row.error_run} epochs, entrenchment {row.persistence:.2f}"
     if sort == "label":
         return f"mean P(true class) {probability(row.self_confidence)}"
     return ""

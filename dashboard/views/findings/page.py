@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.theme import plural, spans
+from dashboard.shared.theme import plural, epoch_list
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
@@ -34,7 +34,7 @@ def main() -> None:
     else:
         st.markdown(
             f"**{plural(len(found), 'finding')}**, the most striking first, computed from "
-            f"{spans(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured value, the "
+            f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured value, the "
             "bar its 95 % interval, and the tick the value if there were no effect."
         )
     for number, finding in enumerate(found, start=1):
@@ -74,12 +74,12 @@ def _download(selection: Selection, found: list[Finding]) -> None:
     rows = [
         {
             "finding": finding.text,
-            "figure": finding.figure,
+            "figure": finding.value,
             "low": finding.low,
             "high": finding.high,
             "unit": finding.unit,
             "p": finding.p,
-            "compared": finding.compared,
+            "compared": finding.comparisons,
             "link": url_state.link(finding.page, {"run": selection.name, **finding.query}),
         }
         for finding in found

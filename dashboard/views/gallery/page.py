@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.components import tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
-from dashboard.shared.theme import percent, plain, plural
+from dashboard.shared.theme import percent, escape_markdown, plural
 from dashboard.shell import controls, url_state, word_list
 from dashboard.shell.url_state import Selection
 from dashboard.views.gallery.parts import cluster_tiles, portrait_tiles
@@ -110,7 +110,7 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
 
 def _predicted_as(own: pd.DataFrame) -> str:
     counts = own[~own["correct"]]["predicted_class"].value_counts().head(5)
-    words = ", ".join(f"{plain(name)} ({number}×)" for name, number in counts.items())
+    words = ", ".join(f"{escape_markdown(name)} ({number}×)" for name, number in counts.items())
     return f"Wrongly predicted as: {words}" if words else ""
 
 
@@ -123,7 +123,7 @@ def _clusters(selection: Selection, class_index: int) -> list[int] | None:
     if len(clusters) < 2:
         return None
     st.subheader("Clusters of similar maps", anchor=False)
-    numbers = [str(int(number)) for number in clusters["mode"]]
+    numbers = [str(int(number)) for number in clusters["cluster"]]
     chosen = url_state.choice("cluster", numbers, "")
 
     def toggle(cluster: str) -> None:
@@ -139,7 +139,7 @@ def _clusters(selection: Selection, class_index: int) -> list[int] | None:
     )
     if not chosen:
         return None
-    own = images[(selection.run.labels == class_index) & (images["mode"] == int(chosen))]
+    own = images[(selection.run.labels == class_index) & (images["cluster"] == int(chosen))]
     return own["image"].tolist()
 
 
@@ -164,7 +164,7 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str
     rows = _ordered(own, correctness, sort)
     with st.container(border=True):
         st.markdown(
-            f"**{plain(data.class_names(selection.run)[class_index])}** · {percent(row.accuracy, 0)} correct · "
+            f"**{escape_markdown(data.class_names(selection.run)[class_index])}** · {percent(row.accuracy, 0)} correct · "
             f"mean confidence {percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
         )
         left, right = st.columns([1, 6])

@@ -47,8 +47,8 @@ def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int |
     medoids = tuple(int(image) for image in clusters["medoid"])
     tiles = [
         Tile(
-            id=str(int(row.mode)),
-            title=f"Cluster {int(row.mode) + 1}: {plural(int(row.number), 'image')}",
+            id=str(int(row.cluster)),
+            title=f"Cluster {int(row.cluster) + 1}: {plural(int(row.number), 'image')}",
             lines=(
                 f"{percent(row.error, 0)} wrong",
                 f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})"
@@ -58,7 +58,7 @@ def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int |
             images=(place,),
             maps=(place,),
             opens=True,
-            chosen=int(row.mode) == chosen,
+            chosen=int(row.cluster) == chosen,
         )
         for place, row in enumerate(clusters.rename(columns={"count": "number"}).itertuples(index=False))
     ]

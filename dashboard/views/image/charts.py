@@ -22,7 +22,7 @@ def probability_curve(
         palette: colours for the background.
         height: in pixels.
     """
-    frame = frame.assign(prediction=["right" if right else "wrong" for right in frame["correct"]])
+    frame = frame.assign(prediction=["correct" if correct else "wrong" for correct in frame["correct"]])
     tables = {"image": frame, **ruled(epoch)}
     return Figure(_probability("chosen" in tables, palette, height), tables, words={"P(class)": f"P({name})"})
 
@@ -45,7 +45,7 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
             ),
             shape=alt.Shape(
                 "prediction:N",
-                scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"]),
+                scale=alt.Scale(domain=["correct", "wrong"], range=["circle", "cross"]),
                 title="prediction",
             ),
             tooltip=[
@@ -60,7 +60,7 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
 
 
 def _answers(palette: Palette) -> alt.Scale:
-    return alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong])
+    return alt.Scale(domain=["correct", "wrong"], range=[palette.correct, palette.wrong])
 
 
 def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
@@ -71,7 +71,7 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
             that is looked at).
         palette: colours for the background.
     """
-    shown = frame.assign(prediction=["right" if right else "wrong" for right in frame["correct"]])
+    shown = frame.assign(prediction=["correct" if correct else "wrong" for correct in frame["correct"]])
     return Figure(_place(palette), {"images": shown})
 
 
@@ -88,11 +88,11 @@ def _place(palette: Palette) -> alt.TopLevelMixin:
         color=alt.Color(
             "prediction:N",
             title=None,
-            scale=alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong]),
+            scale=alt.Scale(domain=["correct", "wrong"], range=[palette.correct, palette.wrong]),
             legend=alt.Legend(orient="top"),
         ),
         shape=alt.Shape(
-            "prediction:N", title=None, scale=alt.Scale(domain=["right", "wrong"], range=["circle", "cross"])
+            "prediction:N", title=None, scale=alt.Scale(domain=["correct", "wrong"], range=["circle", "cross"])
         ),
         tooltip=[
             alt.Tooltip("image:Q"),

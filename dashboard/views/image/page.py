@@ -10,7 +10,7 @@ from dashboard import data
 from dashboard.components import dissection, tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import class_tiles
-from dashboard.shared.theme import count, percent, plain
+from dashboard.shared.theme import count, percent, escape_markdown
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -19,10 +19,10 @@ from dashboard.views.image.charts import class_place, probability_curve
 from store import Run
 from store.queries import MinimalCorrection
 
-_PLACES = {
-    "code": "The maps of this run are codes of the class, not places in the image (Trust shows the measurement), so "
+_LOCALISATION = {
+    "encodes": "The maps of this run are codes of the class, not places in the image (Trust shows the measurement), so "
     "they stand beside it at first.",
-    "place": "The maps of this run follow the object (Trust shows the measurement), so they lie over the image at "
+    "locates": "The maps of this run follow the object (Trust shows the measurement), so they lie over the image at "
     "first.",
     "unknown": "Whether a network's maps are places in the image or codes of the class is a question of its own; "
     "until it is measured they stand beside the image at first.",
@@ -71,7 +71,7 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
         controls.number("Image", "image", 0, last, image, resets=_OF_THE_IMAGE)
         st.page_link(
             "views/gallery/page.py",
-            label=f"All of {plain(row.true_class)}",
+            label=f"All of {escape_markdown(row.true_class)}",
             icon=":material/photo_library:",
             query_params=url_state.carried({"class": data.class_ids(selection.run)[int(row.label)]}),
         )
@@ -80,7 +80,7 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     reported = "" if selection.image is not None else f"No image was chosen: this is the most confident {kind}. "
     st.caption(
         f"{reported}`{row['name']}` · image {count(image)} of 0 to {count(last)} · "
-        f"number {place} of {len(siblings)} of its class" + (f", {plain(row.group)}" if row.group else "")
+        f"number {place} of {len(siblings)} of its class" + (f", {escape_markdown(row.group)}" if row.group else "")
     )
 
 
@@ -98,7 +98,7 @@ def _step(label: str, icon: str, shortcut: str, image: int | None) -> None:
 
 def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
     """The image and its strongest maps; returns whether these lie over it."""
-    verdict = data.localisation_verdict(selection.run)
+    localisation = data.localisation(selection.run)
     left, right = st.columns([2, 5])
     with left:
         tile_grid(parts.input_tile(selection, image), key="input")
@@ -110,13 +110,13 @@ def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
             many = {1: "The only class", 2: "Both classes", 5: "The five strongest classes"}
             title = many.get(len(top), f"The {len(top)} classes")
             st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the true class**")
-            layouts = [_OVER, _BESIDE] if verdict == "place" else [_BESIDE, _OVER]
+            layouts = [_OVER, _BESIDE] if localisation == "locates" else [_BESIDE, _OVER]
             over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
         content = parts.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
         grid_with_sheet(selection, content, title=f"Image {image}", key="top5", on_open=url_state.open_class)
         st.caption(
             "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "
-            f"prediction. {_PLACES[verdict]}"
+            f"prediction. {_LOCALISATION[localisation]}"
         )
     return over
 
@@ -146,7 +146,7 @@ def _held_against(selection: Selection, image: int, row: pd.Series) -> MinimalCo
     options = [identifier for number, identifier in enumerate(identifiers) if number != int(row.prediction)]
     labels = _labels(run, true_class=row.label, **{"runner-up": row.runner_up})
     chosen = controls.select(
-        f"{plain(row.predicted_class)} against",
+        f"{escape_markdown(row.predicted_class)} against",
         "against",
         options,
         default=identifiers[usual],
@@ -249,7 +249,7 @@ def _in_its_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
     label = int(selection.run.labels[image])
     own = frame[frame["label"] == label]
     name = data.class_names(selection.run)[label]
-    st.subheader(f"Where it is in its class, {plain(name)}", anchor=False)
+    st.subheader(f"Where it is in its class, {escape_markdown(name)}", anchor=False)
     left, right = st.columns([1, 4])
     with left:
         tile_grid(class_tiles(selection, [label], size=150), key="true_class-class", on_open=url_state.open_class)

@@ -13,11 +13,11 @@ from dashboard.shared.theme import (
     NEUTRAL,
     PREDICTION,
     TRUE_CLASS,
-    plain,
+    escape_markdown,
     plural,
     probability,
     role,
-    verdict,
+    tick_or_cross,
 )
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
@@ -26,7 +26,7 @@ from store.queries import MinimalCorrection
 
 def fewest(correction: MinimalCorrection, names: Sequence[str]) -> str:
     """How few cells turn the prediction, how certain that number is, and who wins then."""
-    prediction, against = plain(names[correction.prediction]), plain(names[correction.against])
+    prediction, against = escape_markdown(names[correction.prediction]), escape_markdown(names[correction.against])
     cells, winner = correction.cells, int(correction.winners[correction.cells])
     margin = float(correction.difference.mean())
     if not cells:
@@ -37,7 +37,7 @@ def fewest(correction: MinimalCorrection, names: Sequence[str]) -> str:
         else f"{correction.low} to {correction.high}, as far as the coding of the maps can tell"
     )
     then = (
-        "it then wins" if winner == correction.against else f"yet a third class, **{plain(names[winner])}**, then wins"
+        "it then wins" if winner == correction.against else f"yet a third class, **{escape_markdown(names[winner])}**, then wins"
     )
     return (
         f"**{prediction}** beats **{against}** by {margin:.3g}, the mean of the difference of their maps. Without the "
@@ -130,7 +130,7 @@ def film_tiles(selection: Selection, image: int, class_index: int, epochs: Seque
                 title=f"epoch {int(epoch)}",
                 lines=(
                     f"P {probability(float(film.probabilities[position]))}",
-                    f"{verdict(prediction == true_class)} {names[prediction]}",
+                    f"{tick_or_cross(prediction == true_class)} {names[prediction]}",
                 ),
                 maps=(position,),
                 role=role(prediction == true_class),
@@ -153,7 +153,7 @@ def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSe
         tiles.append(
             Tile(
                 id=variant,
-                title=f"{verdict(prediction == true_class)} {names[prediction]}",
+                title=f"{tick_or_cross(prediction == true_class)} {names[prediction]}",
                 lines=(
                     run.variant(variant).label,
                     f"P {probability(float(chances[prediction]))} · true class {probability(float(chances[true_class]))}",
@@ -226,7 +226,7 @@ def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
     row = data.predictions(selection.run, selection.epoch, selection.variant).iloc[image]
     tile = Tile(
         id=str(image),
-        title=f"{verdict(row.correct)} {row.predicted_class}",
+        title=f"{tick_or_cross(row.correct)} {row.predicted_class}",
         lines=(f"P {probability(row.confidence)}", f"true_class: {row.true_class}"),
         images=(0,),
         role=role(row.correct),

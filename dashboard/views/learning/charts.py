@@ -103,7 +103,7 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
 
 
 def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """How many images were always right, learned, forgotten, ...: bars that can be clicked.
+    """How many images were always correct, learned, forgotten, ...: bars that can be clicked.
 
     Args:
         frame: columns history and images, in the order of display.
@@ -115,7 +115,7 @@ def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 @drawing
 def _histories(names: tuple[str, ...], palette: Palette) -> alt.Chart:
     order = list(names)
-    colours = [palette.right, palette.true_class, palette.series[4], palette.prediction, palette.wrong, palette.neutral]
+    colours = [palette.correct, palette.true_class, palette.series[4], palette.prediction, palette.wrong, palette.neutral]
     chosen = alt.selection_point(name="point", fields=["history"], on="click", empty=False)
     return (
         rows("histories")

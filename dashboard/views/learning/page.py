@@ -13,7 +13,7 @@ from dashboard.components import Tile, TileSet
 from dashboard.images import scale_maps
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.theme import percent, plain, plural
+from dashboard.shared.theme import percent, escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -21,7 +21,7 @@ from dashboard.views.learning import parts
 from dashboard.views.learning.charts import accuracy_race, formation_scatter, history_bars
 from store.metrics.learning import FORMED
 
-_HISTORIES = ("always right", "learned", "learned late", "flip-flopping", "forgotten", "never right")
+_HISTORIES = ("always correct", "learned", "learned late", "flip-flopping", "forgotten", "never correct")
 
 
 def main() -> None:
@@ -68,12 +68,12 @@ def _race(selection: Selection, class_index: int) -> None:
         alt="accuracy of every group or class over the epochs",
     )
     among = "all groups" if by == "groups" else f"the classes of its group, {groups[class_index]}"
-    st.caption(f"In front: {plain(front) or 'the classes without a group'}, among {plain(among)}.")
+    st.caption(f"In front: {escape_markdown(front) or 'the classes without a group'}, among {escape_markdown(among)}.")
 
 
 def _film(selection: Selection, class_index: int) -> None:
     run = selection.run
-    st.subheader(f"The letter of {plain(data.class_names(run)[class_index])} over the epochs", anchor=False)
+    st.subheader(f"The letter of {escape_markdown(data.class_names(run)[class_index])} over the epochs", anchor=False)
     patterns = data.all_patterns(run, selection.variant)[:, class_index]
     table = data.class_accuracy(run, selection.variant)
     accuracy = table[table["class_index"] == class_index].set_index("epoch")["accuracy"]
@@ -88,7 +88,7 @@ def _film(selection: Selection, class_index: int) -> None:
             ),
             maps=(position,),
             bar=float(np.nan_to_num(accuracy[epoch])),
-            role="right",
+            role="correct",
             opens=True,
             chosen=epoch == selection.epoch,
         )
@@ -134,11 +134,11 @@ def _formation(selection: Selection) -> None:
             f"{_caution(selection)}"
         )
     with right:
-        shown = table.sort_values("half", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
-        never = {name: shown[name].astype("Int64").where(shown[name] >= 0) for name in ("formation", "half")}
+        shown = table.sort_values("half_correct", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
+        never = {name: shown[name].astype("Int64").where(shown[name] >= 0) for name in ("formation", "half_correct")}
         shown = shown.assign(**never)
         st.dataframe(
-            shown[["name", "formation", "half", "never_right", "forgotten"]],
+            shown[["name", "formation", "half_correct", "never_correct", "forgotten"]],
             hide_index=True,
             height=340,
             column_config={
@@ -146,10 +146,10 @@ def _formation(selection: Selection) -> None:
                 "formation": st.column_config.NumberColumn(
                     "Letter", help="epoch from which the letter keeps its form; empty: never"
                 ),
-                "half": st.column_config.NumberColumn(
+                "half_correct": st.column_config.NumberColumn(
                     "Half right", help="first epoch with half of the images right; empty: never"
                 ),
-                "never_right": st.column_config.NumberColumn("Never", format="percent"),
+                "never_correct": st.column_config.NumberColumn("Never", format="percent"),
                 "forgotten": st.column_config.NumberColumn("Forgotten", format="percent"),
             },
             alt="when each class was learned",
@@ -158,8 +158,10 @@ def _formation(selection: Selection) -> None:
 
 def _caution(selection: Selection) -> str:
     """What to think of "formed" where the maps of all classes look alike; empty where they do not."""
-    table = data.analysis_table(selection.run, "place")
-    between = float("nan") if table is None else table.set_index("quantity")["value"].get("between", float("nan"))
+    table = data.analysis_table(selection.run, "localisation")
+    between = (
+        float("nan") if table is None else table.set_index("quantity")["value"].get("between_classes", float("nan"))
+    )
     if not between >= FORMED:
         return ""
     return (
@@ -172,7 +174,7 @@ def _histories(selection: Selection, class_index: int) -> None:
     table = data.analysis_table(selection.run, "images")
     if table is None:
         return
-    st.subheader("Learned, forgotten, never right", anchor=False)
+    st.subheader("Learned, forgotten, never correct", anchor=False)
     counts = table["history"].value_counts().reindex(_HISTORIES, fill_value=0)
     frame = pd.DataFrame({"history": counts.index, "images": counts.to_numpy()})
     left, right = st.columns([2, 3])

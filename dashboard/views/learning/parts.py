@@ -10,7 +10,7 @@ from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import plural, spans
+from dashboard.shared.theme import plural, epoch_list
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains
@@ -27,9 +27,9 @@ _PAIR_COLUMNS = (
     "true_class",
     "predicted_class",
     "counts",
-    "birth",
+    "onset",
     "peak",
-    "death",
+    "resolved",
     "peak_count",
     "last_count",
     "slope",
@@ -39,7 +39,7 @@ _PAIR_COLUMNS = (
 
 def fate(table: pd.DataFrame, chosen: str) -> np.ndarray:
     """Which pairs have the fate, bool per row: growing (alive, positive slope), lasting (alive) or overcome."""
-    alive = (table["death"] < 0).to_numpy()
+    alive = (table["resolved"] < 0).to_numpy()
     if chosen == "growing":
         return alive & (table["slope"] > 0).to_numpy()
     if chosen == "lasting":
@@ -80,16 +80,16 @@ def _never(epochs: pd.Series) -> pd.Series:
 
 
 def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
-    shown = rows.assign(birth=_never(rows["birth"]), death=_never(rows["death"]))
+    shown = rows.assign(onset=_never(rows["onset"]), resolved=_never(rows["resolved"]))
     row_table(
         shown[
             [
                 "true_class",
                 "predicted_class",
                 "counts",
-                "birth",
+                "onset",
                 "peak",
-                "death",
+                "resolved",
                 "peak_count",
                 "last_count",
                 "slope",
@@ -103,9 +103,9 @@ def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
             "true_class": "Truth",
             "predicted_class": "Taken for",
             "counts": st.column_config.LineChartColumn("Over the epochs", y_min=0, width="medium"),
-            "birth": st.column_config.NumberColumn("Born", width="small"),
+            "onset": st.column_config.NumberColumn("Born", width="small"),
             "peak": st.column_config.NumberColumn("Peak", width="small"),
-            "death": st.column_config.NumberColumn("Died", help="empty: alive at the last epoch", width="small"),
+            "resolved": st.column_config.NumberColumn("Died", help="empty: alive at the last epoch", width="small"),
             "peak_count": st.column_config.NumberColumn("At peak", width="small"),
             "last_count": st.column_config.NumberColumn("Now", width="small"),
             "slope": st.column_config.NumberColumn("Slope", format="%+.2f", help="images per epoch, lately"),
@@ -184,7 +184,7 @@ def best_epochs(selection: Selection) -> None:
             alt="the best epoch for each purpose",
         )
         reported = sorted(set(table["epoch"]))
-        agree = "All purposes agree" if len(reported) == 1 else f"The purposes disagree: {spans(reported)}"
+        agree = "All purposes agree" if len(reported) == 1 else f"The purposes disagree: {epoch_list(reported)}"
         st.caption(f"{agree}. Clean images, robust ones over the other variants. A row chooses its epoch everywhere.")
     with right:
         gains = ensembles.iloc[1:]
@@ -210,8 +210,8 @@ def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
     series = figures[figures["variant"] == clean].set_index("epoch")
     series = series.assign(robust_top1=others["top1"].mean(), robust_consistency=others["unchanged_consistency"].mean())
     rows = best.assign(
-        curve=[series[figure].astype(float).tolist() for figure in best["figure"]],
-        better=best["better"].map({"max": "high", "min": "low"}),
+        curve=[series[figure].astype(float).tolist() for figure in best["metric"]],
+        better=best["direction"].map({"max": "high", "min": "low"}),
     )
     return rows[["criterion", "curve", "epoch", "value", "last_value", "better"]]
 

@@ -12,7 +12,7 @@ from dashboard import data
 from dashboard.components import Tile, TileSet, clipboard_box, tile_grid
 from dashboard.images import atlas, prepared, scale_maps
 from dashboard.shared import image_tiles
-from dashboard.shared.theme import NEUTRAL, PREDICTION, plain, probability
+from dashboard.shared.theme import NEUTRAL, PREDICTION, escape_markdown, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store.metrics.maps import cosine
@@ -151,7 +151,7 @@ def _strongest(
     run = selection.run
     names, identifiers = data.class_names(run), data.class_ids(run)
     prediction = int(chances.argmax())
-    st.markdown(f"**{title}**: {plain(names[prediction])}, P {probability(float(chances[prediction]))}")
+    st.markdown(f"**{title}**: {escape_markdown(names[prediction])}, P {probability(float(chances[prediction]))}")
     order = np.argsort(-chances, kind="stable")[:5]
     if selection.class_index is not None and selection.class_index not in order:
         order = np.append(order, selection.class_index)  # the sidebar's class is shown whatever its place

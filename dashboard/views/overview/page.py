@@ -10,7 +10,7 @@ from dashboard.charts.training import training_curve, training_series
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_grid
-from dashboard.shared.theme import count, duration, percent, plain, plural
+from dashboard.shared.theme import count, duration, percent, escape_markdown, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.overview.charts import accuracy_by_variant
@@ -114,7 +114,7 @@ def _curves(selection: Selection) -> None:
 
 def _failures(selection: Selection) -> None:
     chosen = selection.class_index
-    of = "" if chosen is None else f" of {plain(data.class_names(selection.run)[chosen])}"
+    of = "" if chosen is None else f" of {escape_markdown(data.class_names(selection.run)[chosen])}"
     st.subheader(f"Three failures{of} worth a look", anchor=False)
     found = notable(selection)
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dashboard import data
-from dashboard.shared.theme import plain, probability
+from dashboard.shared.theme import escape_markdown, probability
 from dashboard.shell.url_state import Selection
 from store import Run, StoreError
 from store.queries.table1 import table1
@@ -32,7 +32,7 @@ def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
     near = wrong[(wrong["label_rank"] == 2) & ~wrong["image"].isin(confident["image"])].nsmallest(1, "margin")
     if not near.empty:
         row = near.iloc[0]
-        reported = f"{plain(row.true_class)} lost to {plain(row.predicted_class)} by {_little(float(row.margin))} of P."
+        reported = f"{escape_markdown(row.true_class)} lost to {escape_markdown(row.predicted_class)} by {_little(float(row.margin))} of P."
         found.append(("The closest call", reported, near))
     third = _third(selection, wrong, [part["image"].iloc[0] for _, _, part in found])
     return found + ([third] if third else [])
@@ -44,7 +44,7 @@ def _little(margin: float) -> str:
 
 
 def _sure(row: pd.Series) -> str:
-    return f"P {probability(row.confidence)} for {plain(row.predicted_class)}; it is {plain(row.true_class)}."
+    return f"P {probability(row.confidence)} for {escape_markdown(row.predicted_class)}; it is {escape_markdown(row.true_class)}."
 
 
 def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple[str, str, pd.DataFrame] | None:
@@ -66,7 +66,7 @@ def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple
 
 
 def _far(row: pd.Series) -> str:
-    return f"The true class, {plain(row.true_class)}, comes {_ordinal(int(row.label_rank))}."
+    return f"The true class, {escape_markdown(row.true_class)}, comes {_ordinal(int(row.label_rank))}."
 
 
 def _ordinal(number: int) -> str:

@@ -70,11 +70,11 @@ def _curves(names: tuple[str, ...], figure: str, title: str, marked: bool, palet
 
 
 OUTCOME_NAMES = {
-    "steady": "right twice, same map",
-    "different_reason": "right twice, moved map",
-    "held wrong": "same mistake twice",
+    "stable": "right twice, same map",
+    "different reason": "right twice, moved map",
+    "same mistake": "same mistake twice",
     "responsive": "another prediction, moved map",
-    "unmoved flip": "another prediction, same map",
+    "unresponsive": "another prediction, same map",
 }
 
 
@@ -94,7 +94,7 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 
 @drawing
 def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
-    colours = [palette.right, palette.prediction, palette.neutral, palette.true_class, palette.wrong]
+    colours = [palette.correct, palette.prediction, palette.neutral, palette.true_class, palette.wrong]
     chosen = alt.selection_point(name="point", fields=["variant", "outcome"], on="click", empty=False)
     return (
         rows("outcomes")

@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.shared import downloads
 from dashboard.shared.states import State, flip_tiles
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import plain, plural
+from dashboard.shared.theme import escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -120,7 +120,7 @@ def _images(selection: Selection, variant: str) -> None:
         if selection.class_index is not None:
             name = data.class_names(run)[selection.class_index]
             st.button(
-                f"Only {plain(name)}: show all classes", on_click=url_state.write, args=({"class": None, "page": None},)
+                f"Only {escape_markdown(name)}: show all classes", on_click=url_state.write, args=({"class": None, "page": None},)
             )
     was, now = before["correct"], after["correct"]
     predictions = {"broken": was & ~now, "kept": was & now, "gained": ~was & now}

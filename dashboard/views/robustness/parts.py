@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads
-from dashboard.shared.theme import plain
+from dashboard.shared.theme import escape_markdown
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.robustness.charts import outcome_bars, variant_curves
@@ -118,7 +118,7 @@ def _over_epochs(selection: Selection) -> None:
             "drop": rows.ravel().astype(float),
         }
     )
-    st.markdown(f"**What {plain(name)} lives on, over the epochs**")
+    st.markdown(f"**What {escape_markdown(name)} lives on, over the epochs**")
     downloads.chart(
         variant_curves,
         table,

@@ -13,7 +13,7 @@ from dashboard import data
 from dashboard.components import TileSet, painter, pattern_text, text_pattern, tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import class_tiles
-from dashboard.shared.theme import count, percent, plain, plural
+from dashboard.shared.theme import count, percent, escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -23,7 +23,7 @@ from store.queries import search_index
 _PAINTED, _IMAGE, _CLASS = "painted", "image", "class"
 _STARTS = {_CLASS: "a class's letter", _IMAGE: "an image's map", _PAINTED: "a painted pattern"}
 _KINDS = {image_tiles.PREDICTED: "map of the prediction", image_tiles.OWN: "map of the true class"}
-_ANSWERS = {"all": "all", "right": "✓ right", "wrong": "✗ wrong"}
+_ANSWERS = {"all": "all", "correct": "✓ correct", "wrong": "✗ wrong"}
 _FOUND, _LETTERS = 48, 8
 
 
@@ -83,7 +83,7 @@ def _recorded(selection: Selection, kind: str, start: str) -> tuple[np.ndarray, 
     number = selection.class_index if selection.class_index is not None else 0
     identifiers, names = data.class_ids(run), data.class_names(run)
     controls.select("Class", "class", identifiers, default=identifiers[0], names=data.class_labels(run).__getitem__)
-    reported = f"The letter of {plain(names[number])}: the mean map of its images. Paint on it to change it."
+    reported = f"The letter of {escape_markdown(names[number])}: the mean map of its images. Paint on it to change it."
     return data.patterns(run, selection.epoch, selection.variant)[number], reported
 
 
@@ -114,7 +114,7 @@ def _results(selection: Selection, pattern: np.ndarray, kind: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader("Images", anchor=False)
         predictions = controls.segmented("Answers", "predictions", list(_ANSWERS), names=_ANSWERS.__getitem__)
-    among = None if predictions == "all" else np.flatnonzero(frame["correct"] == (predictions == "right"))
+    among = None if predictions == "all" else np.flatnonzero(frame["correct"] == (predictions == "correct"))
     index = data.pattern_index(selection.run, selection.epoch, selection.variant, kind)
     begun = time.perf_counter()
     found = search_index(index, pattern, k=_FOUND, among=among)
@@ -160,7 +160,7 @@ def _tiles(selection: Selection, frame: pd.DataFrame, found: pd.DataFrame, kind:
 def _shared(found: pd.DataFrame) -> str:
     """What the images found have in common: whose they are, and how many are right."""
     classes = found["true_class"].value_counts()
-    most = ", ".join(f"{plain(name)} {number}" for name, number in classes.head(4).items())
+    most = ", ".join(f"{escape_markdown(name)} {number}" for name, number in classes.head(4).items())
     rest = f" and {plural(len(classes) - 4, 'more class', 'more classes')}" if len(classes) > 4 else ""
     return f"The {len(found)} most alike, {percent(found['correct'].mean(), 0)} of them right. Truths: {most}{rest}."
 

@@ -100,7 +100,7 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
         "softmax": palette.true_class,
         "map": palette.prediction,
         "record": palette.series[3],
-        "fitted": palette.right,
+        "fitted": palette.correct,
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
@@ -190,11 +190,11 @@ def confidence_bins(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 
         bins: equally wide ones from 0 to 1.
 
     Returns:
-        Columns low, high, prediction (right, wrong), count; a row per bin and prediction.
+        Columns low, high, prediction (correct, wrong), count; a row per bin and prediction.
     """
     edges = np.linspace(0, 1, bins + 1)
     parts = []
-    for prediction, counted in (("right", correct), ("wrong", ~correct)):
+    for prediction, counted in (("correct", correct), ("wrong", ~correct)):
         counts, _ = np.histogram(np.clip(confidence[counted], 0, 1), edges)
         parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "prediction": prediction, "count": counts}))
     return pd.concat(parts, ignore_index=True)
@@ -219,7 +219,7 @@ def confidence_histogram(
 @drawing
 def _histogram(palette: Palette, height: int) -> alt.Chart:
     brush = alt.selection_interval(name="range", encodings=["x"])
-    colours = alt.Scale(domain=["right", "wrong"], range=[palette.right, palette.wrong])
+    colours = alt.Scale(domain=["correct", "wrong"], range=[palette.correct, palette.wrong])
     return (
         rows("bins")
         .mark_bar()

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis
-from dashboard.shared.theme import count, percent, plain, plural
+from dashboard.shared.theme import count, percent, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.trust.charts import (
@@ -24,21 +24,21 @@ from store.analysis.confidence_scores import COLUMN_SCORES, REFERENCE
 
 _LABELS = {score.name: score.label for score in COLUMN_SCORES}
 _QUANTITIES = {
-    "within": "Similarity of two images' maps, same class",
-    "between": "Similarity of two images' maps, different classes",
-    "inside": "Share of the map inside the object",
-    "area": "Share of the image that the object covers",
-    "elsewhere": "Share of the map inside another image's object",
-    "peak_inside": "Peak of the map lies inside the object",
-    "follow": "How far the maps follow their own object (1: as far as its own shape)",
-    "shift": "How far the maps move with a shifted image (1: with it)",
+    "within_class": "Similarity of two images' maps, same class",
+    "between_classes": "Similarity of two images' maps, different classes",
+    "evidence_on_object": "Share of the map inside the object",
+    "object_area": "Share of the image that the object covers",
+    "evidence_on_others": "Share of the map inside another image's object",
+    "peak_on_object": "Peak of the map lies inside the object",
+    "object_following": "How far the maps follow their own object (1: as far as its own shape)",
+    "shift_following": "How far the maps move with a shifted image (1: with it)",
 }
-_ANSWERS = {"all": "all", "wrong": "✗ wrong", "right": "✓ right"}
+_ANSWERS = {"all": "all", "wrong": "✗ wrong", "correct": "✓ correct"}
 _EVERYTHING = (0.0, 1.0)
 _PER_PAGE = 20
-_VERDICTS = {
-    "code": "**The maps of this run are codes of the class, not places in the image.** They stand beside it.",
-    "place": "**The maps of this run follow the object.** They can be laid over the images.",
+_LOCALISATION = {
+    "encodes": "**The maps of this run are codes of the class, not places in the image.** They stand beside it.",
+    "locates": "**The maps of this run follow the object.** They can be laid over the images.",
     "unknown": "Whether the maps of this run are places cannot be told from what was recorded.",
 }
 
@@ -98,7 +98,7 @@ def _of(selection: Selection) -> str:
     """Whose images the first part is about."""
     if selection.class_index is None:
         return ""
-    return f" of {plain(data.class_names(selection.run)[selection.class_index])}; the parts below are of every class"
+    return f" of {escape_markdown(data.class_names(selection.run)[selection.class_index])}; the parts below are of every class"
 
 
 def _figures(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
@@ -131,7 +131,7 @@ def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float])
             )
         st.markdown(reported)
         if predictions != "all":
-            rows = rows[rows["correct"] == (predictions == "right")]
+            rows = rows[rows["correct"] == (predictions == "correct")]
         rows = rows.sort_values("confidence", ascending=False, kind="stable")
         part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
         title = f"Confidence {percent(within[0], 0)} to {percent(within[1], 0)}"
@@ -181,7 +181,7 @@ def _detection(selection: Selection) -> None:
             "images, the chosen epoch and variant; nothing is fitted. A point shows its wrong predictions."
         )
     if chosen is not None:
-        _wrongly_accepted(selection, *chosen)
+        _accepted_errors(selection, *chosen)
 
 
 def _accepted(table: pd.DataFrame) -> tuple[str, int] | None:
@@ -191,9 +191,9 @@ def _accepted(table: pd.DataFrame) -> tuple[str, int] | None:
     return (name, int(share)) if name else None
 
 
-def _wrongly_accepted(selection: Selection, score: str, share: int) -> None:
+def _accepted_errors(selection: Selection, score: str, share: int) -> None:
     """The mistakes that a point of the curve lets through."""
-    rows = queries.wrongly_accepted(
+    rows = queries.accepted_errors(
         selection.run, epoch=selection.epoch, variant=selection.variant, score=score, coverage=share / 100
     )
     with st.container(border=True):
@@ -242,11 +242,11 @@ def _failure_ranking(selection: Selection) -> None:
 
 def _places(selection: Selection) -> None:
     st.subheader("Pattern or place?", anchor=False)
-    table = data.analysis_table(selection.run, "place")
+    table = data.analysis_table(selection.run, "localisation")
     if table is None or table.empty:
         needs_analysis(selection)
         return
-    st.markdown(_VERDICTS[data.localisation_verdict(selection.run)])
+    st.markdown(_LOCALISATION[data.localisation(selection.run)])
     shown = table.assign(quantity=[_QUANTITIES.get(name, name) for name in table["quantity"]])
     st.dataframe(
         shown,

@@ -146,7 +146,7 @@ def test_few_epochs_hold_the_first_and_the_last():
 
 
 def test_classes_are_counted_from_the_epoch_at_which_they_form():
-    table = pd.DataFrame({"formation": [1, 2, -1], "half": [2, -1, -1], "stabilisation": [1.5, 2.0, 3.0]})
+    table = pd.DataFrame({"formation": [1, 2, -1], "half_correct": [2, -1, -1], "stabilisation": [1.5, 2.0, 3.0]})
     counts = results.formation_counts(table, [1, 2, 3])
     assert counts["formed"].tolist() == [1, 2, 2]
     assert counts["half_right"].tolist() == [0, 1, 1]

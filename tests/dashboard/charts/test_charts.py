@@ -73,7 +73,7 @@ def test_the_probability_chart_tells_right_from_wrong_by_colour_and_by_shape():
         {"epoch": [1, 2], "probability": [0.2, 0.9], "predicted_class": ["bison", "bear"], "correct": [False, True]}
     )
     points = layers(image_charts.probability_curve(frame, name="bear", palette=DARK))[1]["encoding"]
-    assert points["color"]["scale"] == {"domain": ["right", "wrong"], "range": [DARK.right, DARK.wrong]}
+    assert points["color"]["scale"] == {"domain": ["correct", "wrong"], "range": [DARK.correct, DARK.wrong]}
     assert points["shape"]["scale"]["range"] == ["circle", "cross"]
     assert points["y"]["title"] == "P(bear)" and points["y"]["scale"]["domain"] == [0, 1]
 
@@ -100,7 +100,7 @@ def test_confidence_bins_count_every_answer_once():
         np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), bins=2
     )
     assert bins["count"].tolist() == [1, 2, 1, 1]
-    assert bins["prediction"].tolist() == ["right", "right", "wrong", "wrong"]
+    assert bins["prediction"].tolist() == ["correct", "correct", "wrong", "wrong"]
 
 
 def test_the_histogram_pales_what_lies_outside_the_chosen_range():

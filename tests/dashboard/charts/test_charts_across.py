@@ -79,7 +79,7 @@ RACE = pd.DataFrame(
         "accuracy": [0, 1, 0.2, 1, 1, 0.4],
     }
 )
-HISTORY = pd.DataFrame({"history": ["always right", "never right"], "images": [7, 2]})
+HISTORY = pd.DataFrame({"history": ["always correct", "never correct"], "images": [7, 2]})
 RISK = pd.DataFrame(
     {
         "coverage": [0.5, 1.0],

@@ -43,7 +43,7 @@ def _contrast(first: str, second: str) -> float:
 
 @pytest.mark.parametrize(("palette", "background"), [(theme.LIGHT, "#FFFFFF"), (theme.DARK, "#0E1115")])
 def test_colours_with_a_meaning_stand_out_from_the_background(palette, background):
-    for name in ("right", "wrong", "true_class", "neutral"):
+    for name in ("correct", "wrong", "true_class", "neutral"):
         assert _contrast(getattr(palette, name), background) >= 3, name
     assert _contrast(palette.ink, background) >= 12
 
@@ -62,16 +62,16 @@ def test_colours_with_a_meaning_stand_out_from_the_background(palette, backgroun
     ],
 )
 def test_no_mark_of_a_name_becomes_formatting(name, shown):
-    assert theme.plain(name) == shown
+    assert theme.escape_markdown(name) == shown
 
 
 @pytest.mark.parametrize("name", ["www.example.com", "WWW.example.com", "https://example.com", "someone@example.com"])
 def test_no_name_becomes_a_link_and_all_of_it_is_still_there(name):
-    shown = theme.plain(name)
+    shown = theme.escape_markdown(name)
     assert not re.search(r"(?i)www\.|://|\w@\w", shown)
     assert shown.replace("\\", "").replace("\u2060", "") == name
 
 
 def test_a_name_written_from_right_to_left_is_isolated_from_the_numbers_beside_it():
-    assert theme.plain("كلب") == "\u2068كلب\u2069"
-    assert theme.plain("bus") == "bus" and theme.plain("汉字") == "汉字"
+    assert theme.escape_markdown("كلب") == "\u2068كلب\u2069"
+    assert theme.escape_markdown("bus") == "bus" and theme.escape_markdown("汉字") == "汉字"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shared.theme import spans
+from dashboard.shared.theme import epoch_list
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from dashboard.shared.theme import spans
     [((3,), "epoch 3"), ((1, 2, 3), "epochs 1 to 3"), ((5, 1, 2, 9), "epochs 1 to 2, 5, 9"), ((), "epochs –")],
 )
 def test_epochs_are_told_in_spans(numbers, words):
-    assert spans(numbers) == words
+    assert epoch_list(numbers) == words
 
 
 def _script():

@@ -15,7 +15,7 @@ from dashboard.components.correction import Dissection, payload, strongest_other
 from dashboard.components.painter import pattern_text, text_pattern
 from dashboard.images import COMMON, atlas, scale_maps
 from dashboard.shared import finding_cards
-from dashboard.shared.theme import plain
+from dashboard.shared.theme import escape_markdown
 from dashboard.views.failures import parts as failures_parts
 from dashboard.views.failures.charts import value_bins, value_histogram
 from dashboard.views.image import parts as image_parts
@@ -155,7 +155,7 @@ def test_every_answer_is_in_one_bin_and_whole_numbers_have_bins_of_their_own():
     bins = value_bins(values, right, limits=(0, 5), whole=True)
     wrong = bins[bins["prediction"] == "wrong"].set_index("low")["count"]
     assert wrong.to_dict() == {-0.5: 0, 0.5: 2, 1.5: 0, 2.5: 0, 3.5: 0, 4.5: 1}
-    assert bins[bins["prediction"] == "right"]["count"].sum() == 1  # the one without a figure is left out
+    assert bins[bins["prediction"] == "correct"]["count"].sum() == 1  # the one without a figure is left out
     beyond = value_bins(np.array([-3.0, 9.0]), np.zeros(2, bool), limits=(0, 1), bins=2)
     assert beyond[beyond["prediction"] == "wrong"]["count"].tolist() == [1, 1]
 
@@ -178,17 +178,17 @@ def test_the_histogram_pales_what_is_outside_the_range_and_drops_answers_that_ar
             "1\u202f400",
         ),
         (
-            Finding("mode", "t", 1.0, 0.49, 1.0, "share", "gallery", 0.3, 0.002, 304),
+            Finding("cluster", "t", 1.0, 0.49, 1.0, "share", "gallery", 0.3, 0.002, 304),
             "100 % (49 % to 100 %)",
             "p = 0.002",
         ),
         (
-            Finding("failure_ranking", "t", -0.077, -0.09, -0.06, "AUROC", "trust", 0.1, compared=15),
+            Finding("failure_ranking", "t", -0.077, -0.09, -0.06, "AUROC", "trust", 0.1, comparisons=15),
             "−0.077",
             "15 scores",
         ),
-        (Finding("persistent", "t", 3.0, 3.0, 3.0, "epochs", "image", 0.4), "3 epochs", "nothing is tested"),
-        (Finding("lead", "t", 0.96, 0.95, 0.97, "share", "learning", 0.9, 0.0), "96 %", "Tested on its own"),
+        (Finding("persistence", "t", 3.0, 3.0, 3.0, "epochs", "image", 0.4), "3 epochs", "nothing is tested"),
+        (Finding("formation before prediction", "t", 0.96, 0.95, 0.97, "share", "learning", 0.9, 0.0), "96 %", "Tested on its own"),
     ],
     ids=lambda value: value.kind if isinstance(value, Finding) else "",
 )
@@ -220,7 +220,7 @@ def test_the_scale_of_a_figure_holds_zero_and_the_interval(value, low, high, uni
     assert drawn.count("stroke-opacity") == (1 if math.isfinite(low) and high > low else 0)
 
 
-PAIRS = pd.DataFrame({"death": [-1, 3, -1], "slope": [1.0, -2.0, -0.5]})
+PAIRS = pd.DataFrame({"resolved": [-1, 3, -1], "slope": [1.0, -2.0, -0.5]})
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_a_purpose_comes_with_its_figure_over_the_epochs():
     best = pd.DataFrame(
         {
             "criterion": ["Accuracy", "Robust accuracy"],
-            "figure": ["top1", "robust_top1"],
-            "better": ["max", "max"],
+            "metric": ["top1", "robust_top1"],
+            "direction": ["max", "max"],
             "epoch": [2, 1],
             "value": [0.6, 0.35],
             "last_value": [0.6, 0.2],
@@ -270,7 +270,7 @@ def test_every_outcome_of_the_evidence_has_a_name_and_its_share_is_drawn():
         {
             "variant": ["gray", "gray"],
             "variant_label": ["gray", "gray"],
-            "outcome": ["steady", "different_reason"],
+            "outcome": ["stable", "different reason"],
             "images": [3, 1],
             "share": [0.75, 0.25],
         }
@@ -280,7 +280,7 @@ def test_every_outcome_of_the_evidence_has_a_name_and_its_share_is_drawn():
 
 
 def test_a_tile_says_the_figure_that_it_is_sorted_by():
-    row = pd.Series({"correction_cells": 3, "then": "car", "margin": 0.12345, "run": 4, "persistence": 1.5})
+    row = pd.Series({"correction_cells": 3, "then": "car", "margin": 0.12345, "error_run": 4, "persistence": 1.5})
     assert failures_parts.extra_line(row, "few") == "k* 3, then car"
     assert failures_parts.extra_line(row, "close") == "margin 0.123"
     assert failures_parts.extra_line(row, "persistent") == "4 epochs, entrenchment 1.50"
@@ -288,7 +288,7 @@ def test_a_tile_says_the_figure_that_it_is_sorted_by():
 
 
 def test_markdown_in_a_name_is_taken_as_text():
-    assert plain("a_b*c [d](e) <i> $x$") == r"a\_b\*c \[d\](e) \<i\> \$x\$"
+    assert escape_markdown("a_b*c [d](e) <i> $x$") == r"a\_b\*c \[d\](e) \<i\> \$x\$"
 
 
 def test_a_count_on_an_axis_is_a_whole_number_in_digits():

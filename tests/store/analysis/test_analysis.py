@@ -8,7 +8,7 @@ from compute.runs.analyse import analyse as command
 from store import DamagedFile, NotInRun, open_run, queries
 from store.analysis import read_analysis
 from store.analysis.analyse import analyse
-from store.analysis.localisation import decided_by, verdict
+from store.analysis.localisation import deciding_quantity, localisation_of
 from store.metrics.learning import NEVER
 from store.synthetic import write_synthetic_run
 from tests.store.crafted_run import CELLS, craft, one_cell
@@ -22,7 +22,7 @@ def learned(tmp_path_factory):
     predictions = np.tile(np.array(LABELS), (4, 2, 1))
     predictions[:2, 0, 1] = 1  # image 1 is learned at epoch 3
     predictions[3, 0, 2] = 1  # image 2 is forgotten at epoch 4
-    predictions[:, 0, 4] = 2  # image 4 is never right, ...
+    predictions[:, 0, 4] = 2  # image 4 is never correct, ...
     predictions[3, 1, 4] = 2  # ... and the variant agrees at the end
     predictions[1, 0, 6:9] = 0  # all of class 2 is predicted as class 0 at epoch 2 alone
     predictions[:, 1, 0] = 2  # under gray, image 0 is always wrong
@@ -49,18 +49,18 @@ def test_the_events_of_each_image_are_those_that_were_chosen(analysis):
     assert images["formation"].to_dict() == {0: 1, 1: 1, 2: 1, 3: 3, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1}
     assert images.loc[[0, 1, 2, 3], "stabilisation"].tolist() == [1, 3, 4, 1]
     assert images.loc[[0, 1, 2, 4, 6], "learned"].tolist() == [1, 3, NEVER, NEVER, 3]
-    assert images.loc[[1, 4], "first_right"].tolist() == [3, NEVER]
-    assert images.loc[[1, 2, 3], "lead"].tolist() == [2, 3, -2]
-    assert images.loc[[1, 2, 6], "forgettings"].tolist() == [0, 1, 1]
+    assert images.loc[[1, 4], "first_correct"].tolist() == [3, NEVER]
+    assert images.loc[[1, 2, 3], "map_lead"].tolist() == [2, 3, -2]
+    assert images.loc[[1, 2, 6], "forgetting_count"].tolist() == [0, 1, 1]
     assert images.loc[[1, 6, 0], "flips"].tolist() == [1, 2, 0]
-    expected = {0: "always right", 1: "learned", 2: "forgotten", 4: "never right"}
+    expected = {0: "always correct", 1: "learned", 2: "forgotten", 4: "never correct"}
     assert images.loc[list(expected), "history"].to_dict() == expected
 
 
 def test_an_entrenched_mistake_counts_its_epochs_and_the_variants_that_agree(learned, analysis):
     images = analysis.table("images").set_index("image")
     confidence = np.mean([learned.column("confidence", epoch=epoch, variant="clean")[4] for epoch in range(1, 5)])
-    assert images.loc[4, "run"] == 4
+    assert images.loc[4, "error_run"] == 4
     assert images.loc[4, "agreement"] == 1
     assert images.loc[4, "persistence"] == pytest.approx(4 * confidence)
     assert images.loc[[0, 1], "persistence"].tolist() == [0, 0]
@@ -70,18 +70,18 @@ def test_an_entrenched_mistake_counts_its_epochs_and_the_variants_that_agree(lea
 def test_class_events_sum_up_their_images(analysis):
     classes = analysis.table("classes")
     assert classes["formation"].tolist() == [1, 1, 1]  # a third of class 1's images cannot turn its mean pattern
-    assert classes["half"].tolist() == [1, 1, 1]
+    assert classes["half_correct"].tolist() == [1, 1, 1]
     assert classes["forgotten"].tolist() == [pytest.approx(1 / 3), 0, 0]
-    assert classes["never_right"].tolist() == [0, pytest.approx(1 / 3), 0]
-    assert classes["within"].to_numpy() == pytest.approx([1, 1, 1], abs=1e-5)
-    assert classes["between"].to_numpy() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert classes["never_correct"].tolist() == [0, pytest.approx(1 / 3), 0]
+    assert classes["within_class"].to_numpy() == pytest.approx([1, 1, 1], abs=1e-5)
+    assert classes["between_classes"].to_numpy() == pytest.approx([0, 0, 0], abs=1e-5)
 
 
 def test_a_confused_pair_is_born_peaks_and_dies(analysis):
     pairs, counts = analysis.table("pairs"), analysis.array("pair_counts")
     assert len(pairs) == 1
     row = pairs.iloc[0]
-    assert (row["true_class"], row["predicted_class"], row["birth"], row["peak"], row["death"]) == (
+    assert (row["true_class"], row["predicted_class"], row["onset"], row["peak"], row["resolved"]) == (
         "class 2",
         "class 0",
         2,
@@ -127,8 +127,8 @@ def test_the_best_epoch_for_accuracy_is_the_third(analysis):
     assert best["value"]["Accuracy"] == pytest.approx(8 / 9)
     assert best["last_value"]["Accuracy"] == pytest.approx(7 / 9)
     assert best["low"]["Accuracy"] < 8 / 9 < best["high"]["Accuracy"]
-    assert 0.5 < best["sure"]["Accuracy"] < 1  # it leads by one image of nine
-    assert np.isnan(best["sure"]["Robust accuracy"])
+    assert 0.5 < best["selection_share"]["Accuracy"] < 1  # it leads by one image of nine
+    assert np.isnan(best["selection_share"]["Robust accuracy"])
 
 
 def test_ensembles_start_with_the_last_epoch_alone(learned, analysis):
@@ -158,7 +158,7 @@ def test_failures_can_be_filtered_by_what_happened_over_the_epochs(learned):
 
     assert sorted(listed()) == [2, 4]
     assert listed(history="forgotten") == [2]
-    assert listed(least_run=2) == [4]
+    assert listed(min_error_run=2) == [4]
     assert listed(label_issues=True) == [4]
     assert listed(sort="persistence") == [4, 2]
 
@@ -253,8 +253,8 @@ def test_runs_of_every_kind_can_be_analysed(tmp_path, options):
     analyse(run)
     found = read_analysis(run)
     assert len(found.table("images")) == 20
-    assert np.isnan(found.table("images")["inside"]).all() == ("masks" in options)
-    assert ("follow" in found.table("place")["quantity"].tolist()) == ("masks" not in options)
+    assert np.isnan(found.table("images")["evidence_on_object"]).all() == ("masks" in options)
+    assert ("object_following" in found.table("localisation")["quantity"].tolist()) == ("masks" not in options)
 
 
 def object_run(path, follows):
@@ -272,44 +272,48 @@ def object_run(path, follows):
     predictions = np.tile(np.array(labels), (1, 2, 1))
     run = craft(path, predictions, labels=labels, variants=("clean", "shift"), own=own, masks=masks)
     analyse(run)
-    return read_analysis(run).table("place")
+    return read_analysis(run).table("localisation")
 
 
 def test_maps_that_follow_the_object_are_places(tmp_path):
-    table = object_run(tmp_path / "place", follows=True).set_index("quantity")
-    assert table["value"]["inside"] == pytest.approx(1)
-    assert table["value"]["area"] == pytest.approx(1 / 16)
-    assert table["value"]["follow"] == pytest.approx(1)
-    assert verdict(table.reset_index()) == "place"
+    table = object_run(tmp_path / "locates", follows=True).set_index("quantity")
+    assert table["value"]["evidence_on_object"] == pytest.approx(1)
+    assert table["value"]["object_area"] == pytest.approx(1 / 16)
+    assert table["value"]["object_following"] == pytest.approx(1)
+    assert localisation_of(table.reset_index()) == "locates"
 
 
 def test_maps_that_ignore_the_object_are_codes(tmp_path):
-    table = object_run(tmp_path / "code", follows=False)
+    table = object_run(tmp_path / "encodes", follows=False)
     values = table.set_index("quantity")["value"]
-    assert values["inside"] < 0.2
-    assert abs(values["follow"]) < 0.1
-    assert values["shift"] == pytest.approx(0)
-    assert verdict(table[table["quantity"] == "shift"]) == "code"
+    assert values["evidence_on_object"] < 0.2
+    assert abs(values["object_following"]) < 0.1
+    assert values["shift_following"] == pytest.approx(0)
+    assert localisation_of(table[table["quantity"] == "shift_following"]) == "encodes"
 
 
 @pytest.mark.parametrize(
-    ("follow", "shift", "quantity", "said"),
+    ("follow", "shift", "quantity", "expected"),
     [
-        ((0.2, 0.3), (0.0, 0.05), "follow", "place"),
-        ((0.0, 0.09), (0.5, 0.6), "follow", "code"),
-        ((0.1, 0.3), None, "follow", "place"),
-        ((0.05, 0.1), None, "follow", "unknown"),
-        ((0.09, 0.11), (0.3, 0.4), "shift", "place"),
-        ((0.09, 0.11), (0.0, 0.2), "follow", "unknown"),
-        ((float("-inf"), float("inf")), (0.0, 0.05), "shift", "code"),
-        (None, (0.0, 0.2), "shift", "unknown"),
+        ((0.2, 0.3), (0.0, 0.05), "object_following", "locates"),
+        ((0.0, 0.09), (0.5, 0.6), "object_following", "encodes"),
+        ((0.1, 0.3), None, "object_following", "locates"),
+        ((0.05, 0.1), None, "object_following", "unknown"),
+        ((0.09, 0.11), (0.3, 0.4), "shift_following", "locates"),
+        ((0.09, 0.11), (0.0, 0.2), "object_following", "unknown"),
+        ((float("-inf"), float("inf")), (0.0, 0.05), "shift_following", "encodes"),
+        (None, (0.0, 0.2), "shift_following", "unknown"),
         (None, None, None, "unknown"),
     ],
 )
-def test_objects_decide_on_places_and_shifted_images_where_objects_leave_it_open(follow, shift, quantity, said):
-    rows = [(name, sum(ends) / 2, *ends) for name, ends in (("shift", shift), ("follow", follow)) if ends]
+def test_objects_decide_on_places_and_shifted_images_where_objects_leave_it_open(follow, shift, quantity, expected):
+    rows = [
+        (name, sum(ends) / 2, *ends)
+        for name, ends in (("shift_following", shift), ("object_following", follow))
+        if ends
+    ]
     table = pd.DataFrame(rows, columns=["quantity", "value", "low", "high"])
-    assert (decided_by(table), verdict(table)) == (quantity, said)
+    assert (deciding_quantity(table), localisation_of(table)) == (quantity, expected)
 
 
 def test_map_shapes_of_this_file_agree():

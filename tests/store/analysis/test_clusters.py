@@ -21,11 +21,11 @@ def test_two_kinds_of_maps_in_a_class_are_found_with_the_one_that_fails(tmp_path
     run = craft(tmp_path / "clusters", predictions, labels=labels, own=own)
     analyse(run)
     analysis = read_analysis(run)
-    clusters = analysis.table("clusters").set_index(["class_index", "mode"])
+    clusters = analysis.table("clusters").set_index(["class_index", "cluster"])
     assert clusters["count"].to_dict() == {(0, 0): 8, (0, 1): 4, (1, 0): 4}
     assert clusters["lift"][0, 1] == pytest.approx(3)
     assert clusters["error"][0, 0] == 0
-    assert analysis.table("images")["mode"].tolist() == [0] * 8 + [1] * 4 + [0] * 4
+    assert analysis.table("images")["cluster"].tolist() == [0] * 8 + [1] * 4 + [0] * 4
     assert analysis.array("mode_shares")[:, 0] == pytest.approx([2 / 3, 1 / 3, 1])
 
 
@@ -49,7 +49,7 @@ def perturbed(tmp_path_factory):
 
 
 def test_the_survival_of_each_kind_under_a_variant_is_counted(perturbed):
-    table = read_analysis(perturbed).table("mode_survival")
+    table = read_analysis(perturbed).table("cluster_survival")
     assert table["variant"].unique().tolist() == ["gray"]
     assert table["class_index"].tolist() == [0, 0]  # class 1 has a single kind
     assert table["count"].tolist() == [6, 6]
@@ -60,12 +60,12 @@ def test_the_survival_of_each_kind_under_a_variant_is_counted(perturbed):
 def test_images_whose_map_never_forms_count_as_the_last_ones_of_their_class(perturbed):
     classes = read_analysis(perturbed).table("classes")
     assert classes["image_formation"].tolist() == [1, NEVER]
-    assert classes["lead"][0] == 0 and np.isnan(classes["lead"][1])
-    assert classes["silent"].tolist() == [0, 1]
+    assert classes["map_lead"][0] == 0 and np.isnan(classes["map_lead"][1])
+    assert classes["silent_share"].tolist() == [0, 1]
 
 
 def test_following_is_told_class_by_class_where_the_objects_are_known(perturbed):
-    assert read_analysis(perturbed).table("classes")["follow"].isna().all()
+    assert read_analysis(perturbed).table("classes")["object_following"].isna().all()
 
 
 def test_a_confused_pair_knows_how_far_apart_its_patterns_lie(tmp_path):

@@ -36,13 +36,13 @@ def test_a_p_value_is_multiplied_by_the_number_of_things_compared():
 
 
 def test_statements_that_fail_the_test_are_not_told():
-    kept = select([finding("cue", p=0.3), finding("mode", p=0.001), finding("pair")])
-    assert [entry.kind for entry in kept] == ["mode", "pair"]
+    kept = select([finding("cue", p=0.3), finding("cluster", p=0.001), finding("pair")])
+    assert [entry.kind for entry in kept] == ["cluster", "pair"]
 
 
 def test_the_error_rate_of_five_percent_is_shared_by_all_kinds_of_tested_statements():
     assert len(TESTED) == 8
-    assert [entry.p for entry in select([finding("cue", p=0.0062), finding("mode", p=0.0063)])] == [0.0062]
+    assert [entry.p for entry in select([finding("cue", p=0.0062), finding("cluster", p=0.0063)])] == [0.0062]
 
 
 def test_every_tested_kind_of_a_telling_run_is_among_those_that_share_the_rate(telling):
@@ -90,7 +90,7 @@ def test_the_standing_questions_are_answered_even_when_the_answer_is_weak():
 
 
 def test_findings_survive_being_written_as_a_table():
-    entries = [finding(query={"epoch": 3, "class": "n01"}), finding("mode", p=0.01)]
+    entries = [finding(query={"epoch": 3, "class": "n01"}), finding("cluster", p=0.01)]
     kept = from_table(as_table(entries))
     assert kept[1] == entries[1]
     assert kept[0].query == entries[0].query and np.isnan(kept[0].p)
@@ -127,17 +127,17 @@ def test_the_findings_of_a_run_with_known_events_tell_these_events(telling):
     assert switch.text == (
         "Under grayscale, 36 of 40 images of “class 0” are predicted as “class 1” (90 %); clean, 0 are."
     )
-    assert (switch.figure, switch.unit) == (0.9, "share")
+    assert (switch.value, switch.unit) == (0.9, "share")
     assert 0.5 < switch.low < 0.9 < switch.high <= 1
     assert switch.query == {"epoch": 4, "variant": "gray", "class": "c0", "prediction": "c1"}
-    assert findings["accuracy"].figure == pytest.approx(33 / 160)
+    assert findings["accuracy"].value == pytest.approx(33 / 160)
     assert findings["accuracy"].text == "Under grayscale the accuracy falls from 98 % to 78 %."
     assert findings["cue"].text.startswith("“class 0” loses ")
     assert findings["cue"].query["class"] == "c0"
     # Its even images form at epoch 4, its odd ones at epoch 3; all others at epoch 1.
-    assert findings["forming"].text.endswith("of “class 2” from epoch 3.5 on (means).")
-    assert (findings["forming"].figure, findings["forming"].compared) == (2.5, 6)
-    assert findings["forming"].low > 0
+    assert findings["formation"].text.endswith("of “class 2” from epoch 3.5 on (means).")
+    assert (findings["formation"].value, findings["formation"].comparisons) == (2.5, 6)
+    assert findings["formation"].low > 0
     pair = findings["pair"]
     assert pair.text == "At epoch 1, 40 of 40 images of “class 3” were predicted as “class 0”; at epoch 4 none is."
     assert findings["correction"].text == (
@@ -150,7 +150,7 @@ def test_the_findings_of_a_run_with_known_events_tell_these_events(telling):
 
 def test_every_finding_has_an_interval_around_its_figure_and_a_page(telling):
     for entry in found(telling):
-        assert entry.low <= entry.figure <= entry.high
+        assert entry.low <= entry.value <= entry.high
         assert entry.page in {
             "confusion",
             "robustness",
@@ -182,9 +182,9 @@ def test_a_run_of_chance_answers_yields_no_claim_about_its_classes(tmp_path):
         "group predicted as",
         "cue",
         "accuracy",
-        "mode",
+        "cluster",
         "pair",
-        "forming",
+        "formation",
         "ensemble",
     }
 
@@ -196,11 +196,11 @@ def test_maps_that_are_alike_in_all_classes_form_before_nothing(tmp_path, under,
     predictions = np.tile(labels, (3, 1, 1))
     predictions[:2, 0, ::4] = (labels[::4] + 1) % 3
     run = craft(tmp_path / "run", predictions, labels=labels.tolist(), own=lambda *at: one_cell(labels[at[2]]) + under)
-    assert ("lead" in {entry.kind for entry in found(run)}) == reported
+    assert ("formation before prediction" in {entry.kind for entry in found(run)}) == reported
 
 
 def test_a_run_of_one_perfect_epoch_claims_nothing_about_mistakes(tmp_path):
     labels = np.repeat(np.arange(3), 4)
     run = craft(tmp_path / "perfect", np.tile(labels, (1, 1, 1)), labels=labels.tolist())
     kinds = {entry.kind for entry in found(run)}
-    assert not kinds & {"failure_ranking", "forgetting", "persistent", "pair", "predicted as", "ensemble", "forming"}
+    assert not kinds & {"failure_ranking", "forgetting", "persistence", "pair", "predicted as", "ensemble", "formation"}

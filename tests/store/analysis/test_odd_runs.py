@@ -61,8 +61,8 @@ def test_an_odd_run_is_analysed_and_claims_nothing_that_needs_a_test(tmp_path, n
     analysis = read_analysis(run)
     reported = from_table(analysis.table("findings"))
     kinds = {entry.kind for entry in reported}
-    assert not kinds & {*TESTED, "failure_ranking", "place"}  # a handful of images shows neither
-    assert all(np.isfinite([entry.figure, entry.low, entry.high]).all() for entry in reported)
+    assert not kinds & {*TESTED, "failure_ranking", "localisation"}  # a handful of images shows neither
+    assert all(np.isfinite([entry.value, entry.low, entry.high]).all() for entry in reported)
     assert len(analysis.table("images")) == len(labels)
     assert len(queries.accuracy_by_variant(run)) == len(run.epochs) * len(run.variants)
     subject = Subject(run, analysis, seconds=1.0)

@@ -11,7 +11,7 @@ from compute.recording.perturbations import VARIANTS
 from store import RunDescription, create_run, open_run, queries, resume_run
 from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
-from store.analysis.localisation import verdict
+from store.analysis.localisation import localisation_of
 
 SHOWN = ("clean", "gray", "blur5", "bgr", "brg")
 
@@ -98,7 +98,7 @@ def test_red_turns_into_blue_and_the_findings_say_so(run):
 
 
 def test_the_maps_of_that_network_are_places(run):
-    table = read_analysis(run).table("place")
+    table = read_analysis(run).table("localisation")
     values = table.set_index("quantity")["value"]
-    assert values["inside"] > values["elsewhere"] + 0.1 > values["area"]
-    assert verdict(table) == "place"
+    assert values["evidence_on_object"] > values["evidence_on_others"] + 0.1 > values["object_area"]
+    assert localisation_of(table) == "locates"

@@ -13,8 +13,8 @@ from store.metrics.learning import NEVER
 def test_birth_peak_and_death_match_hand_computed_values():
     counts = np.array([[0, 4, 5, 1, 0], [1, 1, 2, 1, 2], [0, 0, 0, 3, 7], [3, 0, 3, 0, 0]]).T
     events = confusion.pair_events(counts)
-    assert events.birth.tolist() == [1, NEVER, 3, 0]
-    assert events.death.tolist() == [3, NEVER, NEVER, 3]
+    assert events.onset.tolist() == [1, NEVER, 3, 0]
+    assert events.resolved.tolist() == [3, NEVER, NEVER, 3]
     assert (events.peak.tolist(), events.peak_count.tolist()) == ([2, 2, 4, 0], [5, 2, 7, 3])
 
 
@@ -83,6 +83,6 @@ def test_collapsing_equals_counting_the_groups_with_scikit_learn(seed):
 def test_events_come_in_order_and_the_slope_is_numpys(seed, epochs):
     counts = np.random.default_rng(seed).integers(0, 6, size=(epochs, 5))
     events = confusion.pair_events(counts)
-    dead = events.death != NEVER
-    assert (events.birth[dead] < events.death[dead]).all()
+    dead = events.resolved != NEVER
+    assert (events.onset[dead] < events.resolved[dead]).all()
     assert events.slope == pytest.approx(np.polyfit(np.arange(epochs), counts, 1)[0])

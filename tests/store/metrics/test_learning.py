@@ -31,7 +31,7 @@ def test_an_answer_settles_at_its_last_change():
 def test_learned_first_right_and_forgotten_match_hand_computed_values():
     right = columns([0, 1, 0, 1, 1], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]).astype(bool)
     assert learning.learned(right).tolist() == [3, -1, -1]
-    assert learning.first_right(right).tolist() == [1, 0, -1]
+    assert learning.first_correct(right).tolist() == [1, 0, -1]
     assert learning.forgetting_count(right).tolist() == [1, 1, 0]
 
 
@@ -40,18 +40,18 @@ def test_flips_count_changes_from_one_epoch_to_the_next():
 
 
 def test_the_map_leads_when_it_forms_before_the_answer_settles():
-    assert learning.lead([5, 2, 3, learning.NEVER], [2, 5, learning.NEVER, 1]).tolist() == [3, -3, 0, 0]
+    assert learning.map_lead([5, 2, 3, learning.NEVER], [2, 5, learning.NEVER, 1]).tolist() == [3, -3, 0, 0]
 
 
 @pytest.mark.parametrize(
     ("right", "expected"),
     [
-        ("11111111", "always right"),
+        ("11111111", "always correct"),
         ("01111111", "learned"),
         ("00000011", "learned late"),
         ("01010101", "flip-flopping"),
         ("01111110", "forgotten"),
-        ("00000000", "never right"),
+        ("00000000", "never correct"),
     ],
 )
 def test_each_history_is_recognised(right, expected):
@@ -68,4 +68,4 @@ def test_events_are_consistent_with_each_other(predictions):
     assert (learning.forgetting_count(right) <= learning.flip_count(predictions)).all()
     assert ((learned == learning.NEVER) == ~right[-1]).all()
     assert (learned[right[-1]] == stabilised[right[-1]]).all()
-    assert (learning.first_right(right)[right[-1]] <= learned[right[-1]]).all()
+    assert (learning.first_correct(right)[right[-1]] <= learned[right[-1]]).all()

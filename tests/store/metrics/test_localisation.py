@@ -36,14 +36,14 @@ def test_energy_and_peak_inside_match_hand_computed_values():
     maps = np.array([[[3, 1], [0, 0]], [[0, 0], [0, 2]], [[2, 2], [-9, 1]]], np.float32)
     cover = np.array([[1, 0.5], [0, 0]])
     # The third map has 11 11 0 10 above its weakest cell, which holds no evidence.
-    assert localisation.energy_inside(maps, cover) == pytest.approx([0.875, 0, 16.5 / 32])
-    assert localisation.peak_inside(maps, cover) == pytest.approx([1, 0, 0.75])
+    assert localisation.evidence_on_object(maps, cover) == pytest.approx([0.875, 0, 16.5 / 32])
+    assert localisation.peak_on_object(maps, cover) == pytest.approx([1, 0, 0.75])
 
 
 def test_a_silent_map_scores_the_objects_area():
     cover = np.array([[1, 0.5], [0, 0]])
-    assert localisation.energy_inside(np.zeros((2, 2)), cover) == localisation.area_share(cover) == 0.375
-    assert localisation.peak_inside(np.zeros((2, 2)), cover) == 0.375
+    assert localisation.evidence_on_object(np.zeros((2, 2)), cover) == localisation.object_area(cover) == 0.375
+    assert localisation.peak_on_object(np.zeros((2, 2)), cover) == 0.375
 
 
 def test_a_map_that_follows_its_object_beats_the_class_habit_and_a_fixed_code_does_not():
@@ -51,13 +51,15 @@ def test_a_map_that_follows_its_object_beats_the_class_habit_and_a_fixed_code_do
     cover[np.arange(4), [0, 0, 1, 1], [0, 1, 0, 1]] = 1
     labels = np.zeros(4, int)
     follows = localisation.localisation_scores(cover, cover, labels)
-    assert (follows.inside.tolist(), follows.elsewhere.tolist()) == ([1] * 4, [0] * 4)
+    assert (follows.evidence_on_object.tolist(), follows.evidence_on_others.tolist()) == ([1] * 4, [0] * 4)
     code = localisation.localisation_scores(np.broadcast_to(cover[:1], cover.shape), cover, labels)
-    assert code.inside.mean() == code.elsewhere.mean() == 0.25
+    assert code.evidence_on_object.mean() == code.evidence_on_others.mean() == 0.25
 
 
 def test_a_class_of_one_image_has_no_elsewhere():
-    assert np.isnan(localisation.localisation_scores(np.ones((1, 2, 2)), np.ones((1, 2, 2)), [0]).elsewhere).all()
+    assert np.isnan(
+        localisation.localisation_scores(np.ones((1, 2, 2)), np.ones((1, 2, 2)), [0]).evidence_on_others
+    ).all()
 
 
 def test_the_centre_of_mass_is_in_cells_and_that_of_a_silent_map_in_the_middle():
@@ -69,14 +71,16 @@ def test_the_centre_of_mass_is_in_cells_and_that_of_a_silent_map_in_the_middle()
 def test_following_is_one_for_maps_that_move_along_and_zero_for_those_that_stay():
     before = np.random.default_rng(0).random((5, 2))
     applied = np.array([1.0, -0.5])
-    assert localisation.following(before, before + applied, applied) == pytest.approx([1] * 5)
-    assert localisation.following(before, before, applied).tolist() == [0] * 5
-    assert localisation.following(before, before + applied * 0.5 + [0.5, 1.0], applied) == pytest.approx([0.5] * 5)
+    assert localisation.shift_following(before, before + applied, applied) == pytest.approx([1] * 5)
+    assert localisation.shift_following(before, before, applied).tolist() == [0] * 5
+    assert localisation.shift_following(before, before + applied * 0.5 + [0.5, 1.0], applied) == pytest.approx(
+        [0.5] * 5
+    )
 
 
 def test_nothing_can_follow_no_shift():
     with pytest.raises(ValueError, match="The images were not shifted"):
-        localisation.following(np.zeros((2, 2)), np.ones((2, 2)), [0, 0])
+        localisation.shift_following(np.zeros((2, 2)), np.ones((2, 2)), [0, 0])
 
 
 @given(st.integers(0, 2**31))
@@ -93,9 +97,9 @@ def test_pair_similarity_equals_trying_every_pair(seed):
     for label in range(3):
         mine = labels == label
         others = ~np.eye(9, dtype=bool)
-        assert found.within[label] == pytest.approx(cosines[mine[:, None] & alike & others].mean())
-        assert found.between[label] == pytest.approx(cosines[mine[:, None] & ~alike].mean())
-    assert np.isnan(found.within[3]) and np.isnan(found.between[3])
+        assert found.within_class[label] == pytest.approx(cosines[mine[:, None] & alike & others].mean())
+        assert found.between_classes[label] == pytest.approx(cosines[mine[:, None] & ~alike].mean())
+    assert np.isnan(found.within_class[3]) and np.isnan(found.between_classes[3])
 
 
 @given(st.integers(0, 2**31))
@@ -105,8 +109,10 @@ def test_shares_on_the_object_and_off_it_add_up(seed):
     maps, mask = random.random((5, 4, 4)), random.random((5, 12, 12)) < 0.4
     on, off = localisation.mask_cover(mask, (4, 4)), localisation.mask_cover(~mask, (4, 4))
     assert on + off == pytest.approx(np.ones((5, 4, 4)))
-    assert localisation.energy_inside(maps, on) + localisation.energy_inside(maps, off) == pytest.approx(np.ones(5))
-    assert localisation.area_share(on) == pytest.approx(mask.mean((1, 2)))
+    assert localisation.evidence_on_object(maps, on) + localisation.evidence_on_object(maps, off) == pytest.approx(
+        np.ones(5)
+    )
+    assert localisation.object_area(on) == pytest.approx(mask.mean((1, 2)))
 
 
 def test_what_is_gained_by_following_matches_hand_computed_values():
@@ -114,12 +120,14 @@ def test_what_is_gained_by_following_matches_hand_computed_values():
     maps = np.array([[[3, 1]], [[0, 2]], [[5, 5]]], float)  # shares 1 0, 0 1, .5 .5; their mean: .5 .5
     found = localisation.gains(maps, cover, [0, 0, 0])
     # 3/2 (.5 (1/3) + (-.5)(-2/3)) = 3/4, twice; the third has a flat map and a flat object.
-    assert found.gained == pytest.approx([0.75, 0.75, 0])
-    assert found.possible == pytest.approx([0.75, 0.75, 0])
+    assert found.localisation_gain == pytest.approx([0.75, 0.75, 0])
+    assert found.possible_gain == pytest.approx([0.75, 0.75, 0])
 
 
 def test_how_far_maps_follow_matches_a_hand_computed_value():
-    value, low, high = localisation.follow([0.2, 0.4, 0.3, 0.1, 0.0, 0.2], [0.5, 0.5, 0.4, 0.4, 0.6, 0.6], [0] * 6)
+    value, low, high = localisation.object_following(
+        [0.2, 0.4, 0.3, 0.1, 0.0, 0.2], [0.5, 0.5, 0.4, 0.4, 0.6, 0.6], [0] * 6
+    )
     assert value == pytest.approx(0.4)
     # z = 0, .2, .14, -.06, -.24, -.04: sum z^2 = 0.1224, times 6/5; Student's point with five degrees is 2.5706.
     half = 2.5706 * (0.1224 * 1.2 / 30) ** 0.5 / 0.5
@@ -131,26 +139,30 @@ def test_a_map_in_the_shape_of_the_object_follows_it_wholly_and_a_code_not_at_al
     cover, labels = random.random((12, 3, 3)).round(1), np.repeat([0, 1], 6)
     cover[:, 0, 0] = 0  # a cell without the object, so that the map's evidence is all of the cover
     own = localisation.gains(cover * random.uniform(0.1, 9, (12, 1, 1)), cover, labels)
-    assert localisation.follow(own.gained, own.possible, labels) == pytest.approx((1, 1, 1))
+    assert localisation.object_following(own.localisation_gain, own.possible_gain, labels) == pytest.approx((1, 1, 1))
     code = localisation.gains(random.random((2, 3, 3))[labels], cover, labels)
-    assert localisation.follow(code.gained, code.possible, labels) == pytest.approx((0, 0, 0))
+    assert localisation.object_following(code.localisation_gain, code.possible_gain, labels) == pytest.approx((0, 0, 0))
 
 
 def test_objects_in_one_place_and_absent_objects_leave_it_unknown():
     maps, labels = np.random.default_rng(0).random((8, 2, 2)), np.repeat([0, 1], 4)
     for cover in (np.broadcast_to([[1, 0.5], [0, 0]], maps.shape), np.zeros(maps.shape), np.ones(maps.shape)):
         found = localisation.gains(maps, cover, labels)
-        assert np.isnan(localisation.follow(found.gained, found.possible, labels)).all()
+        assert np.isnan(localisation.object_following(found.localisation_gain, found.possible_gain, labels)).all()
 
 
 def test_classes_of_one_image_are_left_out_and_few_images_have_no_interval():
     cover = np.random.default_rng(1).random((5, 2, 2))
     found = localisation.gains(cover, cover, [0, 0, 0, 0, 1])
-    assert np.isnan(found.gained[4]) and np.isnan(found.possible[4]) and np.isfinite(found.gained[:4]).all()
-    value, low, high = localisation.follow(found.gained, found.possible, [0, 0, 0, 0, 1])
+    assert (
+        np.isnan(found.localisation_gain[4])
+        and np.isnan(found.possible_gain[4])
+        and np.isfinite(found.localisation_gain[:4]).all()
+    )
+    value, low, high = localisation.object_following(found.localisation_gain, found.possible_gain, [0, 0, 0, 0, 1])
     assert np.isfinite(value) and (low, high) == (float("-inf"), float("inf"))
-    assert np.isnan(localisation.follow([np.nan], [np.nan], [0])).all()
-    half_known = localisation.follow(
+    assert np.isnan(localisation.object_following([np.nan], [np.nan], [0])).all()
+    half_known = localisation.object_following(
         [0.2, 0.4, 0.3, 0.1, 0.0, 0.2, 9.0], [0.5, 0.5, 0.4, 0.4, 0.6, 0.6, np.nan], [0] * 7
     )
     assert half_known[0] == pytest.approx(0.4)
@@ -164,7 +176,9 @@ def test_gains_average_what_lies_inside_beyond_elsewhere(seed):
     found, scores = localisation.gains(maps, cover, labels), localisation.localisation_scores(maps, cover, labels)
     for label in range(3):
         mine = labels == label
-        assert found.gained[mine].mean() == pytest.approx((scores.inside - scores.elsewhere)[mine].mean())
+        assert found.localisation_gain[mine].mean() == pytest.approx(
+            (scores.evidence_on_object - scores.evidence_on_others)[mine].mean()
+        )
 
 
 @given(st.integers(0, 2**31), st.floats(-50, 50), st.floats(0.1, 50))
@@ -173,7 +187,7 @@ def test_where_a_map_lies_ignores_its_strength_and_a_constant_under_it(seed, con
     random = np.random.default_rng(seed)
     maps, cover = random.random((6, 3, 3)).round(2), random.random((6, 3, 3))
     moved = maps * strength + constant
-    for measure in (localisation.energy_inside, localisation.peak_inside):
+    for measure in (localisation.evidence_on_object, localisation.peak_on_object):
         assert measure(moved, cover) == pytest.approx(measure(maps, cover), abs=1e-6)
     assert localisation.centre_of_mass(moved) == pytest.approx(localisation.centre_of_mass(maps), abs=1e-6)
 
@@ -187,6 +201,6 @@ def test_the_interval_holds_the_truth_about_as_often_as_stated(classes, images):
         cover = random.random((len(labels), 4, 4)) ** 3
         maps = random.random((classes, 4, 4))[labels] + 0.1 * random.random((len(labels), 4, 4))
         found = localisation.gains(maps, cover, labels)
-        _, low, high = localisation.follow(found.gained, found.possible, labels)
+        _, low, high = localisation.object_following(found.localisation_gain, found.possible_gain, labels)
         held += low <= 0 <= high
     assert 0.91 <= held / 300 <= 0.985  # 0.95, three standard errors to either side

@@ -21,19 +21,19 @@ SILENT = np.zeros((2, 2), np.float32)
 
 def test_a_score_is_the_mean_of_its_map():
     maps = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
-    assert measure.scores(maps).tolist() == [[1.5, 5.5, 9.5], [13.5, 17.5, 21.5]]
-    assert measure.scores(maps).dtype == np.float32
+    assert measure.logits(maps).tolist() == [[1.5, 5.5, 9.5], [13.5, 17.5, 21.5]]
+    assert measure.logits(maps).dtype == np.float32
 
 
 def test_scores_of_a_strided_view_equal_those_of_its_copy():
     maps = np.random.default_rng(0).normal(size=(6, 3, 8, 8)).astype(np.float32)
-    assert np.array_equal(measure.scores(maps[::2, :, ::-1]), measure.scores(maps[::2, :, ::-1].copy()))
+    assert np.array_equal(measure.logits(maps[::2, :, ::-1]), measure.logits(maps[::2, :, ::-1].copy()))
 
 
 def test_scores_in_parts_equal_scores_at_once():
     maps = np.random.default_rng(0).normal(size=(7, 5, 8, 8)).astype(np.float32)
-    parts = np.concatenate([measure.scores(maps[:3]), measure.scores(maps[3:])])
-    assert np.array_equal(parts, measure.scores(maps))
+    parts = np.concatenate([measure.logits(maps[:3]), measure.logits(maps[3:])])
+    assert np.array_equal(parts, measure.logits(maps))
 
 
 def test_softmax_matches_hand_computed_and_scipy_values():
@@ -116,7 +116,7 @@ def test_measures_stay_within_their_bounds(maps):
     assert ((measure.map_entropy(maps) >= 0) & (measure.map_entropy(maps) <= np.log(cells) + 1e-6)).all()
     assert ((measure.peak_share(maps) >= 1 / cells - 1e-6) & (measure.peak_share(maps) <= 1)).all()
     assert (np.abs(measure.normalise(maps)) <= 1).all()
-    assert measure.softmax(measure.scores(maps)).sum() == pytest.approx(1, abs=1e-5)
+    assert measure.softmax(measure.logits(maps)).sum() == pytest.approx(1, abs=1e-5)
 
 
 @given(MAPS, st.sampled_from([1e-6, 0.25, 1e6]), st.randoms(use_true_random=False))

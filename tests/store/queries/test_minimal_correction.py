@@ -35,12 +35,12 @@ def test_a_right_answer_is_set_against_the_runner_up(run):
 
 def test_removing_cells_moves_the_scores_until_the_other_class_wins(run):
     found = queries.minimal_correction(run, 7, epoch=2)
-    gap = found.scores[:, found.prediction] - found.scores[:, found.against]
+    gap = found.logits[:, found.prediction] - found.logits[:, found.against]
     assert gap[0] == pytest.approx(found.difference.mean(), abs=1e-5)
     assert gap[found.cells - 1] > 0 >= gap[found.cells] - 1e-6
     assert found.winners[0] == found.prediction
     assert found.winners[found.cells] != found.prediction
-    assert found.scores[-1].tolist() == [0] * 5
+    assert found.logits[-1].tolist() == [0] * 5
     assert (np.diff(found.difference.flat[found.order]) <= 0).all()
 
 
@@ -59,7 +59,7 @@ def test_k_is_the_hand_computed_one(tmp_path):
     found = queries.minimal_correction(run, 0, epoch=1)
     assert (found.cells, found.low, found.high) == (1, 1, 1)
     assert found.order[0] == 1
-    assert found.scores[0] == pytest.approx([4 / 16, (8 + 1 / 64) / 16], abs=0.01)
+    assert found.logits[0] == pytest.approx([4 / 16, (8 + 1 / 64) / 16], abs=0.01)
 
 
 def test_every_outcome_of_a_perturbation_is_told_apart(tmp_path):
@@ -72,6 +72,6 @@ def test_every_outcome_of_a_perturbation_is_told_apart(tmp_path):
 
     run = craft(tmp_path / "run", predictions, labels=labels, variants=("clean", "gray"), own=own)
     table = queries.evidence_under(run, epoch=1, variant="gray")
-    assert table["outcome"].tolist() == ["steady", "different_reason", "held wrong", "responsive", "unmoved flip"]
+    assert table["outcome"].tolist() == ["stable", "different reason", "same mistake", "responsive", "unresponsive"]
     figures = queries.accuracy_by_variant(run).set_index("variant")
     assert figures["different_reason_share"]["gray"] == 0.5

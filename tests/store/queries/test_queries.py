@@ -131,11 +131,11 @@ def test_the_history_of_groups_ends_with_the_last_confusion(run):
 
 def test_evidence_tells_steady_images_from_flipped_ones(run):
     table = queries.evidence_under(run, epoch=3, variant="gray").set_index("image")
-    assert table["outcome"][[1, 7]].tolist() == ["steady", "held wrong"]
+    assert table["outcome"][[1, 7]].tolist() == ["stable", "same mistake"]
     flipped = table[~table["held"]]
     assert sorted(flipped.index) == [0, 8, 16]
-    assert set(flipped["outcome"]) <= {"responsive", "unmoved flip"}
-    assert (flipped["truth_drop"] > 0).all() and not flipped["perturbed_right"].any()
+    assert set(flipped["outcome"]) <= {"responsive", "unresponsive"}
+    assert (flipped["label_probability_drop"] > 0).all() and not flipped["perturbed_correct"].any()
 
 
 def test_likeness_is_listed_with_the_rate_of_confusion(run):
@@ -182,11 +182,11 @@ def test_sorting_by_an_unknown_column_is_refused(run):
 def test_a_point_of_the_curve_opens_the_mistakes_that_it_accepts(run):
     curve = queries.risk_coverage(run, epoch=3, variant="gray")
     for coverage, risk in zip(curve["coverage"], curve["risk"], strict=True):
-        table = queries.wrongly_accepted(run, epoch=3, variant="gray", coverage=coverage)
+        table = queries.accepted_errors(run, epoch=3, variant="gray", coverage=coverage)
         assert len(table) == round(risk * coverage * 20)
         assert table["trust"].is_monotonic_decreasing and not table["correct"].any()
     with pytest.raises(ValueError, match=r"above 0 and up to 1, got 1\.5"):
-        queries.wrongly_accepted(run, epoch=3, coverage=1.5)
+        queries.accepted_errors(run, epoch=3, coverage=1.5)
 
 
 def test_errors_are_set_against_those_of_a_reference_epoch(run):
