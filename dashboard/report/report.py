@@ -17,7 +17,7 @@ from dashboard.charts.rendering import rendered
 from dashboard.charts.training import training_curve, training_series
 from dashboard.images import EQ10, RELIEF, ScaledMaps, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
 from dashboard.report.atomic_write import write_whole
-from dashboard.shared.theme import LIGHT, count, percent, plural, probability, rgb, epoch_list
+from dashboard.shared.theme import LIGHT, count, epoch_list, percent, plural, probability, rgb
 from dashboard.views.overview.charts import accuracy_by_variant
 from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
 from store import Run, StoreError, queries

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.charts.intervals import interval_svg
 from dashboard.shared import downloads
-from dashboard.shared.theme import count, percent, escape_markdown
+from dashboard.shared.theme import count, escape_markdown, percent
 from dashboard.shell import navigation, url_state
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding

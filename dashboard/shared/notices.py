@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import data
-from dashboard.shared.theme import escape_markdown, epoch_list
+from dashboard.shared.theme import epoch_list, escape_markdown
 from dashboard.shell.url_state import Selection
 
 

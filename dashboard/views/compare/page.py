@@ -13,7 +13,7 @@ from dashboard import data
 from dashboard.components import tile_grid
 from dashboard.shared import downloads
 from dashboard.shared.states import State, flip_tiles, state_names
-from dashboard.shared.theme import percent, escape_markdown, plural
+from dashboard.shared.theme import escape_markdown, percent, plural
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection

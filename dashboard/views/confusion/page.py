@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import percent, escape_markdown, plural
+from dashboard.shared.theme import escape_markdown, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.confusion.charts import pair_curve
@@ -139,7 +139,9 @@ def _group_cell(selection: Selection) -> None:
     rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
     st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
-    reported = ", ".join(f"{escape_markdown(one)} → {escape_markdown(other)} ({number}×)" for (one, other), number in pairs.items())
+    reported = ", ".join(
+        f"{escape_markdown(one)} → {escape_markdown(other)} ({number}×)" for (one, other), number in pairs.items()
+    )
     st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
     part = rows.iloc[controls.page("page", len(rows), 20)]
     image_tiles.image_grid(

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.theme import plural, epoch_list
+from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding

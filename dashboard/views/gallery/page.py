@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.components import tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
-from dashboard.shared.theme import percent, escape_markdown, plural
+from dashboard.shared.theme import escape_markdown, percent, plural
 from dashboard.shell import controls, url_state, word_list
 from dashboard.shell.url_state import Selection
 from dashboard.views.gallery.parts import cluster_tiles, portrait_tiles

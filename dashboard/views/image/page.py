@@ -10,7 +10,7 @@ from dashboard import data
 from dashboard.components import dissection, tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import class_tiles
-from dashboard.shared.theme import count, percent, escape_markdown
+from dashboard.shared.theme import count, escape_markdown, percent
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection

@@ -37,7 +37,9 @@ def fewest(correction: MinimalCorrection, names: Sequence[str]) -> str:
         else f"{correction.low} to {correction.high}, as far as the coding of the maps can tell"
     )
     then = (
-        "it then wins" if winner == correction.against else f"yet a third class, **{escape_markdown(names[winner])}**, then wins"
+        "it then wins"
+        if winner == correction.against
+        else f"yet a third class, **{escape_markdown(names[winner])}**, then wins"
     )
     return (
         f"**{prediction}** beats **{against}** by {margin:.3g}, the mean of the difference of their maps. Without the "

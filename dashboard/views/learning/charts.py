@@ -115,7 +115,14 @@ def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 @drawing
 def _histories(names: tuple[str, ...], palette: Palette) -> alt.Chart:
     order = list(names)
-    colours = [palette.correct, palette.true_class, palette.series[4], palette.prediction, palette.wrong, palette.neutral]
+    colours = [
+        palette.correct,
+        palette.true_class,
+        palette.series[4],
+        palette.prediction,
+        palette.wrong,
+        palette.neutral,
+    ]
     chosen = alt.selection_point(name="point", fields=["history"], on="click", empty=False)
     return (
         rows("histories")

@@ -13,7 +13,7 @@ from dashboard.components import Tile, TileSet
 from dashboard.images import scale_maps
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.theme import percent, escape_markdown, plural
+from dashboard.shared.theme import escape_markdown, percent, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection

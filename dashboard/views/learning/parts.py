@@ -10,7 +10,7 @@ from dashboard import data
 from dashboard.components import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import plural, epoch_list
+from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains

@@ -10,7 +10,7 @@ from dashboard.charts.training import training_curve, training_series
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_grid
-from dashboard.shared.theme import count, duration, percent, escape_markdown, plural
+from dashboard.shared.theme import count, duration, escape_markdown, percent, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.overview.charts import accuracy_by_variant

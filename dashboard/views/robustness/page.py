@@ -120,7 +120,9 @@ def _images(selection: Selection, variant: str) -> None:
         if selection.class_index is not None:
             name = data.class_names(run)[selection.class_index]
             st.button(
-                f"Only {escape_markdown(name)}: show all classes", on_click=url_state.write, args=({"class": None, "page": None},)
+                f"Only {escape_markdown(name)}: show all classes",
+                on_click=url_state.write,
+                args=({"class": None, "page": None},),
             )
     was, now = before["correct"], after["correct"]
     predictions = {"broken": was & ~now, "kept": was & now, "gained": ~was & now}

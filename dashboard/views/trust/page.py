@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis
-from dashboard.shared.theme import count, percent, escape_markdown, plural
+from dashboard.shared.theme import count, escape_markdown, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.trust.charts import (

@@ -188,7 +188,11 @@ def test_the_histogram_pales_what_is_outside_the_range_and_drops_answers_that_ar
             "15 scores",
         ),
         (Finding("persistence", "t", 3.0, 3.0, 3.0, "epochs", "image", 0.4), "3 epochs", "nothing is tested"),
-        (Finding("formation before prediction", "t", 0.96, 0.95, 0.97, "share", "learning", 0.9, 0.0), "96 %", "Tested on its own"),
+        (
+            Finding("formation before prediction", "t", 0.96, 0.95, 0.97, "share", "learning", 0.9, 0.0),
+            "96 %",
+            "Tested on its own",
+        ),
     ],
     ids=lambda value: value.kind if isinstance(value, Finding) else "",
 )
