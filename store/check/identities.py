@@ -1,4 +1,4 @@
-"""What must hold between the datasets of an epoch, recomputed from the maps as they decode."""
+"""What must hold between the datasets of a run, recomputed from pixels, cached maps and maps as they decode."""
 
 from __future__ import annotations
 
@@ -7,57 +7,81 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from store.format.description import RunDescription
 from store.format.layout import RunFacts
 from store.format.quantization import decode, error_bound, zero_point
 from store.metrics import maps as measures
-from store.read.sealed_file import EpochData
+from store.read.sealed_file import EpochData, SealedFile
 from store.write.summary import Columns, joint_columns
 
-BLOCK = 512  # images at a time
+BLOCK = 512  # images at a time: bounds the memory that decoded maps take
 SUM_TOLERANCE = 1e-4
-LOG_TOLERANCE = 1e-3  # float32 scores of some tens, exponentiated
+ROUNDING = 1e-5  # of float32 means, relative
+LOG_TOLERANCE = 1e-3  # float32 logits of some tens, exponentiated
 LEAST_PROBABILITY = 1e-30  # below, float32 has too few digits for a logarithm
+JOINT_IMAGE_COLUMNS = ("similarity", "predicted_similarity")  # they need all images of a class
+
+Rows = NDArray[np.int64]
 
 
-def check_identities(data: EpochData, facts: RunFacts) -> Iterator[str]:
-    """Each identity of an epoch that does not hold, in words.
+def check_run_file(file: SealedFile, description: RunDescription) -> Iterator[str]:
+    """Each identity of run.h5 that does not hold, in words; raises DamagedFile where a dataset cannot be read."""
+    changed = np.zeros(len(description.variants), np.int64)
+    for rows in _blocks(len(description.labels)):
+        clean = file.rows("pixels", 0, rows)
+        for index in range(1, len(changed)):
+            changed[index] += (file.rows("pixels", index, rows) != clean).any((1, 2, 3)).sum()
+    if not np.array_equal(file.strip("variants/changed_images"), changed):  # noqa: B005 - not a text's
+        yield "variants/changed_images does not follow from the pixels"
 
-    Raises:
-        DamagedFile: a dataset cannot be read.
-    """
-    description = facts.description
-    zero = zero_point(description.signed)
-    columns: list[Columns] = []
-    cached: list[Columns] = []
-    everything = np.arange(len(description.labels))
-    for strip, variant in enumerate(description.variant_names):
-        names = data.names("images")
-        columns.append({name: data.strip(f"images/{name}", strip) for name in names if name not in _JOINT})
-        found: Columns = {}
+
+def check_epoch(data: EpochData, facts: RunFacts) -> Iterator[str]:
+    """Each identity of an epoch that does not hold, in words; raises DamagedFile where a dataset cannot be read."""
+    description, labels = facts.description, facts.description.labels
+    all_columns: list[Columns] = []
+    all_cached: list[Columns] = []
+    for index, variant in enumerate(description.variant_names):
+        names = [name for name in data.names("images") if name not in JOINT_IMAGE_COLUMNS]
+        columns = {name: data.strip(f"images/{name}", index) for name in names}
+        cached: Columns = {}
         for kind in ("true_class", "predicted_class"):
-            found[f"{kind}_map"], found[f"{kind}_scale"] = data.cached_rows(kind, strip, everything)
-        cached.append(found)
-        wrong: set[str] = set()
-        for block in _blocks(len(everything)):
-            wrong |= set(_of_block(data, facts, strip, block, columns=columns[-1], cached=found))
-        yield from (f"variant {variant!r}: {what}" for what in sorted(wrong))
-    stacked = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
-    recomputed = joint_columns(
-        description.labels,
-        stacked,
-        {name: np.stack([column[name] for column in cached]) for name in cached[0]},
+            cached[f"{kind}_map"], cached[f"{kind}_scale"] = data.cached_rows(kind, index, np.arange(len(labels)))
+        problems: set[str] = set()
+        for rows in _blocks(len(labels)):
+            block = {name: values[rows] for name, values in {**columns, **cached}.items()}
+            problems |= set(_check_block(data, facts, index, rows, block))
+        yield from (f"variant {variant!r}: {text}" for text in sorted(problems))
+        all_columns.append(columns)
+        all_cached.append(cached)
+    expected = joint_columns(
+        labels,
+        _stacked(all_columns),
+        _stacked(all_cached),
         classes=len(description.classes),
-        zero_point=zero,
+        zero_point=zero_point(description.signed),
     )
-    for path, expected in recomputed.items():
+    yield from _check_joint(data, expected, description.variant_names)
+
+
+def _stacked(columns: list[Columns]) -> Columns:
+    return {name: np.stack([column[name] for column in columns]) for name in columns[0]}
+
+
+def _blocks(count: int) -> Iterator[Rows]:
+    return (np.arange(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK))
+
+
+def _check_joint(data: EpochData, expected: Columns, variants: tuple[str, ...]) -> Iterator[str]:
+    """What needs all images: similarities, class columns, confusion and the metrics of variants."""
+    for path, values in expected.items():
         group, _, name = path.rpartition("/")
         if group == "variant_metrics":
-            if name in data.names(group) and not _close(data.strip(path), expected):
+            if name in data.names(group) and not _close(data.strip(path), values):
                 yield f"{path} does not follow from the columns of the images"
             continue
-        for strip, variant in enumerate(description.variant_names):
-            if not _close(data.strip(path, strip), expected[strip]):
-                yield f"variant {variant!r}: {path} does not follow from the predictions and own maps"
+        for index, variant in enumerate(variants):
+            if not _close(data.strip(path, index), values[index]):
+                yield f"variant {variant!r}: {path} does not follow from the predictions and cached maps"
 
 
 def _close(found: NDArray, expected: NDArray) -> bool:
@@ -65,64 +89,64 @@ def _close(found: NDArray, expected: NDArray) -> bool:
     return np.allclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
-_JOINT = ("similarity", "predicted_similarity")
-
-
-def _blocks(count: int) -> list[NDArray[np.int64]]:
-    return [np.arange(at, min(at + BLOCK, count)) for at in range(0, count, BLOCK)]
-
-
-def _of_block(
-    data: EpochData, facts: RunFacts, strip: int, rows: NDArray[np.int64], *, columns: Columns, cached: Columns
-) -> Iterator[str]:
-    description, zero = facts.description, zero_point(facts.description.signed)
-    codes, steps = data.rows("maps", strip, rows), data.rows("map_scale", strip, rows)
-    probabilities = data.rows("probabilities", strip, rows)
-    block = {name: column[rows] for name, column in columns.items()}
-    maps = decode(codes, steps, zero_point=zero)
-    if not (np.isfinite(steps) & (steps > 0)).all():
-        yield "map_scale holds numbers that are not positive"
-    kept = (codes != zero).any((2, 3)) if facts.kept_maps else np.ones(steps.shape, bool)
-    yield from _of_probabilities(probabilities, measures.logits(maps), error_bound(steps), kept)
-    yield from _of_columns(probabilities, block, description.labels[rows])
-    each, labels = np.arange(len(rows)), description.labels[rows].astype(np.int64)
-    for kind, index in (("true_class", labels), ("predicted_class", block["prediction"].astype(np.int64))):
-        step = cached[f"{kind}_scale"][rows]
-        small = decode(cached[f"{kind}_map"][rows], step, zero_point=zero)
-        bound = error_bound(step) + error_bound(steps[each, index])
-        if (np.abs(small - maps[each, index]) > bound[:, None, None]).any():
+def _check_block(data: EpochData, facts: RunFacts, index: int, rows: Rows, block: Columns) -> Iterator[str]:
+    """Identities of some images under one variant; `block` has their columns and cached maps."""
+    zero, labels = zero_point(facts.description.signed), facts.description.labels[rows].astype(np.int64)
+    codes, scale = data.rows("maps", index, rows), data.rows("map_scale", index, rows)
+    probabilities = data.rows("probabilities", index, rows)
+    maps = decode(codes, scale, zero_point=zero)
+    kept = (codes != zero).any((2, 3)) if facts.kept_maps else np.ones(scale.shape, bool)
+    yield from _check_softmax(probabilities, measures.logits(maps), error_bound(scale), kept)
+    yield from _check_columns(probabilities, block, labels)
+    each, prediction = np.arange(len(rows)), block["prediction"].astype(np.int64)
+    for kind, classes, logit in (
+        ("true_class", labels, block["label_logit"]),
+        ("predicted_class", prediction, block["predicted_logit"]),
+    ):
+        cached_scale = block[f"{kind}_scale"]
+        cached = decode(block[f"{kind}_map"], cached_scale, zero_point=zero)
+        bound = error_bound(cached_scale)
+        if (np.abs(cached - maps[each, classes]) > (bound + error_bound(scale[each, classes]))[:, None, None]).any():
             yield f"cached/{kind}_map differs from maps by more than their errors"
+        if (np.abs(cached.mean((1, 2)) - logit) > bound + ROUNDING * np.abs(logit)).any():
+            yield f"the logits of images differ from the means of cached/{kind}_map by more than its error"
+        if kind == "predicted_class" and (np.abs(cached.max((1, 2)) - block["peak"]) > bound).any():
+            yield "images/peak is not the largest cell of the predicted class's map"
 
 
-def _of_probabilities(probabilities: NDArray, scores: NDArray, error: NDArray, kept: NDArray) -> Iterator[str]:
+def _check_softmax(probabilities: NDArray, logits: NDArray, error: NDArray, kept: NDArray) -> Iterator[str]:
     if not (np.abs(probabilities.sum(1, dtype=np.float64) - 1) < SUM_TOLERANCE).all():
         yield "probabilities do not sum to 1"
-    # Of a softmax, ln P_k - S_k is the same for all classes; each score is off by its map's bound at most.
+    # In a softmax, ln P_k - S_k is the same for all classes; each logit is off by its map's bound at most.
     counted = kept & (probabilities > LEAST_PROBABILITY)
-    offsets = np.log(np.where(counted, probabilities, 1)) - scores
+    offsets = np.log(np.where(counted, probabilities, 1)) - logits
     best = np.where(counted, probabilities, 0).argmax(1)[:, None]
     off = np.abs(offsets - np.take_along_axis(offsets, best, 1))
-    slack = LOG_TOLERANCE + 1e-6 * np.abs(scores).max(1, keepdims=True)
+    slack = LOG_TOLERANCE + 1e-6 * np.abs(logits).max(1, keepdims=True)
     if (counted & (off > error + np.take_along_axis(error, best, 1) + slack)).any():
         yield "probabilities are not the softmax of the means of the maps within the stated error"
 
 
-def _of_columns(probabilities: NDArray, columns: Columns, labels: NDArray) -> Iterator[str]:
+def _check_columns(probabilities: NDArray, block: Columns, labels: NDArray) -> Iterator[str]:
     each = np.arange(len(labels))
-    prediction, top = columns["prediction"].astype(np.int64), columns["top5"].astype(np.int64)
+    prediction, top = block["prediction"].astype(np.int64), block["top5"].astype(np.int64)
+    true_class = probabilities[each, labels]
     if not (probabilities[each, prediction] == probabilities.max(1)).all():
         yield "images/prediction is not the class of the highest probability"
-    own = probabilities[each, labels]
+    second = min(1, top.shape[1] - 1)
     for name, expected in (
         ("confidence", probabilities[each, prediction]),
-        ("label_probability", own),
+        ("label_probability", true_class),
         ("top5_probability", probabilities[each[:, None], top]),
+        ("prediction", top[:, 0]),
+        ("runner_up", top[:, second]),
+        ("margin", block["top5_probability"][:, 0] - block["top5_probability"][:, second]),
     ):
-        if not np.array_equal(columns[name], expected):
-            yield f"images/{name} does not agree with probabilities"
-    ahead, level = (probabilities > own[:, None]).sum(1), (probabilities >= own[:, None]).sum(1)
-    rank = columns["label_rank"].astype(np.int64)
-    if not ((ahead < rank) & (rank <= level)).all():
+        if not np.array_equal(block[name], expected):
+            yield f"images/{name} does not agree with probabilities and the top five"
+    higher, as_high = (probabilities > true_class[:, None]).sum(1), (probabilities >= true_class[:, None]).sum(1)
+    rank = block["label_rank"].astype(np.int64)
+    if not ((higher < rank) & (rank <= as_high)).all():
         yield "images/label_rank does not agree with probabilities"
-    if not ((columns["correction_cells"] == 0) | (prediction != labels)).all():
+    if not ((block["correction_cells"] == 0) | (prediction != labels)).all():
         yield "images/correction_cells is not 0 for a correct prediction"
