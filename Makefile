@@ -47,7 +47,7 @@ plan: setup ## What compute would do: device, time and disk, without doing it
 	$(BIN)/python -m compute plan --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 experiment: setup ## Compute, verify, analyse PROFILE on DATA (from WEIGHTS) and write its tables to docs/results/RUN; resumes
-	$(BIN)/python -m bench.experiment --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
+	$(BIN)/python -m bench experiment --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 dashboard: setup ## Open the dashboard over the runs in RUNS
 	CLASSPRINT_RUNS="$(RUNS)" $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)

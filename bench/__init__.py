@@ -1,1 +1,1 @@
-"""Measurements against alternatives: `make bench`. Ratios from one run on one machine; never part of the tests."""
+"""What is measured and compared: `make bench`, `make experiment`, `python -m bench findings`."""

@@ -1,4 +1,4 @@
-"""The Markdown page of a recorded run: the paper's figures beside ours, every difference named, and what it cost."""
+"""The Markdown page of a recorded run: the paper's figures beside ours, every difference named, and what it took."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import results, surroundings
+from bench import document, results
 from store import Run
 from store.queries import table1
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the run's own files do not say."""
+class Origin:
+    """What the run's own files do not say: the page's title, the command, what `store verify` found, and a note."""
 
     title: str
     command: str
-    verification: str  # what `store verify` found, in words
-    note: str = ""  # what a reader should know besides
+    verification: str
+    note: str = ""
 
 
-def page(run: Run, tables: Mapping[str, pd.DataFrame], facts: Facts) -> str:
+def results_page(run: Run, tables: Mapping[str, pd.DataFrame], origin: Origin) -> str:
     """The whole page; its links are the files beside it."""
-    last = run.metrics().iloc[-1]
+    last, differences = run.metrics().iloc[-1], tables["differences"]
     sections = [
-        f"# {facts.title}: {last['validation_top1']:.2%} top-1, {last['validation_top5']:.2%} top-5 "
+        f"# {origin.title}: {last['validation_top1']:.2%} top-1, {last['validation_top5']:.2%} top-5 "
         f"after {len(run.epochs)} epochs",
-        _origin(run, facts),
+        _origin(run, origin),
         "## Table 1",
         table1.as_text(tables["table1"], markdown=True, intervals=True),
-        _reading(run, last),
+        _comparison(last),
         "## Every difference to the paper",
-        markdown(tables["differences"]),
+        document.table(list(differences), differences.to_numpy().tolist(), text_columns=3),
         "## Fig. 2: loss and accuracy",
         "![Loss and accuracy over the epochs](figure2.svg)",
         _figure_2(tables["figure2"]),
@@ -44,112 +44,107 @@ def page(run: Run, tables: Mapping[str, pd.DataFrame], facts: Facts) -> str:
         "## When the patterns form",
         _formation(run, tables["formation"]),
         "![The pattern of every class](patterns.webp)",
-        "## Does the pattern betray a wrong prediction?",
+        "## Which score detects wrong predictions best?",
         _failure_ranking(tables["failure_detection"]),
-        "## What it cost",
-        _throughput(run, tables["throughput"]),
+        "## Time and disk",
+        throughput(tables["throughput"]),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _origin(run: Run, facts: Facts) -> str:
-    found = run.provenance
-    machine, libraries = found.get("machine", {}), found.get("libraries", {})
-    data, code = found.get("data", {}), found.get("code", {})
+def _origin(run: Run, origin: Origin) -> str:
+    recorded = run.provenance
+    machine, libraries = recorded.get("machine", {}), recorded.get("libraries", {})
+    data, code = recorded.get("data", {}), recorded.get("code", {})
     lines = [
-        f"`{facts.command}`",
-        f"Recorded {found.get('created', '?')} on {machine.get('device_name', '?')} "
+        f"`{origin.command}`",
+        f"Recorded {recorded.get('created', '?')} on {machine.get('device_name', '?')} "
         f"({machine.get('processor', '?')}), processes: {machine.get('processes', 1)}; "
-        f"{', '.join(f'{name} {version}' for name, version in libraries.items())}, Python {found.get('python', '?')}.",
+        f"{', '.join(f'{name} {version}' for name, version in libraries.items())}, "
+        f"Python {recorded.get('python', '?')}.",
         f"Code {str(code.get('commit') or code.get('sha256', '?'))[:12]}; data {data.get('name', '?')}, SHA-256 "
         f"{str(data.get('sha256', '?'))[:12]}: {data.get('training_images', 0):,} training and "
         f"{data.get('validation_images', 0):,} validation images.",
-        f"Summarised {surroundings.now()}. `store verify`: {facts.verification}.",
+        f"Summarised {document.now()}. `store verify`: {origin.verification}.",
     ]
-    lines += [facts.note] if facts.note else []
-    return "  \n".join(lines)
+    return "  \n".join(lines + ([origin.note] if origin.note else []))
 
 
-def _reading(run: Run, last: Mapping[str, Any]) -> str:
-    """The run against the paper's network in one sentence each way."""
-    gaps = (
-        ("top-1", last["validation_top1"] - table1.PROPOSED_TOP1),
-        ("top-5", last["validation_top5"] - table1.PROPOSED_TOP5),
-    )
-    reported = " and ".join(
-        f"{abs(100 * gap):.1f} points {'above' if gap >= 0 else 'below'} in {name}" for name, gap in gaps
+def _comparison(last: Mapping[str, Any]) -> str:
+    """The run beside the paper's network, in a sentence."""
+    pairs = {"top1": table1.PROPOSED_TOP1, "top5": table1.PROPOSED_TOP5}
+    gaps = {name: 100 * (last[f"validation_{name}"] - value) for name, value in pairs.items()}
+    text = " and ".join(
+        f"{abs(gap):.1f} points {'above' if gap >= 0 else 'below'} in top-{name[-1]}" for name, gap in gaps.items()
     )
     return (
-        f"Against the paper's {table1.PROPOSED_TOP1:.2%} and {table1.PROPOSED_TOP5:.2%} this run is {reported}. "
-        "The two cannot be compared as recipes: "
-        "the differences are listed next. Intervals are Wilson's and cover the choice of images, not of the seed."
+        f"Against the paper's {table1.PROPOSED_TOP1:.2%} and {table1.PROPOSED_TOP5:.2%} this run is {text}. The "
+        "recipes differ, as listed next. Intervals are Wilson's and cover the choice of images, not of the seed."
     )
 
 
 def _figure_2(table: pd.DataFrame) -> str:
-    headings = (
-        "epoch",
-        "loss, training",
-        "validation",
-        "top-1 %, training",
-        "validation",
-        "top-5 %, validation",
-        "paper",
+    columns = {
+        "epoch": ("epoch", "{:.0f}"),
+        "train_loss": ("loss, training", "{:.3f}"),
+        "validation_loss": ("validation", "{:.3f}"),
+        "train_top1": ("top-1, training", "{:.2%}"),
+        "validation_top1": ("validation", "{:.2%}"),
+        "validation_top5": ("top-5, validation", "{:.2%}"),
+        "paper_validation_top1": ("paper", "{:.2%}"),
+    }
+    note = (
+        "Training figures are of augmented images while the network still changed. The last column is the top-1 that "
+        "the paper's author lists for that epoch of 80."
     )
+    return f"{_columns_table(table, columns)}\n\n{note}"
+
+
+def _columns_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]], *, text_columns: int = 0) -> str:
+    """Columns of a frame as Markdown: their headings and formats; missing values and columns stay out."""
+    shown = {name: form for name, (_, form) in columns.items() if name in table}
     rows = [
-        (
-            f"{row['epoch']:.0f}",
-            *(f"{row[name]:.3f}" for name in ("train_loss", "validation_loss")),
-            *(f"{100 * row[name]:.2f}" for name in ("train_top1", "validation_top1", "validation_top5")),
-            "" if pd.isna(row["paper_validation_top1"]) else f"{100 * row['paper_validation_top1']:.2f}",
-        )
+        ["" if pd.isna(row[name]) else form.format(row[name]) for name, form in shown.items()]
         for row in table.to_dict("records")
     ]
-    note = (
-        "Training figures are of augmented images while the network still changed. The last column is the top-1 % "
-        "that the paper's author lists for that epoch of 80."
-    )
-    return rendered(headings, rows, right_from=0) + "\n\n" + note
+    return document.table([columns[name][0] for name in shown], rows, text_columns=text_columns)
 
 
-def few(epochs: Sequence[int], *, most: int = 10) -> list[int]:
+def select_epochs(epochs: Sequence[int], *, most: int = 10) -> list[int]:
     """At most so many of the epochs, evenly spaced, the first and the last among them."""
-    places = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
-    return [int(epochs[place]) for place in places]
+    positions = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
+    return [int(epochs[position]) for position in positions]
 
 
 def _variants(run: Run, table: pd.DataFrame) -> str:
     """Top-1 by epoch; top-5, confidence and changed predictions of the last epoch."""
-    shown, rows = few(run.epochs), []
+    shown, rows = select_epochs(run.epochs), []
     for variant in run.variants:
         own = table[table["variant"] == variant].set_index("epoch")
-        path = (f"{100 * own.loc[epoch, 'top1']:.1f}" for epoch in shown)
-        rest = (f"{100 * own.iloc[-1][name]:.1f}" for name in ("top5", "mean_confidence", "flip_rate"))
-        rows.append((variant, *path, *rest))
-    epochs = [f"epoch {epoch}" if place == 0 else f"{epoch}" for place, epoch in enumerate(shown)]
-    headings = ["top-1 %", *epochs, "last top-5 %", "confidence %", "changed predictions %"]
-    return rendered(headings, rows, right_from=1)
+        by_epoch = (f"{100 * own.loc[epoch, 'top1']:.1f}" for epoch in shown)
+        rows.append((variant, *by_epoch, *(f"{100 * own.iloc[-1][name]:.1f}" for name in _LAST_OF_VARIANT)))
+    epochs = [f"epoch {epoch}" if not at else f"{epoch}" for at, epoch in enumerate(shown)]
+    return document.table(("top-1 %", *epochs, *_LAST_OF_VARIANT.values()), rows)
+
+
+_LAST_OF_VARIANT = {"top5": "last top-5 %", "mean_confidence": "confidence %", "flip_rate": "changed predictions %"}
 
 
 def _formation(run: Run, table: pd.DataFrame) -> str:
-    counts = results.formation_counts(table, few(run.epochs))
-    rows = [tuple(f"{value}" for value in row) for row in counts.itertuples(index=False)]
-    headings = (
-        "by epoch",
-        "patterns in their final form",
-        "classes with half their images right",
-        "predictions settled",
-    )
-    named = table[table["paper"].notna()]
-    reported = [
-        f"- {row['class']}: pattern {_epoch(row['formation'])}, half right {_epoch(row['half'])}; "
+    counts = results.formation_counts(table, select_epochs(run.epochs))
+    headings = ("by epoch", "patterns in their final form", "classes with half their images correct", "stabilised")
+    named = [
+        f"- {row['class']}: pattern {_epoch(row['formation'])}, half correct {_epoch(row['half_correct'])}; "
         f"the paper saw it by epoch {row['paper']} of 80"
-        for row in named.to_dict("records")
+        for row in table[table["paper"].notna()].to_dict("records")
     ]
-    cosines = f"Mean cosine of two maps of one class {table['within'].mean():.3f}, "
-    cosines += f"of a map of the class and one outside {table['between'].mean():.3f}. A prediction that changed at the "
-    cosines += "last epoch settles there."
-    return "\n\n".join([rendered(headings, rows, right_from=0), cosines, *(["\n".join(reported)] if reported else [])])
+    cosines = (
+        f"Mean cosine of two maps of one class {table['within_class'].mean():.3f}, of a map of the class and one "
+        f"outside {table['between_classes'].mean():.3f}. Stabilised: classes half of whose images keep their prediction "
+        "from then on; a prediction that changed at the last epoch stabilises there."
+    )
+    counted = document.table(headings, counts.to_numpy().tolist(), text_columns=0)
+    return "\n\n".join([counted, cosines, *(["\n".join(named)] if named else [])])
 
 
 def _epoch(value: float) -> str:
@@ -165,11 +160,12 @@ def _failure_ranking(table: pd.DataFrame) -> str:
     headings = ("score", "kind", "AUROC [95 %]", "against the maximum softmax [95 %, jointly]", "FPR95", "AURC")
     first = table.iloc[0]
     note = f"Of {first['images']:,} images on which nothing was fitted, {first['errors']:,} of them wrong."
-    return rendered(headings, rows, right_from=2) + "\n\n" + note
+    return f"{document.table(headings, rows, text_columns=2)}\n\n{note}"
 
 
-def _throughput(run: Run, table: pd.DataFrame) -> str:
-    names = {
+def throughput(table: pd.DataFrame) -> str:
+    """Rates and sizes by epoch, and the sums."""
+    columns = {
         "epoch": ("epoch", "{:.0f}"),
         "training_images_per_second": ("training images/s", "{:,.0f}"),
         "recording_passes_per_second": ("recorded passes/s", "{:,.0f}"),
@@ -179,24 +175,10 @@ def _throughput(run: Run, table: pd.DataFrame) -> str:
         "recording_share": ("recording's share", "{:.1%}"),
         "waiting_share": ("waiting for the disk", "{:.1%}"),
     }
-    shown = {name: form for name, form in names.items() if name in table}
-    rows = [tuple(form.format(row[name]) for name, (_, form) in shown.items()) for row in table.to_dict("records")]
-    total = f"{results.training_minutes(run):.0f} minutes in all, {table['gigabytes'].sum():.1f} GB of epochs"
-    share = table["record_seconds"].sum() / (table["record_seconds"] + table["train_seconds"]).sum()
+    recording, seconds = table["record_seconds"].sum(), (table["record_seconds"] + table["train_seconds"]).sum()
     waits = "" if "waiting_share" in table else " This run did not record how long it waited for the disk."
     note = (
-        f"{total}; recording took {share:.1%} of the time.{waits} The paper: {table1.PAPER_MACHINE}, nothing recorded."
+        f"{seconds / 60:.0f} minutes in all, {table['gigabytes'].sum():.1f} GB of epochs; recording took "
+        f"{recording / seconds:.1%} of the time.{waits} The paper: {table1.PAPER_MACHINE}, nothing recorded."
     )
-    return rendered([heading for heading, _ in shown.values()], rows, right_from=0) + "\n\n" + note
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A frame of texts as a Markdown table."""
-    return rendered(list(table.columns), [tuple(map(str, row)) for row in table.itertuples(index=False)], right_from=99)
-
-
-def rendered(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right_from: int) -> str:
-    """A Markdown table; columns from `right_from` on are aligned to the right."""
-    rule = ["---:" if column >= right_from else "---" for column in range(len(headings))]
-    lines = [headings, rule, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{_columns_table(table, columns)}\n\n{note}"

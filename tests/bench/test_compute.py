@@ -1,12 +1,10 @@
+"""The benchmark of training and recording, on the tiny network."""
+
 from __future__ import annotations
 
-import time
-
 import pytest
-import torch
 
-from bench.breakdown import Stopwatch, recording_parts, training_parts
-from bench.compute_bench import epoch_rows, recording_rows, taking_turns
+from bench import compute
 from compute.runs.prepare import prepare
 from tests.compute.cases import tiny_profile
 
@@ -17,51 +15,33 @@ def prepared():
 
 
 def test_two_sides_take_turns_in_alternating_order_after_a_warm_up():
-    called = []
+    calls = []
 
     def side(name):
         def work():
-            called.append(name)
-            return float(len(called))
+            calls.append(name)
+            return float(len(calls))
 
         return work
 
-    found = taking_turns({"a": side("a"), "b": side("b")}, 3)
-    assert "".join(called) == "baabbaab"
-    assert found == {"a": [3.0, 6.0, 7.0], "b": [4.0, 5.0, 8.0]}
+    results = compute.alternate({"a": side("a"), "b": side("b")}, 3)
+    assert "".join(calls) == "baabbaab"
+    assert results == {"a": [3.0, 6.0, 7.0], "b": [4.0, 5.0, 8.0]}
 
 
 def test_recording_is_compared_with_the_same_passes_and_the_same_epochs_without(prepared, tmp_path):
-    (passes, size), rate = recording_rows(prepared, tmp_path / "passes", rounds=1)
+    (passes, size), rate = compute.recording_rows(prepared, tmp_path / "passes", rounds=1)
     assert rate > 0
     assert passes[3].endswith("% time")
     assert int(size[2]) > 0
-    (epoch,) = epoch_rows(prepared, tmp_path / "epochs", rounds=1)
+    epoch = compute.epoch_row(prepared, tmp_path / "epochs", rounds=1)
     assert epoch[0].startswith("an epoch of 48 images, s: trained only, and with 72 passes recorded")
     assert len(list((tmp_path / "epochs").glob("*/epochs/0001.h5"))) == 2
 
 
-def test_a_stopwatch_leaves_out_the_warm_up_and_compares_with_the_whole():
-    watch = Stopwatch(torch.device("cpu"))
-    watch.seconds = {"slow": [9.0] * 4 + [0.2, 0.2, 0.2], "whole": [9.0] * 4 + [0.4, 0.4]}
-    lines = watch.table("step", images=100)
-    assert "| slow | 200.0 | 50% |" in lines
-    assert "250 images/s" in lines
-    with watch.part("other"):
-        time.sleep(0.01)
-    assert watch.seconds["other"][0] >= 0.01
-
-
-def test_the_breakdown_names_every_part_of_training_and_recording(prepared):
-    text = "\n".join([*training_parts(prepared, steps=1), *recording_parts(prepared)])
-    for part in (
-        "augment",
-        "forward and loss",
-        "backward",
-        "optimizer",
-        "perturb",
-        "wait for the writer",
-        "seal",
-        "whole",
-    ):
-        assert f"| {part}" in text
+def test_training_is_compared_with_the_plain_loop_and_its_operators_are_listed(prepared, tmp_path):
+    row, rate = compute.training_row(prepared, tmp_path / "jpeg", steps=1, rounds=1)
+    assert rate > 0 and row[0] == "training, images/s" and row[3].endswith("x")
+    table = compute.operators_table(prepared, count=3)
+    assert table.startswith("| operator, its own CPU time | ms a step | share | calls |")
+    assert table.count("\n") == 4

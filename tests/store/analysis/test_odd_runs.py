@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.findings import Subject
-from bench.findings_sections import SECTIONS
+from bench.findings import SECTIONS
+from bench.findings_table import AnalysedRun
 from store import open_run, queries
 from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
@@ -65,9 +65,9 @@ def test_an_odd_run_is_analysed_and_claims_nothing_that_needs_a_test(tmp_path, n
     assert all(np.isfinite([entry.value, entry.low, entry.high]).all() for entry in reported)
     assert len(analysis.table("images")) == len(labels)
     assert len(queries.accuracy_by_variant(run)) == len(run.epochs) * len(run.variants)
-    subject = Subject(run, analysis, seconds=1.0)
+    analysed = AnalysedRun(run, analysis, seconds=1.0)
     for name, section in SECTIONS.items():
-        written = section.figures([subject])
+        written = section.figures([analysed])
         assert "nan" not in written and "inf]" not in written, f"{name}: {written}"
 
 

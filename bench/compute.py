@@ -1,0 +1,314 @@
+"""Training and recording beside the obvious alternatives, in one run, so that the ratios hold on any machine.
+
+    python -m bench compute [--data phantom] [--profile quick] [--steps 20] [--rounds 3] [--operators 12]
+
+Training: the profile's own step against the plain torchvision loop (ImageFolder over JPEG files, DataLoader with two
+workers, per-image transforms, float32, PyTorch's grouped transposed convolution). Recording: the forward passes of all
+variants alone against the same passes recorded and sealed; whole epochs with recording against epochs without. Gallery:
+maps read from the record against Grad-CAM on demand by the usual library. The two sides of a line take turns, in
+alternating order, after a warm-up of both. --operators adds the operators in which a training step spends its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from bench import document
+from compute.config.profile import load_profile, override
+from compute.live.explain import Logits
+from compute.models import build
+from compute.recording.recorder import Recorder, class_maps, forward
+from compute.runs.device import describe_device, use_threads
+from compute.runs.interrupt import StopRequest
+from compute.runs.prepare import PreparedRun, prepare
+from compute.runs.run import Experiment, open_or_create
+from compute.training.augment import RandomNumbers
+from compute.training.metrics import Scores
+from compute.training.trainer import Trainer
+from store import create_run, open_run, resume_run
+
+GALLERY = 50  # images on one page of a class
+# Images of a class: few seconds of training, and enough passes that sealing, which a run does while the next epoch
+# trains, weighs little.
+SMALL = ("data.train_per_class=10", "data.validation_per_class=10")
+WARM_UP = 4  # untimed steps after each change of sides: what one side prefetched meanwhile must not count
+FULL_TRAINING, FULL_RECORDING = 100_000, 80_000  # training images and recorded passes of an epoch of Tiny ImageNet
+
+Row = tuple[str, ...]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print one table in Markdown."""
+    options = _options(arguments)
+    use_threads(options.threads)
+    settings = load_profile(options.profile, [*SMALL, *options.set])
+    if options.data:
+        settings = override(settings, f"data.source='{options.data}'")
+    prepared = prepare(settings, device="auto")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        training, train_rate = training_row(prepared, folder / "jpeg", steps=options.steps, rounds=options.rounds)
+        recording, record_rate = recording_rows(prepared, folder / "run", rounds=options.rounds)
+        epoch = epoch_row(prepared, folder / "whole", rounds=options.rounds)
+        rows = [training, *recording, epoch, gallery_row(prepared, folder / "run", rounds=2 * options.rounds)]
+    share = (FULL_RECORDING / record_rate) / (FULL_TRAINING / train_rate + FULL_RECORDING / record_rate)
+    print(
+        f"{describe_device(prepared.device)}, {prepared.dataset.name}, network {settings.model.name}, batches of "
+        f"{settings.training.batch}, medians of {options.rounds} rounds (lowest to highest).\n\n"
+        f"{document.table(('what', 'alternative', 'Classprint', 'ratio'), rows)}\n\n"
+        f"At these rates recording is {share:.0%} of an epoch of {FULL_TRAINING:,} images, {FULL_RECORDING:,} passes."
+    )
+    if options.operators:
+        print(f"\n{operators_table(prepared, count=options.operators)}")
+
+
+def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each side returns, round by round, in alternating order; a first round warms up and is left out."""
+    results: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        for name in list(sides) if number % 2 else list(sides)[::-1]:
+            value = sides[name]()
+            if number:
+                results[name].append(value)
+    return results
+
+
+def training_row(prepared: PreparedRun, folder: Path, *, steps: int, rounds: int) -> tuple[Row, float]:
+    """Images a second of both training loops, and the median of ours."""
+    batch = prepared.profile.training.batch
+    _write_jpeg(prepared, folder, (steps + WARM_UP) * batch)
+
+    def rate(loop: Iterator[None]) -> float:
+        for _ in islice(loop, WARM_UP):
+            pass
+        _wait(prepared.device)
+        started = time.perf_counter()
+        for _ in islice(loop, steps):
+            pass
+        _wait(prepared.device)
+        return steps * batch / (time.perf_counter() - started)
+
+    ours, plain = own_steps(prepared), _plain_steps(prepared, folder)
+    rates = alternate({"plain": lambda: rate(plain), "ours": lambda: rate(ours)}, rounds)
+    return _row("training, images/s", rates["plain"], rates["ours"], "{:.0f}"), statistics.median(rates["ours"])
+
+
+def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[list[Row], float]:
+    """Passes a second through the network alone, and recorded and sealed; and the median of the latter."""
+    recorder = Recorder(
+        prepared.validation(),
+        settings=prepared.profile.recording,
+        normalise=prepared.normaliser,
+        precision=prepared.profile.training.precision,
+        quiet=True,
+    )
+    with create_run(path, prepared.description(path.name)) as new_run:
+        recorder.write_images(new_run)
+    run, epochs = resume_run(path), iter(range(1, 1000))
+    passes = len(prepared.dataset.validation.labels) * len(prepared.profile.recording.variants)
+
+    def recorded() -> float:
+        started = time.perf_counter()
+        with run.epoch(next(epochs)) as writer:
+            recorder.record(prepared.network, writer, title="")
+        return passes / (time.perf_counter() - started)
+
+    def alone() -> float:
+        started = time.perf_counter()
+        _forward_only(prepared, recorder)
+        return passes / (time.perf_counter() - started)
+
+    rates = alternate({"alone": alone, "recorded": recorded}, rounds)
+    size = (path / "epochs" / "0001.h5").stat().st_size
+    slower = statistics.median(rates["alone"]) / statistics.median(rates["recorded"]) - 1
+    row = _row("passes/s: network alone, and recorded and sealed", rates["alone"], rates["recorded"], "{:.0f}")
+    rows = [(*row[:3], f"{slower:+.1%} time"), ("bytes a pass (untrained network)", "", f"{size / passes:.0f}", "")]
+    return rows, statistics.median(rates["recorded"])
+
+
+def epoch_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:
+    """Seconds of a whole epoch, trained only, and trained, checkpointed, recorded and sealed."""
+    settings = replace(prepared.profile, training=replace(prepared.profile.training, epochs=1))
+    one, other = (replace(prepared, profile=settings, network=copy.deepcopy(prepared.network)) for _ in range(2))
+    training_set, names = one.material(), iter(range(1000))
+
+    def trained() -> float:
+        trainer = Trainer(one.network, settings=settings.training, augment=one.augmenter)
+        started = time.perf_counter()
+        trainer.train_epoch(1, training_set)
+        return time.perf_counter() - started
+
+    def recorded() -> float:
+        experiment = Experiment(other, open_or_create(other, path / f"{next(names)}"), StopRequest())
+        started = time.perf_counter()
+        experiment.go()
+        return time.perf_counter() - started
+
+    seconds = alternate({"trained": trained, "recorded": recorded}, rounds)
+    passes = len(prepared.dataset.validation.labels) * len(settings.recording.variants)
+    what = f"an epoch of {len(training_set.labels):,} images, s: trained only, and with {passes:,} passes recorded"
+    more = statistics.median(seconds["recorded"]) / statistics.median(seconds["trained"]) - 1
+    return (*_row(what, seconds["trained"], seconds["recorded"], "{:.1f}")[:3], f"{more:+.0%} time")
+
+
+def gallery_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:
+    """Milliseconds to the maps of one gallery, other images each time: Grad-CAM on demand, or read from the record."""
+    run, random = open_run(path), np.random.default_rng(0)
+    logits = Logits(prepared.network)
+
+    def images() -> list[int]:
+        start = int(random.integers(max(1, len(run.labels) - GALLERY)))
+        return list(range(start, min(start + GALLERY, len(run.labels))))
+
+    def read() -> float:
+        chosen, started = images(), time.perf_counter()
+        run.true_class_maps(epoch=1, variant="clean", images=chosen)
+        return 1e3 * (time.perf_counter() - started)
+
+    with GradCAM(model=logits, target_layers=[logits.network.get_submodule("encoder.layer4")]) as cam:
+
+        def compute() -> float:
+            chosen = images()
+            x = prepared.normaliser(torch.from_numpy(run.pixels(chosen)).to(prepared.device))
+            targets = [ClassifierOutputTarget(int(label)) for label in run.labels[chosen]]
+            started = time.perf_counter()
+            cam(input_tensor=x, targets=targets)
+            return 1e3 * (time.perf_counter() - started)
+
+        times = alternate({"computed": compute, "read": read}, rounds)
+    faster = statistics.median(times["computed"]) / statistics.median(times["read"])
+    row = _row(f"maps of {GALLERY} images, ms: Grad-CAM on demand, read", times["computed"], times["read"], "{:.1f}")
+    return (*row[:3], f"{faster:.0f}x")
+
+
+def operators_table(prepared: PreparedRun, *, count: int) -> str:
+    """The operators in which a few training steps spend most of their time, by PyTorch's profiler."""
+    on_gpu, steps = prepared.device.type == "cuda", own_steps(prepared)
+    for _ in islice(steps, WARM_UP):
+        pass
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiler:
+        for _ in islice(steps, 3):
+            pass
+    attribute = f"self_{'device' if on_gpu else 'cpu'}_time_total"  # microseconds in the operator itself
+    times = {event.key: (float(getattr(event, attribute)), event.count) for event in profiler.key_averages()}
+    whole = sum(microseconds for microseconds, _ in times.values()) or 1.0
+    rows = [
+        (f"`{name}`", f"{microseconds / 3e3:.1f}", f"{microseconds / whole:.0%}", f"{calls // 3}")
+        for name, (microseconds, calls) in sorted(times.items(), key=lambda item: -item[1][0])[:count]
+    ]
+    return document.table((f"operator, its own {'GPU' if on_gpu else 'CPU'} time", "ms a step", "share", "calls"), rows)
+
+
+def own_steps(prepared: PreparedRun) -> Iterator[None]:
+    """Classprint's training steps on images that are on the device, without end."""
+    settings = prepared.profile.training
+    network = build(prepared.profile.model.name, len(prepared.dataset.classes), **prepared.profile.model.options)
+    network.to(prepared.device).to(memory_format=torch.channels_last)
+    trainer = Trainer(network, settings=settings, augment=prepared.augmenter)
+    training_set, metrics = prepared.material(), Scores(prepared.device)
+    generator = torch.Generator().manual_seed(0)
+    network.train()
+    while True:
+        chosen = torch.randint(len(training_set.labels), (settings.batch,), generator=generator).to(prepared.device)
+        numbers = RandomNumbers(generator, settings.batch)
+        trainer.step(training_set.images[chosen], training_set.labels[chosen], 1e-3, numbers, metrics)
+        yield
+
+
+def _plain_steps(prepared: PreparedRun, folder: Path) -> Iterator[None]:
+    """The steps of the loop that most code has, over JPEG files, without end."""
+    classes, settings = len(prepared.dataset.classes), prepared.profile.training
+    network = build(prepared.profile.model.name, classes, **prepared.profile.model.options).to(prepared.device)
+    if hasattr(network, "class_maps") and prepared.profile.model.name == "paper":
+        grouped = nn.ConvTranspose2d(classes, classes, 4, stride=2, padding=1, bias=False, groups=classes)
+        network.get_submodule("class_maps").register_module("conv", grouped.to(prepared.device))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    per_image = [
+        transforms.RandomRotation(prepared.profile.augmentation.rotation),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(prepared.profile.data.mean, prepared.profile.data.sd),
+    ]
+    files = ImageFolder(str(folder), transforms.Compose(per_image))
+    loader = DataLoader(files, settings.batch, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
+    network.train()
+    while True:
+        for x, labels in loader:
+            loss = functional.cross_entropy(network(x.to(prepared.device)).mean((-1, -2)), labels.to(prepared.device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            yield
+
+
+def _forward_only(prepared: PreparedRun, recorder: Recorder) -> None:
+    """All variants of all validation images through the network; the maps are dropped."""
+    prepared.network.eval()
+    total, size = len(recorder.validation.labels), recorder.settings.batch
+    with torch.inference_mode():
+        for start in range(0, total, size):
+            for variant in recorder.settings.variants:
+                images = recorder.seen(variant, slice(start, min(start + size, total)))
+                run = forward if variant == "clean" else class_maps
+                run(prepared.network, prepared.normaliser(images), recorder.precision)
+
+
+def _write_jpeg(prepared: PreparedRun, folder: Path, count: int) -> None:
+    """Some training images as JPEG files, a folder for each class."""
+    train = prepared.dataset.train
+    for number in np.random.default_rng(0).permutation(len(train.labels))[:count]:
+        target = folder / f"{train.labels[number]:04d}"
+        target.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(train.images[number])).save(target / f"{number}.jpg", quality=90)
+
+
+def _row(what: str, alternative: list[float], ours: list[float], form: str) -> Row:
+    """A line of the table: medians with their spread, and ours as a multiple of the alternative."""
+    cells = [
+        f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
+        for values in (alternative, ours)
+    ]
+    return what, *cells, f"{statistics.median(ours) / statistics.median(alternative):.2f}x"
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench compute", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--data", help="as for python -m compute")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--steps", type=int, default=20, help="steps a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--operators", type=int, default=0, metavar="N", help="also list the N slowest operators")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

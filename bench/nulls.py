@@ -1,0 +1,178 @@
+"""How often does the Findings page state something where there is nothing? `python -m bench nulls RUN [RUN ...]`
+
+The run's own predictions, logits and maps are shuffled so that each kind of tested statement has nothing to find while
+sizes, ties and skew stay as they are; then statements are made and selected as always, and each of them is false. The
+share of shuffles with any statement, over all kinds together, is promised to be 5 % at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench import document
+from bench.findings_table import AnalysedRun, read_analysed
+from store.analysis import events, findings_learning, findings_network, findings_perturbation
+from store.analysis.checkpoint_selection import gains, mean_probabilities, memberships
+from store.analysis.findings import Finding, select
+from store.analysis.gather import EpochRecord
+from store.metrics import confusion, robustness
+from store.metrics.intervals import wilson
+
+PROMISE = 0.05
+
+
+@dataclass(frozen=True)
+class ShuffledRun:
+    """What statements ask of a run: its description, and the confusions of shuffled predictions (V, N)."""
+
+    labels: NDArray[np.int64]
+    classes: pd.DataFrame
+    variants: tuple[str, ...]
+    image_names: tuple[str, ...]
+    predictions: NDArray
+
+    def confusion(self, *, epoch: int, variant: str) -> NDArray[np.int64]:
+        """As `Run.confusion`, of the shuffled predictions."""
+        count = len(self.classes)
+        pairs = self.labels * count + self.predictions[self.variants.index(variant)]
+        return np.bincount(pairs, minlength=count**2).reshape(count, count)
+
+
+class Shuffler:
+    """A run's columns, and shuffles of them; each method leaves one kind of statement nothing to find."""
+
+    def __init__(self, analysed: AnalysedRun) -> None:
+        run = self.run = analysed.run
+        self.images, self.clusters = (analysed.analysis.table(name) for name in ("images", "clusters"))
+        last = run.epochs[-1]
+        self.clean = run.columns("prediction", variant=run.variants[0])
+        self.predictions = np.stack([run.column("prediction", epoch=last, variant=variant) for variant in run.variants])
+        logits = np.stack([run.column("label_logit", epoch=last, variant=variant) for variant in run.variants])
+        drops = logits[0] - logits.astype(np.float64)
+        # Without the classes' means no class differs from the others; what is left is drawn from all images alike.
+        count = np.bincount(run.labels)
+        means = np.stack([np.bincount(run.labels, row) / np.maximum(count, 1) for row in drops])
+        self.residuals = drops - means[:, run.labels]
+        record = EpochRecord(run, run.epochs)
+        self.members = memberships(record)
+        self.correct = np.stack([mean_probabilities(record, each).argmax(1) for *_, each in self.members]) == run.labels
+
+    def false_findings(self, random: np.random.Generator) -> list[Finding]:
+        """The tested statements that one shuffle yields."""
+        found = [*self._variants(random), *self._cues(random), *self._pairs(random)]
+        found += [*self._clusters(random), *self._formation(random), *self._ensembles(random)]
+        return select(found, most=len(found))
+
+    def _inputs(
+        self, predictions: NDArray, by_epoch: list[NDArray] | None = None, **tables: pd.DataFrame
+    ) -> findings_perturbation.FindingInputs:
+        """What the makers of statements take.
+
+        Args:
+            predictions: at the last epoch, (V, N).
+            by_epoch: predictions of each epoch, (V, N) or (1, N); only of the last unless given.
+        """
+        run = self.run
+        shuffled = ShuffledRun(run.labels, run.classes, run.variants, run.image_names, predictions)
+        record = EpochRecord(shuffled, run.epochs, predictions=by_epoch or [predictions])  # type: ignore[arg-type]
+        return findings_perturbation.FindingInputs(record, tables)
+
+    def _variants(self, random: np.random.Generator) -> list[Finding]:
+        """Each image's predictions are dealt to the variants anew."""
+        inputs = self._inputs(random.permuted(self.predictions, axis=0))
+        return findings_perturbation.predicted_as(inputs) + findings_perturbation.accuracy_lost(inputs)
+
+    def _cues(self, random: np.random.Generator) -> list[Finding]:
+        """Each image's drops are dealt to the classes anew."""
+        run = self.run
+        if len(run.variants) == 1:
+            return []
+        drops = self.residuals[:, random.permutation(len(run.labels))]
+        cues = robustness.cue_profile(random.normal(size=len(run.labels)) - drops, run.labels, len(run.classes))
+        tables = [
+            pd.DataFrame({"variant": name, "class_index": range(len(run.classes)), "drop": drop, "error": error})
+            for name, drop, error in zip(run.variants[1:], cues.drop[1:], cues.error[1:], strict=True)
+        ]
+        return findings_perturbation.cues(self._inputs(self.predictions, cues=pd.concat(tables, ignore_index=True)))
+
+    def _pairs(self, random: np.random.Generator) -> list[Finding]:
+        """Each image's predictions are dealt to the epochs anew."""
+        run, dealt = self.run, random.permuted(self.clean, axis=0)
+        ever, series, _ = events.pair_series(run.labels, list(dealt), len(run.classes))
+        life = confusion.pair_events(series)
+        columns = {
+            "true_class_index": ever // len(run.classes),
+            "predicted_class_index": ever % len(run.classes),
+            "peak": events.epoch_numbers(run.epochs, life.peak),
+            "resolved": events.epoch_numbers(run.epochs, life.resolved),
+            "peak_count": life.peak_count,
+            "last_count": series[-1],
+        }
+        by_epoch = [row[None] for row in dealt]
+        return findings_learning.pairs_overcome(self._inputs(self.predictions, by_epoch, pairs=pd.DataFrame(columns)))
+
+    def _clusters(self, random: np.random.Generator) -> list[Finding]:
+        """The predictions are dealt anew among the images of each class."""
+        labels = self.run.labels
+        order = np.lexsort((random.random(len(labels)), labels))
+        dealt = np.empty_like(self.clean[-1])
+        dealt[np.argsort(labels, kind="stable")] = self.clean[-1][order]
+        inputs = self._inputs(self.predictions, [dealt[None]], clusters=self.clusters, images=self.images)
+        return findings_learning.failing_clusters(inputs)
+
+    def _formation(self, random: np.random.Generator) -> list[Finding]:
+        """The formation epochs are dealt to the images anew."""
+        images = self.images.assign(formation=random.permutation(self.images["formation"].to_numpy()))
+        return findings_learning.forming(self._inputs(self.predictions, images=images))
+
+    def _ensembles(self, random: np.random.Generator) -> list[Finding]:
+        """By a coin for each image, the last epoch and the ensembles change roles."""
+        swap = random.random(self.correct.shape[1]) < 0.5
+        rows = []
+        for (name, label, _), ensemble in zip(self.members, self.correct, strict=True):
+            last, mixed = np.where(swap, ensemble, self.correct[0]), np.where(swap, self.correct[0], ensemble)
+            rows.append({"name": name, "label": label, **gains(mixed, last)})
+        return findings_network.together(self._inputs(self.predictions, ensembles=pd.DataFrame(rows)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Shuffle, count the false statements and print them as Markdown; 1 if there are surely more than promised."""
+    parser = argparse.ArgumentParser(prog="python -m bench nulls", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of analysed runs")
+    parser.add_argument("--shuffles", type=int, default=200, help="shuffles of each run (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="also refresh the block 'null' of this document")
+    options = parser.parse_args(arguments)
+    rows, surely = [], []
+    for path in options.runs:
+        row, low = count_false(Shuffler(read_analysed(path, keep=True)), options.shuffles)
+        rows.append(row)
+        surely.append(low)
+    headings = ("run", "shuffles", "with a false finding", "95 % interval", "false findings by kind", "CPU s")
+    text = document.table(headings, rows, text_columns=len(headings))
+    print(text)
+    if options.output:
+        names = " ".join(path.name for path in options.runs)
+        command = f"`python -m bench nulls {names} --shuffles {options.shuffles}`, {document.now()}"
+        block = {"null": f"\n{text}\n\n{command}\n"}
+        options.output.write_text(document.replace_blocks(options.output.read_text("utf-8"), block), "utf-8")
+    return int(max(surely) > PROMISE)
+
+
+def count_false(shuffler: Shuffler, shuffles: int) -> tuple[tuple[str, ...], float]:
+    """A row of the table for one run, and the lower limit of the share of shuffles with a false statement."""
+    started, random = time.process_time(), np.random.default_rng(0)
+    kinds = [{finding.kind for finding in shuffler.false_findings(random)} for _ in range(shuffles)]
+    false, counts = sum(map(bool, kinds)), Counter(kind for found in kinds for kind in found)
+    low, high = (float(limit) for limit in wilson(false, shuffles))
+    by_kind = ", ".join(f"{kind} {times}" for kind, times in counts.most_common()) or "none"
+    share = (f"{false} ({100 * false / shuffles:.1f} %)", f"{100 * low:.1f} to {100 * high:.1f} %")
+    return (shuffler.run.name, str(shuffles), *share, by_kind, f"{time.process_time() - started:.0f}"), low

@@ -1,0 +1,58 @@
+"""The benchmarks of the dashboard: where readers go, the slope of the memory, and both commands on a tiny run."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+
+from bench import dashboard, memory
+from bench.memory import Sample, memory_table, slope
+from bench.sessions import PAGES, TITLES, Walk
+from store import open_run
+
+
+def test_slope_is_that_of_the_second_half_per_thousand_clicks():
+    filling = [Sample(clicks, 0.0, own=50.0 + clicks, files=0.0) for clicks in range(0, 1000, 20)]
+    growing = [Sample(clicks, 0.0, own=1050 + 0.002 * clicks, files=0.0) for clicks in range(1000, 2001, 20)]
+    assert slope(filling + growing) == pytest.approx((2.0, 2.0, 2.0), abs=1e-6)
+    text = memory_table(filling + growing)
+    assert "+2.0 MB per 1,000 clicks" in text and ": different from none" in text
+
+
+def test_memory_that_goes_up_and_down_counts_as_flat_and_a_short_walk_has_no_slope():
+    wavy = [Sample(clicks, 0.0, own=300.0 + 5 * (-1) ** (clicks // 200), files=0.0) for clicks in range(0, 4001, 20)]
+    growth, low, high = slope(wavy)
+    assert low < growth < high and low < 0 < high
+    assert "not different from none" in memory_table(wavy)
+    assert np.isnan(slope(wavy[:20])).all()
+
+
+def test_a_walk_visits_every_page_once_a_round_and_asks_only_for_what_the_run_holds(tiny_run):
+    run = open_run(tiny_run)
+    walk, again = Walk(run, seed=1), Walk(run, seed=1)
+    views = [walk.next() for _ in range(3 * len(PAGES))]
+    for start in range(0, len(views), len(PAGES)):
+        assert {view.page for view in views[start : start + len(PAGES)]} == set(PAGES)
+    queries = [parse_qs(view.query) for view in views]
+    assert {query["run"][0] for query in queries} == {run.path.name}
+    assert {int(query["epoch"][0]) for query in queries if "epoch" in query} <= set(run.epochs)
+    assert {query["variant"][0] for query in queries if "variant" in query} <= set(run.variants)
+    assert all(int(query["image"][0]) < len(run.labels) for query in queries if "image" in query)
+    assert all("class" in query for query in queries if "prediction" in query)
+    assert views == [again.next() for _ in views]
+
+
+@pytest.mark.slow
+def test_both_commands_measure_every_page_of_a_tiny_run(tiny_run, capsys, monkeypatch):
+    for pauses in ("SHORT", "LONG"):
+        monkeypatch.setattr(dashboard, pauses, (0.0, 0.01))
+    dashboard.main(["--run", str(tiny_run), "--sessions", "2", "--clicks", str(2 * len(PAGES)), "--only", "server"])
+    text = capsys.readouterr().out
+    assert all(f"| {title} |" in text for title in TITLES.values())
+    assert "PyTorch after every page but Live: not loaded" in text
+    assert "reruns failed" not in text
+    memory.main(["--run", str(tiny_run), "--clicks", "60"])
+    text = capsys.readouterr().out
+    assert "| 60 |" in text and "reruns failed" not in text
