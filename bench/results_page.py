@@ -140,8 +140,8 @@ def _formation(run: Run, table: pd.DataFrame) -> str:
     ]
     cosines = (
         f"Mean cosine of two maps of one class {table['within_class'].mean():.3f}, of a map of the class and one "
-        f"outside {table['between_classes'].mean():.3f}. Stabilised: classes half of whose images keep their prediction "
-        "from then on; a prediction that changed at the last epoch stabilises there."
+        f"outside {table['between_classes'].mean():.3f}. Stabilised: classes half of whose images keep their "
+        "prediction from then on; one that changed at the last epoch stabilises there."
     )
     counted = document.table(headings, counts.to_numpy().tolist(), text_columns=0)
     return "\n\n".join([counted, cosines, *(["\n".join(named)] if named else [])])
