@@ -1,4 +1,4 @@
-# Classprint: everything a user or a developer types. `make` alone explains.
+# Classprint: everything that a user or a developer types. `make` alone lists it.
 PYTHON  ?= python3
 PROFILE ?= quick
 DATA    ?=
@@ -7,9 +7,11 @@ WEIGHTS ?=
 RUNS    ?= runs
 ARGS    ?=
 PORT    ?= 8501
+JOBS    ?= auto
 
 VENV := .venv
 BIN  := $(VENV)/bin
+TRAINING = --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev compute plan experiment dashboard analyse verify report bench test test-fast lint types format check clean
@@ -20,12 +22,12 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PROFILE=quick|tiny|fast|grid|paper|baseline   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   WEIGHTS=imagenet|none|FILE"
-	@echo "  RUN=name   RUNS=folder of the runs   PORT=8501 of the dashboard   PYTHON=python3.12 for the environment"
-	@echo "  ARGS='--set training.epochs=3'          anything else that python -m compute --help explains"
+	@echo "  RUN=name   RUNS=folder of runs   PORT=8501 of the dashboard   JOBS=2 test processes   PYTHON=python3.12 for .venv"
+	@echo "  ARGS='--set training.epochs=3'          any other option of python -m compute train (--help lists them)"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Classprint needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another with PYTHON=python3.12."; exit 1; }
+	  { echo "Classprint needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: PYTHON=python3.12."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
@@ -36,54 +38,54 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-setup: $(VENV)/.installed ## Make .venv and install what Classprint needs (about three minutes, mostly PyTorch)
+setup: $(VENV)/.installed ## Create .venv and install the requirements (about three minutes, mostly PyTorch)
 
-setup-dev: $(VENV)/.installed-dev ## The same, with what tests and linters need
+setup-dev: $(VENV)/.installed-dev ## The same, with the requirements of tests and linters
 
-compute: setup ## Train, record every epoch, analyse: the quick profile unless PROFILE, DATA, RUN say otherwise; resumes
-	$(BIN)/python -m compute train --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
+compute: setup ## Train, record every epoch, analyse (profile quick unless PROFILE, DATA, RUN say otherwise); resumes
+	$(BIN)/python -m compute train $(TRAINING)
 
-plan: setup ## What compute would do: device, time and disk, without doing it
-	$(BIN)/python -m compute plan --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
+plan: setup ## Device, time and disk that compute would take, without starting it
+	$(BIN)/python -m compute plan $(TRAINING)
 
-experiment: setup ## Compute, verify, analyse PROFILE on DATA (from WEIGHTS) and write its tables to docs/results/RUN; resumes
-	$(BIN)/python -m bench experiment --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
+experiment: setup ## Train, verify, analyse PROFILE on DATA, and write its tables to docs/results/RUN; resumes
+	$(BIN)/python -m bench experiment $(TRAINING)
 
 dashboard: setup ## Open the dashboard over the runs in RUNS
 	CLASSPRINT_RUNS="$(RUNS)" $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)
 
-analyse: setup ## Work out again what spans the epochs of RUN (learning, robustness, findings)
+analyse: setup ## Recompute the cross-epoch analysis of RUN (learning, robustness, findings)
 	$(BIN)/python -m compute analyse "$(RUNS)/$(or $(RUN),quick)"
 
-verify: setup ## Re-read every byte of RUN and check it
+verify: setup ## Read every byte of RUN again and check it
 	$(BIN)/python -m store verify "$(RUNS)/$(or $(RUN),quick)"
 
-report: setup ## One self-contained HTML file about RUN: report.html
+report: setup ## Write one self-contained HTML file about RUN: report.html
 	$(BIN)/python -m dashboard report "$(RUNS)/$(or $(RUN),quick)" -o report.html
 
-test: setup-dev ## All tests (Chromium is used where it is installed)
-	$(BIN)/python -m pytest
+test: setup-dev ## All tests (those in a browser need Chromium and are skipped without it)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-fast: setup-dev ## The tests without the slow ones and the browser
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not browser" $(ARGS)
 
 lint: setup-dev types ## Style and layout (ruff), import contracts, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 
-types: setup-dev ## mypy alone
+types: setup-dev ## Types alone (mypy)
 	$(BIN)/python -m mypy store compute dashboard bench
 
-format: setup-dev ## Let ruff lay the code out
+format: setup-dev ## Let ruff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev ## Measure store, compute and dashboard against their alternatives; writes docs/benchmarks.md
+bench: setup-dev ## Measure store, compute and dashboard beside their alternatives; writes docs/benchmarks.md
 	$(BIN)/python -m bench $(ARGS)
 
 check: lint test ## What CI runs
 
-clean: ## Remove caches and .venv; never runs or data
+clean: ## Remove caches and .venv, never runs or data
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
