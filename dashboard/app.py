@@ -21,7 +21,7 @@ def main() -> None:
     """Draw the frame, then the page, inside the one place that turns the store's errors into messages."""
     process_memory.limit_malloc_arenas()
     st.set_page_config(page_title="Classprint", page_icon=str(sidebar.LOGO), layout="wide")
-    url_state.begin()
+    url_state.start_link_check()
     registered = navigation.streamlit_pages()
     hidden = navigation.hidden_pages(registered)
     page = st.navigation([*registered.values(), *hidden.values()], position="hidden")

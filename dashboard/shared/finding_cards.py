@@ -167,13 +167,13 @@ def _figure(selection: Selection, finding: Finding) -> None:
     )
     st.image(drawn, width=220)
     st.caption(f"**{escape_markdown(figure(finding))}**")
-    page = navigation.info(finding.page)
+    page = navigation.page_info(finding.page)
     reset = {"run": selection.name, **dict.fromkeys(("variant", "class", "image", "pin"))}
     st.page_link(
         f"views/{page.name}/page.py",
         label=f"See it on {page.title}",
         icon=":material/arrow_forward:",
-        query_params=url_state.carried({**reset, **finding.query, **_PAGE_OPTIONS.get(finding.kind, {})}),
+        query_params=url_state.shared_parameters({**reset, **finding.query, **_PAGE_OPTIONS.get(finding.kind, {})}),
     )
 
 

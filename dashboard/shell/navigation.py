@@ -1,4 +1,4 @@
-"""The pages: where each lives, what it is called and the question it predictions."""
+"""The pages: where each lives, what it is called and the question that it answers."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from dashboard.shell import url_state
 
 @dataclass(frozen=True)
 class PageInfo:
-    """A page of the dashboard; `name` is its file in `views` and its address."""
+    """A page of the dashboard; `name` is its folder in `views` and its address."""
 
     name: str
     title: str
     icon: str
     question: str
-    section: str
 
 
+# The README's table of pages shows these questions; a test compares the two.
 PAGES: tuple[PageInfo, ...] = (
-    PageInfo("overview", "Overview", "dashboard", "What is this run, and how good is it?", ""),
-    PageInfo("findings", "Findings", "lightbulb", "What stands out in this run, and how sure is it?", ""),
-    PageInfo("patterns", "Patterns", "grid_view", "Which pattern stands for which class?", "Look"),
-    PageInfo("image", "Image", "image", "Why this prediction to this image?", "Look"),
-    PageInfo("gallery", "Gallery", "photo_library", "Do the images of a class share a pattern?", "Look"),
-    PageInfo("search", "Search", "pattern", "Which images have a map like this?", "Look"),
-    PageInfo("compare", "Compare", "compare", "What differs between two states?", "Look"),
-    PageInfo("failures", "Failures", "error", "What do the wrong predictions have in common?", "Ask"),
-    PageInfo("confusion", "Confusion", "blur_on", "Which class is predicted as which?", "Ask"),
-    PageInfo("robustness", "Robustness", "waves", "Which classes live on colour, which on shape?", "Ask"),
-    PageInfo("learning", "Learning", "timeline", "When did each class's pattern form?", "Ask"),
-    PageInfo("trust", "Trust", "verified", "Can the pattern tell a correct prediction from a wrong one?", "Ask"),
-    PageInfo("live", "Live", "photo_camera", "What does the network say to your image?", "More"),
-    PageInfo("about", "About", "info", "Where do these numbers come from?", "More"),
+    PageInfo("overview", "Overview", "dashboard", "How good is this run?"),
+    PageInfo("findings", "Findings", "lightbulb", "What stands out in this run, and how certain is it?"),
+    PageInfo("patterns", "Patterns", "grid_view", "Which pattern belongs to which class, and when did it form?"),
+    PageInfo("image", "Image", "image", "Why did the network predict this class for this image?"),
+    PageInfo("gallery", "Gallery", "photo_library", "Do the images of a class share a pattern?"),
+    PageInfo("search", "Search", "pattern", "Which images have a map like this pattern?"),
+    PageInfo("compare", "Compare", "compare", "What changed between two epochs, variants, classes or runs?"),
+    PageInfo("failures", "Failures", "error", "Which predictions are wrong, and what do they have in common?"),
+    PageInfo("confusion", "Confusion", "blur_on", "Which classes are predicted as which?"),
+    PageInfo("robustness", "Robustness", "waves", "Which classes rely on colour, which on shape?"),
+    PageInfo("learning", "Learning", "timeline", "When was each class learned, and when did its pattern form?"),
+    PageInfo("trust", "Trust", "verified", "Does the confidence, or the map, detect wrong predictions?"),
+    PageInfo("live", "Live", "photo_camera", "What does the network predict for your own image?"),
+    PageInfo("about", "About", "info", "Where do these numbers come from, and how are they defined?"),
 )
 
 _VIEWS = Path(__file__).parents[1] / "views"
@@ -46,12 +46,12 @@ _VIEWS = Path(__file__).parents[1] / "views"
 
 @cache
 def available() -> tuple[PageInfo, ...]:
-    """The pages whose view is there."""
+    """The pages whose view exists."""
     return tuple(page for page in PAGES if (_VIEWS / page.name / "page.py").is_file())
 
 
 def streamlit_pages() -> dict[str, st.Page]:
-    """The pages by name, as Streamlit wants them; the home page is the default one, served at the root."""
+    """The pages by name as Streamlit's objects; the home page is the default one, served at the root."""
     return {
         page.name: _streamlit_page(page, "home" if page.name == url_state.HOME else page.name) for page in available()
     }
@@ -69,37 +69,33 @@ def _streamlit_page(page: PageInfo, address: str) -> st.Page:
 
 
 def hidden_pages(registered: Mapping[str, st.Page]) -> dict[str, st.Page]:
-    """What is served without a link in the sidebar: the home page under its own name, and whatever was mistyped.
+    """Pages that are served without a link in the sidebar: the home page under its own name, and a mistyped address.
 
-    Streamlit predictions an address that it does not know with a box over its default page; a page of that name, which
-    says what there is instead, is kinder.
+    For an unknown address Streamlit draws a box over its default page; a page of that name explains more.
     """
-    hidden = {url_state.HOME: _streamlit_page(info(url_state.HOME), url_state.HOME)}
-    asked = requested()
-    if asked and asked not in registered:
-        hidden[asked] = st.Page(_nothing, title="No such page", url_path=asked)
+    hidden = {url_state.HOME: _streamlit_page(page_info(url_state.HOME), url_state.HOME)}
+    address = requested_page()
+    if address and address not in registered:
+        # The frame draws the explanation in its place.
+        hidden[address] = st.Page(lambda: None, title="Page not found", url_path=address)
     return hidden
 
 
-def requested() -> str:
+def requested_page() -> str:
     """The page that the browser's address names, '' for the root."""
     return unquote(urlsplit(st.context.url or "").path).strip("/").rpartition("/")[2]
 
 
-def _nothing() -> None:
-    """The frame draws what is said instead."""
-
-
-def info(name: str) -> PageInfo:
+def page_info(name: str) -> PageInfo:
     """A page by its name.
 
     Raises:
         KeyError: there is no such page.
     """
-    found = next((page for page in PAGES if page.name == name), None)
-    if found is None:
-        raise KeyError(f"There is no page {name!r}; there are {', '.join(page.name for page in PAGES)}.")
-    return found
+    for page in PAGES:
+        if page.name == name:
+            return page
+    raise KeyError(f"There is no page {name!r}; there are {', '.join(page.name for page in PAGES)}.")
 
 
 def is_page(name: str) -> bool:

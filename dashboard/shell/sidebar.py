@@ -1,4 +1,4 @@
-"""What stands round every page: the sidebar with its links and the selection, messages, and the empty states."""
+"""What surrounds every page: the sidebar with its links and the selection, messages, and what replaces a page."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from store import Run, StoreError
 
 LOGO = Path(__file__).with_name("logo.svg")
 STYLE = Path(__file__).with_name("shell.css")
-_SEEN = "classprint.epochs"
+_SHOWN_EPOCHS = "classprint.epochs"
 
 
 def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
-    """Draw the sidebar and the page's head.
+    """Draw the sidebar and the page's title.
 
     Returns:
-        Whether there is an epoch to look at; if not, the page has been replaced by an explanation.
+        Whether there is an epoch to show; if not, an explanation has taken the page's place.
 
     Raises:
         StoreError: the run cannot be read.
@@ -40,7 +40,7 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
         _links(links, registered)
         _no_runs()
         return False
-    selection = url_state.select(names, names[0])
+    selection = url_state.read_selection(names, names[0])
     _links(links, registered)
     with selectors:
         controls.select("Run", "run", names, default=names[0], resets=("epoch", "class", "image", "pin"))
@@ -56,15 +56,15 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
 
 
 def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Page]) -> None:
-    carried = url_state.carried()
+    parameters = url_state.shared_parameters()
     with place:
         for page in navigation.available():
-            st.page_link(registered[page.name], query_params=carried, width="stretch")
+            st.page_link(registered[page.name], query_params=parameters, width="stretch")
 
 
 def _selectors(selection: url_state.Selection) -> None:
     run, epochs = selection.run, selection.run.epochs
-    controls.position("Epoch", "epoch", epochs, selection.epoch, default=-1)
+    controls.step_slider("Epoch", "epoch", epochs, selection.epoch, default=-1)
     if len(epochs) > 1:
         here = epochs.index(selection.epoch)
         with st.container(horizontal=True, gap="xsmall"):
@@ -77,14 +77,16 @@ def _selectors(selection: url_state.Selection) -> None:
     )
     _classes(run)
     with st.popover("Display", icon=":material/palette:", width="stretch"):
-        controls.segmented("Brightness of maps", "scale", url_state.scales(run), names=SCALES.__getitem__)
+        controls.segmented("Scale of the maps", "scale", url_state.scales(run), names=SCALES.__getitem__)
         controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
-        st.caption("Signed maps use a diverging colour map, dark at zero, unless drawn from lowest to highest.")
+        st.caption(
+            "Signed maps use a diverging colour map, dark at zero, unless each is scaled from its lowest to its highest cell."
+        )
     _pin(selection)
 
 
 def _classes(run: Run) -> None:
-    """The class that the pages look at; another one starts the choices anew that were made within the old one."""
+    """The class that the pages show; another one resets what was chosen within the old one."""
     labels = {"": "every class"} | data.class_labels(run)
     controls.select(
         "Class", "class", list(labels), names=labels.__getitem__, resets=("image", "cluster", "page"), place="sidebar"
@@ -104,16 +106,16 @@ def _step(label: str, tip: str, shortcut: str, epoch: int | None) -> None:
 
 
 def _pin(selection: url_state.Selection) -> None:
-    """What is pinned, each to be forgotten by a click, and the offer to pin the state that is shown."""
-    pinned = [part for part in (selection.pinned, selection.third) if part is not None]
+    """The pinned states, each with a button to unpin it, and a button to pin the state that is shown."""
+    pinned = [state for state in (selection.pinned, selection.third) if state is not None]
     for epoch, variant in pinned:
-        left = [part for part in pinned if part != (epoch, variant)]
+        others = [state for state in pinned if state != (epoch, variant)]
         st.button(
             f"Pinned: epoch {epoch}, {selection.run.variant(variant).label}",
             icon=":material/keep_off:",
-            help="Forget this state.",
+            help="Unpin this state.",
             on_click=url_state.write,
-            args=({"pin": url_state.pinned_text(left) or None},),
+            args=({"pin": url_state.pinned_text(others) or None},),
             width="stretch",
             key=f"pinned-{epoch}-{variant}",
         )
@@ -122,7 +124,7 @@ def _pin(selection: url_state.Selection) -> None:
         st.button(
             "Pin as a third state" if pinned else "Pin this state",
             icon=":material/keep:",
-            help="Keep this epoch and variant to compare with: Compare and Confusion show what differs from it.",
+            help="Keep this epoch and variant to compare with: Compare and Confusion show the differences from it.",
             on_click=url_state.write,
             args=({"pin": url_state.pinned_text([*pinned, here])},),
             width="stretch",
@@ -130,16 +132,18 @@ def _pin(selection: url_state.Selection) -> None:
 
 
 def _progress(run: Run) -> None:
-    st.session_state[_SEEN] = run.epochs
+    st.session_state[_SHOWN_EPOCHS] = run.epochs
     for epoch, reason in run.damaged.items():
-        st.warning(f"Epoch {epoch} is left out: {escape_markdown(reason)}", icon=":material/broken_image:")
+        st.warning(
+            f"Epoch {epoch} is missing from all pages: {escape_markdown(reason)}", icon=":material/broken_image:"
+        )
     if not run.complete:
         _watch(run.path.name)
 
 
 @st.fragment(run_every="4s")
 def _watch(name: str) -> None:
-    """Look for a new epoch of a growing run, and show the page again when there is one."""
+    """Look for a new epoch of a run that is being recorded, and draw the page again when there is one."""
     try:
         run = data.open_named_run(name)
     except StoreError as error:  # the fragment runs outside the page's own try
@@ -147,46 +151,47 @@ def _watch(name: str) -> None:
         return
     planned = run.planned_epochs or len(run.epochs)
     st.progress(min(1.0, len(run.epochs) / max(1, planned)), f"{len(run.epochs)} of {planned} epochs recorded")
-    if run.epochs != st.session_state.get(_SEEN, run.epochs):
+    if run.epochs != st.session_state.get(_SHOWN_EPOCHS, run.epochs):
         st.rerun()
 
 
 def _head(page: st.Page, selection: url_state.Selection) -> None:
     st.title(page.title, anchor=False)
     name = page.url_path or url_state.HOME
-    reported = (
-        f"{navigation.info(name).question} — run **{escape_markdown(selection.name)}**, epoch **{selection.epoch}**, "
+    caption = (
+        f"{navigation.page_info(name).question} — run **{escape_markdown(selection.name)}**, epoch **{selection.epoch}**, "
         f"variant **{selection.variant_label}**"
     )
     if selection.class_index is not None:
-        reported += f", class **{escape_markdown(data.class_names(selection.run)[selection.class_index])}**"
-    st.caption(reported)
+        caption += f", class **{escape_markdown(data.class_names(selection.run)[selection.class_index])}**"
+    st.caption(caption)
 
 
 def report_problems() -> None:
-    """Say what the link asked for and did not get."""
-    reported = url_state.problems()
-    if reported:
-        st.warning("\n\n".join(escape_markdown(text) for text in reported), icon=":material/link_off:")
-        st.button("Drop this from the link", on_click=url_state.forget_problems, type="tertiary")
+    """Show what is wrong with the link."""
+    problems = url_state.problems()
+    if problems:
+        st.warning("\n\n".join(escape_markdown(text) for text in problems), icon=":material/link_off:")
+        st.button("Remove invalid parameters", on_click=url_state.remove_invalid, type="tertiary")
 
 
 def explain(error: StoreError) -> None:
-    """Show what the store could not do, in its own words."""
+    """Show an error of the store in its own words."""
     st.error(escape_markdown(str(error)), icon=":material/error:")
-    st.caption("Nothing was changed. Another run, epoch or variant can be chosen at the left.")
+    st.caption("Choose another run, epoch or variant in the sidebar.")
 
 
 def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
-    url_state.leave_alone(url_state.SHARED)
-    st.title("No such page", anchor=False)
+    url_state.accept_unread(url_state.SHARED)
+    st.title("Page not found", anchor=False)
     names = [page.name for page in navigation.available()]
-    st.info(
-        f"There is no page “{name}”; those there are stand at the left.",
-        icon=":material/search_off:",
-    )
+    st.info(f"There is no page “{name}”. The sidebar lists all pages.", icon=":material/search_off:")
     for near in get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [url_state.HOME]:
-        st.page_link(registered[near], label=f"Open {navigation.info(near).title}", query_params=url_state.carried())
+        st.page_link(
+            registered[near],
+            label=f"Open {navigation.page_info(near).title}",
+            query_params=url_state.shared_parameters(),
+        )
 
 
 def _no_runs() -> None:
@@ -199,21 +204,21 @@ def _no_runs() -> None:
 make compute
 ```
 
-This trains a small network on a built-in set of images and records every epoch into `runs/quick`; it takes a few
-minutes on two processor cores, and each epoch appears here as soon as it is recorded. Your own data:
+This trains a small network on a built-in set of images and records every epoch into `runs/quick`. It takes a few
+minutes on two processor cores, and each epoch appears here as soon as it is recorded. To train on your own data:
 
 ```
 make compute PROFILE=paper DATA=/path/to/tiny-imagenet-200 RUN=mine
 ```
 
-Runs in another folder: start the dashboard with `CLASSPRINT_RUNS=/path/to/runs`."""
+To show runs in another folder, start the dashboard with `CLASSPRINT_RUNS=/path/to/runs`."""
     )
     _wait_for_runs()
 
 
 @st.fragment(run_every="4s")
 def _wait_for_runs() -> None:
-    st.caption("Looking for a run every four seconds.")
+    st.caption("This page checks for a run every four seconds.")
     if data.run_names():
         st.rerun()
 
@@ -221,7 +226,7 @@ def _wait_for_runs() -> None:
 def _no_epochs(run: Run) -> None:
     st.title(escape_markdown(run.path.name), anchor=False)
     st.info(
-        "This run has been started, and no epoch of it is finished yet. The pages appear with the first one.",
+        "This run has no complete epoch yet. The pages appear with the first one.",
         icon=":material/hourglass_top:",
     )
     _progress(run)

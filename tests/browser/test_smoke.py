@@ -29,8 +29,8 @@ def address(tmp_path_factory):
 @pytest.mark.parametrize("name", [page.name for page in navigation.available()])
 def test_every_page_opens_from_the_sidebar_without_a_complaint(page, address, name):
     visit(page, address)
-    page.get_by_test_id("stSidebar").get_by_role("link", name=navigation.info(name).title, exact=True).click()
-    page.wait_for_selector(f"h1:has-text('{navigation.info(name).title}')")
+    page.get_by_test_id("stSidebar").get_by_role("link", name=navigation.page_info(name).title, exact=True).click()
+    page.wait_for_selector(f"h1:has-text('{navigation.page_info(name).title}')")
     settled(page)
 
 
@@ -133,5 +133,5 @@ def test_the_alphabet_plays_over_the_epochs(page, address):
 def test_a_bad_link_is_told_and_dropped_with_one_click(page, address):
     visit(page, f"{address}/failures?run=demo&epoch=77")
     page.get_by_text("epoch “77”").wait_for()
-    page.get_by_role("button", name="Drop this from the link").click()
+    page.get_by_role("button", name="Remove invalid parameters").click()
     page.wait_for_url(lambda url: "77" not in url)

@@ -24,7 +24,7 @@ _PAPER = """@misc{zhang2019visualization,
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     _network(selection)
     _provenance(selection)
     _file_format(selection)

@@ -36,7 +36,7 @@ _FIGURES = (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_conf
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     states, classes = _chosen(selection)
     states, classes = _comparable(states, classes)
     if len(states) < 2:
@@ -107,7 +107,7 @@ def _run_label(name: str) -> str:
 
 def _class(place: st.delta_generator.DeltaGenerator, name: str, identifiers: list[str], own: int) -> int:
     """A state's class: by default that of the sidebar's state."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     labels = dict(zip(identifiers, data.class_names(selection.run), strict=True))
     with place:
         return identifiers.index(
@@ -141,7 +141,7 @@ def _comparable(states: list[State], classes: list[int]) -> tuple[list[State], l
 def _open(states: list[State], classes: list[int], place: str) -> None:
     if place.isdecimal():
         identifier = data.class_ids(states[-1].run)[classes[int(place)]]
-        url_state.go("gallery", {**states[int(place)].parameters, "class": identifier, "image": None})
+        url_state.open_page("gallery", {**states[int(place)].parameters, "class": identifier, "image": None})
 
 
 def _summary(before: State, after: State, *, named: bool) -> None:
@@ -256,7 +256,9 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
     )
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     content = flip_tiles(selection, before, after, part["image"].to_numpy())
-    tile_grid(content, key="flips", on_open=lambda image: url_state.go("image", {**after.parameters, "image": image}))
+    tile_grid(
+        content, key="flips", on_open=lambda image: url_state.open_page("image", {**after.parameters, "image": image})
+    )
     with st.container(horizontal=True):
         downloads.csv_button("CSV of all changed predictions", table, "changed-predictions.csv")
         sheet_button(selection, content, title=f"Changed predictions, {outcome}", key="flips")

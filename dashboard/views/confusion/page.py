@@ -20,7 +20,7 @@ _ORDERS = {"group": "by group", "similarity": "by similarity", "accuracy": "by a
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     if len(selection.run.classes) < 2:
         st.info("This run has one class, so nothing can be predicted as anything else.", icon=":material/blur_on:")
         return

@@ -52,7 +52,7 @@ _PER_PAIR = ("", "1", "2", "3", "5")
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     frame = parts.predictions(selection)
     classes = _classes(selection)
     ranges = _ranges(selection, frame, _of_classes(frame, classes))
@@ -97,7 +97,7 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
     known = [name for name, measure in MEASURES.items() if measure.column in frame]
     by = controls.segmented("Histogram of", "by", known, names=lambda name: MEASURES[name].name)
     measure, limits = MEASURES[by], parts.limits(selection, frame, by)
-    chosen = url_state.span(by, limits)
+    chosen = url_state.value_range(by, limits)
     rows = shown if measure.of_all else shown[~shown["correct"]]
     values = rows[measure.column].to_numpy(np.float64)
     reach = limits if not measure.whole else (0.0, float(values.max(initial=1)))
@@ -112,8 +112,10 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
         on_range=lambda low, high: _keep_range(by, limits, low, high),
     )
     step = 1.0 if measure.whole else 0.01
-    controls.span(f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("page",))
-    ranges = {name: url_state.span(name, parts.limits(selection, frame, name)) for name in known}
+    controls.range_slider(
+        f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("page",)
+    )
+    ranges = {name: url_state.value_range(name, parts.limits(selection, frame, name)) for name in known}
     _elsewhere(selection, frame, {name: ends for name, ends in ranges.items() if name != by})
     return ranges
 

@@ -18,7 +18,7 @@ _MOST = 10
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     found = data.findings(selection.run)[:_MOST]
     if data.analysis_table(selection.run, "findings") is None:
         needs_analysis(selection)

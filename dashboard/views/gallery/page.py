@@ -10,7 +10,7 @@ from dashboard.components import tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.theme import escape_markdown, percent, plural
-from dashboard.shell import controls, url_state, word_list
+from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.gallery.parts import cluster_tiles, portrait_tiles
 
@@ -28,7 +28,7 @@ _MOST_CLASSES = 7
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     class_index = _choose_class(selection)
     others = _other_classes(selection, class_index)
@@ -55,7 +55,7 @@ def _other_classes(selection: Selection, class_index: int) -> list[int]:
     if len(identifiers) < 2:
         return []
     labels = {key: name for key, name in data.class_labels(selection.run).items() if key != identifiers[class_index]}
-    chosen = word_list.choose(
+    chosen = controls.multiselect(
         "Compare with classes",
         "compare_with",
         labels,

@@ -35,7 +35,7 @@ _ORDERS = {"probability": "probability", "peak": "strength of the map", "group":
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     image = selection.image if selection.image is not None else _default_image(frame, selection.class_index)
     row = frame.iloc[image]
@@ -68,12 +68,12 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _step("Previous", ":material/chevron_left:", "j", int(ring[here - 1]) if here else None)
         _step("Next", ":material/chevron_right:", "k", int(ring[here + 1]) if here + 1 < len(ring) else None)
-        controls.number("Image", "image", 0, last, image, resets=_OF_THE_IMAGE)
+        controls.number_input("Image", "image", 0, last, image, resets=_OF_THE_IMAGE)
         st.page_link(
             "views/gallery/page.py",
             label=f"All of {escape_markdown(row.true_class)}",
             icon=":material/photo_library:",
-            query_params=url_state.carried({"class": data.class_ids(selection.run)[int(row.label)]}),
+            query_params=url_state.shared_parameters({"class": data.class_ids(selection.run)[int(row.label)]}),
         )
     place = int(np.searchsorted(siblings, image)) + 1
     kind = f"{'prediction' if row.correct else 'mistake'}{' of the class' if within else ''}"
@@ -281,7 +281,7 @@ def _relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
             "views/search/page.py",
             label="Search the run by this map",
             icon=":material/pattern:",
-            query_params=url_state.carried({"image": image, "from": "image"}),
+            query_params=url_state.shared_parameters({"image": image, "from": "image"}),
         )
 
 

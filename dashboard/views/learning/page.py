@@ -26,7 +26,7 @@ _HISTORIES = ("always correct", "learned", "learned late", "flip-flopping", "for
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     if len(selection.run.epochs) < 2:
         st.info("One epoch is recorded; this page compares epochs and begins with the second.")
         return

@@ -121,7 +121,7 @@ def _open_pair(selection: Selection, row: pd.Series) -> None:
         "class": identifiers[int(row.true_class_index)],
         "prediction": identifiers[int(row.predicted_class_index)],
     }
-    url_state.go("confusion", {**pair, "epoch": int(row.peak), "variant": None})
+    url_state.open_page("confusion", {**pair, "epoch": int(row.peak), "variant": None})
 
 
 def _groups(selection: Selection) -> None:

@@ -24,7 +24,7 @@ _TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     if importlib.util.find_spec("torch") is None:
         st.info(
             "This page runs the network itself and needs PyTorch, which is not installed here. `pip install -r "
@@ -49,7 +49,7 @@ def _chosen_image(selection: Selection) -> np.ndarray | None:
     height, width = selection.run.image_shape
     if source == "record":
         image = selection.image or 0
-        controls.number("Image", "image", 0, len(selection.run.labels) - 1, image)
+        controls.number_input("Image", "image", 0, len(selection.run.labels) - 1, image)
         return selection.run.pixels([image], variant=selection.run.variants[0])[0]
     try:
         content = _content(source)
@@ -130,9 +130,9 @@ def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
             names=lambda name: VARIANTS[name].label,
             resets=every,
         )
-        url_state.leave_alone(every)
+        url_state.accept_unread(every)
         strengths = {
-            strength.name: controls.level(
+            strength.name: controls.number_slider(
                 f"{strength.name} ({strength.unit})" if strength.unit else strength.name,
                 f"strength_{strength.name}",
                 float(strength.minimum),

@@ -19,7 +19,7 @@ from dashboard.views.overview.parts import notable, runs_table, setting
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     _card(selection)
     _curves(selection)
     _told(selection)
@@ -82,7 +82,7 @@ def _told(selection: Selection) -> None:
         "views/findings/page.py",
         label=f"{more}, what was tested, and how",
         icon=":material/lightbulb:",
-        query_params=url_state.carried(),
+        query_params=url_state.shared_parameters(),
     )
 
 
@@ -126,7 +126,10 @@ def _failures(selection: Selection) -> None:
             image_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=None)
             st.caption(reason)
     st.page_link(
-        "views/failures/page.py", label="All failures", icon=":material/error:", query_params=url_state.carried()
+        "views/failures/page.py",
+        label="All failures",
+        icon=":material/error:",
+        query_params=url_state.shared_parameters(),
     )
 
 

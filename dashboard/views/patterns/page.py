@@ -31,7 +31,7 @@ _ORDERS = {
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     _wall(selection, _order(selection))
     _similarity(selection)
 
@@ -134,7 +134,7 @@ def _open_pair(selection: Selection, first: int, second: int) -> None:
     counts = data.confusion(selection.run, selection.epoch, selection.variant)
     true_class, prediction = (first, second) if counts[first, second] >= counts[second, first] else (second, first)
     identifiers = data.class_ids(selection.run)
-    url_state.go("confusion", {"class": identifiers[true_class], "prediction": identifiers[prediction]})
+    url_state.open_page("confusion", {"class": identifiers[true_class], "prediction": identifiers[prediction]})
 
 
 main()

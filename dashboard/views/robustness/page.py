@@ -45,7 +45,7 @@ _PER_PAGE = 16
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     if len(selection.run.variants) < 2:
         st.info("This run was recorded with the clean images only; there is nothing to compare.")
         return
@@ -148,7 +148,7 @@ def _images(selection: Selection, variant: str) -> None:
         content,
         title=f"{_OUTCOMES[outcome]}, {selection.run.variant(variant).label}",
         key="triples",
-        on_open=lambda image: url_state.go("image", {**there, "image": image}),
+        on_open=lambda image: url_state.open_page("image", {**there, "image": image}),
     )
 
 

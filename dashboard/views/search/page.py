@@ -29,7 +29,7 @@ _FOUND, _LETTERS = 48, 8
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     left, right = st.columns([2, 5], gap="large")
     with left:
         kind = controls.segmented("Search among", "kind", list(_KINDS), names=_KINDS.__getitem__)
@@ -67,7 +67,7 @@ def _pattern(selection: Selection, kind: str) -> tuple[np.ndarray, str, str]:
         nothing = np.zeros(selection.run.map_shape, np.float32)
         return nothing, pattern_text(nothing, signed=selection.run.signed), reported
     # As it stands in the link: `pattern_text` would stretch it to the whole scale under the hand that paints it.
-    return painted, url_state.raw("paint") or "", reported
+    return painted, url_state.parameter("paint") or "", reported
 
 
 def _recorded(selection: Selection, kind: str, start: str) -> tuple[np.ndarray, str]:
@@ -75,7 +75,7 @@ def _recorded(selection: Selection, kind: str, start: str) -> tuple[np.ndarray, 
     run = selection.run
     if start == _IMAGE:
         image = selection.image if selection.image is not None else 0
-        controls.number("Image", "image", 0, len(run.labels) - 1, image)
+        controls.number_input("Image", "image", 0, len(run.labels) - 1, image)
         read = data.true_class_maps if kind == image_tiles.OWN else data.predicted_class_maps
         whose = _KINDS[kind]
         reported = f"The {whose} of image {count(image)}. Paint on it to change it."
@@ -95,7 +95,7 @@ def _start(selection: Selection, default: str) -> str:
 
 def _painted(selection: Selection) -> np.ndarray | None:
     """The pattern that the link holds; None without one, told where it is not of this run's shape."""
-    text = url_state.raw("paint")
+    text = url_state.parameter("paint")
     if text is None:
         return None
     pattern = text_pattern(text, selection.run.map_shape, signed=selection.run.signed)

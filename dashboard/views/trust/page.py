@@ -45,7 +45,7 @@ _LOCALISATION = {
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    selection = url_state.current()
+    selection = url_state.current_selection()
     _calibration(selection)
     _detection(selection)
     _failure_ranking(selection)
@@ -62,7 +62,7 @@ def _calibration(selection: Selection) -> None:
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     if chosen is not None:
         frame = frame[frame["label"] == chosen]
-    within = url_state.span("within", _EVERYTHING)
+    within = url_state.value_range("within", _EVERYTHING)
     left, right = st.columns(2)
     with left:
         downloads.chart(

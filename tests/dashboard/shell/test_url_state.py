@@ -21,12 +21,12 @@ def _script():
 
     from dashboard.shell import url_state
 
-    url_state.begin()
-    low, high = url_state.span("range")
+    url_state.start_link_check()
+    low, high = url_state.value_range("range")
     st.write(
         f"{url_state.choice('sort', ['up', 'down'], 'up')}|{url_state.integer('p', 1, 9, 1)}|{low:g}|{high:g}|"
         f"{url_state.link('image', {'image': 7, 'class': None})}|{url_state.link('overview')}|"
-        f"{url_state.level('density', 0.0, 0.5, 0.05):g}"
+        f"{url_state.number('density', 0.0, 0.5, 0.05):g}"
     )
     for report_problem in url_state.problems():
         st.warning(report_problem)

@@ -104,7 +104,7 @@ ODD = (
 def test_a_page_shows_an_odd_run_without_an_exception(monkeypatch, odd_runs, name, page):
     app = open_page(monkeypatch, odd_runs, page, run=name)
     sound(app)
-    assert app.title[0].value == navigation.info(page).title
+    assert app.title[0].value == navigation.page_info(page).title
     assert not [warning.value for warning in app.warning]
 
 

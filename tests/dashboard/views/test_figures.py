@@ -27,7 +27,7 @@ def test_a_figure_opens(link, tiny_run, monkeypatch):
     app = open_page(monkeypatch, tiny_run.parent, name, **parameters)
     assert not app.exception and not app.error
     assert not app.warning, app.warning[0].value
-    assert app.title[0].value == navigation.info(name).title
+    assert app.title[0].value == navigation.page_info(name).title
 
 
 def test_every_figure_and_table_of_the_paper_has_a_link():

@@ -83,7 +83,7 @@ def test_every_page_opens_on_an_odd_run(opened, runs, name, kind):
     assert not app.exception, app.exception[0].value
     assert not app.error, app.error[0].value
     assert not app.warning, app.warning[0].value
-    assert app.title[0].value == navigation.info(name).title
+    assert app.title[0].value == navigation.page_info(name).title
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -117,7 +117,7 @@ def test_a_damaged_epoch_leaves_the_pages_that_span_epochs_whole(opened, tmp_pat
     for name in ("compare", "patterns", "confusion", "robustness", "trust", "about"):
         app = opened(tmp_path, name)
         assert not app.exception and not app.error
-        assert any("Epoch 2 is left out" in part.value for part in app.warning)
+        assert any("Epoch 2 is missing from all pages" in part.value for part in app.warning)
 
 
 def test_pages_of_three_hundred_classes_open(opened, tmp_path):

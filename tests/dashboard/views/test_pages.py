@@ -56,7 +56,7 @@ def test_a_page_shows_a_good_run_without_complaint(opened, good_runs, name):
     app = opened(good_runs, name, run="plain")
     sound(app)
     assert not app.warning, app.warning[0].value
-    assert app.title[0].value == navigation.info(name).title
+    assert app.title[0].value == navigation.page_info(name).title
     assert "plain" in texts(app)
 
 
@@ -71,8 +71,8 @@ def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_vari
 @pytest.mark.parametrize(
     ("parameter", "value", "holds"),
     [
-        ("epoch", "99", "holds epochs 1 to 3"),
-        ("epoch", "two", "holds epochs 1 to 3"),
+        ("epoch", "99", "has epochs 1 to 3"),
+        ("epoch", "two", "has epochs 1 to 3"),
         ("variant", "sepia", "there is clean, gray"),
         ("run", "../../etc", "there is"),
         ("image", "-3", "a whole number from 0 to 29"),
@@ -91,7 +91,7 @@ def test_a_bad_value_in_a_link_is_told_with_what_holds(opened, good_runs, name, 
 def test_an_unknown_parameter_is_told_and_can_be_dropped(opened, good_runs):
     app = opened(good_runs, run="plain", epoc="2")
     assert "“epoc”" in app.warning[0].value
-    next(button for button in app.button if button.label == "Drop this from the link").click().run()
+    next(button for button in app.button if button.label == "Remove invalid parameters").click().run()
     assert not app.warning and "epoc" not in app.query_params and parameter(app, "run") == "plain"
 
 
@@ -117,7 +117,7 @@ def test_a_run_without_a_finished_epoch_says_that_it_waits(opened, tmp_path):
             new.write_images(variant, 0, synthetic_images(description, variant))
     app = opened(tmp_path)
     sound(app)
-    assert "no epoch of it is finished" in texts(app)
+    assert "no complete epoch yet" in texts(app)
 
 
 def test_a_damaged_epoch_is_named_and_the_others_stay_readable(opened, tmp_path):
