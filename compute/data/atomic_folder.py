@@ -1,4 +1,7 @@
-"""Folders written beside their place and moved there whole; what a killed process left half-written is swept away."""
+"""Folders of the cache that are written beside their place and moved there when complete.
+
+What a killed process left half-written is removed by the next one that writes there.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from compute.data.errors import CacheUnusable
+from compute.errors import CacheUnusable
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock: nothing is swept there, and nothing else is lost.
+except ImportError:  # Windows has no flock: nothing is removed there, and nothing else is lost.
     fcntl = None  # type: ignore[assignment]
 
 _LOCK = ".lock"
-_LEFT = re.compile(r"\.part-[a-z0-9_]{8}")  # How `tempfile.mkdtemp` names what follows our prefix.
+_UNFINISHED = re.compile(r"\.part-[a-z0-9_]{8}")  # How `tempfile.mkdtemp` continues our prefix.
 
 
 @contextmanager
 def unfinished_folder(target: Path) -> Iterator[Path]:
-    """A new folder beside `target` to be filled and renamed to it; it is gone afterwards if that did not happen.
-
-    Folders that killed processes left there are removed first, unless another process is writing there, too.
+    """A new folder beside `target`, to be filled and renamed to it; it is removed if that does not happen.
 
     Raises:
-        CacheUnusable: the folder that is to hold `target` can't be made or written.
+        CacheUnusable: the folder that is to hold `target` can't be created or written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
             "Set CLASSPRINT_CACHE to a folder of yours."
         ) from err
     try:
-        _sweep(target.parent, lock)
+        _remove_abandoned(target.parent, lock)
         unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
         try:
             yield unfinished
@@ -49,10 +50,10 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def _sweep(folder: Path, lock: int) -> None:
-    """Removes what nobody writes any more and leaves the lock shared.
+def _remove_abandoned(folder: Path, lock: int) -> None:
+    """Removes the unfinished folders of killed processes, then holds the lock shared.
 
-    Every writer holds the lock as long as it lives: it can be had alone only when all of them are done or dead.
+    Every writer holds the lock as long as it lives: who gets it exclusively knows that all others are done or dead.
     """
     if fcntl is None:
         return
@@ -62,9 +63,9 @@ def _sweep(folder: Path, lock: int) -> None:
         except BlockingIOError:
             pass
         else:
-            for left in folder.iterdir():
-                if _LEFT.fullmatch(left.name[-14:]) and left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
+            for each in folder.iterdir():
+                if _UNFINISHED.fullmatch(each.name[-14:]) and each.is_dir():
+                    shutil.rmtree(each, ignore_errors=True)
         fcntl.flock(lock, fcntl.LOCK_SH)
-    except OSError:  # A file system without locks: what lies there may belong to a living process.
+    except OSError:  # A file system without locks: an unfinished folder may belong to a living process.
         return

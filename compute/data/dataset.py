@@ -1,4 +1,4 @@
-"""What a data source hands over: decoded images, labels and classes, in memory or memory-mapped."""
+"""What a data source provides: decoded images, labels and classes, in memory or memory-mapped."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from store.format.description import ClassInfo
 
-_HASHED_TOGETHER = 4096
+_HASH_BLOCK = 4096
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """N images of one split.
 
-    images uint8 (N,h,w,3); labels int64 (N,), indices into the classes; names (N) as the source calls them;
+    images uint8 (N,h,w,3); labels int64 (N,), indices into the classes; names (N) as in the source;
     masks bool (N,h,w), True on the object, where known; boxes int16 (N,4) x0, y0, x1, y1 in pixels, end excluded.
     """
 
@@ -38,7 +37,7 @@ class Dataset:
     """A training and a validation set over the same classes; the validation set is sorted by label.
 
     `checksum` is a SHA-256 in hex over both sets' images and labels and the class ids: equal data, equal checksum.
-    `notes` are sentences about what the source holds and the set does not.
+    `notes` are sentences about what the source holds and the data set does not.
     """
 
     name: str
@@ -61,17 +60,18 @@ class Limits:
 def dataset_checksum(train: ImageSet, validation: ImageSet, classes: tuple[ClassInfo, ...]) -> str:
     """SHA-256 in hex over both sets' shapes and labels, the class ids, and the SHA-256 of each 4096 images.
 
-    Images are hashed in blocks because that uses every core: a gigabyte takes a second or two.
+    Images are hashed in blocks to use every core: a gigabyte takes a second or two.
     """
     digest = hashlib.sha256("\n".join(info.id for info in classes).encode())
-    for part in (train, validation):
-        digest.update(repr(part.images.shape).encode())
-        digest.update(part.labels.astype("<i8").tobytes())
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for block in pool.map(partial(_block_digest, part.images), range(0, len(part), _HASHED_TOGETHER)):
-                digest.update(block)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for split in (train, validation):
+            digest.update(repr(split.images.shape).encode())
+            digest.update(split.labels.astype("<i8").tobytes())
+            blocks = (split.images[start : start + _HASH_BLOCK] for start in range(0, len(split), _HASH_BLOCK))
+            for block_digest in pool.map(_images_digest, blocks):
+                digest.update(block_digest)
     return digest.hexdigest()
 
 
-def _block_digest(images: np.ndarray, start: int) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(images[start : start + _HASHED_TOGETHER]).data).digest()
+def _images_digest(images: np.ndarray) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(images).data).digest()

@@ -1,27 +1,75 @@
-"""Any folder with train/<class>/ and val/<class>/ trees of images."""
+"""Folders with train/<class>/ and val/<class>/ images: which files belong to which class, and the classes' names.
+
+Whatever can't be used is refused by name, so that no image is ever left out in silence.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import os
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from compute.data.decode import SUFFIXES
-from compute.data.errors import BadLayout
-from compute.data.file_listing import (
-    CLASS_TABLE,
-    Listing,
-    class_images,
-    hidden_classes,
-    joined,
-    read_class_table,
-    shortened,
-    subfolders,
-    visible,
-)
-from compute.data.tiny_imagenet import known_classes
+from compute.errors import BadLayout
 from store.format.description import ClassInfo
 
-VALIDATION_NAMES = ("val", "valid", "validation", "test")  # In the order of preference.
-NO_GROUP = "all"
+VALIDATION_NAMES = ("val", "valid", "validation", "test")  # In order of preference.
+CLASS_TABLE, WORD_LIST = "classes.csv", "words.txt"
+NO_GROUP, OTHER_GROUP = "all", "other"
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # File managers leave these behind.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # Control characters, and bytes that are not UTF-8.
+_GROUPS_FILE = Path(__file__).with_name("tiny_imagenet_groups.toml")
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The image files of one split: paths relative to the listing's root, labels int64 (N,), boxes as annotated."""
+
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    boxes: np.ndarray | None = None  # (N,4) x0, y0, x1, y1 in the original images' pixels, end excluded
+
+
+@dataclass(frozen=True)
+class Listing:
+    """An image set that is not decoded yet; the validation files are sorted by label."""
+
+    name: str
+    root: Path
+    classes: tuple[ClassInfo, ...]
+    train: ImageFiles
+    validation: ImageFiles
+    notes: tuple[str, ...] = ()  # what the folder holds and the listing does not
+
+
+def list_folder(root: Path) -> Listing:
+    """The image files of train/<class>/ and val/<class>/ (or valid, validation, test).
+
+    Images lie in the class folder or in its folder `images`. A class is named after its folder, with spaces for
+    underscores, in one group; a `classes.csv` (id, name, group) beside `train` gives better names and groups, and so
+    does a `words.txt` where the folders are named by WordNet ids.
+
+    Raises:
+        BadLayout: a folder is missing, empty, holds other files, or the two splits have different classes.
+    """
+    validation = validation_folder(root)
+    if validation is None:
+        raise BadLayout(f"'{root}' has train but none of {', '.join(VALIDATION_NAMES)}. Add a validation folder.")
+    ids = subfolders(root / "train")
+    _check_same_classes(root / "train", ids, validation)
+    files = [
+        files_by_class(class_images(root, _images_folder(split / each)) for each in ids)
+        for split in (root / "train", validation)
+    ]
+    return Listing(root.resolve().name, root, _classes(root, ids), *files, _hidden_image_notes(root, validation))
 
 
 def validation_folder(root: Path) -> Path | None:
@@ -29,66 +77,225 @@ def validation_folder(root: Path) -> Path | None:
     return next((root / name for name in VALIDATION_NAMES if (root / name).is_dir()), None)
 
 
-def list_folder(root: Path) -> Listing:
-    """The image files of train/<class>/ and val/<class>/ (or valid, validation, test).
-
-    Images lie in the class folder or in its folder `images`. A class is named like its folder, with spaces for
-    underscores, in one group; a `classes.csv` (id, name, group) beside `train` gives better names and groups, and so
-    does a `words.txt` where the folders are called by WordNet ids.
-
-    Raises:
-        BadLayout: a folder is missing, empty, holds other files, or the two splits have different classes.
-    """
-    held_out = validation_folder(root)
-    if held_out is None:
-        raise BadLayout(f"'{root}' has train but none of {', '.join(VALIDATION_NAMES)}. Add a validation folder.")
-    ids = subfolders(root / "train")
-    _check_same_classes(root, ids, held_out)
-    train = joined(class_images(root, _images_folder(root / "train" / each)) for each in ids)
-    validation = joined(class_images(root, _images_folder(held_out / each)) for each in ids)
-    return Listing(root.resolve().name, root, _classes(root, ids), train, validation, _left_out(root, held_out))
-
-
-def _left_out(root: Path, held_out: Path) -> tuple[str, ...]:
-    """A sentence for each split in which a hidden folder holds images."""
-    found = {folder: hidden_classes(folder) for folder in (root / "train", held_out)}
-    return tuple(
-        f"'{folder}' also holds images in the hidden folders {shortened(names)}, which are left out. "
-        "Rename them without the dot to use them."
-        for folder, names in found.items()
-        if names
-    )
-
-
 def _images_folder(folder: Path) -> Path:
     """The class folder, or its folder `images` where that is all it holds."""
     if not (folder / "images").is_dir():
         return folder
-    beside = [entry.name for entry in visible(folder) if entry.name != "images"]
+    beside = [entry.name for entry in visible_entries(folder) if entry.name != "images"]
     if any(Path(name).suffix.lower() in SUFFIXES for name in beside):
-        raise BadLayout(f"'{folder}' holds {shortened(beside)} beside its folder 'images'. Put all images into one.")
+        raise BadLayout(f"'{folder}' holds {quote(beside)} beside its folder 'images'. Put all images into one.")
     return folder / "images"
 
 
-def _check_same_classes(root: Path, ids: tuple[str, ...], held_out: Path) -> None:
-    others = subfolders(held_out)
+def _check_same_classes(train: Path, ids: tuple[str, ...], validation: Path) -> None:
+    validation_ids = subfolders(validation)
     for here, there, missing in (
-        (root / "train", held_out, sorted(set(ids) - set(others))),
-        (held_out, root / "train", sorted(set(others) - set(ids))),
+        (train, validation, sorted(set(ids) - set(validation_ids))),
+        (validation, train, sorted(set(validation_ids) - set(ids))),
     ):
         if missing:
             raise BadLayout(
-                f"The classes {shortened(missing)} of '{here}' are not in '{there}'. Both need the same folders."
+                f"The classes {quote(missing)} of '{here}' are not in '{there}'. Both need the same folders."
             )
     if len(ids) < 2:
-        raise BadLayout(f"'{root / 'train'}' holds the class {ids[0]!r} alone. A classifier needs two or more.")
+        raise BadLayout(f"'{train}' holds only the class {ids[0]!r}. A classifier needs two or more.")
+
+
+def _hidden_image_notes(root: Path, validation: Path) -> tuple[str, ...]:
+    """A sentence for each split in which a hidden folder holds images: not used, like all that is hidden."""
+
+    def holds_image(folder: Path) -> bool:
+        try:
+            return any(each.suffix.lower() in SUFFIXES and not each.name.startswith(".") for each in folder.iterdir())
+        except OSError:
+            return False
+
+    notes = []
+    for split in (root / "train", validation):
+        hidden = sorted(each for each in split.iterdir() if each.name.startswith(".") and each.is_dir())
+        names = [each.name for each in hidden if holds_image(each) or holds_image(each / "images")]
+        if names:
+            notes.append(
+                f"'{split}' also holds images in the hidden folders {quote(names)}, which are not used. "
+                "Rename them without the dot to use them."
+            )
+    return tuple(notes)
+
+
+# --- What folders hold -----------------------------------------------------------------------------------------------
+
+
+def visible_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder sorted by name, without hidden files and what file managers leave behind.
+
+    Raises:
+        BadLayout: the folder can't be read, or a name in it is not UTF-8 or holds control characters.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = [
+                each for each in found if not each.name.startswith(".") and each.name.lower() not in _SYSTEM_FILES
+            ]
+    except OSError as err:
+        raise BadLayout(f"The folder '{folder}' can't be read: {err.strerror}. Check its permissions.") from err
+    for each in entries:
+        if _UNUSABLE.search(each.name):
+            raise BadLayout(
+                f"'{folder}' holds the name {each.name!r}, which is not UTF-8 or holds control characters. Rename it."
+            )
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one.
+
+    Raises:
+        BadLayout: it is a broken link: it may have been meant as a class.
+    """
+    try:
+        folder = entry.is_dir()
+        broken = not folder and entry.is_symlink() and not Path(entry).exists()
+    except OSError:
+        folder, broken = False, True
+    if broken:
+        raise BadLayout(f"'{entry.path}' is a link that leads nowhere or in circles. Repair or remove it.")
+    return folder
+
+
+def subfolders(folder: Path) -> tuple[str, ...]:
+    """The names of a folder's subfolders in order.
+
+    Raises:
+        BadLayout: there is no such folder, or it holds no subfolder.
+    """
+    if not folder.is_dir():
+        raise BadLayout(f"The folder '{folder}' does not exist. An image set needs train and val folders.")
+    names = tuple(entry.name for entry in visible_entries(folder) if is_folder(entry))
+    if not names:
+        raise BadLayout(f"'{folder}' holds no class folder. It must hold one folder of images per class.")
+    return names
+
+
+def class_images(root: Path, folder: Path) -> list[str]:
+    """The image files of one class folder, relative to `root`, sorted by name.
+
+    Raises:
+        BadLayout: the folder is empty or holds anything that is not an image; the message names it.
+    """
+    names = [entry.name for entry in visible_entries(folder)]
+    others = [name for name in names if Path(name).suffix.lower() not in SUFFIXES]
+    if others:
+        formats = ", ".join(sorted(SUFFIXES))
+        raise BadLayout(
+            f"'{folder}' holds something that is not an image: {quote(others)}. Move it elsewhere. Formats: {formats}."
+        )
+    if not names:
+        raise BadLayout(f"The class folder '{folder}' holds no images. Fill it, or remove the class from both splits.")
+    prefix = folder.relative_to(root).as_posix()
+    return [f"{prefix}/{name}" for name in names]
+
+
+def files_by_class(paths: Iterable[Sequence[str]]) -> ImageFiles:
+    """The files of classes 0, 1, 2... in one list."""
+    classes = list(paths)
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(each) for each in classes])
+    return ImageFiles(tuple(path for each in classes for path in each), labels)
+
+
+# --- Names and groups of classes -------------------------------------------------------------------------------------
 
 
 def _classes(root: Path, ids: tuple[str, ...]) -> tuple[ClassInfo, ...]:
     if (root / CLASS_TABLE).is_file():
-        return read_class_table(root / CLASS_TABLE, ids)
-    if (root / "words.txt").is_file():
-        return known_classes(root, ids)
+        return _read_class_table(root / CLASS_TABLE, ids)
+    if (root / WORD_LIST).is_file():
+        return wordnet_classes(root, ids)
     names = [each.replace("_", " ") for each in ids]
-    unique = names if len(set(names)) == len(names) else list(ids)
+    unique = names if len(set(names)) == len(names) else ids
     return tuple(ClassInfo(each, name, NO_GROUP) for each, name in zip(ids, unique, strict=True))
+
+
+def _read_class_table(path: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
+    """Names and groups of classes from a CSV file with the columns id, name and group, in the order of `ids`."""
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        missing = {"id", "name", "group"} - set(reader.fieldnames or ())
+        rows = list(reader)
+    except csv.Error as err:
+        raise BadLayout(f"'{path}' is not a CSV file: {err}. It needs the columns id, name, group.") from err
+    if missing:
+        raise BadLayout(f"'{path}' lacks the columns {quote(sorted(missing))}. It needs: id, name, group.")
+    name_and_group = ((" ".join((row[key] or "").split()) for key in ("name", "group")) for row in rows)
+    table = {row["id"]: ClassInfo(row["id"], *cells) for row, cells in zip(rows, name_and_group, strict=True)}
+    unnamed = [each for each in ids if each not in table or not table[each].name]
+    if unnamed:
+        raise BadLayout(f"'{path}' has no name for the classes {quote(unnamed)}. Add a line for each.")
+    repeated = repetitions(row["id"] or "" for row in rows) or repetitions(table[each].name for each in ids)
+    if repeated:
+        raise BadLayout(f"'{path}' has an id or a name twice: {quote(repeated)}. Make it unique.")
+    return tuple(table[each] for each in ids)
+
+
+def wordnet_classes(root: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
+    """Names (first word of words.txt, made unique) and groups of classes whose ids are WordNet's."""
+    words = dict(line.split("\t", 1) for line in read_lines(root / WORD_LIST) if "\t" in line)
+    names = _unique_names({each: [word.strip() for word in words.get(each, each).split(",")] for each in ids})
+    groups = wordnet_groups()
+    return tuple(ClassInfo(each, names[each], groups.get(each, OTHER_GROUP)) for each in ids)
+
+
+def wordnet_groups() -> dict[str, str]:
+    """The group of each of Tiny ImageNet's 200 WordNet ids, from a table made by hand."""
+    with _GROUPS_FILE.open("rb") as table:
+        return {wordnet_id: group for group, ids in tomllib.load(table).items() for wordnet_id in ids}
+
+
+def _unique_names(synonyms: dict[str, list[str]]) -> dict[str, str]:
+    """The first synonym; classes that share it are distinguished by the last synonym or the id in brackets."""
+    names = {each: words[0] for each, words in synonyms.items()}
+    for bracket in ({each: words[-1] for each, words in synonyms.items()}, {each: each for each in synonyms}):
+        shared = set(repetitions(names.values()))
+        names |= {each: f"{synonyms[each][0]} ({bracket[each]})" for each in synonyms if names[each] in shared}
+    return names
+
+
+# --- Texts and messages ----------------------------------------------------------------------------------------------
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        BadLayout: it can't be read, or is in another encoding or binary.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise BadLayout(f"'{path}' is not a text in UTF-8: byte {err.start} is wrong. Save it as UTF-8.") from err
+    except OSError as err:
+        raise BadLayout(f"'{path}' can't be read: {err.strerror}. Check its permissions.") from err
+    if "\0" in text:
+        raise BadLayout(f"'{path}' holds zero bytes: it is not a text. Save it as UTF-8.")
+    return text
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of one of Tiny ImageNet's lists, without blank ones.
+
+    Raises:
+        BadLayout: there is no such file, or it is not a text in UTF-8.
+    """
+    if not path.is_file():
+        raise BadLayout(f"'{path}' is missing: the folder is not a complete Tiny ImageNet. Unpack the archive again.")
+    return [line.rstrip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def quote(names: Sequence[str], most: int = 5) -> str:
+    """The first few names in quotes, and how many more there are."""
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def repetitions(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once, sorted."""
+    return sorted(name for name, times in Counter(names).items() if times > 1)

@@ -1,4 +1,4 @@
-"""`load_dataset`: a name, a folder or an archive in, a decoded data set out."""
+"""`load_dataset`: from a name, a folder or an archive to a decoded data set."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from compute.data import tiny_imagenet
+import numpy as np
+
 from compute.data.archive import extract_archive, is_archive
 from compute.data.dataset import Dataset, Limits
-from compute.data.decoded_cache import default_cache, load_listing
-from compute.data.download import RemoteFile, download
-from compute.data.errors import BadLayout, DataNotFound
-from compute.data.file_listing import Listing, limited, shortened, visible
-from compute.data.image_folder import VALIDATION_NAMES, list_folder, validation_folder
+from compute.data.decoded_cache import load_listing
+from compute.data.download import download
+from compute.data.image_folder import (
+    VALIDATION_NAMES,
+    ImageFiles,
+    Listing,
+    list_folder,
+    quote,
+    validation_folder,
+    visible_entries,
+)
 from compute.data.phantom.dataset import load_phantom
-from compute.errors import BadOption
+from compute.data.tiny_imagenet import ARCHIVE, is_tiny_imagenet, list_tiny_imagenet
+from compute.errors import BadLayout, BadOption, DataNotFound
+from store.remote.file_cache import cache_folder
 
 SOURCES = ("phantom", "tiny-imagenet")
 SMALLEST_SIZE, LARGEST_SIZE = 8, 1024
-_TINY_IMAGENET = RemoteFile(tiny_imagenet.URL, tiny_imagenet.ARCHIVE_MD5, tiny_imagenet.ARCHIVE_BYTES)
 
 
 def load_dataset(
@@ -28,23 +36,23 @@ def load_dataset(
     """The training and validation images of a source, decoded to size x size, with names and groups of the classes.
 
     Args:
-        source: "phantom" (made on the spot); "tiny-imagenet" (downloaded once into the cache); or the path of a folder
+        source: "phantom" (drawn on the spot); "tiny-imagenet" (downloaded once into the cache); or the path of a folder
             or a zip or tar archive, in Tiny ImageNet's layout or with train/<class> and val/<class> folders.
         size: the images' side in pixels.
         seed: of the phantom's images; files do not depend on it.
         limits: how many classes and images of each to take; the same ones every time.
-        cache: where downloads and decoded images are kept; `default_cache()` unless given.
+        cache: where downloads and decoded images are kept; `cache_folder()` unless given.
 
     Raises:
         BadOption: a size or limit that can't be met.
         DataError: the source does not exist, is not an image set, or holds something unreadable; the message names it.
     """
     if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
-        raise BadOption(f"Images of {size} pixels are not offered. Choose {SMALLEST_SIZE} to {LARGEST_SIZE}.")
+        raise BadOption(f"Images of {size} pixels are not possible. Choose {SMALLEST_SIZE} to {LARGEST_SIZE}.")
     if source == "phantom":
         return load_phantom(size=size, seed=seed, limits=limits)
-    place = default_cache() if cache is None else cache
-    return load_listing(limited(list_source(source, cache=place), limits), size, place)
+    cache = cache_folder() if cache is None else cache
+    return load_listing(_apply_limits(list_source(source, cache=cache), limits), size, cache)
 
 
 def list_source(source: str, *, cache: Path) -> Listing:
@@ -54,22 +62,23 @@ def list_source(source: str, *, cache: Path) -> Listing:
         DataError: as `load_dataset`.
     """
     if source == "tiny-imagenet":
-        path = download(_TINY_IMAGENET, cache / "downloads" / tiny_imagenet.URL.rsplit("/", 1)[-1])
+        path = download(ARCHIVE, cache / "downloads" / ARCHIVE.url.rsplit("/", 1)[-1])
     else:
-        path = _existing(source)
+        path = _existing_path(source)
     folder = path
     if is_archive(path):
-        folder = _unpacked(path, cache)
+        folder = _unpack(path, cache)
     elif not path.is_dir():
         raise DataNotFound(f"'{path}' is neither a folder nor a zip or tar archive. Give one of these.")
-    root = find_root(folder)
-    if tiny_imagenet.is_tiny_imagenet(root):
-        return tiny_imagenet.list_tiny_imagenet(root)
+    root = _find_root(folder)
+    if is_tiny_imagenet(root):
+        return list_tiny_imagenet(root)
     listing = list_folder(root)
+    # An archive without a folder of its own is unpacked into one of the cache, whose name says nothing.
     return replace(listing, name=_stem(path)) if root == folder != path else listing
 
 
-def _existing(source: str) -> Path:
+def _existing_path(source: str) -> Path:
     """The path that a source names.
 
     Raises:
@@ -78,20 +87,34 @@ def _existing(source: str) -> Path:
     try:
         path = Path(source).expanduser()
         path.stat()
-        if not source:  # An empty path would be the folder one stands in.
+        if not source:  # An empty path would be the current folder.
             raise FileNotFoundError
     except FileNotFoundError as err:
         raise DataNotFound(
             f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path. "
-            "Check the spelling, and the folder that you are in."
+            "Check the spelling and the current folder."
         ) from err
-    except (OSError, RuntimeError, ValueError) as err:  # No rights, too long, ~nobody, a zero byte.
+    except (OSError, RuntimeError, ValueError) as err:  # No permission, too long, ~nobody, a zero byte.
         shown = source if len(source) <= 200 else f"{source[:200]}..."
-        raise DataNotFound(f"The data set {shown!r} can't be opened: {getattr(err, 'strerror', None) or err}.") from err
+        problem = getattr(err, "strerror", None) or err
+        raise DataNotFound(f"The data set {shown!r} can't be opened: {problem}. Check the path.") from err
     return path
 
 
-def find_root(folder: Path) -> Path:
+def _unpack(archive: Path, cache: Path) -> Path:
+    """The folder in the cache that holds the files of an archive; unpacked there unless it was before."""
+    status = archive.stat()
+    state = repr((str(archive.resolve()), status.st_size, status.st_mtime_ns))
+    target = cache / "unpacked" / f"{_stem(archive)[:100]}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+    return target if target.is_dir() else extract_archive(archive, target)
+
+
+def _stem(archive: Path) -> str:
+    """The name of an archive without its suffixes."""
+    return archive.name.split(".")[0] or "archive"
+
+
+def _find_root(folder: Path) -> Path:
     """The folder that holds `train` and the validation images: `folder`, or the only folder in it, or in that.
 
     Raises:
@@ -101,26 +124,50 @@ def find_root(folder: Path) -> Path:
     for _ in range(3):
         if (inner / "train").is_dir() and validation_folder(inner):
             return inner
-        entries = visible(inner)
+        entries = visible_entries(inner)
         if len(entries) != 1 or not entries[0].is_dir():
             break
         inner = inner / entries[0].name
-    found = [entry.name + ("/" if entry.is_dir() else "") for entry in visible(folder)]
+    found = [entry.name + ("/" if entry.is_dir() else "") for entry in visible_entries(folder)]
     raise BadLayout(
         f"'{folder}' is not an image set. Expected: train/<class>/ and {VALIDATION_NAMES[0]}/<class>/ folders of "
         f"images (or {', '.join(VALIDATION_NAMES[1:])}; in small letters), or Tiny ImageNet's wnids.txt, train/ and "
-        f"val/. Found: {shortened(found) if found else 'nothing'}."
+        f"val/. Found: {quote(found) if found else 'nothing'}."
     )
 
 
-def _stem(archive: Path) -> str:
-    """The name of an archive without what says that it is one."""
-    return archive.name.split(".")[0] or "archive"
+def _apply_limits(listing: Listing, limits: Limits) -> Listing:
+    """The first images of each class, of classes spread evenly over the list: the same ones every time.
+
+    Raises:
+        BadOption: a limit below 1 (classes: below 2), or more classes than there are.
+    """
+    for name, value in vars(limits).items():
+        smallest = 2 if name == "classes" else 1
+        if value is not None and value < smallest:
+            raise BadOption(f"The limit {name} = {value} is too small. Choose {smallest} or more.")
+    count = len(listing.classes)
+    wanted = limits.classes or count
+    if wanted > count:
+        raise BadOption(f"{wanted} classes were requested; '{listing.root}' has {count}. Choose 2 to {count}.")
+    chosen = np.arange(wanted) * count // wanted
+    train, train_notes = _first_files(listing.train, chosen, "train_per_class", limits.train_per_class)
+    validation, notes = _first_files(listing.validation, chosen, "validation_per_class", limits.validation_per_class)
+    classes = tuple(listing.classes[index] for index in chosen)
+    return replace(
+        listing, classes=classes, train=train, validation=validation, notes=(*listing.notes, *train_notes, *notes)
+    )
 
 
-def _unpacked(archive: Path, cache: Path) -> Path:
-    """The folder that an archive was or now is unpacked into."""
-    status = archive.stat()
-    what = repr((str(archive.resolve()), status.st_size, status.st_mtime_ns))
-    target = cache / "unpacked" / f"{_stem(archive)[:100]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
-    return target if target.is_dir() else extract_archive(archive, target)
+def _first_files(
+    files: ImageFiles, chosen: np.ndarray, name: str, per_class: int | None
+) -> tuple[ImageFiles, tuple[str, ...]]:
+    """The first files of the chosen classes; a sentence where the limit leaves some out: profiles set it, too."""
+    rows_of = [np.flatnonzero(files.labels == label) for label in chosen]
+    rows = np.concatenate([each[:per_class] for each in rows_of])
+    boxes = None if files.boxes is None else files.boxes[rows]
+    labels = np.searchsorted(chosen, files.labels[rows]).astype(np.int64)
+    available = sum(map(len, rows_of))
+    note = f"data.{name} = {per_class} takes {len(rows):,} of {available:,} images. Take all with --set data.{name}=0."
+    taken = ImageFiles(tuple(files.paths[row] for row in rows), labels, boxes)
+    return taken, (note,) if len(rows) < available else ()

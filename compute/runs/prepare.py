@@ -10,7 +10,7 @@ import torch
 
 from compute.config.profile import as_dict
 from compute.config.settings import Profile
-from compute.data import load_dataset
+from compute.data.load import load_dataset
 from compute.data.dataset import Dataset, Limits
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe

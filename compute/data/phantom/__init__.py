@@ -1,1 +1,1 @@
-"""The built-in image set, whose correct predictions are known."""
+"""The built-in image set, for which the effect of every perturbation is known beforehand."""

@@ -1,8 +1,8 @@
-"""The built-in image set, whose correct predictions are known, as a test phantom in medical imaging.
+"""The built-in image set: like a phantom in medical imaging, its content is known exactly.
 
-200 classes = 25 shapes x 4 hues x 2 textures. Red, green and blue are channel permutations of each other, so what a
-perturbation must do is known beforehand: [B,G,R] turns red classes into blue ones, gray sends a class to its gray
-sibling, a wide blur melts stripes into plain.
+200 classes = 25 shapes x 4 hues x 2 textures. Red, green and blue are channel permutations of each other, so the effect
+of a perturbation is known beforehand: [B,G,R] turns red classes into blue ones, `gray` turns a class into its gray
+sibling, a wide blur turns striped into plain.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from store.format.description import ClassInfo
 TRAIN_PER_CLASS = 40
 VALIDATION_PER_CLASS = 10
 LARGEST_SIZE = 1024
-_SPLITS = {"train": 0, "validation": 1}
-_BATCH = 8  # Images rendered together: enough to amortise the calls of numpy, few enough to stay in the cache.
+_BATCH = 8  # Images rendered in one call: enough to amortise numpy's overhead, few enough to stay in the CPU's cache.
+_GRID = (len(SHAPES), len(HUES), len(TEXTURES))
 
 
 def phantom_classes() -> tuple[ClassInfo, ...]:
@@ -46,26 +46,26 @@ def class_parts(class_index: int) -> tuple[str, str, str]:
 
 
 def gray_sibling(class_index: int) -> int:
-    """The class of the same shape and texture whose images are gray: where the variant `gray` must lead."""
+    """The class of the same shape and texture whose images are gray: what the variant `gray` turns it into."""
     return _with_hue(class_index, GRAY)
 
 
 def reordered_sibling(class_index: int, channels: Sequence[int]) -> int:
     """The class that a class's images belong to once output channel i is input channel `channels[i]`.
 
-    `(2, 1, 0)` is [B,G,R]; gray classes stay what they are.
+    `(2, 1, 0)` is [B,G,R]; gray classes do not change.
     """
     hue = int(np.unravel_index(class_index, _GRID)[1])
     return class_index if hue == GRAY else _with_hue(class_index, list(channels).index(hue))
 
 
 def plain_sibling(class_index: int) -> int:
-    """The class of the same shape and hue without stripes: where a wide blur leads."""
+    """The class of the same shape and hue without stripes: what a wide blur turns it into."""
     return class_index - class_index % len(TEXTURES)
 
 
 def load_phantom(*, size: int = 64, seed: int = 0, limits: Limits = Limits()) -> Dataset:
-    """The phantom as a data set: 40 training and 10 validation images a class unless limited otherwise.
+    """The phantom as a data set: 40 training and 10 validation images per class unless limited otherwise.
 
     A smaller limit gives a subset of the same images; `limits.classes` takes the first classes, eight to a shape.
 
@@ -75,18 +75,15 @@ def load_phantom(*, size: int = 64, seed: int = 0, limits: Limits = Limits()) ->
     classes = phantom_classes()
     count = len(classes) if limits.classes is None else limits.classes
     if not 16 <= size <= LARGEST_SIZE:
-        raise BadOption(f"Phantom images of {size} pixels are not offered. Choose 16 to {LARGEST_SIZE}.")
+        raise BadOption(f"Phantom images of {size} pixels are not possible. Choose 16 to {LARGEST_SIZE}.")
     if not 2 <= count <= len(classes):
-        raise BadOption(f"The phantom has {len(classes)} classes, {count} were asked for. Choose 2 to {len(classes)}.")
-    many = _per_class(limits.train_per_class, TRAIN_PER_CLASS)
-    few = _per_class(limits.validation_per_class, VALIDATION_PER_CLASS)
-    train = _image_set("train", count, many, size, seed)
-    validation = _image_set("validation", count, few, size, seed)
+        raise BadOption(f"{count} classes were requested; the phantom has {len(classes)}. Choose 2 to {len(classes)}.")
+    train_count = _per_class(limits.train_per_class, TRAIN_PER_CLASS)
+    validation_count = _per_class(limits.validation_per_class, VALIDATION_PER_CLASS)
+    train = _image_set(0, count, train_count, size, seed)
+    validation = _image_set(1, count, validation_count, size, seed)
     chosen = classes[:count]
     return Dataset("phantom", train, validation, chosen, dataset_checksum(train, validation, chosen))
-
-
-_GRID = (len(SHAPES), len(HUES), len(TEXTURES))
 
 
 def _with_hue(class_index: int, hue: int) -> int:
@@ -94,13 +91,14 @@ def _with_hue(class_index: int, hue: int) -> int:
     return int(np.ravel_multi_index((int(shape), hue, int(texture)), _GRID))
 
 
-def _per_class(asked: int | None, default: int) -> int:
-    if asked is not None and asked < 1:
-        raise BadOption(f"{asked} images a class were asked for. Choose 1 or more.")
-    return default if asked is None else asked
+def _per_class(limit: int | None, default: int) -> int:
+    if limit is not None and limit < 1:
+        raise BadOption(f"{limit} images per class were requested. Choose 1 or more.")
+    return default if limit is None else limit
 
 
-def _image_set(split: str, classes: int, per_class: int, size: int, seed: int) -> ImageSet:
+def _image_set(split: int, classes: int, per_class: int, size: int, seed: int) -> ImageSet:
+    """The images of one split, 0 for training and 1 for validation, sorted by label."""
     labels = np.repeat(np.arange(classes, dtype=np.int64), per_class)
     numbers = np.tile(np.arange(per_class), classes)
     images = np.empty((len(labels), size, size, 3), np.uint8)
@@ -108,7 +106,7 @@ def _image_set(split: str, classes: int, per_class: int, size: int, seed: int) -
 
     def fill(start: int) -> None:
         rows = slice(start, start + _BATCH)
-        scenes = draw_scenes(labels[rows], numbers[rows], seed=seed, split=_SPLITS[split])
+        scenes = draw_scenes(labels[rows], numbers[rows], seed=seed, split=split)
         images[rows], masks[rows] = render(scenes, size)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

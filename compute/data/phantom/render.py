@@ -1,7 +1,7 @@
-"""Phantom scenes turned into pixels.
+"""Phantom scenes drawn as pixels.
 
 Per pixel only additions, multiplications, divisions, comparisons and square roots of float32 are used, which IEEE 754
-rounds the same way everywhere: a seed gives the same bytes on every machine. Sines are taken once per image, in
+rounds the same way everywhere: a seed gives the same bytes on every machine. Sines are computed once per image, in
 double precision.
 """
 
@@ -31,26 +31,27 @@ def render(scene: Scene, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class _View:
-    """A scene on a pixel grid; all arrays that it returns are float32 (n,size,size)."""
+    """Scenes on a pixel grid; the arrays that it returns are float32 (n,size,size) unless said otherwise."""
 
     scene: Scene
     size: int
 
     @cached_property
     def x(self) -> np.ndarray:
-        """Pixel centres from 0 to 1, (1,1,size)."""
+        """Columns of the pixels' centres, from 0 to 1: (1,1,size)."""
         return ((np.arange(self.size, dtype=np.float32) + np.float32(0.5)) / np.float32(self.size))[None, None, :]
 
     @cached_property
     def y(self) -> np.ndarray:
+        """Rows of the pixels' centres, from 0 to 1: (1,size,1)."""
         return self.x.reshape(1, -1, 1)
 
     def per_image(self, values: np.ndarray) -> np.ndarray:
-        """(n,) values shaped to combine with (n,size,size)."""
+        """Values (n,) as (n,1,1), to combine with (n,size,size)."""
         return values[:, None, None]
 
     def along(self, vectors: np.ndarray) -> np.ndarray:
-        """Distance from the object's centre along (n,2) unit vectors."""
+        """Distance from the object's centre along unit vectors (n,2)."""
         x0, y0 = self.per_image(self.scene.centre[:, 0]), self.per_image(self.scene.centre[:, 1])
         return (self.x - x0) * self.per_image(vectors[:, 0]) + (self.y - y0) * self.per_image(vectors[:, 1])
 
@@ -66,26 +67,26 @@ class _View:
         x = self.x - self.per_image(scene.centre[:, 0] + right)
         y = self.y - self.per_image(scene.centre[:, 1] + down)
         radius = self.per_image(scene.radius)
-        own_x = (x * cos + y * sin) * self.per_image(scene.mirrored) / radius
-        own_y = (y * cos - x * sin) / radius
-        return _look_up(scene.shape, own_x, own_y) * radius
+        shape_x = (x * cos + y * sin) * self.per_image(scene.mirrored) / radius
+        shape_y = (y * cos - x * sin) / radius
+        return _look_up(scene.shape, shape_x, shape_y) * radius
 
 
 def _look_up(shapes: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The shapes' distance tables read bilinearly at x, y in the outlines' units."""
+    """The shapes' distance tables, interpolated bilinearly at x, y in the outlines' units."""
     scale = np.float32((TABLE_SIZE - 1) / (2 * TABLE_REACH))
     reach, last = np.float32(TABLE_REACH), np.float32(TABLE_SIZE - 1.001)
     column, row = (np.minimum(np.maximum((each + reach) * scale, np.float32(0)), last) for each in (x, y))
     left, top = np.floor(column), np.floor(row)
-    place = (top * TABLE_SIZE + left).astype(np.intp) + (shapes * TABLE_SIZE**2)[:, None, None]
+    index = (top * TABLE_SIZE + left).astype(np.intp) + (shapes * TABLE_SIZE**2)[:, None, None]
     table, right_part = distance_tables().ravel(), column - left
-    upper, lower = (_between(table, place + step, right_part) for step in (0, TABLE_SIZE))
+    upper, lower = (_between(table, index + offset, right_part) for offset in (0, TABLE_SIZE))
     return upper + (lower - upper) * (row - top)
 
 
-def _between(table: np.ndarray, place: np.ndarray, part: np.ndarray) -> np.ndarray:
-    near = table.take(place)
-    return near + (table.take(place + 1) - near) * part
+def _between(table: np.ndarray, index: np.ndarray, part: np.ndarray) -> np.ndarray:
+    near = table.take(index)
+    return near + (table.take(index + 1) - near) * part
 
 
 def _object(view: _View) -> np.ndarray:
@@ -99,7 +100,7 @@ def _object(view: _View) -> np.ndarray:
 
 
 def _rim(view: _View) -> np.ndarray:
-    """Light caught (+) or lost (-) by the bevelled rim: how much nearer the outline is one step towards the light."""
+    """Light gained (+) or lost (-) on the bevelled rim: how much nearer the outline is one step towards the light."""
     scene, step = view.scene, np.float32(0.035)
     towards = view.distance(-step * scene.light[:, 0], -step * scene.light[:, 1])
     away = view.distance(step * scene.light[:, 0], step * scene.light[:, 1])
@@ -108,7 +109,7 @@ def _rim(view: _View) -> np.ndarray:
 
 
 def _stripes(view: _View) -> np.ndarray:
-    """1 on plain objects; on striped ones a soft square wave about 1, so that a blur gives the plain object back."""
+    """1 on plain objects; on striped ones a soft square wave about 1, so that a blur restores the plain object."""
     scene = view.scene
     period = view.per_image(scene.stripe[:, 2]) / np.float32(view.size)
     phase = view.along(scene.stripe[:, :2]) / period + view.per_image(scene.stripe[:, 3])
@@ -118,6 +119,7 @@ def _stripes(view: _View) -> np.ndarray:
 
 
 def _highlight(view: _View) -> np.ndarray:
+    """The gloss on the lit side: an ellipse that is longer across the light."""
     scene = view.scene
     radius = view.per_image(scene.radius)
     across = np.stack([-scene.light[:, 1], scene.light[:, 0]], 1)
@@ -127,7 +129,7 @@ def _highlight(view: _View) -> np.ndarray:
 
 
 def _shadow(view: _View) -> np.ndarray:
-    """How much light the object takes from the ground behind it."""
+    """How much light the object takes from the background."""
     scene = view.scene
     offset = -np.float32(0.2) * scene.radius[:, None] * scene.light
     far = view.distance(offset[:, 0], offset[:, 1]) / (np.float32(0.32) * view.per_image(scene.radius))
@@ -135,6 +137,7 @@ def _shadow(view: _View) -> np.ndarray:
 
 
 def _background(view: _View) -> np.ndarray:
+    """One of four kinds (gradient, bokeh, bands, horizon), darker towards the corners: float32 (n,size,size,3)."""
     scene = view.scene
     slope = scene.slope
     across = (view.x - np.float32(0.5)) * view.per_image(slope[:, 0])
@@ -146,9 +149,9 @@ def _background(view: _View) -> np.ndarray:
     kind = view.per_image(scene.background)
     blend = np.where(kind == 2, bands, np.where(kind == 3, horizon, blend))
     colour = _mix(scene.near, scene.far, blend)
-    bokeh = scene.background == 1
+    bokeh = view.per_image((scene.background == 1).astype(np.float32))
     for spot in range(scene.spots.shape[1]):
-        disc = _spot(view, scene.spots[:, spot]) * view.per_image(bokeh.astype(np.float32))
+        disc = _spot(view, scene.spots[:, spot]) * bokeh
         colour += disc[..., None] * scene.tints[:, spot][:, None, None, :]
     edge = (view.x - np.float32(0.5)) ** 2 + (view.y - np.float32(0.5)) ** 2
     return colour * (np.float32(1.04) - np.float32(0.3) * edge)[..., None]
@@ -165,7 +168,7 @@ def _mix(near: np.ndarray, far: np.ndarray, blend: np.ndarray) -> np.ndarray:
 
 
 def _grain(scene: Scene, size: int) -> np.ndarray:
-    """Noise that is alike in all channels: the sum of two uniform bytes each, float32 (n,size,size,3)."""
+    """Noise of the same strength in all channels, each value the sum of two uniform bytes: float32 (n,size,size,3)."""
     values = 2 * size * size * 3
     raw = [np.random.Generator(np.random.PCG64(int(seed))).bytes(values) for seed in scene.noise]
     pairs = np.frombuffer(b"".join(raw), np.uint8).reshape(len(raw), 2, size, size, 3)

@@ -1,4 +1,4 @@
-"""The 25 outlines of the phantom and how far any point is from them.
+"""The 25 outlines of the phantom and the distance of any point from them.
 
 An outline is a list of closed polygons (P,2) of x, y with y growing downwards; a polygon inside another is a hole. Each
 is centred, its farthest point between 1 and 1.25 away from the centre.
@@ -15,7 +15,7 @@ Outline = list[np.ndarray]
 TABLE_SIZE = 96  # Distances are tabulated on a 96 x 96 grid, about twice as fine as a 64-pixel image needs.
 TABLE_REACH = 1.6  # The table covers -1.6 to 1.6.
 LARGEST = 1.25  # Farthest point of the most slender shape.
-_POINTS = 72  # Vertices of a curved outline: corners of 5 degrees do not show at any size offered.
+_POINTS = 72  # Vertices of a curved outline: corners of 5 degrees are invisible at every allowed size.
 
 
 def _polar(radius: Callable[[np.ndarray], np.ndarray], points: int = _POINTS) -> Outline:
@@ -44,28 +44,16 @@ def _arc(centre: tuple[float, float], radius: float, start: float, stop: float, 
     return np.array(centre) + radius * _direction(np.linspace(start, stop, points))
 
 
-def _ellipse() -> Outline:
-    return [_polar(np.ones_like)[0] * (1.0, 0.55)]
-
-
-def _ring() -> Outline:
-    circle = _polar(np.ones_like)[0]
-    return [circle, 0.55 * circle]
-
-
-def _semicircle() -> Outline:
-    return [_arc((0, 0), 1.0, -0.25, 0.25)]
-
-
 def _crescent() -> Outline:
     # Two circles through the same two horns: the outer one the long way round, the inner one back.
     outer = _arc((0, 0), 1.0, 0.16, 0.84)
     inner = _arc((0, -0.62), float(np.hypot(outer[0, 0], outer[0, 1] + 0.62)), 0.0, 1.0, 200)
     inner = inner[np.hypot(*inner.T) < 1.0]
-    return [np.concatenate([outer, _chained(inner, outer[-1])])]
+    return [np.concatenate([outer, _start_near(inner, outer[-1])])]
 
 
-def _chained(points: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _start_near(points: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The same points in the same or the opposite order, beginning with the one nearest to `start`."""
     first = int(np.argmin(np.hypot(*(points - start).T)))
     rolled = np.roll(points, -first, axis=0)
     onwards = np.hypot(*(rolled[1] - rolled[0])) < np.hypot(*(rolled[-1] - rolled[0]))
@@ -137,9 +125,9 @@ def _key() -> Outline:
 
 _OUTLINES: dict[str, Callable[[], Outline]] = {
     "circle": lambda: _polar(np.ones_like),
-    "ellipse": _ellipse,
-    "ring": _ring,
-    "semicircle": _semicircle,
+    "ellipse": lambda: [_polar(np.ones_like)[0] * (1.0, 0.55)],
+    "ring": lambda: [_polar(np.ones_like)[0], 0.55 * _polar(np.ones_like)[0]],
+    "semicircle": lambda: [_arc((0, 0), 1.0, -0.25, 0.25)],
     "crescent": _crescent,
     "triangle": lambda: _regular(3),
     "square": lambda: _polygon((-1, -1), (1, -1), (1, 1), (-1, 1)),
@@ -166,7 +154,7 @@ SHAPES: tuple[str, ...] = tuple(_OUTLINES)
 
 
 def outline(shape: str) -> Outline:
-    """The polygons of a shape, centred; slender shapes are drawn larger, so that all are about as easy to see."""
+    """The polygons of a shape, centred; slender shapes are larger, so that all are about equally easy to see."""
     polygons = _OUTLINES[shape]()
     points = np.concatenate(polygons)
     centre = (points.min(0) + points.max(0)) / 2
@@ -184,8 +172,8 @@ def _area(polygon: np.ndarray) -> float:
 @cache
 def distance_tables() -> np.ndarray:
     """Signed distance to every shape's outline, negative inside: float32 (25,96,96), y then x, from -1.6 to 1.6."""
-    places = np.linspace(-TABLE_REACH, TABLE_REACH, TABLE_SIZE)
-    grid = np.stack(np.meshgrid(places, places), -1).reshape(-1, 2)
+    axis = np.linspace(-TABLE_REACH, TABLE_REACH, TABLE_SIZE)
+    grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
     tables = [signed_distance(grid, outline(shape)) for shape in SHAPES]
     return np.stack(tables).reshape(len(SHAPES), TABLE_SIZE, TABLE_SIZE).astype(np.float32)
 
@@ -199,8 +187,8 @@ def signed_distance(points: np.ndarray, polygons: Outline) -> np.ndarray:
             if not edge.any():
                 continue
             along = np.clip(((points - start) @ edge) / (edge @ edge), 0, 1)
-            apart = points - start - along[:, None] * edge
-            nearest = np.minimum(nearest, (apart**2).sum(1))
+            offset = points - start - along[:, None] * edge
+            nearest = np.minimum(nearest, (offset**2).sum(1))
             crosses = (start[1] > points[:, 1]) != (stop[1] > points[:, 1])
             if edge[1] != 0:
                 inside ^= crosses & (points[:, 0] < start[0] + (points[:, 1] - start[1]) / edge[1] * edge[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,48 +10,49 @@ import pytest
 from PIL import Image
 
 from compute.data import decode
-from compute.data.decode import frame, image_size, read_image, read_images
-from compute.data.errors import BadImage
+from compute.data.decode import image_size, read_image, read_images, resize_and_crop, square_crop, upright_rgb
+from compute.errors import BadImage
 
 
-def saved(path: Path, image: Image.Image, **options: object) -> Path:
+def save(path: Path, image: Image.Image, **options: object) -> Path:
     image.save(path, **options)
     return path
 
 
-def test_a_image_of_the_right_size_is_decoded_as_it_is(tmp_path):
+def test_an_image_of_the_requested_size_is_decoded_as_it_is_from_a_path_or_an_open_file(tmp_path):
     values = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    path = saved(tmp_path / "a.png", Image.fromarray(values))
+    path = save(tmp_path / "a.png", Image.fromarray(values))
     assert np.array_equal(read_image(path, 8), values)
+    assert np.array_equal(read_image(io.BytesIO(path.read_bytes()), 8), values)
 
 
 def test_grayscale_gets_three_equal_channels(tmp_path):
     values = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    path = saved(tmp_path / "a.png", Image.fromarray(values))
+    path = save(tmp_path / "a.png", Image.fromarray(values))
     assert np.array_equal(read_image(path, 8), np.repeat(values[..., None], 3, 2))
 
 
 def test_a_cmyk_jpeg_keeps_its_colour(tmp_path):
-    path = saved(tmp_path / "a.jpg", Image.new("CMYK", (16, 16), (0, 255, 255, 0)), quality=95)
+    path = save(tmp_path / "a.jpg", Image.new("CMYK", (16, 16), (0, 255, 255, 0)), quality=95)
     assert np.abs(read_image(path, 16).astype(int) - (255, 0, 0)).max() < 12
 
 
 def test_palette_and_transparency_are_laid_on_white(tmp_path):
     clear = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
     clear.paste((0, 0, 200, 255), (0, 0, 4, 8))
-    shown = read_image(saved(tmp_path / "a.png", clear), 8)
+    shown = read_image(save(tmp_path / "a.png", clear), 8)
     assert shown[0, 0].tolist() == [0, 0, 200]
     assert shown[0, 7].tolist() == [255, 255, 255]
     palette = Image.new("P", (8, 8), 1)
     palette.putpalette([0, 0, 0, 10, 200, 30])
-    assert read_image(saved(tmp_path / "b.png", palette), 8)[3, 3].tolist() == [10, 200, 30]
-    assert read_image(saved(tmp_path / "c.png", palette, transparency=1), 8)[3, 3].tolist() == [255, 255, 255]
+    assert read_image(save(tmp_path / "b.png", palette), 8)[3, 3].tolist() == [10, 200, 30]
+    assert read_image(save(tmp_path / "c.png", palette, transparency=1), 8)[3, 3].tolist() == [255, 255, 255]
 
 
 def test_sixteen_bit_levels_are_scaled_not_clipped(tmp_path):
     levels = np.full((8, 8), 65535 // 2, np.uint16)
     levels[0, 0], levels[0, 1] = 0, 65535
-    shown = read_image(saved(tmp_path / "a.png", Image.fromarray(levels)), 8)
+    shown = read_image(save(tmp_path / "a.png", Image.fromarray(levels)), 8)
     assert shown[0, 0, 0] == 0
     assert shown[0, 1, 0] == 255
     assert shown[4, 4].tolist() == [127, 127, 127]  # 32767 / 257 = 127.498
@@ -58,18 +60,18 @@ def test_sixteen_bit_levels_are_scaled_not_clipped(tmp_path):
 
 def test_float_images_are_stretched_over_their_own_range(tmp_path):
     levels = np.linspace(-2, 3, 64, dtype=np.float32).reshape(8, 8)
-    shown = read_image(saved(tmp_path / "a.tif", Image.fromarray(levels)), 8)
+    shown = read_image(save(tmp_path / "a.tif", Image.fromarray(levels)), 8)
     assert (shown[0, 0, 0], shown[7, 7, 0]) == (0, 255)
-    flat = read_image(saved(tmp_path / "b.tif", Image.fromarray(np.full((8, 8), 7.0, np.float32))), 8)
+    flat = read_image(save(tmp_path / "b.tif", Image.fromarray(np.full((8, 8), 7.0, np.float32))), 8)
     assert not flat.any()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_float_image_with_values_that_are_no_numbers_is_refused(tmp_path, value):
+def test_a_float_image_with_nan_or_infinity_is_refused(tmp_path, value):
     levels = np.linspace(-2, 3, 64, dtype=np.float32).reshape(8, 8)
     levels[3, 4] = value
     with pytest.raises(BadImage, match=r"a\.tif' can't be read: it holds NaN or infinity"):
-        read_image(saved(tmp_path / "a.tif", Image.fromarray(levels)), 8)
+        read_image(save(tmp_path / "a.tif", Image.fromarray(levels)), 8)
 
 
 def test_the_exif_orientation_is_applied(tmp_path):
@@ -77,40 +79,48 @@ def test_the_exif_orientation_is_applied(tmp_path):
     image.paste((255, 255, 255), (0, 0, 16, 8))  # White above.
     exif = Image.Exif()
     exif[0x0112] = 6  # Turn clockwise by a quarter to show it upright: white on the right.
-    shown = read_image(saved(tmp_path / "a.png", image, exif=exif), 16)
+    shown = read_image(save(tmp_path / "a.png", image, exif=exif), 16)
     assert shown[:, 12].min() == 255
     assert shown[:, 3].max() == 0
-    assert image_size(saved(tmp_path / "b.png", Image.new("RGB", (10, 20)), exif=exif)) == (20, 10)
+    assert image_size(save(tmp_path / "b.png", Image.new("RGB", (10, 20)), exif=exif)) == (20, 10)
+
+
+def test_the_steps_are_functions_of_images(tmp_path):
+    gradient = Image.linear_gradient("L").resize((40, 30))
+    path = save(tmp_path / "a.png", gradient)
+    upright = upright_rgb(gradient)
+    assert (upright.mode, upright.size) == ("RGB", (40, 30))
+    assert np.array_equal(np.asarray(resize_and_crop(upright, 16)), read_image(path, 16))
 
 
 def test_odd_sizes_are_resized_and_cropped_about_the_centre(tmp_path):
     wide = Image.new("RGB", (60, 20), (0, 0, 0))
     wide.paste((255, 255, 255), (20, 0, 40, 20))  # White in the middle third, which is what remains.
-    assert read_image(saved(tmp_path / "a.png", wide), 10)[:, 1:9].min() == 255
-    assert read_image(saved(tmp_path / "b.png", Image.new("RGB", (1, 7))), 10).shape == (10, 10, 3)
-    assert read_image(saved(tmp_path / "c.jpg", Image.new("RGB", (301, 977), (9, 99, 199))), 10).shape == (10, 10, 3)
+    assert read_image(save(tmp_path / "a.png", wide), 10)[:, 1:9].min() == 255
+    assert read_image(save(tmp_path / "b.png", Image.new("RGB", (1, 7))), 10).shape == (10, 10, 3)
+    assert read_image(save(tmp_path / "c.jpg", Image.new("RGB", (301, 977), (9, 99, 199))), 10).shape == (10, 10, 3)
 
 
 def test_boxes_move_with_the_pixels():
-    place = frame(60, 20, 10)  # Halved to 30 x 10, then 10 cut off on the left and on the right.
-    assert (place.scale, place.left, place.top) == (0.5, 10, 0)
-    assert place.box((20, 0, 40, 20), 10) == (0, 0, 10, 10)
-    assert place.box((24, 4, 30, 9), 10) == (2, 2, 5, 5)
-    assert place.box((0, 0, 10, 20), 10) == (0, 0, 0, 10)  # Cut away entirely: an empty box.
-    assert frame(64, 64, 64).box((3, 5, 64, 64), 64) == (3, 5, 64, 64)
+    crop = square_crop(60, 20, 10)  # Halved to 30 x 10, then 10 cut off on the left and on the right.
+    assert (crop.scale, crop.left, crop.top) == (0.5, 10, 0)
+    assert crop.box((20, 0, 40, 20)) == (0, 0, 10, 10)
+    assert crop.box((24, 4, 30, 9)) == (2, 2, 5, 5)
+    assert crop.box((0, 0, 10, 20)) == (0, 0, 0, 10)  # Cut away entirely: an empty box.
+    assert square_crop(64, 64, 64).box((3, 5, 64, 64)) == (3, 5, 64, 64)
 
 
-def test_many_images_keep_their_order_and_report_progress(tmp_path):
-    paths = [saved(tmp_path / f"{n}.png", Image.new("RGB", (4, 4), (n, 0, 0))) for n in range(100)]
-    done: list[int] = []
-    decoded = read_images(paths * 6, 4, report=done.append)
+def test_many_images_keep_their_order_and_progress_is_reported(tmp_path):
+    paths = [save(tmp_path / f"{n}.png", Image.new("RGB", (4, 4), (n, 0, 0))) for n in range(100)]
+    counts: list[int] = []
+    decoded = read_images(paths * 6, 4, report=counts.append)
     assert decoded[:, 0, 0, 0].tolist() == list(range(100)) * 6
-    assert sum(done) == 600
+    assert sum(counts) == 600
     assert read_images([], 4).shape == (0, 4, 4, 3)
 
 
 def test_a_truncated_image_is_named(tmp_path):
-    whole = saved(tmp_path / "whole.jpg", Image.effect_noise((64, 64), 50).convert("RGB"))
+    whole = save(tmp_path / "whole.jpg", Image.effect_noise((64, 64), 50).convert("RGB"))
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(whole.read_bytes()[:600])
     with pytest.raises(BadImage, match=r"image '.*cut\.jpg' can't be read: .*[Tt]runcated"):
@@ -119,27 +129,29 @@ def test_a_truncated_image_is_named(tmp_path):
         read_images([whole, cut, whole], 32)
 
 
-def test_what_is_no_image_is_named(tmp_path):
+def test_a_file_that_is_not_an_image_is_named(tmp_path):
     for name, content in (("text.jpg", b"hello"), ("empty.png", b"")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BadImage, match=f"{name}' is not an image"):
             read_image(tmp_path / name, 8)
     with pytest.raises(BadImage, match=r"missing\.png' can't be read"):
         read_image(tmp_path / "missing.png", 8)
-    with pytest.raises(BadImage, match=r"text\.jpg' can't be read"):
+    with pytest.raises(BadImage, match=r"^'the upload' is not an image"):
+        read_image(io.BytesIO(b"hello"), 8, name="the upload")
+    with pytest.raises(BadImage, match=r"text\.jpg' is not an image"):
         image_size(tmp_path / "text.jpg")
 
 
-def test_a_line_that_would_grow_into_a_bomb_is_refused(tmp_path):
+def test_a_line_that_resizing_would_make_too_large_is_refused(tmp_path):
     """Its short side would be brought to 64 pixels, its long one to 6.4 million."""
-    path = saved(tmp_path / "line.png", Image.new("L", (100_000, 1)))
-    with pytest.raises(BadImage, match=r"line\.png' is too narrow: 100000 x 1 pixels"):
+    path = save(tmp_path / "line.png", Image.new("L", (100_000, 1)))
+    with pytest.raises(BadImage, match=r"line\.png' can't be read: it is too narrow, 100000 x 1 pixels"):
         read_image(path, 64)
-    assert read_image(saved(tmp_path / "fine.png", Image.new("L", (3000, 1))), 64).shape == (64, 64, 3)
+    assert read_image(save(tmp_path / "fine.png", Image.new("L", (3000, 1))), 64).shape == (64, 64, 3)
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    path = saved(tmp_path / "bomb.png", Image.new("L", (200, 200)))
+    path = save(tmp_path / "bomb.png", Image.new("L", (200, 200)))
     monkeypatch.setattr(decode, "LARGEST_PIXELS", 39_999)
     with pytest.raises(BadImage, match=r"bomb\.png' is too large to decode safely: 200 x 200 pixels"):
         read_image(path, 8)
