@@ -65,11 +65,12 @@ def list_folder(root: Path) -> Listing:
         raise BadLayout(f"'{root}' has train but none of {', '.join(VALIDATION_NAMES)}. Add a validation folder.")
     ids = subfolders(root / "train")
     _check_same_classes(root / "train", ids, validation)
-    files = [
+    train_files, validation_files = (
         files_by_class(class_images(root, _images_folder(split / each)) for each in ids)
         for split in (root / "train", validation)
-    ]
-    return Listing(root.resolve().name, root, _classes(root, ids), *files, _hidden_image_notes(root, validation))
+    )
+    notes = _hidden_image_notes(root, validation)
+    return Listing(root.resolve().name, root, _classes(root, ids), train_files, validation_files, notes)
 
 
 def validation_folder(root: Path) -> Path | None:
