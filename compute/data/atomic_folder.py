@@ -5,20 +5,16 @@ What a killed process left half-written is removed by the next one that writes t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from compute.errors import CacheUnusable
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock: nothing is removed there, and nothing else is lost.
-    fcntl = None  # type: ignore[assignment]
 
 _LOCK = ".lock"
 _UNFINISHED = re.compile(r"\.part-[a-z0-9_]{8}")  # How `tempfile.mkdtemp` continues our prefix.
@@ -55,14 +51,9 @@ def _remove_abandoned(folder: Path, lock: int) -> None:
 
     Every writer holds the lock as long as it lives: who gets it exclusively knows that all others are done or dead.
     """
-    if fcntl is None:
-        return
     try:
-        try:
+        with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
             for each in folder.iterdir():
                 if _UNFINISHED.fullmatch(each.name[-14:]) and each.is_dir():
                     shutil.rmtree(each, ignore_errors=True)

@@ -15,16 +15,8 @@ from tqdm import tqdm
 from compute.errors import DownloadFailed
 
 _CHUNK = 1 << 20
+_TIMEOUT = 30.0  # Seconds to wait for a silent server.
 _CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError)
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """Seconds to wait for a silent server, how many attempts to make, and the seconds between two."""
-
-    timeout: float = 30.0
-    attempts: int = 5
-    pause: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,10 +28,11 @@ class RemoteFile:
     size: int
 
 
-def download(remote: RemoteFile, path: Path, *, retry: RetryPolicy = RetryPolicy()) -> Path:
+def download(remote: RemoteFile, path: Path, *, attempts: int = 5, pause: float = 2.0) -> Path:
     """`path`, holding the remote file; a file that is there already and has its checksum is not downloaded again.
 
-    What has arrived stays in `<path>.part`, so that an interrupted download is resumed, now or in a later call.
+    What has arrived stays in `<path>.part`, so that an interrupted download is resumed: within this call after `pause`
+    seconds, at most `attempts` times, or in a later call.
 
     Raises:
         DownloadFailed: there is no network, the server refuses, or the file is not the expected one.
@@ -49,7 +42,7 @@ def download(remote: RemoteFile, path: Path, *, retry: RetryPolicy = RetryPolicy
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _download_part(remote, part, retry)
+        _download_part(remote, part, attempts, pause)
     except OSError as err:
         raise DownloadFailed(
             f"'{part}' can't be written: {err.strerror or err}. "
@@ -66,13 +59,13 @@ def download(remote: RemoteFile, path: Path, *, retry: RetryPolicy = RetryPolicy
     return path
 
 
-def _download_part(remote: RemoteFile, part: Path, retry: RetryPolicy) -> None:
+def _download_part(remote: RemoteFile, part: Path, attempts: int, pause: float) -> None:
     problem: Exception | None = None
-    for attempt in range(retry.attempts):
+    for attempt in range(attempts):
         if attempt:
-            time.sleep(retry.pause)
+            time.sleep(pause)
         try:
-            _receive(remote, part, retry.timeout)
+            _receive(remote, part)
         except urllib.error.HTTPError as err:
             raise DownloadFailed(_advice(remote, part, f"the server answered {err.code} {err.reason}")) from err
         except _CONNECTION_ERRORS as err:
@@ -83,7 +76,7 @@ def _download_part(remote: RemoteFile, part: Path, retry: RetryPolicy) -> None:
     raise DownloadFailed(_advice(remote, part, str(reason))) from problem
 
 
-def _receive(remote: RemoteFile, part: Path, timeout: float) -> None:
+def _receive(remote: RemoteFile, part: Path) -> None:
     """Appends what is missing; starts over where the server can't resume or the part is too long."""
     start = _bytes_so_far(part)
     if start > remote.size:
@@ -92,7 +85,7 @@ def _receive(remote: RemoteFile, part: Path, timeout: float) -> None:
     if start == remote.size:
         return
     request = urllib.request.Request(remote.url, headers={"Range": f"bytes={start}-"} if start else {})
-    with urllib.request.urlopen(request, timeout=timeout) as response:
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
         if response.status != http.HTTPStatus.PARTIAL_CONTENT:
             start = 0
         length = response.headers.get("Content-Length")

@@ -10,8 +10,8 @@ import torch
 
 from compute.config.profile import as_dict
 from compute.config.settings import Profile
-from compute.data.load import load_dataset
 from compute.data.dataset import Dataset, Limits
+from compute.data.load import load_dataset
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe
 from compute.models.network import Shapes

@@ -11,11 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from compute.data.download import RemoteFile, RetryPolicy, download
+from compute.data.download import RemoteFile, download
 from compute.errors import DownloadFailed
 
 CONTENT = np.random.default_rng(0).bytes(400_000)
-QUICK = RetryPolicy(timeout=5, attempts=3, pause=0)
 
 
 class Server(ThreadingHTTPServer):
@@ -71,29 +70,29 @@ def remote(server: Server, content: bytes = CONTENT) -> RemoteFile:
 
 
 def test_a_file_is_downloaded_once(server, tmp_path):
-    path = download(remote(server), tmp_path / "new" / "set.zip", retry=QUICK)
+    path = download(remote(server), tmp_path / "new" / "set.zip", pause=0)
     assert path.read_bytes() == CONTENT
     assert list(path.parent.iterdir()) == [path]
-    download(remote(server), path, retry=QUICK)
+    download(remote(server), path, pause=0)
     assert server.requests == [None]
 
 
 def test_a_broken_connection_is_resumed_within_the_call(server, tmp_path):
     server.break_after = 150_000
-    assert download(remote(server), tmp_path / "set.zip", retry=QUICK).read_bytes() == CONTENT
+    assert download(remote(server), tmp_path / "set.zip", pause=0).read_bytes() == CONTENT
     assert server.requests == [None, "bytes=150000-"]
 
 
 def test_an_interrupted_download_is_resumed_by_the_next_call(server, tmp_path):
     (tmp_path / "set.zip.part").write_bytes(CONTENT[:123_456])
-    assert download(remote(server), tmp_path / "set.zip", retry=QUICK).read_bytes() == CONTENT
+    assert download(remote(server), tmp_path / "set.zip", pause=0).read_bytes() == CONTENT
     assert server.requests == ["bytes=123456-"]
 
 
 def test_what_has_arrived_stays_when_the_attempts_run_out(server, tmp_path):
     server.break_after = 1000
     with pytest.raises(DownloadFailed, match=r"1,000 of 400,000 bytes have arrived; the next attempt resumes there"):
-        download(remote(server), tmp_path / "set.zip", retry=RetryPolicy(timeout=5, attempts=1, pause=0))
+        download(remote(server), tmp_path / "set.zip", attempts=1)
     assert (tmp_path / "set.zip.part").read_bytes() == CONTENT[:1000]
     assert not (tmp_path / "set.zip").exists()
 
@@ -101,41 +100,41 @@ def test_what_has_arrived_stays_when_the_attempts_run_out(server, tmp_path):
 def test_a_server_that_cannot_resume_starts_over(server, tmp_path):
     server.ranges = False
     (tmp_path / "set.zip.part").write_bytes(b"something else")
-    assert download(remote(server), tmp_path / "set.zip", retry=QUICK).read_bytes() == CONTENT
+    assert download(remote(server), tmp_path / "set.zip", pause=0).read_bytes() == CONTENT
 
 
 def test_a_part_that_is_too_long_starts_over_and_a_complete_one_is_used(server, tmp_path):
     (tmp_path / "set.zip.part").write_bytes(CONTENT + b"more")
-    assert download(remote(server), tmp_path / "set.zip", retry=QUICK).read_bytes() == CONTENT
+    assert download(remote(server), tmp_path / "set.zip", pause=0).read_bytes() == CONTENT
     (tmp_path / "b.zip.part").write_bytes(CONTENT)
-    assert download(remote(server), tmp_path / "b.zip", retry=QUICK).read_bytes() == CONTENT
+    assert download(remote(server), tmp_path / "b.zip", pause=0).read_bytes() == CONTENT
     assert server.requests == [None]
 
 
 def test_a_wrong_checksum_is_refused_and_the_file_deleted(server, tmp_path):
     server.content = CONTENT[:-1] + b"?"
     with pytest.raises(DownloadFailed, match=r"has the MD5 checksum [0-9a-f]{32}, not [0-9a-f]{32}\. It was deleted"):
-        download(remote(server), tmp_path / "set.zip", retry=QUICK)
+        download(remote(server), tmp_path / "set.zip", pause=0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_file_of_another_length_is_refused_at_once(server, tmp_path):
     server.content = b"<html>Please log in</html>"
     with pytest.raises(DownloadFailed, match="is 26 bytes long, not 400,000: it is another file"):
-        download(remote(server), tmp_path / "set.zip", retry=QUICK)
+        download(remote(server), tmp_path / "set.zip", pause=0)
 
 
 def test_a_file_that_never_ends_is_refused_once_it_is_too_long(server, tmp_path):
     server.content, server.sends_length = CONTENT + b"more", False
     with pytest.raises(DownloadFailed, match="is longer than 400,000 bytes: it is another file"):
-        download(remote(server), tmp_path / "set.zip", retry=QUICK)
+        download(remote(server), tmp_path / "set.zip", pause=0)
     assert (tmp_path / "set.zip.part").stat().st_size <= 400_000
 
 
 def test_a_server_that_refuses_is_not_asked_again(server, tmp_path):
     server.status = 404
     with pytest.raises(DownloadFailed, match="could not be downloaded: the server answered 404 Not Found"):
-        download(remote(server), tmp_path / "set.zip", retry=QUICK)
+        download(remote(server), tmp_path / "set.zip", pause=0)
     assert len(server.requests) == 1
 
 
@@ -147,7 +146,7 @@ def test_no_network_gives_a_clear_message(tmp_path):
     with pytest.raises(
         DownloadFailed, match=r"could not be downloaded: .*refused.* Check the network, or download the archive"
     ):
-        download(no_server, tmp_path / "set.zip", retry=QUICK)
+        download(no_server, tmp_path / "set.zip", pause=0)
 
 
 def test_a_folder_that_cannot_be_written_is_reported(server, tmp_path):
@@ -155,4 +154,4 @@ def test_a_folder_that_cannot_be_written_is_reported(server, tmp_path):
     with pytest.raises(
         DownloadFailed, match=r"set\.zip\.part' can't be written: .* set CLASSPRINT_CACHE to another folder"
     ):
-        download(remote(server), tmp_path / "set.zip", retry=QUICK)
+        download(remote(server), tmp_path / "set.zip", pause=0)
