@@ -162,11 +162,11 @@ def image_grid(
         page: the parameter of the URL with the number of the page; without one all rows are drawn.
         per_page: images on a page.
     """
+    if page:
+        rows = rows.iloc[controls.page(page, len(rows), per_page)]
     if rows.empty:
         no_images()
         return
-    if page:
-        rows = rows.iloc[controls.page(page, len(rows), per_page)]
     content = image_tiles(selection, rows, which=which, size=size, overlay=overlay)
     tile_grid(content, key=key, on_open=url_state.open_image)
     if title:

@@ -16,8 +16,9 @@ def needs_analysis(selection: Selection) -> None:
         st.warning(damage, icon=":material/broken_image:")
         return
     st.info(
-        f"This part is derived once from all epochs, and that has not been done for “{escape_markdown(selection.name)}”. Run "
-        f"`python -m compute analyse {selection.run.path}`, and it appears here.",
+        "This part is derived once from all epochs, and that has not been done for "
+        f"“{escape_markdown(selection.name)}”. Run `python -m compute analyse {selection.run.path}`, and it appears "
+        "here.",
         icon=":material/function:",
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from dashboard import data
 from dashboard.components import Tile, TileSet
 from dashboard.images import difference_kind, scale_maps
-from dashboard.shared.image_tiles import predictions
+from dashboard.shared.image_tiles import Prediction, predictions
 from dashboard.shared.theme import probability, role, tick_or_cross
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
@@ -86,7 +86,7 @@ def flip_tiles(
     tiles = [
         Tile(
             id=str(image),
-            title=f"{tick_or_cross(one.correct)} {one.predicted_class} → {tick_or_cross(two.correct)} {two.predicted_class}",
+            title=f"{_marked(one)} → {_marked(two)}",
             lines=(
                 f"P {probability(one.confidence)} → {probability(two.confidence)}",
                 f"true class {two.true_class}, S {signed_number(gains[row], 1)}",
@@ -110,6 +110,10 @@ def flip_tiles(
         difference_legend="map of the true class, second state minus first",
         size=size,
     )
+
+
+def _marked(row: Prediction) -> str:
+    return f"{tick_or_cross(row.correct)} {row.predicted_class}"
 
 
 def signed_number(value: float, digits: int) -> str:

@@ -81,7 +81,7 @@ def corrections(tables: FindingInputs) -> list[Finding]:
             unit="share",
             page="failures",
             strength=low / 2,  # it is about all classes: those about one come first
-            query={"epoch": tables.last, "sort": "few"},
+            query={"epoch": tables.last, "sort": "fewest_cells"},
         )
     ]
 

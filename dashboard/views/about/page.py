@@ -53,11 +53,11 @@ def _provenance(selection: Selection) -> None:
     run = selection.run
     st.subheader("Where the numbers come from", anchor=False)
     st.markdown(
-        f"Run **{escape_markdown(selection.name)}**, identity `{run.id}`: {plural(len(run.labels), 'validation image')}, "
-        f"each passed through the network at {plural(len(run.epochs), 'epoch')} under "
-        f"{plural(len(run.variants), 'variant')}. All maps and probabilities of these "
-        f"{count(len(run.labels) * len(run.epochs) * len(run.variants))} passes are recorded, and the pages show only "
-        "what is recorded. Only the Live page runs the network."
+        f"Run **{escape_markdown(selection.name)}**, identity `{run.id}`: "
+        f"{plural(len(run.labels), 'validation image')}, each passed through the network at "
+        f"{plural(len(run.epochs), 'epoch')} under {plural(len(run.variants), 'variant')}. All maps and probabilities "
+        f"of these {count(len(run.labels) * len(run.epochs) * len(run.variants))} passes are recorded, and the pages "
+        "show only what is recorded. Only the Live page runs the network."
     )
     left, right = st.columns(2)
     with left:

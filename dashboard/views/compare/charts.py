@@ -12,7 +12,7 @@ _DIAGONAL = pd.DataFrame({"before": [0, 1], "after": [0, 1]})
 
 
 def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Palette = LIGHT) -> Figure:
-    """Each class's accuracy in one state against another, gains above the diagonal.
+    """Each class's accuracy in one state against another, gains above the diagonal; points can be clicked.
 
     Args:
         frame: columns name, group, class_index, before, after (fractions).

@@ -1,4 +1,4 @@
-"""Compare: two or three epochs, variants, runs or classes side by side, with their differences as signed maps."""
+"""Compare: two or three epochs, variants, runs or classes side by side, with signed maps of their differences."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ def main() -> None:
         return
     for other in states[:-1]:
         _summary(other, states[-1], named=len(states) > 2)
-    st.subheader("One class, side by side", anchor=False)
+    st.subheader("One class in each state", anchor=False)
     tile_grid(focus_tiles(selection, states, classes), key="focus", on_open=lambda place: _open(states, classes, place))
     before, after = _pair(states)
     table = class_changes(before, after)
     _classes(selection, before, after, table)
-    _letters(selection, states, table)
+    _patterns(selection, states, table)
     _changed_images(selection, before, after)
 
 
 def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
-    """The states, the sidebar's last, and a class for each; a row of controls for each."""
+    """The states, the sidebar's last, and a class for each; draws a row of controls for each."""
     run, names, identifiers = selection.run, data.run_names(), data.class_ids(selection.run)
     here = State(run, selection.epoch, selection.variant)
     pinned = selection.pinned or (run.epochs[0], run.variants[0])
     chosen, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
-    second = chosen or here  # only the third may be none
+    second = chosen or here  # only the third state can be absent
     own = selection.class_index if selection.class_index is not None else _most_changed(second, here)
     classes = [_class(row, "with_class", identifiers, own)]
     states = [second]
@@ -70,8 +70,8 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
         states.append(third)
         classes.append(_class(row, "third_class", identifiers, own))
     st.caption(
-        f"{'Both against' if third else 'Against'} the sidebar's state: run **{selection.name}**, "
-        f"**epoch {here.epoch}**, **{here.run.variant(here.variant).label}**. What is pinned there is offered here first."
+        f"{'Both are compared' if third else 'Compared'} with the state of the sidebar: run **{selection.name}**, "
+        f"**epoch {here.epoch}**, **{here.run.variant(here.variant).label}**. States pinned there are the default here."
     )
     return [*states, here], [*classes, own]
 
@@ -79,7 +79,7 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
 def _row(
     selection: Selection, name: str, runs: Sequence[str], *, default: str, pinned: tuple[int, str]
 ) -> tuple[State | None, st.delta_generator.DeltaGenerator]:
-    """A state's controls; the place for its class is given back."""
+    """Draws a state's controls; returns the state and the column for its class."""
     one, two, three, four = st.columns([2, 1, 1.5, 2], vertical_alignment="bottom")
     label = "Compare with run" if name == "with" else "And with run"
     resets = (f"{name}_epoch", f"{name}_variant", f"{name}_class", "pair", "page")
@@ -106,7 +106,7 @@ def _run_label(name: str) -> str:
 
 
 def _class(place: st.delta_generator.DeltaGenerator, name: str, identifiers: list[str], own: int) -> int:
-    """A state's class: by default that of the sidebar's state."""
+    """A control for a state's class, by default that of the sidebar's state; returns its number."""
     selection = url_state.current_selection()
     labels = dict(zip(identifiers, data.class_names(selection.run), strict=True))
     with place:
@@ -116,7 +116,7 @@ def _class(place: st.delta_generator.DeltaGenerator, name: str, identifiers: lis
 
 
 def _most_changed(one: State, two: State) -> int:
-    """The class whose accuracy differs most: what to show until a class is chosen."""
+    """The class whose accuracy differs most, shown until a class is chosen."""
     if not one.run.epochs or not same_classes(one.run, two.run):
         return 0
     change = data.class_table(*two.key)["accuracy"].to_numpy() - data.class_table(*one.key)["accuracy"].to_numpy()
@@ -124,18 +124,18 @@ def _most_changed(one: State, two: State) -> int:
 
 
 def _comparable(states: list[State], classes: list[int]) -> tuple[list[State], list[int]]:
-    """The states that can be compared with the sidebar's; the others are told."""
-    kept = []
+    """The states that can be compared with the sidebar's; a message explains why the others cannot."""
+    comparable = []
     for place, each in enumerate(states):
         if not each.run.epochs:
-            reason = f"“{each.run.path.name}” has no finished epoch yet."
+            reason = f"“{each.run.path.name}” has no complete epoch yet."
         elif not same_classes(each.run, states[-1].run):
             reason = f"“{each.run.path.name}” and “{states[-1].run.path.name}” do not have the same classes."
         else:
-            kept.append(place)
+            comparable.append(place)
             continue
         st.warning(f"{escape_markdown(reason)} Choose another run to compare with.", icon=":material/compare_arrows:")
-    return [states[place] for place in kept], [classes[place] for place in kept]
+    return [states[place] for place in comparable], [classes[place] for place in comparable]
 
 
 def _open(states: list[State], classes: list[int], place: str) -> None:
@@ -164,7 +164,7 @@ def _summary(before: State, after: State, *, named: bool) -> None:
             st.metric(
                 "Predictions changed",
                 percent(share),
-                f"since {words[0]}",
+                f"from {words[0]}",
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
@@ -173,20 +173,20 @@ def _summary(before: State, after: State, *, named: bool) -> None:
 
 
 def _pair(states: list[State]) -> tuple[State, State]:
-    """Which two states the rest of the page compares: a choice where there are three."""
+    """The two states that the rest of the page compares; a control chooses them if there are three."""
     pairs = list(combinations(range(len(states)), 2))
     words = state_names(states)
     labels = {f"{one + 1}-{two + 1}": f"{words[one]} → {words[two]}" for one, two in pairs}
     order = sorted(labels, key=lambda name: not name.endswith(str(len(states))))
     chosen = order[0]
     if len(pairs) > 1:
-        chosen = controls.segmented("Changes", "pair", order, names=labels.__getitem__, resets=("page",))
+        chosen = controls.segmented("Change", "pair", order, names=labels.__getitem__, resets=("page",))
     one, two = (int(number) - 1 for number in chosen.split("-"))
     return states[one], states[two]
 
 
 def _classes(selection: Selection, before: State, after: State, table: pd.DataFrame) -> None:
-    st.subheader("Which classes gained, which lost?", anchor=False)
+    st.subheader("Which classes gained or lost accuracy?", anchor=False)
     left, right = st.columns([1, 1])
     names = state_names([before, after])
     with left:
@@ -199,7 +199,7 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
             alt="accuracy of every class in both states",
             on_point=lambda point: url_state.open_class(data.class_ids(selection.run)[int(point["class_index"])]),
         )
-        st.caption("A click opens the class's gallery.")
+        st.caption("Click a point to open the class's gallery.")
     with right:
         columns = {"before": names[0], "after": names[1], "change": "Change"}
         st.dataframe(
@@ -217,30 +217,30 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
                     for name, label in columns.items()
                 },
                 "similarity": st.column_config.NumberColumn(
-                    "Letters", format="%.2f", width=64, help="similarity of the two patterns (cosine)"
+                    "Similarity", format="%.2f", width=70, help="cosine similarity of the two class patterns"
                 ),
             },
             alt="accuracy of every class in both states",
         )
 
 
-def _letters(selection: Selection, states: list[State], table: pd.DataFrame) -> None:
-    st.subheader("The letters that changed most", anchor=False)
+def _patterns(selection: Selection, states: list[State], table: pd.DataFrame) -> None:
+    st.subheader("Class patterns that changed most", anchor=False)
     rows = table.sort_values("similarity", kind="stable").head(_MOST)
     words = state_names(states)
     st.caption(
-        f"Each: {', then '.join(words)}; at the right what {words[-1]} has more (warm) or less (cold). "
-        "Similarity and points are those of the chosen change."
+        f"Each tile: {', then '.join(words)}, then what {words[-1]} gained (warm) or lost (cold). Cosine similarity "
+        "and change of accuracy are those of the chosen pair of states."
     )
     content = pattern_tiles(selection, states, rows)
     title = f"Class patterns: {', '.join(words)}"
-    grid_with_sheet(selection, content, title=title, key="letters", on_open=url_state.open_class)
+    grid_with_sheet(selection, content, title=title, key="patterns", on_open=url_state.open_class)
 
 
 def _changed_images(selection: Selection, before: State, after: State) -> None:
-    st.subheader("The images whose prediction changed", anchor=False)
+    st.subheader("Images whose prediction changed", anchor=False)
     if not same_images(before.run, after.run):
-        st.info("The two runs were not recorded on the same images, so their predictions cannot be paired.")
+        st.info("The two runs were recorded on different images, so predictions cannot be compared image by image.")
         return
     table = flips(before, after)
     counts = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
@@ -248,11 +248,11 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
     outcome = controls.segmented("Outcome", "outcome", list(OUTCOMES), names=labels.__getitem__, resets=("page",))
     rows = table[table["outcome"] == outcome]
     if rows.empty:
-        st.info("No image changed its prediction so.", icon=":material/filter_alt_off:")
+        st.info("No images match. Choose another outcome.", icon=":material/filter_alt_off:")
         return
     st.caption(
-        f"{plural(len(table), 'image')} changed. The most confident new predictions first; each with the map of the "
-        "prediction before and after, and what the map of the true class gained (warm) or lost (cold)."
+        f"{plural(len(table), 'image')} changed; the most confident new predictions come first. Each tile: the map of "
+        "the prediction before and after, then what the map of the true class gained (warm) or lost (cold)."
     )
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     content = flip_tiles(selection, before, after, part["image"].to_numpy())

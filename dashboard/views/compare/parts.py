@@ -1,4 +1,4 @@
-"""Two or three states compared: which can be, where classes and predictions differ, and their patterns as tiles."""
+"""What the Compare page computes: which states are comparable, what differs between them, their patterns as tiles."""
 
 from __future__ import annotations
 

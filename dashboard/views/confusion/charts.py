@@ -1,4 +1,4 @@
-"""A pair of classes predicted as each other over the epochs."""
+"""The chart of the Confusion page: how often two classes were predicted as each other over the epochs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pair_curve(
 
     Args:
         table: columns epoch, count (of `true class` predicted as `prediction`) and reverse.
-        true class, prediction: the classes' names.
+        true_class, prediction: the classes' names.
         epoch: the epoch to mark.
         palette: colours for the background.
     """

@@ -1,6 +1,8 @@
-"""Confusion: which class is predicted as which; every cell opens its images."""
+"""Confusion: which class is predicted as which; every cell of the matrix opens its images."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -13,7 +15,7 @@ from dashboard.shared.theme import escape_markdown, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.confusion.charts import pair_curve
-from dashboard.views.confusion.parts import SCALINGS, earlier_state, group_names, grouped, scaled
+from dashboard.views.confusion.parts import SCALINGS, ScaledConfusion, earlier_state, group_names, grouped, scaled
 
 _ORDERS = {"group": "by group", "similarity": "by similarity", "accuracy": "by accuracy", "index": "as recorded"}
 
@@ -22,14 +24,14 @@ def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
     if len(selection.run.classes) < 2:
-        st.info("This run has one class, so nothing can be predicted as anything else.", icon=":material/blur_on:")
+        st.info("This run has only one class, so there are no confusions.", icon=":material/blur_on:")
         return
     level, order, scaling = _options(selection)
     left, right = st.columns([8, 5])
     with left:
         (_by_group if level == "groups" else _by_class)(selection, order, scaling)
         if scaling == "difference":
-            _told_difference(selection)
+            _difference_caption(selection)
     with right:
         _pairs(selection)
     (_group_cell if level == "groups" else _cell)(selection)
@@ -45,12 +47,12 @@ def _options(selection: Selection) -> tuple[str, str, str]:
     return level, order, scaling
 
 
-def _told_difference(selection: Selection) -> None:
+def _difference_caption(selection: Selection) -> None:
     epoch, variant = earlier_state(selection) or (selection.epoch, selection.variant)
     st.caption(
         f"Epoch {selection.epoch}, {selection.variant_label}, minus "
         f"**epoch {epoch}, {selection.run.variant(variant).label}**: "
-        "warm cells gained images, cold ones lost some. A state pinned in the sidebar is the one to start from."
+        "warm cells gained images, cold cells lost images. Pin a state in the sidebar to compare with that one."
     )
 
 
@@ -67,22 +69,15 @@ def _by_class(selection: Selection, order: str, scaling: str) -> None:
     run = selection.run
     sequence = data.class_order(run, order, selection.epoch, selection.variant)
     names, groups = np.array(data.class_names(run))[sequence], np.array(group_names(run))[sequence]
-    view = scaled(_counts(selection), scaling, _before(selection))
     position = {int(number): place for place, number in enumerate(sequence)}
     chosen = _chosen_cell(selection)
-    framed = groups.tolist() if order in ("group", "index") else ()
     matrix_canvas(
-        Matrix(
-            values=view.values[np.ix_(sequence, sequence)],
-            rows=names.tolist(),
-            columns=names.tolist(),
-            unit=view.unit,
-            format=view.format,
-            logarithmic=view.format != "percent",
-            signed=view.signed,
-            row_groups=framed,
-            column_groups=framed,
-            selected=(position[chosen[0]], position[chosen[1]]) if chosen else None,
+        _matrix(
+            scaled(_counts(selection), scaling, _before(selection)),
+            sequence,
+            names.tolist(),
+            (position[chosen[0]], position[chosen[1]]) if chosen else None,
+            groups.tolist() if order in ("group", "index") else (),
         ),
         title="Confusion matrix of the classes",
         key="confusion",
@@ -93,30 +88,42 @@ def _by_class(selection: Selection, order: str, scaling: str) -> None:
 def _by_group(selection: Selection, order: str, scaling: str) -> None:
     earlier = _before(selection)
     names, values = grouped(selection.run, _counts(selection))
+    sequence = np.arange(len(names))
     if order == "accuracy":
         shares = np.divide(values.diagonal(), values.sum(1), out=np.zeros(len(values)), where=values.sum(1) > 0)
         sequence = np.argsort(-shares, kind="stable")
-    else:
-        sequence = np.arange(len(names))
     view = scaled(values, scaling, None if earlier is None else grouped(selection.run, earlier)[1])
     shown = [names[number] for number in sequence]
     chosen = _chosen_groups(selection)
     matrix_canvas(
-        Matrix(
-            values=view.values[np.ix_(sequence, sequence)],
-            rows=shown,
-            columns=shown,
-            unit=view.unit,
-            format=view.format,
-            logarithmic=view.format != "percent",
-            signed=view.signed,
-            selected=(shown.index(chosen[0]), shown.index(chosen[1])) if chosen else None,
-        ),
+        _matrix(view, sequence, shown, (shown.index(chosen[0]), shown.index(chosen[1])) if chosen else None),
         title="Confusion matrix of the groups",
         key="confusion-groups",
         on_cell=lambda row, column: url_state.write(
             {"true_group": shown[row], "predicted_group": shown[column], "page": None}
         ),
+    )
+
+
+def _matrix(
+    view: ScaledConfusion,
+    sequence: np.ndarray,
+    names: list[str],
+    selected: tuple[int, int] | None,
+    groups: Sequence[str] = (),
+) -> Matrix:
+    """The matrix with rows and columns in the same order."""
+    return Matrix(
+        values=view.values[np.ix_(sequence, sequence)],
+        rows=names,
+        columns=names,
+        unit=view.unit,
+        format=view.format,
+        logarithmic=view.format != "percent",
+        signed=view.signed,
+        row_groups=groups,
+        column_groups=groups,
+        selected=selected,
     )
 
 
@@ -139,13 +146,18 @@ def _group_cell(selection: Selection) -> None:
     rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
     st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
-    reported = ", ".join(
+    description = ", ".join(
         f"{escape_markdown(one)} → {escape_markdown(other)} ({number}×)" for (one, other), number in pairs.items()
     )
-    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
-    part = rows.iloc[controls.page("page", len(rows), 20)]
+    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {description}" if description else "."))
     image_tiles.image_grid(
-        selection, part, key="cell-groups", which=image_tiles.BOTH, size=84, title=_group_title(true_class, prediction)
+        selection,
+        rows,
+        key="cell-groups",
+        which=image_tiles.BOTH,
+        size=84,
+        title=_group_title(true_class, prediction),
+        page="page",
     )
 
 
@@ -168,9 +180,9 @@ def _choose(selection: Selection, true_class: int, prediction: int) -> None:
 
 def _pairs(selection: Selection) -> None:
     table = data.confused_pairs(selection.run, selection.epoch, selection.variant)
-    st.markdown("**The most confused pairs**")
+    st.markdown("**Most confused pairs**")
     if table.empty:
-        st.caption("No confusion at all.")
+        st.caption("No confusions: every prediction is correct.")
         return
     epochs = selection.run.epochs
     if len(epochs) > 1:
@@ -180,11 +192,11 @@ def _pairs(selection: Selection) -> None:
         height=590 if len(table) > 15 else "auto",
         column_order=["true_class", "predicted_class", "count", "history"],
         column_config={
-            "true_class": st.column_config.TextColumn("Truth", width=118),
-            "predicted_class": st.column_config.TextColumn("Answer", width=118),
-            "count": st.column_config.NumberColumn("n", width=34, help="images of the true class taken so"),
+            "true_class": st.column_config.TextColumn("True class", width=118),
+            "predicted_class": st.column_config.TextColumn("Predicted as", width=118),
+            "count": st.column_config.NumberColumn("n", width=34, help="images of the true class with this prediction"),
             "history": st.column_config.LineChartColumn(
-                "Epochs", width=64, y_min=0, help=f"how often, at epochs {epochs[0]} to {epochs[-1]}"
+                "Epochs", width=64, y_min=0, help=f"images at epochs {epochs[0]} to {epochs[-1]}"
             ),
         },
         key="pairs",
@@ -200,7 +212,7 @@ def _cell(selection: Selection) -> None:
         _mistakes_of(selection, selection.class_index)
         return
     if chosen is None:
-        st.info("Choose a cell of the matrix or a pair of the list to see its images.", icon=":material/touch_app:")
+        st.info("Choose a cell of the matrix or a pair in the list to see its images.", icon=":material/touch_app:")
         return
     true_class, prediction = chosen
     names = data.class_names(selection.run)
@@ -211,37 +223,37 @@ def _cell(selection: Selection) -> None:
     title = names[true_class] if true_class == prediction else f"{names[true_class]} predicted as {names[prediction]}"
     st.subheader(escape_markdown(title), anchor=False)
     of_class = int((frame["label"] == true_class).sum())
-    reported = f"{plural(len(rows), 'image')} of {of_class} ({percent(len(rows) / max(1, of_class))})"
+    description = f"{plural(len(rows), 'image')} of {of_class} ({percent(len(rows) / max(1, of_class))})"
     if true_class != prediction:
         back = int(((frame["label"] == prediction) & (frame["prediction"] == true_class)).sum())
-        reported += f", the other way round {back}"
-    st.caption(f"{reported} · epoch {selection.epoch}, {selection.variant_label}")
+        description += f"; {back} in the other direction"
+    st.caption(f"{description} · epoch {selection.epoch}, {selection.variant_label}")
     if true_class != prediction and len(selection.run.epochs) > 1:
         _history(selection, true_class, prediction)
     if rows.empty:
-        st.caption("No image in this cell under the chosen epoch and variant.")
+        st.caption("No images in this cell at the chosen epoch and variant.")
         return
     which = image_tiles.PREDICTED if true_class == prediction else image_tiles.BOTH
     image_tiles.image_grid(selection, rows.head(50), key="cell", which=which, size=84, title=title)
     st.caption(
-        "Beside each image the map of the prediction"
+        "Beside each image: the map of the prediction"
         + ("." if true_class == prediction else ", then the map of the true class.")
     )
 
 
 def _mistakes_of(selection: Selection, true_class: int) -> None:
-    """The class's wrong predictions, whatever they are: its row of the matrix."""
+    """All wrong predictions of a class: its row of the matrix."""
     name = data.class_names(selection.run)[true_class]
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     rows = frame[(frame["label"] == true_class) & ~frame["correct"]].sort_values(
         "confidence", ascending=False, kind="stable"
     )
-    st.subheader(escape_markdown(f"{name} predicted as others"), anchor=False)
+    st.subheader(escape_markdown(f"{name} predicted as other classes"), anchor=False)
     pairs = rows["predicted_class"].value_counts().head(6)
-    reported = ", ".join(f"{escape_markdown(other)} ({number}×)" for other, number in pairs.items())
-    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {reported}" if reported else "."))
+    description = ", ".join(f"{escape_markdown(other)} ({number}×)" for other, number in pairs.items())
+    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {description}" if description else "."))
     if len(rows):
-        title = f"{name} predicted as others"
+        title = f"{name} predicted as other classes"
         image_tiles.image_grid(selection, rows.head(50), key="row", which=image_tiles.BOTH, size=84, title=title)
 
 
@@ -255,7 +267,7 @@ def _history(selection: Selection, true_class: int, prediction: int) -> None:
         prediction=names[prediction],
         epoch=selection.epoch,
         key="pair-history",
-        alt="how often the two classes were predicted as each other over the epochs",
+        alt="how often the two classes were predicted as each other at every epoch",
     )
 
 

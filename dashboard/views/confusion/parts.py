@@ -1,4 +1,4 @@
-"""Small computations behind the Confusion page: scaling, order, groups."""
+"""What the Confusion page computes: the values of the matrix, the state to compare with, the groups of classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.metrics.confusion import collapse
 
 NO_GROUP = "no group"
 SCALINGS = {
-    "count": "images (log)",
+    "count": "images (log scale)",
     "row": "share of the true class",
     "column": "share of the prediction",
     "difference": "change",
@@ -22,7 +22,7 @@ SCALINGS = {
 
 @dataclass(frozen=True)
 class ScaledConfusion:
-    """Values (R, C) with what they mean."""
+    """Values (R, C) with their unit and number format."""
 
     values: np.ndarray
     unit: str
@@ -30,15 +30,15 @@ class ScaledConfusion:
     signed: bool = False
 
 
-def scaled(counts: np.ndarray, scaling: str, pinned: np.ndarray | None) -> ScaledConfusion:
+def scaled(counts: np.ndarray, scaling: str, before: np.ndarray | None) -> ScaledConfusion:
     """A confusion matrix as counts, as shares of its rows or columns, or as a change from another one."""
     counts = counts.astype(np.float64)
     if scaling == "row":
         return ScaledConfusion(_share(counts, 1), "of the true class's images", "percent")
     if scaling == "column":
-        return ScaledConfusion(_share(counts, 0), "of the images called so", "percent")
-    if scaling == "difference" and pinned is not None:
-        return ScaledConfusion(counts - pinned, "images more (or fewer) than before", "signed", signed=True)
+        return ScaledConfusion(_share(counts, 0), "of the images predicted as this class", "percent")
+    if scaling == "difference" and before is not None:
+        return ScaledConfusion(counts - before, "images more or fewer than before", "signed", signed=True)
     return ScaledConfusion(counts, "images", "count")
 
 
@@ -48,7 +48,7 @@ def _share(counts: np.ndarray, axis: int) -> np.ndarray:
 
 
 def earlier_state(selection: Selection) -> tuple[int, str] | None:
-    """The state that the difference starts from: the pinned one, else the first epoch, else the clean images."""
+    """The state that the change is measured from: the pinned one, else the first epoch, else the clean images."""
     here = (selection.epoch, selection.variant)
     first, clean = selection.run.epochs[0], selection.run.variants[0]
     choices = (selection.pinned, (first, selection.variant), (selection.epoch, clean))
@@ -56,12 +56,12 @@ def earlier_state(selection: Selection) -> tuple[int, str] | None:
 
 
 def group_names(run: Run) -> list[str]:
-    """Each class's group as it is shown, in the run's order."""
+    """The displayed group of each class, in the run's order."""
     return [group.strip() or NO_GROUP for group in data.class_groups(run)]
 
 
 def grouped(run: Run, counts: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The matrix with the classes of a group put together: the groups' names and (G, G) counts."""
+    """The matrix summed over the classes of each group: the groups' names and (G, G) counts."""
     groups = group_names(run)
     names = list(dict.fromkeys(groups))
     members = np.array([names.index(group) for group in groups])

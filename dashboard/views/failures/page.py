@@ -1,4 +1,4 @@
-"""Failures: wrong predictions by any figure, class and group; images and table are the same rows in the same order."""
+"""Failures: wrong predictions by any measure, class and group; tiles and table show the same rows in the same order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
+from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.components import TileSet, tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis
@@ -19,28 +20,31 @@ from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.failures import parts
-from dashboard.views.failures.charts import value_bins, value_histogram
 from dashboard.views.failures.parts import MEASURES, SORTS
 from store.metrics.learning import HISTORIES
 from store.queries import FailureFilter, select_failures
 
 _COLUMNS: dict[str, Any] = {
     "image": "Image",
-    "true_class": "Truth",
-    "predicted_class": "Answer",
+    "true_class": "True class",
+    "predicted_class": "Predicted as",
     "confidence": st.column_config.ProgressColumn("P(prediction)", min_value=0, max_value=1, format="%.2f"),
-    "label_probability": st.column_config.NumberColumn("P(true_class)", format="%.3f"),
+    "label_probability": st.column_config.NumberColumn("P(true class)", format="%.3f"),
     "label_rank": "Rank of true class",
-    "margin": st.column_config.NumberColumn("Margin", format="%.3f", help="P of the first minus P of the second"),
-    "correction_cells": st.column_config.NumberColumn("k*", help="fewest cells whose removal undoes the mistake"),
-    "then": st.column_config.TextColumn("Then wins", help="who wins once these cells are out"),
+    "margin": st.column_config.NumberColumn(
+        "Margin", format="%.3f", help="P of the prediction minus P of the second class"
+    ),
+    "correction_cells": st.column_config.NumberColumn(
+        "k*", help="minimal correction: the fewest cells to remove so that the true class draws level"
+    ),
+    "then": st.column_config.TextColumn("Then predicted", help="the class that wins once these cells are removed"),
     "persistence": st.column_config.NumberColumn(
-        "Entrenched",
+        "Persistence",
         format="%.2f",
-        help="epochs with this prediction × mean confidence × agreement of the variants, clean",
+        help="epochs with this wrong prediction × its mean confidence × share of variants that agree",
     ),
     "error_run": st.column_config.NumberColumn(
-        "Epochs", help="how long this same wrong prediction has been given, clean"
+        "Epochs", help="for how many epochs this wrong prediction has lasted, clean"
     ),
     "history": "History",
     "group": "Group",
@@ -56,15 +60,15 @@ def main() -> None:
     frame = parts.predictions(selection)
     classes = _classes(selection)
     ranges = _ranges(selection, frame, _of_classes(frame, classes))
-    rows = select_failures(frame, _where(selection, frame, classes, ranges))
-    _found(frame, rows)
+    rows = select_failures(frame, _filter(selection, frame, classes, ranges))
+    _summary(frame, rows)
     _show(selection, rows)
     if "history" not in frame:
         needs_analysis(selection)
 
 
 def _classes(selection: Selection) -> FailureFilter:
-    """Whose mistakes: the true class, the prediction and the group that are looked at."""
+    """Controls for the true class, the prediction and the group of the mistakes."""
     identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
     places = {identifier: number for number, identifier in enumerate(identifiers)}
     groups = ["", *sorted({group for group in data.class_groups(selection.run) if group})]
@@ -73,18 +77,20 @@ def _classes(selection: Selection) -> FailureFilter:
         return names[places[identifier]] if identifier else "any"
 
     with st.grid(3, min_column_width=150):
-        of = controls.select("Truth", "class", ["", *identifiers], names=named, resets=("page",))
-        taken = controls.select("Answer", "prediction", ["", *identifiers], names=named, resets=("page",))
-        within = controls.select(
+        true_class = controls.select("True class", "class", ["", *identifiers], names=named, resets=("page",))
+        predicted = controls.select("Predicted as", "prediction", ["", *identifiers], names=named, resets=("page",))
+        group = controls.select(
             "Group of the true class", "group", groups, names=lambda name: name or "any", resets=("page",)
         )
     return FailureFilter(
-        true_class=places[of] if of else None, predicted_class=places[taken] if taken else None, group=within or None
+        true_class=places[true_class] if true_class else None,
+        predicted_class=places[predicted] if predicted else None,
+        group=group or None,
     )
 
 
 def _of_classes(frame: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
-    """The predictions, correct ones too, of the classes that are looked at: what the histogram shows."""
+    """The predictions of the chosen classes, correct ones too: what the histogram shows."""
     keep = np.ones(len(frame), bool)
     for column, wanted in (("label", where.true_class), ("prediction", where.predicted_class), ("group", where.group)):
         if wanted is not None:
@@ -93,7 +99,7 @@ def _of_classes(frame: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
 
 
 def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """The ranges of all figures as the link has them, with a histogram and a slider for one of them."""
+    """The chosen ranges of all measures, with a histogram and a slider for one of them."""
     known = [name for name, measure in MEASURES.items() if measure.column in frame]
     by = controls.segmented("Histogram of", "by", known, names=lambda name: MEASURES[name].name)
     measure, limits = MEASURES[by], parts.limits(selection, frame, by)
@@ -108,20 +114,20 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
         title=measure.label,
         chosen=chosen,
         key=f"histogram-{by}",
-        alt=f"{'right and ' if measure.of_all else ''}wrong predictions by {measure.name}",
+        alt=f"{'correct and ' if measure.of_all else ''}wrong predictions by {measure.name}",
         on_range=lambda low, high: _keep_range(by, limits, low, high),
     )
     step = 1.0 if measure.whole else 0.01
     controls.range_slider(
-        f"Range of {measure.name} (or brush the histogram)", by, default=limits, step=step, resets=("page",)
+        f"Range of {measure.name} (or drag over the histogram)", by, default=limits, step=step, resets=("page",)
     )
     ranges = {name: url_state.value_range(name, parts.limits(selection, frame, name)) for name in known}
-    _elsewhere(selection, frame, {name: ends for name, ends in ranges.items() if name != by})
+    _other_ranges(selection, frame, {name: ends for name, ends in ranges.items() if name != by})
     return ranges
 
 
-def _elsewhere(selection: Selection, frame: pd.DataFrame, ranges: dict[str, tuple[float, float]]) -> None:
-    """The ranges that hold although their histogram is not in sight, each to be dropped by a click."""
+def _other_ranges(selection: Selection, frame: pd.DataFrame, ranges: dict[str, tuple[float, float]]) -> None:
+    """The ranges of measures whose histogram is not shown, each with a button that removes it."""
     narrowed = {name: ends for name, ends in ranges.items() if tuple(ends) != parts.limits(selection, frame, name)}
     if not narrowed:
         return
@@ -130,8 +136,8 @@ def _elsewhere(selection: Selection, frame: pd.DataFrame, ranges: dict[str, tupl
             st.button(
                 f"{MEASURES[name].name} {low:g} to {high:g}",
                 icon=":material/close:",
-                help="Drop this range.",
-                key=f"drop-{name}",
+                help="Remove this range.",
+                key=f"remove-{name}",
                 on_click=url_state.write,
                 args=({name: None, "page": None},),
             )
@@ -142,39 +148,39 @@ def _keep_range(by: str, limits: tuple[float, float], *ends: float) -> None:
     url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "page": None})
 
 
-def _where(
+def _filter(
     selection: Selection, frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple[float, float]]
 ) -> FailureFilter:
-    """The whole filter: classes, ranges, what happened over the epochs, and the order."""
+    """The whole filter: classes, ranges, history, suspected labels, and the order."""
     known = "history" in frame
     sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
     with st.grid(4, min_column_width=150):
-        past = controls.select(
-            "Over the epochs",
+        history = controls.select(
+            "History over the epochs",
             "history",
             ["", *HISTORIES] if known else [""],
             names=lambda name: name or "any",
             resets=("page",),
         )
-        issue = controls.select(
+        suspect = controls.select(
             "Label",
             "label",
-            ["", "candidate"] if known else [""],
-            names=lambda text: "may be wrong" if text else "any",
+            ["", "suspect"] if known else [""],
+            names=lambda text: "possibly wrong" if text else "any",
             resets=("page",),
         )
-        most = controls.select(
-            "Of each pair of classes",
-            "most",
+        per_pair = controls.select(
+            "Images for each pair of classes",
+            "per_pair",
             _PER_PAIR,
             names=lambda text: f"at most {text}" if text else "all",
             resets=("page",),
         )
         sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
-    if issue:
+    if suspect:
         st.caption(
-            "Candidates for wrong labels: the true class's probability, averaged over the epochs, is among the lowest 2 %, "
-            "and one wrong prediction has stayed. They deserve a look; a hard image looks the same."
+            "Images whose label may be wrong: the probability of the true class, averaged over the epochs, is among "
+            "the lowest 2 %, and the same wrong prediction has persisted. Check them by eye: hard images look the same."
         )
     column, ascending, _ = SORTS[sort]
     return replace(
@@ -183,27 +189,27 @@ def _where(
         cells=ranges["cells"],
         margin=ranges["margin"],
         persistence=ranges.get("persistence"),
-        history=past or None,
-        label_issues=bool(issue),
-        most_per_pair=int(most) if most else None,
+        history=history or None,
+        label_issues=bool(suspect),
+        most_per_pair=int(per_pair) if per_pair else None,
         sort=column,
         ascending=ascending,
     )
 
 
-def _found(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
+def _summary(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     wrong = int((~frame["correct"]).sum())
-    reported = f"**{plural(len(rows), 'wrong prediction')}** of {count(wrong)} in {plural(len(frame), 'image')}"
+    text = f"**{plural(len(rows), 'wrong prediction')}** of {count(wrong)} in {plural(len(frame), 'image')}"
     if len(rows):
-        reported += f" · mean confidence {percent(rows['confidence'].mean(), 0)}"
-        reported += f" · the true class is second in {percent((rows['label_rank'] == 2).mean(), 0)}"
-        within = (rows["group"] == rows["predicted_group"]).mean()
-        reported += f" · the prediction stays in the true class's group in {percent(within, 0)}"
-        reported += (
-            f" · half of them are undone by {plural(int(rows['correction_cells'].median()), 'cell')} or fewer (k\\*)"
+        same_group = (rows["group"] == rows["predicted_group"]).mean()
+        text += (
+            f" · mean confidence {percent(rows['confidence'].mean(), 0)}"
+            f" · the true class is second in {percent((rows['label_rank'] == 2).mean(), 0)}"
+            f" · the prediction is in the true class's group in {percent(same_group, 0)}"
+            f" · median minimal correction k\\* {plural(int(rows['correction_cells'].median()), 'cell')}"
+            f", after which a third class wins in {percent(rows['third'].mean(), 0)}"
         )
-        reported += f", and in {percent(rows['third'].mean(), 0)} a third class would win then"
-    st.markdown(reported)
+    st.markdown(text)
 
 
 def _show(selection: Selection, rows: pd.DataFrame) -> None:
@@ -215,12 +221,12 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
             names=image_tiles.MAP_CHOICES.__getitem__,
         )
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
-    if rows.empty:
-        st.info("No image fits. Widen the filters.", icon=":material/filter_alt_off:")
+    if part.empty:
+        image_tiles.no_images()
         return
     content = _tiles(selection, part, which)
     tile_grid(content, key="failures", on_open=url_state.open_image)
-    st.markdown("**The same rows as a table.** Choose a row to open its image.")
+    st.markdown("**The same mistakes as a table.** Click a row to open its image.")
     row_table(
         part[[column for column in _COLUMNS if column in part]],
         column_config=_COLUMNS,
@@ -235,7 +241,7 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
 
 
 def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
-    """The images; each tile also says the figure that they are sorted by."""
+    """The images; each tile also shows the measure that they are sorted by."""
     content = image_tiles.image_tiles(selection, part, which=which, size=78)
     sort = url_state.choice("sort", list(SORTS), "confidence")
     figures = part[[name for name in parts.EXTRA if name in part]]

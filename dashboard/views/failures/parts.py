@@ -1,4 +1,4 @@
-"""What the Failures page lists: the figures that mistakes are filtered and sorted by, and the rows that remain."""
+"""What the Failures page lists: the measures that mistakes are filtered and sorted by, and their rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ from store.queries.failures import ACROSS_EPOCHS
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of a mistake. `column`: of the predictions; `label`: of its axis; `of_all`: correct predictions have it, too;
-    `whole`: it is a whole number.
+    """A measure of a mistake.
+
+    Attributes:
+        column: of the predictions.
+        name: in a few words.
+        label: of its axis.
+        of_all: correct predictions have it, too.
+        whole: it is a whole number.
     """
 
     column: str
@@ -29,33 +35,33 @@ class Measure:
 
 
 MEASURES: Mapping[str, Measure] = {
-    "confidence": Measure("confidence", "confidence", "confidence P of the prediction", of_all=True),
-    "margin": Measure("margin", "margin", "margin: P of the first minus P of the second", of_all=True),
+    "confidence": Measure("confidence", "confidence", "confidence: P of the prediction", of_all=True),
+    "margin": Measure("margin", "margin", "margin: P of the prediction minus P of the second class", of_all=True),
     "cells": Measure(
-        "correction_cells", "cells to undo", "k*: fewest cells whose removal undoes the mistake", whole=True
+        "correction_cells", "minimal correction", "minimal correction k*: fewest cells to remove", whole=True
     ),
     "persistence": Measure(
-        "persistence", "persistence", "entrenchment: epochs × confidence × agreement of the variants, clean"
+        "persistence", "persistence", "persistence: epochs × confidence × agreement of the variants, clean"
     ),
 }
 SORTS: Mapping[str, tuple[str, bool, str]] = {
     "confidence": ("confidence", False, "most confident first"),
-    "doubtful": ("confidence", True, "least confident first"),
-    "close": ("margin", True, "closest call first"),
-    "clear": ("margin", False, "clearest call first"),
-    "far": ("label_rank", False, "true class furthest down first"),
-    "few": ("correction_cells", True, "fewest cells to undo first"),
-    "cells": ("correction_cells", False, "most cells to undo first"),
-    "persistent": ("persistence", False, "most entrenched first"),
-    "label": ("self_confidence", True, "least belief in the label first"),
+    "least_confident": ("confidence", True, "least confident first"),
+    "smallest_margin": ("margin", True, "smallest margin first"),
+    "largest_margin": ("margin", False, "largest margin first"),
+    "lowest_rank": ("label_rank", False, "lowest-ranked true class first"),
+    "fewest_cells": ("correction_cells", True, "smallest correction first"),
+    "most_cells": ("correction_cells", False, "largest correction first"),
+    "persistence": ("persistence", False, "most persistent first"),
+    "label": ("self_confidence", True, "most doubtful label first"),
     "number": ("image", True, "as recorded"),
 }
 
 
 def predictions(selection: Selection) -> pd.DataFrame:
-    """The predictions with what the analysis knows of each image over the epochs, where there is one.
+    """The predictions, joined with the analysis of each image over the epochs if there is one.
 
-    Further columns: then (name of the class that wins once k* cells are out) and third (whether that is neither the
+    Further columns: then (name of the class that wins once k* cells are removed) and third (whether that is neither the
     prediction nor the true class).
     """
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
@@ -69,7 +75,7 @@ def predictions(selection: Selection) -> pd.DataFrame:
 
 
 def limits(selection: Selection, frame: pd.DataFrame, measure: str) -> tuple[float, float]:
-    """The lowest and highest value that a figure can take (of entrenchment: that it takes)."""
+    """The lowest and highest value that a measure can take (of persistence: the highest that occurs)."""
     if measure == "cells":
         return 0.0, float(selection.run.map_shape[0] * selection.run.map_shape[1])
     if measure == "persistence":
@@ -77,18 +83,16 @@ def limits(selection: Selection, frame: pd.DataFrame, measure: str) -> tuple[flo
     return 0.0, 1.0
 
 
-# The columns that `extra_line` may ask for.
+# The columns that `extra_line` reads.
 EXTRA = ("correction_cells", "then", "margin", "error_run", "persistence", "self_confidence")
 
 
 def extra_line(row: pd.Series, sort: str) -> str:
-    """What a tile says beyond its caption: the figure that the mistakes are sorted by; empty where it says so."""
-    if sort in ("few", "cells"):
+    """The measure that the mistakes are sorted by, as a line of a tile; empty if the caption has it already."""
+    if sort in ("fewest_cells", "most_cells"):
         return f"k* {row.correction_cells}, then {row.then}"
-    if sort in ("close", "clear"):
+    if sort in ("smallest_margin", "largest_margin"):
         return f"margin {row.margin:.3f}"
-    if sort == "persistent":
-        return f"{row.error_run} epochs, entrenchment {row.persistence:.2f}"
-    if sort == "label":
-        return f"mean P(true class) {probability(row.self_confidence)}"
-    return ""
+    if sort == "persistence":
+        return f"{row.error_run} epochs, persistence {row.persistence:.2f}"
+    return f"mean P(true class) {probability(row.self_confidence)}" if sort == "label" else ""

@@ -34,8 +34,8 @@ def main() -> None:
     else:
         st.markdown(
             f"**{plural(len(found), 'finding')}**, the most striking first, computed from "
-            f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured value, the "
-            "bar its 95 % interval, and the tick the value if there were no effect."
+            f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured "
+            "value, the bar its 95 % interval, and the tick the value if there were no effect."
         )
     for number, finding in enumerate(found, start=1):
         finding_cards.card(selection, finding, number)

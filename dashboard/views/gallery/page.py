@@ -104,7 +104,8 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
         st.caption(_predicted_as(own))
         st.caption(
             "The class pattern is the mean over the class's images of the map for this class. According to "
-            "Fig. 8 of the paper, all images of a class share one map; the cosine similarity to the pattern shows how far that holds."
+            "Fig. 8 of the paper, all images of a class share one map; the cosine similarity to the pattern shows how "
+            "far that holds."
         )
 
 
@@ -164,8 +165,8 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str
     rows = _ordered(own, correctness, sort)
     with st.container(border=True):
         st.markdown(
-            f"**{escape_markdown(data.class_names(selection.run)[class_index])}** · {percent(row.accuracy, 0)} correct · "
-            f"mean confidence {percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
+            f"**{escape_markdown(data.class_names(selection.run)[class_index])}** · {percent(row.accuracy, 0)} correct "
+            f"· mean confidence {percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
         )
         left, right = st.columns([1, 6])
         with left:

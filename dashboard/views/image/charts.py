@@ -13,10 +13,10 @@ from dashboard.shared.theme import LIGHT, Palette
 def probability_curve(
     frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 250
 ) -> Figure:
-    """One image's probability of one class over the epochs, each epoch's prediction right or wrong.
+    """One image's probability of one class over the epochs, each epoch's prediction marked as correct or wrong.
 
     Args:
-        frame: columns epoch, probability, predicted (name), correct (bool).
+        frame: columns epoch, probability, predicted_class (name), correct (bool).
         name: of the class whose P_k is drawn.
         epoch: the epoch to mark.
         palette: colours for the background.
@@ -41,7 +41,7 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
             x=x,
             y=y,
             color=alt.Color(
-                "prediction:N", title="prediction", scale=_answers(palette), legend=alt.Legend(orient="top")
+                "prediction:N", title="prediction", scale=_correctness_colours(palette), legend=alt.Legend(orient="top")
             ),
             shape=alt.Shape(
                 "prediction:N",
@@ -59,29 +59,29 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
     return alt.layer(*layers, height=height)
 
 
-def _answers(palette: Palette) -> alt.Scale:
+def _correctness_colours(palette: Palette) -> alt.Scale:
     return alt.Scale(domain=["correct", "wrong"], range=[palette.correct, palette.wrong])
 
 
 def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """The images of one class by similarity to its pattern and probability of the true class.
+    """The images of a class by similarity to its pattern and probability of the true class; points can be clicked.
 
     Args:
-        frame: columns image, similarity (cosine), label_probability, predicted (name), correct, here (bool: the one
-            that is looked at).
+        frame: columns image, similarity (cosine), label_probability, predicted_class (name), correct, here (bool: the
+            chosen image).
         palette: colours for the background.
     """
     shown = frame.assign(prediction=["correct" if correct else "wrong" for correct in frame["correct"]])
-    return Figure(_place(palette), {"images": shown})
+    return Figure(_scatter(palette), {"images": shown})
 
 
 @drawing
-def _place(palette: Palette) -> alt.TopLevelMixin:
+def _scatter(palette: Palette) -> alt.TopLevelMixin:
     chosen = alt.selection_point(name="point", fields=["image"], on="click", empty=False)
     base = rows("images").encode(
-        x=alt.X("similarity:Q", title="similarity of its map to the class pattern", scale=alt.Scale(zero=False)),
+        x=alt.X("similarity:Q", title="similarity of the map to the class pattern", scale=alt.Scale(zero=False)),
         y=alt.Y(
-            "label_probability:Q", title="P(true_class)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)
+            "label_probability:Q", title="P(true class)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)
         ),
     )
     points = base.mark_point(filled=True, size=55, opacity=0.75).encode(
@@ -98,7 +98,7 @@ def _place(palette: Palette) -> alt.TopLevelMixin:
             alt.Tooltip("image:Q"),
             alt.Tooltip("predicted_class:N", title="prediction"),
             alt.Tooltip("similarity:Q", format=".3f"),
-            alt.Tooltip("label_probability:Q", title="P(true_class)", format=".3f"),
+            alt.Tooltip("label_probability:Q", title="P(true class)", format=".3f"),
         ],
     )
     here = base.transform_filter("datum.here").mark_point(

@@ -1,4 +1,4 @@
-"""Image: everything the record holds about one image."""
+"""Image: everything that was recorded about one image."""
 
 from __future__ import annotations
 
@@ -20,17 +20,15 @@ from store import Run
 from store.queries import MinimalCorrection
 
 _LOCALISATION = {
-    "encodes": "The maps of this run are codes of the class, not places in the image (Trust shows the measurement), so "
-    "they stand beside it at first.",
-    "locates": "The maps of this run follow the object (Trust shows the measurement), so they lie over the image at "
-    "first.",
-    "unknown": "Whether a network's maps are places in the image or codes of the class is a question of its own; "
-    "until it is measured they stand beside the image at first.",
+    "encodes": "The maps of this run encode the class and do not locate the object (see Trust), so they are shown beside "
+    "the image.",
+    "locates": "The maps of this run follow the object (see Trust), so they are shown over the image.",
+    "unknown": "Whether the maps of this run locate the object has not been measured, so they are shown beside the image.",
 }
 _BESIDE, _OVER = "beside", "over"
 _LAYOUTS = {_BESIDE: "beside the image", _OVER: "over the image"}
-_OF_THE_IMAGE = ("k", "against")  # what another image starts anew
-_ORDERS = {"probability": "probability", "peak": "strength of the map", "group": "group", "name": "name"}
+_OF_THE_IMAGE = ("k", "against")  # reset when another image is chosen
+_ORDERS = {"probability": "probability", "peak": "peak of the map", "group": "group", "name": "name"}
 
 
 def main() -> None:
@@ -40,19 +38,19 @@ def main() -> None:
     image = selection.image if selection.image is not None else _default_image(frame, selection.class_index)
     row = frame.iloc[image]
     _chooser(selection, frame, image)
-    over = _answer(selection, image, row)
+    over = _strongest_classes(selection, image, row)
     if len(selection.run.classes) > 1:
-        _anatomy(selection, image, row)
+        _correction(selection, image, row)
     _over_epochs(selection, image, row)
-    _under_variants(selection, image)
+    _under_perturbations(selection, image)
     _through_layers(selection, image, over=over)
-    _in_its_class(selection, image, frame)
-    _relatives(selection, image, frame)
-    _every_class(selection, image)
+    _within_class(selection, image, frame)
+    _similar_images(selection, image, frame)
+    _all_classes(selection, image)
 
 
 def _default_image(frame: pd.DataFrame, class_index: int | None) -> int:
-    """The most confident mistake, of the chosen class if there is one with images; else the surest prediction."""
+    """The most confident mistake, of the chosen class if it has images; else the most confident prediction."""
     own = frame if class_index is None else frame[frame["label"] == class_index]
     among = own if len(own) else frame
     wrong = among[~among["correct"]]
@@ -61,26 +59,26 @@ def _default_image(frame: pd.DataFrame, class_index: int | None) -> int:
 
 def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     last, row = len(frame) - 1, frame.iloc[image]
-    siblings = np.flatnonzero(selection.run.labels == selection.run.labels[image])
-    within = selection.class_index == row.label  # the sidebar's class: previous and next stay in it
-    ring = siblings if within else np.arange(last + 1)
-    here = int(np.searchsorted(ring, image))
+    same_class = np.flatnonzero(selection.run.labels == selection.run.labels[image])
+    within = selection.class_index == row.label  # previous and next stay in the class of the sidebar
+    browsed = same_class if within else np.arange(last + 1)
+    here = int(np.searchsorted(browsed, image))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _step("Previous", ":material/chevron_left:", "j", int(ring[here - 1]) if here else None)
-        _step("Next", ":material/chevron_right:", "k", int(ring[here + 1]) if here + 1 < len(ring) else None)
+        _step("Previous", ":material/chevron_left:", "j", int(browsed[here - 1]) if here else None)
+        _step("Next", ":material/chevron_right:", "k", int(browsed[here + 1]) if here + 1 < len(browsed) else None)
         controls.number_input("Image", "image", 0, last, image, resets=_OF_THE_IMAGE)
         st.page_link(
             "views/gallery/page.py",
-            label=f"All of {escape_markdown(row.true_class)}",
+            label=f"All images of {escape_markdown(row.true_class)}",
             icon=":material/photo_library:",
             query_params=url_state.shared_parameters({"class": data.class_ids(selection.run)[int(row.label)]}),
         )
-    place = int(np.searchsorted(siblings, image)) + 1
+    place = int(np.searchsorted(same_class, image)) + 1
     kind = f"{'prediction' if row.correct else 'mistake'}{' of the class' if within else ''}"
-    reported = "" if selection.image is not None else f"No image was chosen: this is the most confident {kind}. "
+    default = "" if selection.image is not None else f"No image is chosen; this is the most confident {kind}. "
     st.caption(
-        f"{reported}`{row['name']}` · image {count(image)} of 0 to {count(last)} · "
-        f"number {place} of {len(siblings)} of its class" + (f", {escape_markdown(row.group)}" if row.group else "")
+        f"{default}`{row['name']}` · image {count(image)} of 0 to {count(last)} · "
+        f"number {place} of {len(same_class)} in its class" + (f", {escape_markdown(row.group)}" if row.group else "")
     )
 
 
@@ -96,8 +94,8 @@ def _step(label: str, icon: str, shortcut: str, image: int | None) -> None:
     )
 
 
-def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
-    """The image and its strongest maps; returns whether these lie over it."""
+def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool:
+    """The image and the maps of its most probable classes; returns whether the maps lie over the image."""
     localisation = data.localisation(selection.run)
     left, right = st.columns([2, 5])
     with left:
@@ -107,27 +105,29 @@ def _answer(selection: Selection, image: int, row: pd.Series) -> bool:
         top = order[:5]
         shown = top if int(row.label) in top else np.append(top, int(row.label))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-            many = {1: "The only class", 2: "Both classes", 5: "The five strongest classes"}
-            title = many.get(len(top), f"The {len(top)} classes")
+            titles = {1: "The only class", 2: "Both classes", 5: "The five most probable classes"}
+            title = titles.get(len(top), f"The {len(top)} classes")
             st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the true class**")
             layouts = [_OVER, _BESIDE] if localisation == "locates" else [_BESIDE, _OVER]
             over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
         content = parts.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
         grid_with_sheet(selection, content, title=f"Image {image}", key="top5", on_open=url_state.open_class)
         st.caption(
-            "S of a class is exactly the mean of its map (Eq. 8), P its softmax (Eq. 4): nothing else enters the "
-            f"prediction. {_LOCALISATION[localisation]}"
+            "The logit S of a class is exactly the mean of its map (Eq. 8), and P is the softmax of the logits (Eq. "
+            f"4): nothing else enters the prediction. {_LOCALISATION[localisation]}"
         )
     return over
 
 
-def _anatomy(selection: Selection, image: int, row: pd.Series) -> None:
-    st.subheader("Why it failed" if not row.correct else "What would turn the prediction", anchor=False)
+def _correction(selection: Selection, image: int, row: pd.Series) -> None:
+    st.subheader(
+        "Which cells cause the mistake?" if not row.correct else "Which cells decide the prediction?", anchor=False
+    )
     left, right = st.columns([2, 5], vertical_alignment="bottom")
     with left:
-        correction = _held_against(selection, image, row)
+        correction = _compared_class(selection, image, row)
     with right:
-        st.markdown(parts.fewest(correction, data.class_names(selection.run)))
+        st.markdown(parts.minimal_correction_text(correction, data.class_names(selection.run)))
     cells = len(correction.order)
     start = url_state.integer("k", 0, cells, correction.cells)
     dissection(
@@ -135,21 +135,21 @@ def _anatomy(selection: Selection, image: int, row: pd.Series) -> None:
         key="dissection",
         on_rest=lambda out: url_state.write({"k": None if out == correction.cells else out}),
     )
-    st.caption(parts.checked(correction))
+    st.caption(parts.consistency_text(correction))
 
 
-def _held_against(selection: Selection, image: int, row: pd.Series) -> MinimalCorrection:
-    """The prediction against the true class, the runner-up where it is right, or a class that the reader chooses."""
+def _compared_class(selection: Selection, image: int, row: pd.Series) -> MinimalCorrection:
+    """The prediction compared with the true class, with the runner-up if it is correct, or with a chosen class."""
     run = selection.run
     identifiers = data.class_ids(run)
-    usual = int(row.runner_up) if row.correct else int(row.label)
+    default = int(row.runner_up) if row.correct else int(row.label)
     options = [identifier for number, identifier in enumerate(identifiers) if number != int(row.prediction)]
-    labels = _labels(run, true_class=row.label, **{"runner-up": row.runner_up})
+    labels = _labels(run, {"true class": row.label, "runner-up": row.runner_up})
     chosen = controls.select(
-        f"{escape_markdown(row.predicted_class)} against",
+        f"Compare {escape_markdown(row.predicted_class)} with",
         "against",
         options,
-        default=identifiers[usual],
+        default=identifiers[default],
         names=labels.__getitem__,
         resets=("k",),
     )
@@ -167,7 +167,7 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
         "map",
         identifiers,
         default=identifiers[int(row.label)],
-        names=_labels(run, true_class=row.label, prediction=row.prediction).__getitem__,
+        names=_labels(run, {"true class": row.label, "prediction": row.prediction}).__getitem__,
     )
     class_index = identifiers.index(shown)
     epochs = _epochs_shown(selection)
@@ -198,21 +198,18 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
 
 
 def _epochs_shown(selection: Selection) -> tuple[int, ...]:
-    """All epochs, or of a long run some, unless the reader asks for all: each epoch is a file to be read."""
+    """All epochs; of a long run only some, unless the reader asks for all: each epoch is one more file to read."""
     run = selection.run
     some = parts.film_epochs(run.epochs, selection.epoch)
     if len(some) == len(run.epochs):
         return run.epochs
-    reported = {"some": f"{len(some)} of them", "all": f"all {len(run.epochs)}"}
-    return (
-        run.epochs
-        if controls.segmented("Epochs", "film", list(reported), names=reported.__getitem__) == "all"
-        else some
-    )
+    labels = {"some": f"{len(some)} of {len(run.epochs)}", "all": f"all {len(run.epochs)}"}
+    chosen = controls.segmented("Epochs", "epochs", list(labels), names=labels.__getitem__)
+    return run.epochs if chosen == "all" else some
 
 
-def _labels(run: Run, **notes: int) -> dict[str, str]:
-    """The classes' names by identifier, with the notes, each of a class number, behind those of the classes noted."""
+def _labels(run: Run, notes: dict[str, int]) -> dict[str, str]:
+    """The classes' names by identifier, with the notes on some class numbers in brackets."""
     identifiers, labels = data.class_ids(run), dict(data.class_labels(run))
     for number in set(notes.values()):
         own = [note for note, noted in notes.items() if noted == number]
@@ -220,7 +217,7 @@ def _labels(run: Run, **notes: int) -> dict[str, str]:
     return labels
 
 
-def _under_variants(selection: Selection, image: int) -> None:
+def _under_perturbations(selection: Selection, image: int) -> None:
     st.subheader("Under the perturbations", anchor=False)
     grid_with_sheet(
         selection,
@@ -231,7 +228,9 @@ def _under_variants(selection: Selection, image: int) -> None:
             {"variant": None if variant == selection.run.variants[0] else variant, "image": image}
         ),
     )
-    st.caption("Each: the perturbed image as the network saw it, the map of its prediction, the map of the true class.")
+    st.caption(
+        "Each tile: the perturbed image as the network saw it, the map of the prediction, the map of the true class."
+    )
 
 
 def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
@@ -242,17 +241,17 @@ def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
     prediction = int(frame["prediction"].iloc[image])
     content = parts.layer_tiles(selection, image, prediction, over=over)
     grid_with_sheet(selection, content, title=f"Image {image} through the network", key="layers")
-    st.caption("The clean image, stage by stage, towards the class that it is predicted as.")
+    st.caption("The clean image, layer by layer, up to the map of the predicted class.")
 
 
-def _in_its_class(selection: Selection, image: int, frame: pd.DataFrame) -> None:
+def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None:
     label = int(selection.run.labels[image])
     own = frame[frame["label"] == label]
     name = data.class_names(selection.run)[label]
-    st.subheader(f"Where it is in its class, {escape_markdown(name)}", anchor=False)
+    st.subheader(f"Among the images of its class, {escape_markdown(name)}", anchor=False)
     left, right = st.columns([1, 4])
     with left:
-        tile_grid(class_tiles(selection, [label], size=150), key="true_class-class", on_open=url_state.open_class)
+        tile_grid(class_tiles(selection, [label], size=150), key="class-pattern", on_open=url_state.open_class)
     with right:
         downloads.chart(
             class_place,
@@ -260,32 +259,35 @@ def _in_its_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
                 here=own["image"] == image
             ),
             key="class-place",
-            alt="similarity to the class pattern and probability of the true class, of the class's images",
+            alt="similarity to the class pattern and probability of the true class for every image of the class",
             on_point=lambda point: url_state.write({"image": int(point["image"]), **dict.fromkeys(_OF_THE_IMAGE)}),
         )
     ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
     st.caption(
-        f"Its own map is {float(frame['similarity'].iloc[image]):.2f} like the class pattern at the left (cosine), "
-        f"place {ahead + 1} of {len(own)}; {percent(float(own['correct'].mean()), 0)} of the class is right. "
-        "A click on another point opens that image."
+        f"The cosine similarity of its true-class map to the class pattern on the left is "
+        f"{float(frame['similarity'].iloc[image]):.2f}, rank {ahead + 1} of {len(own)}. "
+        f"{percent(float(own['correct'].mean()), 0)} of the class's images are predicted correctly. Click a point to "
+        "open its image."
     )
 
 
-def _relatives(selection: Selection, image: int, frame: pd.DataFrame) -> None:
-    st.subheader("Nearest images by pattern", anchor=False)
+def _similar_images(selection: Selection, image: int, frame: pd.DataFrame) -> None:
+    st.subheader("Images with the most similar maps", anchor=False)
     found = data.nearest_images(selection.run, image, selection.epoch, selection.variant)
-    image_tiles.image_grid(selection, frame.iloc[found["image"].to_numpy()], key="relatives", size=84, overlay=None)
+    image_tiles.image_grid(
+        selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=None
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("The other images whose prediction's map is most like this one's, by cosine.", width="content")
+        st.caption("Cosine similarity between the maps of the predicted classes.", width="content")
         st.page_link(
             "views/search/page.py",
-            label="Search the run by this map",
+            label="Search with this map",
             icon=":material/pattern:",
             query_params=url_state.shared_parameters({"image": image, "from": "image"}),
         )
 
 
-def _every_class(selection: Selection, image: int) -> None:
+def _all_classes(selection: Selection, image: int) -> None:
     number = len(selection.run.classes)
     st.subheader(f"All {number} class maps" if number > 1 else "The class map", anchor=False)
     order = controls.segmented("Order by", "order", list(_ORDERS), names=_ORDERS.__getitem__)

@@ -1,4 +1,4 @@
-"""What the record holds about one image, as tiles and in words: strongest classes, epochs, variants, layers, minimal correction."""
+"""Tiles and texts of the Image page: class maps, epochs, variants, layers, the minimal correction."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from dashboard import data
 from dashboard.components import Dissection, Tile, TileSet
 from dashboard.images import COMMON, EQ10, ScaledMaps, map_peaks, scale_maps, upsample
+from dashboard.shared.image_tiles import tile_set
 from dashboard.shared.theme import (
     NEUTRAL,
     PREDICTION,
@@ -24,54 +25,55 @@ from dashboard.shell.url_state import Selection
 from store.queries import MinimalCorrection
 
 
-def fewest(correction: MinimalCorrection, names: Sequence[str]) -> str:
-    """How few cells turn the prediction, how certain that number is, and who wins then."""
+def minimal_correction_text(correction: MinimalCorrection, names: Sequence[str]) -> str:
+    """How few cells have to go, how certain that number is, and which class wins then."""
     prediction, against = escape_markdown(names[correction.prediction]), escape_markdown(names[correction.against])
     cells, winner = correction.cells, int(correction.winners[correction.cells])
     margin = float(correction.difference.mean())
     if not cells:
-        return f"**{against}** ties with **{prediction}** as it is: no cell has to go."
-    sure = (
-        "the coding of the maps leaves no doubt about that number"
+        return f"**{against}** ties with **{prediction}** already: no cell has to be removed."
+    certainty = (
+        "certain in spite of quantisation"
         if correction.low == correction.high
-        else f"{correction.low} to {correction.high}, as far as the coding of the maps can tell"
+        else f"between {correction.low} and {correction.high} because of quantisation"
     )
-    then = (
-        "it then wins"
+    outcome = (
+        "then wins"
         if winner == correction.against
-        else f"yet a third class, **{escape_markdown(names[winner])}**, then wins"
+        else f"catches up, but **{escape_markdown(names[winner])}** then wins"
     )
     return (
-        f"**{prediction}** beats **{against}** by {margin:.3g}, the mean of the difference of their maps. Without the "
-        f"**{plural(cells, 'cell')}** of {len(correction.order)} that {'speaks' if cells == 1 else 'speak'} most for it, "
-        f"**{against}** draws level ({sure}); {then}."
+        f"The logit of **{prediction}** is {margin:.3g} above that of **{against}**. Remove the "
+        f"**{plural(cells, 'cell')}** of {len(correction.order)} with the largest difference ({certainty}), and "
+        f"**{against}** {outcome}."
     )
 
 
-def checked(correction: MinimalCorrection) -> str:
-    """Whether the scores of the decoded maps are the recorded ones, and what k* means."""
-    found = (
-        f"Checked on load: the means of the decoded maps are the recorded scores to within {correction.logit_error:.2g}, "
-        f"where the coding allows {correction.logit_bound:.2g} ✓."
+def consistency_text(correction: MinimalCorrection) -> str:
+    """What k* means, and whether the means of the decoded maps are the recorded logits."""
+    check = (
+        f"Checked: the means of the decoded maps equal the recorded logits to within {correction.logit_error:.2g}; "
+        f"quantisation allows {correction.logit_bound:.2g} ✓."
         if correction.exact
-        else f"✗ The means of the decoded maps differ from the recorded scores by {correction.logit_error:.2g}, more than "
-        f"the {correction.logit_bound:.2g} that the coding explains: do not trust this part, and verify the run."
+        else f"✗ The means of the decoded maps differ from the recorded logits by {correction.logit_error:.2g}, but "
+        f"quantisation explains only {correction.logit_bound:.2g}: do not trust this section, and verify the run."
     )
     return (
-        "Few cells: a local misreading. Many: the whole pattern was predicted as the other class. Exact and without "
-        f"another pass, because S is the mean of the map (Eq. 8). {found}"
+        "The minimal correction k* is the fewest cells to remove from both maps so that the second class draws level. "
+        "Few cells: a local confusion. Many cells: the whole pattern resembles the other class. The count needs no "
+        f"further pass through the network, because S is the mean of the map (Eq. 8). {check}"
     )
 
 
 def class_role(number: int, true_class: int, prediction: int) -> str:
-    """True class is blue, the prediction orange; a correct prediction is both, and green."""
+    """Blue for the true class, orange for the prediction, green for a correct prediction."""
     if number == true_class:
         return role(True) if true_class == prediction else TRUE_CLASS
     return PREDICTION if number == prediction else NEUTRAL
 
 
 def ranked_classes(selection: Selection, image: int, *, order: str = "probability") -> np.ndarray:
-    """Class numbers in the order of display: by probability, by the map's strength, by name or by group."""
+    """Class numbers in the order of display: by probability, by the peak of the map, by name or by group."""
     run = selection.run
     chances = data.probabilities(run, selection.epoch, selection.variant, image)
     if order == "name":
@@ -84,7 +86,7 @@ def ranked_classes(selection: Selection, image: int, *, order: str = "probabilit
 
 
 def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: int, over: bool = False) -> TileSet:
-    """The maps of some classes for one image, with name and P_k (Fig. 6 and 7); `over` lays them on the image."""
+    """The maps of some classes for one image, with name and P_k (Fig. 6 and 7); `over` draws them over the image."""
     run = selection.run
     names, identifiers = data.class_names(run), data.class_ids(run)
     chances = data.probabilities(run, selection.epoch, selection.variant, image)
@@ -93,7 +95,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
     ranks = np.empty(len(chances), int)
     ranks[np.argsort(-chances, kind="stable")] = np.arange(1, len(chances) + 1)
     address = url_state.linker("gallery", "class", {"image": None})
-    scores = maps.mean((-1, -2))
+    logits = maps.mean((-1, -2))
     tiles = []
     for position, number in enumerate(classes.tolist()):
         mark = "✓ " if number == true_class else ("✗ " if number == prediction else "")
@@ -101,7 +103,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
             Tile(
                 id=identifiers[number],
                 title=f"{mark}{names[number]}",
-                lines=(f"P {probability(float(chances[number]))} · S {scores[position]:.2f}", f"rank {ranks[number]}"),
+                lines=(f"P {probability(float(chances[number]))} · S {logits[position]:.2f}", f"rank {ranks[number]}"),
                 images=(0,) if over else (),
                 maps=(position,),
                 role=class_role(number, true_class, prediction),
@@ -110,11 +112,11 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
             )
         )
     images = data.image_atlas(run, (image,), (selection.variant,), exact=True) if over else None
-    return _with_maps(selection, tiles, maps, size=size, images=images, overlay=True if over else None)
+    return tile_set(selection, tiles, maps, size=size, images=images, overlay=True if over else None)
 
 
 def film_epochs(epochs: Sequence[int], chosen: int, *, most: int = 16) -> tuple[int, ...]:
-    """Epochs to show of a long run: all of them up to `most`, else so many at even distances, and the chosen one."""
+    """Epochs to show: all of them up to `most`, else that many at equal distances, and the chosen one."""
     places = np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int)
     return tuple(sorted({chosen, *(epochs[place] for place in places)}))
 
@@ -140,7 +142,7 @@ def film_tiles(selection: Selection, image: int, class_index: int, epochs: Seque
                 chosen=int(epoch) == selection.epoch,
             )
         )
-    return _with_maps(selection, tiles, film.maps, size=size)
+    return tile_set(selection, tiles, film.maps, size=size)
 
 
 def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSet:
@@ -157,8 +159,9 @@ def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSe
                 id=variant,
                 title=f"{tick_or_cross(prediction == true_class)} {names[prediction]}",
                 lines=(
-                    run.variant(variant).label,
-                    f"P {probability(float(chances[prediction]))} · true class {probability(float(chances[true_class]))}",
+                    selection.run.variant(variant).label,
+                    f"P {probability(float(chances[prediction]))} · true class "
+                    f"{probability(float(chances[true_class]))}",
                 ),
                 images=(position,),
                 maps=(2 * position, 2 * position + 1),
@@ -168,13 +171,13 @@ def variant_tiles(selection: Selection, image: int, *, size: int = 74) -> TileSe
             )
         )
     images = data.image_atlas(run, (image,) * len(run.variants), tuple(run.variants), exact=True)
-    return _with_maps(selection, tiles, np.stack(maps), size=size, images=images)
+    return tile_set(selection, tiles, np.stack(maps), size=size, images=images)
 
 
 def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 90, over: bool = False) -> TileSet:
-    """The clean image through the network: each stage's energy, then the layers before the class map, then it.
+    """The clean image through the network: each stage's mean activation, the layers before the class map, and the map.
 
-    Each view is divided by its own maximum, since the layers have no common unit; `over` lays them on the image.
+    Each view is divided by its own maximum, because layers have no common unit; `over` draws them over the image.
     """
     run, epoch, clean = selection.run, selection.epoch, selection.run.variants[0]
     name = data.class_names(run)[class_index]
@@ -209,18 +212,8 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
 
 
 def _depth(stages: dict[str, np.ndarray], name: str) -> tuple[int, bool, str]:
-    """Where a stage stands in the encoder: its map only shrinks, and the stem comes first."""
+    """Sorts stages from the input inwards: maps only shrink, and the stem comes first."""
     return -stages[name].shape[-1], name != "stem", name
-
-
-def _with_maps(selection: Selection, tiles: list[Tile], maps: np.ndarray, *, size: int, **more: object) -> TileSet:
-    return TileSet(
-        tiles=tuple(tiles),
-        maps=scale_maps(maps, kind=selection.scale, signed=selection.run.signed),
-        colours=selection.colours,
-        size=size,
-        **more,  # type: ignore[arg-type]
-    )
 
 
 def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
@@ -229,7 +222,7 @@ def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
     tile = Tile(
         id=str(image),
         title=f"{tick_or_cross(row.correct)} {row.predicted_class}",
-        lines=(f"P {probability(row.confidence)}", f"true_class: {row.true_class}"),
+        lines=(f"P {probability(row.confidence)}", f"true class {row.true_class}"),
         images=(0,),
         role=role(row.correct),
     )
@@ -238,7 +231,7 @@ def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
 
 
 def dissected(selection: Selection, image: int, correction: MinimalCorrection, *, start: int) -> Dissection:
-    """The prediction and the class that it is held against, ready to be taken apart cell by cell."""
+    """The prediction and the class that it is compared with, for the component that removes cells."""
     run = selection.run
     pair = data.all_maps(run, selection.epoch, selection.variant, image)[[correction.prediction, correction.against]]
     return Dissection(

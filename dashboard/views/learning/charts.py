@@ -10,33 +10,33 @@ from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.shared.theme import LIGHT, Palette
 
 
-def accuracy_race(
+def accuracy_curves(
     frame: pd.DataFrame, *, highlight: str, by: str = "group", epoch: int | None = None, palette: Palette = LIGHT
 ) -> Figure:
-    """Accuracy of every group or class over the epochs, one of them in front.
+    """Accuracy of every group or class over the epochs, one of them highlighted.
 
     Args:
         frame: columns epoch, the column named by `by`, accuracy (fraction).
-        highlight: the one drawn in front.
+        highlight: the one drawn in front, in colour.
         by: 'group' or 'name'.
         epoch: the epoch to mark.
         palette: colours for the background.
     """
     shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
-    tables = {"race": shown.assign(front=shown[by] == highlight), **ruled(epoch)}
-    return Figure(_race(by, "chosen" in tables, palette), tables)
+    tables = {"accuracy": shown.assign(highlighted=shown[by] == highlight), **ruled(epoch)}
+    return Figure(_accuracy(by, "chosen" in tables, palette), tables)
 
 
 @drawing
-def _race(by: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
-    base = rows("race").encode(
+def _accuracy(by: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
+    base = rows("accuracy").encode(
         x=epoch_axis(),
         y=alt.Y("accuracy:Q", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
         detail=alt.Detail(f"{by}:N"),
         tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip(f"{by}:N"), alt.Tooltip("accuracy:Q", format=".1%")],
     )
-    behind = base.transform_filter("!datum.front").mark_line(color=palette.neutral, opacity=0.35, strokeWidth=1.2)
-    front = base.transform_filter("datum.front").mark_line(
+    behind = base.transform_filter("!datum.highlighted").mark_line(color=palette.neutral, opacity=0.35, strokeWidth=1.2)
+    front = base.transform_filter("datum.highlighted").mark_line(
         color=palette.true_class,
         strokeWidth=3.5,
         point=alt.OverlayMarkDef(color=palette.true_class, size=45, filled=True),
@@ -49,25 +49,25 @@ def _race(by: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
 _ACROSS, _UP = 0.7548776662466927, 0.5698402909980532
 
 
-def _aside(index: pd.Series, turn: float) -> pd.Series:
-    """A small shift for each class, -0.2 to 0.2 of an epoch, always the same: points of one place stay apart."""
+def _shift(index: pd.Series, turn: float) -> pd.Series:
+    """A small fixed shift for each class, -0.2 to 0.2 of an epoch, so that equal points do not hide each other."""
     return 0.4 * ((index * turn) % 1 - 0.5)
 
 
 def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """When a class's maps took their final form against when its predictions settled.
+    """When the maps of a class formed, and when its predictions stabilised; points can be clicked.
 
-    Medians are halves of epochs, so points are shifted a little lest they hide each other.
+    Medians are whole or half epochs, so points are shifted a little to keep them apart.
 
     Args:
-        frame: columns name, group, class_index, image_formation, settling (medians over the images, epochs; rows
+        frame: columns name, group, class_index, image_formation, stabilisation (medians over the images, epochs; rows
             with -1, never, are left out), accuracy.
         palette: colours for the background.
     """
     known = frame[(frame["image_formation"] >= 0) & (frame["stabilisation"] >= 0)]
     index = known["class_index"]
     known = known.assign(
-        x=known["image_formation"] + _aside(index, _ACROSS), y=known["stabilisation"] + _aside(index, _UP)
+        x=known["image_formation"] + _shift(index, _ACROSS), y=known["stabilisation"] + _shift(index, _UP)
     )
     both = pd.concat([known["image_formation"], known["stabilisation"]])
     ends = pd.DataFrame({"x": [both.min(), both.max()], "y": [both.min(), both.max()]}).dropna()
@@ -83,8 +83,8 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
         rows("classes")
         .mark_circle(size=80, opacity=0.75)
         .encode(
-            x=alt.X("x:Q", title="median epoch from which the map keeps its final form", scale=scale, axis=ticks),
-            y=alt.Y("y:Q", title="median epoch from which the prediction stays", scale=scale, axis=ticks),
+            x=alt.X("x:Q", title="median epoch at which the map has formed", scale=scale, axis=ticks),
+            y=alt.Y("y:Q", title="median epoch at which the prediction stabilises", scale=scale, axis=ticks),
             color=alt.Color(
                 "accuracy:Q", title="accuracy", scale=alt.Scale(scheme="cividis"), legend=alt.Legend(format=".0%")
             ),
@@ -93,7 +93,7 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
                 alt.Tooltip("name:N"),
                 alt.Tooltip("group:N"),
                 alt.Tooltip("image_formation:Q", title="map formed"),
-                alt.Tooltip("stabilisation:Q", title="prediction settled"),
+                alt.Tooltip("stabilisation:Q", title="prediction stabilised"),
                 alt.Tooltip("accuracy:Q", format=".0%"),
             ],
         )
@@ -103,7 +103,7 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
 
 
 def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """How many images were always correct, learned, forgotten, ...: bars that can be clicked.
+    """How many images were always correct, learned, forgotten, ...; bars can be clicked.
 
     Args:
         frame: columns history and images, in the order of display.
@@ -142,20 +142,20 @@ _ZERO = pd.DataFrame({"gain": [0.0]})
 
 
 def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """The accuracy that each ensemble gains over the last epoch alone, with its 95 % interval; zero is ruled.
+    """The accuracy that each ensemble gains over the last epoch alone, with its 95 % interval and a line at zero.
 
     Args:
         frame: columns label, gain, gain_low, gain_high (fractions), top1, nll, ece.
         palette: colours for the background.
     """
-    shown = frame.assign(clear=(frame["gain_low"] > 0) | (frame["gain_high"] < 0))
+    shown = frame.assign(significant=(frame["gain_low"] > 0) | (frame["gain_high"] < 0))
     return Figure(_gains(tuple(frame["label"]), palette), {"ensembles": shown, "zero": _ZERO})
 
 
 @drawing
 def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
     y = alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=240))
-    colour = alt.condition("datum.clear", alt.value(palette.true_class), alt.value(palette.neutral))
+    colour = alt.condition("datum.significant", alt.value(palette.true_class), alt.value(palette.neutral))
     zero = rows("zero").mark_rule(color=palette.neutral, strokeDash=[5, 4])
     spans = (
         rows("ensembles")

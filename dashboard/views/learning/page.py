@@ -1,4 +1,4 @@
-"""Learning: which class when, what was forgotten, and how a class's pattern formed."""
+"""Learning: when each class was learned, what was forgotten, and how its pattern formed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import Tile, TileSet
-from dashboard.images import scale_maps
+from dashboard.components import Tile
 from dashboard.shared import downloads, image_tiles
+from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.theme import escape_markdown, percent, plural
+from dashboard.shared.theme import escape_markdown, percent, plural, role
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning import parts
-from dashboard.views.learning.charts import accuracy_race, formation_scatter, history_bars
-from store.metrics.learning import FORMED
-
-_HISTORIES = ("always correct", "learned", "learned late", "flip-flopping", "forgotten", "never correct")
+from dashboard.views.learning.charts import accuracy_curves, formation_scatter, history_bars
+from store.metrics.learning import FORMED, HISTORIES
+from store.metrics.maps import cosine
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
     if len(selection.run.epochs) < 2:
-        st.info("One epoch is recorded; this page compares epochs and begins with the second.")
+        st.info("Only one epoch is recorded. This page compares epochs and needs at least two.")
         return
     class_index = selection.class_index if selection.class_index is not None else 0
-    _race(selection, class_index)
-    parts.class_strip(selection)
-    _film(selection, class_index)
+    _accuracy_curves(selection, class_index)
+    parts.class_matrix(selection)
+    _pattern_over_epochs(selection, class_index)
     _formation(selection)
     warn_stale(selection)
     _histories(selection, class_index)
@@ -41,81 +40,69 @@ def main() -> None:
     parts.best_epochs(selection)
 
 
-def _race(selection: Selection, class_index: int) -> None:
+def _accuracy_curves(selection: Selection, class_index: int) -> None:
     run = selection.run
-    names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
+    names, groups = data.class_names(run), data.class_groups(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = controls.segmented("Lines", "lines", ["groups", "classes"])
-        controls.select(
-            "Class",
-            "class",
-            identifiers,
-            default=identifiers[0],
-            names=data.class_labels(run).__getitem__,
-        )
+        choose_class(selection)
     table = data.class_accuracy(run, selection.variant)
     if by == "classes":
         table = table[table["group"] == groups[class_index]]
     column = "group" if by == "groups" else "name"
     front = groups[class_index] if by == "groups" else names[class_index]
     downloads.chart(
-        accuracy_race,
+        accuracy_curves,
         table,
         highlight=front,
         by=column,
         epoch=selection.epoch,
-        key="accuracy-race",
+        key="accuracy-curves",
         alt="accuracy of every group or class over the epochs",
     )
     among = "all groups" if by == "groups" else f"the classes of its group, {groups[class_index]}"
-    st.caption(f"In front: {escape_markdown(front) or 'the classes without a group'}, among {escape_markdown(among)}.")
+    st.caption(
+        f"Highlighted: {escape_markdown(front) or 'the classes without a group'}, among {escape_markdown(among)}."
+    )
 
 
-def _film(selection: Selection, class_index: int) -> None:
+def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
     run = selection.run
-    st.subheader(f"The letter of {escape_markdown(data.class_names(run)[class_index])} over the epochs", anchor=False)
+    st.subheader(
+        f"Class pattern of {escape_markdown(data.class_names(run)[class_index])} over the epochs", anchor=False
+    )
     patterns = data.all_patterns(run, selection.variant)[:, class_index]
     table = data.class_accuracy(run, selection.variant)
     accuracy = table[table["class_index"] == class_index].set_index("epoch")["accuracy"]
-    final = patterns[-1].ravel()
+    similarity = cosine(patterns, np.broadcast_to(patterns[-1], patterns.shape))
     tiles = [
         Tile(
             id=str(epoch),
             title=f"epoch {epoch}",
             lines=(
-                f"right {percent(float(accuracy[epoch]), 0)}",
-                f"like the last {_cosine(pattern.ravel(), final):.2f}",
+                f"{percent(float(accuracy[epoch]), 0)} correct",
+                f"similarity to final {similarity[position]:.2f}",
             ),
             maps=(position,),
             bar=float(np.nan_to_num(accuracy[epoch])),
-            role="correct",
+            role=role(True),
             opens=True,
             chosen=epoch == selection.epoch,
         )
         for position, (epoch, pattern) in enumerate(zip(run.epochs, patterns, strict=True))
     ]
-    content = TileSet(
-        tiles=tuple(tiles),
-        maps=scale_maps(patterns, kind=selection.scale, signed=run.signed),
-        colours=selection.colours,
-        size=74,
-    )
+    content = image_tiles.tile_set(selection, tiles, patterns, size=74)
     grid_with_sheet(
         selection,
         content,
-        title=f"The letter of {data.class_names(run)[class_index]} over the epochs",
-        key="letter",
+        title=f"Class pattern of {data.class_names(run)[class_index]} over the epochs",
+        key="pattern",
         on_open=lambda epoch: url_state.write({"epoch": epoch}),
     )
 
 
-def _cosine(first: np.ndarray, second: np.ndarray) -> float:
-    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / norm if norm else 0.0
-
-
 def _formation(selection: Selection) -> None:
-    st.subheader("Does the letter form before the prediction settles?", anchor=False)
+    st.subheader("Do maps form before predictions stabilise?", anchor=False)
     table = data.analysis_table(selection.run, "classes")
     if table is None:
         needs_analysis(selection)
@@ -126,11 +113,12 @@ def _formation(selection: Selection) -> None:
             formation_scatter,
             table,
             key="formation",
-            alt="when the maps of a class formed against when its predictions settled",
+            alt="when the maps of a class formed and when its predictions stabilised",
             on_point=lambda point: url_state.write({"class": data.class_ids(selection.run)[int(point["class_index"])]}),
         )
         st.caption(
-            "Clean images. Below the diagonal the prediction settled before the map did. A click chooses the class."
+            "Clean images. A map has formed once its cosine similarity to the final map stays at 0.9 or more. Below "
+            "the diagonal, the prediction stabilised before the map formed. Click a point to choose its class."
             f"{_caution(selection)}"
         )
     with right:
@@ -144,20 +132,24 @@ def _formation(selection: Selection) -> None:
             column_config={
                 "name": "Class",
                 "formation": st.column_config.NumberColumn(
-                    "Letter", help="epoch from which the letter keeps its form; empty: never"
+                    "Pattern formed", help="epoch from which the class pattern keeps its form; empty: never"
                 ),
                 "half_correct": st.column_config.NumberColumn(
-                    "Half right", help="first epoch with half of the images right; empty: never"
+                    "Half correct", help="first epoch with half of the images correct; empty: never"
                 ),
-                "never_correct": st.column_config.NumberColumn("Never", format="percent"),
-                "forgotten": st.column_config.NumberColumn("Forgotten", format="percent"),
+                "never_correct": st.column_config.NumberColumn(
+                    "Never correct", format="percent", help="share of the images never predicted correctly"
+                ),
+                "forgotten": st.column_config.NumberColumn(
+                    "Forgotten", format="percent", help="share of the images once correct and wrong at the end"
+                ),
             },
             alt="when each class was learned",
         )
 
 
 def _caution(selection: Selection) -> str:
-    """What to think of "formed" where the maps of all classes look alike; empty where they do not."""
+    """A warning where the maps of all classes are so similar that having formed says little; else empty."""
     table = data.analysis_table(selection.run, "localisation")
     between = (
         float("nan") if table is None else table.set_index("quantity")["value"].get("between_classes", float("nan"))
@@ -165,8 +157,8 @@ def _caution(selection: Selection) -> str:
     if not between >= FORMED:
         return ""
     return (
-        f" Careful: the maps of two different classes have a cosine of {between:.2f} here, so keeping one of {FORMED} "
-        "to the final map says little about its form."
+        f" Caution: in this run, maps of different classes have a cosine similarity of {between:.2f}, so a similarity "
+        f"of {FORMED} to the final map says little about its form."
     )
 
 
@@ -174,8 +166,8 @@ def _histories(selection: Selection, class_index: int) -> None:
     table = data.analysis_table(selection.run, "images")
     if table is None:
         return
-    st.subheader("Learned, forgotten, never correct", anchor=False)
-    counts = table["history"].value_counts().reindex(_HISTORIES, fill_value=0)
+    st.subheader("Which images were learned, forgotten or never correct?", anchor=False)
+    counts = table["history"].value_counts().reindex(HISTORIES, fill_value=0)
     frame = pd.DataFrame({"history": counts.index, "images": counts.to_numpy()})
     left, right = st.columns([2, 3])
     with left:
@@ -183,11 +175,11 @@ def _histories(selection: Selection, class_index: int) -> None:
             history_bars,
             frame,
             key="histories",
-            alt="images by what happened to them over the epochs",
+            alt="number of images by their history over the epochs",
             on_point=lambda bar: url_state.write({"history": bar["history"], "page": None}),
         )
     with right:
-        chosen = controls.segmented("Images that were", "history", list(_HISTORIES[::-1]), resets=("page",))
+        chosen = controls.segmented("Images that were", "history", list(HISTORIES[::-1]), resets=("page",))
         name = data.class_names(selection.run)[class_index]
         whose = {"all": "all classes", "class": name}
         of = controls.segmented("Of", "of", list(whose), names=whose.__getitem__, resets=("page",))
@@ -195,13 +187,18 @@ def _histories(selection: Selection, class_index: int) -> None:
         wanted = (table["history"] == chosen).to_numpy()
         found = rows[wanted & (rows["label"] == class_index).to_numpy() if of == "class" else wanted]
         st.caption(
-            f"{plural(len(found), 'image')}, clean; predictions are those of the last epoch. Late: in the last "
-            "quarter of the epochs. Flip-flopping: forgotten more than twice."
+            f"{plural(len(found), 'image')}, clean; predictions of the last epoch. Learned late: in the last "
+            "quarter of the epochs. Flip-flopping: forgotten more than twice, but correct at the end."
         )
     latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
-    part = found.iloc[controls.page("page", len(found), 20)]
     image_tiles.image_grid(
-        latest, part, key="histories", which=image_tiles.OWN, size=84, title=f"Images that were {chosen}"
+        latest,
+        found,
+        key="histories",
+        which=image_tiles.OWN,
+        size=84,
+        title=f"Images that were {chosen}",
+        page="page",
     )
 
 

@@ -16,14 +16,14 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains
 from store.metrics.maps import cosine
 
-_FATES = {
+_OUTCOMES = {
     "all": "all",
-    "growing": "still growing",
-    "lasting": "alive at the end",
+    "growing": "growing at the end",
+    "lasting": "present at the end",
     "overcome": "overcome",
 }
 _MOST = 200
-_PAIR_COLUMNS = (
+_PAIR_COLUMNS = [
     "true_class",
     "predicted_class",
     "counts",
@@ -34,81 +34,76 @@ _PAIR_COLUMNS = (
     "last_count",
     "slope",
     "overlap",
-)
+]
 
 
-def fate(table: pd.DataFrame, chosen: str) -> np.ndarray:
-    """Which pairs have the fate, bool per row: growing (alive, positive slope), lasting (alive) or overcome."""
-    alive = (table["resolved"] < 0).to_numpy()
+def has_outcome(table: pd.DataFrame, chosen: str) -> np.ndarray:
+    """Which pairs have the outcome, bool per row: growing (present at the end, positive slope), lasting, overcome."""
+    present = (table["resolved"] < 0).to_numpy()
     if chosen == "growing":
-        return alive & (table["slope"] > 0).to_numpy()
+        return present & (table["slope"] > 0).to_numpy()
     if chosen == "lasting":
-        return alive
-    return ~alive if chosen == "overcome" else np.ones(len(table), bool)
+        return present
+    return ~present if chosen == "overcome" else np.ones(len(table), bool)
 
 
 def confused_pairs(selection: Selection) -> None:
-    """Pairs of classes predicted as each other, with birth, peak and death; a row opens its images at the peak."""
+    """Confused pairs of classes with their first, peak and last epochs; a row opens the images at the peak."""
     table, counts = data.analysis_table(selection.run, "pairs"), data.analysis_array(selection.run, "pair_counts")
     if table is None or counts is None:
         return
-    st.subheader("Confusions are born, peak and die", anchor=False)
+    st.subheader("When do confusions appear, peak and disappear?", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         of = controls.segmented("Pairs of", "pairs", ["classes", "groups"])
-        chosen = controls.segmented("Fate", "fate", list(_FATES), names=_FATES.__getitem__) if of == "classes" else ""
+        chosen = (
+            controls.segmented("Outcome", "outcome", list(_OUTCOMES), names=_OUTCOMES.__getitem__)
+            if of == "classes"
+            else ""
+        )
     if of == "groups":
         _groups(selection)
         return
-    rows = table.iloc[np.flatnonzero(fate(table, chosen))]
+    rows = table.iloc[np.flatnonzero(has_outcome(table, chosen))]
     if rows.empty:
-        st.info("No pair of classes has that fate.", icon=":material/filter_alt_off:")
+        st.info("No pairs match. Choose another outcome.", icon=":material/filter_alt_off:")
         return
     rows = rows.sort_values("slope", ascending=False, kind="stable") if chosen == "growing" else rows
     shown = rows.head(_MOST)
     _pair_table(selection, shown.assign(counts=counts[shown.index].tolist()))
     st.caption(
-        f"{plural(len(rows), 'pair')} with three mistakes or more at some epoch, clean"
+        f"{plural(len(rows), 'pair')} with three or more mistakes at some epoch, clean"
         + (f"; the first {_MOST} are shown" if len(rows) > _MOST else "")
-        + ". Born: the first epoch with three. Overlap: how far the two maps of these images lie in the same cells; "
-        "high means look-alikes, low that the evidence lies elsewhere. A row opens the images at the peak."
+        + ". First: the first epoch with three mistakes. Overlap: the share of the evidence that both classes' maps of "
+        "these images put into the same cells, high for similar patterns. Click a row to see the images at the peak."
     )
 
 
-def _never(epochs: pd.Series) -> pd.Series:
-    """Epoch numbers with nothing where the event never happened."""
+def _known_epochs(epochs: pd.Series) -> pd.Series:
+    """Epoch numbers, empty where the event never happened."""
     return epochs.astype("Int64").where(epochs >= 0)
 
 
 def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
-    shown = rows.assign(onset=_never(rows["onset"]), resolved=_never(rows["resolved"]))
+    shown = rows.assign(onset=_known_epochs(rows["onset"]), resolved=_known_epochs(rows["resolved"]))
     row_table(
-        shown[
-            [
-                "true_class",
-                "predicted_class",
-                "counts",
-                "onset",
-                "peak",
-                "resolved",
-                "peak_count",
-                "last_count",
-                "slope",
-                "overlap",
-            ]
-        ],
+        shown[_PAIR_COLUMNS],
         height=380,
         key="pair-table",
         on_row=lambda row: _open_pair(selection, rows.iloc[row]),
         column_config={
-            "true_class": "Truth",
-            "predicted_class": "Taken for",
+            "true_class": "True class",
+            "predicted_class": "Predicted as",
             "counts": st.column_config.LineChartColumn("Over the epochs", y_min=0, width="medium"),
-            "onset": st.column_config.NumberColumn("Born", width="small"),
+            "onset": st.column_config.NumberColumn("First", width="small"),
             "peak": st.column_config.NumberColumn("Peak", width="small"),
-            "resolved": st.column_config.NumberColumn("Died", help="empty: alive at the last epoch", width="small"),
+            "resolved": st.column_config.NumberColumn(
+                "Overcome", help="epoch from which it no longer occurs; empty: still present", width="small"
+            ),
             "peak_count": st.column_config.NumberColumn("At peak", width="small"),
-            "last_count": st.column_config.NumberColumn("Now", width="small"),
-            "slope": st.column_config.NumberColumn("Slope", format="%+.2f", help="images per epoch, lately"),
+            "last_count": st.column_config.NumberColumn("At the end", width="small"),
+            "slope": st.column_config.NumberColumn(
+                "Slope", format="%+.2f", help="images per epoch over the last epochs"
+            ),
             "overlap": st.column_config.ProgressColumn("Overlap", min_value=0, max_value=1, format="%.2f"),
         },
         alt="pairs of classes that were confused, over the epochs",
@@ -131,7 +126,7 @@ def _groups(selection: Selection) -> None:
     wide = apart.pivot_table(index=["true_group", "predicted_group"], columns="epoch", values="share", sort=False)
     wide = wide[wide.max(axis=1) > 0]
     if wide.empty:
-        st.info("No group was predicted as another one.", icon=":material/filter_alt_off:")
+        st.info("No group was confused with another.", icon=":material/filter_alt_off:")
         return
     rows = pd.DataFrame(
         {
@@ -148,25 +143,25 @@ def _groups(selection: Selection) -> None:
         hide_index=True,
         height=380,
         column_config={
-            "true_class": "Group",
-            "predicted as": "Taken for",
+            "true_class": "True group",
+            "predicted as": "Predicted as",
             "share": st.column_config.LineChartColumn("Over the epochs", y_min=0),
             "peak": st.column_config.NumberColumn("Peak epoch"),
             "highest": st.column_config.NumberColumn("At peak", format="percent"),
-            "now": st.column_config.NumberColumn("Now", format="percent"),
+            "now": st.column_config.NumberColumn("At the end", format="percent"),
         },
-        alt="groups predicted as each other, over the epochs",
+        alt="confused pairs of groups over the epochs",
     )
-    st.caption("Share of the group's images that are predicted as the other group, under the chosen variant.")
+    st.caption("Share of the true group's images that are predicted as the other group, under the chosen variant.")
 
 
 def best_epochs(selection: Selection) -> None:
-    """Which epoch is best for what, and what an average over epochs or variants would have gained."""
+    """The best epoch by each criterion, and the gain of averaging over epochs or variants."""
     table = data.analysis_table(selection.run, "best_epochs")
     ensembles = data.analysis_table(selection.run, "ensembles")
     if table is None or ensembles is None:
         return
-    st.subheader("The best epoch depends on what it is for", anchor=False)
+    st.subheader("Which epoch is best?", anchor=False)
     left, right = st.columns([3, 2])
     with left:
         row_table(
@@ -174,18 +169,20 @@ def best_epochs(selection: Selection) -> None:
             key="criterion-table",
             on_row=lambda row: url_state.write({"epoch": int(table["epoch"].iloc[row])}),
             column_config={
-                "criterion": "Purpose",
+                "criterion": "Criterion",
                 "curve": st.column_config.LineChartColumn("Over the epochs", width="medium"),
                 "epoch": st.column_config.NumberColumn("Best epoch", width="small"),
-                "value": st.column_config.NumberColumn("There", format="%.3f", width="small"),
-                "last_value": st.column_config.NumberColumn("At the end", format="%.3f", width="small"),
+                "value": st.column_config.NumberColumn("Best value", format="%.3f", width="small"),
+                "last_value": st.column_config.NumberColumn("Last epoch", format="%.3f", width="small"),
                 "better": st.column_config.TextColumn("Better", width="small"),
             },
-            alt="the best epoch for each purpose",
+            alt="the best epoch by each criterion",
         )
         reported = sorted(set(table["epoch"]))
-        agree = "All purposes agree" if len(reported) == 1 else f"The purposes disagree: {epoch_list(reported)}"
-        st.caption(f"{agree}. Clean images, robust ones over the other variants. A row chooses its epoch everywhere.")
+        agree = "All criteria agree" if len(reported) == 1 else f"The criteria disagree: {epoch_list(reported)}"
+        st.caption(
+            f"{agree}. Clean images; robust criteria average the other variants. Click a row to choose its epoch."
+        )
     with right:
         gains = ensembles.iloc[1:]
         if len(gains):
@@ -195,11 +192,13 @@ def best_epochs(selection: Selection) -> None:
                 key="ensembles",
                 alt="accuracy gained by averaging recorded epochs or variants",
             )
-            st.caption("Averaged probabilities, from the record alone, against the last epoch; 95 % intervals.")
+            st.caption(
+                "Probabilities averaged over recorded epochs or variants, compared with the last epoch; 95 % intervals."
+            )
 
 
 def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
-    """A row per purpose with its figure over the epochs.
+    """A row per criterion with its measure over the epochs.
 
     Args:
         best: the table best_epochs of an analysis.
@@ -216,23 +215,23 @@ def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
     return rows[["criterion", "curve", "epoch", "value", "last_value", "better"]]
 
 
-CELLS = {"accuracy": "accuracy", "letter": "similarity of the letter to its last form"}
-_UNITS = {"accuracy": "of the class's images right", "letter": "similarity (cosine) to the last letter"}
+CELLS = {"accuracy": "accuracy", "similarity": "similarity of the class pattern to its final form"}
+_UNITS = {"accuracy": "of the class's images correct", "similarity": "cosine similarity to the final class pattern"}
 _ORDERS = {"group": "by group", "formation": "by formation", "accuracy": "by accuracy", "name": "by name"}
 _TALLEST = 620  # pixels: all classes at once on a screen
 
 
-def class_strip(selection: Selection) -> None:
+def class_matrix(selection: Selection) -> None:
     """Draw the matrix, a row per class and a column per epoch; a cell chooses both."""
     run = selection.run
-    st.subheader("Every class over the epochs", anchor=False)
+    st.subheader("All classes over the epochs", anchor=False)
     formed = data.analysis_table(run, "classes") is not None
     orders = [name for name in _ORDERS if name != "formation" or formed]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cell = controls.segmented("A cell is the", "cell", list(CELLS), names=CELLS.__getitem__)
-        by = controls.segmented("Order of the classes", "order", orders, names=_ORDERS.__getitem__)
-    values = strip_values(
-        data.all_patterns(run, selection.variant) if cell == "letter" else None, _accuracy(selection), cell
+        cell = controls.segmented("Values", "cell", list(CELLS), names=CELLS.__getitem__)
+        by = controls.segmented("Order", "order", orders, names=_ORDERS.__getitem__)
+    values = class_matrix_values(
+        data.all_patterns(run, selection.variant) if cell == "similarity" else None, _accuracy(selection), cell
     )
     sequence = data.class_order(run, by, selection.epoch, selection.variant)
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
@@ -252,12 +251,12 @@ def class_strip(selection: Selection) -> None:
             tallest=_TALLEST,
         ),
         title=f"{CELLS[cell].capitalize()} of every class at every epoch",
-        key="class-strip",
+        key="class-matrix",
         on_cell=lambda place, at: url_state.write(
             {"class": identifiers[int(sequence[place])], "epoch": run.epochs[at]}
         ),
     )
-    st.caption("A cell chooses its class and epoch. No colour: none right, or nothing alike.")
+    st.caption("Click a cell to choose its class and epoch. No colour: no image correct, or no similarity.")
 
 
 def _accuracy(selection: Selection) -> np.ndarray:
@@ -266,11 +265,11 @@ def _accuracy(selection: Selection) -> np.ndarray:
     return table.pivot(index="class_index", columns="epoch", values="accuracy").to_numpy()
 
 
-def strip_values(patterns: np.ndarray | None, accuracy: np.ndarray, cell: str) -> np.ndarray:
+def class_matrix_values(patterns: np.ndarray | None, accuracy: np.ndarray, cell: str) -> np.ndarray:
     """The values of the matrix, (C, E).
 
     Args:
-        patterns: mean own maps (E, C, H, W); needed for 'letter' only.
+        patterns: mean own maps (E, C, H, W); needed for 'similarity' only.
         accuracy: (C, E) fractions.
         cell: a key of `CELLS`: the accuracy, or the cosine of each epoch's pattern to the last one, negative ones as 0.
     """

@@ -1,4 +1,4 @@
-"""Live: your own image through any recorded epoch. The only page that runs the network, and so needs torch."""
+"""Live: your own image, passed through the network of any recorded epoch. The only page that needs PyTorch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store.metrics.maps import cosine
 
-_SOURCES = {"file": "a file", "clipboard": "the clipboard", "camera": "the camera", "record": "the record"}
-_REFERENCES = {"none": "nothing", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
+_SOURCES = {"file": "file", "clipboard": "clipboard", "camera": "camera", "record": "recorded image"}
+_REFERENCES = {"none": "none", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
 _TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
 
 
@@ -27,24 +27,24 @@ def main() -> None:
     selection = url_state.current_selection()
     if importlib.util.find_spec("torch") is None:
         st.info(
-            "This page runs the network itself and needs PyTorch, which is not installed here. `pip install -r "
-            "requirements.txt` brings it; all other pages work without.",
+            "This page runs the network, and PyTorch is not installed here. Run `pip install -r requirements.txt` to "
+            "install it. All other pages work without it.",
             icon=":material/extension_off:",
         )
         return
     if not isinstance(selection.run.configuration.get("model"), dict):
         st.info(
-            f"“{selection.name}” does not say which network made it, so no image can be sent through it.",
+            f"Run “{selection.name}” does not say which network it recorded, so no image can be passed through it.",
             icon=":material/help:",
         )
         return
     image = _chosen_image(selection)
     if image is not None:
-        _answer(selection, image)
+        _predict(selection, image)
 
 
 def _chosen_image(selection: Selection) -> np.ndarray | None:
-    """An image from a file, the clipboard, the camera or the record, at the run's size; None until there is one."""
+    """An image from a file, the clipboard, the camera or the run, at the run's size; None until there is one."""
     source = controls.segmented("Image from", "source", list(_SOURCES), names=_SOURCES.__getitem__)
     height, width = selection.run.image_shape
     if source == "record":
@@ -53,23 +53,24 @@ def _chosen_image(selection: Selection) -> np.ndarray | None:
         return selection.run.pixels([image], variant=selection.run.variants[0])[0]
     try:
         content = _content(source)
-        st.caption(f"It stays on this machine. It is cut to a square from the middle and resized to {width}×{height}.")
+        st.caption(f"The image stays on this machine. Its central square is resized to {width}×{height} pixels.")
         if content is None:
-            _nothing_yet()
+            _no_image_yet()
             return None
         upload = prepared(content, (height, width))
     except ValueError as error:
-        st.error(f"This image cannot be used: {error}", icon=":material/broken_image:")
+        st.error(f"This image cannot be read: {error}", icon=":material/broken_image:")
         return None
     if upload.notes:
         st.caption(" ".join(upload.notes))
     return upload.image
 
 
-def _nothing_yet() -> None:
+def _no_image_yet() -> None:
     st.info(
-        "No image yet. Below it will stand what the network predictions, the maps of its five strongest classes beside "
-        "these classes' patterns, what a perturbation of your choice changes, and the recorded images most like it.",
+        "No image yet. Once there is one, this page shows the network's prediction, the maps of the five most probable "
+        "classes beside the class patterns, the effect of a perturbation, and the recorded images with the most "
+        "similar maps.",
         icon=":material/add_photo_alternate:",
     )
     st.button(
@@ -97,7 +98,7 @@ def _predictor(path: str, run_id: str, epoch: int) -> object:
     return load_predictor(path, epoch)
 
 
-def _answer(selection: Selection, image: np.ndarray) -> None:
+def _predict(selection: Selection, image: np.ndarray) -> None:
     from compute.errors import ComputeError
 
     run = selection.run
@@ -113,8 +114,8 @@ def _answer(selection: Selection, image: np.ndarray) -> None:
         _strongest(
             selection, (image, perturbed)[number], maps[number], chances[number], title=title, key=f"live-{number}"
         )
-    _references(selection, predictor, image, int(chances[0].argmax()))
-    _relatives(selection, maps[0], int(chances[0].argmax()))
+    _reference(selection, predictor, image, int(chances[0].argmax()))
+    _similar_images(selection, maps[0], int(chances[0].argmax()))
 
 
 def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
@@ -147,14 +148,14 @@ def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
 def _strongest(
     selection: Selection, image: np.ndarray, maps: np.ndarray, chances: np.ndarray, *, title: str, key: str
 ) -> None:
-    """The image, and of its five strongest classes, and the chosen one, the map beside the class's pattern."""
+    """The image, and for its five most probable classes and the chosen one the map beside the class pattern."""
     run = selection.run
     names, identifiers = data.class_names(run), data.class_ids(run)
     prediction = int(chances.argmax())
     st.markdown(f"**{title}**: {escape_markdown(names[prediction])}, P {probability(float(chances[prediction]))}")
     order = np.argsort(-chances, kind="stable")[:5]
     if selection.class_index is not None and selection.class_index not in order:
-        order = np.append(order, selection.class_index)  # the sidebar's class is shown whatever its place
+        order = np.append(order, selection.class_index)  # the sidebar's class is shown whatever its rank
     patterns = data.patterns(run, selection.epoch, run.variants[0])[order]
     similarity = cosine(maps[order], patterns)
     size = "×".join(map(str, run.image_shape))
@@ -174,13 +175,8 @@ def _strongest(
         )
         for place, number in enumerate(order.tolist())
     ]
-    both = np.stack([maps[order], patterns], axis=1).reshape(-1, *run.map_shape)
-    content = TileSet(
-        tiles=tuple(tiles),
-        maps=scale_maps(both, kind=selection.scale, signed=run.signed),
-        colours=selection.colours,
-        size=74,
-    )
+    both = np.stack([maps[order], patterns], axis=1)
+    content = image_tiles.tile_set(selection, tiles, both, size=74)
     left, right = st.columns([1, 5])
     with left:
         tile_grid(TileSet((own,), images=atlas(image[None], exact=True), size=150, fixed=True), key=f"{key}-image")
@@ -188,9 +184,9 @@ def _strongest(
         tile_grid(content, key=key, on_open=url_state.open_class)
 
 
-def _references(selection: Selection, predictor: object, image: np.ndarray, prediction: int) -> None:
-    """Grad-CAM and the deconvnet for the prediction, where they are asked for: these cost a backward pass."""
-    wanted = controls.segmented("Beside the class map", "reference", list(_REFERENCES), names=_REFERENCES.__getitem__)
+def _reference(selection: Selection, predictor: object, image: np.ndarray, prediction: int) -> None:
+    """Grad-CAM or the deconvnet for the prediction, only when chosen: each costs a backward pass."""
+    wanted = controls.segmented("Compare with", "reference", list(_REFERENCES), names=_REFERENCES.__getitem__)
     if wanted == "none":
         return
     try:
@@ -212,13 +208,13 @@ def _references(selection: Selection, predictor: object, image: np.ndarray, pred
     else:
         strength = float(np.abs(found).max()) or 1.0
         shown = np.round(128 + 127 * found / strength).astype(np.uint8)[None]
-        tile = Tile(id="reference", title="Deconvnet", lines=(name, "gray is nothing"), images=(0,))
+        tile = Tile(id="reference", title="Deconvnet", lines=(name, "gray is zero"), images=(0,))
         content = TileSet((tile,), images=atlas(shown, exact=True), size=150)
     tile_grid(replace(content, fixed=True, colours=selection.colours), key="reference")
 
 
-def _relatives(selection: Selection, maps: np.ndarray, prediction: int) -> None:
-    st.markdown("**The recorded images whose prediction's map is most like this one's**")
+def _similar_images(selection: Selection, maps: np.ndarray, prediction: int) -> None:
+    st.markdown("**Recorded images with the most similar maps of their prediction**")
     found = data.search_pattern(selection.run, maps[prediction], selection.epoch, selection.run.variants[0])
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
     image_tiles.image_grid(

@@ -1,4 +1,4 @@
-"""Accuracy under the perturbations, for one epoch."""
+"""The chart of the Overview: accuracy under every variant at one epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.shared.theme import LIGHT, Palette
 
-_ROOM = 0.25  # a smaller accuracy leaves no room for its figure between the dot and the names
+_LABEL_ROOM = 0.25  # a smaller accuracy leaves no room for its label between the dot and the variants' names
 
 
 def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
@@ -49,12 +49,12 @@ def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
         )
     )
     text = alt.Text("top1:Q", format=".1%")
-    left, right = alt.datum.top1 >= _ROOM, alt.datum.top1 < _ROOM
+    wide, narrow = alt.datum.top1 >= _LABEL_ROOM, alt.datum.top1 < _LABEL_ROOM
     before = (
-        rows("variants").transform_filter(left).mark_text(align="right", dx=-9, fontSize=11, color=palette.true_class)
+        rows("variants").transform_filter(wide).mark_text(align="right", dx=-9, fontSize=11, color=palette.true_class)
     )
     behind = (
-        rows("variants").transform_filter(right).mark_text(align="left", dx=9, fontSize=11, color=palette.true_class)
+        rows("variants").transform_filter(narrow).mark_text(align="left", dx=9, fontSize=11, color=palette.true_class)
     )
     labels = (before.encode(y=y, x=alt.X("top1:Q"), text=text), behind.encode(y=y, x=alt.X("top5:Q"), text=text))
     return alt.layer(span, dots, *labels, title="Accuracy by variant", height=330)

@@ -1,4 +1,4 @@
-"""Overview: what this run is and how good it is, at the chosen epoch."""
+"""Overview: what this run is and how accurate it is at the chosen epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboard.shared.theme import count, duration, escape_markdown, percent, pl
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.overview.charts import accuracy_by_variant
-from dashboard.views.overview.parts import notable, runs_table, setting
+from dashboard.views.overview.parts import notable_mistakes, runs_table, setting
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     selection = url_state.current_selection()
     _card(selection)
     _curves(selection)
-    _told(selection)
+    _findings(selection)
     _failures(selection)
     _classes(selection)
     _table_one(selection)
@@ -48,7 +48,7 @@ def _card(selection: Selection) -> None:
             border=True,
         )
         if selection.variant != run.variants[0]:
-            st.metric("Flipped by the variant", percent(here["flip_rate"]), border=True)
+            st.metric("Predictions changed by the variant", percent(here["flip_rate"]), border=True)
     st.caption(" · ".join(_facts(selection)))
 
 
@@ -66,21 +66,21 @@ def _facts(selection: Selection) -> list[str]:
         f"maps of {height}×{width} cells",
         f"{len(run.epochs)} of {run.planned_epochs or len(run.epochs)} epochs recorded",
     ]
-    return reported + ([f"{duration(seconds)} of computing"] if seconds else [])
+    return reported + ([f"{duration(seconds)} of computing time"] if seconds else [])
 
 
-def _told(selection: Selection) -> None:
+def _findings(selection: Selection) -> None:
     found = data.findings(selection.run)
     if not found:
         return
-    st.subheader("What this run says", anchor=False)
+    st.subheader("Main findings", anchor=False)
     for place, (number, finding) in zip(st.columns(3), enumerate(found[:3], start=1), strict=False):
         with place:
             finding_cards.brief_card(selection, finding, number)
     more = f"All {len(found)} findings" if len(found) > 3 else "Findings"
     st.page_link(
         "views/findings/page.py",
-        label=f"{more}, what was tested, and how",
+        label=f"{more}, what was tested and how",
         icon=":material/lightbulb:",
         query_params=url_state.shared_parameters(),
     )
@@ -109,16 +109,16 @@ def _curves(selection: Selection) -> None:
             key="accuracy-by-variant",
             alt="top-1 and top-5 accuracy of every variant",
         )
-    st.caption("A click on a point of a curve chooses that epoch. The orange rule is the chosen one.")
+    st.caption("Click a point of a curve to choose its epoch. The orange line marks the chosen epoch.")
 
 
 def _failures(selection: Selection) -> None:
     chosen = selection.class_index
     of = "" if chosen is None else f" of {escape_markdown(data.class_names(selection.run)[chosen])}"
-    st.subheader(f"Three failures{of} worth a look", anchor=False)
-    found = notable(selection)
+    st.subheader(f"Three notable mistakes{of}", anchor=False)
+    found = notable_mistakes(selection)
     if not found:
-        st.caption(f"No wrong prediction{of} at epoch {selection.epoch} under {selection.variant_label}.")
+        st.caption(f"No mistakes{of} at epoch {selection.epoch} under {selection.variant_label}.")
         return
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:
@@ -127,7 +127,7 @@ def _failures(selection: Selection) -> None:
             st.caption(reason)
     st.page_link(
         "views/failures/page.py",
-        label="All failures",
+        label="All mistakes",
         icon=":material/error:",
         query_params=url_state.shared_parameters(),
     )
@@ -148,7 +148,7 @@ def _classes(selection: Selection) -> None:
 
 
 def _table_one(selection: Selection) -> None:
-    st.subheader("The runs in this folder, and the paper's Table 1", anchor=False)
+    st.subheader("Runs in this folder and the paper's Table 1", anchor=False)
     table: pd.DataFrame = runs_table()
     st.dataframe(
         table.assign(
@@ -159,14 +159,14 @@ def _table_one(selection: Selection) -> None:
             **{name: 100 * table[name] for name in ("top1", "top5")},
         ),
         hide_index=True,
-        # What is compared comes first: the rest may lie beyond the edge of a phone.
+        # The accuracies come first: a phone may cut off the rest.
         column_order=["name", "top1", "top5", "epoch", "network", "data", "source"],
         column_config={
             "top1": st.column_config.NumberColumn(
-                "Accuracy@1", format="%.2f %%", width=85, help="the prediction is right"
+                "Accuracy@1", format="%.2f %%", width=85, help="the prediction is correct"
             ),
             "top5": st.column_config.NumberColumn(
-                "Accuracy@5", format="%.2f %%", width=85, help="the true class is among the five strongest classes"
+                "Accuracy@5", format="%.2f %%", width=85, help="the true class is among the five most probable"
             ),
             "name": st.column_config.TextColumn("Model or run", width=150),
             "network": st.column_config.TextColumn("Network", width=140),
@@ -177,8 +177,8 @@ def _table_one(selection: Selection) -> None:
         alt="top-1 and top-5 accuracy of the runs in this folder and of the paper",
     )
     st.caption(
-        "Each run at its best recorded epoch, all validation images, clean. The paper's rows are quoted from it: "
-        "its images are Tiny ImageNet's, and the middle row is ImageNet at 224×224. Other images do not compare."
+        "Runs: best recorded epoch, all validation images, clean. The paper's rows are quoted: Tiny ImageNet, except "
+        "the middle row, which is ImageNet at 224×224. Accuracies on different images cannot be compared."
     )
 
 

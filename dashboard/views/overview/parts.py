@@ -1,4 +1,4 @@
-"""Small computations behind the Overview: which failures are worth a look, how the runs compare."""
+"""What the Overview computes: notable mistakes, and the runs of the folder beside the paper's Table 1."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from store import Run, StoreError
 from store.queries.table1 import table1
 
 
-def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
-    """Up to three failures of different kinds, each with a name, a reason and its row of the predictions.
+def notable_mistakes(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
+    """Up to three mistakes of different kinds, of the chosen class if there is one: name, reason, row of predictions.
 
-    Of the chosen class, where one is chosen.
-
-    The most confident mistake; the closest call (the true class was second by the smallest margin); and the loudest
-    surprise of a variant: right when clean, wrong with most confidence under the perturbation, or when the page
-    shows the clean images, the wrong prediction whose true class got least.
+    The most confident mistake; the closest call, where the true class was second by the smallest margin; and under a
+    perturbation the most confident mistake among the images that are correct when clean, or on clean images the mistake
+    whose true class ranks lowest.
     """
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     wrong = frame[~frame["correct"]]
@@ -26,47 +24,43 @@ def notable(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
         wrong = wrong[wrong["label"] == selection.class_index]
     if wrong.empty:
         return []
-    found = []
-    confident = wrong.nlargest(1, "confidence")
-    found.append(("The most confident mistake", _sure(confident.iloc[0]), confident))
-    near = wrong[(wrong["label_rank"] == 2) & ~wrong["image"].isin(confident["image"])].nsmallest(1, "margin")
-    if not near.empty:
-        row = near.iloc[0]
-        reported = f"{escape_markdown(row.true_class)} lost to {escape_markdown(row.predicted_class)} by {_little(float(row.margin))} of P."
-        found.append(("The closest call", reported, near))
-    third = _third(selection, wrong, [part["image"].iloc[0] for _, _, part in found])
+    found = [_confident(wrong)]
+    rest = wrong.drop(found[0][2].index)
+    close = rest[rest["label_rank"] == 2].nsmallest(1, "margin")
+    if not close.empty:
+        row = close.iloc[0]
+        # A difference of two probabilities is never rounded to zero.
+        margin = f"{row.margin:.3f}" if row.margin >= 0.0005 else "less than 0.001"
+        reason = (
+            f"{escape_markdown(row.true_class)} lost to {escape_markdown(row.predicted_class)} by a margin of {margin}."
+        )
+        found.append(("The closest call", reason, close))
+    third = _third(selection, rest.drop(close.index))
     return found + ([third] if third else [])
 
 
-def _little(margin: float) -> str:
-    """A difference of two probabilities, never rounded to none."""
-    return f"{margin:.3f}" if margin >= 0.0005 else "less than 0.001"
+def _confident(wrong: pd.DataFrame) -> tuple[str, str, pd.DataFrame]:
+    first = wrong.nlargest(1, "confidence")
+    row = first.iloc[0]
+    true_class, predicted = escape_markdown(row.true_class), escape_markdown(row.predicted_class)
+    reason = f"{true_class}, predicted as {predicted} with P {probability(row.confidence)}."
+    return "The most confident mistake", reason, first
 
 
-def _sure(row: pd.Series) -> str:
-    return f"P {probability(row.confidence)} for {escape_markdown(row.predicted_class)}; it is {escape_markdown(row.true_class)}."
-
-
-def _third(selection: Selection, wrong: pd.DataFrame, taken: list[int]) -> tuple[str, str, pd.DataFrame] | None:
-    rest = wrong[~wrong["image"].isin(taken)]
+def _third(selection: Selection, rest: pd.DataFrame) -> tuple[str, str, pd.DataFrame] | None:
     clean = selection.run.variants[0]
     if selection.variant != clean:
         before = data.predictions(selection.run, selection.epoch, clean)
-        rest = rest[before.loc[rest.index, "correct"]]
-        found = rest.nlargest(1, "confidence")
-        name, reason = (
-            "The loudest surprise",
-            f"Right when clean; {selection.variant_label} turns the prediction.",
-        )
+        first = rest[before.loc[rest.index, "correct"]].nlargest(1, "confidence")
+        name = "The most confident mistake caused by the variant"
+        reason = f"Correct when clean, wrong under {selection.variant_label}."
     else:
-        found = rest.nlargest(1, "label_rank")
-        name = "The furthest miss"
-        reason = "" if found.empty else _far(found.iloc[0])
-    return None if found.empty else (name, reason, found)
-
-
-def _far(row: pd.Series) -> str:
-    return f"The true class, {escape_markdown(row.true_class)}, comes {_ordinal(int(row.label_rank))}."
+        first = rest.nlargest(1, "label_rank")
+        name, reason = "The lowest-ranked true class", ""
+        if not first.empty:
+            row = first.iloc[0]
+            reason = f"The true class, {escape_markdown(row.true_class)}, is only the {_ordinal(int(row.label_rank))}."
+    return None if first.empty else (name, reason, first)
 
 
 def _ordinal(number: int) -> str:
@@ -89,7 +83,7 @@ def runs_table() -> pd.DataFrame:
 
 
 def setting(run: Run, name: str) -> str:
-    """What the run's configuration calls its model or its data; '–' where it does not say."""
+    """The name of the run's model or data in its configuration; '–' if there is none."""
     value = run.configuration.get(name)
     if isinstance(value, dict):
         value = value.get("name") or value.get("source")

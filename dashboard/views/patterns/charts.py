@@ -1,4 +1,4 @@
-"""Look-alike letters: similarity of two classes' patterns against how often they are predicted as each other."""
+"""The chart of the Patterns page: how often two classes are confused, by the similarity of their patterns."""
 
 from __future__ import annotations
 
@@ -12,41 +12,46 @@ from dashboard.shared.theme import LIGHT, Palette
 
 
 def similarity_trend(similarity: np.ndarray, counts: np.ndarray, *, bins: int = 12) -> pd.DataFrame:
-    """How often two classes are predicted as each other, by how alike their patterns are, over all pairs.
+    """How often two classes are predicted as each other, by the similarity of their patterns, over all pairs.
 
     Args:
         similarity: (C, C) cosines of the patterns.
         counts: (C, C) images by true class and prediction.
-        bins: equally wide ones between the least and the most alike pair.
+        bins: number of equally wide bins between the least and the most similar pair.
 
     Returns:
         Columns similarity (mean of the bin), rate (of the images of both classes), pairs; empty bins are left out.
     """
     first, second = np.triu_indices(len(counts), 1)
-    alike = similarity[first, second]
-    taken = (counts + counts.T)[first, second]
+    cosines = similarity[first, second]
+    confused = (counts + counts.T)[first, second]
     images = counts.sum(1)[first] + counts.sum(1)[second]
-    if not len(alike):
+    if not len(cosines):
         return pd.DataFrame({"similarity": [], "rate": [], "pairs": []})
-    edges = np.linspace(alike.min(), alike.max(), bins + 1)[1:-1]
-    table = pd.DataFrame({"bin": np.digitize(alike, edges), "similarity": alike, "taken": taken, "images": images})
-    grouped = table.groupby("bin").agg(
-        similarity=("similarity", "mean"), taken=("taken", "sum"), images=("images", "sum"), pairs=("taken", "size")
+    edges = np.linspace(cosines.min(), cosines.max(), bins + 1)[1:-1]
+    table = pd.DataFrame(
+        {"bin": np.digitize(cosines, edges), "similarity": cosines, "confused": confused, "images": images}
     )
-    rate = grouped["taken"] / grouped["images"].clip(lower=1)
+    grouped = table.groupby("bin").agg(
+        similarity=("similarity", "mean"),
+        confused=("confused", "sum"),
+        images=("images", "sum"),
+        pairs=("confused", "size"),
+    )
+    rate = grouped["confused"] / grouped["images"].clip(lower=1)
     return grouped.assign(rate=rate)[["similarity", "rate", "pairs"]].reset_index(drop=True)
 
 
-def drawn(pairs: pd.DataFrame, trend: pd.DataFrame) -> pd.DataFrame:
-    """Single pairs and the means over all pairs in one table, told apart by the column `row`: pair or mean."""
+def pairs_and_means(pairs: pd.DataFrame, trend: pd.DataFrame) -> pd.DataFrame:
+    """Single pairs and the means over all pairs in one table; the column `row` says which: pair or mean."""
     return pd.concat([pairs.assign(row="pair"), trend.assign(row="mean")], ignore_index=True)
 
 
 def similarity_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """Single pairs as points and the mean over all pairs as a line.
+    """Single pairs as points, which can be clicked, and the mean over all pairs as a line.
 
     Args:
-        frame: from `drawn`.
+        frame: from `pairs_and_means`.
         palette: colours for the background.
     """
     pairs = frame[frame["row"] == "pair"].drop(columns=["row", "pairs"])

@@ -1,4 +1,4 @@
-"""Patterns: the mean pattern of every class as one wall, played over the epochs."""
+"""Patterns: the patterns of all classes as one wall, played over the epochs, and whether similar ones are confused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dashboard.shared.theme import count
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.patterns.charts import drawn, similarity_chart, similarity_trend
+from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
 from store.metrics.confusion import pattern_similarity
 
 _ORDERS = {
@@ -39,7 +39,7 @@ def main() -> None:
 def _order(selection: Selection) -> str:
     formed = data.analysis_table(selection.run, "classes") is not None
     shown = [name for name in _ORDERS if name != "formation" or formed]
-    return controls.segmented("Order of the letters", "order", shown, names=_ORDERS.__getitem__)
+    return controls.segmented("Order", "order", shown, names=_ORDERS.__getitem__)
 
 
 def _wall(selection: Selection, by: str) -> None:
@@ -77,12 +77,12 @@ def _wall(selection: Selection, by: str) -> None:
     sheet_button(
         selection,
         class_tiles(selection, sequence.tolist()),
-        title=f"The class patterns, {_ORDERS[by]}",
+        title=f"Class patterns {_ORDERS[by]}",
         key="patterns",
     )
     st.caption(
-        "Each letter is the mean map that a class's images give their own class; under it the class's accuracy in "
-        "the epoch shown. A letter opens its gallery; arrow keys walk."
+        "A class pattern is the mean over the class's images of the map for that class. Below it: the class's accuracy "
+        "at the epoch shown. Click a pattern to open its gallery; the arrow keys move between patterns."
     )
 
 
@@ -90,42 +90,44 @@ def _similarity(selection: Selection) -> None:
     table = data.similar_classes(selection.run, selection.epoch, selection.variant)
     if len(table) < 2:
         return
-    st.subheader("Do look-alike letters get confused?", anchor=False)
+    st.subheader("Are classes with similar patterns confused?", anchor=False)
     key = (selection.run, selection.epoch, selection.variant)
     trend = similarity_trend(pattern_similarity(data.patterns(*key)), data.confusion(*key))
     left, right = st.columns([1, 1])
     with left:
         downloads.chart(
             similarity_chart,
-            drawn(table, trend),
+            pairs_and_means(table, trend),
             key="similarity",
-            alt="similarity of the patterns of two classes against how often they are confused",
+            alt="how often two classes are confused, by the similarity of their patterns",
             on_point=lambda pair: _open_pair(selection, int(pair["first_index"]), int(pair["second_index"])),
         )
         reported = table.attrs.get("spearman", float("nan"))
         correlation = f" Rank correlation: {reported:.2f}." if np.isfinite(reported) else ""
         st.caption(
-            f"The line is the mean of all {count(table.attrs['pairs'])} pairs.{correlation} Points: the "
-            f"{count(len(table))} most confused pairs, then the most alike; a click shows a pair's images."
+            f"Line: the mean of all {count(table.attrs['pairs'])} pairs.{correlation} Points: {count(len(table))} "
+            "pairs, the most confused and the most similar. Click a point to see the pair's images."
         )
     with right:
-        st.markdown("**The most alike letters**")
-        alike: pd.DataFrame = table.nlargest(40, "similarity")
+        st.markdown("**Most similar class patterns**")
+        pairs: pd.DataFrame = table.nlargest(40, "similarity")
         row_table(
-            alike,
+            pairs,
             column_order=["first", "second", "similarity", "count"],
             height=340,
             column_config={
-                "first": st.column_config.TextColumn("One", width=150),
-                "second": st.column_config.TextColumn("Other", width=150),
-                "similarity": st.column_config.NumberColumn("Likeness", format="%.2f", width=70),
+                "first": st.column_config.TextColumn("First class", width=150),
+                "second": st.column_config.TextColumn("Second class", width=150),
+                "similarity": st.column_config.NumberColumn(
+                    "Similarity", format="%.2f", width=80, help="cosine similarity of the two patterns"
+                ),
                 "count": st.column_config.NumberColumn(
-                    "Confused", width=70, help="images of one predicted as the other"
+                    "Confused", width=70, help="images of either class predicted as the other"
                 ),
             },
-            key="alike",
-            on_row=lambda row: _open_pair(selection, *alike[["first_index", "second_index"]].iloc[row].tolist()),
-            alt="pairs of classes whose patterns are most alike",
+            key="similar-patterns",
+            on_row=lambda row: _open_pair(selection, *pairs[["first_index", "second_index"]].iloc[row].tolist()),
+            alt="pairs of classes with the most similar patterns",
         )
 
 

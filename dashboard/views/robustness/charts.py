@@ -15,10 +15,10 @@ from dashboard.shared.theme import LIGHT, Palette
 def variant_curves(
     frame: pd.DataFrame, figure: str, *, title: str, epoch: int | None = None, palette: Palette = LIGHT
 ) -> Figure:
-    """One figure of every variant over the epochs; the clean images thicker.
+    """One measure of every variant over the epochs; the line of the clean images is thicker.
 
     Args:
-        frame: columns epoch, variant_label and the figure; the first variant is the clean one.
+        frame: columns epoch, variant_label and the measure; the first variant is the clean one.
         figure: the column to draw; fractions except for `nll`, in nats, and `drop`, in standard deviations.
         title: of the axis.
         epoch: the epoch to mark.
@@ -70,23 +70,24 @@ def _curves(names: tuple[str, ...], figure: str, title: str, marked: bool, palet
 
 
 OUTCOME_NAMES = {
-    "stable": "right twice, same map",
-    "different reason": "right twice, moved map",
-    "same mistake": "same mistake twice",
-    "responsive": "another prediction, moved map",
-    "unresponsive": "another prediction, same map",
+    "stable": "correct both times, same map",
+    "different reason": "correct for a different reason",
+    "same mistake": "same mistake both times",
+    "responsive": "changed prediction, changed map",
+    "unresponsive": "changed prediction, same map",
 }
 
 
 def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """Shares of the images by what became of prediction and map, a bar per variant.
+    """The images by what became of their prediction and map, a bar for each variant.
 
     Args:
-        frame: columns variant, variant_label, outcome (key of `OUTCOME_NAMES`), images, share; variants in the order of display.
+        frame: columns variant, variant_label, outcome (key of `OUTCOME_NAMES`), images, share; variants in the order of
+            display.
         palette: colours for the background.
     """
     shown = frame.assign(
-        what=frame["outcome"].map(OUTCOME_NAMES),
+        outcome_name=frame["outcome"].map(OUTCOME_NAMES),
         rank=frame["outcome"].map(list(OUTCOME_NAMES).index),
     )
     return Figure(_outcomes(tuple(dict.fromkeys(frame["variant_label"])), palette), {"outcomes": shown})
@@ -101,9 +102,9 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
         .mark_bar()
         .encode(
             y=alt.Y("variant_label:N", sort=list(names), title=None),
-            x=alt.X("share:Q", title="images", stack="zero", axis=alt.Axis(format=".0%")),
+            x=alt.X("share:Q", title="share of the images", stack="zero", axis=alt.Axis(format=".0%")),
             color=alt.Color(
-                "what:N",
+                "outcome_name:N",
                 title=None,
                 sort=list(OUTCOME_NAMES.values()),
                 scale=alt.Scale(domain=list(OUTCOME_NAMES.values()), range=colours),
@@ -112,7 +113,7 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
             order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("variant_label:N", title="variant"),
-                alt.Tooltip("what:N", title="what"),
+                alt.Tooltip("outcome_name:N", title="outcome"),
                 alt.Tooltip("images:Q"),
                 alt.Tooltip("share:Q", format=".1%"),
             ],

@@ -1,4 +1,4 @@
-"""Robustness: what each perturbation does to the predictions and to the evidence, per class and per image."""
+"""Robustness: how each perturbation changes predictions and maps, for each class and image."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.robustness import parts
 from dashboard.views.robustness.charts import OUTCOME_NAMES, variant_curves
 
-_FIGURES = {
+_MEASURES = {
     "top1": "top-1 accuracy",
     "top5": "top-5 accuracy",
     "mean_confidence": "mean confidence",
-    "flip_rate": "predictions flipped",
-    "unchanged_consistency": "similarity of the evidence where the prediction holds",
-    "responsiveness": "change of the evidence where the prediction flips",
-    "different_reason_share": "correct predictions on moved evidence (lucky)",
+    "flip_rate": "flip rate",
+    "unchanged_consistency": "similarity of the maps where the prediction is unchanged",
+    "responsiveness": "change of the maps where the prediction changes",
+    "different_reason_share": "correct for a different reason",
     "ece": "calibration error (ECE)",
     "nll": "negative log-likelihood",
 }
 _SHARES = {
-    "top1": ("Top-1", "the prediction is right"),
-    "top5": ("Top-5", "the true class is among the five strongest classes"),
+    "top1": ("Top-1", "the prediction is correct"),
+    "top5": ("Top-5", "the true class is among the five most probable"),
     "mean_confidence": ("Conf.", "mean confidence P of the prediction"),
-    "flip_rate": ("Flipped", "another prediction than to the clean image"),
+    "flip_rate": ("Flipped", "the prediction differs from that of the clean image"),
 }
 _OUTCOMES = {
-    "broken": "right when clean, wrong now",
-    "kept": "right both times",
-    "gained": "wrong when clean, right now",
+    "broken": "correct when clean, wrong under the variant",
+    "kept": "correct both times",
+    "gained": "wrong when clean, correct under the variant",
     **OUTCOME_NAMES,
 }
-_MAPS = {"true_class": "of the true class, both times", "predictions": "of both predictions"}
+_MAPS = {"true_class": "of the true class", "predictions": "of the predictions"}
 _PER_PAGE = 16
 
 
@@ -47,35 +47,35 @@ def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
     if len(selection.run.variants) < 2:
-        st.info("This run was recorded with the clean images only; there is nothing to compare.")
+        st.info("This run was recorded on clean images only, so there are no variants to compare.")
         return
     _over_epochs(selection)
     variant = _chosen_variant(selection)
     parts.outcomes(selection)
-    parts.cue_profiles_(selection)
+    parts.cue_profiles(selection)
     _images(selection, variant)
 
 
 def _over_epochs(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
-        figure = controls.select("Figure", "figure", list(_FIGURES), default="top1", names=_FIGURES.__getitem__)
+        measure = controls.select("Measure", "measure", list(_MEASURES), default="top1", names=_MEASURES.__getitem__)
         table = data.accuracy_by_variant(selection.run)
         downloads.chart(
             variant_curves,
             table,
-            figure=figure,
-            title=_FIGURES[figure],
+            figure=measure,
+            title=_MEASURES[measure],
             epoch=selection.epoch,
-            key=f"variants-{figure}",
-            alt=f"{_FIGURES[figure]} of every variant over the epochs",
+            key=f"variants-{measure}",
+            alt=f"{_MEASURES[measure]} of every variant over the epochs",
         )
     with right:
         _at_epoch(selection)
 
 
 def _at_epoch(selection: Selection) -> None:
-    """Every variant's figures at the chosen epoch; a row chooses its variant."""
+    """Accuracy, confidence and flip rate of every variant at the chosen epoch; a row chooses its variant."""
     rows = data.variants_at(selection.run, selection.epoch)
     shown = rows.assign(**{name: 100 * rows[name] for name in _SHARES})
     st.markdown(f"**At epoch {selection.epoch}**")
@@ -96,13 +96,13 @@ def _at_epoch(selection: Selection) -> None:
         },
         key="variants",
         on_row=choose,
-        alt="figures of every variant at the chosen epoch",
+        alt="accuracy, confidence and flip rate of every variant at the chosen epoch",
     )
-    st.caption("A row chooses its variant for the images below.")
+    st.caption("Click a row to see the variant's images below.")
 
 
 def _chosen_variant(selection: Selection) -> str:
-    """The perturbation looked at: the frame's variant, or where that is the clean one, the first of the others."""
+    """The variant of the sidebar, or the first perturbation if that is the clean one."""
     others = selection.run.variants[1:]
     return selection.variant if selection.variant in others else others[0]
 
@@ -132,23 +132,22 @@ def _images(selection: Selection, variant: str) -> None:
         mask &= before["label"] == selection.class_index
     rows: pd.DataFrame = after[mask].sort_values("consistency", kind="stable")
     if rows.empty:
-        st.info("No image did so. Another outcome, variant or class may.", icon=":material/filter_alt_off:")
+        st.info("No images match. Try another outcome, variant or class.", icon=":material/filter_alt_off:")
         return
-    which = "its map of the true class" if maps == "true_class" else "the map of its prediction"
+    which = "the map of the true class" if maps == "true_class" else "the map of the prediction"
     st.caption(
-        f"{plural(len(rows), 'image')}, the most changed evidence first. Each: clean and perturbed image, {which} "
-        "clean and perturbed, and what the true class's map gained (warm) or lost (cold)."
+        f"{plural(len(rows), 'image')}, the most changed maps first. Each tile: the clean and the perturbed image, "
+        f"{which} for both, and what the map of the true class gained (warm) or lost (cold)."
     )
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     first, second = (State(run, selection.epoch, name) for name in (clean, variant))
     content = flip_tiles(selection, first, second, part["image"].tolist(), true_class=maps == "true_class")
-    there = second.parameters
     grid_with_sheet(
         selection,
         content,
         title=f"{_OUTCOMES[outcome]}, {selection.run.variant(variant).label}",
-        key="triples",
-        on_open=lambda image: url_state.open_page("image", {**there, "image": image}),
+        key="variant-images",
+        on_open=lambda image: url_state.open_page("image", {**second.parameters, "image": image}),
     )
 
 

@@ -1,4 +1,4 @@
-"""What perturbations do to the evidence: outcomes of prediction and map, and the cues that a class lives on."""
+"""Sections of the Robustness page: what becomes of predictions and maps, and which cues a class relies on."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.robustness.charts import outcome_bars, variant_curves
 
-CELLS = {"accuracy": "accuracy", "score": "score of the true class"}
+CELLS = {"accuracy": "accuracy", "logit": "logit of the true class"}
 _UNITS = {
-    "accuracy": "points of accuracy against clean",
-    "score": "standard deviations of the true class's score against clean",
+    "accuracy": "percentage points of accuracy compared with clean",
+    "logit": "standard deviations of the true class's logit compared with clean",
 }
 _ORDERS = {
     "group": "by group",
-    "loss": "most harmed first",
+    "loss": "largest loss first",
     "accuracy": "by accuracy",
-    "alike": "alike cue profiles together",
+    "similarity": "by similarity of cue profiles",
 }
 
 
 def outcomes(selection: Selection) -> None:
-    """How often the prediction holds or flips while its evidence stays or moves, under every variant."""
-    st.subheader("Does the evidence move with the prediction?", anchor=False)
+    """How often predictions and maps change under every variant."""
+    st.subheader("Do the maps change with the predictions?", anchor=False)
     downloads.chart(
         outcome_bars,
         data.evidence_outcomes(selection.run, selection.epoch),
         key="evidence-outcomes",
-        alt="what became of predictions and maps under every variant",
+        alt="how predictions and maps changed under every variant",
         on_point=lambda bar: url_state.write({"variant": bar["variant"], "outcome": bar["outcome"], "page": None}),
     )
     st.caption(
-        "A map has moved where the clean prediction's map under the variant is less than 0.5 like the clean one (cosine). "
-        "Orange is the lucky quadrant: still right, on other evidence. A click on a bar shows its images below."
+        "A map has changed if the cosine similarity of the clean prediction's map with and without the variant is "
+        "below 0.5. Orange: correct for a different reason, that is, correct both times although the map changed. "
+        "Click a bar to see its images below."
     )
 
 
-def cue_profiles_(selection: Selection) -> None:
-    """What each class loses under each variant, as a matrix: its reliance on colour, shape and texture."""
-    st.subheader("Which classes live on colour, which on shape?", anchor=False)
+def cue_profiles(selection: Selection) -> None:
+    """A matrix of what each class loses under each variant: how far it relies on colour, shape or texture."""
+    st.subheader("Which classes rely on colour, which on shape?", anchor=False)
     run, others = selection.run, selection.run.variants[1:]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cell = controls.segmented("A cell is the change of", "cell", list(CELLS), names=CELLS.__getitem__)
-        by = controls.segmented("Order of the classes", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+        cell = controls.segmented("Change of", "cell", list(CELLS), names=CELLS.__getitem__)
+        by = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
     cues = data.cue_profiles(run, selection.epoch)
     changes = _accuracy_changes(selection) if cell == "accuracy" else -_wide(cues, "drop", others)
     sequence = _sequence(selection, by, cues)
@@ -74,9 +75,9 @@ def cue_profiles_(selection: Selection) -> None:
         ),
     )
     st.caption(
-        "A row is the fingerprint of a class: one that loses under gray and [B,G,R] lives on colour, one that loses "
-        "under blur on fine texture. A cell chooses its class and variant for the images below. No colour: no change"
-        + (", or unknown for want of images." if np.isnan(changes).any() else ".")
+        "A row is the cue profile of a class: a class that loses under gray and [B,G,R] relies on colour, one that "
+        "loses under blur relies on fine texture. Click a cell to see its images below. No colour: no change"
+        + (", or unknown because there are no images." if np.isnan(changes).any() else ".")
     )
     _over_epochs(selection)
 
@@ -88,7 +89,7 @@ def _accuracy_changes(selection: Selection) -> np.ndarray:
 
 
 def _wide(cues: pd.DataFrame, column: str, variants: tuple[str, ...]) -> np.ndarray:
-    """A figure of the cue profiles, (C, variants)."""
+    """A measure of the cue profiles, (C, variants)."""
     return cues.pivot(index="class_index", columns="variant", values=column)[list(variants)].to_numpy()
 
 
@@ -97,14 +98,14 @@ def _sequence(selection: Selection, by: str, cues: pd.DataFrame) -> np.ndarray:
     run, clean = selection.run, selection.run.variants[0]
     if by == "loss":
         return np.argsort(np.nan_to_num(_accuracy_changes(selection)).mean(1), kind="stable")
-    if by == "alike":
+    if by == "similarity":
         first = cues[cues["variant"] == run.variants[1]]
         return first.sort_values("order")["class_index"].to_numpy()
     return data.class_order(run, by, selection.epoch, clean)
 
 
 def _over_epochs(selection: Selection) -> None:
-    """One class's fingerprint over the epochs: when did it come to live on a cue?"""
+    """One class's cue profile over the epochs: since when does it rely on a cue?"""
     run, drops = selection.run, data.analysis_array(selection.run, "cue_drop")
     epochs = data.analysis_epochs(run)
     if selection.class_index is None or drops is None or len(epochs) < 2:
@@ -118,13 +119,13 @@ def _over_epochs(selection: Selection) -> None:
             "drop": rows.ravel().astype(float),
         }
     )
-    st.markdown(f"**What {escape_markdown(name)} lives on, over the epochs**")
+    st.markdown(f"**Which cues does {escape_markdown(name)} rely on, over the epochs?**")
     downloads.chart(
         variant_curves,
         table,
         figure="drop",
-        title="score lost (sd)",
+        title="logit lost (sd)",
         epoch=selection.epoch,
         key=f"cues-{selection.class_index}",
-        alt=f"score that {name} loses under every variant over the epochs",
+        alt=f"logit that {name} loses under every variant over the epochs",
     )

@@ -1,4 +1,4 @@
-"""Search: paint a pattern, or start from any map, and find the images whose maps are most like it."""
+"""Search: paint a pattern, or start from any map, and find the images with the most similar maps."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import streamlit as st
 from dashboard import data
 from dashboard.components import TileSet, painter, pattern_text, text_pattern, tile_grid
 from dashboard.shared import image_tiles
-from dashboard.shared.class_tiles import class_tiles
-from dashboard.shared.theme import count, escape_markdown, percent, plural
+from dashboard.shared.class_tiles import choose_class, class_tiles
+from dashboard.shared.theme import NEUTRAL, count, escape_markdown, percent, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -21,10 +21,9 @@ from store.metrics.maps import cosine
 from store.queries import search_index
 
 _PAINTED, _IMAGE, _CLASS = "painted", "image", "class"
-_STARTS = {_CLASS: "a class's letter", _IMAGE: "an image's map", _PAINTED: "a painted pattern"}
+_STARTS = {_CLASS: "a class pattern", _IMAGE: "an image's map", _PAINTED: "a painted pattern"}
 _KINDS = {image_tiles.PREDICTED: "map of the prediction", image_tiles.OWN: "map of the true class"}
-_ANSWERS = {"all": "all", "correct": "✓ correct", "wrong": "✗ wrong"}
-_FOUND, _LETTERS = 48, 8
+_MOST_IMAGES, _MOST_CLASSES = 48, 8
 
 
 def main() -> None:
@@ -32,8 +31,8 @@ def main() -> None:
     selection = url_state.current_selection()
     left, right = st.columns([2, 5], gap="large")
     with left:
-        kind = controls.segmented("Search among", "kind", list(_KINDS), names=_KINDS.__getitem__)
-        pattern, text, reported = _pattern(selection, kind)
+        which = controls.segmented("Search in", "maps", list(_KINDS), names=_KINDS.__getitem__)
+        pattern, text, description = _pattern(selection, which)
         painter(
             text,
             selection.run.map_shape,
@@ -42,59 +41,53 @@ def main() -> None:
             key="painter",
             on_paint=lambda text: url_state.write({"from": _PAINTED, "paint": text}),
         )
-        st.caption(reported)
+        st.caption(description)
     with right:
         if pattern.any():
-            _results(selection, pattern, kind)
+            _similar_classes(selection, pattern)
+            _similar_images(selection, pattern, which)
         else:
             st.info(
-                "The pattern is empty. Paint a few cells at the left, or start from a class's letter or from the map "
-                "of an image.",
+                "The pattern is empty. Paint a few cells on the left, or start from a class pattern or from the map of "
+                "an image.",
                 icon=":material/brush:",
             )
 
 
-def _pattern(selection: Selection, kind: str) -> tuple[np.ndarray, str, str]:
-    """The pattern (H, W) that is searched for, its text in the painter, and where it comes from."""
+def _pattern(selection: Selection, which: str) -> tuple[np.ndarray, str, str]:
+    """The pattern (H, W) to search for, its text in the painter, and a description of where it comes from."""
     painted = _painted(selection)
     default = _PAINTED if painted is not None else _IMAGE if selection.image is not None else _CLASS
-    start = _start(selection, default)
+    options = [default, *(name for name in _STARTS if name != default)]
+    start = controls.select("Start from", "from", options, default=default, names=_STARTS.__getitem__)
     if start != _PAINTED:
-        pattern, reported = _recorded(selection, kind, start)
-        return pattern, pattern_text(pattern, signed=selection.run.signed), reported
-    reported = "As painted; part of the link."
+        pattern, description = _recorded(selection, which, start)
+        return pattern, pattern_text(pattern, signed=selection.run.signed), description
+    description = "Painted by you; the address of this page contains it."
     if painted is None:
-        nothing = np.zeros(selection.run.map_shape, np.float32)
-        return nothing, pattern_text(nothing, signed=selection.run.signed), reported
-    # As it stands in the link: `pattern_text` would stretch it to the whole scale under the hand that paints it.
-    return painted, url_state.parameter("paint") or "", reported
+        empty = np.zeros(selection.run.map_shape, np.float32)
+        return empty, pattern_text(empty, signed=selection.run.signed), description
+    # The text of the link, unchanged: `pattern_text` would stretch the pattern to the full scale while it is painted.
+    return painted, url_state.parameter("paint") or "", description
 
 
-def _recorded(selection: Selection, kind: str, start: str) -> tuple[np.ndarray, str]:
-    """The map or letter (H, W) to start from, and where it comes from."""
+def _recorded(selection: Selection, which: str, start: str) -> tuple[np.ndarray, str]:
+    """The map or class pattern (H, W) to start from, and a description of it."""
     run = selection.run
     if start == _IMAGE:
         image = selection.image if selection.image is not None else 0
         controls.number_input("Image", "image", 0, len(run.labels) - 1, image)
-        read = data.true_class_maps if kind == image_tiles.OWN else data.predicted_class_maps
-        whose = _KINDS[kind]
-        reported = f"The {whose} of image {count(image)}. Paint on it to change it."
-        return read(run, selection.epoch, selection.variant, (image,))[0], reported
-    number = selection.class_index if selection.class_index is not None else 0
-    identifiers, names = data.class_ids(run), data.class_names(run)
-    controls.select("Class", "class", identifiers, default=identifiers[0], names=data.class_labels(run).__getitem__)
-    reported = f"The letter of {escape_markdown(names[number])}: the mean map of its images. Paint on it to change it."
-    return data.patterns(run, selection.epoch, selection.variant)[number], reported
-
-
-def _start(selection: Selection, default: str) -> str:
-    """Where the pattern comes from; a link that names no start gets the one that it has something for."""
-    options = [default, *(name for name in _STARTS if name != default)]
-    return controls.select("Start from", "from", options, default=default, names=_STARTS.__getitem__)
+        read = data.true_class_maps if which == image_tiles.OWN else data.predicted_class_maps
+        pattern = read(run, selection.epoch, selection.variant, (image,))[0]
+        return pattern, f"The {_KINDS[which]} of image {count(image)}. Paint on it to change it."
+    number = choose_class(selection)
+    name = escape_markdown(data.class_names(run)[number])
+    pattern = data.patterns(run, selection.epoch, selection.variant)[number]
+    return pattern, f"The class pattern of {name}: the mean map of its images. Paint on it to change it."
 
 
 def _painted(selection: Selection) -> np.ndarray | None:
-    """The pattern that the link holds; None without one, told where it is not of this run's shape."""
+    """The pattern in the link; None if there is none, or one that does not fit the run's maps, which is reported."""
     text = url_state.parameter("paint")
     if text is None:
         return None
@@ -102,54 +95,53 @@ def _painted(selection: Selection) -> np.ndarray | None:
     if pattern is None:
         height, width = selection.run.map_shape
         url_state.report_problem(
-            f"The link has a painted pattern “{text[:24]}” that is not {height * width} letters from 0 to f, one for "
-            f"each of the {height}×{width} cells of this run; it is left out."
+            f"The link contains the painted pattern “{text[:24]}”. A pattern of this run has {height * width} "
+            f"characters from 0 to f, one for each of its {height}×{width} cells. The pattern was ignored."
         )
     return pattern
 
 
-def _results(selection: Selection, pattern: np.ndarray, kind: str) -> None:
-    _letters(selection, pattern)
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.subheader("Images", anchor=False)
-        predictions = controls.segmented("Answers", "predictions", list(_ANSWERS), names=_ANSWERS.__getitem__)
-    among = None if predictions == "all" else np.flatnonzero(frame["correct"] == (predictions == "correct"))
-    index = data.pattern_index(selection.run, selection.epoch, selection.variant, kind)
-    begun = time.perf_counter()
-    found = search_index(index, pattern, k=_FOUND, among=among)
-    seconds = time.perf_counter() - begun
-    if found.empty:
-        st.info("No image has such a prediction.", icon=":material/filter_alt_off:")
-        return
-    searched = len(frame) if among is None else len(among)
-    st.caption(f"{_shared(found)} {count(searched)} maps compared in {1000 * seconds:.0f} ms.")
-    content = _tiles(selection, frame, found, kind)
-    grid_with_sheet(selection, content, title="Most alike maps", key="found", on_open=url_state.open_image)
-
-
-def _letters(selection: Selection, pattern: np.ndarray) -> None:
-    """The classes whose letters are most like the pattern."""
+def _similar_classes(selection: Selection, pattern: np.ndarray) -> None:
+    """The classes whose patterns are most similar to the pattern."""
     patterns = data.patterns(selection.run, selection.epoch, selection.variant)
     similarity = cosine(patterns, np.broadcast_to(pattern, patterns.shape))
-    best = np.argsort(-similarity, kind="stable")[:_LETTERS]
-    st.subheader("Letters", anchor=False)
+    best = np.argsort(-similarity, kind="stable")[:_MOST_CLASSES]
+    st.subheader("Most similar class patterns", anchor=False)
     content = class_tiles(selection, best.tolist(), size=62)
     tiles = tuple(
         replace(
             tile,
             lines=(f"similarity {similarity[number]:.2f}",),
             bar=max(0.0, float(similarity[number])),
-            role="neutral",
+            role=NEUTRAL,
         )
         for tile, number in zip(content.tiles, best, strict=True)
     )
-    tile_grid(replace(content, tiles=tiles), key="letters", on_open=url_state.open_class)
+    tile_grid(replace(content, tiles=tiles), key="similar-classes", on_open=url_state.open_class)
 
 
-def _tiles(selection: Selection, frame: pd.DataFrame, found: pd.DataFrame, kind: str) -> TileSet:
+def _similar_images(selection: Selection, pattern: np.ndarray, which: str) -> None:
+    """The images whose maps are most similar to the pattern."""
+    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.subheader("Images with the most similar maps", anchor=False)
+        searched = image_tiles.with_correctness(frame, image_tiles.choose_correctness())
+    index = data.pattern_index(selection.run, selection.epoch, selection.variant, which)
+    start = time.perf_counter()
+    among = None if len(searched) == len(frame) else searched["image"].to_numpy()
+    found = search_index(index, pattern, k=_MOST_IMAGES, among=among)
+    seconds = time.perf_counter() - start
+    if found.empty:
+        image_tiles.no_images()
+        return
+    st.caption(f"{_summary(found)} {count(len(searched))} maps compared in {1000 * seconds:.0f} ms.")
+    content = _tiles(selection, frame, found, which)
+    grid_with_sheet(selection, content, title="Most similar maps", key="found", on_open=url_state.open_image)
+
+
+def _tiles(selection: Selection, frame: pd.DataFrame, found: pd.DataFrame, which: str) -> TileSet:
     rows = frame.iloc[found["image"].to_numpy()]
-    content = image_tiles.image_tiles(selection, rows, which=kind, size=78)
+    content = image_tiles.image_tiles(selection, rows, which=which, size=78)
     tiles = tuple(
         replace(tile, lines=(f"similarity {similarity:.3f}", *tile.lines[:1]))
         for tile, similarity in zip(content.tiles, found["similarity"], strict=True)
@@ -157,12 +149,13 @@ def _tiles(selection: Selection, frame: pd.DataFrame, found: pd.DataFrame, kind:
     return replace(content, tiles=tiles)
 
 
-def _shared(found: pd.DataFrame) -> str:
-    """What the images found have in common: whose they are, and how many are right."""
+def _summary(found: pd.DataFrame) -> str:
+    """What the images found have in common: how many are predicted correctly, and their true classes."""
     classes = found["true_class"].value_counts()
     most = ", ".join(f"{escape_markdown(name)} {number}" for name, number in classes.head(4).items())
     rest = f" and {plural(len(classes) - 4, 'more class', 'more classes')}" if len(classes) > 4 else ""
-    return f"The {len(found)} most alike, {percent(found['correct'].mean(), 0)} of them right. Truths: {most}{rest}."
+    correct = percent(found["correct"].mean(), 0)
+    return f"The {len(found)} most similar; {correct} are predicted correctly. True classes: {most}{rest}."
 
 
 main()

@@ -16,7 +16,7 @@ _CHANCE = pd.DataFrame({"auroc": [0.5]})
 
 
 def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """Accuracy against confidence per bin with Wilson intervals, the diagonal perfect.
+    """Accuracy against confidence per bin with Wilson intervals; the diagonal is perfect. Points can be clicked.
 
     Args:
         bins: columns lower, upper, count, confidence, accuracy, low, high; empty bins are left out.
@@ -40,7 +40,7 @@ def _reliability(palette: Palette) -> alt.TopLevelMixin:
         .mark_circle(color=palette.true_class, opacity=1)
         .encode(
             x=x,
-            y=alt.Y("accuracy:Q", title="right in the bin", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("accuracy:Q", title="accuracy of the bin", scale=alt.Scale(domain=[0, 1])),
             size=alt.Size("count:Q", title="images", scale=alt.Scale(range=[30, 500]), legend=None),
             tooltip=[
                 alt.Tooltip("lower:Q", format=".2f"),
@@ -56,7 +56,7 @@ def _reliability(palette: Palette) -> alt.TopLevelMixin:
 
 
 def risk_curves(scores: Sequence[str], palette: Palette) -> alt.Chart:
-    """Share of wrong predictions among those accepted, against the share accepted, one line per score.
+    """Risk (share of wrong predictions among those accepted) against coverage (share accepted), a line for each score.
 
     Args:
         scores: the scores' labels, as in the table `curves`: columns coverage, risk, score.
@@ -68,8 +68,8 @@ def risk_curves(scores: Sequence[str], palette: Palette) -> alt.Chart:
         rows("curves")
         .mark_line(strokeWidth=2.2)
         .encode(
-            x=alt.X("coverage:Q", title="share of predictions accepted", axis=alt.Axis(format=".0%")),
-            y=alt.Y("risk:Q", title="wrong among them", axis=alt.Axis(format=".0%")),
+            x=alt.X("coverage:Q", title="coverage: share of predictions accepted", axis=alt.Axis(format=".0%")),
+            y=alt.Y("risk:Q", title="risk: wrong among them", axis=alt.Axis(format=".0%")),
             color=alt.Color(
                 "score:N", title=None, sort=order, scale=colours, legend=alt.Legend(orient="top", columns=2)
             ),
@@ -84,7 +84,7 @@ def risk_curves(scores: Sequence[str], palette: Palette) -> alt.Chart:
 
 
 def failure_ranking_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
-    """Every score's AUROC in telling right from wrong, with its 95 % interval; 0.5 is chance.
+    """The AUROC of every confidence score with its 95 % interval; 0.5 is chance.
 
     Args:
         frame: columns label, kind, auroc, auroc_low, auroc_high, in the order of display.
@@ -104,13 +104,16 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
-    colour = alt.Color("kind:N", title="made from", scale=colours, legend=alt.Legend(orient="top"))
+    colour = alt.Color("kind:N", title="computed from", scale=colours, legend=alt.Legend(orient="top"))
     chance = rows("chance").mark_rule(color=palette.neutral, strokeDash=[5, 4])
     spans = (
         rows("failure_ranking")
         .mark_rule(strokeWidth=3, opacity=0.5)
         .encode(
-            y=y, x=alt.X("auroc_low:Q", title="AUROC, right against wrong"), x2=alt.X2("auroc_high:Q"), color=colour
+            y=y,
+            x=alt.X("auroc_low:Q", title="AUROC: correct against wrong predictions"),
+            x2=alt.X2("auroc_high:Q"),
+            color=colour,
         )
     )
     points = (
@@ -151,7 +154,7 @@ def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = No
 
     Args:
         frame: from `marked`.
-        chosen: (key, percent) of the point that is looked at.
+        chosen: (key, percent) of the chosen point.
         palette: colours for the background.
     """
     tables = {"curves": frame[["coverage", "risk", "score"]], "points": frame[frame["percent"] > 0]}
@@ -179,64 +182,3 @@ def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette
         here = f"datum.key == '{chosen[0]}' && datum.percent == {int(chosen[1])}"
         layers.append(base.transform_filter(here).mark_point(size=260, strokeWidth=2.5, opacity=1))
     return alt.layer(*layers, height=340)
-
-
-def confidence_bins(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 40) -> pd.DataFrame:
-    """Counts of correct and wrong predictions per confidence bin.
-
-    Args:
-        confidence: (N,) in 0..1.
-        correct: (N,) bool.
-        bins: equally wide ones from 0 to 1.
-
-    Returns:
-        Columns low, high, prediction (correct, wrong), count; a row per bin and prediction.
-    """
-    edges = np.linspace(0, 1, bins + 1)
-    parts = []
-    for prediction, counted in (("correct", correct), ("wrong", ~correct)):
-        counts, _ = np.histogram(np.clip(confidence[counted], 0, 1), edges)
-        parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "prediction": prediction, "count": counts}))
-    return pd.concat(parts, ignore_index=True)
-
-
-def confidence_histogram(
-    bins: pd.DataFrame, *, chosen: tuple[float, float] = (0.0, 1.0), palette: Palette = LIGHT, height: int = 190
-) -> Figure:
-    """Right and wrong predictions by confidence; what lies outside the chosen range is pale. Can be brushed.
-
-    Args:
-        bins: from `confidence_bins`.
-        chosen: (lowest, highest) confidence looked at.
-        palette: colours for the background.
-        height: in pixels.
-    """
-    middle = (bins["low"] + bins["high"]) / 2
-    shown = bins.assign(chosen=(middle >= chosen[0]) & (middle <= chosen[1]))
-    return Figure(_histogram(palette, height), {"bins": shown})
-
-
-@drawing
-def _histogram(palette: Palette, height: int) -> alt.Chart:
-    brush = alt.selection_interval(name="range", encodings=["x"])
-    colours = alt.Scale(domain=["correct", "wrong"], range=[palette.correct, palette.wrong])
-    return (
-        rows("bins")
-        .mark_bar()
-        .encode(
-            x=alt.X("low:Q", bin="binned", title="confidence P of the prediction", scale=alt.Scale(domain=[0, 1])),
-            x2=alt.X2("high:Q"),
-            y=alt.Y("count:Q", title="images", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")),
-            color=alt.Color("prediction:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
-            order=alt.Order("prediction:N", sort="descending"),
-            opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),
-            tooltip=[
-                alt.Tooltip("low:Q", title="from", format=".3f"),
-                alt.Tooltip("high:Q", title="to", format=".3f"),
-                alt.Tooltip("prediction:N"),
-                alt.Tooltip("count:Q"),
-            ],
-        )
-        .add_params(brush)
-        .properties(height=height)
-    )

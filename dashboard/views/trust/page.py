@@ -1,4 +1,4 @@
-"""Trust: calibration, failure detection, and whether the maps are places or codes."""
+"""Trust: calibration, failure detection, and whether the maps locate the object."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
+from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.theme import count, escape_markdown, percent, plural
@@ -13,8 +14,6 @@ from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.trust.charts import (
     acceptance_chart,
-    confidence_bins,
-    confidence_histogram,
     failure_ranking_chart,
     marked,
     reliability_diagram,
@@ -24,22 +23,20 @@ from store.analysis.confidence_scores import COLUMN_SCORES, REFERENCE
 
 _LABELS = {score.name: score.label for score in COLUMN_SCORES}
 _QUANTITIES = {
-    "within_class": "Similarity of two images' maps, same class",
-    "between_classes": "Similarity of two images' maps, different classes",
+    "within_class": "Cosine similarity of the maps of two images of one class",
+    "between_classes": "Cosine similarity of the maps of two images of different classes",
     "evidence_on_object": "Share of the map inside the object",
     "object_area": "Share of the image that the object covers",
-    "evidence_on_others": "Share of the map inside another image's object",
-    "peak_on_object": "Peak of the map lies inside the object",
-    "object_following": "How far the maps follow their own object (1: as far as its own shape)",
-    "shift_following": "How far the maps move with a shifted image (1: with it)",
+    "evidence_on_others": "Share of the map inside the object of another image",
+    "peak_on_object": "Share of the images whose map peaks inside the object",
+    "object_following": "How far the maps follow the object (1: as far as a map of its shape)",
+    "shift_following": "How far the maps move with a shifted image (1: as far as the image)",
 }
-_ANSWERS = {"all": "all", "wrong": "✗ wrong", "correct": "✓ correct"}
 _EVERYTHING = (0.0, 1.0)
-_PER_PAGE = 20
 _LOCALISATION = {
-    "encodes": "**The maps of this run are codes of the class, not places in the image.** They stand beside it.",
-    "locates": "**The maps of this run follow the object.** They can be laid over the images.",
-    "unknown": "Whether the maps of this run are places cannot be told from what was recorded.",
+    "encodes": "**The maps of this run encode the class and do not locate the object.** Pages show them beside images.",
+    "locates": "**The maps of this run follow the object.** Pages show them over the image.",
+    "unknown": "What was recorded does not show whether the maps of this run locate the object.",
 }
 
 
@@ -49,99 +46,102 @@ def main() -> None:
     _calibration(selection)
     _detection(selection)
     _failure_ranking(selection)
-    _places(selection)
+    _localisation(selection)
 
 
 def _calibration(selection: Selection) -> None:
-    st.subheader("Is a confidence of 0.8 right in 80 of 100?", anchor=False)
+    st.subheader("Calibration: is a confidence of 0.8 correct 80 % of the time?", anchor=False)
     edges = controls.segmented(
-        "Bins", "bins", ["width", "mass"], names={"width": "equally wide", "mass": "equally full"}.__getitem__
+        "Bins", "bins", ["width", "mass"], names={"width": "equal width", "mass": "equal count"}.__getitem__
     )
     chosen = selection.class_index
     table = data.calibration(selection.run, selection.epoch, selection.variant, edges, chosen)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     if chosen is not None:
         frame = frame[frame["label"] == chosen]
-    within = url_state.value_range("within", _EVERYTHING)
+    chosen_range = url_state.value_range("confidence", _EVERYTHING)
     left, right = st.columns(2)
     with left:
         downloads.chart(
             reliability_diagram,
             table,
             key="reliability",
-            alt="share of correct predictions against confidence",
+            alt="accuracy against confidence",
             on_point=lambda point: _show_range(point["lower"], point["upper"]),
         )
     with right:
         with st.grid(3, min_column_width=110):
             for label, value, meaning in _figures(table):
                 st.metric(label, value, border=True, help=meaning, height="stretch")
-        bins = confidence_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy(), bins=20)
+        bins = value_bins(frame["confidence"].to_numpy(), frame["correct"].to_numpy(), limits=_EVERYTHING, bins=20)
         downloads.chart(
-            confidence_histogram,
+            value_histogram,
             bins,
-            chosen=within,
+            title="confidence: P of the prediction",
+            chosen=chosen_range,
             height=235,
             key="confidence-histogram",
             alt="correct and wrong predictions by confidence",
             on_range=lambda low, high: _show_range(max(0.0, low), min(1.0, high)),
         )
     st.caption(
-        f"{plural(len(frame), 'image')}{_of(selection)}. Bars are 95 % Wilson intervals. A click on a point, or a "
-        "range drawn over the histogram, shows its images."
+        f"{plural(len(frame), 'image')}{_of(selection)}. Bars are 95 % Wilson intervals. Click a point, or drag "
+        "over the histogram, to see the images."
     )
-    if within != _EVERYTHING:
-        _bin(selection, frame, within)
+    if chosen_range != _EVERYTHING:
+        _images_in_range(selection, frame, chosen_range)
 
 
 def _of(selection: Selection) -> str:
-    """Whose images the first part is about."""
+    """Whose images the calibration counts."""
     if selection.class_index is None:
         return ""
-    return f" of {escape_markdown(data.class_names(selection.run)[selection.class_index])}; the parts below are of every class"
+    name = escape_markdown(data.class_names(selection.run)[selection.class_index])
+    return f" of {name}; the sections below count every class"
 
 
 def _figures(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
     return (
-        ("ECE", percent(table.attrs["ece"]), "mean distance from the diagonal"),
-        ("Largest gap", percent(table.attrs["mce"]), "largest distance of a bin from the diagonal (MCE)"),
-        ("NLL", f"{table.attrs['nll']:.3f}", "nats per image, unquantised"),
+        ("ECE", percent(table.attrs["ece"]), "expected calibration error: mean gap between confidence and accuracy"),
+        ("Largest gap", percent(table.attrs["mce"]), "maximum calibration error: the largest gap of a bin"),
+        (
+            "NLL",
+            f"{table.attrs['nll']:.3f}",
+            "negative log-likelihood of the true class, nats per image, before quantisation",
+        ),
     )
 
 
 def _show_range(low: float, high: float) -> None:
-    url_state.write({"within": f"{low:.4f}-{high:.4f}", "page": None})
+    url_state.write({"confidence": f"{low:.4f}-{high:.4f}", "page": None})
 
 
-def _bin(selection: Selection, frame: pd.DataFrame, within: tuple[float, float]) -> None:
-    """The images whose prediction's confidence lies in a range."""
-    rows = frame[(frame["confidence"] >= within[0]) & (frame["confidence"] <= within[1])]
+def _images_in_range(selection: Selection, frame: pd.DataFrame, ends: tuple[float, float]) -> None:
+    """The images whose confidence lies in a range."""
+    rows = frame[frame["confidence"].between(*ends)]
+    title = f"Confidence {percent(ends[0], 0)} to {percent(ends[1], 0)}"
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            predictions = controls.segmented(
-                "Answers", "predictions", list(_ANSWERS), names=_ANSWERS.__getitem__, resets=("page",)
-            )
-            st.button(
-                "Close", icon=":material/close:", on_click=url_state.write, args=({"within": None, "page": None},)
-            )
-        reported = f"**Confidence {percent(within[0], 0)} to {percent(within[1], 0)}**: {plural(len(rows), 'image')}"
+            correctness = image_tiles.choose_correctness(resets=("page",))
+            _close_button("confidence", "page")
+        text = f"**{title}**: {plural(len(rows), 'image')}"
         if len(rows):
-            reported += (
-                f", {percent(rows['correct'].mean())} right, mean confidence {percent(rows['confidence'].mean())}"
-            )
-        st.markdown(reported)
-        if predictions != "all":
-            rows = rows[rows["correct"] == (predictions == "correct")]
-        rows = rows.sort_values("confidence", ascending=False, kind="stable")
-        part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
-        title = f"Confidence {percent(within[0], 0)} to {percent(within[1], 0)}"
-        image_tiles.image_grid(selection, part, key="bin", which=image_tiles.BOTH, size=72, overlay=None, title=title)
+            text += f", {percent(rows['correct'].mean())} correct, mean confidence {percent(rows['confidence'].mean())}"
+        st.markdown(text)
+        rows = image_tiles.with_correctness(rows, correctness).sort_values("confidence", ascending=False, kind="stable")
+        _mistake_grid(selection, rows, key="range", title=title, page="page")
+
+
+def _mistake_grid(selection: Selection, rows: pd.DataFrame, *, key: str, title: str, page: str) -> None:
+    image_tiles.image_grid(
+        selection, rows, key=key, which=image_tiles.BOTH, size=72, overlay=None, title=title, page=page
+    )
 
 
 def _detection(selection: Selection) -> None:
-    st.subheader("Which score knows a wrong prediction?", anchor=False)
+    st.subheader("Which confidence score detects errors?", anchor=False)
     score = controls.select(
-        "Beside the maximum softmax",
+        "Compare the maximum softmax with",
         "score",
         [name for name in _LABELS if name != REFERENCE],
         default="sharpness",
@@ -154,7 +154,7 @@ def _detection(selection: Selection) -> None:
         parts.append(curve[["coverage", "risk"]].assign(score=_LABELS[name], key=name))
         figures.append({"Score": _LABELS[name], **curve.attrs})
     table = marked(pd.concat(parts, ignore_index=True))
-    chosen = _accepted(table)
+    chosen = _chosen_point(table)
     left, right = st.columns([3, 2])
     with left:
         downloads.chart(
@@ -162,7 +162,7 @@ def _detection(selection: Selection) -> None:
             table,
             chosen=chosen,
             key="risk-coverage",
-            alt="wrong predictions among those accepted against the share accepted",
+            alt="risk against coverage of both scores",
             on_point=lambda point: url_state.write(
                 {"accepted": f"{point['key']}.{int(point['percent'])}", "accepted_page": None}
             ),
@@ -176,42 +176,40 @@ def _detection(selection: Selection) -> None:
             alt="failure detection figures of both scores",
         )
         st.caption(
-            "AUROC: the chance that a correct prediction scores higher than a wrong one (0.5 is a coin). The others are "
-            "areas under risk curves and the false acceptances at 95 % accepted correct predictions: less is better. All "
-            "images, the chosen epoch and variant; nothing is fitted. A point shows its wrong predictions."
+            "AUROC: the probability that a correct prediction scores higher than a wrong one (0.5 is chance). FPR95: "
+            "the share of wrong predictions accepted when 95 % of the correct ones are. AURC, E-AURC, AUGRC: areas "
+            "under risk curves (see About). Except for AUROC, lower is better. All images at the chosen epoch and "
+            "variant; no score is fitted. Click a point to see the wrong predictions among those accepted."
         )
     if chosen is not None:
         _accepted_errors(selection, *chosen)
 
 
-def _accepted(table: pd.DataFrame) -> tuple[str, int] | None:
-    """The chosen point of a curve, written 'sharpness.40' in the link: the score and the share accepted."""
+def _chosen_point(table: pd.DataFrame) -> tuple[str, int] | None:
+    """The chosen point of a curve, 'sharpness.40' in the link: the score and the percentage accepted."""
     points = [f"{row.key}.{row.percent}" for row in table[table["percent"] > 0].itertuples()]
     name, _, share = url_state.choice("accepted", points, "").rpartition(".")
     return (name, int(share)) if name else None
 
 
 def _accepted_errors(selection: Selection, score: str, share: int) -> None:
-    """The mistakes that a point of the curve lets through."""
+    """The wrong predictions that a point of the curve accepts."""
     rows = queries.accepted_errors(
         selection.run, epoch=selection.epoch, variant=selection.variant, score=score, coverage=share / 100
     )
     with st.container(border=True):
         st.markdown(
             f"**{_LABELS[score]}, {share} % accepted**: {count(len(rows))} wrong predictions among "
-            f"{count(round(share / 100 * len(selection.run.labels)))}; the most trusted first"
+            f"{count(round(share / 100 * len(selection.run.labels)))}, the highest scores first"
         )
         if not rows.empty:
-            part = rows.iloc[controls.page("accepted_page", len(rows), _PER_PAGE)]
-            title = f"Wrongly accepted by {_LABELS[score].lower()}, {share} % accepted"
-            image_tiles.image_grid(
-                selection, part, key="accepted", which=image_tiles.BOTH, size=72, overlay=None, title=title
-            )
-        _close("accepted", "accepted_page")
+            title = f"Wrong predictions accepted by {_LABELS[score].lower()}, {share} % accepted"
+            _mistake_grid(selection, rows, key="accepted", title=title, page="accepted_page")
+        _close_button("accepted", "accepted_page")
 
 
-def _close(*names: str) -> None:
-    """A button that forgets what was chosen."""
+def _close_button(*names: str) -> None:
+    """A button that removes parameters from the URL."""
     st.button(
         "Close",
         icon=":material/close:",
@@ -222,7 +220,7 @@ def _close(*names: str) -> None:
 
 
 def _failure_ranking(selection: Selection) -> None:
-    st.subheader("The failure-detection ranking: softmax, maps, and the record", anchor=False)
+    st.subheader("Failure-detection ranking of all confidence scores", anchor=False)
     table = data.analysis_table(selection.run, "failure_ranking")
     if table is None:
         needs_analysis(selection)
@@ -230,18 +228,18 @@ def _failure_ranking(selection: Selection) -> None:
     downloads.chart(
         failure_ranking_chart,
         table,
-        key="failure_ranking",
-        alt="AUROC of every score with its interval",
+        key="failure-ranking",
+        alt="AUROC of every confidence score with its interval",
     )
     st.caption(
-        f"Last epoch, clean, {int(table['images'].iloc[0])} images with {int(table['errors'].iloc[0])} wrong "
-        "predictions: the "
-        "half of each class on which nothing was fitted. Intervals: 95 %, paired bootstrap."
+        "AUROC: the probability that a correct prediction scores higher than a wrong one. Last epoch, clean, "
+        f"{count(int(table['images'].iloc[0]))} images with {count(int(table['errors'].iloc[0]))} wrong predictions: "
+        "the half of each class on which no score was fitted. Intervals: 95 %, paired bootstrap."
     )
 
 
-def _places(selection: Selection) -> None:
-    st.subheader("Pattern or place?", anchor=False)
+def _localisation(selection: Selection) -> None:
+    st.subheader("Localisation: do the maps locate the object?", anchor=False)
     table = data.analysis_table(selection.run, "localisation")
     if table is None or table.empty:
         needs_analysis(selection)
@@ -252,12 +250,14 @@ def _places(selection: Selection) -> None:
         shown,
         hide_index=True,
         column_config={
-            "quantity": st.column_config.TextColumn("Last epoch, clean, map of the true class", width="large"),
+            "quantity": st.column_config.TextColumn(
+                "Measure (last epoch, clean, map of the true class)", width="large"
+            ),
             "value": st.column_config.NumberColumn("Mean", format="%.3f"),
             "low": st.column_config.NumberColumn("95 % from", format="%.3f"),
             "high": st.column_config.NumberColumn("to", format="%.3f"),
         },
-        alt="how much the maps are places in the image",
+        alt="measures of localisation",
     )
 
 

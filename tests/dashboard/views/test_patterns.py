@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.views.patterns.charts import drawn, similarity_chart, similarity_trend
+from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
 
 
 def test_the_trend_is_the_share_of_both_classes_images_in_each_bin():
@@ -30,7 +30,7 @@ def test_one_class_has_no_trend_and_the_chart_still_holds():
     assert trend.empty
     columns = ["first", "second", "first_index", "second_index", "similarity", "rate", "count"]
     pairs = pd.DataFrame([["a", "b", 0, 1, 0.5, 0.1, 2]], columns=columns)
-    layers = similarity_chart(drawn(pairs, trend)).to_dict()["layer"]
+    layers = similarity_chart(pairs_and_means(pairs, trend)).to_dict()["layer"]
     assert [layer["mark"]["type"] for layer in layers] == ["circle", "line"]
 
 

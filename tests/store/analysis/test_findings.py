@@ -144,7 +144,7 @@ def test_the_findings_of_a_run_with_known_events_tell_these_events(telling):
         "In 100 % of the 3 mistakes the true class catches up with the prediction when 1 of the 16 cells is taken out of the "
         "maps, in half of them when 1 is."
     )
-    assert findings["correction"].query == {"epoch": 4, "sort": "few"}
+    assert findings["correction"].query == {"epoch": 4, "sort": "fewest_cells"}
     assert findings["forgetting"].text.startswith("3 of the 3 images that end up wrong")
 
 

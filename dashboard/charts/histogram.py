@@ -1,4 +1,4 @@
-"""Right and wrong predictions by any figure, and the range that is being looked at."""
+"""Histograms of correct and wrong predictions by any measure, and the range that is chosen."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ import pandas as pd
 from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.shared.theme import LIGHT, Palette
 
+PREDICTIONS = ("correct", "wrong")
+
 
 def value_bins(
     values: np.ndarray, correct: np.ndarray, *, limits: tuple[float, float], bins: int = 40, whole: bool = False
 ) -> pd.DataFrame:
-    """Counts of correct and wrong predictions per bin of a figure.
+    """Counts of correct and wrong predictions in each bin of a measure.
 
     Args:
-        values: (N,) figure of each prediction; NaN is left out, what lies beyond the limits counts in the last bin there.
+        values: (N,) one for each prediction; NaN is left out, and what lies beyond the limits counts in the last bin.
         correct: (N,) bool.
         limits: lowest and highest value.
-        bins: equally wide ones between the limits; of whole numbers one for each, if these are fewer than 80.
-        whole: the figure is a whole number.
+        bins: number of equally wide bins between the limits; fewer than 80 whole numbers get a bin each.
+        whole: the values are whole numbers.
 
     Returns:
-        Columns low, high, prediction (correct, wrong), count; a row per bin and prediction. Bins of whole numbers reach half a
-        number to either side.
+        Columns low, high, prediction (correct, wrong), count; a row per bin and prediction. A bin of a whole number
+        reaches half a unit to either side.
     """
     low, high = limits
-    each = whole and high - low < 80
-    edges = np.arange(low - 0.5, high + 1) if each else np.linspace(low, max(high, low + 1e-9), bins + 1)
+    one_each = whole and high - low < 80
+    edges = np.arange(low - 0.5, high + 1) if one_each else np.linspace(low, max(high, low + 1e-9), bins + 1)
     parts = []
-    for prediction, counted in (("correct", correct), ("wrong", ~correct)):
+    for prediction, counted in zip(PREDICTIONS, (correct, ~correct), strict=True):
         known = values[counted]
         counts, _ = np.histogram(np.clip(known[np.isfinite(known)], low, high), edges)
         parts.append(pd.DataFrame({"low": edges[:-1], "high": edges[1:], "prediction": prediction, "count": counts}))
@@ -38,19 +40,14 @@ def value_bins(
 
 
 def value_histogram(
-    bins: pd.DataFrame,
-    title: str,
-    *,
-    chosen: tuple[float, float],
-    palette: Palette = LIGHT,
-    height: int = 215,
+    bins: pd.DataFrame, *, title: str, chosen: tuple[float, float], palette: Palette = LIGHT, height: int = 215
 ) -> Figure:
-    """Right and wrong predictions by a figure; what lies outside the chosen range is pale. Can be brushed.
+    """Correct and wrong predictions by a measure, pale outside the chosen range; a range can be brushed.
 
     Args:
         bins: from `value_bins`.
         title: of the axis.
-        chosen: (lowest, highest) value looked at.
+        chosen: (lowest, highest) value of the chosen range.
         palette: colours for the background.
         height: in pixels.
     """
@@ -58,9 +55,8 @@ def value_histogram(
     shown = bins.assign(chosen=(middle >= chosen[0]) & (middle <= chosen[1]))
     shown = shown[shown["count"] > 0]
     domain = float(bins["low"].min()), float(bins["high"].max())
-    predictions = tuple(
-        prediction for prediction in ("correct", "wrong") if (shown["prediction"] == prediction).any()
-    ) or ("wrong",)
+    present = set(shown["prediction"])
+    predictions = tuple(prediction for prediction in PREDICTIONS if prediction in present) or ("wrong",)
     return Figure(_histogram(title, domain, predictions, palette, height), {"bins": shown})
 
 
@@ -69,7 +65,8 @@ def _histogram(
     title: str, domain: tuple[float, float], predictions: tuple[str, ...], palette: Palette, height: int
 ) -> alt.Chart:
     legend = alt.Legend(orient="top") if len(predictions) > 1 else None
-    colours = alt.Scale(domain=list(predictions), range=[getattr(palette, prediction) for prediction in predictions])
+    by_prediction = {"correct": palette.correct, "wrong": palette.wrong}
+    colours = alt.Scale(domain=list(predictions), range=[by_prediction[prediction] for prediction in predictions])
     return (
         rows("bins")
         .mark_bar()
