@@ -27,7 +27,9 @@ VARIANTS = (
     Variant("salt_pepper_0.0005", "salt & pepper 0.0005"),
     Variant("salt_pepper_0.005", "salt & pepper 0.005"),
 )
-SEVERITY: Mapping[str, float] = dict(zip((variant.name for variant in VARIANTS), (0.0, 0.5, 0.15, 0.3, 0.7, 0.8, 0.05, 0.2), strict=True))
+SEVERITY: Mapping[str, float] = dict(
+    zip((variant.name for variant in VARIANTS), (0.0, 0.5, 0.15, 0.3, 0.7, 0.8, 0.05, 0.2), strict=True)
+)
 LAYERS: Mapping[str, tuple[int, int, int]] = {"encoder": (6, 2, 2), "decoder": (6, 4, 4)}
 STAGES: Mapping[str, tuple[int, int]] = {
     "stem": (8, 8),

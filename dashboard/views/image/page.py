@@ -20,10 +20,10 @@ from store import Run
 from store.queries import MinimalCorrection
 
 _LOCALISATION = {
-    "encodes": "The maps of this run encode the class and do not locate the object (see Trust), so they are shown beside "
-    "the image.",
+    "encodes": "The maps of this run encode the class and do not locate the object (see Trust), so they are shown "
+    "beside the image.",
     "locates": "The maps of this run follow the object (see Trust), so they are shown over the image.",
-    "unknown": "Whether the maps of this run locate the object has not been measured, so they are shown beside the image.",
+    "unknown": "Whether the maps of this run locate the object was not measured, so they are shown beside the image.",
 }
 _BESIDE, _OVER = "beside", "over"
 _LAYOUTS = {_BESIDE: "beside the image", _OVER: "over the image"}

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from dashboard.charts import training
+from dashboard.charts.histogram import value_bins
 from dashboard.charts.rendering import rendered
 from dashboard.shared import downloads
 from dashboard.shared.theme import DARK, LIGHT
 from dashboard.views.confusion import charts as confusion_charts
 from dashboard.views.image import charts as image_charts
 from dashboard.views.overview import charts as overview_charts
-from dashboard.views.trust import charts as trust_charts
 
 METRICS = pd.DataFrame(
     {
@@ -96,18 +96,11 @@ def test_the_figure_of_a_low_accuracy_stands_clear_of_the_variants_names():
 
 
 def test_confidence_bins_count_every_answer_once():
-    bins = trust_charts.confidence_bins(
-        np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), bins=2
+    bins = value_bins(
+        np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), limits=(0, 1), bins=2
     )
     assert bins["count"].tolist() == [1, 2, 1, 1]
     assert bins["prediction"].tolist() == ["correct", "correct", "wrong", "wrong"]
-
-
-def test_the_histogram_pales_what_lies_outside_the_chosen_range():
-    bins = trust_charts.confidence_bins(np.linspace(0, 1, 11), np.ones(11, bool), bins=10)
-    rows = drawn(trust_charts.confidence_histogram(bins, chosen=(0.5, 1.0)))
-    chosen = {round(row["low"], 1): row["chosen"] for row in rows}
-    assert chosen[0.2] is False and chosen[0.7] is True
 
 
 def test_a_pair_is_drawn_both_ways():

@@ -141,8 +141,8 @@ def test_hostile_names_are_shown_as_they_are(monkeypatch, odd_runs):
 
 
 def test_one_class_has_no_anatomy_because_there_is_nothing_to_hold_it_against(monkeypatch, odd_runs):
-    assert "What would turn the prediction" not in texts(open_page(monkeypatch, odd_runs, "image", run="one-class"))
-    assert "What would turn the prediction" in texts(
+    assert "Which cells decide the prediction?" not in texts(open_page(monkeypatch, odd_runs, "image", run="one-class"))
+    assert "Which cells decide the prediction?" in texts(
         open_page(monkeypatch, odd_runs, "image", run="two-classes", image="0")
     )
 
@@ -178,7 +178,7 @@ def test_a_long_run_shows_some_epochs_of_a_image_and_reads_no_others_until_all_a
     app = open_page(monkeypatch, tmp_path, "image", timeout=120, epoch="18")
     assert not app.exception and not app.warning
     assert len(read) == 17 and {(1,), (18,), (60,)} <= set(read)
-    app.query_params["film"] = "all"
+    app.query_params["epochs"] = "all"
     app.run()
     assert not app.exception and sorted(read) == [(epoch,) for epoch in run.epochs]
 

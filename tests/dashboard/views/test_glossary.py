@@ -21,7 +21,9 @@ def test_a_word_has_an_equation_with_matching_braces_and_a_sentence(word):
     assert word.meaning.endswith(".") and word.meaning[0].isupper()
 
 
-@pytest.mark.parametrize("word", ["ECE", "FPR95", "AUGRC", "Sharpness", "Persistence", "Cells to undo k*", "Formation"])
+@pytest.mark.parametrize(
+    "word", ["ECE", "FPR95", "AUGRC", "Sharpness", "Persistence", "Minimal correction k*", "Formation"]
+)
 def test_what_the_pages_show_is_explained(opened, tiny_run, word):
     reported = "\n".join(part.value for part in opened(tiny_run.parent, "about").markdown)
     assert f"**{word}" in reported

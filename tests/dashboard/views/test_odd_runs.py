@@ -100,7 +100,7 @@ def test_the_report_of_an_odd_run_is_whole(runs, tmp_path, kind):
         ("gallery", {"class": "c0", "compare_with": "c1|c2|c5", "maps": "both"}),
         ("confusion", {"class": "c1", "prediction": "c2"}),
         ("robustness", {"class": "c2", "variant": "gray"}),
-        ("trust", {"within": "0-0.5", "accepted": "sharpness.100"}),
+        ("trust", {"confidence": "0-0.5", "accepted": "sharpness.100"}),
     ],
 )
 def test_hostile_names_are_shown_as_they_are(opened, runs, name, link):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.charts.intervals import interval_svg, scale_limits
 from dashboard.components.correction import Dissection, payload, strongest_other
 from dashboard.components.painter import pattern_text, text_pattern
@@ -17,7 +18,6 @@ from dashboard.images import COMMON, atlas, scale_maps
 from dashboard.shared import finding_cards
 from dashboard.shared.theme import escape_markdown
 from dashboard.views.failures import parts as failures_parts
-from dashboard.views.failures.charts import value_bins, value_histogram
 from dashboard.views.image import parts as image_parts
 from dashboard.views.learning import parts as learning_parts
 from dashboard.views.learning.charts import ensemble_gains
@@ -62,19 +62,19 @@ def shown(correction, names=("bus", "van", "car")):
 def test_the_words_name_the_fewest_cells_and_the_third_class_that_wins():
     correction = anatomy_of(MAPS)
     assert correction.cells == 1  # D = 6, 2, 0, -2: without the largest nothing is left
-    reported = image_parts.fewest(correction, ["bus", "van", "car"])
-    assert "**bus** beats **van** by 1.5" in reported
-    assert "**1 cell** of 4 that speaks most" in reported and "yet a third class, **car**, then wins" in reported
-    assert "leaves no doubt" in reported
+    reported = image_parts.minimal_correction_text(correction, ["bus", "van", "car"])
+    assert "The logit of **bus** is 1.5 above that of **van**" in reported
+    assert "**1 cell** of 4" in reported and "**van** catches up, but **car** then wins" in reported
+    assert "certain in spite of quantisation" in reported
 
 
 def test_the_codecs_doubt_about_the_fewest_cells_is_told():
     sure = anatomy_of(MAPS)
     unsure = MinimalCorrection(**{**vars(sure), "low": 1, "high": 3})
-    assert "1 to 3, as far as the coding of the maps can tell" in image_parts.fewest(unsure, ["a", "b", "c"])
+    assert "between 1 and 3 because of quantisation" in image_parts.minimal_correction_text(unsure, ["a", "b", "c"])
     broken = MinimalCorrection(**{**vars(sure), "logit_error": 0.5})
-    assert "do not trust this part" in image_parts.checked(broken)
-    assert "✓" in image_parts.checked(sure)
+    assert "do not trust this section" in image_parts.consistency_text(broken)
+    assert "✓" in image_parts.consistency_text(sure)
 
 
 def test_the_browser_gets_every_step_of_the_anatomy():
@@ -162,7 +162,7 @@ def test_every_answer_is_in_one_bin_and_whole_numbers_have_bins_of_their_own():
 
 def test_the_histogram_pales_what_is_outside_the_range_and_drops_answers_that_are_not_there():
     bins = value_bins(np.linspace(0, 1, 20), np.zeros(20, bool), limits=(0, 1), bins=10)
-    drawn = value_histogram(bins, "margin", chosen=(0.0, 0.5)).to_dict()
+    drawn = value_histogram(bins, title="margin", chosen=(0.0, 0.5)).to_dict()
     rows = next(iter(drawn["datasets"].values()))
     assert [row["chosen"] for row in rows] == [True] * 5 + [False] * 5
     assert {row["prediction"] for row in rows} == {"wrong"}
@@ -187,11 +187,11 @@ def test_the_histogram_pales_what_is_outside_the_range_and_drops_answers_that_ar
             "−0.077",
             "15 scores",
         ),
-        (Finding("persistence", "t", 3.0, 3.0, 3.0, "epochs", "image", 0.4), "3 epochs", "nothing is tested"),
+        (Finding("persistence", "t", 3.0, 3.0, 3.0, "epochs", "image", 0.4), "3 epochs", "nothing was tested"),
         (
             Finding("formation before prediction", "t", 0.96, 0.95, 0.97, "share", "learning", 0.9, 0.0),
             "96 %",
-            "Tested on its own",
+            "A single test",
         ),
     ],
     ids=lambda value: value.kind if isinstance(value, Finding) else "",
@@ -203,7 +203,7 @@ def test_a_finding_says_its_figure_and_how_it_was_tested(finding, figure, caveat
 
 def test_every_kind_of_statement_that_is_tested_is_among_the_questions():
     assert set(TESTED) <= set(finding_cards.QUESTIONS)
-    reported = finding_cards.asked([Finding("cue", "t", 1, 0, 2, "sd", "robustness", 1.0)])
+    reported = finding_cards.questions_table([Finding("cue", "t", 1, 0, 2, "sd", "robustness", 1.0)])
     assert reported["reported"].sum() == 1 and len(reported) == len(finding_cards.QUESTIONS)
 
 
@@ -231,7 +231,7 @@ PAIRS = pd.DataFrame({"resolved": [-1, 3, -1], "slope": [1.0, -2.0, -0.5]})
     ("chosen", "kept"), [("all", [0, 1, 2]), ("growing", [0]), ("lasting", [0, 2]), ("overcome", [1])]
 )
 def test_the_fate_of_a_pair(chosen, kept):
-    assert np.flatnonzero(learning_parts.fate(PAIRS, chosen)).tolist() == kept
+    assert np.flatnonzero(learning_parts.has_outcome(PAIRS, chosen)).tolist() == kept
 
 
 def test_a_purpose_comes_with_its_figure_over_the_epochs():
@@ -264,7 +264,7 @@ def test_only_gains_whose_interval_leaves_zero_out_are_coloured():
         | {"top1": [0.5, 0.5], "nll": [1.0, 1.0], "ece": [0.1, 0.1]}
     )
     chart = ensemble_gains(frame)
-    assert chart.tables["ensembles"]["clear"].tolist() == [True, False]
+    assert chart.tables["ensembles"]["significant"].tolist() == [True, False]
     alt.Chart.from_dict(chart.to_dict())  # against the schema
 
 
@@ -280,14 +280,14 @@ def test_every_outcome_of_the_evidence_has_a_name_and_its_share_is_drawn():
         }
     )
     rows = next(iter(outcome_bars(frame).to_dict()["datasets"].values()))
-    assert [row["what"] for row in rows] == ["right twice, same map", "right twice, moved map"]
+    assert [row["outcome_name"] for row in rows] == ["correct both times, same map", "correct for a different reason"]
 
 
 def test_a_tile_says_the_figure_that_it_is_sorted_by():
     row = pd.Series({"correction_cells": 3, "then": "car", "margin": 0.12345, "error_run": 4, "persistence": 1.5})
-    assert failures_parts.extra_line(row, "few") == "k* 3, then car"
-    assert failures_parts.extra_line(row, "close") == "margin 0.123"
-    assert failures_parts.extra_line(row, "persistent") == "4 epochs, entrenchment 1.50"
+    assert failures_parts.extra_line(row, "fewest_cells") == "k* 3, then car"
+    assert failures_parts.extra_line(row, "smallest_margin") == "margin 0.123"
+    assert failures_parts.extra_line(row, "persistence") == "4 epochs, persistence 1.50"
     assert failures_parts.extra_line(row, "confidence") == ""
 
 
@@ -297,5 +297,5 @@ def test_markdown_in_a_name_is_taken_as_text():
 
 def test_a_count_on_an_axis_is_a_whole_number_in_digits():
     bins = value_bins(np.full(150, 0.5), np.zeros(150, bool), limits=(0, 1), bins=10)
-    axis = value_histogram(bins, "margin", chosen=(0.0, 1.0)).to_dict()["encoding"]["y"]["axis"]
+    axis = value_histogram(bins, title="margin", chosen=(0.0, 1.0)).to_dict()["encoding"]["y"]["axis"]
     assert axis["format"] == ",d" and axis["tickMinStep"] == 1

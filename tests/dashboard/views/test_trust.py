@@ -33,15 +33,15 @@ def test_the_chosen_point_is_ringed():
     assert "datum.percent == 40" in str(ringed["layer"][-1])
 
 
-def test_a_range_of_confidence_shows_right_and_wrong_images(opened, tiny_run):
+def test_a_range_of_confidence_shows_correct_and_wrong_images(opened, tiny_run):
     run = open_run(tiny_run)
     confidence = run.column("confidence", epoch=3, variant="clean")
     low, high = np.sort(confidence)[[3, 12]]
-    app = opened(tiny_run.parent, "trust", within=f"{low - 1e-4:.4f}-{high + 1e-4:.4f}")
+    app = opened(tiny_run.parent, "trust", confidence=f"{low - 1e-4:.4f}-{high + 1e-4:.4f}")
     assert not app.exception and not app.warning
     assert "10 images" in "\n".join(part.value for part in app.markdown)
     next(button for button in app.button if button.label == "Close").click().run()
-    assert "within" not in app.query_params
+    assert "confidence" not in app.query_params
 
 
 def test_a_point_of_the_curve_shows_what_it_wrongly_accepts(opened, tiny_run):
