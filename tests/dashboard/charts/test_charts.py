@@ -95,7 +95,7 @@ def test_the_figure_of_a_low_accuracy_stands_clear_of_the_variants_names():
     assert behind["encoding"]["x"]["field"] == "top5"
 
 
-def test_confidence_bins_count_every_answer_once():
+def test_bins_count_every_prediction_once():
     bins = value_bins(
         np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), limits=(0, 1), bins=2
     )

@@ -163,9 +163,9 @@ def test_variants_are_drawn_with_their_names_and_without_what_was_not_measured()
     ]
 
 
-def test_the_race_averages_groups_and_puts_one_in_front():
+def test_accuracy_curves_average_groups_and_highlight_one():
     drawn = rows(learning_charts.accuracy_curves(RACE, highlight="a"))
-    values = {(row["epoch"], row["group"]): (row["accuracy"], row["front"]) for row in drawn if "group" in row}
+    values = {(row["epoch"], row["group"]): (row["accuracy"], row["highlighted"]) for row in drawn if "group" in row}
     assert values == {(1, "a"): (0.5, True), (1, "b"): (0.2, False), (2, "a"): (1.0, True), (2, "b"): (0.4, False)}
 
 

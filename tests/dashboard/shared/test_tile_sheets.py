@@ -75,7 +75,7 @@ def test_a_run_of_any_name_gives_a_name_for_a_file(name, part):
         ("failures", {"epoch": "1", "variant": "brg"}),
         ("robustness", {"epoch": "1", "variant": "brg", "outcome": "kept"}),
         ("learning", {}),
-        ("trust", {"within": "0-0.9999"}),
+        ("trust", {"confidence": "0-0.9999"}),
         ("compare", {"with_epoch": "1"}),
     ],
 )
