@@ -93,7 +93,7 @@ def test_a_run_of_other_images_is_compared_by_class_but_not_by_image(opened, tmp
     write_synthetic_run(tmp_path / "two", epochs=1, images_per_class=6)
     app = opened(tmp_path, "compare", run="one", **{"with": "two"})
     assert not app.exception and not app.warning
-    assert "not recorded on the same images" in app.info[0].value
+    assert "recorded on different images" in app.info[0].value
     assert "The letters that changed most" in [part.value for part in app.subheader]
 
 
