@@ -267,7 +267,7 @@ SECTIONS = {
     "learning": _tabled(learning, "`store.metrics.learning`"),
     "persistence": _tabled(persistent_errors, "`store.metrics.persistence`"),
     "cues": _tabled(findings_maps.cues, "`store.metrics.robustness`"),
-    "known-answers": _tabled(findings_maps.known_answers, "`compute.data.phantom`"),
+    "phantom": _tabled(findings_maps.phantom_siblings, "`compute.data.phantom`"),
     "evidence": _tabled(evidence, "`store.metrics.robustness`"),
     "confusion": _tabled(findings_maps.confusion, "`store.metrics.confusion`, `store.metrics.earth_mover`"),
     "clusters": _tabled(findings_maps.clusters, "`store.metrics.clusters`"),

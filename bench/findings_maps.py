@@ -65,7 +65,7 @@ def cues(analysed: AnalysedRun) -> Rows:
     return rows
 
 
-def known_answers(analysed: AnalysedRun) -> Rows:
+def phantom_siblings(analysed: AnalysedRun) -> Rows:
     """How often a phantom image is predicted as the class that its perturbation turns it into.
 
     Of the images that are predicted correctly when clean; a network that sees what was drawn would reach 100 %.
