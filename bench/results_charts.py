@@ -13,8 +13,7 @@ from PIL import Image
 
 from dashboard.charts.axes import epoch_axis
 from dashboard.charts.training import training_series
-from dashboard.images.colours import colour_map
-from dashboard.images.scale import scale_maps
+from dashboard.images.maps import colour_map, scale_maps
 from dashboard.images.sheet import SheetTile, sheet
 from dashboard.shared.theme import LIGHT
 from store import Run

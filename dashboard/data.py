@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.images import Atlas, atlas
+from dashboard.images.sheet import Atlas, atlas
 from dashboard.query_cache import cached_query, cached_run_query
 from store import DamagedFile, Run, Timeline, open_run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis

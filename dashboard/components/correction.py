@@ -13,7 +13,8 @@ import numpy as np
 import streamlit as st
 
 from dashboard.components.assets import encoded, identity, packed, script, style
-from dashboard.images import COMMON, DIVERGING, Atlas, ScaledMaps, colour_map, scale_maps
+from dashboard.images.maps import COMMON, DIVERGING, ScaledMaps, colour_map, scale_maps
+from dashboard.images.sheet import Atlas
 from store.queries import MinimalCorrection
 
 _ANATOMY = st.components.v2.component("classprint_anatomy", js=script("correction"), css=style("correction"))

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.components.assets import encoded, identity, packed, script, style
-from dashboard.images import DIVERGING, DIVERGING_LIGHT, colour_map
+from dashboard.images.maps import DIVERGING, DIVERGING_LIGHT, colour_map
 
 _MATRIX = st.components.v2.component("classprint_matrix", js=script("matrix"), css=style("matrix"))
 

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.components.assets import encoded, identity, packed, script, style
-from dashboard.images import DIVERGING, colour_map
+from dashboard.images.maps import DIVERGING, colour_map
 
 _PAINTER = st.components.v2.component("classprint_painter", js=script("painter"), css=style("painter"))
 _LETTERS = "0123456789abcdef"

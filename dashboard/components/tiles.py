@@ -10,7 +10,8 @@ import numpy as np
 import streamlit as st
 
 from dashboard.components.assets import encoded, identity, packed, script, style
-from dashboard.images import DIVERGING, Atlas, ScaledMaps, colour_map
+from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map
+from dashboard.images.sheet import Atlas
 
 _GRID = st.components.v2.component("classprint_tiles", js=script("tiles"), css=style("tiles"))
 

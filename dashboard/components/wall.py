@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.components.assets import encoded, identity, packed, script, style
 from dashboard.components.tiles import Tile
-from dashboard.images import DIVERGING, ScaledMaps, colour_map
+from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map
 
 _WALL = st.components.v2.component("classprint_wall", js=script("wall"), css=style("wall"))
 

@@ -1,7 +1,9 @@
-"""A gallery as one PNG sheet with captions and colour bar, to be kept or printed."""
+"""Several images in one: an atlas for the browser, and a captioned sheet to keep or print. Pure: numpy and Pillow."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,13 +11,51 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dashboard.images.atlas import png_bytes
-from dashboard.images.colours import colour_bar
+from dashboard.images.maps import colour_bar
 
 _PADDING = 12
 _LINE = 16
 _INK = (24, 27, 32)
 _FAINT = (104, 112, 122)
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Images laid out row by row, `columns` to a row, each `width` x `height` pixels, as a data URI."""
+
+    uri: str
+    columns: int
+    width: int
+    height: int
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """An image (h, w, 3) or (h, w) uint8 as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def atlas(images: np.ndarray, *, exact: bool = False) -> Atlas:
+    """Images as one image file.
+
+    Args:
+        images: (n, h, w, 3) uint8, n >= 1.
+        exact: lossless WebP, so that every pixel is what the network saw; otherwise JPEG, about a third of the size
+            and a seventh of the time.
+    """
+    count, height, width, _ = images.shape
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    canvas = np.zeros((rows * columns, height, width, 3), np.uint8)
+    canvas[:count] = images
+    sheet = canvas.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
+    buffer, kind = io.BytesIO(), "webp" if exact else "jpeg"
+    if exact:  # half the time of PNG, and three quarters of its size
+        Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, method=0, quality=0)
+    else:
+        Image.fromarray(sheet).save(buffer, "JPEG", quality=92, subsampling=0)
+    return Atlas(f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", columns, width, height)
 
 
 @cache
@@ -36,7 +76,7 @@ class SheetTile:
     Attributes:
         images: each (h, w, 3) uint8; all are enlarged to the sheet's tile size.
         lines: the caption; the first line is set darker.
-        colour: of the rule under the images (right, wrong, ...), RGB.
+        colour: of the rule under the images, RGB.
     """
 
     images: tuple[np.ndarray, ...]
@@ -65,7 +105,7 @@ def sheet(
         ValueError: there is no tile.
     """
     if not tiles:
-        raise ValueError("A sheet of 0 tiles was asked for; it needs at least one.")
+        raise ValueError("A sheet needs at least one tile.")
     parts = max(len(tile.images) for tile in tiles)
     lines = max(len(tile.lines) for tile in tiles)
     tile_width, tile_height = parts * size + (parts - 1) * 4, size + 8 + lines * _LINE

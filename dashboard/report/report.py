@@ -15,7 +15,8 @@ from dashboard.charts.classes import similarity_scatter
 from dashboard.charts.figure import Figure
 from dashboard.charts.rendering import rendered
 from dashboard.charts.training import training_curve, training_series
-from dashboard.images import EQ10, RELIEF, ScaledMaps, SheetTile, colour_map, colourise, png_bytes, scale_maps, sheet
+from dashboard.images.maps import EQ10, RELIEF, ScaledMaps, colour_map, colourise, scale_maps
+from dashboard.images.sheet import SheetTile, png_bytes, sheet
 from dashboard.report.atomic_write import write_whole
 from dashboard.shared.theme import LIGHT, count, epoch_list, percent, plural, probability, rgb
 from dashboard.views.overview.charts import accuracy_by_variant

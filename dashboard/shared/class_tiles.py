@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard import data
-from dashboard.components import Tile, TileSet, tile_grid
+from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.shared.image_tiles import tile_set
 from dashboard.shared.theme import CORRECT, percent
 from dashboard.shell import controls, url_state

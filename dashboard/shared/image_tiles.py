@@ -11,8 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import Tile, TileSet, tile_grid
-from dashboard.images import scale_maps
+from dashboard.components.tiles import Tile, TileSet, tile_grid
+from dashboard.images.maps import scale_maps
 from dashboard.shared.theme import probability, role, tick_or_cross
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dashboard import data
-from dashboard.components import Tile, TileSet
-from dashboard.images import difference_kind, scale_maps
+from dashboard.components.tiles import Tile, TileSet
+from dashboard.images.maps import difference_kind, scale_maps
 from dashboard.shared.image_tiles import Prediction, predictions
 from dashboard.shared.theme import probability, role, tick_or_cross
 from dashboard.shell import url_state

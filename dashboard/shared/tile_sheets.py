@@ -11,9 +11,9 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from dashboard.components import Tile, TileSet, tile_grid
-from dashboard.images import Atlas, ScaledMaps, SheetTile, colourise, sheet
-from dashboard.images.colours import DIVERGING
+from dashboard.components.tiles import Tile, TileSet, tile_grid
+from dashboard.images.maps import DIVERGING, ScaledMaps, colourise
+from dashboard.images.sheet import Atlas, SheetTile, sheet
 from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import data
-from dashboard.images import COLOUR_MAPS, SCALES
+from dashboard.images.maps import COLOUR_MAPS, SCALES
 from dashboard.shared.theme import escape_markdown
 from dashboard.shell import controls, navigation, url_state
 from store import Run, StoreError

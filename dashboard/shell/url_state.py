@@ -15,7 +15,7 @@ from urllib.parse import quote_plus, urlencode
 import streamlit as st
 
 from dashboard import data
-from dashboard.images import COLOUR_MAPS, RELIEF, SCALES
+from dashboard.images.maps import COLOUR_MAPS, RELIEF, SCALES
 from dashboard.shared.theme import epoch_list
 from store import Run
 

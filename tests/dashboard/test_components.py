@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.components import Matrix, Tile, TileSet, Wall, assets, matrix, tiles, wall
-from dashboard.images import scale_maps
+from dashboard.components import assets, matrix, tiles, wall
+from dashboard.components.matrix import Matrix
+from dashboard.components.tiles import Tile, TileSet
+from dashboard.components.wall import Wall
+from dashboard.images.maps import scale_maps
 
 FOLDER = Path(assets.__file__).parent
 

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import tile_grid
+from dashboard.components.tiles import tile_grid
 from dashboard.shared import downloads
 from dashboard.shared.states import State, flip_tiles, state_names
 from dashboard.shared.theme import escape_markdown, percent, plural

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import data
-from dashboard.components import Tile, TileSet
+from dashboard.components.tiles import Tile, TileSet
 from dashboard.shared.states import State, difference_tiles, on_one_grid, signed_number, state_names
 from dashboard.shared.theme import percent, probability
 from dashboard.shell import url_state

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import Matrix, matrix_canvas
+from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import escape_markdown, percent, plural

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.charts.histogram import value_bins, value_histogram
-from dashboard.components import TileSet, tile_grid
+from dashboard.components.tiles import TileSet, tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.tables import row_table

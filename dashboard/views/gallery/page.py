@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import tile_grid
+from dashboard.components.tiles import tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.theme import escape_markdown, percent, plural

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import data
-from dashboard.components import Tile, TileSet
+from dashboard.components.tiles import Tile, TileSet
 from dashboard.shared.image_tiles import tile_set
 from dashboard.shared.theme import percent, plural
 from dashboard.shell.url_state import Selection

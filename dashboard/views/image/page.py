@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import dissection, tile_grid
+from dashboard.components.correction import dissection
+from dashboard.components.tiles import tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import class_tiles
 from dashboard.shared.theme import count, escape_markdown, percent

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard import data
-from dashboard.components import Dissection, Tile, TileSet
-from dashboard.images import COMMON, EQ10, ScaledMaps, map_peaks, scale_maps, upsample
+from dashboard.components.correction import Dissection
+from dashboard.components.tiles import Tile, TileSet
+from dashboard.images.maps import COMMON, EQ10, ScaledMaps, map_peaks, scale_maps, upsample
 from dashboard.shared.image_tiles import tile_set
 from dashboard.shared.theme import (
     NEUTRAL,

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import Tile
+from dashboard.components.tiles import Tile
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.notices import needs_analysis, warn_stale

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import Matrix, matrix_canvas
+from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import epoch_list, plural

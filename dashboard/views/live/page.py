@@ -9,8 +9,11 @@ import numpy as np
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import Tile, TileSet, clipboard_box, tile_grid
-from dashboard.images import atlas, prepared, scale_maps
+from dashboard.components.clipboard import clipboard_box
+from dashboard.components.tiles import Tile, TileSet, tile_grid
+from dashboard.images.maps import scale_maps
+from dashboard.images.sheet import atlas
+from dashboard.images.upload import prepared
 from dashboard.shared import image_tiles
 from dashboard.shared.theme import NEUTRAL, PREDICTION, escape_markdown, probability
 from dashboard.shell import controls, url_state

@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import Tile, Wall, playing_wall
-from dashboard.images import scale_maps
+from dashboard.components.tiles import Tile
+from dashboard.components.wall import Wall, playing_wall
+from dashboard.images.maps import scale_maps
 from dashboard.shared import downloads
 from dashboard.shared.class_tiles import class_tiles
 from dashboard.shared.tables import row_table

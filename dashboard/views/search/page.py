@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components import TileSet, painter, pattern_text, text_pattern, tile_grid
+from dashboard.components.painter import painter, pattern_text, text_pattern
+from dashboard.components.tiles import TileSet, tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.theme import NEUTRAL, count, escape_markdown, percent, plural

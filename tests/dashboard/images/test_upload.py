@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dashboard.components.clipboard import pasted_bytes
-from dashboard.images import prepared
+from dashboard.images.upload import prepared
 from store.synthetic import write_synthetic_run
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dashboard.components import tiles
-from dashboard.images import EQ10
+from dashboard.images.maps import EQ10
 from dashboard.shared.states import State, flip_tiles
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection

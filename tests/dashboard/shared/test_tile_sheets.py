@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.components import Tile, TileSet
-from dashboard.images import atlas, colour_map, scale_maps
+from dashboard.components.tiles import Tile, TileSet
+from dashboard.images.maps import colour_map, scale_maps
+from dashboard.images.sheet import atlas
 from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shared.tile_sheets import file_part, tile_sheet, unpacked
 
@@ -54,7 +55,7 @@ def test_signed_maps_are_drawn_in_the_diverging_colours():
 
 
 def test_without_a_tile_there_is_no_sheet():
-    with pytest.raises(ValueError, match="0 tiles"):
+    with pytest.raises(ValueError, match="at least one tile"):
         tile_sheet(TileSet(()), title="nothing")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.components import Matrix
-from dashboard.components.matrix import payload
+from dashboard.components.matrix import Matrix, payload
 from dashboard.views.learning.parts import class_matrix_values
 from store import open_run, queries
 

@@ -7,7 +7,7 @@ import pytest
 
 from dashboard import data
 from dashboard.components.matrix import Matrix, cell_codes
-from dashboard.images import EQ10
+from dashboard.images.maps import EQ10
 from dashboard.shell.url_state import Selection
 from dashboard.views.confusion import parts as confusion_parts
 from store import open_run

@@ -14,7 +14,8 @@ from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.charts.intervals import interval_svg, scale_limits
 from dashboard.components.correction import Dissection, payload, strongest_other
 from dashboard.components.painter import pattern_text, text_pattern
-from dashboard.images import COMMON, atlas, scale_maps
+from dashboard.images.maps import COMMON, scale_maps
+from dashboard.images.sheet import atlas
 from dashboard.shared import finding_cards
 from dashboard.shared.theme import escape_markdown
 from dashboard.views.failures import parts as failures_parts

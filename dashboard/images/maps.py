@@ -1,17 +1,27 @@
-"""Class maps to 8-bit display codes, on a scale that is always named.
+"""Class maps to 8-bit codes on a scale that is always named, and codes to colours. Pure: numpy and Pillow.
 
 Eq. 10 divides each map by its own maximum, which shows the pattern and hides the strength; the common scale divides
 all maps shown together by one maximum, which shows both but leaves weak maps dark. The relief stretches each map from
 its lowest to its highest cell: a class activation map carries a constant that would hide its pattern. A page says which
-one is on.
+scale it uses.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+# Rows of colourmaps.png: magma (van der Walt and Smith 2015), cividis (Nunez, Anderton and Renslow 2018), gray,
+# berlin (Crameri 2018), the diverging one: dark at zero, as the others are dark at their lowest value; and RdBu
+# reversed (Brewer 2003), light at zero, for tables on a light page.
+_ROWS = ("magma", "cividis", "gray", "berlin", "RdBu")
+COLOUR_MAPS: tuple[str, ...] = ("magma", "cividis", "gray")
+DIVERGING = "berlin"
+DIVERGING_LIGHT = "RdBu"
 EQ10 = "eq10"
 COMMON = "common"
 RELIEF = "relief"
@@ -22,13 +32,50 @@ SCALES: dict[str, str] = {
 }
 
 
+@cache
+def colour_map(name: str) -> np.ndarray:
+    """The table of a perceptually uniform colour map.
+
+    Args:
+        name: one of `COLOUR_MAPS`, or `DIVERGING` for signed values.
+
+    Returns:
+        (256, 3) uint8, read-only; entry 0 is the lowest value (for `DIVERGING`, 128 is zero).
+
+    Raises:
+        ValueError: the name is not a colour map.
+    """
+    if name not in _ROWS:
+        raise ValueError(f"There is no colour map {name!r}; there are {', '.join(_ROWS)}.")
+    with Image.open(Path(__file__).with_name("colourmaps.png")) as image:
+        table = np.array(image.convert("RGB"), np.uint8)[_ROWS.index(name)]
+    table.flags.writeable = False
+    return table
+
+
+def colour_bar(name: str, *, width: int = 256, height: int = 12) -> np.ndarray:
+    """A horizontal bar from lowest to highest value, (height, width, 3) uint8."""
+    positions = np.linspace(0, 255, width).round().astype(np.intp)
+    return np.broadcast_to(colour_map(name)[positions], (height, width, 3)).copy()
+
+
+def upsample(codes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Map codes (H, W) uint8 enlarged to (height, width) by repeating each cell, which shows what was computed."""
+    return np.asarray(Image.fromarray(codes).resize((size[1], size[0]), Image.Resampling.NEAREST), np.uint8)
+
+
+def colourise(codes: np.ndarray, name: str) -> np.ndarray:
+    """Codes looked up in a colour map: (..., H, W) uint8 to (..., H, W, 3) uint8."""
+    return colour_map(name)[codes]
+
+
 @dataclass(frozen=True)
 class ScaledMaps:
     """Maps ready to be looked up in a colour map.
 
     Attributes:
         codes: (..., H, W) uint8; 0 is the lowest value, or for signed maps 128 is zero.
-        silent: (...) bool, True where a map is zero everywhere: it has nothing to say, which is not the same as weak.
+        silent: (...) bool, True where a map is zero everywhere: which is not the same as weak.
         peaks: (...) float32, each map's largest magnitude in its unit.
         kind: a key of `SCALES`.
         signed: whether negative values occur, so that a diverging colour map belongs to the codes.
@@ -80,7 +127,7 @@ def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> S
         ValueError: `kind` is not a key of `SCALES`.
     """
     if kind not in SCALES:
-        raise ValueError(f"Scale {kind!r} was asked for; there are {', '.join(SCALES)}.")
+        raise ValueError(f"There is no scale {kind!r}; there are {', '.join(SCALES)}.")
     maps = np.asarray(maps, np.float32)
     if kind == RELIEF and maps.size:
         return _relief(maps)
