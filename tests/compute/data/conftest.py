@@ -1,4 +1,4 @@
-"""Small image sets on disk, and a way to load them."""
+"""Small image sets, on disk and drawn, and a way to load them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from compute.data.dataset import Limits
+from compute.data.dataset import Dataset, Limits
 from compute.data.load import load_dataset
+from compute.data.phantom.dataset import load_phantom
 
 WORDS = {
     "n01443537": "goldfish, Carassius auratus",
@@ -61,3 +62,9 @@ def load(tmp_path):
         return load_dataset(str(source), size=size, limits=limits, cache=tmp_path / "cache")
 
     return load
+
+
+@pytest.fixture(scope="session")
+def phantom() -> Dataset:
+    """The phantom's 200 classes, three training and two validation images each; do not change it."""
+    return load_phantom(limits=Limits(train_per_class=3, validation_per_class=2))

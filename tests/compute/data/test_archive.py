@@ -20,27 +20,19 @@ NOISE = np.random.default_rng(0).bytes(300_000)
 FILES = {"set/train/a/0.bin": NOISE, "set/val/a/0.bin": b"abc"}
 
 
-def write_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-        for name, content in members.items():
-            out.writestr(name, content)
-    return path
-
-
-def write_tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as out:
+def write_archive(path: Path, members: dict[str, bytes]) -> Path:
+    """A zip or tar archive, as the suffix says."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+            for name, content in members.items():
+                out.writestr(name, content)
+        return path
+    with tarfile.open(path, "w" if path.suffix == ".tar" else f"w:{path.suffix[1:]}") as out:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             out.addfile(info, io.BytesIO(content))
     return path
-
-
-def write_archive(path: Path, members: dict[str, bytes]) -> Path:
-    """A zip or tar archive, as the suffix says."""
-    if path.suffix == ".zip":
-        return write_zip(path, members)
-    return write_tar(path, members, "w" if path.suffix == ".tar" else f"w:{path.suffix[1:]}")
 
 
 def assert_refused(archive: Path, message: str, bounds: Bounds = Bounds()) -> None:
@@ -60,7 +52,7 @@ def test_archives_are_unpacked(tmp_path, name):
     ("stored", "name"), [("größe/日本.png".encode(), "größe/日本.png"), ("größe.png".encode("cp437"), "größe.png")]
 )
 def test_names_in_a_zip_that_does_not_state_their_encoding(tmp_path, stored, name):
-    path = write_zip(tmp_path / "a.zip", {"x" * len(stored): b"abc"})
+    path = write_archive(tmp_path / "a.zip", {"x" * len(stored): b"abc"})
     path.write_bytes(path.read_bytes().replace(b"x" * len(stored), stored))
     assert (extract_archive(path, tmp_path / "out") / name).read_bytes() == b"abc"
 
@@ -81,7 +73,7 @@ def test_a_truncated_archive_is_refused(tmp_path, name, part):
 
 @pytest.mark.parametrize("cut", ["between two files", "before the end mark", "in a header"])
 def test_a_tar_archive_is_refused_wherever_it_was_cut(tmp_path, cut):
-    archive = write_tar(tmp_path / "a.tar", FILES)
+    archive = write_archive(tmp_path / "a.tar", FILES)
     with tarfile.open(archive) as opened:
         last = opened.getmembers()[-1]
     size = {
@@ -95,27 +87,26 @@ def test_a_tar_archive_is_refused_wherever_it_was_cut(tmp_path, cut):
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
 def test_a_tar_archive_with_a_damaged_header_is_refused(tmp_path, name):
-    content = bytearray(write_tar(tmp_path / "whole.tar", FILES).read_bytes())
+    content = bytearray(write_archive(tmp_path / "whole.tar", FILES).read_bytes())
     with tarfile.open(tmp_path / "whole.tar") as opened:
         content[opened.getmembers()[-1].offset] ^= 1
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     assert_refused(tmp_path / name, "cut short or damaged")
 
 
-def test_the_checksum_at_the_end_of_a_compressed_tar_archive_is_compared(tmp_path):
-    archive = write_archive(tmp_path / "a.tar.gz", FILES)
-    content = bytearray(archive.read_bytes())
-    content[-8] ^= 1  # gzip ends with the checksum (4 bytes) and the length (4 bytes) of its content
-    archive.write_bytes(content)
-    assert_refused(archive, "CRC check failed")
-
-
-def test_a_zip_with_a_wrong_checksum_is_refused(tmp_path):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as out:
-        out.writestr("a.bin", b"x" * 1000)
-    path.write_bytes(path.read_bytes().replace(b"x" * 1000, b"x" * 999 + b"y"))
-    assert_refused(path, "can't be unpacked: Bad CRC-32")
+@pytest.mark.parametrize(
+    ("name", "offset", "message"),
+    [
+        ("a.zip", 100, "can't be unpacked: (Bad CRC-32|Error -3 while decompressing)"),
+        ("a.tar.gz", -8, "CRC check failed"),  # gzip ends with the checksum (4 bytes) and the length (4 bytes)
+    ],
+)
+def test_checksums_in_archives_are_compared(tmp_path, name, offset, message):
+    path = write_archive(tmp_path / name, FILES)
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1
+    path.write_bytes(content)
+    assert_refused(path, message)
 
 
 @pytest.mark.parametrize("suffix", ["zip", "tar"])
@@ -142,41 +133,31 @@ def test_links_in_zip_archives_are_refused(tmp_path):
     assert_refused(tmp_path / "a.zip", "'door', a link or a device")
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("suffix", ["zip", "tar"])
 def test_two_files_of_one_name_are_refused(tmp_path, suffix):
-    archive = tmp_path / f"a.{suffix}"
-    if suffix == "zip":
-        with zipfile.ZipFile(archive, "w") as out:
-            out.writestr("a/b", b"1")
-            out.writestr("a/b", b"2")
-    else:
-        write_tar(archive, {"a/b": b"1", "a/./b": b"2"})
+    archive = write_archive(tmp_path / f"a.{suffix}", {"a/b": b"1", "a/./b": b"2"})
     assert_refused(archive, "can't be unpacked: it holds 'a/b' twice")
 
 
-def test_bombs_are_refused_by_ratio_size_and_count(tmp_path):
+def test_bombs_are_refused_by_ratio_size_and_count_a_real_one_by_default(tmp_path):
     for name in ("a.zip", "a.tar.xz"):
         archive = write_archive(tmp_path / name, {"zeros": bytes(2_000_000)})
         assert_refused(archive, "more than 100 times its size, as archive bombs do", Bounds(ratio_from=1_000_000))
         assert_refused(archive, "unpacks to more than 1,000,000 bytes", Bounds(bytes=1_000_000))
-    many = write_tar(tmp_path / "many.tar", {str(n): b"" for n in range(20)})
+    assert_refused(write_archive(tmp_path / "real.zip", {"zeros": bytes(80 << 20)}), "as archive bombs do")
+    many = write_archive(tmp_path / "many.tar", {str(n): b"" for n in range(20)})
     assert_refused(many, "holds more than 10 files", Bounds(files=10))
 
 
-def test_the_default_bounds_stop_a_real_bomb(tmp_path):
-    assert_refused(write_zip(tmp_path / "a.zip", {"zeros": bytes(80 << 20)}), "as archive bombs do")
-
-
 def test_a_zip_that_claims_smaller_sizes_is_refused(tmp_path):
-    path = write_zip(tmp_path / "a.zip", {"zeros": bytes(100_000)})
+    path = write_archive(tmp_path / "a.zip", {"zeros": bytes(100_000)})
     size, claimed = (100_000).to_bytes(4, "little"), (10).to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(size, claimed))
     assert_refused(path, "can't be unpacked")
 
 
 def test_an_encrypted_archive_is_refused(tmp_path):
-    path = write_zip(tmp_path / "a.zip", {"a": b"1"})
+    path = write_archive(tmp_path / "a.zip", {"a": b"1"})
     content = bytearray(path.read_bytes())
     for header, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
         content[content.index(header) + flags] |= 1
@@ -185,6 +166,6 @@ def test_an_encrypted_archive_is_refused(tmp_path):
 
 
 def test_an_empty_archive_and_a_file_that_is_none_are_refused(tmp_path):
-    assert_refused(write_zip(tmp_path / "empty.zip", {}), "holds no files")
+    assert_refused(write_archive(tmp_path / "empty.zip", {}), "holds no files")
     (tmp_path / "noise.tar").write_bytes(os.urandom(2000))
     assert_refused(tmp_path / "noise.tar", r"noise\.tar' can't be unpacked: it is neither zip nor tar")
