@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,14 +110,3 @@ def test_the_import_contracts_hold():
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_every_make_target_explains_itself_and_the_readme_names_the_ones_users_need():
-    makefile = (ROOT / "Makefile").read_text()
-    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.M)
-    assert phony is not None
-    for target in phony.group(1).split():
-        assert re.search(rf"^{target}:.*## \S", makefile, re.M), f"make {target} has no line in make help"
-    readme = (ROOT / "README.md").read_text()
-    for target in ("compute", "dashboard", "test", "bench"):
-        assert f"make {target}" in readme
