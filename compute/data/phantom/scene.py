@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compute.data.phantom.shapes import SHAPES
+from compute.data.phantom.shapes import SHAPES, direction
 
 HUES: tuple[str, ...] = ("red", "green", "blue", "gray")
 TEXTURES: tuple[str, ...] = ("plain", "striped")
@@ -49,7 +49,7 @@ class Scene:
 
 
 def draw_scenes(classes: np.ndarray, numbers: np.ndarray, *, seed: int, split: int) -> Scene:
-    """The scenes of the images numbered `numbers` (n,) within their classes (n,), inrandoms 0..199, in a split."""
+    """The scenes of the images with these numbers (n,) within these classes (n,), 0..199; split 1 is validation."""
     keys = zip(classes.tolist(), numbers.tolist(), strict=True)
     sequences = [np.random.SeedSequence((seed, split, class_index, number)) for class_index, number in keys]
     table = np.array([np.random.Generator(np.random.PCG64(each)).random(_NUMBERS) for each in sequences])
@@ -58,25 +58,27 @@ def draw_scenes(classes: np.ndarray, numbers: np.ndarray, *, seed: int, split: i
     colour = _object_colour(random, hue)
     near, far = _background_colours(random, colour)
     radius = random.uniform(0.26, 0.42)
-    light = _unit(random.uniform(-0.24, 0.06))  # From above, more often from the left, as in most images with a shadow.
+    light = direction(
+        random.uniform(-0.24, 0.06)
+    )  # From above, more often from the left, as in most images with a shadow.
     scene = Scene(
         shape=shape,
         striped=texture == TEXTURES.index("striped"),
         colour=colour,
         centre=np.stack([0.5 + (0.49 - radius) * random.uniform(-1, 1) for _ in range(2)], 1),
         radius=radius,
-        turn=_unit(random.uniform(-0.06, 0.06))[:, ::-1] * (-1, 1),
+        turn=direction(random.uniform(-0.06, 0.06))[:, ::-1] * (-1, 1),
         mirrored=np.where(random.uniform(0, 1) < 0.5, -1.0, 1.0),
         light=light,
         bevel=random.uniform(0.15, 0.45),
         gloss=random.uniform(0.0, 0.4),
         shadow=random.uniform(0.15, 0.5),
-        stripe=np.column_stack([_unit(random.uniform(0, 1)), random.uniform(3.0, 3.5), random.uniform(0, 1)]),
+        stripe=np.column_stack([direction(random.uniform(0, 1)), random.uniform(3.0, 3.5), random.uniform(0, 1)]),
         contrast=0.12 + 0.46 * np.sqrt(random.uniform(0, 1)),
         background=(random.uniform(0, 1) * BACKGROUNDS).astype(np.int64),
         near=near,
         far=far,
-        slope=_unit(random.uniform(0, 1)),
+        slope=direction(random.uniform(0, 1)),
         spots=np.stack([_spot(random) for _ in range(SPOTS)], 1),
         tints=np.stack([_tint(random, 0.16) for _ in range(SPOTS)], 1),
         grain=random.uniform(0.008, 0.036),
@@ -96,11 +98,6 @@ class _RandomNumbers:
         return low + (high - low) * next(self._columns)
 
 
-def _unit(turn: np.ndarray) -> np.ndarray:
-    """Unit vectors (x, y): turn 0 = up, growing clockwise to 1."""
-    return np.stack([np.sin(2 * np.pi * turn), -np.cos(2 * np.pi * turn)], 1)
-
-
 def _object_colour(random: _RandomNumbers, hue: np.ndarray) -> np.ndarray:
     """One strong channel and two weak ones, unequal so that a red may tend to orange or pink; gray: all equal."""
     strong, level = random.uniform(0.52, 0.86), random.uniform(0.22, 0.8)
@@ -118,6 +115,7 @@ def _object_colour(random: _RandomNumbers, hue: np.ndarray) -> np.ndarray:
 
 def _background_colours(random: _RandomNumbers, colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two related tones, both lighter or both darker than the object; tinted in two images of three."""
+    # At least 0.14 lighter or darker, so that the object stands out in gray, too.
     object_tone, lighter, strength = colour.mean(1), random.uniform(0, 1), random.uniform(0, 1)
     above = object_tone + 0.14 + (0.96 - object_tone - 0.14) * strength
     below = 0.09 + (object_tone - 0.14 - 0.09) * strength

@@ -19,12 +19,13 @@ _POINTS = 72  # Vertices of a curved outline: corners of 5 degrees are invisible
 
 
 def _polar(radius: Callable[[np.ndarray], np.ndarray], points: int = _POINTS) -> Outline:
-    """The curve at distance radius(turn) from the centre, turn 0 = up, growing clockwise to 1."""
+    """The curve at distance radius(turn) from the centre, turn as in `direction`."""
     turn = np.arange(points) / points
-    return [radius(turn)[:, None] * _direction(turn)]
+    return [radius(turn)[:, None] * direction(turn)]
 
 
-def _direction(turn: np.ndarray) -> np.ndarray:
+def direction(turn: np.ndarray) -> np.ndarray:
+    """Unit vectors (n,2) of x, y: turn 0 = up, growing clockwise to 1."""
     return np.stack([np.sin(2 * np.pi * turn), -np.cos(2 * np.pi * turn)], 1)
 
 
@@ -41,7 +42,7 @@ def _polygon(*corners: tuple[float, float]) -> Outline:
 
 
 def _arc(centre: tuple[float, float], radius: float, start: float, stop: float, points: int = 36) -> np.ndarray:
-    return np.array(centre) + radius * _direction(np.linspace(start, stop, points))
+    return np.array(centre) + radius * direction(np.linspace(start, stop, points))
 
 
 def _crescent() -> Outline:
@@ -107,7 +108,7 @@ def _gear() -> Outline:
     hole = 0.32 * _regular(24)[0]
     teeth = np.tile([1.0, 1.0, 0.74, 0.74], 8)
     turn = (np.repeat(np.arange(8), 4) + np.tile([-0.2, 0.2, 0.3, 0.7], 8)) / 8
-    return [teeth[:, None] * _direction(turn), hole]
+    return [teeth[:, None] * direction(turn), hole]
 
 
 def _fish() -> Outline:
@@ -172,6 +173,7 @@ def _area(polygon: np.ndarray) -> float:
 @cache
 def distance_tables() -> np.ndarray:
     """Signed distance to every shape's outline, negative inside: float32 (25,96,96), y then x, from -1.6 to 1.6."""
+    # Computed once: an image needs four distances of every pixel, and an outline has dozens of edges.
     axis = np.linspace(-TABLE_REACH, TABLE_REACH, TABLE_SIZE)
     grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
     tables = [signed_distance(grid, outline(shape)) for shape in SHAPES]
