@@ -43,7 +43,7 @@ from compute.runs.interrupt import StopRequest
 from compute.runs.prepare import PreparedRun, prepare
 from compute.runs.run import Experiment, open_or_create
 from compute.training.augment import RandomNumbers
-from compute.training.metrics import Scores
+from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer
 from store import create_run, open_run, resume_run
 
@@ -115,13 +115,7 @@ def training_row(prepared: PreparedRun, folder: Path, *, steps: int, rounds: int
 
 def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[list[Row], float]:
     """Passes a second through the network alone, and recorded and sealed; and the median of the latter."""
-    recorder = Recorder(
-        prepared.validation(),
-        settings=prepared.profile.recording,
-        normalise=prepared.normaliser,
-        precision=prepared.profile.training.precision,
-        quiet=True,
-    )
+    recorder = prepared.recorder(quiet=True)
     with create_run(path, prepared.description(path.name)) as new_run:
         recorder.write_images(new_run)
     run, epochs = resume_run(path), iter(range(1, 1000))
@@ -150,7 +144,7 @@ def epoch_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:
     """Seconds of a whole epoch, trained only, and trained, checkpointed, recorded and sealed."""
     settings = replace(prepared.profile, training=replace(prepared.profile.training, epochs=1))
     one, other = (replace(prepared, profile=settings, network=copy.deepcopy(prepared.network)) for _ in range(2))
-    training_set, names = one.material(), iter(range(1000))
+    training_set, names = one.training_set(), iter(range(1000))
 
     def trained() -> float:
         trainer = Trainer(one.network, settings=settings.training, augment=one.augmenter)
@@ -161,7 +155,7 @@ def epoch_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:
     def recorded() -> float:
         experiment = Experiment(other, open_or_create(other, path / f"{next(names)}"), StopRequest())
         started = time.perf_counter()
-        experiment.go()
+        experiment.train_and_record()
         return time.perf_counter() - started
 
     seconds = alternate({"trained": trained, "recorded": recorded}, rounds)
@@ -225,7 +219,7 @@ def own_steps(prepared: PreparedRun) -> Iterator[None]:
     network = build(prepared.profile.model.name, len(prepared.dataset.classes), **prepared.profile.model.options)
     network.to(prepared.device).to(memory_format=torch.channels_last)
     trainer = Trainer(network, settings=settings, augment=prepared.augmenter)
-    training_set, metrics = prepared.material(), Scores(prepared.device)
+    training_set, metrics = prepared.training_set(), RunningMetrics(prepared.device)
     generator = torch.Generator().manual_seed(0)
     network.train()
     while True:
@@ -268,7 +262,7 @@ def _forward_only(prepared: PreparedRun, recorder: Recorder) -> None:
     with torch.inference_mode():
         for start in range(0, total, size):
             for variant in recorder.settings.variants:
-                images = recorder.seen(variant, slice(start, min(start + size, total)))
+                images = recorder.perturbed(variant, slice(start, min(start + size, total)))
                 run = forward if variant == "clean" else class_maps
                 run(prepared.network, prepared.normaliser(images), recorder.precision)
 

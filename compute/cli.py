@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,32 +14,40 @@ from typing import TYPE_CHECKING
 from compute.config.profile import load_profile, profile_names, settings_table
 from compute.config.settings import Profile
 from compute.errors import BadOption, ComputeError
+from compute.runs.interrupt import STOP_MESSAGE, STOPPED, Interrupted, OutOfTime, StopRequest, TimeLimit
+from store import DamagedFile, open_run
+from store.analysis import from_table, read_analysis
+from store.analysis.analyse import analyse
 from store.errors import StoreError
+from store.queries.table1 import as_text, recorded_result, table1
 
 if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need it
     from compute.training.distributed import Processes
 
-COMMANDS = ("train", "plan", "table", "analyse")
-STOPPED = 130  # the exit code of a program that Ctrl-C ended
-OUT_OF_TIME = 75  # EX_TEMPFAIL: the same command again goes on
+OUT_OF_TIME = 75  # EX_TEMPFAIL, "try again": a job queue can run the same command again to resume
 REFUSED = 2
-LONGEST_NAME = 200  # bytes; file systems allow 255, some files are called like the run and a little more
-NEXT = "Look at it with: make dashboard"
+LONGEST_NAME = 200  # bytes; file systems allow 255, and some files are named like the run and a little more
+RESUME = "Run the same command again to resume."
+NEXT_STEP = "Look at it with: make dashboard"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code: 0 done, 2 refused, 130 stopped, 75 out of time; both resumable."""
-    arguments = list(arguments)
-    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help")):
-        arguments.insert(0, "train")
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str], stop: StopRequest | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 2 refused; 130 stopped and 75 out of time, both resumable.
+
+    Args:
+        arguments: the command line after `python -m compute`.
+        stop: what handles this program's signals, if anything does.
+    """
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(arguments)
+    options.stop = stop or StopRequest()
     try:
         return options.function(options)
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from what is sealed.", file=sys.stderr)
-        return STOPPED
     except OSError as err:
-        print(f"\n{type(err).__name__}: {err}. Check the folder, its rights and its free space.", file=sys.stderr)
+        print(f"\n{type(err).__name__}: {err}. Check the folder, its permissions and its free space.", file=sys.stderr)
         return REFUSED
     except (ComputeError, StoreError) as err:
         notes = "".join(f" ({note})" for note in getattr(err, "__notes__", ()))
@@ -46,35 +55,34 @@ def main(arguments: Sequence[str]) -> int:
         return REFUSED
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train_or_plan(options: argparse.Namespace) -> int:
     from compute.runs.device import choose_device, use_threads
     from compute.training.distributed import join_process_group
 
     profile = _profile(options)
     if options.time_limit is not None and not options.time_limit > 0:
-        raise BadOption(f"--time-limit {options.time_limit:g} does not make sense. Give seconds, greater than 0.")
+        raise BadOption(f"--time-limit {options.time_limit:g} is invalid: allowed are seconds greater than 0.")
     use_threads(options.threads)
     path = Path(options.runs_dir) / _run_name(options)
     with join_process_group(choose_device(options.device)) as processes:
-        return _train_joined(options, profile, path, processes)
+        return _train_in_group(options, profile, path, processes)
 
 
-def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
-    from compute.runs.interrupt import Interrupted, OutOfTime, TimeLimit
-    from compute.runs.plan import make_plan
+def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
+    from compute.runs.plan import make_plan, measure_speed
     from compute.runs.prepare import prepare
-    from compute.runs.probe import measure_speed
-    from compute.runs.run import experiment, lock_run, open_or_create, open_run_writer, run_exists
+    from compute.runs.run import Experiment, lock_run, open_or_create, open_run_writer, run_exists
 
     limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
     prepared = prepare(profile, device=options.device, processes=processes)
     is_new = not run_exists(path)
-    processes.wait()  # before the first process makes it
+    processes.wait()  # before the first process creates it
     left = profile.training.epochs - (0 if is_new else len(open_run_writer(prepared, path).sealed_epochs))
     if left <= 0:
-        if options.command == "train" and processes.first and not options.no_analysis:
-            _run_missing_analysis(path)
-        _say(processes, f"The run '{path}' is complete, epochs recorded: {profile.training.epochs}. {NEXT}")
+        # a run that was stopped before its analysis is analysed now
+        if options.command == "train" and processes.first and not options.no_analysis and not _is_analysed(path):
+            _analyse(path)
+        _say(processes, f"The run '{path}' is complete, epochs recorded: {profile.training.epochs}. {NEXT_STEP}")
         return 0
     plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
     _say(processes, plan.text())
@@ -82,18 +90,20 @@ def _train_joined(options: argparse.Namespace, profile: Profile, path: Path, pro
     if options.command == "plan":
         return 0
     try:
-        with lock_run(path, processes), experiment(prepared, open_or_create(prepared, path), limit=limit) as work:
-            work.go()
+        with lock_run(path, processes):
+            run = open_or_create(prepared, path)
+            with options.stop.between_batches(processes):
+                Experiment(prepared, run, options.stop, limit=limit).train_and_record()
     except OutOfTime:
-        _say(processes, f"\nThe time limit is near. What is sealed in '{path}' is kept; the same command goes on.")
+        _say(processes, f"\nThe time limit is near. The complete epochs in '{path}' are kept. {RESUME}")
         return OUT_OF_TIME
     except Interrupted:
-        _say(processes, f"\nStopped. What is sealed in '{path}' is kept; the same command goes on from there.")
+        _say(processes, STOP_MESSAGE)
         return STOPPED
-    processes.wait()  # the last epoch is whole when every process has sealed its part
+    processes.wait()  # the last epoch is complete when every process has written its part
     if processes.first and not options.no_analysis:
-        _run_analysis(path)
-    _say(processes, f"The run '{path}' is complete. {NEXT}")
+        _analyse(path)
+    _say(processes, f"The run '{path}' is complete. {NEXT_STEP}")
     return 0
 
 
@@ -103,37 +113,43 @@ def _say(processes: Processes, text: str) -> None:
         print(text, flush=True)
 
 
-def _table(options: argparse.Namespace) -> int:
-    from store import open_run
-    from store.queries.table1 import as_text, recorded_result, table1
-
+def _print_table(options: argparse.Namespace) -> int:
     results = [recorded_result(open_run(path)) for path in options.runs]
     print(as_text(table1(results, paper=False), markdown=options.markdown))
     return 0
 
 
-def _analyse(options: argparse.Namespace) -> int:
+def _analyse_all(options: argparse.Namespace) -> int:
     for path in options.runs:
-        _run_analysis(Path(path))
+        _analyse(Path(path))
     return 0
 
 
-def _run_analysis(path: Path) -> None:
-    from compute.runs.analyse import analyse
+def _analyse(path: Path) -> None:
+    """Computes the cross-epoch analysis of the run at `path`, writes it beside the run and prints its findings."""
+    started = time.perf_counter()
+    run = open_run(path)
+    written = analyse(run)
+    seconds = time.perf_counter() - started
+    print(f"Analysed '{run.path}', epochs: {len(run.epochs)}, in {seconds:.1f} s: {written.name}")
+    analysis = read_analysis(run)
+    findings = from_table(analysis.table("findings")) if analysis is not None else []
+    for number, finding in enumerate(findings, start=1):
+        print(f"{number:3d}. {finding.text}")
 
-    analyse(path)
 
-
-def _run_missing_analysis(path: Path) -> None:
-    """Analyses a complete run that was stopped before that was done."""
-    from compute.runs.analyse import is_analysed
-
-    if not is_analysed(path):
-        _run_analysis(path)
+def _is_analysed(path: Path) -> bool:
+    """Whether there is a readable analysis of all epochs of the run at `path`."""
+    run = open_run(path)
+    try:
+        analysis = read_analysis(run)
+    except DamagedFile:
+        return False
+    return analysis is not None and not analysis.stale(run)
 
 
 def _run_name(options: argparse.Namespace) -> str:
-    """The name of the run's folder, which lies in the folder of runs and nowhere else.
+    """The name of the run's folder inside the folder of runs.
 
     Raises:
         BadOption: the name is empty, hidden, too long, a path, or holds control characters.
@@ -141,7 +157,7 @@ def _run_name(options: argparse.Namespace) -> str:
     name = Path(options.profile).stem if options.run is None else options.run
     if not name.strip() or name.startswith(".") or "/" in name or os.sep in name or not name.isprintable():
         raise BadOption(
-            f"--run {name!r} is not a name. Choose one without slashes, dots in front or control characters."
+            f"--run {name!r} is not a name. Choose one without slashes, a leading dot or control characters."
         )
     if len(os.fsencode(name)) > LONGEST_NAME:
         raise BadOption(f"--run '{name[:20]}...' is longer than {LONGEST_NAME} bytes. Choose a shorter name.")
@@ -149,7 +165,7 @@ def _run_name(options: argparse.Namespace) -> str:
 
 
 def _profile(options: argparse.Namespace) -> Profile:
-    """The named profile with the command line's own options on top."""
+    """The named profile, changed by --set, --data and --weights."""
     profile = load_profile(options.profile, options.set)
     if options.data is not None:
         profile = replace(profile, data=replace(profile.data, source=options.data))
@@ -162,51 +178,61 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m compute",
         description="Train a network with one map per class and record every epoch of it. "
-        "The same command again resumes an unfinished run; a finished one is never overwritten.",
+        "Run the same command again to resume an unfinished run; a complete one is never overwritten.",
+        epilog="Options of a command: python -m compute COMMAND --help",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{train,plan,table,analyse}")
-    for name, text in (("train", "train and record (the default)"), ("plan", "say what train would take")):
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("train", "train and record a run, or resume it"),
+        ("plan", "print how long train would take and how much disk space"),
+    ):
         command = commands.add_parser(
             name, help=text, epilog=_settings_text(), formatter_class=argparse.RawDescriptionHelpFormatter
         )
         _add_run_options(command)
-        command.set_defaults(function=_train)
-    table = commands.add_parser("table", help="the paper's Table 1 from recorded runs")
+        command.set_defaults(function=_train_or_plan)
+    table = commands.add_parser("table", help="print the columns of the paper's Table 1 for recorded runs")
     table.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
     table.add_argument("--markdown", action="store_true", help="as a Markdown table")
-    table.set_defaults(function=_table)
-    analyse = commands.add_parser("analyse", help="work out what spans the epochs of a run")
-    analyse.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
-    analyse.set_defaults(function=_analyse)
+    table.set_defaults(function=_print_table)
+    command = commands.add_parser("analyse", help="compute the cross-epoch analysis of a run and print its findings")
+    command.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
+    command.set_defaults(function=_analyse_all)
     return parser
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
-    known = ", ".join(profile_names())
-    command.add_argument("--profile", default="quick", help=f"{known}, or a .toml file (default: quick)")
+    built_in = ", ".join(profile_names())
+    command.add_argument("--profile", default="quick", help=f"{built_in}, or a .toml file (default: quick)")
     command.add_argument("--data", help="phantom, tiny-imagenet, a folder or an archive (sets data.source)")
-    command.add_argument("--weights", help="imagenet, none or a state dict's path (sets weights.source)")
+    command.add_argument("--weights", help="imagenet, none or the path of a state dict (sets weights.source)")
     command.add_argument(
         "--run", "--name", help="name of the run (default: the profile's name); under torchrun write --name"
     )
-    command.add_argument("--runs-dir", default="runs", help="where runs are kept (default: runs)")
+    command.add_argument("--runs-dir", default="runs", help="folder of the runs (default: runs)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
     command.add_argument(
         "--threads", type=int, default=0, help="CPU threads of the network (default: all cores; 1 on a busy machine)"
     )
     command.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting below; may be repeated"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting of the profile, listed below; may be repeated",
     )
     command.add_argument(
         "--time-limit",
         type=float,
         metavar="SECONDS",
-        help="begin no epoch that would end later than this after the start (exit code 75); the first always begins",
+        help="start no epoch that would end later than this after the start (exit code 75); the first always starts",
     )
-    command.add_argument("--no-analysis", action="store_true", help="leave out the analysis at the end")
+    command.add_argument("--no-analysis", action="store_true", help="leave out the cross-epoch analysis at the end")
 
 
 def _settings_text() -> str:
     """Every setting of a profile with its default, for --help."""
     lines = [f"  {name:32} {text} (default {default})" for name, default, text in settings_table()]
-    return "settings of a profile, for --set:\n" + "\n".join(lines)
+    return "settings, in a profile's TOML file as KEY under [SECTION], for --set as SECTION.KEY=VALUE:\n" + "\n".join(
+        lines
+    )

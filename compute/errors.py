@@ -1,14 +1,14 @@
-"""What can be refused before or while computing, named for the fact. The command line prints the text, exits 2."""
+"""What can be refused before or while computing. The command line prints the message and exits with code 2."""
 
 from __future__ import annotations
 
 
 class ComputeError(Exception):
-    """Anything that the user can put right; the text says what was asked, what holds and what to do."""
+    """Anything that the user can correct; the message says what was asked, what holds and what to do."""
 
 
 class BadOption(ComputeError, ValueError):
-    """A profile key, a value or a command-line option that means nothing here."""
+    """An invalid profile key, value or command-line option."""
 
 
 class BadModel(ComputeError, ValueError):
@@ -16,7 +16,7 @@ class BadModel(ComputeError, ValueError):
 
 
 class BadWeights(ComputeError, ValueError):
-    """A weights file that cannot be read, holds something else than tensors, or does not fit the network."""
+    """A weights file that cannot be read, holds more than tensors, or does not fit the network."""
 
 
 class BadCheckpoint(ComputeError):
@@ -24,7 +24,7 @@ class BadCheckpoint(ComputeError):
 
 
 class RunInUse(ComputeError):
-    """A run that another command trains just now."""
+    """A run that another command is training."""
 
 
 class DoesNotFit(ComputeError):
@@ -32,11 +32,11 @@ class DoesNotFit(ComputeError):
 
 
 class TrainingDiverged(ComputeError):
-    """A loss that is no longer a number."""
+    """A loss that is no longer finite."""
 
 
 class ProcessLost(ComputeError):
-    """Another process of a run on several processes is gone."""
+    """Another process of a run on several processes has ended."""
 
 
 class DataError(ComputeError, ValueError):

@@ -11,7 +11,7 @@ import pytest
 
 from compute.data.dataset import Limits
 from compute.data.phantom.dataset import class_parts, gray_sibling, load_phantom, plain_sibling, reordered_sibling
-from compute.recording.perturbations import VARIANTS
+from compute.recording.perturbations import perturb_array
 from store import Run, open_run
 from store.check.verify import verify_run
 from store.metrics.maps import logits, softmax
@@ -111,7 +111,7 @@ def test_every_perturbation_is_in_the_record_as_the_network_saw_it(run):
     ).validation.images
     images = np.arange(len(pixels))
     for name in run.variants:
-        expected = VARIANTS[name].function(pixels, images=images, seed=0)
+        expected = perturb_array(name, pixels, numbers=images, seed=0)
         np.testing.assert_array_equal(run.pixels(None, variant=name), expected)
     np.testing.assert_array_equal(run.pixels([5], variant="bgr")[0], pixels[5][..., ::-1])
 

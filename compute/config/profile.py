@@ -25,7 +25,7 @@ def load_profile(name: str, overrides: Iterable[str] = ()) -> Profile:
     """The settings of profile `name`, a built-in one or the path of a TOML file, with overrides applied.
 
     Args:
-        overrides: texts `section.key=value`; the value in TOML's notation, quotes around a word may be left out.
+        overrides: texts `section.key=value`; the value in TOML's notation; quotes around a word may be left out.
 
     Raises:
         BadOption: there is no such profile, key or choice, or a value has the wrong type or range.
@@ -49,7 +49,7 @@ def parse_profile(document: Mapping[str, Any]) -> Profile:
     """The settings that a parsed TOML document describes; what it leaves out keeps its default.
 
     Raises:
-        BadOption: an unknown section or key, or a value that its key does not take.
+        BadOption: an unknown section or key, or an invalid value.
     """
     sections = {}
     for section, values in document.items():
@@ -82,7 +82,7 @@ def override(profile: Profile, text: str) -> Profile:
 
 
 def as_dict(profile: Profile) -> dict[str, Any]:
-    """The settings as nested plain dictionaries, fit for JSON: section -> key -> value."""
+    """The settings as nested plain dictionaries, ready for JSON: section -> key -> value."""
     return _plain(dataclasses.asdict(profile))
 
 
@@ -119,7 +119,7 @@ def _toml_value(text: str) -> Any:
 
 
 def _checked(section: str, key: str, value: Any) -> Any:
-    """The value in the key's own type, refused when it is not one that the key takes."""
+    """The value in the setting's type, refused if it is outside its limits."""
     fields = {each.name: each for each in dataclasses.fields(_sections()[section])}
     if key not in fields:
         raise BadOption(f"There is no setting '{section}.{key}'. Section {section} has: {', '.join(fields)}.")
@@ -152,11 +152,11 @@ def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
         raise BadOption(f"{name} cannot be {value!r}. It takes one of: {', '.join(choices)}.")
     for number in value if isinstance(value, tuple) else (value,):
         if "minimum" in limits and not number >= limits["minimum"]:
-            raise BadOption(f"{name} = {number} is too small. The least is {limits['minimum']}.")
+            raise BadOption(f"{name} = {number} is too small. The minimum is {limits['minimum']}.")
         if "maximum" in limits and not number <= limits["maximum"]:
-            raise BadOption(f"{name} = {number} is too large. The most is {limits['maximum']}.")
+            raise BadOption(f"{name} = {number} is too large. The maximum is {limits['maximum']}.")
         if "above" in limits and not number > limits["above"]:
-            raise BadOption(f"{name} = {number} does not make sense. It must be greater than {limits['above']}.")
+            raise BadOption(f"{name} = {number} is invalid: it must be greater than {limits['above']}.")
     for number in _numbers(value):
         if not math.isfinite(number):
-            raise BadOption(f"{name} = {number} does not make sense. It must be a finite number.")
+            raise BadOption(f"{name} = {number} is invalid: it must be a finite number.")

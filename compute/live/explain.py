@@ -1,6 +1,6 @@
-"""Reference explanations of a single image, to hold against the recorded class maps: Grad-CAM and the deconvnet.
+"""Reference explanations of a single image, to compare with its class maps: Grad-CAM and the deconvnet.
 
-Both come from captum. Recorded maps need neither; these cost a backward pass for every image, class and layer.
+Both come from captum and cost a backward pass for every image, class and layer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Logits(nn.Module):
 
 
 def explainable_layers(predictor: Predictor) -> tuple[str, ...]:
-    """The layers that `grad_cam` knows by a short name in this network: the encoder's stages and modules."""
+    """The layers that `grad_cam` accepts for this network: the encoder's stages and modules."""
     encoder = getattr(predictor.network, "encoder", None)
     return tuple(name for name, _ in encoder.named_children() if name != "relu") if encoder is not None else ()
 
@@ -68,10 +68,10 @@ def grad_cam(
 
 
 def deconvolution(predictor: Predictor, image: NDArray[np.uint8], *, class_index: int) -> NDArray[np.float32]:
-    """What of the image drives a class, projected back by the deconvnet: (h, w, 3) float32, signed, input units.
+    """What drives a class, projected back to the image by the deconvnet: (h, w, 3) float32, signed, input units.
 
     Backwards through the network: transposed filters, unpooling to where the maximum was (the switches), and a ReLU on
-    what flows back instead of the forward pass's gate. Functional ReLUs of a network of your own keep their gate.
+    what flows back instead of the gate of the forward pass. Functional ReLUs of a user's own network keep their gate.
 
     Args:
         image: uint8 (h, w, 3) of the run's image size.

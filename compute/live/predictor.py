@@ -1,6 +1,6 @@
-"""A recorded network, loaded again to look at an image of the user's own; what the live page calls.
+"""A recorded network, loaded again to classify an image of the user's own; the Live page calls this.
 
-from compute.live import load_predictor; predictor = load_predictor("runs/quick", epoch=7)
+from compute.live.predictor import load_predictor; predictor = load_predictor("runs/quick", epoch=7)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compute.errors import BadCheckpoint, BadOption
 from compute.models import ClassMapNetwork, Trace, build
-from compute.recording.perturbations import find_variant
+from compute.recording.perturbations import perturb_array
 from compute.recording.recorder import class_maps, forward
 from compute.runs.device import choose_device
 from compute.training.augment import Normaliser
@@ -24,7 +24,7 @@ from store import Run, open_run
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network as it was after one epoch of a run, on the device that runs it."""
+    """A run's network after one epoch, on the device that runs it."""
 
     network: ClassMapNetwork
     normalise: Normaliser
@@ -62,13 +62,13 @@ class Predictor:
             )
         return self.normalise(torch.from_numpy(np.ascontiguousarray(images)).to(self.normalise.mean.device))
 
-    def variant(self, name: str, image: NDArray[np.uint8], **strength: float) -> NDArray[np.uint8]:
-        """One image (h, w, 3) perturbed, with the perturbation's own strength where one is given.
+    def perturb(self, name: str, image: NDArray[np.uint8], **strengths: float) -> NDArray[np.uint8]:
+        """One image (h, w, 3) perturbed; strengths that are not given take their defaults.
 
         Raises:
             BadOption: an unknown variant or strength.
         """
-        return find_variant(name).function(image[None], images=[0], seed=self.seed, **strength)[0]
+        return perturb_array(name, image[None], numbers=[0], seed=self.seed, **strengths)[0]
 
 
 def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> Predictor:
@@ -76,13 +76,13 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
 
     Raises:
         RunNotFound, SchemaMismatch, DamagedFile: there is no readable run at `run_path`.
-        BadCheckpoint: the weights of that epoch were not kept, are damaged, or fit another network.
+        BadCheckpoint: the weights of that epoch were not saved, are damaged, or fit another network.
         BadModel: the network cannot be built, for instance because it is the user's own and not on the path.
     """
     run = open_run(run_path)
     chosen = choose_device(device)
     network = _network(run)
-    CheckpointFolder(Path(run_path) / CHECKPOINTS, run_id=run.id).fill(epoch, network)
+    CheckpointFolder(Path(run_path) / CHECKPOINTS, run_id=run.id).load_into(network, epoch)
     network.to(chosen).to(memory_format=torch.channels_last).eval()
     data = run.configuration["data"]
     return Predictor(
@@ -96,8 +96,8 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
 
 
 def _network(run: Run) -> ClassMapNetwork:
-    """The run's network with weights still to come."""
+    """The run's network, its weights not loaded yet."""
     settings = run.configuration.get("model")
     if not settings:
-        raise BadCheckpoint(f"The run '{run.name}' does not say which network made it, so it cannot be run again.")
+        raise BadCheckpoint(f"The run '{run.name}' does not name its network, so its maps cannot be computed again.")
     return build(settings["name"], len(run.classes), **settings["options"])

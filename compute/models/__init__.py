@@ -1,6 +1,6 @@
 """Networks that classify through one map per class, built by name.
 
-`build("paper", classes=200)` returns a `ClassMapNetwork`; `register` is the door for a network of your own.
+`build("paper", classes=200)` returns a `ClassMapNetwork`; `register` adds a network of your own.
 """
 
 from __future__ import annotations

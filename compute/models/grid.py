@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compute.models.encoder_decoder import EncoderDecoder
+from compute.models.paper import EncoderDecoder
 from compute.models.registry import register
 
 
@@ -29,11 +29,5 @@ class GridNetwork(EncoderDecoder):
         dropout: float = 0.1,
         scale: float = 6.0,
     ) -> None:
-        super().__init__(
-            classes,
-            stem=stem,
-            upsample=(False, stem == "stride2"),
-            encoder_norm=encoder_norm,
-            dropout=dropout,
-            scale=scale,
-        )
+        doubled = (False, stem == "stride2")
+        super().__init__(classes, stem=stem, upsample=doubled, encoder_norm=encoder_norm, dropout=dropout, scale=scale)

@@ -1,4 +1,4 @@
-"""What every network here promises: class maps whose mean is the logit, and a trace of what came before them."""
+"""What every network here returns: class maps whose mean is the logit, and a trace of the activations before them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compute.errors import BadModel
 
 @dataclass(frozen=True)
 class Trace:
-    """One forward pass, opened: what the recorder stores of it."""
+    """One forward pass with its intermediate activations: what the recorder stores."""
 
     maps: Tensor  # (N, C, H, W) float32, unit: logit
     layers: Mapping[str, Tensor] = field(default_factory=dict)  # name -> (N, K, h, w), after the ReLU
@@ -24,14 +24,14 @@ class Trace:
 class ClassMapNetwork(nn.Module):
     """A classifier with one map per class; S_k, the logit of class k, is exactly the mean of map k (paper, Eq. 8).
 
-    A subclass implements `trace`, and `forward` too where the maps alone cost less. Where its maps can be negative it
-    sets `signed`, and the store uses a signed code. `encoder_prefix` and `own_weights` say which of a ResNet's weights
-    `compute.training.weights` can fill.
+    A subclass implements `trace`, and also `forward` where the maps alone cost less. If its maps can be negative it
+    sets `signed`, and the store quantises them with a sign. `encoder_prefix` and `own_weights` say which weights of a
+    ResNet file `compute.training.weights` can load into it.
     """
 
     signed: bool = False
     encoder_prefix: str = "encoder."
-    own_weights: tuple[str, ...] = ()  # names in a ResNet file that this network replaces by something of its own
+    own_weights: tuple[str, ...] = ()  # names in a ResNet file for which this network has layers of another shape
 
     def trace(self, x: Tensor) -> Trace:
         """Class maps of images x (N, 3, h, w) float, with the layers and stages that led to them."""
@@ -43,7 +43,7 @@ class ClassMapNetwork(nn.Module):
 
 
 class WithoutTrace(ClassMapNetwork):
-    """A plain module that returns class maps, wrapped; its record holds maps but no layers and no stages."""
+    """Wraps a plain module that returns class maps; its record holds maps but no layers and no stages."""
 
     encoder_prefix = "body."
 
@@ -58,7 +58,7 @@ class WithoutTrace(ClassMapNetwork):
 
 
 class Shapes(NamedTuple):
-    """What a network returns for an image size, found by one pass."""
+    """The shapes that a network returns for an image size, found by one forward pass."""
 
     maps: tuple[int, int]
     layers: dict[str, tuple[int, int, int]]

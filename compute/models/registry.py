@@ -20,7 +20,7 @@ def register(name: str) -> Callable[[Factory], Factory]:
     """A decorator that makes a network buildable as `name`: a class or function (classes, **options) -> nn.Module.
 
     Raises:
-        BadModel: the name is taken by another network.
+        BadModel: another network already has this name.
     """
 
     def add(factory: Factory) -> Factory:
@@ -51,7 +51,7 @@ def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
     factory = _import(name) if ":" in name else _FACTORIES.get(name)
     if factory is None:
         raise BadModel(
-            f"There is no network '{name}'. Known: {', '.join(names())}; "
+            f"There is no network '{name}'. Available: {', '.join(names())}; "
             "or name one of your own as 'package.module:Name'."
         )
     _check_options(name, factory, options)
@@ -59,12 +59,14 @@ def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
         network = factory(classes, **options)
     except (TypeError, ValueError) as err:
         problem = (str(err).splitlines() or [type(err).__name__])[0].rstrip(".: ")
-        raise BadModel(f"The network '{name}' cannot be made with the options {options}: {problem}.") from err
+        raise BadModel(f"The network '{name}' cannot be built with the options {options}: {problem}.") from err
     if isinstance(network, ClassMapNetwork):
         return network
     if isinstance(network, nn.Module):
         return WithoutTrace(network, signed=getattr(network, "signed", True))
-    raise BadModel(f"'{name}' made a {type(network).__name__}. A network is a torch.nn.Module that returns class maps.")
+    raise BadModel(
+        f"'{name}' returned a {type(network).__name__}. A network is a torch.nn.Module that returns class maps."
+    )
 
 
 def _import(name: str) -> Factory:
@@ -80,10 +82,10 @@ def _import(name: str) -> Factory:
 
 
 def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None:
-    """Refuse an option that the factory does not have, and say which it has."""
+    """Refuses options that the factory does not take, and names those it takes."""
     try:
         parameters = list(inspect.signature(factory).parameters.values())[1:]
-    except ValueError:  # something built into Python; what it makes is judged instead
+    except ValueError:  # built into Python; what it returns is checked instead
         return
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return
@@ -92,6 +94,6 @@ def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None
     if unknown:
         raise BadModel(
             f"The network '{name}' has no option {', '.join(map(repr, unknown))}. "
-            f"It has: {', '.join(known) or 'none'}. "
-            "The profile's options are for its own network: replace them with --set 'model.options={...}', or by {}."
+            f"Its options: {', '.join(known) or 'none'}. "
+            "A profile's model.options belong to its own network: replace them with --set 'model.options={...}'."
         )

@@ -1,7 +1,7 @@
 """The paper's perturbations (Fig. 9 to 12) and a few more: named, seeded, pure functions on uint8 images.
 
-`VARIANTS[name].function(images, images=..., seed=...)` is the definition; `perturb_on_device` in
-`compute.recording.perturbations_device` does the same on a GPU. This module imports no torch.
+All arithmetic on pixels is in integers, so the result is the same bit for bit on every device. What is drawn or rounded
+beforehand (noise positions, kernel taps, sampling tables) is computed by numpy on the CPU.
 """
 
 from __future__ import annotations
@@ -12,15 +12,27 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from compute.errors import BadOption
-from compute.recording import perturbation_plans as plans
-from compute.recording.perturbation_plans import Plan
+from compute.runs.device import to_device
+from store import Variant
+
+# ITU-R BT.601 luma 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point; the weights sum to 65536, so white stays 255.
+LUMA = (19595, 38470, 7471)
+LUMA_BITS = 16
+# Blur: 15-bit taps, and an 8.8 fixed-point image between the passes: 255 * 2^8 * 2^15 still fits 31 bits.
+TAP_BITS = 15
+BETWEEN_BITS = 8
+PLACE_BITS = 6  # source places of moved pixels are rounded to 1/64 pixel, so bilinear weights have 12 bits
+NOISE_STREAM = 0x5A17  # keeps the noise apart from other random numbers drawn from the same run seed
+IMAGES_AT_ONCE = 64  # the 32-bit intermediates of 64 small images stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class Strength:
-    """One adjustable parameter of a variant: its default is what gets recorded, its range is what a slider offers."""
+    """A number that sets how strong a perturbation is: its default is recorded, its range is what a slider offers."""
 
     name: str
     default: float
@@ -30,92 +42,223 @@ class Strength:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What a plan may depend on: the images' shape, their absolute numbers and the run's seed."""
-
-    height: int
-    width: int
-    images: Sequence[int]
-    seed: int
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A named perturbation; `keeps_positions` is False where objects move and maps can't be compared cell by cell."""
+class Perturbation:
+    """A named perturbation; `keeps_positions` is False where objects move, so that maps differ cell by cell."""
 
     name: str
     label: str
-    make_plan: Callable[..., Plan]
+    function: Callable[..., Tensor]  # (images uint8 (n, h, w, 3), numbers, seed, **strengths) -> the same shape
     strengths: tuple[Strength, ...] = ()
     keeps_positions: bool = True
 
-    def plan(self, batch: Batch, **strength: float) -> Plan:
-        """What to do to this batch, in integers; a strength that isn't given takes its default.
-
-        Raises:
-            BadOption: a strength that this variant does not have, or one outside its range.
-        """
-        known = {each.name: each for each in self.strengths}
-        for name, value in strength.items():
-            _check_strength(self.name, known, name, value)
-        return self.make_plan(batch, **{name: each.default for name, each in known.items()} | strength)
-
-    def function(self, pixels: np.ndarray, *, images: Sequence[int], seed: int, **strength: float) -> np.ndarray:
-        """The perturbed images, a new array uint8 (N,h,w,3).
-
-        Args:
-            images: uint8 (N,h,w,3).
-            images: the N absolute image numbers; with `seed` they decide the noise, so every epoch sees the same.
-            seed: the run's seed.
-
-        Raises:
-            ValueError: images of another shape or type, or a strength outside its range.
-        """
-        batch = batch_of(pixels.shape, images, seed)
-        if pixels.dtype != np.uint8:
-            raise ValueError(f"Images must be uint8, got {pixels.dtype}. Convert them to 0..255 first.")
-        return self.plan(batch, **strength).apply(pixels)
+    def variant(self) -> Variant:
+        """What run.h5 says about the variant that it makes."""
+        return Variant(
+            self.name, self.label, {each.name: each.default for each in self.strengths}, self.keeps_positions
+        )
 
 
-def batch_of(shape: Sequence[int], images: Sequence[int], seed: int) -> Batch:
-    """The batch description of images of this shape.
+def perturb(name: str, images: Tensor, *, numbers: Sequence[int], seed: int, **strengths: float) -> Tensor:
+    """The perturbed images, a new tensor uint8 (N, h, w, 3) on the device of `images`.
+
+    Args:
+        name: one of PERTURBATIONS.
+        images: uint8 (N, h, w, 3) on any device.
+        numbers: the N absolute image numbers; with `seed` they decide the noise, so that every epoch sees the same.
+        seed: the run's seed.
+        strengths: by name; those not given take their defaults.
 
     Raises:
-        ValueError: the shape is not (N, h, w, 3), or there are not N image numbers.
+        BadOption: an unknown variant or strength, or a strength outside its range.
+        ValueError: images of another shape or type.
     """
-    if len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
-        raise ValueError(f"Images must be uint8 (N, h, w, 3), got the shape {tuple(shape)}.")
-    if len(images) != shape[0]:
-        raise ValueError(f"There are {shape[0]} images but {len(images)} image numbers. Give one for each image.")
-    return Batch(shape[1], shape[2], images, seed)
+    chosen = find_perturbation(name)
+    if images.dtype != torch.uint8:
+        raise ValueError(f"Images must be uint8, got {images.dtype}. Convert them to 0..255 first.")
+    if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape[1:]:
+        raise ValueError(f"Images must be uint8 (N, h, w, 3), got the shape {tuple(images.shape)}.")
+    if len(numbers) != len(images):
+        raise ValueError(f"There are {len(images)} images but {len(numbers)} image numbers. Give one for each image.")
+    _check_strengths(chosen, strengths)
+    values = {each.name: each.default for each in chosen.strengths} | strengths
+    if not len(images):
+        return images.clone()
+    starts = range(0, len(images), IMAGES_AT_ONCE)
+    parts = (slice(start, start + IMAGES_AT_ONCE) for start in starts)
+    return torch.cat([chosen.function(images[part], numbers[part], seed, **values) for part in parts])
 
 
-def find_variant(name: str) -> Variant:
-    """The variant of that name.
+def perturb_array(
+    name: str, images: np.ndarray, *, numbers: Sequence[int], seed: int, **strengths: float
+) -> np.ndarray:
+    """`perturb` for numpy arrays."""
+    return perturb(name, torch.from_numpy(images), numbers=numbers, seed=seed, **strengths).numpy()
+
+
+def find_perturbation(name: str) -> Perturbation:
+    """The perturbation of that name.
 
     Raises:
-        BadOption: no variant is called so; the message lists those that exist.
+        BadOption: there is none; the message lists those that exist.
     """
-    if name not in VARIANTS:
-        raise BadOption(f"No variant is called {name!r}. There are: {', '.join(VARIANTS)}.")
-    return VARIANTS[name]
+    if name not in PERTURBATIONS:
+        raise BadOption(f"There is no variant {name!r}. Available: {', '.join(PERTURBATIONS)}.")
+    return PERTURBATIONS[name]
 
 
-def check_variants(names: Sequence[str]) -> tuple[str, ...]:
-    """The names of a run's variants, checked: all exist, none twice, "clean" first.
+def check_variants(names: Sequence[str]) -> tuple[Variant, ...]:
+    """The variants of a run, checked: all exist, none twice, "clean" first.
 
     Raises:
         BadOption: one of these does not hold.
     """
-    for name in names:
-        find_variant(name)
+    variants = tuple(find_perturbation(name).variant() for name in names)
     if len(set(names)) != len(names):
         raise BadOption(f"A variant is named twice in {list(names)}. Name each one once.")
     if not names or names[0] != "clean":
-        raise BadOption(
-            f"The variants {list(names)} do not begin with 'clean', to which all are compared. Put it first."
-        )
-    return tuple(names)
+        raise BadOption(f"The variants {list(names)} must begin with 'clean', to which the others are compared.")
+    return variants
+
+
+def _check_strengths(perturbation: Perturbation, strengths: Mapping[str, float]) -> None:
+    known = {each.name: each for each in perturbation.strengths}
+    for name, value in strengths.items():
+        if name not in known:
+            takes = f"takes {', '.join(known)}" if known else "has no strength to set"
+            raise BadOption(f"Variant {perturbation.name!r} has no strength {name!r}: it {takes}.")
+        low, high, unit = known[name].minimum, known[name].maximum, known[name].unit
+        if not low <= value <= high:
+            raise BadOption(
+                f"{name} = {value} is outside the range of variant {perturbation.name!r}: {low} to {high} {unit}."
+            )
+
+
+def _reorder(*channels: int) -> Callable[..., Tensor]:
+    """Output channel i is input channel `channels[i]`."""
+    return lambda images, numbers, seed: torch.stack([images[..., channel] for channel in channels], dim=-1)
+
+
+def _gray(images: Tensor, numbers: Sequence[int], seed: int) -> Tensor:
+    """Luma, rounded to nearest, on all three channels."""
+    red, green, blue = (images[..., channel].to(torch.int32) * LUMA[channel] for channel in range(3))
+    luma = _round_shift(red + green + blue, LUMA_BITS).to(torch.uint8)
+    return luma[..., None].expand(images.shape).contiguous()
+
+
+def _blur(size: int) -> Callable[..., Tensor]:
+    """A Gaussian of `size` x `size` pixels, rows then columns, borders mirrored without repeating the edge."""
+
+    def blur(images: Tensor, numbers: Sequence[int], seed: int, *, sigma: float) -> Tensor:
+        taps = gaussian_taps(size, sigma)
+        rows = _round_shift(_filter(images.to(torch.int32), taps, axis=1), TAP_BITS - BETWEEN_BITS)
+        return _round_shift(_filter(rows, taps, axis=2), TAP_BITS + BETWEEN_BITS).to(torch.uint8)
+
+    return blur
+
+
+def _filter(values: Tensor, taps: Sequence[int], axis: int) -> Tensor:
+    """The symmetric filter along one axis: `taps[d]` weighs the pixels at distance d."""
+    reach, length = len(taps) - 1, values.shape[axis]
+    source = mirrored(np.arange(-reach, length + reach), length)
+    padded = values.index_select(axis, to_device(torch.from_numpy(source), values.device))
+    total = taps[0] * values
+    for distance in range(1, reach + 1):
+        before = padded.narrow(axis, reach - distance, length)
+        after = padded.narrow(axis, reach + distance, length)
+        total.add_(before + after, alpha=taps[distance])
+    return total
+
+
+def _salt_pepper(images: Tensor, numbers: Sequence[int], seed: int, *, density: float) -> Tensor:
+    """Of every image round(density * values) channel values become 0 and 255 by turns (paper, Eq. 12)."""
+    flat = images.flatten(1).clone()
+    positions = noise_positions(density, flat.shape[1], numbers=numbers, seed=seed)
+    on_device = to_device(torch.from_numpy(positions), images.device)
+    flat.scatter_(1, on_device[:, 0::2], 0)
+    flat.scatter_(1, on_device[:, 1::2], 255)
+    return flat.reshape(images.shape)
+
+
+def _rotate(images: Tensor, numbers: Sequence[int], seed: int, *, degrees: float) -> Tensor:
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    # Counter-clockwise as seen, y growing downwards: the output pixel reads from where it was before the turn.
+    return _resample(images, ((cos, sin), (-sin, cos)))
+
+
+def _shift(images: Tensor, numbers: Sequence[int], seed: int, *, right: float, down: float) -> Tensor:
+    offset = shift_offset(images.shape[1], images.shape[2], right=right, down=down)
+    return _resample(images, ((1, 0), (0, 1)), offset=offset)
+
+
+def _zoom(images: Tensor, numbers: Sequence[int], seed: int, *, factor: float) -> Tensor:
+    return _resample(images, ((1 / factor, 0), (0, 1 / factor)))
+
+
+def _resample(images: Tensor, matrix: Sequence[Sequence[float]], *, offset: tuple[float, float] = (0, 0)) -> Tensor:
+    """Output pixel p = (y, x) is read at `matrix @ (p - centre) + centre - offset`.
+
+    Bilinear, the weighted mean of four pixels, with borders mirrored as in a blur.
+    """
+    height, width = images.shape[1:3]
+    centre = np.array([(height - 1) / 2, (width - 1) / 2])
+    grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), -1).reshape(-1, 2)
+    source = (grid - centre) @ np.array(matrix, float).T + centre - np.array(offset, float)
+    fixed = np.round(source * (1 << PLACE_BITS)).astype(np.int64)
+    whole, part = fixed >> PLACE_BITS, fixed & ((1 << PLACE_BITS) - 1)
+    shares = ((1 << PLACE_BITS) - part, part)  # of the nearer and of the farther row or column, of 64
+    flat = images.flatten(1, 2)
+    total = torch.zeros(flat.shape, dtype=torch.int32, device=images.device)
+    for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        pixels = mirrored(whole[:, 0] + dy, height) * width + mirrored(whole[:, 1] + dx, width)
+        weights = (shares[dy][:, 0] * shares[dx][:, 1]).astype(np.int32)
+        indices, factors = (to_device(torch.from_numpy(each), images.device) for each in (pixels, weights))
+        total += flat.index_select(1, indices).to(torch.int32) * factors[:, None]
+    return _round_shift(total, 2 * PLACE_BITS).to(torch.uint8).reshape(images.shape)
+
+
+def _round_shift(values: Tensor, bits: int) -> Tensor:
+    return (values + (1 << bits - 1)) >> bits
+
+
+def mirrored(index: np.ndarray, length: int) -> np.ndarray:
+    """Indices brought into 0..length-1 by mirroring about the centres of the edge pixels.
+
+    This is "reflect-101" (c b | a b c | b a): the border of torchvision's `gaussian_blur`, and OpenCV's default.
+    """
+    period = 2 * (length - 1)
+    if period == 0:
+        return np.zeros_like(index)
+    folded = np.abs(index) % period
+    return np.minimum(folded, period - folded)
+
+
+def gaussian_taps(size: int, sigma: float) -> tuple[int, ...]:
+    """Taps (centre first) of a Gaussian of `sigma` pixels cut to `size` pixels, such that centre + 2 * rest = 2^15."""
+    weights = [math.exp(-(d**2) / (2 * sigma**2)) for d in range(size // 2 + 1)]
+    total = weights[0] + 2 * sum(weights[1:])
+    sides = [round(weight / total * (1 << TAP_BITS)) for weight in weights[1:]]
+    return ((1 << TAP_BITS) - 2 * sum(sides), *sides)
+
+
+def noise_positions(density: float, values: int, *, numbers: Sequence[int], seed: int) -> np.ndarray:
+    """Where each image's noise falls: (N, M) int64 positions in 0..values-1, without replacement.
+
+    M = round(density * values), halves rounded up (Eq. 12). Row n depends on (seed, numbers[n]) alone, so every epoch
+    sees the same image. A lower density takes the first columns of a higher one: raising a slider adds noise and moves
+    none. Columns 0, 2, 4... are pepper (0), columns 1, 3, 5... salt (255), so an odd M has one pepper more.
+    """
+    count = math.floor(density * values + 0.5)
+    streams = (np.random.SeedSequence((seed, int(number), NOISE_STREAM)) for number in numbers)
+    random = np.array([np.random.Generator(np.random.PCG64(stream)).random(count) for stream in streams])
+    # the first columns of a Fisher-Yates shuffle of 0..values-1, one shuffle per row
+    rows = np.arange(len(numbers))
+    order = np.tile(np.arange(values, dtype=np.int64), (len(numbers), 1))
+    for column in range(count):
+        other = column + (random[:, column] * (values - column)).astype(np.int64)
+        chosen = order[rows, other]
+        order[rows, other] = order[:, column]
+        order[:, column] = chosen
+    return order[:, :count]
 
 
 def shift_offset(height: int, width: int, *, right: float = 0.125, down: float = 0.125) -> tuple[int, int]:
@@ -123,64 +266,28 @@ def shift_offset(height: int, width: int, *, right: float = 0.125, down: float =
     return math.floor(down * height + 0.5), math.floor(right * width + 0.5)
 
 
-def _check_strength(variant: str, known: Mapping[str, Strength], name: str, value: float) -> None:
-    if name not in known:
-        takes = f"takes {', '.join(known)}" if known else "has no strength to set"
-        raise BadOption(f"Variant {variant!r} has no strength {name!r}: it {takes}.")
-    lowest, highest, unit = known[name].minimum, known[name].maximum, known[name].unit
-    if not lowest <= value <= highest:
-        raise BadOption(f"{name} = {value} is outside the range of variant {variant!r}: {lowest} to {highest} {unit}.")
+def _gaussian(size: int, sigma: float) -> Perturbation:
+    strength = Strength("sigma", sigma, 0.1, 5.0, "pixels")
+    return Perturbation(f"blur{size}", f"blur {size}×{size}", _blur(size), (strength,))
 
 
-def _reorder(*channels: int) -> Callable[[Batch], Plan]:
-    return lambda batch: plans.Reorder((channels[0], channels[1], channels[2]))
-
-
-def _blur(size: int) -> Callable[..., Plan]:
-    return lambda batch, sigma: plans.Blur(plans.gaussian_taps(size, sigma))
-
-
-def _salt_pepper(batch: Batch, density: float) -> Plan:
-    values = batch.height * batch.width * 3
-    return plans.Noise(plans.noise_positions(density, values, images=batch.images, seed=batch.seed))
-
-
-def _rotate(batch: Batch, degrees: float) -> Plan:
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    # Counter-clockwise as seen, y growing downwards: the output pixel reads from where it was before the turn.
-    return plans.resample(batch.height, batch.width, ((cos, sin), (-sin, cos)))
-
-
-def _shift(batch: Batch, right: float, down: float) -> Plan:
-    offset = shift_offset(batch.height, batch.width, right=right, down=down)
-    return plans.resample(batch.height, batch.width, ((1, 0), (0, 1)), offset=offset)
-
-
-def _zoom(batch: Batch, factor: float) -> Plan:
-    return plans.resample(batch.height, batch.width, ((1 / factor, 0), (0, 1 / factor)))
-
-
-def _noise(density: float) -> Variant:
+def _noise(density: float) -> Perturbation:
     strength = Strength("density", density, 0.0, 0.5, "of the channel values")
     label = f"salt and pepper {100 * density:g} %"
-    return Variant(f"salt_pepper_{density:g}", label, _salt_pepper, (strength,))
+    return Perturbation(f"salt_pepper_{density:g}", label, _salt_pepper, (strength,))
 
 
-def _gaussian(size: int, sigma: float) -> Variant:
-    return Variant(f"blur{size}", f"blur {size}x{size}", _blur(size), (Strength("sigma", sigma, 0.1, 5.0, "pixels"),))
-
-
-def _moving(name: str, label: str, make_plan: Callable[..., Plan], *strengths: Strength) -> Variant:
-    return Variant(name, label, make_plan, strengths, keeps_positions=False)
+def _moving(name: str, label: str, function: Callable[..., Tensor], *strengths: Strength) -> Perturbation:
+    return Perturbation(name, label, function, strengths, keeps_positions=False)
 
 
 _ALL = (
-    Variant("clean", "clean", _reorder(0, 1, 2)),
-    Variant("gray", "gray", lambda batch: plans.Gray()),  # Fig. 9
+    Perturbation("clean", "clean", _reorder(0, 1, 2)),
+    Perturbation("gray", "gray", _gray),  # Fig. 9
     _gaussian(3, 0.8),  # Fig. 10
     _gaussian(5, 1.1),
-    Variant("bgr", "channels B, G, R", _reorder(2, 1, 0)),  # Fig. 11
-    Variant("brg", "channels B, R, G", _reorder(2, 0, 1)),
+    Perturbation("bgr", "channels B, G, R", _reorder(2, 1, 0)),  # Fig. 11
+    Perturbation("brg", "channels B, R, G", _reorder(2, 0, 1)),
     _noise(0.0005),  # Fig. 12, Eq. 12
     _noise(0.005),
     _noise(0.05),
@@ -194,5 +301,4 @@ _ALL = (
     ),
     _moving("zoom", "zoomed", _zoom, Strength("factor", 1.25, 0.5, 4.0, "times")),
 )
-VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in _ALL})
-DEFAULT_VARIANTS: tuple[str, ...] = tuple(VARIANTS)[:8]
+PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType({each.name: each for each in _ALL})

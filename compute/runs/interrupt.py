@@ -1,55 +1,130 @@
-"""Why a run stops early: Ctrl-C, SIGTERM or the end of its time. It always stops where it can be resumed."""
+"""Why a run stops early: Ctrl-C, SIGTERM or the end of its time. It always stops where it can be resumed.
+
+No torch here: `python -m compute` handles signals from its very first import on.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from compute.errors import DoesNotFit
-from compute.training.distributed import Processes
+
+if TYPE_CHECKING:
+    from compute.training.distributed import Processes
+
+STOPPED = 130  # the exit code of a program that Ctrl-C ended
+STOP_MESSAGE = "\nStopped. Complete epochs are kept. Run the same command again to resume."
+CHECKS_PER_EXCHANGE = 10  # asking the other processes makes a GPU wait
 
 
 class Interrupted(Exception):
-    """The user or the system asked the run to stop; everything sealed so far is kept."""
+    """The user or the system asked the run to stop; complete epochs are kept."""
 
 
 class OutOfTime(Interrupted):
-    """The next epoch would not be done within the time limit; everything so far is kept."""
+    """The next epoch would not be finished within the time limit; complete epochs are kept."""
+
+
+class StopRequest:
+    """Whether SIGINT or SIGTERM asked this program to stop: the one handler of both.
+
+    Outside `between_batches` a signal ends the program by SystemExit, so that temporary files are removed. Inside, the
+    first one only sets `requested`, and `check`, called between batches, raises Interrupted; a second Ctrl-C ends the
+    program at once.
+    """
+
+    def __init__(self, processes: Processes | None = None) -> None:
+        self.processes = processes
+        self.requested = False
+        self._waits_for_check = False
+        self._checks = 0
+
+    def handle_signals(self) -> None:
+        """Makes this object the handler of SIGINT and SIGTERM."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    @contextmanager
+    def between_batches(self, processes: Processes) -> Iterator[None]:
+        """Leaves it to `check` to stop, in all processes of the run at the same batch."""
+        self.processes, self._waits_for_check = processes, True
+        try:
+            yield
+            if processes.any(self.requested):  # after the last batch: what follows can be done by the same command
+                raise Interrupted
+        finally:
+            self._waits_for_check = False
+
+    def check(self) -> None:
+        """Returns if the work may go on; called equally often in every process.
+
+        Raises:
+            Interrupted: a stop was requested in this process or in another one; several processes exchange this only
+                at every tenth check.
+        """
+        self._checks += 1
+        if self.processes is None or self.processes.count == 1:
+            if self.requested:
+                raise Interrupted
+        elif self._checks % CHECKS_PER_EXCHANGE == 0 and self.processes.any(self.requested):
+            raise Interrupted
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        first, self.requested = not self.requested, True
+        if self._waits_for_check and (first or number != signal.SIGINT):
+            return
+        # Within an import no exception: PyTorch's start aborts on one, and nothing is written yet that could be left.
+        if _is_importing(frame):
+            print(STOP_MESSAGE, file=sys.stderr, flush=True)
+            os._exit(STOPPED)
+        # No KeyboardInterrupt: one that passes through an exec makes Python end by SIGINT instead of by its exit code.
+        raise SystemExit(STOPPED)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether the frame was reached through an import."""
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 class TimeLimit:
     """So many seconds for one call of a command; `check` is called between epochs.
 
-    An epoch is begun only when the longest one so far, and a seventh more, would still fit. The first is always begun.
+    An epoch is begun only if the longest one so far, and a seventh more, would still fit. The first is always begun.
     """
 
     MARGIN = 1.15
 
-    def __init__(self, seconds: float, processes: Processes | None = None) -> None:
+    def __init__(self, seconds: float, processes: Processes) -> None:
         self.seconds = seconds
         self.ends = time.monotonic() + seconds
-        self.processes = processes or Processes()
+        self.processes = processes
         self.longest = 0.0
-        self.epochs = 0  # done in this call
+        self.epochs = 0  # finished in this call
 
     def expect(self, seconds: float) -> None:
-        """Tells how long an epoch took in an earlier call."""
+        """Takes in how long an epoch took in an earlier call."""
         self.longest = max(self.longest, seconds)
 
-    def done(self, seconds: float) -> None:
-        """Tells how long an epoch took now, trained and recorded."""
+    def epoch_finished(self, seconds: float) -> None:
+        """Takes in how long an epoch took now, trained and recorded."""
         self.expect(seconds)
         self.epochs += 1
 
     def check(self) -> None:
-        """Returns when one more epoch may begin.
+        """Returns if one more epoch may begin.
 
         Raises:
-            OutOfTime: it would not be done in time, as one of the processes sees it.
-            DoesNotFit: the same, and no epoch was done in this call, so that calling again would not help.
+            OutOfTime: it would not be finished in time, as one of the processes sees it.
+            DoesNotFit: the same, and no epoch was finished in this call, so that calling again would never end.
         """
         late = time.monotonic() + self.MARGIN * self.longest > self.ends
         if not self.processes.any(self.longest > 0 and late):
@@ -57,49 +132,6 @@ class TimeLimit:
         if not self.epochs:
             raise DoesNotFit(
                 f"An epoch of this run takes about {self.longest:.0f} s, which do not fit into what is left of the "
-                f"--time-limit of {self.seconds:.0f} s after the preparations. Allow more."
+                f"--time-limit of {self.seconds:.0f} s after the preparations. Set a longer one."
             )
         raise OutOfTime
-
-
-LOOKS_PER_TALK = 10  # asking the other processes makes a GPU wait
-
-
-class StopRequest:
-    """Whether a stop was asked for; `check` is called between batches, equally often in every process."""
-
-    def __init__(self, processes: Processes | None = None) -> None:
-        self.processes = processes or Processes()
-        self.asked = False
-        self._looks = 0
-
-    def check(self) -> None:
-        """Returns when the work may go on.
-
-        Raises:
-            Interrupted: a stop was asked for, in this process or in another one of the run, where several talk about
-                it only at every tenth look.
-        """
-        self._looks += 1
-        if self.processes.count > 1 and self._looks % LOOKS_PER_TALK:
-            return
-        if self.processes.any(self.asked):
-            raise Interrupted
-
-
-@contextmanager
-def stop_on_signals(processes: Processes) -> Iterator[StopRequest]:
-    """A StopRequest that SIGINT and SIGTERM raise; a second SIGINT stops at once."""
-    request = StopRequest(processes)
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if request.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        request.asked = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,28 +1,53 @@
-"""What a run will take, before it takes it: time from a short probe, disk from the shapes."""
+"""What a run will take, before it starts: time from a few real steps on a copy of the network, disk from the shapes."""
 
 from __future__ import annotations
 
+import copy
 import shutil
-from dataclasses import dataclass
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from compute.data.dataset import Dataset, ImageSet
 from compute.errors import DoesNotFit
 from compute.runs.device import describe_device
 from compute.runs.prepare import PreparedRun
-from compute.runs.probe import Speed
+from compute.training.augment import RandomNumbers
+from compute.training.distributed import Processes
+from compute.training.metrics import RunningMetrics
+from compute.training.trainer import Trainer
+from store import create_run, resume_run
 
-MAP_BYTES_PER_CELL = 0.62  # Zstandard over 8-bit codes of real maps took 0.36 (74 % zero cells) to 0.65 (39 %)
+MAP_BYTES_PER_CELL = 0.62  # Zstandard over 8-bit real maps took 0.36 (74 % zero cells) to 0.65 (39 %)
 PROBABILITY_BYTES = 3.6  # per class, of 4: float32 hardly compresses
 COLUMN_BYTES = 160  # per image and variant, before compression
 IMAGE_BYTES = 0.95  # per channel value: photographs hardly compress losslessly
 RESERVE = 200_000_000  # bytes that a run leaves free
 
+# Whole steps, since the first ones allocate, choose kernels and fill caches, and take up to ten times as long.
+WARM_UP_STEPS = 4
+STEPS = 9
+PROBE_IMAGES = 100  # recorded for real, under all variants: forward passes alone say nothing of the writer
+PROBE_SECONDS = 10.0  # after which no further step is measured
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Images a second, measured, of all processes together; recording counts every variant of an image."""
+
+    training: float
+    recording: float
+
 
 @dataclass(frozen=True)
 class Plan:
-    """The work, its time in seconds and its size in bytes."""
+    """The work as printed lines, its time in seconds and its size in bytes."""
 
     lines: tuple[str, ...]
     seconds: float | None
@@ -34,7 +59,7 @@ class Plan:
         return "\n".join(self.lines)
 
     def check(self, path: Path) -> None:
-        """Returns when the disk can hold the run.
+        """Returns if the disk can hold the run.
 
         Raises:
             DoesNotFit: it cannot.
@@ -48,15 +73,20 @@ class Plan:
 
 
 def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bool, speed: Speed | None) -> Plan:
-    """The plan of the epochs that are left of a run at `path`."""
+    """The plan of the epochs that a run at `path` still lacks."""
     train, validation = len(prepared.dataset.train.labels), len(prepared.dataset.validation.labels)
     variants, training = prepared.profile.recording.variants, prepared.profile.training
     new_bytes = epochs_left * (epoch_bytes(prepared) + _checkpoint_bytes(prepared)) + 3 * 4 * prepared.parameters
-    new_bytes += is_new * run_file_bytes(prepared)
-    seconds = None
+    new_bytes += is_new * _run_file_bytes(prepared)
+    time_text, seconds = "not measured", None
     if speed is not None:
         seconds = epochs_left * (train / speed.training + validation * len(variants) / speed.recording)
-    free = shutil.disk_usage(_existing(path)).free
+        time_text = (
+            f"about {_duration(seconds)} ({speed.training:.0f} images/s training, {speed.recording:.0f} images/s "
+            "recording, from a few measured steps)"
+        )
+    existing = next(each for each in (path.resolve(), *path.resolve().parents) if each.exists())
+    free = shutil.disk_usage(existing).free
     cells = f"{prepared.shapes.maps[0]} x {prepared.shapes.maps[1]}"
     lines = (
         f"run       {path}" + ("" if is_new else "  (resumed)"),
@@ -66,10 +96,9 @@ def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bo
         f"network   {prepared.profile.model.name}: {prepared.parameters / 1e6:.2f} M parameters, "
         f"a map of {cells} cells per class",
         f"weights   {prepared.weights.summary()}",
-        f"training  epochs to go: {epochs_left} of {training.epochs}; "
-        f"{training.optimizer}, batches of {training.batch}",
+        f"training  epochs left: {epochs_left} of {training.epochs}; {training.optimizer}, batches of {training.batch}",
         f"record    every epoch in variants: {', '.join(variants)}",
-        f"time      {_time_line(speed, seconds)}",
+        f"time      {time_text}",
         f"disk      about {_size(new_bytes)} of {_size(free)} free",
         *(f"note      {note}" for note in prepared.notes),
     )
@@ -81,33 +110,24 @@ def epoch_bytes(prepared: PreparedRun) -> int:
     shapes, variants = prepared.shapes, len(prepared.profile.recording.variants)
     images, classes = len(prepared.dataset.validation.labels), len(prepared.dataset.classes)
     cells = shapes.maps[0] * shapes.maps[1]
-    passed = classes * (cells * MAP_BYTES_PER_CELL + PROBABILITY_BYTES) + 2 * cells + COLUMN_BYTES
-    opened = 0.0
+    per_variant = classes * (cells * MAP_BYTES_PER_CELL + PROBABILITY_BYTES) + 2 * cells + COLUMN_BYTES
+    layers = 0.0
     if prepared.profile.recording.layers:
-        opened += MAP_BYTES_PER_CELL * sum(np.prod(shape) for shape in shapes.layers.values())
-        opened += 2 * sum(np.prod(shape) for shape in shapes.stages.values())
+        layers += MAP_BYTES_PER_CELL * sum(np.prod(shape) for shape in shapes.layers.values())
+        layers += 2 * sum(np.prod(shape) for shape in shapes.stages.values())
     summaries = variants * (classes * cells * 4 + classes * classes * 4 * 0.1)
-    return int(images * (variants * passed + opened) + summaries)
+    return int(images * (variants * per_variant + layers) + summaries)
 
 
-def run_file_bytes(prepared: PreparedRun) -> int:
+def _run_file_bytes(prepared: PreparedRun) -> int:
     """Estimated size of run.h5: every variant of every image."""
     validation = prepared.dataset.validation
     return int(len(prepared.profile.recording.variants) * validation.images.size * IMAGE_BYTES)
 
 
 def _checkpoint_bytes(prepared: PreparedRun) -> int:
-    """Bytes of weights that stay after each epoch."""
+    """Estimated size of the weights that an epoch leaves behind."""
     return 4 * prepared.parameters if prepared.profile.recording.checkpoints == "all" else 0
-
-
-def _time_line(speed: Speed | None, seconds: float | None) -> str:
-    if speed is None or seconds is None:
-        return "not measured"
-    return (
-        f"about {_duration(seconds)} ({speed.training:.0f} images/s training, {speed.recording:.0f} images/s "
-        "recording, from a short probe)"
-    )
 
 
 def _duration(seconds: float) -> str:
@@ -121,7 +141,75 @@ def _size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _existing(path: Path) -> Path:
-    """The path or its nearest parent that exists: the file system that the run will be on."""
-    path = path.resolve()
-    return next(each for each in (path, *path.parents) if each.exists())
+def measure_speed(prepared: PreparedRun, *, steps: int = STEPS) -> Speed:
+    """Images a second of whole training steps, and of recording into a complete epoch in a temporary folder."""
+    return Speed(training=_training_speed(prepared, steps), recording=_recording_speed(prepared))
+
+
+def _training_speed(prepared: PreparedRun, steps: int) -> float:
+    """Images a second, from the median of the steps after the warm-up, on a copy; torch.compile is left out."""
+    settings, processes = replace(prepared.profile.training, compile=False), prepared.processes
+    network = copy.deepcopy(prepared.network)
+    trainer = Trainer(network, settings=settings, augment=prepared.augmenter, processes=processes)
+    count, generator, metrics = len(trainer.part), torch.Generator().manual_seed(0), RunningMetrics(prepared.device)
+    train = prepared.dataset.train
+    images = torch.as_tensor(np.ascontiguousarray(train.images[:count])).to(prepared.device)
+    labels = torch.as_tensor(np.ascontiguousarray(train.labels[:count])).to(prepared.device)
+    trainer.network.train()
+
+    def step() -> None:
+        random = RandomNumbers(generator, settings.batch, trainer.part)
+        trainer.step(images, labels, settings.learning_rate * 1e-3, random, metrics)
+
+    return settings.batch / median_seconds(step, steps, prepared.device, processes)
+
+
+def median_seconds(step: Callable[[], None], steps: int, device: torch.device, processes: Processes) -> float:
+    """Seconds that a step takes: the median after the warm-up, of at most so many steps and for a limited time."""
+    times: list[float] = []
+    started = time.perf_counter()
+    for number in range(WARM_UP_STEPS + steps):
+        step_started = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if number >= WARM_UP_STEPS:
+            times.append(time.perf_counter() - step_started)
+        # all processes stop at the same step
+        if processes.any(bool(times) and time.perf_counter() - started > PROBE_SECONDS):
+            break
+    return statistics.median(times)
+
+
+def _recording_speed(prepared: PreparedRun) -> float:
+    """Images a second through network and store; the second of two small recordings counts."""
+    network, processes = copy.deepcopy(prepared.network), prepared.processes
+    alone = replace(prepared, dataset=probe_sample(prepared), processes=Processes())
+    recorder = alone.recorder(quiet=True)
+    with tempfile.TemporaryDirectory(prefix="classprint-probe-") as folder:
+        path = Path(folder) / "probe"
+        with create_run(path, alone.description("probe")) as new_run:
+            recorder.write_images(new_run)
+        run = resume_run(path)
+        for epoch in (1, 2):
+            processes.wait()
+            started = time.perf_counter()
+            with run.epoch(epoch) as writer:
+                recorder.record(network, writer, title="probe")
+            seconds = time.perf_counter() - started
+    passes = len(alone.dataset.validation.labels) * len(prepared.profile.recording.variants)
+    return processes.count * passes / seconds
+
+
+def probe_sample(prepared: PreparedRun) -> Dataset:
+    """The data set with PROBE_IMAGES validation images, evenly out of all of them."""
+    whole = prepared.dataset.validation
+    rows = np.unique(np.linspace(0, len(whole.labels) - 1, min(PROBE_IMAGES, len(whole.labels))).astype(int))
+    sample = ImageSet(
+        images=np.ascontiguousarray(whole.images[rows]),
+        labels=whole.labels[rows],
+        names=tuple(whole.names[row] for row in rows),
+        masks=whole.masks[rows] if whole.masks is not None else None,
+        boxes=whole.boxes[rows] if whole.boxes is not None else None,
+    )
+    return replace(prepared.dataset, validation=sample)

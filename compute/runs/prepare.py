@@ -1,4 +1,4 @@
-"""Everything that a run needs before its first step: data, network, weights, shapes. All bad input ends here."""
+"""Everything that a run needs before its first step: data, network, weights, shapes. Bad input is refused here."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe
 from compute.models.network import Shapes
 from compute.recording.perturbations import check_variants
-from compute.recording.recorder import Validation
+from compute.recording.recorder import Recorder, ValidationSet
 from compute.runs.device import choose_device, prepare_device
-from compute.runs.provenance import collect
+from compute.runs.interrupt import StopRequest
+from compute.runs.provenance import collect_provenance
 from compute.training.augment import Augmenter, Normaliser
 from compute.training.distributed import Processes
 from compute.training.trainer import TrainingSet
-from compute.training.weights import WeightsReport, calibrate_batch_norms, load_weights
-from store.format.description import RunDescription, Variant
+from compute.training.weights import WeightsReport, load_weights
+from store.format.description import RunDescription
 
-# Keys of the configuration that say what data and weights were called; their checksums beside these decide.
-NAMES_OF_SOURCES = ("data.source", "weights.source")
-STEPS_OF_SMALL_SETS = 8  # at least so many batches an epoch where the profile's batch is larger than the whole set
+# A resumed run may name its data and weights differently: the SHA-256 beside each of these settings decides.
+SOURCE_NAMES = ("data.source", "weights.source")
+# Where the profile's batch is larger than the training set: a first try has few images, and the whole set in one batch
+# would be a single step an epoch.
+STEPS_OF_SMALL_SETS = 8
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that could start now."""
+    """A run that is ready to start."""
 
     profile: Profile
     device: torch.device
@@ -41,7 +44,7 @@ class PreparedRun:
     network: ClassMapNetwork  # on the device, with its initial weights
     weights: WeightsReport
     shapes: Shapes
-    notes: tuple[str, ...] = ()  # what the user should know: images left out, settings fitted to the data
+    notes: tuple[str, ...] = ()  # for the user: images left out, settings adapted to the data
 
     @property
     def normaliser(self) -> Normaliser:
@@ -55,24 +58,35 @@ class PreparedRun:
 
     @property
     def parameters(self) -> int:
-        """How many numbers training adjusts."""
+        """How many parameters the network has."""
         return sum(each.numel() for each in self.network.parameters())
 
-    def material(self) -> TrainingSet:
+    def training_set(self) -> TrainingSet:
         """The training images on the device."""
         train = self.dataset.train
         return TrainingSet(_on(self.device, train.images), _on(self.device, train.labels))
 
-    def validation(self) -> Validation:
+    def validation_set(self) -> ValidationSet:
         """This process's part of the validation images on the device."""
         whole = self.dataset.validation
         part = self.processes.share(len(whole.labels))
         images = _on(self.device, whole.images[part.start : part.stop])
         labels = _on(self.device, whole.labels[part.start : part.stop])
-        return Validation(images, labels, part.start, self.profile.data.seed)
+        return ValidationSet(images, labels, part.start, self.profile.data.seed)
+
+    def recorder(self, *, stop: StopRequest | None = None, quiet: bool = False) -> Recorder:
+        """What records this process's part of the validation images."""
+        return Recorder(
+            self.validation_set(),
+            settings=self.profile.recording,
+            normalise=self.normaliser,
+            precision=self.profile.training.precision,
+            stop=stop,
+            quiet=quiet,
+        )
 
     def configuration(self) -> dict[str, Any]:
-        """What decides the record, and must be the same to resume: settings, data and initial weights by checksum."""
+        """What determines the record, and must be equal to resume: settings, and data and weights by their SHA-256."""
         settings = as_dict(self.profile)
         settings["data"] |= {"source": self.dataset.name, "sha256": self.dataset.checksum}
         settings["weights"] |= {"source": self.weights.source, "sha256": self.weights.sha256}
@@ -81,13 +95,13 @@ class PreparedRun:
     def description(self, name: str) -> RunDescription:
         """What run.h5 says about the run."""
         validation, recording = self.dataset.validation, self.profile.recording
-        provenance = collect(
+        provenance = collect_provenance(
             self.dataset, self.weights, device=self.device, processes=self.processes, parameters=self.parameters
         )
         return RunDescription(
             name=name,
             classes=self.dataset.classes,
-            variants=tuple(map(Variant, recording.variants)),
+            variants=check_variants(recording.variants),
             labels=validation.labels,
             image_names=validation.names,
             image_shape=(validation.images.shape[1], validation.images.shape[2]),
@@ -99,27 +113,30 @@ class PreparedRun:
             provenance=provenance,
             masks=validation.masks,
             boxes=validation.boxes,
-            codec=recording.codec,
             planned_epochs=self.profile.training.epochs,
         )
 
 
 def prepare(profile: Profile, *, device: str = "auto", processes: Processes | None = None) -> PreparedRun:
-    """Data loaded and network built, or a ComputeError or DataError that says what does not fit."""
+    """Loads the data and builds the network; a ComputeError or DataError says what does not fit."""
     processes = processes or Processes()
     chosen = choose_device(device)
     prepare_device(chosen, compiled=profile.training.compile)
     _check(profile, processes)
     torch.manual_seed(profile.training.seed)
     if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():
-        load_weights(build(profile.model.name, 2, **profile.model.options), profile.weights.source)  # refuses early
-    dataset = _load(profile)
-    profile, notes = _fitted(profile, len(dataset.train.labels), processes.count)
+        load_weights(
+            build(profile.model.name, 2, **profile.model.options), profile.weights.source
+        )  # refuses a missing file before the data are loaded
+    data = profile.data
+    limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
+    dataset = load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
+    profile, notes = _fit_batch(profile, len(dataset.train.labels), processes.count)
     torch.manual_seed(profile.training.seed)
     network = build(profile.model.name, len(dataset.classes), **profile.model.options)
     report = load_weights(network, profile.weights.source)
     network.to(chosen).to(memory_format=torch.channels_last)
-    prepared = PreparedRun(
+    return PreparedRun(
         profile=profile,
         device=chosen,
         processes=processes,
@@ -129,50 +146,32 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
         shapes=describe(network, image_shape=dataset.validation.images.shape[1:3], classes=len(dataset.classes)),
         notes=(*dataset.notes, *notes),
     )
-    return replace(prepared, weights=replace(report, calibrated=_calibrate(prepared)))
 
 
-def _calibrate(prepared: PreparedRun) -> int:
-    """How many BatchNorms were set from training images, drawn by the seed."""
-    settings, train = prepared.profile.weights, prepared.dataset.train
-    generator = torch.Generator().manual_seed(prepared.profile.training.seed)
-    chosen = torch.randperm(len(train.labels), generator=generator)[: settings.calibration_images]
-    images = _on(prepared.device, train.images[chosen.sort().values.numpy()])
-    x = prepared.normaliser(images)
-    return calibrate_batch_norms(prepared.network, prepared.weights, x, mode=settings.calibrate)
-
-
-def _load(profile: Profile) -> Dataset:
-    """The data set of the profile."""
-    data = profile.data
-    limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
-    return load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
-
-
-def _fitted(profile: Profile, images: int, processes: int) -> tuple[Profile, tuple[str, ...]]:
-    """The profile with a batch that so many training images can fill, and what to tell about it.
+def _fit_batch(profile: Profile, images: int, processes: int) -> tuple[Profile, tuple[str, ...]]:
+    """The profile with a batch that so many training images can fill, and a note if it was changed.
 
     Raises:
         BadOption: BatchNorm needs two images in every process, and there are fewer.
     """
-    asked, least = profile.training.batch, 2 * processes
+    requested, least = profile.training.batch, 2 * processes
     if images < least:
         raise BadOption(
             f"{images} training images are too few for {processes} processes: BatchNorm needs two in each. "
             "Add images or use fewer processes."
         )
-    if asked <= images:
+    if requested <= images:
         return profile, ()
     batch = max(least, min(images, STEPS_OF_SMALL_SETS), images // STEPS_OF_SMALL_SETS)
-    reported = (
-        f"training.batch is {batch} instead of {asked}: there are only {images} training images. "
+    note = (
+        f"training.batch is {batch} instead of {requested}: there are only {images} training images. "
         f"Choose another with --set training.batch=..., up to {images}."
     )
-    return replace(profile, training=replace(profile.training, batch=batch)), (reported,)
+    return replace(profile, training=replace(profile.training, batch=batch)), (note,)
 
 
 def _check(profile: Profile, processes: Processes) -> None:
-    """Refuse what the settings' own limits cannot see."""
+    """Refuses what depends on more than one setting."""
     try:
         check_variants(profile.recording.variants)
     except ValueError as err:

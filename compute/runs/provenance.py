@@ -22,14 +22,14 @@ LIBRARIES = ("torchvision", "numpy", "h5py", "hdf5plugin", "zstandard")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def collect(
+def collect_provenance(
     dataset: Dataset, weights: WeightsReport, *, device: torch.device, processes: Processes, parameters: int
 ) -> dict[str, Any]:
-    """Facts that explain a record but do not decide whether it may be resumed; JSON-able."""
+    """Facts that explain a record but are not compared when it is resumed; as JSON values."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv[1:],
-        "code": {"commit": commit(), "sha256": source_digest()},
+        "code": {"commit": _commit(), "sha256": _source_sha256()},
         "libraries": {"torch": torch.__version__} | {name: _version(name) for name in LIBRARIES},
         "python": platform.python_version(),
         "machine": _machine(device, processes),
@@ -45,14 +45,14 @@ def collect(
     }
 
 
-def commit() -> str:
+def _commit() -> str:
     """The git commit of the code, with `+changes` where files differ from it; empty outside a repository."""
     head = _git("rev-parse", "HEAD")
     return head + ("+changes" if head and _git("status", "--porcelain", "--untracked-files=no") else "")
 
 
-def source_digest() -> str:
-    """SHA-256 over the Python files of compute and store, by path: what ran, with or without git."""
+def _source_sha256() -> str:
+    """SHA-256 over the Python files of compute and store, in order of path: identifies the code even without git."""
     digest = hashlib.sha256()
     for path in sorted([*ROOT.glob("compute/**/*.py"), *ROOT.glob("store/**/*.py")]):
         digest.update(str(path.relative_to(ROOT)).encode())
@@ -73,7 +73,7 @@ def _machine(device: torch.device, processes: Processes) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The processor's model name where Linux tells it."""
+    """The processor's model name where Linux reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -91,7 +91,7 @@ def _version(name: str) -> str:
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
+        result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""

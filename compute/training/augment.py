@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once on the device, and the step from uint8 images to the network's input."""
+"""Augmentation of a whole batch at once on the device, and the conversion of uint8 images to the network's input."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Normaliser:
 class RandomNumbers:
     """Uniform numbers for this process's part of a batch.
 
-    They are drawn on the CPU for the whole batch, so a seed means the same on every device and among any number of
+    They are drawn on the CPU for the whole batch, so a seed gives the same on every device and with any number of
     processes.
     """
 
@@ -47,31 +47,31 @@ class RandomNumbers:
 
 
 class Augmenter:
-    """Random rotation, mirror image, shift, zoom, brightness and erased square, drawn anew for each image."""
+    """Random rotation, mirror image, shift, zoom, brightness and erased square, drawn separately for each image."""
 
     def __init__(self, settings: AugmentationSettings, normaliser: Normaliser) -> None:
         self.settings = settings
         self.normaliser = normaliser
 
-    def __call__(self, images: Tensor, draws: RandomNumbers) -> Tensor:
+    def __call__(self, images: Tensor, random: RandomNumbers) -> Tensor:
         """The network's input (N, 3, h, w) from uint8 images (N, h, w, 3)."""
-        chosen = self.settings
+        settings = self.settings
         values = images.permute(0, 3, 1, 2).float()
-        if chosen.rotation or chosen.shift or chosen.zoom:
-            values = self._warped(values.contiguous(), draws)
-        elif chosen.flip:
-            mirrored = draws.uniform() < chosen.flip
+        if settings.rotation or settings.shift or settings.zoom:
+            values = self._warped(values.contiguous(), random)
+        elif settings.flip:
+            mirrored = random.uniform() < settings.flip
             values = torch.where(to_device(mirrored, values.device).view(-1, 1, 1, 1), values.flip(3), values)
-        if chosen.brightness:
-            factor = 1 + chosen.brightness * (2 * draws.uniform() - 1)
+        if settings.brightness:
+            factor = 1 + settings.brightness * (2 * random.uniform() - 1)
             values = (values * to_device(factor, values.device).view(-1, 1, 1, 1)).clamp(0, 255)
         x = self.normaliser.normalise(values)
-        return self._erased(x, draws) if chosen.erase else x
+        return self._erased(x, random) if settings.erase else x
 
-    def _warped(self, values: Tensor, draws: RandomNumbers) -> Tensor:
+    def _warped(self, values: Tensor, random: RandomNumbers) -> Tensor:
         """Rotated, mirrored, shifted and zoomed in one resampling."""
         count, _, height, width = values.shape
-        rows = to_device(affine_rows(self.settings, draws, (height, width)), values.device)
+        rows = to_device(affine_rows(self.settings, random, (height, width)), values.device)
         x = ((2 * torch.arange(width, device=values.device) + 1) / width - 1).view(1, 1, width)
         y = ((2 * torch.arange(height, device=values.device) + 1) / height - 1).view(1, height, 1)
         rows = rows.view(count, 6, 1, 1)
@@ -81,27 +81,27 @@ class Augmenter:
         mode, border = self.settings.interpolation, self.settings.border
         return functional.grid_sample(values, grid, mode=mode, padding_mode=border, align_corners=False)
 
-    def _erased(self, x: Tensor, draws: RandomNumbers) -> Tensor:
+    def _erased(self, x: Tensor, random: RandomNumbers) -> Tensor:
         """One square of each image set to 0, the mean; its centre anywhere in the image."""
         height, width = x.shape[2:]
         half = self.settings.erase * max(height, width) / 2
-        top = to_device(draws.uniform() * height, x.device).view(-1, 1, 1)
-        left = to_device(draws.uniform() * width, x.device).view(-1, 1, 1)
+        top = to_device(random.uniform() * height, x.device).view(-1, 1, 1)
+        left = to_device(random.uniform() * width, x.device).view(-1, 1, 1)
         rows = (torch.arange(height, device=x.device).view(1, -1, 1) - top).abs() < half
         columns = (torch.arange(width, device=x.device).view(1, 1, -1) - left).abs() < half
         return x.masked_fill((rows & columns).unsqueeze(1), 0.0)
 
 
-def affine_rows(settings: AugmentationSettings, draws: RandomNumbers, shape: tuple[int, int]) -> Tensor:
+def affine_rows(settings: AugmentationSettings, random: RandomNumbers, shape: tuple[int, int]) -> Tensor:
     """(n, 6) float32: for each image the matrix (a b c; d e f) from output to input in grid_sample's -1..1.
 
     In pixels: rotation by the drawn angle about the centre, divided by the zoom, mirrored where drawn, shifted.
     """
     height, width = shape
-    angle = math.radians(settings.rotation) * (2 * draws.uniform() - 1)
-    mirror = torch.where(draws.uniform() < settings.flip, -1.0, 1.0)
-    zoom = 1 + settings.zoom * (2 * draws.uniform() - 1)
-    across, down = (2 * settings.shift * (2 * draws.uniform() - 1) for _ in range(2))
+    angle = math.radians(settings.rotation) * (2 * random.uniform() - 1)
+    mirror = torch.where(random.uniform() < settings.flip, -1.0, 1.0)
+    zoom = 1 + settings.zoom * (2 * random.uniform() - 1)
+    across, down = (2 * settings.shift * (2 * random.uniform() - 1) for _ in range(2))
     cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     ratio = height / width
     return torch.stack([mirror * cosine, mirror * -sine * ratio, across, sine / ratio, cosine, down], 1)

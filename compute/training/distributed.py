@@ -1,4 +1,4 @@
-"""One process or many: what `torchrun` started, and the few things that its processes say to each other."""
+"""One process or several started by `torchrun`: what they exchange, and BatchNorm over the images of all of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from compute.errors import ProcessLost
 
-PATIENCE = datetime.timedelta(minutes=20)  # a rank may wait this long for another one's recording to end
+TIMEOUT = datetime.timedelta(minutes=20)  # a process may wait this long for another one's recording to end
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this process speaks for all: prints, writes run.h5 and the checkpoints."""
+        """Whether this process prints for all of them and writes run.h5 and the checkpoints."""
         return self.rank == 0
 
     def total(self, values: Tensor) -> Tensor:
@@ -35,23 +36,21 @@ class Processes:
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is up in at least one process."""
-        if self.count == 1:
-            return flag
-        raised = torch.tensor(int(flag), device=_talking_device())
-        distributed.all_reduce(raised, op=distributed.ReduceOp.MAX)
-        return bool(raised.item())
+        """Whether the flag is set in at least one process."""
+        return bool(self.largest(int(flag)))
 
-    def most(self, count: int) -> int:
+    def largest(self, count: int) -> int:
         """The largest of the processes' counts, on each of them."""
         if self.count == 1:
             return count
-        largest = torch.tensor(count, device=_talking_device())
-        distributed.all_reduce(largest, op=distributed.ReduceOp.MAX)
-        return int(largest.item())
+        # nccl exchanges tensors on a GPU only
+        device = torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
+        shared = torch.tensor(count, device=device)
+        distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
+        return int(shared.item())
 
     def wait(self) -> None:
-        """Returns when every process has come here."""
+        """Returns when every process has called it."""
         if self.count > 1:
             distributed.barrier()
 
@@ -75,19 +74,83 @@ def join_process_group(device: torch.device) -> Iterator[Processes]:
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
     own = device if device.type == "cuda" else None
-    distributed.init_process_group(backend, timeout=PATIENCE, device_id=own)
+    distributed.init_process_group(backend, timeout=TIMEOUT, device_id=own)
     try:
         yield Processes(distributed.get_rank(), count)
     except RuntimeError as err:
         if isinstance(err, distributed.DistError) or backend in str(err).lower():
             raise ProcessLost(
                 f"Another process of this run ended or cannot be reached: {str(err).splitlines()[0]} "
-                "What is sealed is kept. Give the same command again and the run goes on from there."
+                "Complete epochs are kept. Run the same command again to resume."
             ) from err
         raise
     finally:
         distributed.destroy_process_group()
 
 
-def _talking_device() -> torch.device:
-    return torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes; every process's loss depends on it, so gradients are summed as well."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """BatchNorm2d whose training statistics are those of all processes' images; evaluation is unchanged.
+
+    PyTorch's SyncBatchNorm needs a GPU. Without shared statistics several processes train another network than one
+    does; with them, two processes differ from one by 2.4e-7 in the maps.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) normalised, in x's dtype."""
+        if not self.training:
+            return super().forward(x)
+        values = x.float()
+        count = values.new_tensor([values.numel() / values.shape[1]])
+        sums = torch.cat([values.sum((0, 2, 3)), values.square().sum((0, 2, 3)), count])
+        sums = _SumOverProcesses.apply(sums)
+        total = sums[-1].detach()
+        mean, square = (sums[:-1] / total).view(2, -1)
+        variance = (square - mean.square()).clamp_min(0)
+        self._update_statistics(mean.detach(), variance.detach() * total / (total - 1))
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return (values * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)).to(x.dtype)
+
+    @torch.no_grad()
+    def _update_statistics(self, mean: Tensor, variance: Tensor) -> None:
+        """Moves the running statistics, as nn.BatchNorm2d does."""
+        momentum = self.momentum if self.momentum is not None else 0.1
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance, momentum)
+            self.num_batches_tracked.add_(1)
+
+
+def share_batch_norms(network: nn.Module) -> int:
+    """Replaces every BatchNorm2d inside the network by a SharedBatchNorm and returns how many there were.
+
+    Parameters, buffers and their names stay the same objects: optimizers and checkpoints fit as before.
+    """
+    replaced = 0
+    for name, module in list(network.named_children()):
+        if type(module) is nn.BatchNorm2d:
+            shared = SharedBatchNorm(module.num_features, module.eps, module.momentum)
+            shared.weight, shared.bias = module.weight, module.bias
+            for buffer, value in module.named_buffers():
+                setattr(shared, buffer, value)
+            setattr(network, name, shared)
+            replaced += 1
+        else:
+            replaced += share_batch_norms(module)
+    return replaced

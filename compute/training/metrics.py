@@ -1,4 +1,4 @@
-"""Loss, top-1 and top-5, summed on the device, read once at the end."""
+"""Loss, top-1 and top-5, summed on the device and read once at the end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch.nn import functional
 from compute.training.distributed import Processes
 
 
-class Scores:
-    """Running sums of the cross entropy (Eq. 9) and of top-1 and top-5 hits; copied only when they are read."""
+class RunningMetrics:
+    """Running sums of the cross entropy (Eq. 9) and of top-1 and top-5 hits; copied from the device only when read."""
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(4, dtype=torch.float64, device=device)  # images, loss, top-1 hits, top-5 hits

@@ -44,9 +44,9 @@ def learning_rate(settings: TrainingSettings, *, step: int, steps_per_epoch: int
 
 
 class AveragedWeights:
-    """A moving average of all floating-point state, BatchNorm's statistics included; what is recorded when it is on.
+    """A moving average of all floating-point state, BatchNorm's statistics included; it is recorded if it is on.
 
-    Early on the decay is smaller, (1 + n) / (10 + n), so that the start is forgotten.
+    Early on the decay is smaller, (1 + n) / (10 + n), so that the initial weights are forgotten.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -56,7 +56,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Moves the average towards the network's present weights."""
+        """Moves the average towards the network's current weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         floating, targets = [], []

@@ -1,7 +1,7 @@
 """One epoch of training: batches from images that live on the device, forward, backward, step.
 
-What the epoch does follows from (seed, epoch) alone: order, augmentation and dropout are seeded anew at its start, so
-a run that was stopped and resumed walks the same path as one that was not.
+What an epoch does follows from (seed, epoch) alone: order, augmentation and dropout are seeded anew at its start, so a
+resumed run needs no saved generator state and gives the same record, bit for bit, as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from compute.models import ClassMapNetwork
 from compute.runs.device import autocast
 from compute.runs.interrupt import StopRequest
 from compute.training.augment import Augmenter, RandomNumbers
-from compute.training.distributed import Processes
-from compute.training.metrics import Scores
+from compute.training.distributed import Processes, share_batch_norms
+from compute.training.metrics import RunningMetrics
 from compute.training.optimizers import AveragedWeights, learning_rate, make_optimizer
-from compute.training.shared_batch_norm import share_batch_norms
 
-CHECKED_EVERY = 20  # steps between looks at the loss: each one waits for the device
+CHECK_INTERVAL = 20  # steps between readings of the loss: each one waits for the device
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,11 @@ class TrainingSet:
 
 
 class Trainer:
-    """The network with all that training it needs; `train_epoch` returns the epoch's metrics.
+    """The network with its optimizer and augmentation; `train_epoch` trains one epoch and returns its metrics.
 
     Args:
         network: on its device, channels last.
-        augment: makes the network's input from uint8 images.
+        augment: turns uint8 images into the network's input.
     """
 
     def __init__(
@@ -65,16 +64,16 @@ class Trainer:
         self.batch = settings.batch
         self.part = self.processes.share(self.batch)
         self.optimizer = make_optimizer(network, settings)
-        self.averaged = AveragedWeights(network, settings.averaging) if settings.averaging else None
-        self._step_network = self._prepared()
+        self.averaged = AveragedWeights(network, settings.weight_averaging) if settings.weight_averaging else None
+        self._step_network = self._module_to_step()
 
-    def train_epoch(self, epoch: int, material: TrainingSet) -> dict[str, float]:
+    def train_epoch(self, epoch: int, training_set: TrainingSet) -> dict[str, float]:
         """Trains epoch number `epoch` (from 1) and returns its metrics.
 
         Returns:
             train_loss (nats), train_top1, train_top5 (fractions, of augmented images, while training), learning_rate
-            (of the last step), train_seconds, train_processor_seconds (of the whole process, so with threads that
-            still write the epoch before), train_images_per_second.
+            (of the last step), train_seconds, train_processor_seconds (of the whole process, including threads that
+            still write the previous epoch), train_images_per_second.
 
         Raises:
             Interrupted: a stop was asked for; the epoch does not count.
@@ -82,29 +81,29 @@ class Trainer:
         """
         started, worked = time.perf_counter(), time.process_time()
         generator = epoch_generator(self.settings.seed, epoch, self.processes)
-        steps = steps_per_epoch(len(material.labels), self.batch)
-        scores, rate = Scores(self.device), 0.0
+        steps = steps_per_epoch(len(training_set.labels), self.batch)
+        metrics, rate = RunningMetrics(self.device), 0.0
         self.network.train()
         with tqdm(total=steps * self.batch, **_bar(epoch, self.settings, self.processes)) as bar:
-            for number, chosen in enumerate(self._batches(len(material.labels), steps, generator)):
+            for number, chosen in enumerate(self._batches(len(training_set.labels), steps, generator)):
                 self.stop.check()
                 rate = learning_rate(self.settings, step=(epoch - 1) * steps + number, steps_per_epoch=steps)
-                draws = RandomNumbers(generator, self.batch, self.part)
-                self.step(material.images[chosen], material.labels[chosen], rate, draws, scores)
-                if (number + 1) % CHECKED_EVERY == 0 or number + 1 == steps:
-                    self._show(bar, scores, epoch)
+                random = RandomNumbers(generator, self.batch, self.part)
+                self.step(training_set.images[chosen], training_set.labels[chosen], rate, random, metrics)
+                if (number + 1) % CHECK_INTERVAL == 0 or number + 1 == steps:
+                    self._show(bar, metrics, epoch)
                 bar.update(self.batch)
         seconds, worked = time.perf_counter() - started, time.process_time() - worked
-        metrics = {f"train_{name}": value for name, value in scores.read(self.processes).items()}
-        metrics |= {"learning_rate": rate, "train_seconds": seconds, "train_processor_seconds": worked}
-        return metrics | {"train_images_per_second": steps * self.batch / seconds}
+        results = {f"train_{name}": value for name, value in metrics.read(self.processes).items()}
+        results |= {"learning_rate": rate, "train_seconds": seconds, "train_processor_seconds": worked}
+        return results | {"train_images_per_second": steps * self.batch / seconds}
 
     def recorded_state(self) -> dict[str, Tensor]:
-        """The weights that are recorded and kept: the moving average where it is on, else the network's."""
+        """The weights that are recorded and saved: the moving average if it is on, else the network's."""
         return self.averaged.state if self.averaged else self.network.state_dict()
 
-    def _prepared(self) -> nn.Module:
-        """The network as the step calls it: synchronised between processes, compiled where asked."""
+    def _module_to_step(self) -> nn.Module:
+        """The network as a step calls it: synchronised between processes, and compiled if the settings say so."""
         module: nn.Module = self.network
         if self.processes.count > 1:
             share_batch_norms(self.network)
@@ -119,31 +118,31 @@ class Trainer:
             first = number * self.batch
             yield order[first + self.part.start : first + self.part.stop]
 
-    def step(self, images: Tensor, labels: Tensor, rate: float, draws: RandomNumbers, scores: Scores) -> None:
-        """Learns from this process's part of a batch: images uint8 (n, h, w, 3), labels (n,); adds to the scores."""
+    def step(self, images: Tensor, labels: Tensor, rate: float, random: RandomNumbers, metrics: RunningMetrics) -> None:
+        """One step on this process's part of a batch: images uint8 (n, h, w, 3), labels (n,); adds to the metrics."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device, self.settings.precision):
-            maps = self._step_network(self.augment(images, draws))
+            maps = self._step_network(self.augment(images, random))
         logits = maps.mean((-1, -2))  # S_k, Eq. 8
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
-        loss = loss * (len(labels) * self.processes.count / self.batch)  # shares of a batch may differ by an image
+        loss = loss * (len(labels) * self.processes.count / self.batch)  # parts of a batch may differ by an image
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         if self.averaged:
             self.averaged.update(self.network)
-        scores.add(logits, labels)
+        metrics.add(logits, labels)
 
-    def _show(self, bar: tqdm, scores: Scores, epoch: int) -> None:
-        """Puts loss and accuracy on the bar, and stops a training that has left the numbers."""
-        seen = scores.read()
-        if not math.isfinite(seen["loss"]):
+    def _show(self, bar: tqdm, metrics: RunningMetrics, epoch: int) -> None:
+        """Shows loss and accuracy on the bar, and stops a training whose loss is no longer finite."""
+        current = metrics.read()
+        if not math.isfinite(current["loss"]):
             raise TrainingDiverged(
-                f"The training loss of epoch {epoch} is {seen['loss']}: it left the numbers. The last sealed epoch is "
-                "kept. Start a new run with a lower training.learning_rate, or training.precision=float32."
+                f"The training loss of epoch {epoch} is {current['loss']}: it diverged. Complete epochs are kept. "
+                "Start a new run with a lower training.learning_rate, or training.precision=float32."
             )
-        bar.set_postfix(loss=f"{seen['loss']:.3f}", top1=f"{seen['top1']:.1%}", refresh=False)
+        bar.set_postfix(loss=f"{current['loss']:.3f}", top1=f"{current['top1']:.1%}", refresh=False)
 
 
 def steps_per_epoch(images: int, batch: int) -> int:

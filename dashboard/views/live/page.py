@@ -122,16 +122,18 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
 
 
 def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
-    from compute.recording.perturbations import VARIANTS
+    from compute.recording.perturbations import PERTURBATIONS
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        every = sorted({f"strength_{strength.name}" for variant in VARIANTS.values() for strength in variant.strengths})
+        every = sorted(
+            {f"strength_{strength.name}" for variant in PERTURBATIONS.values() for strength in variant.strengths}
+        )
         name = controls.select(
             "Perturbation",
             "perturbation",
-            list(VARIANTS),
+            list(PERTURBATIONS),
             default="clean",
-            names=lambda name: VARIANTS[name].label,
+            names=lambda name: PERTURBATIONS[name].label,
             resets=every,
         )
         url_state.accept_unread(every)
@@ -143,9 +145,9 @@ def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
                 float(strength.maximum),
                 float(strength.default),
             )
-            for strength in VARIANTS[name].strengths
+            for strength in PERTURBATIONS[name].strengths
         }
-    return predictor.variant(name, image, **strengths)  # type: ignore[attr-defined]
+    return predictor.perturb(name, image, **strengths)  # type: ignore[attr-defined]
 
 
 def _strongest(

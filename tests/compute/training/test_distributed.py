@@ -1,4 +1,4 @@
-"""Two gloo processes on this machine, through torchrun and the real command line."""
+"""Several processes: two of gloo on this machine, through torchrun and the real command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from compute.cli import main
-from compute.training.shared_batch_norm import SharedBatchNorm, share_batch_norms
+from compute.training.distributed import Processes, SharedBatchNorm, share_batch_norms
 from store import open_run
 from tests.compute.cases import command
 
@@ -132,3 +132,9 @@ def test_a_shared_batch_norm_equals_pytorchs_on_one_process(tmp_path):
 
 def _statistics(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, ...]:
     return norm.running_mean, norm.running_var, norm.weight, norm.bias
+
+
+def test_the_parts_of_all_processes_cover_everything_once():
+    for count in (1, 2, 3, 7):
+        parts = [number for rank in range(count) for number in Processes(rank, count).share(23)]
+        assert parts == list(range(23))

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from compute.runs.analyse import analyse as command
 from store import DamagedFile, NotInRun, open_run, queries
 from store.analysis import read_analysis
 from store.analysis.analyse import analyse
@@ -237,14 +236,6 @@ def test_a_flipped_byte_in_the_analysis_is_noticed(tmp_path):
 def test_a_run_without_epochs_cannot_be_analysed(tmp_path):
     with pytest.raises(NotInRun, match="no epochs yet, so there is nothing to analyse"):
         analyse(open_run(write_synthetic_run(tmp_path / "empty", epochs=0)))
-
-
-def test_the_command_writes_the_analysis_and_prints_its_findings(tmp_path, capsys):
-    path = write_synthetic_run(tmp_path / "run", epochs=2)
-    command(path)
-    printed = capsys.readouterr().out
-    assert ", epochs: 2, in" in printed and "  1. " in printed
-    assert read_analysis(open_run(path)).epochs == (1, 2)
 
 
 @pytest.mark.parametrize("options", [{"variants": ("clean",)}, {"signed": True}, {"masks": None, "boxes": None}])

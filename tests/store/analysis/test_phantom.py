@@ -7,7 +7,7 @@ import pytest
 
 from compute.data.dataset import Limits
 from compute.data.phantom.dataset import class_parts, load_phantom
-from compute.recording.perturbations import VARIANTS
+from compute.recording.perturbations import perturb_array
 from store import RunDescription, create_run, open_run, queries, resume_run
 from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
@@ -48,7 +48,7 @@ def run(tmp_path_factory):
         planned_epochs=1,
     )
     images = np.arange(len(shown.labels))
-    perturbed = {name: VARIANTS[name].function(shown.images, images=images, seed=0) for name in SHOWN}
+    perturbed = {name: perturb_array(name, shown.images, numbers=images, seed=0) for name in SHOWN}
     with create_run(path, description) as new:
         for name, block in perturbed.items():
             new.write_images(name, 0, block)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from compute.data.phantom.dataset import class_parts
-from compute.recording.perturbations import VARIANTS
+from compute.recording.perturbations import perturb_array
 
 
 def test_objects_stand_out_from_their_background(phantom):
@@ -20,7 +20,7 @@ def test_objects_stand_out_from_their_background(phantom):
 def test_bgr_of_red_images_shows_blue_objects(phantom):
     validation = phantom.validation
     red = np.array([class_parts(label)[1] == "red" for label in validation.labels])
-    swapped = VARIANTS["bgr"].function(validation.images[red], images=np.flatnonzero(red), seed=0)
+    swapped = perturb_array("bgr", validation.images[red], numbers=np.flatnonzero(red), seed=0)
     for image, mask in zip(swapped, validation.masks[red], strict=True):
         assert image[mask].mean(0).argmax() == 2
 
@@ -29,7 +29,7 @@ def test_blur_turns_striped_into_plain(phantom):
     validation = phantom.validation
     detail = {}
     for name in ("clean", "blur5"):
-        gray = VARIANTS[name].function(validation.images, images=range(len(validation)), seed=0).astype(float).mean(-1)
+        gray = perturb_array(name, validation.images, numbers=range(len(validation)), seed=0).astype(float).mean(-1)
         detail[name] = np.array([_detail(image, mask) for image, mask in zip(gray, validation.masks, strict=True)])
     striped = np.array([class_parts(label)[2] == "striped" for label in validation.labels])
     assert np.median(detail["clean"][striped]) > 4 * np.median(detail["clean"][~striped])

@@ -14,12 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from compute.cli import main
-from compute.errors import BadCheckpoint
-from compute.recording.perturbations import VARIANTS
-from compute.runs.interrupt import Interrupted, OutOfTime, StopRequest, TimeLimit
+from compute.cli import REFUSED, main
+from compute.errors import BadCheckpoint, RunInUse, TrainingDiverged
+from compute.live.predictor import load_predictor
+from compute.recording.perturbations import perturb_array
+from compute.runs.interrupt import Interrupted, StopRequest
 from compute.runs.prepare import prepare
-from compute.runs.run import Experiment, open_or_create
+from compute.runs.run import Experiment, lock_run, open_or_create
 from compute.training.distributed import Processes
 from store import RunMismatch, StoreError, open_run
 from store.write.epoch_writer import EpochWriter
@@ -28,10 +29,7 @@ from tests.compute.cases import TINY, command, tiny_profile
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +41,21 @@ def finished(tmp_path_factory) -> Path:
 
 
 class StopAfter(StopRequest):
-    """Asks for a stop at the n-th look."""
+    """Requests a stop at the n-th check."""
 
-    def __init__(self, looks: int) -> None:
+    def __init__(self, checks: int) -> None:
         super().__init__()
-        self.looks = looks
+        self.checks = checks
 
     def check(self) -> None:
-        self.looks -= 1
-        self.asked = self.looks < 0
+        self.checks -= 1
+        self.requested = self.checks < 0
         super().check()
 
 
 def run(path: Path, *settings: str, stop: StopRequest | None = None) -> None:
     prepared = prepare(tiny_profile(*settings), device="cpu")
-    Experiment(prepared, open_or_create(prepared, path), stop or StopRequest()).go()
+    Experiment(prepared, open_or_create(prepared, path), stop or StopRequest()).train_and_record()
 
 
 def assert_same_record(first: Path, second: Path) -> None:
@@ -87,8 +85,6 @@ def test_a_run_records_what_its_network_says(finished):
     assert recorded.layer_names == ("encoder",)
     assert recorded.stage_names == ("stem",)
     assert recorded.variants == ("clean", "gray", "salt_pepper_0.005")
-    from compute.live.predictor import load_predictor
-
     predictor = load_predictor(finished, 3)
     maps, probabilities = predictor.predict(recorded.pixels(None))
     bound = recorded.map_error(epoch=3, variant="clean", images=None)[..., None, None]
@@ -105,12 +101,12 @@ def test_the_validation_metrics_are_those_of_the_recorded_clean_images(finished)
     assert last["validation_loss"] == pytest.approx(-np.log(table["label_probability"]).mean(), rel=1e-4)
 
 
-def test_the_recorded_images_are_the_variants_definition(finished):
+def test_the_recorded_images_are_the_perturbed_ones(finished):
     recorded = open_run(finished)
     clean = recorded.pixels(None)
     images = range(len(recorded.labels))
     for name in recorded.variants:
-        expected = VARIANTS[name].function(clean, images=images, seed=0)
+        expected = perturb_array(name, clean, numbers=images, seed=0)
         assert np.array_equal(recorded.pixels(None, variant=name), expected)
 
 
@@ -137,17 +133,17 @@ def test_another_seed_gives_another_record(finished, tmp_path):
 
 
 # 3 epochs of 4 batches and 4 x 3 recorded batches each: in training, in recording, at the very start, near the end
-@pytest.mark.parametrize("looks", [0, 2, 7, 19, 26, 45])
-def test_a_stopped_run_goes_on_to_the_same_record(finished, tmp_path, looks):
+@pytest.mark.parametrize("checks", [0, 2, 7, 19, 26, 45])
+def test_a_stopped_run_resumes_to_the_same_record(finished, tmp_path, checks):
     with pytest.raises(Interrupted):
-        run(tmp_path / "stopped", stop=StopAfter(looks))
+        run(tmp_path / "stopped", stop=StopAfter(checks))
     assert not list((tmp_path / "stopped").glob("**/*.part"))
     run(tmp_path / "stopped")
     assert_same_record(finished, tmp_path / "stopped")
 
 
-def test_a_stopped_run_with_averaged_weights_goes_on_to_the_same_record(tmp_path):
-    averaged = "training.averaging=0.9"
+def test_a_stopped_run_with_averaged_weights_resumes_to_the_same_record(tmp_path):
+    averaged = "training.weight_averaging=0.9"
     run(tmp_path / "whole", averaged)
     with pytest.raises(Interrupted):
         run(tmp_path / "stopped", averaged, stop=StopAfter(26))
@@ -156,13 +152,13 @@ def test_a_stopped_run_with_averaged_weights_goes_on_to_the_same_record(tmp_path
 
 
 def test_averaged_weights_are_recorded_and_differ_from_the_trained_ones(finished, tmp_path):
-    run(tmp_path / "averaged", "training.averaging=0.9", "training.epochs=3")
+    run(tmp_path / "averaged", "training.weight_averaging=0.9", "training.epochs=3")
     paths = finished / "checkpoints" / "0003.pt", tmp_path / "averaged" / "checkpoints" / "0003.pt"
     plain, averaged = (torch.load(path, weights_only=True)["weights"]["maps.weight"] for path in paths)
     assert not torch.equal(plain, averaged)
 
 
-def test_a_time_limit_stops_between_epochs_and_the_same_command_goes_on_to_the_same_record(finished, tmp_path, capsys):
+def test_a_time_limit_stops_between_epochs_and_the_same_command_resumes_to_the_same_record(finished, tmp_path, capsys):
     assert main(command(tmp_path, "--time-limit", "0.001")) == 75
     assert open_run(tmp_path / "tiny").epochs == (1,)
     assert "The time limit is near" in capsys.readouterr().out
@@ -172,18 +168,7 @@ def test_a_time_limit_stops_between_epochs_and_the_same_command_goes_on_to_the_s
     assert_same_record(finished, tmp_path / "tiny")
 
 
-def test_a_time_limit_holds_for_all_processes_together():
-    class OtherIsLate(Processes):
-        def any(self, flag: bool) -> bool:
-            return True
-
-    limit = TimeLimit(1000, OtherIsLate(0, 2))
-    limit.done(1)
-    with pytest.raises(OutOfTime):
-        limit.check()
-
-
-def test_waiting_for_the_writer_is_told_and_is_part_of_the_recording(tmp_path, monkeypatch):
+def test_waiting_for_the_writer_is_reported_and_is_part_of_the_recording(tmp_path, monkeypatch):
     plain = EpochWriter.write
 
     def slow(self, *arguments):
@@ -222,7 +207,7 @@ def test_other_images_are_refused(finished):
         run(finished, "data.seed=1")
 
 
-def test_a_run_goes_on_where_its_images_and_weights_are_called_otherwise_now(tmp_path):
+def test_a_run_resumes_where_its_images_and_weights_were_renamed(tmp_path):
     """The checksum decides, also for runs whose configuration names the old folder; other images are refused."""
     for split in ("train", "val"):
         for label, name in enumerate(("apple", "pear")):
@@ -247,7 +232,7 @@ def test_a_run_goes_on_where_its_images_and_weights_are_called_otherwise_now(tmp
         run(tmp_path / "run", *named("new"))
 
 
-def test_a_damaged_checkpoint_stops_the_run_and_says_how_to_go_on(finished, tmp_path):
+def test_a_damaged_checkpoint_stops_the_run_and_says_how_to_resume(finished, tmp_path):
     with pytest.raises(Interrupted):
         run(tmp_path / "hurt", stop=StopAfter(26))
     path = max((tmp_path / "hurt" / "checkpoints").glob("*.state.pt"))
@@ -261,7 +246,7 @@ def test_a_damaged_checkpoint_stops_the_run_and_says_how_to_go_on(finished, tmp_
     assert_same_record(finished, tmp_path / "hurt")
 
 
-def test_maps_that_are_no_numbers_end_the_run_and_leave_the_sealed_epochs(tmp_path):
+def test_maps_that_are_not_finite_end_the_run_and_leave_the_complete_epochs(tmp_path):
     prepared = prepare(tiny_profile(), device="cpu")
     work = Experiment(prepared, open_or_create(prepared, tmp_path / "broken"), StopRequest())
     save = work.checkpoints.save
@@ -274,14 +259,12 @@ def test_maps_that_are_no_numbers_end_the_run_and_leave_the_sealed_epochs(tmp_pa
 
     work.checkpoints.save = spoil
     with pytest.raises(StoreError, match=r"Epoch 2, variant .clean., image 0 .* holds nan"):
-        work.go()
+        work.train_and_record()
     assert open_run(tmp_path / "broken").epochs == (1,)
     assert not list((tmp_path / "broken").glob("**/*.part"))
 
 
-def test_a_loss_that_left_the_numbers_is_refused(tmp_path):
-    from compute.errors import TrainingDiverged
-
+def test_a_loss_that_is_not_finite_is_refused(tmp_path):
     with pytest.raises(TrainingDiverged, match=r"loss of epoch 1 is (nan|inf)"):
         run(tmp_path / "wild", "training.learning_rate=1e30", "training.optimizer=sgd")
 
@@ -311,3 +294,36 @@ def test_a_killed_process_resumes_and_a_finished_run_is_left_alone(tmp_path, cap
     assert sealed == {path: path.stat().st_mtime_ns for path in sealed}
     run(tmp_path / "uninterrupted")
     assert_same_record(tmp_path / "uninterrupted", tmp_path / "tiny")
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_second_command_on_the_same_run_is_refused_until_the_first_is_done(tmp_path, capsys):
+    path = tmp_path / "tiny"
+    with lock_run(path, Processes()):
+        assert main(command(tmp_path)) == REFUSED
+        assert f"The run '{path}' is being trained by another command." in capsys.readouterr().err
+        assert files(path) == ["training.part"]
+    assert main(command(tmp_path)) == 0
+    assert open_run(path).complete
+    assert not list(path.rglob("*.part"))
+
+
+def test_a_lock_ends_with_its_process_and_not_with_its_file(tmp_path):
+    (tmp_path / "training.part").touch()  # left by a process that was killed
+    with lock_run(tmp_path, Processes()), pytest.raises(RunInUse), lock_run(tmp_path, Processes()):
+        pass
+    assert files(tmp_path) == []
+
+
+def test_a_plan_leaves_what_a_training_process_is_writing(tmp_path):
+    path = tmp_path / "tiny"
+    open_or_create(prepare(tiny_profile(), device="cpu"), path)
+    (path / "checkpoints").mkdir()
+    (path / "checkpoints" / "0001.state.part").write_bytes(b"half")
+    with lock_run(path, Processes()):
+        before = files(path)
+        assert main(["plan", *command(tmp_path)[1:]]) == 0
+        assert files(path) == before
