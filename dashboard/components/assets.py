@@ -1,26 +1,44 @@
-"""The components' scripts and styles, read as text beside the Python, and the bytes that travel to them."""
+"""What the components share: their scripts and styles beside the Python, and the bytes that travel to the browser."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import streamlit as st
 
 _FOLDER = Path(__file__).parent
 
 
 def script(name: str) -> str:
-    """The JavaScript of a component, with what all of them share in front."""
+    """The JavaScript of a component, after what all of them share."""
     return "\n".join((_FOLDER / part).read_text("utf-8") for part in ("base.js", f"{name}.js"))
 
 
 def style(name: str) -> str:
-    """The CSS of a component, with what all of them share in front."""
+    """The CSS of a component, after what all of them share."""
     return "\n".join((_FOLDER / part).read_text("utf-8") for part in ("base.css", f"{name}.css"))
+
+
+def register(name: str) -> Callable[..., Any]:
+    """The function that draws a component; called once, when its module is imported."""
+    return st.components.v2.component(f"classprint_{name}", js=script(name), css=style(name))
+
+
+def on_trigger(key: str, trigger: str, act: Callable[[Any], None] | None) -> Callable[[], None]:
+    """A callback that hands what the browser sent under a trigger to `act`, before the page runs again."""
+
+    def triggered() -> None:
+        value = st.session_state[key].get(trigger)
+        if value is not None and act is not None:
+            act(value)
+
+    return triggered
 
 
 def encoded(values: np.ndarray) -> str:
@@ -29,10 +47,10 @@ def encoded(values: np.ndarray) -> str:
 
 
 def packed(data: dict[str, Any]) -> bytes:
-    """What travels to the browser, as JSON in bytes: Streamlit sends those as they are, and a dict it writes twice."""
+    """The content as JSON in bytes: Streamlit sends bytes as they are, but encodes a dict twice."""
     return json.dumps(data, separators=(",", ":")).encode()
 
 
 def identity(data: dict[str, Any]) -> str:
-    """A digest of what is shown, so that the browser redraws only what changed."""
+    """A digest of the content, so that the browser redraws only what changed."""
     return hashlib.blake2b(json.dumps(data, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -5,11 +5,36 @@ const decode = (text) => Uint8Array.from(atob(text), (character) => character.ch
 const unpack = (data) => JSON.parse(new TextDecoder().decode(data));
 
 const element = (tag, className, text) => {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
 };
+
+const button = (text, act, label) => {
+  const node = element("button", "", text);
+  node.type = "button";
+  if (label) node.setAttribute("aria-label", label);
+  node.onclick = act;
+  return node;
+};
+
+const slider = (className, max, value, label) => {
+  const node = element("input", className);
+  node.type = "range";
+  Object.assign(node, { min: 0, max, value });
+  if (label) node.setAttribute("aria-label", label);
+  return node;
+};
+
+// What a screen reader says after a key.
+const announcer = () => {
+  const node = element("div", "spoken");
+  node.setAttribute("aria-live", "polite");
+  return node;
+};
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // One root per mount; Streamlit calls the default export again whenever data or theme change.
 const rootOf = (parent, className) => {
@@ -19,6 +44,12 @@ const rootOf = (parent, className) => {
     parent.append(root);
   }
   return root;
+};
+
+const viewOf = (parent, className, View) => {
+  const root = rootOf(parent, className);
+  root.view = root.view || new View(root);
+  return root.view;
 };
 
 // Light or dark is read from the page itself: the server may not know it yet.
@@ -33,27 +64,40 @@ const markTheme = (root) => {
   return dark;
 };
 
+const rgb = (table, code) => [table[code * 3], table[code * 3 + 1], table[code * 3 + 2]];
+
+// Every cell of a map as a square of `size` pixels in the colour [red, green, blue, opacity] that `colour` gives it.
+const fillCells = (pen, { height, width }, size, colour) => {
+  for (let cell = 0; cell < height * width; cell += 1) {
+    const [red, green, blue, opacity = 1] = colour(cell);
+    pen.fillStyle = `rgb(${red} ${green} ${blue} / ${opacity})`;
+    pen.fillRect((cell % width) * size, Math.floor(cell / width) * size, size, size);
+  }
+};
+
+// The cell [row, column] of a canvas under the pointer, which may lie outside.
+const cellUnder = (canvas, event, { height, width }) => {
+  const box = canvas.getBoundingClientRect();
+  return [
+    Math.floor(((event.clientY - box.top) / box.height) * height),
+    Math.floor(((event.clientX - box.left) / box.width) * width),
+  ];
+};
+
 // Codes (bytes) of one map, looked up in a 256-entry colour table, onto a canvas of one pixel per cell.
 const paintCodes = (canvas, codes, offset, height, width, table) => {
   canvas.width = width;
   canvas.height = height;
   const image = new ImageData(width, height);
   for (let cell = 0; cell < width * height; cell += 1) {
-    const entry = codes[offset + cell] * 3;
-    image.data[cell * 4] = table[entry];
-    image.data[cell * 4 + 1] = table[entry + 1];
-    image.data[cell * 4 + 2] = table[entry + 2];
-    image.data[cell * 4 + 3] = 255;
+    image.data.set([...rgb(table, codes[offset + cell]), 255], cell * 4);
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
 };
 
 const gradient = (table) => {
   const stops = [];
-  for (let step = 0; step <= 16; step += 1) {
-    const entry = Math.min(255, step * 16) * 3;
-    stops.push(`rgb(${table[entry]},${table[entry + 1]},${table[entry + 2]})`);
-  }
+  for (let code = 0; code <= 256; code += 16) stops.push(`rgb(${rgb(table, Math.min(255, code))})`);
   return `linear-gradient(to right, ${stops.join(",")})`;
 };
 
@@ -97,7 +141,7 @@ const walkWithArrows = (grid) => {
 };
 
 // A tile is a real link where it leads somewhere: a plain click stays in this session, any other opens a new tab.
-// One that stays on its page is a button; one that leads nowhere is a image with its words.
+// One that stays on its page is a button; one that leads nowhere is an image with a caption.
 const openTile = (tile, entry, send) => {
   if (entry.href) tile.href = entry.href;
   else tile.setAttribute("role", entry.open ? "button" : "img");

@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 
-import streamlit as st
-
-from dashboard.components.assets import script, style
+from dashboard.components.assets import register
 from dashboard.images.upload import MOST_BYTES
 
-_CLIPBOARD = st.components.v2.component("classprint_clipboard", js=script("clipboard"), css=style("clipboard"))
+_CLIPBOARD = register("clipboard")
 
 
 def pasted_bytes(uri: object) -> bytes:
@@ -29,14 +27,10 @@ def pasted_bytes(uri: object) -> bytes:
 
 
 def clipboard_box(*, key: str) -> bytes | None:
-    """Draw the box; the file that was pasted last, None until there is one.
+    """Draw the box; returns the file that was pasted last, None until there is one.
 
     Raises:
         ValueError: what was pasted is not an image.
     """
-    result = _CLIPBOARD(key=key, data={"most": MOST_BYTES}, default={"image": None}, on_image_change=_nothing)
+    result = _CLIPBOARD(key=key, data={"most_bytes": MOST_BYTES}, default={"image": None}, on_image_change=lambda: None)
     return None if result.get("image") is None else pasted_bytes(result["image"])
-
-
-def _nothing() -> None:
-    """The page reads the image when it runs again."""

@@ -1,65 +1,53 @@
-// Cells taken out of two maps, strongest difference first, and the scores that are left. See correction.py for `data`.
-class AnatomyView {
+// Cells removed from two maps, largest difference first, and the logits that remain. See correction.py for `data`.
+class CorrectionView {
   constructor(root) {
     this.root = root;
-    this.panels = element("div", "panels");
-    this.faces = ["prediction", "against", "difference"].map((kind) => {
+    const panels = element("div", "panels");
+    this.panels = ["prediction", "against", "difference"].map((kind) => {
       const figure = element("figure", kind);
       const frame = element("div", "frame");
       const canvas = element("canvas");
       const caption = element("figcaption");
       frame.append(canvas);
       figure.append(frame, caption);
-      this.panels.append(figure);
+      panels.append(figure);
       return { canvas, caption, frame };
     });
     this.photo = new Image();
     this.photo.onload = () => this.draw();
     this.buildSlider();
     this.bars = ["prediction", "true_class", "neutral"].map((role) => this.buildBar(role));
-    this.verdict = element("p", "verdict");
-    this.verdict.setAttribute("aria-live", "polite");
+    this.outcome = element("p", "outcome");
+    this.outcome.setAttribute("aria-live", "polite");
     this.legend = element("div", "legend");
-    const scores = element("div", "scores");
-    scores.append(...this.bars.map((bar) => bar.row));
+    const logits = element("div", "logits");
+    logits.append(...this.bars.map((bar) => bar.row));
     const side = element("div", "side");
-    side.append(this.slider, scores, this.verdict);
-    root.append(this.panels, side, this.legend);
+    side.append(this.slider, logits, this.outcome);
+    root.append(panels, side, this.legend);
   }
 
   buildSlider() {
     this.slider = element("div", "slider");
     const label = element("label");
     this.count = element("b", "number");
-    this.range = element("input");
-    this.range.type = "range";
-    this.range.min = 0;
-    label.append(element("span", "", "cells taken out of every map "), this.count, this.range);
+    this.range = slider("", 0, 0);
+    label.append(element("span", "", "cells removed from every map "), this.count, this.range);
     this.marks = element("div", "marks");
-    this.fix = element("button", "");
-    this.none = element("button", "", "none");
-    for (const made of [this.fix, this.none]) made.type = "button";
+    this.fewest = button("", () => this.jump(this.data.fewest));
+    this.opacity = slider("", 100, 72, "opacity of the difference over the image");
+    const tint = element("label", "tint");
+    tint.append(element("span", "", "image"), this.opacity, element("span", "", "difference"));
     const row = element("div", "controls");
-    row.append(this.none, this.fix);
-    const veil = element("label", "veil");
-    this.opacity = element("input");
-    this.opacity.type = "range";
-    this.opacity.min = 0;
-    this.opacity.max = 100;
-    this.opacity.value = 72;
-    this.opacity.setAttribute("aria-label", "opacity of the difference over the image");
-    veil.append(element("span", "", "image"), this.opacity, element("span", "", "difference"));
-    row.append(veil);
+    row.append(button("none", () => this.jump(0)), this.fewest, tint);
     this.slider.append(label, this.marks, row);
     this.range.oninput = () => this.draw();
-    this.range.onchange = () => this.rest();
+    this.range.onchange = () => this.report();
     this.opacity.oninput = () => this.draw();
-    this.fix.onclick = () => this.jump(this.data.fewest);
-    this.none.onclick = () => this.jump(0);
   }
 
   buildBar(role) {
-    const row = element("div", `score ${role}`);
+    const row = element("div", `logit ${role}`);
     const name = element("span", "name");
     const track = element("div", "track");
     const fill = element("i");
@@ -72,13 +60,14 @@ class AnatomyView {
   jump(cells) {
     this.range.value = cells;
     this.draw();
-    this.rest();
+    this.report();
   }
 
-  rest() {
+  // Where the slider came to rest.
+  report() {
     const cells = Number(this.range.value);
-    if (cells === this.told) return;
-    this.told = cells;
+    if (cells === this.reported) return;
+    this.reported = cells;
     this.send(cells);
   }
 
@@ -87,12 +76,12 @@ class AnatomyView {
     this.maps = decode(data.maps);
     this.difference = decode(data.difference);
     this.table = decode(data.table);
-    this.scores = new Float32Array(decode(data.scores).buffer);
+    this.logits = new Float32Array(decode(data.logits).buffer);
     const cells = data.height * data.width;
     this.range.max = cells;
-    this.range.value = this.told = data.start;
-    this.fix.textContent = `k* = ${data.fewest}`;
-    this.fix.title = "the fewest cells that undo the prediction";
+    this.range.value = this.reported = data.start;
+    this.fewest.textContent = `k* = ${data.fewest}`;
+    this.fewest.title = "the fewest cells whose removal changes the prediction";
     const end = (share) => `${(100 * share) / cells}%`;
     const mark = element("span", "mark");
     mark.style.left = end(data.low);
@@ -100,16 +89,16 @@ class AnatomyView {
     this.marks.replaceChildren(mark);
     const [prediction, against] = [data.names[data.prediction], data.names[data.against]];
     [`map of ${prediction}`, `map of ${against}`, `${prediction} − ${against}`].forEach((text, at) => {
-      this.faces[at].caption.textContent = text;
-      this.faces[at].caption.title = text;
-      this.faces[at].canvas.setAttribute("aria-label", text);
-      this.faces[at].canvas.setAttribute("role", "img");
+      this.panels[at].caption.textContent = text;
+      this.panels[at].caption.title = text;
+      this.panels[at].canvas.setAttribute("aria-label", text);
+      this.panels[at].canvas.setAttribute("role", "img");
     });
     let low = 0, high = 0;
-    for (const score of this.scores) { low = Math.min(low, score); high = Math.max(high, score); }
+    for (const logit of this.logits) { low = Math.min(low, logit); high = Math.max(high, logit); }
     this.span = [low, high > low ? high : low + 1];
-    const label = `difference of the maps, logits: orange speaks for ${prediction}, blue for ${against}; both maps by one common maximum`;
-    drawLegend(this.legend, { legend: { low: `−${data.reach}`, high: data.reach, label } }, this.signedTable());
+    const label = `difference of the maps, logits: orange supports ${prediction}, blue ${against}; both maps on one common scale`;
+    drawLegend(this.legend, { legend: { low: `−${data.largest}`, high: data.largest, label } }, this.signedTable());
     this.photo.src = data.photo.uri;
     this.draw();
   }
@@ -120,21 +109,22 @@ class AnatomyView {
     const out = Number(this.range.value);
     const gone = new Set(data.order.slice(0, out));
     this.count.textContent = `${out} of ${data.order.length}`;
-    this.range.setAttribute("aria-valuetext", `${out} cells taken out`);
+    this.range.setAttribute("aria-valuetext", `${out} cells removed`);
     const cells = data.height * data.width;
-    this.face(0, gone, (pen) => this.cells(pen, this.maps, 0, this.table));
-    this.face(1, gone, (pen) => this.cells(pen, this.maps, cells, this.table));
-    this.face(2, gone, (pen, width, height) => {
+    for (const at of [0, 1]) {
+      this.drawPanel(at, gone, (pen) => fillCells(pen, data, this.cell, (cell) => rgb(this.table, this.maps[at * cells + cell])));
+    }
+    this.drawPanel(2, gone, (pen, width, height) => {
       if (this.photo.complete && this.photo.naturalWidth) pen.drawImage(this.photo, 0, 0, width, height);
-      this.veil(pen, this.opacity.value / 100);
+      fillCells(pen, data, this.cell, (cell) => this.tint(cell));
     });
-    this.tell(out);
+    this.drawLogits(out);
     this.root.dataset.painted = data.identity;
     this.root.dataset.cells = out;
   }
 
-  face(at, gone, paint) {
-    const { canvas } = this.faces[at];
+  drawPanel(at, gone, paint) {
+    const { canvas } = this.panels[at];
     const { height, width, order } = this.data;
     this.cell = Math.max(6, Math.floor(384 / Math.max(height, width)));
     canvas.width = width * this.cell;
@@ -142,30 +132,16 @@ class AnatomyView {
     const pen = canvas.getContext("2d");
     paint(pen, canvas.width, canvas.height);
     const dark = this.root.classList.contains("dark");
-    for (const cell of order) if (gone.has(cell)) this.strike(pen, cell, dark);
+    for (const cell of order) if (gone.has(cell)) this.crossOut(pen, cell, dark);
   }
 
-  cells(pen, codes, offset, table) {
-    const { height, width } = this.data;
-    for (let cell = 0; cell < height * width; cell += 1) {
-      const entry = codes[offset + cell] * 3;
-      pen.fillStyle = `rgb(${table[entry]},${table[entry + 1]},${table[entry + 2]})`;
-      pen.fillRect((cell % width) * this.cell, Math.floor(cell / width) * this.cell, this.cell, this.cell);
-    }
+  // The difference over the image: the more a cell supports either class, the less of the image shows through.
+  tint(cell) {
+    const share = (this.difference[cell] - 128) / 127;
+    return [...this.sides[share > 0 ? 1 : 0], (this.opacity.value / 100) * Math.sqrt(Math.abs(share))];
   }
 
-  // The difference over the image: the more a cell speaks for either side, the less of the image shows through.
-  veil(pen, opacity) {
-    const { height, width } = this.data;
-    for (let cell = 0; cell < height * width; cell += 1) {
-      const share = (this.difference[cell] - 128) / 127;
-      const [red, green, blue] = this.sides[share > 0 ? 1 : 0];
-      pen.fillStyle = `rgb(${red} ${green} ${blue} / ${opacity * Math.sqrt(Math.abs(share))})`;
-      pen.fillRect((cell % width) * this.cell, Math.floor(cell / width) * this.cell, this.cell, this.cell);
-    }
-  }
-
-  // Truth's blue to prediction's orange through the page's own ground.
+  // From the true class's blue to the prediction's orange through the page's background.
   signedTable() {
     const style = getComputedStyle(this.root);
     const parse = (name) => style.getPropertyValue(name).trim().match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
@@ -181,8 +157,8 @@ class AnatomyView {
     return table;
   }
 
-  // A cell that is out: gray and crossed, so that it is told apart without colour.
-  strike(pen, cell, dark) {
+  // A removed cell: gray and crossed, so that it can be seen without colour.
+  crossOut(pen, cell, dark) {
     const x = (cell % this.data.width) * this.cell, y = Math.floor(cell / this.data.width) * this.cell;
     pen.fillStyle = dark ? "rgb(120 126 134 / .93)" : "rgb(172 178 186 / .95)";
     pen.fillRect(x, y, this.cell, this.cell);
@@ -194,7 +170,7 @@ class AnatomyView {
     pen.stroke();
   }
 
-  tell(out) {
+  drawLogits(out) {
     const { data } = this;
     const [low, high] = this.span;
     const zero = (-low / (high - low)) * 100;
@@ -203,35 +179,34 @@ class AnatomyView {
     this.bars.forEach((bar, at) => {
       bar.row.style.display = who[at] < 0 ? "none" : "";
       if (who[at] < 0) return;
-      const score = this.scores[out * 3 + at];
-      const length = (Math.abs(score) / (high - low)) * 100;
+      const logit = this.logits[out * 3 + at];
+      const length = (Math.abs(logit) / (high - low)) * 100;
       bar.name.textContent = `${who[at] === winner ? "► " : ""}${data.names[who[at]]}`;
       bar.name.title = data.names[who[at]];
-      bar.fill.style.left = `${score < 0 ? zero - length : zero}%`;
+      bar.fill.style.left = `${logit < 0 ? zero - length : zero}%`;
       bar.fill.style.width = `${length}%`;
-      bar.value.textContent = `S ${number(score)}`;
+      bar.value.textContent = `S ${number(logit)}`;
       bar.row.classList.toggle("wins", who[at] === winner);
     });
     const name = data.names[winner];
     const third = winner !== data.prediction && winner !== data.against;
     const [prediction, against] = [data.names[data.prediction], data.names[data.against]];
-    this.verdict.textContent = winner === data.prediction
+    this.outcome.textContent = winner === data.prediction
       ? `${prediction} wins.`
       : third
         ? `${against} ${out >= data.fewest ? `has caught up with ${prediction}, but ` : "is still behind, and "}a third class, ${name}, wins.`
-        : `${against} wins${data.true_class && data.wrong ? ": the mistake is undone" : ""}.`;
+        : `${against} wins${data.true_class && data.wrong ? ": the mistake is corrected" : ""}.`;
   }
 }
 
 export default function ({ data: packed, parentElement, setTriggerValue }) {
   const data = unpack(packed);
-  const root = rootOf(parentElement, "correction");
-  const dark = markTheme(root);
-  root.view = root.view || new AnatomyView(root);
-  root.view.send = (cells) => setTriggerValue("cells", cells);
-  // The prediction to where the slider came to rest must not pull it back from where it has been taken since.
+  const view = viewOf(parentElement, "correction", CorrectionView);
+  const dark = markTheme(view.root);
+  view.send = (cells) => setTriggerValue("cells", cells);
+  // The echo of where the slider came to rest must not pull it back from where it has been moved since.
   const shown = `${data.identity}.${dark}`;
-  if (root.shown === shown && root.view.told === data.start) return;
-  root.shown = shown;
-  root.view.show(data);
+  if (view.shown === shown && view.reported === data.start) return;
+  view.shown = shown;
+  view.show(data);
 }

@@ -1,8 +1,6 @@
 // A matrix of counts or shares that can be zoomed, walked with the keyboard and clicked. See matrix.py for `data`.
 const GUTTER = { left: [64, 170], top: [60, 150], right: 4, bottom: 4 };
 
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-
 // Codes: 0 is an empty cell (transparent), 1..255 an entry of the colour table.
 const offscreen = (data, codes, table) => {
   const canvas = element("canvas");
@@ -10,9 +8,7 @@ const offscreen = (data, codes, table) => {
   canvas.height = data.rows.length;
   const image = new ImageData(canvas.width, canvas.height);
   codes.forEach((code, cell) => {
-    if (!code) return;
-    const entry = code * 3;
-    image.data.set([table[entry], table[entry + 1], table[entry + 2], 255], cell * 4);
+    if (code) image.data.set([...rgb(table, code), 255], cell * 4);
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
@@ -26,7 +22,7 @@ const valuesOf = (codes, packed) => {
   return values;
 };
 
-const described = (data, value) => {
+const formatted = (data, value) => {
   if (data.format === "percent") return `${(100 * value).toFixed(1)} %`;
   if (data.format === "signed") return `${value > 0 ? "+" : ""}${number(value)}`;
   return `${value.toFixed(0)}`;
@@ -41,29 +37,19 @@ class MatrixView {
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
     this.tip = element("div", "tip");
-    this.spoken = element("div", "spoken");
-    this.spoken.setAttribute("aria-live", "polite");
+    this.spoken = announcer();
     this.legend = element("div", "legend");
     this.stage.append(this.canvas, this.tip);
     root.append(this.controls, this.stage, this.spoken, this.legend);
     this.cursor = [0, 0];
-    this.buildControls();
+    this.controls.append(
+      button("+", () => this.zoom(0.6), "zoom in"),
+      button("−", () => this.zoom(1 / 0.6), "zoom out"),
+      button("fit", () => this.fit(), "show the whole matrix"),
+      element("span", "hint", "double-click zooms · drag moves · arrows and Enter choose a cell"),
+    );
     this.listen();
     new ResizeObserver(() => this.data && this.draw()).observe(this.stage);
-  }
-
-  buildControls() {
-    const button = (text, label, act) => {
-      const made = element("button", "", text);
-      made.type = "button";
-      made.setAttribute("aria-label", label);
-      made.onclick = act;
-      this.controls.append(made);
-    };
-    button("+", "zoom in", () => this.zoom(0.6));
-    button("−", "zoom out", () => this.zoom(1 / 0.6));
-    button("fit", "show the whole matrix", () => this.fit());
-    this.controls.append(element("span", "hint", "double-click zooms · drag moves · arrows and Enter choose a cell"));
   }
 
   show(data, dark) {
@@ -233,7 +219,7 @@ class MatrixView {
     const { data } = this;
     const value = this.values[row * data.columns.length + column];
     this.tip.replaceChildren(
-      element("b", "", `${described(data, value)} ${data.unit}`),
+      element("b", "", `${formatted(data, value)} ${data.unit}`),
       element("span", "", `${data.row_title} ${data.rows[row]} · ${data.column_title} ${data.columns[column]}`),
     );
     this.tip.style.display = "block";
@@ -308,12 +294,11 @@ class MatrixView {
 
 export default function ({ data: packed, parentElement, setTriggerValue }) {
   const data = unpack(packed);
-  const root = rootOf(parentElement, "matrix");
-  root.view = root.view || new MatrixView(root);
-  root.view.send = ([row, column]) => setTriggerValue("cell", { row, column });
-  const dark = markTheme(root);
+  const view = viewOf(parentElement, "matrix", MatrixView);
+  view.send = ([row, column]) => setTriggerValue("cell", { row, column });
+  const dark = markTheme(view.root);
   const shown = `${data.identity}${dark}${JSON.stringify(data.selected)}`;
-  if (root.shown === shown) return;
-  root.shown = shown;
-  root.view.show(data, dark);
+  if (view.shown === shown) return;
+  view.shown = shown;
+  view.show(data, dark);
 }

@@ -8,12 +8,11 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from dashboard.components.assets import encoded, identity, packed, script, style
+from dashboard.components.assets import encoded, identity, on_trigger, packed, register
 from dashboard.images.maps import DIVERGING, DIVERGING_LIGHT, colour_map
 
-_MATRIX = st.components.v2.component("classprint_matrix", js=script("matrix"), css=style("matrix"))
+_MATRIX = register("matrix")
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Matrix:
     Attributes:
         values: (R, C) float; NaN or, unless `signed`, zero is an empty cell.
         rows, columns: their names.
-        row_title, column_title: what a row and a column is ('true class', 'predicted').
+        row_title, column_title: what a row and a column is ('true class', 'predicted as').
         unit: of a value ('images', 'of the row').
         format: count, percent or signed.
         logarithmic: colours follow log(1 + |value|), so that single mistakes are seen beside hundreds.
@@ -36,8 +35,8 @@ class Matrix:
     values: np.ndarray
     rows: Sequence[str]
     columns: Sequence[str]
-    row_title: str = "true_class"
-    column_title: str = "predicted_class"
+    row_title: str = "true class"
+    column_title: str = "predicted as"
     unit: str = "images"
     format: str = "count"
     logarithmic: bool = False
@@ -111,14 +110,13 @@ def matrix_canvas(matrix: Matrix, *, title: str, key: str, on_cell: Callable[[in
 
     Args:
         matrix: values and names.
-        title: for readers of the page who do not see it.
+        title: what a screen reader says.
         key: of the element.
         on_cell: called with row and column when a cell is chosen, before the page runs again.
     """
 
-    def chosen() -> None:
-        cell = st.session_state[key].get("cell")
-        if cell is not None and on_cell is not None:
+    def chosen(cell: dict[str, int]) -> None:
+        if on_cell is not None:
             on_cell(int(cell["row"]), int(cell["column"]))
 
-    _MATRIX(key=key, data=packed(payload(matrix, title=title)), on_cell_change=chosen)
+    _MATRIX(key=key, data=packed(payload(matrix, title=title)), on_cell_change=on_trigger(key, "cell", chosen))

@@ -11,8 +11,7 @@ class PainterView {
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "application");
     this.tools = element("div", "controls");
-    this.spoken = element("div", "spoken");
-    this.spoken.setAttribute("aria-live", "polite");
+    this.spoken = announcer();
     this.hint = element("div", "hint", "Drag to paint. Keys: arrows move, space paints, Delete erases.");
     this.stage.append(this.canvas);
     root.append(this.stage, this.tools, this.hint, this.spoken);
@@ -25,21 +24,18 @@ class PainterView {
   buildTools() {
     this.tools.replaceChildren();
     this.swatches = this.brushes().map(([level, name]) => {
-      const made = element("button", "swatch");
-      made.type = "button";
-      made.title = name;
-      made.setAttribute("aria-label", `brush: ${name}`);
-      const [red, green, blue] = this.colour(level);
-      made.style.background = `rgb(${red},${green},${blue})`;
-      made.onclick = () => this.pick(level);
-      made.dataset.level = level;
-      this.tools.append(made);
-      return made;
+      const swatch = button("", () => this.pick(level), `brush: ${name}`);
+      swatch.className = "swatch";
+      swatch.title = name;
+      swatch.style.background = `rgb(${this.colour(level)})`;
+      swatch.dataset.level = level;
+      return swatch;
     });
-    this.tool("erase", "eraser", () => this.pick(this.zero)).dataset.level = this.zero;
-    this.swatches.push(this.tools.lastChild);
-    this.tool("undo", "undo the last stroke", () => this.undo());
-    this.tool("clear", "clear all cells", () => this.clear());
+    const eraser = button("erase", () => this.pick(this.zero), "eraser");
+    eraser.dataset.level = this.zero;
+    this.swatches.push(eraser);
+    const undo = button("undo", () => this.undo(), "undo the last stroke");
+    this.tools.append(...this.swatches, undo, button("clear", () => this.clear(), "clear all cells"));
     this.pick(this.brush === undefined || this.data.signed !== this.wasSigned ? TOP : this.brush);
     this.wasSigned = this.data.signed;
   }
@@ -47,31 +43,21 @@ class PainterView {
   brushes() {
     return this.data.signed
       ? [[0, "strongly against"], [4, "against"], [12, "for"], [15, "strongly for"]]
-      : [[4, "faint"], [8, "middling"], [12, "strong"], [15, "full"]];
-  }
-
-  tool(text, label, act) {
-    const made = element("button", "", text);
-    made.type = "button";
-    made.setAttribute("aria-label", label);
-    made.onclick = act;
-    this.tools.append(made);
-    return made;
+      : [[4, "faint"], [8, "medium"], [12, "strong"], [15, "full"]];
   }
 
   colour(level) {
     // A signed scale has 8 levels below zero and 7 above, its colour table 128 and 127.
     const share = this.data.signed ? 128 + ((level - 8) / 7) * 127 : (level / TOP) * 255;
-    const entry = Math.round(Math.min(255, Math.max(0, share))) * 3;
-    return [this.table[entry], this.table[entry + 1], this.table[entry + 2]];
+    return rgb(this.table, Math.round(clamp(share, 0, 255)));
   }
 
   pick(level) {
     this.brush = level;
-    for (const made of this.swatches) {
-      const chosen = Number(made.dataset.level) === level;
-      made.classList.toggle("picked", chosen);
-      made.setAttribute("aria-pressed", String(chosen));
+    for (const swatch of this.swatches) {
+      const chosen = Number(swatch.dataset.level) === level;
+      swatch.classList.toggle("picked", chosen);
+      swatch.setAttribute("aria-pressed", String(chosen));
     }
   }
 
@@ -96,11 +82,7 @@ class PainterView {
     this.canvas.height = height * cell;
     this.canvas.style.aspectRatio = `${width} / ${height}`;
     const pen = this.canvas.getContext("2d");
-    this.levels.forEach((level, at) => {
-      const [red, green, blue] = this.colour(level);
-      pen.fillStyle = `rgb(${red},${green},${blue})`;
-      pen.fillRect((at % width) * cell, Math.floor(at / width) * cell, cell, cell);
-    });
+    fillCells(pen, this.data, cell, (at) => this.colour(this.levels[at]));
     pen.strokeStyle = "rgb(128 128 128 / .32)";
     pen.lineWidth = Math.max(1, cell / 48);
     pen.beginPath();
@@ -147,10 +129,8 @@ class PainterView {
   }
 
   cellAt(event) {
-    const box = this.canvas.getBoundingClientRect();
     const { height, width } = this.data;
-    const column = Math.floor(((event.clientX - box.left) / box.width) * width);
-    const row = Math.floor(((event.clientY - box.top) / box.height) * height);
+    const [row, column] = cellUnder(this.canvas, event, this.data);
     return row >= 0 && column >= 0 && row < height && column < width ? row * width + column : null;
   }
 
@@ -204,9 +184,9 @@ class PainterView {
     else return;
     this.walking = true;
     this.draw();
-    const said = this.brushes().find(([level]) => level === this.levels[this.cursor]);
+    const brush = this.brushes().find(([level]) => level === this.levels[this.cursor]);
     const empty = this.levels[this.cursor] === this.zero ? "empty" : `level ${this.levels[this.cursor]}`;
-    this.spoken.textContent = `row ${Math.floor(this.cursor / width) + 1}, column ${(this.cursor % width) + 1}: ${said ? said[1] : empty}`;
+    this.spoken.textContent = `row ${Math.floor(this.cursor / width) + 1}, column ${(this.cursor % width) + 1}: ${brush ? brush[1] : empty}`;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -220,15 +200,14 @@ class PainterView {
 
 export default function ({ data: packed, parentElement, setTriggerValue }) {
   const data = unpack(packed);
-  const root = rootOf(parentElement, "painter");
-  markTheme(root);
-  const view = (root.view = root.view || new PainterView(root));
+  const view = viewOf(parentElement, "painter", PainterView);
+  markTheme(view.root);
   view.send = (text) => { view.pending.push(text); setTriggerValue("pattern", text); };
-  if (root.shown === data.identity) return;
-  root.shown = data.identity;
-  // The prediction to what was painted here must not undo what has been painted since; any other pattern is shown.
+  if (view.shown === data.identity) return;
+  view.shown = data.identity;
+  // The echo of what was painted here must not undo what has been painted since; any other pattern is shown.
   const echo = view.pending.lastIndexOf(data.text);
   view.pending = view.pending.slice(echo + 1);
-  if (echo >= 0 && view.data.table === data.table) root.dataset.painted = data.identity;
+  if (echo >= 0 && view.data.table === data.table) view.root.dataset.painted = data.identity;
   else view.show(data);
 }

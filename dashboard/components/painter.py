@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from dashboard.components.assets import encoded, identity, packed, script, style
+from dashboard.components.assets import encoded, identity, on_trigger, packed, register
 from dashboard.images.maps import DIVERGING, colour_map
 
-_PAINTER = st.components.v2.component("classprint_painter", js=script("painter"), css=style("painter"))
+_PAINTER = register("painter")
 _LETTERS = "0123456789abcdef"
 _TOP, _ZERO = 15, 8
 
@@ -28,7 +27,7 @@ def pattern_text(pattern: np.ndarray, *, signed: bool) -> str:
 
 
 def text_pattern(text: str, shape: tuple[int, int], *, signed: bool) -> np.ndarray | None:
-    """The pattern (H, W) float32 in -1..1 that a text stands for; None where it is no text of this shape."""
+    """The pattern (H, W) float32 in -1..1 of a text from `pattern_text`; None where it is no text of this shape."""
     if len(text) != shape[0] * shape[1] or any(letter not in _LETTERS for letter in text):
         return None
     levels = np.array([_LETTERS.index(letter) for letter in text], np.float32).reshape(shape)
@@ -60,10 +59,5 @@ def painter(
         key: of the element.
         on_paint: called with the new text at the end of each stroke, before the page runs again.
     """
-
-    def painted() -> None:
-        made = st.session_state[key].get("pattern")
-        if made is not None:
-            on_paint(str(made))
-
-    _PAINTER(key=key, data=packed(payload(text, shape, signed=signed, colours=colours)), on_pattern_change=painted)
+    content = payload(text, shape, signed=signed, colours=colours)
+    _PAINTER(key=key, data=packed(content), on_pattern_change=on_trigger(key, "pattern", on_paint))

@@ -12,20 +12,17 @@ const overlayControls = (controls, root) => {
   if (controls.childElementCount) return;
   const box = element("input");
   box.type = "checkbox";
-  const slider = element("input");
-  slider.type = "range";
-  slider.min = 0; slider.max = 100; slider.value = 50;
-  slider.setAttribute("aria-label", "opacity of the maps over the images");
+  const opacity = slider("", 100, 50, "opacity of the maps over the images");
   const over = element("label");
   over.append(box, element("span", "", "maps over the images"));
-  controls.append(over, slider);
+  controls.append(over, opacity);
   const apply = () => {
     root.classList.toggle("over", box.checked);
-    slider.style.visibility = box.checked ? "visible" : "hidden";
-    root.style.setProperty("--alpha", slider.value / 100);
+    opacity.style.visibility = box.checked ? "visible" : "hidden";
+    root.style.setProperty("--alpha", opacity.value / 100);
   };
   box.onchange = apply;
-  slider.oninput = apply;
+  opacity.oninput = apply;
   root.startOver = (over) => { box.checked = over; apply(); };
 };
 
@@ -40,9 +37,8 @@ const mapPart = (layer, row) => {
   if (marks[row]) part.append(element("span", "mark", marks[row]));
   const peak = peaks[row];
   canvas.onpointermove = (event) => {
-    const box = canvas.getBoundingClientRect();
-    const x = Math.min(width - 1, Math.floor(((event.clientX - box.left) / box.width) * width));
-    const y = Math.min(height - 1, Math.floor(((event.clientY - box.top) / box.height) * height));
+    const [row_, column] = cellUnder(canvas, event, layer.maps);
+    const [y, x] = [clamp(row_, 0, height - 1), clamp(column, 0, width - 1)];
     const code = bytes[row * height * width + y * width + x];
     const share = signed ? (code - 128) / 127 : code / 255;
     const value = ends ? ends[row][0] + share * (ends[row][1] - ends[row][0]) : share * (full === null ? peak : full);

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from dashboard.components.assets import encoded, identity, packed, script, style
+from dashboard.components.assets import encoded, identity, on_trigger, packed, register
 from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map
 from dashboard.images.sheet import Atlas
 
-_GRID = st.components.v2.component("classprint_tiles", js=script("tiles"), css=style("tiles"))
+_GRID = register("tiles")
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,10 @@ class Tile:
         images: rows in the atlas, drawn from left to right before the maps.
         maps: rows in the scaled maps, drawn from left to right.
         differences: rows in the signed difference maps, drawn after the maps.
-        role: right, wrong, true class, prediction, neutral or nothing: the colour of the rule under the images.
+        role: correct, wrong, true_class, prediction, neutral or nothing: the colour of the line under the images.
         bar: 0..1, drawn as a bar (a probability), or None.
         href: where the tile leads; without one it does nothing unless `opens` is set.
-        opens: the tile reacts to a click although it is no link.
+        opens: a click calls `on_open` although the tile is not a link.
         chosen: framed as the current one.
     """
 
@@ -153,10 +152,4 @@ def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | No
         key: of the element; the same key with other content redraws in place.
         on_open: called with a tile's id when it is clicked, before the page runs again.
     """
-
-    def opened() -> None:
-        chosen = st.session_state[key].get("open")
-        if chosen is not None and on_open is not None:
-            on_open(str(chosen))
-
-    _GRID(key=key, data=packed(payload(content)), on_open_change=opened)
+    _GRID(key=key, data=packed(payload(content)), on_open_change=on_trigger(key, "open", on_open))

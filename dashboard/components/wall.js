@@ -1,4 +1,4 @@
-// The alphabet: one pattern per class for every epoch, played and scrubbed in the browser. See wall.py for `data`.
+// The pattern of every class at every epoch, played and scrubbed in the browser. See wall.py for `data`.
 class WallView {
   constructor(root) {
     this.root = root;
@@ -7,25 +7,18 @@ class WallView {
     this.legend = element("div", "legend");
     root.append(this.controls, this.grid, this.legend);
     walkWithArrows(this.grid);
-    this.play = element("button", "", "▶ play");
-    this.play.type = "button";
-    this.scrub = element("input", "scrub");
-    this.scrub.type = "range";
-    this.scrub.min = 0;
-    this.scrub.setAttribute("aria-label", "epoch");
-    this.label = element("span", "epoch");
-    this.use = element("button", "", "use this epoch everywhere");
-    this.use.type = "button";
-    this.controls.append(this.play, this.scrub, this.label, this.use);
-    this.play.onclick = () => (this.timer ? this.stop() : this.start());
+    this.play = button("▶ play", () => (this.timer ? this.stop() : this.start()));
+    this.scrub = slider("scrub", 0, 0, "epoch");
     this.scrub.oninput = () => { this.stop(); this.frame(Number(this.scrub.value)); };
-    this.use.onclick = () => this.sendEpoch(this.data.epochs[this.at]);
+    this.label = element("span", "epoch");
+    const use = button("use this epoch on every page", () => this.sendEpoch(this.data.epochs[this.at]));
+    this.controls.append(this.play, this.scrub, this.label, use);
   }
 
   start() {
     if (this.at >= this.data.epochs.length - 1) this.frame(0);
     this.play.textContent = "❚❚ pause";
-    // Who asked the system for less motion still steps through the epochs, one a second.
+    // A system set to less motion steps through the epochs, one a second.
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     const pause = calm ? 1000 : Math.max(120, Math.min(700, 8000 / this.data.epochs.length));
     this.timer = setInterval(() => {
@@ -53,10 +46,10 @@ class WallView {
     this.tiles = data.tiles.map((entry, position) => this.tile(entry, position, open));
     const children = [];
     let group = null;
-    this.tiles.forEach((made, position) => {
+    this.tiles.forEach((tile, position) => {
       const { heading } = data.tiles[position];
       if (heading && heading !== group) { children.push(this.heading(heading)); group = heading; }
-      children.push(made.node);
+      children.push(tile.node);
     });
     this.grid.replaceChildren(...children);
     this.frame(data.start);
@@ -111,14 +104,13 @@ class WallView {
 
 export default function ({ data: packed, parentElement, setTriggerValue }) {
   const data = unpack(packed);
-  const root = rootOf(parentElement, "wall");
-  markTheme(root);
-  root.view = root.view || new WallView(root);
-  root.view.sendEpoch = (epoch) => setTriggerValue("epoch", epoch);
-  root.send = (id) => setTriggerValue("open", id);
-  if (root.shown !== data.identity) {
-    root.shown = data.identity;
-    root.view.show(data, (id) => root.send(id));
+  const view = viewOf(parentElement, "wall", WallView);
+  markTheme(view.root);
+  view.sendEpoch = (epoch) => setTriggerValue("epoch", epoch);
+  view.send = (id) => setTriggerValue("open", id);
+  if (view.shown !== data.identity) {
+    view.shown = data.identity;
+    view.show(data, (id) => view.send(id));
   }
-  return () => root.view.stop();
+  return () => view.stop();
 }

@@ -1,4 +1,4 @@
-"""The wall of class patterns that plays over the epochs: all frames travel once, the browser draws them."""
+"""The wall of class patterns that plays over the epochs: all epochs travel once, the browser draws them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from dashboard.components.assets import encoded, identity, packed, script, style
+from dashboard.components.assets import encoded, identity, on_trigger, packed, register
 from dashboard.components.tiles import Tile
 from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map
 
-_WALL = st.components.v2.component("classprint_wall", js=script("wall"), css=style("wall"))
+_WALL = register("wall")
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Wall:
         tiles: one per class as displayed; the first of `maps` is the class's row in the patterns, the first of
             `lines` is added to the caption, and `role` is the heading under which the tile stands.
         patterns: display codes (E, C, H, W) of all epochs.
-        accuracy: (E, C) fraction right, drawn as a gauge under each pattern.
+        accuracy: (E, C) fraction correct, drawn as a bar under each pattern.
         epochs: (E,) their numbers.
         start: position of the epoch shown first.
         colours: name of the colour map.
@@ -84,17 +83,11 @@ def playing_wall(
         wall: patterns of all epochs and their captions.
         key: of the element.
         on_open: called with a tile's id when it is clicked.
-        on_epoch: called with the epoch shown when the reader asks for it everywhere.
+        on_epoch: called with the epoch shown when the reader chooses it for every page.
     """
-
-    def opened() -> None:
-        chosen = st.session_state[key].get("open")
-        if chosen is not None and on_open is not None:
-            on_open(str(chosen))
-
-    def picked() -> None:
-        epoch = st.session_state[key].get("epoch")
-        if epoch is not None and on_epoch is not None:
-            on_epoch(int(epoch))
-
-    _WALL(key=key, data=packed(payload(wall)), on_open_change=opened, on_epoch_change=picked)
+    _WALL(
+        key=key,
+        data=packed(payload(wall)),
+        on_open_change=on_trigger(key, "open", on_open),
+        on_epoch_change=on_trigger(key, "epoch", on_epoch),
+    )

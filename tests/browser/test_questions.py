@@ -49,7 +49,7 @@ def test_a_pattern_is_painted_with_keys_alone(page, analysed):
     page.locator(".painter canvas").focus()
     for key in ("ArrowDown", "ArrowRight", "2"):
         page.keyboard.press(key)
-    page.locator(".painter .picked[aria-label='brush: middling']").wait_for()
+    page.locator(".painter .picked[aria-label='brush: medium']").wait_for()
     page.keyboard.press("Space")
     arrived(page, re.compile("paint="))
     assert painted(page) == "0" * 9 + "8" + "0" * 54
@@ -69,10 +69,10 @@ def test_the_slider_takes_cells_out_without_the_server_and_rests_in_the_link(pag
     visit(page, f"{analysed}/image?run=demo&epoch=3")
     correction = page.locator(".correction")
     correction.get_by_text("S ").first.wait_for()
-    before = correction.locator(".score").first.inner_text()
+    before = correction.locator(".logit").first.inner_text()
     correction.get_by_role("button", name="none").click()
     arrived(page, re.compile("[?&]k=0"))
-    full = correction.locator(".score").first.inner_text()
+    full = correction.locator(".logit").first.inner_text()
     assert full != before and "0 of 64" in correction.inner_text()
     slider = correction.locator(".slider > label > input")
     page.route("**/_stcore/**", lambda route: route.abort())

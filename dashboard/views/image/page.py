@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components.correction import dissection
+from dashboard.components.correction import correction_panels
 from dashboard.components.tiles import tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import class_tiles
@@ -131,9 +131,9 @@ def _correction(selection: Selection, image: int, row: pd.Series) -> None:
         st.markdown(parts.minimal_correction_text(correction, data.class_names(selection.run)))
     cells = len(correction.order)
     start = url_state.integer("k", 0, cells, correction.cells)
-    dissection(
+    correction_panels(
         parts.dissected(selection, image, correction, start=start),
-        key="dissection",
+        key="correction_panels",
         on_rest=lambda out: url_state.write({"k": None if out == correction.cells else out}),
     )
     st.caption(parts.consistency_text(correction))

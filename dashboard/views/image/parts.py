@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard import data
-from dashboard.components.correction import Dissection
+from dashboard.components.correction import CorrectionPanels
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.images.maps import COMMON, EQ10, ScaledMaps, map_peaks, scale_maps, upsample
 from dashboard.shared.image_tiles import tile_set
@@ -231,11 +231,11 @@ def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
     return TileSet(tiles=(tile,), images=images, size=size, fixed=True)
 
 
-def dissected(selection: Selection, image: int, correction: MinimalCorrection, *, start: int) -> Dissection:
+def dissected(selection: Selection, image: int, correction: MinimalCorrection, *, start: int) -> CorrectionPanels:
     """The prediction and the class that it is compared with, for the component that removes cells."""
     run = selection.run
     pair = data.all_maps(run, selection.epoch, selection.variant, image)[[correction.prediction, correction.against]]
-    return Dissection(
+    return CorrectionPanels(
         correction=correction,
         photograph=data.image_atlas(run, (image,), (selection.variant,), exact=True),
         maps=scale_maps(pair, kind=COMMON, signed=run.signed),

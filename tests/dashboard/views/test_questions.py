@@ -12,7 +12,7 @@ import pytest
 
 from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.charts.intervals import interval_svg, scale_limits
-from dashboard.components.correction import Dissection, payload, strongest_other
+from dashboard.components.correction import CorrectionPanels, payload, strongest_other
 from dashboard.components.painter import pattern_text, text_pattern
 from dashboard.images.maps import COMMON, scale_maps
 from dashboard.images.sheet import atlas
@@ -57,7 +57,9 @@ def shown(correction, names=("bus", "van", "car")):
     """What travels to the browser for an anatomy."""
     pair = MAPS[[correction.prediction, correction.against]]
     photograph = atlas(np.zeros((1, 4, 4, 3), np.uint8), exact=True)
-    return payload(Dissection(correction, photograph, scale_maps(pair, kind=COMMON), names, "magma", correction.cells))
+    return payload(
+        CorrectionPanels(correction, photograph, scale_maps(pair, kind=COMMON), names, "magma", correction.cells)
+    )
 
 
 def test_the_words_name_the_fewest_cells_and_the_third_class_that_wins():
@@ -81,7 +83,7 @@ def test_the_codecs_doubt_about_the_fewest_cells_is_told():
 def test_the_browser_gets_every_step_of_the_anatomy():
     correction = anatomy_of(MAPS)
     data = shown(correction)
-    scores = np.frombuffer(base64.b64decode(data["scores"]), "<f4").reshape(5, 3)
+    scores = np.frombuffer(base64.b64decode(data["logits"]), "<f4").reshape(5, 3)
     np.testing.assert_allclose(scores[0], [3, 1.5, 1.875])  # bus, van and the strongest other, car
     np.testing.assert_allclose(scores[2], [0.5, 1.0, 1.875])
     assert [data["names"][number] for number in data["winners"]] == ["bus", "car", "car", "car", "van"]
@@ -101,7 +103,7 @@ def test_where_the_slider_rests_is_no_reason_to_draw_again():
     correction = anatomy_of(MAPS)
     photograph, pair = atlas(np.zeros((1, 4, 4, 3), np.uint8), exact=True), scale_maps(MAPS[:2], kind=COMMON)
     first, second = (
-        payload(Dissection(correction, photograph, pair, ("a", "b", "c"), "magma", start))["identity"]
+        payload(CorrectionPanels(correction, photograph, pair, ("a", "b", "c"), "magma", start))["identity"]
         for start in (0, 3)
     )
     assert first == second
