@@ -1,19 +1,28 @@
-"""The plain records that go into and come out of a run."""
+"""The plain records that go into and come out of a run, and how run.h5 stores them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan, nan
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.format.schema import CACHED_BLOCK_ROWS, CODECS, PRECISIONS
+from store.errors import NotInRun, RunNotFound
+from store.format.chunks import ChunkReader, write_array
+from store.format.hdf5_file import NewFile, attributes, check_format, damaged, open_file, set_identity
+from store.format.schema import CACHED_BLOCK_ROWS, EVIDENCE, run_field
 
 MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
-TOP = 5  # classes kept by name for every prediction; fewer where the run has fewer classes
+TOP = 5  # classes listed for every prediction; fewer where the run has fewer classes
+_CLASS_PARTS = ("id", "name", "group")
+_VARIANT_PARTS = ("name", "label", "parameters", "keeps_positions")
+_RUN_ATTRIBUTES = ("name", "signed", "planned_epochs", "kept_maps", "evidence", "evidence_error")
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,9 @@ class RunDescription:
     Labels ascend, so that a class is a contiguous slice of images; the first variant is "clean".
     `layers` maps a layer's name to (channels, h, w), `stages` a stage's name to (h, w).
     Masks are (N, h, w) bool, boxes (N, 4) integers x0, y0, x1, y1 with the end excluded.
+    `preparation` says how a file became pixels: JSON values such as resize, crop, mean, sd and interpolation, or a text.
+    `evidence` says what the maps are (see FORMAT.md), `evidence_error` the largest relative error that its proof found.
+    `kept_maps` = k > 0 keeps of each image only the maps of its k highest logits and of its true class; 0 keeps all.
     """
 
     name: str
@@ -64,34 +76,28 @@ class RunDescription:
     stages: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    preparation: Mapping[str, Any] | str | None = None
     masks: NDArray | None = None
     boxes: NDArray | None = None
-    codec: str = "zstd"
-    precision: str = "image"
-    planned_epochs: int = 0  # 0 = not known beforehand
+    evidence: str = "network"
+    evidence_error: float = nan  # NaN = not known
+    kept_maps: int = 0
+    planned_epochs: int = 0  # 0 = not known beforehand; epoch 0 does not count
 
     def __post_init__(self) -> None:
-        """Refuse a description that no run could be made from; raises ValueError."""
+        """Refuse a description that no run could be written from; raises ValueError."""
         given = np.asarray(self.labels)
         if given.dtype.kind not in "iu":
             raise ValueError(f"Labels must be whole numbers, got {given.dtype}.")
         object.__setattr__(self, "labels", given.astype(np.int32))
         variants = tuple(Variant(entry) if isinstance(entry, str) else entry for entry in self.variants)
         object.__setattr__(self, "variants", variants)
+        if self.kept_maps + 1 >= len(self.classes):
+            object.__setattr__(self, "kept_maps", 0)
         self._check_names()
         self._check_sizes()
         self._check_images()
-        for what, known in (("codec", CODECS), ("precision", PRECISIONS)):
-            if getattr(self, what) not in known:
-                raise ValueError(
-                    f"{what.capitalize()} {getattr(self, what)!r} is unknown: choose one of {', '.join(known)}."
-                )
-        try:
-            json.dumps([dict(self.configuration), dict(self.provenance), [dict(v.parameters) for v in self.variants]])
-        except (TypeError, ValueError) as err:
-            raise ValueError(
-                f"Configuration, provenance and parameters of variants must be JSON values: {err}."
-            ) from err
+        self._check_facts()
 
     def _check_names(self) -> None:
         if not self.classes or len({entry.id for entry in self.classes}) != len(self.classes):
@@ -102,12 +108,11 @@ class RunDescription:
         for name in (*names, *self.layers, *self.stages):
             if not name or "/" in name or name.startswith("."):
                 raise ValueError(f"The name {name!r} cannot be a path in the file: leave out '/' and a leading '.'.")
-
         texts = [self.name, *names, *(variant.label for variant in self.variants), *self.image_names]
         texts += [text for entry in self.classes for text in (entry.id, entry.name, entry.group)]
         for text in texts:
             # In a file, text ends at its first zero byte; and names that the file system gave may not be UTF-8.
-            if "\0" in text or not _is_utf8(text):
+            if "\0" in text or text.encode(errors="replace").decode() != text:
                 raise ValueError(f"The name {text!r} cannot be written as text: leave out zero bytes, and use UTF-8.")
 
     def _check_sizes(self) -> None:
@@ -121,10 +126,8 @@ class RunDescription:
         for what, count in (("classes", len(self.classes)), ("cells in a map", cells)):
             if count > MOST:
                 raise ValueError(
-                    f"A run holds at most {MOST:,} {what}, got {count:,}: they are kept as 16-bit numbers."
+                    f"A run holds at most {MOST:,} {what}, got {count:,}: they are stored as 16-bit numbers."
                 )
-        if self.planned_epochs < 0:
-            raise ValueError(f"The number of planned epochs is {self.planned_epochs}: give 0 where it is not known.")
 
     def _check_images(self) -> None:
         labels = self.labels
@@ -140,33 +143,52 @@ class RunDescription:
             if given is not None and np.shape(given) != expected:
                 raise ValueError(f"{name} must have the shape {expected}, got {np.shape(given)}.")
 
+    def _check_facts(self) -> None:
+        if self.planned_epochs < 0:
+            raise ValueError(f"The number of planned epochs is {self.planned_epochs}: give 0 where it is not known.")
+        if self.kept_maps < 0:
+            raise ValueError(f"The number of maps kept of each image is {self.kept_maps}: give 0 to keep all.")
+        if self.evidence not in EVIDENCE:
+            raise ValueError(f"Evidence {self.evidence!r} is unknown: choose one of {', '.join(EVIDENCE)}.")
+        if not (isnan(self.evidence_error) or self.evidence_error >= 0):
+            raise ValueError(f"The error of the evidence is {self.evidence_error}: give a number from 0 on, or NaN.")
+        parameters = [dict(variant.parameters) for variant in self.variants]
+        try:
+            json.dumps([dict(self.configuration), dict(self.provenance), self.preparation, parameters])
+        except (TypeError, ValueError) as err:
+            raise ValueError(
+                f"Configuration, provenance, preparation and the variants' parameters must be JSON values: {err}."
+            ) from err
+
     @property
     def variant_names(self) -> tuple[str, ...]:
         """Names of the variants; the first is "clean"."""
         return tuple(variant.name for variant in self.variants)
 
+    def variant_index(self, variant: str) -> int:
+        """Index of a variant; raises NotInRun."""
+        names = self.variant_names
+        if variant not in names:
+            raise NotInRun(f"Variant {variant!r} is not in the run: it holds {', '.join(names)}.")
+        return names.index(variant)
+
     @property
     def sizes(self) -> dict[str, int]:
-        """Length of every named dimension of the schema: V N C H W h w T R."""
+        """Length of every dimension of the schema that the run fixes: V N C P K H W h w T R."""
+        classes = len(self.classes)
         return {
             "V": len(self.variants),
             "N": len(self.labels),
-            "C": len(self.classes),
+            "C": classes,
+            "P": classes,
+            "K": self.kept_maps + 1 if self.kept_maps else classes,
             "H": self.map_shape[0],
             "W": self.map_shape[1],
             "h": self.image_shape[0],
             "w": self.image_shape[1],
-            "T": min(TOP, len(self.classes)),
+            "T": min(TOP, classes),
             "R": -(-len(self.labels) // CACHED_BLOCK_ROWS),
         }
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -174,7 +196,110 @@ class Timeline:
     """One image, one class and one variant over some epochs; see `Run.timeline`."""
 
     epochs: NDArray[np.int64]  # (E,)
-    maps: NDArray[np.float32]  # (E, H, W), logits
+    maps: NDArray[np.float32]  # (E, H, W), logits; NaN where the class's map is not kept
     probabilities: NDArray[np.float32]  # (E,) of the class asked for
-    predictions: NDArray[np.int64]  # (E,) class index that won
+    predictions: NDArray[np.int64]  # (E,) the predicted class
     confidences: NDArray[np.float32]  # (E,) its probability
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What run.h5 says, without its images: the run's id and its description (masks and boxes left out)."""
+
+    id: str
+    description: RunDescription
+    has_masks: bool
+    has_boxes: bool
+
+
+def write_description(file: NewFile, run_id: str, description: RunDescription) -> None:
+    """Write everything of a description into run.h5, the images left out."""
+    shapes = {
+        "layers": {name: list(shape) for name, shape in description.layers.items()},
+        "stages": {name: list(shape) for name, shape in description.stages.items()},
+        "map": list(description.map_shape),
+        "image": list(description.image_shape),
+    }
+    variants = description.variants
+    arrays: dict[str, NDArray | None] = {
+        "labels": description.labels,
+        "image_names": texts(description.image_names),
+        **{f"classes/{part}": texts(getattr(entry, part) for entry in description.classes) for part in _CLASS_PARTS},
+        "variants/name": texts(variant.name for variant in variants),
+        "variants/label": texts(variant.label for variant in variants),
+        "variants/parameters": texts(json.dumps(dict(variant.parameters)) for variant in variants),
+        "variants/keeps_positions": np.array([variant.keeps_positions for variant in variants], np.uint8),
+        "configuration": json_bytes(dict(description.configuration)),
+        "provenance": json_bytes(dict(description.provenance)),
+        "preparation": None if description.preparation is None else json_bytes(description.preparation),
+        "layout": json_bytes(shapes),
+        "masks": description.masks,
+        "boxes": description.boxes,
+    }
+    for path, array in arrays.items():
+        if array is not None:
+            write_array(file, path, run_field(path), np.asarray(array))
+    set_identity(file, "run", run_id, {name: getattr(description, name) for name in _RUN_ATTRIBUTES})
+
+
+def read_description(path: Path) -> RunFacts:
+    """What the run.h5 at `path` says.
+
+    Raises:
+        RunNotFound: there is none.
+        SchemaMismatch: it is of another format version.
+        DamagedFile: it does not hold what was written.
+    """
+    try:
+        with open_file(path) as file:
+            return _read(file, path)
+    except (FileNotFoundError, NotADirectoryError) as err:
+        raise RunNotFound(
+            f'There is no run at {str(path.parent)!r}. Record one with "make compute", or check the path.'
+        ) from err
+    except (KeyError, ValueError, TypeError, OSError, RuntimeError) as err:
+        raise damaged(path, str(err)) from err
+
+
+def _read(file: h5py.File, path: Path) -> RunFacts:
+    def array(name: str) -> NDArray:
+        return ChunkReader(file[name], run_field(name)).all()
+
+    def json_value(name: str) -> Any:
+        return json.loads(array(name).tobytes())
+
+    facts = attributes(file)
+    check_format(path, facts)
+    shapes = json_value("layout")
+    classes = (array(f"classes/{part}") for part in _CLASS_PARTS)
+    variants = (array(f"variants/{part}") for part in _VARIANT_PARTS)
+    description = RunDescription(
+        classes=tuple(ClassInfo(*(text.decode() for text in row)) for row in zip(*classes, strict=True)),
+        variants=tuple(
+            Variant(name.decode(), label.decode(), json.loads(parameters), bool(keeps_positions))
+            for name, label, parameters, keeps_positions in zip(*variants, strict=True)
+        ),
+        labels=array("labels"),
+        image_names=tuple(text.decode() for text in array("image_names")),
+        image_shape=tuple(shapes["image"]),
+        map_shape=tuple(shapes["map"]),
+        layers={name: tuple(shape) for name, shape in shapes["layers"].items()},
+        stages={name: tuple(shape) for name, shape in shapes["stages"].items()},
+        configuration=json_value("configuration"),
+        provenance=json_value("provenance"),
+        preparation=json_value("preparation") if "preparation" in file else None,
+        **{name: facts[name] for name in _RUN_ATTRIBUTES if name != "signed"},
+        signed=bool(facts["signed"]),
+    )
+    return RunFacts(str(facts["run_id"]), description, "masks" in file, "boxes" in file)
+
+
+def texts(values: Any) -> NDArray[np.bytes_]:
+    """Texts as fixed-length UTF-8 bytes."""
+    encoded = [value.encode() for value in values]
+    return np.array(encoded, dtype=f"S{max(1, *map(len, encoded)) if encoded else 1}")
+
+
+def json_bytes(value: Any) -> NDArray[np.uint8]:
+    """A JSON value as the bytes of a dataset."""
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)

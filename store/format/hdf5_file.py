@@ -1,16 +1,24 @@
-"""HDF5 files as this format uses them: how they are created, sealed, opened and checked.
+"""The HDF5 files of a run: opening a complete one, and writing a new one so that it is there whole or not at all.
 
 Metadata carries checksums (file format of HDF5 1.10 and later), text has a fixed length (variable-length text would sit
-in a heap without one), and every chunk has its own; so no byte that matters can change unnoticed.
+in a heap without a checksum), and every chunk has its own; so no byte that matters can change unnoticed.
+
+HDF5 (2.0) may crash some time after it could not write. So the disk is asked to reserve space for what HDF5 is about to
+write, and says there that it is full; and a file that is given up is closed into memory.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
+import resource
+import shutil
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +26,23 @@ import h5py
 import numpy as np
 
 from store.errors import DamagedFile, RunExists, SchemaMismatch, StoreError, TooManyFiles, WriteFailed
-from store.format.schema import SCHEMA_VERSION
+from store.format.schema import FORMAT, FORMAT_VERSION
 
 PART = ".part"  # ending of a file that is being written
+VIEW_BYTES = 1024  # what a virtual dataset takes for each file that it shows
+_LIBRARY_VERSIONS = ("v110", "v114")
+_METADATA_BYTES = 1 << 18  # for HDF5's own structures
+_DATASET_BYTES = 4096  # of them, and of attributes, for a dataset without its index
+_RESERVE_BYTES = 16 << 20  # to reserve at a time: a call of the system for each chunk would cost more than its write
+_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: reserve blocks, leave the length as it is
+_REMEDY = "Restore it from a copy, or delete it and record it again."
 
 
 def open_file(path: Path) -> h5py.File:
-    """The sealed file at `path`, read-only.
+    """The complete file at `path`, read-only.
 
     Raises:
-        DamagedFile: HDF5 cannot open it, or it is not ours to read.
+        DamagedFile: HDF5 cannot open it, or permission is denied.
         TooManyFiles: the system lets this process open no more.
         FileNotFoundError, NotADirectoryError: it is not there.
     """
@@ -36,33 +51,18 @@ def open_file(path: Path) -> h5py.File:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except PermissionError as err:
-        raise DamagedFile(
-            f"{str(path)!r} may not be read: you have no right to. Change that, or ask its owner."
-        ) from err
+        raise DamagedFile(f"{str(path)!r}: permission denied. Change its permissions, or ask its owner.") from err
     except (OSError, RuntimeError) as err:
         if getattr(err, "errno", None) in (errno.EMFILE, errno.ENFILE):
             raise TooManyFiles(
-                f"{str(path)!r} cannot be opened: this process has too many files open. Allow it more (ulimit -n)."
+                f"{str(path)!r} cannot be opened: this process has too many files open. Raise the limit (ulimit -n)."
             ) from err
         raise DamagedFile(f"{str(path)!r} cannot be opened: {err}. {_REMEDY}") from err
 
 
-_REMEDY = "Restore it from a copy, or delete it and record it again."
-
-
 def damaged(path: Path | str, what: str) -> DamagedFile:
-    """The error for a sealed file in which `what` is wrong."""
+    """The error for a file in which `what` is wrong."""
     return DamagedFile(f"{str(path)!r} is damaged: {what}. {_REMEDY}")
-
-
-def set_attributes(target: h5py.File | h5py.Group | h5py.Dataset, values: Mapping[str, Any]) -> None:
-    """Write numbers and texts as attributes; text gets a fixed length."""
-    for name, value in values.items():
-        if isinstance(value, str):
-            value = np.bytes_(value.encode() or b"\0")
-        elif isinstance(value, bool):
-            value = np.uint8(value)
-        target.attrs[name] = value
 
 
 def attributes(target: h5py.File | h5py.Group | h5py.Dataset) -> dict[str, Any]:
@@ -80,60 +80,205 @@ def attributes(target: h5py.File | h5py.Group | h5py.Dataset) -> dict[str, Any]:
     return values
 
 
-def check_version(path: Path | str, found: int | None) -> None:
-    """Refuse a file of another schema version; raises SchemaMismatch."""
-    if found == SCHEMA_VERSION:
+def set_attributes(target: h5py.File | h5py.Group | h5py.Dataset, values: Mapping[str, Any]) -> None:
+    """Write numbers and texts as attributes; text gets a fixed length."""
+    for name, value in values.items():
+        if isinstance(value, str):
+            value = np.bytes_(value.encode() or b"\0")
+        elif isinstance(value, bool):
+            value = np.uint8(value)
+        target.attrs[name] = value
+
+
+def set_identity(file: h5py.File, kind: str, run_id: str, values: Mapping[str, Any]) -> None:
+    """Write the attributes that every file of a run has, and `values`."""
+    identity = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "run_id": run_id}
+    set_attributes(file, {**identity, **values, "complete": 1})
+
+
+def check_format(path: Path | str, facts: Mapping[str, Any]) -> None:
+    """Refuse a file of another format or version by its attributes; raises SchemaMismatch."""
+    version = facts.get("format_version")
+    if facts.get("format") == FORMAT and version == FORMAT_VERSION:
         return
-    if found is None:
-        raise SchemaMismatch(f"{str(path)!r} has no schema version: it is not a file of a Classprint run.")
+    if "schema_version" in facts:  # every version before the first release; they said 1, too
+        raise SchemaMismatch(f"{str(path)!r} was made by an unreleased version of Classprint. Record the run again.")
+    if facts.get("format") != FORMAT or not isinstance(version, int):
+        raise SchemaMismatch(f"{str(path)!r} is not a file of a Classprint run. Check the path.")
+    remedy = "Update Classprint to read it." if version > FORMAT_VERSION else "Record the run again."
     raise SchemaMismatch(
-        f"{str(path)!r} has schema version {found}, this code reads version {SCHEMA_VERSION}. "
-        + (
-            "Update Classprint to read it."
-            if found > SCHEMA_VERSION
-            else "Record the run again, or read it with an older Classprint."
-        )
+        f"{str(path)!r} has format version {version}, this Classprint reads version {FORMAT_VERSION}. {remedy}"
     )
 
 
 @contextmanager
-def writing(path: Path | str) -> Iterator[None]:
+def write_errors(path: Path | str) -> Iterator[None]:
     """Turn what the file system or HDF5 refuses inside the block into WriteFailed."""
     try:
         yield
     except StoreError:
         raise
     except (OSError, RuntimeError) as err:
-        # HDF5 tells the whole story of its buffers; the system's own word for the reason is what helps.
+        # HDF5 describes its buffers at length; the system's own word for the reason is what helps.
         number = getattr(err, "errno", None)
         reason = os.strerror(number) if number else str(err)
         raise WriteFailed(
-            f"{str(path)!r} could not be written: {reason}. What was sealed before is intact: "
-            f"{_remedy(number)}, then start again to resume."
+            f"{str(path).removesuffix(PART)!r} could not be written: {reason}. Epochs that were complete before are intact: "
+            f"{_write_remedy(number)}, then run the same command again to resume."
         ) from err
 
 
-def _remedy(number: int | None) -> str:
+def _write_remedy(number: int | None) -> str:
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "change the rights or choose another folder"
+        return "change the permissions or choose another folder"
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "free some space, or be allowed more of it"
-    return "mend the disk"
+        return "free some space or raise the limit"
+    return "check the disk"
 
 
-def refuse_sealed(final: Path) -> None:
-    """Refuse to write what another process sealed meanwhile: to be asked once the unfinished file is claimed.
+class NewFile(h5py.File):
+    """A file being written: `finish` or `give_up` ends it. Mode "r+" changes a file that has no final name yet."""
+
+    def __init__(self, path: Path, mode: str = "w") -> None:
+        super().__init__(path, mode, libver=_LIBRARY_VERSIONS, locking=False, rdcc_nbytes=0)
+        self.path = path
+        self._lock = threading.Lock()
+        self._expected = self._reserved = 0  # bytes that it will have, and bytes that the disk reserved
+        try:
+            self.reserve(0)
+        except OSError:
+            self.give_up()
+            raise
+
+    def reserve(self, count: int) -> None:
+        """Reserve space for `count` bytes more; thread-safe.
+
+        Raises:
+            OSError: the disk is full, the quota used up, or the file too long for this process.
+        """
+        with self._lock:
+            self._expected = max(self._expected, self.id.get_filesize()) + count
+            end = self._expected + _METADATA_BYTES
+            if end > self._reserved:
+                descriptor = self.id.get_vfd_handle()
+                try:
+                    _reserve(descriptor, self.path, self._reserved, end + _RESERVE_BYTES)
+                    end += _RESERVE_BYTES
+                except OSError:  # not so far ahead, then
+                    _reserve(descriptor, self.path, self._reserved, end)
+                self._reserved = end
+
+    def create_dataset(
+        self, name: str, shape: Any = None, dtype: Any = None, data: Any = None, **options: Any
+    ) -> h5py.Dataset:
+        """As h5py's."""
+        self.reserve(_DATASET_BYTES + (0 if data is None else np.asarray(data).nbytes))
+        return super().create_dataset(name, shape, dtype, data, **options)
+
+    def finish(self) -> None:
+        """Write everything and close; raises OSError or RuntimeError where the disk refuses: then give it up."""
+        self.flush()
+        self.close()
+        os.truncate(self.path, self.path.stat().st_size)  # hands back what was reserved
+
+    def give_up(self) -> None:
+        """Close without writing, whatever state the disk is in."""
+        if not self:
+            return
+        with suppress(OSError, RuntimeError):
+            memory = _memory_file()
+            os.dup2(memory, self.id.get_vfd_handle())
+            os.close(memory)
+        with suppress(OSError, RuntimeError):
+            self.close()
+
+
+def _reserve(descriptor: int, path: Path, start: int, stop: int) -> None:
+    longest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if longest != resource.RLIM_INFINITY and stop > longest:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
+    if fallocate is not None:
+        if fallocate(descriptor, _KEEP_SIZE, ctypes.c_int64(start), ctypes.c_int64(stop - start)) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise OSError(number, os.strerror(number))
+    if shutil.disk_usage(path.parent).free < stop - start:  # a system or file system that reserves nothing
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _memory_file() -> int:
+    """A descriptor of a file in memory or, where the system lacks that, of a temporary one."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("given up")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+@contextmanager
+def unfinished_file(part: Path, mode: str = "w") -> Iterator[NewFile]:
+    """A new file, or with mode "r+" one without a final name, closed when the block ends; raises WriteFailed."""
+    with write_errors(part):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        file = NewFile(part, mode)
+    try:
+        yield file
+        with write_errors(part):
+            file.finish()
+    except BaseException:
+        file.give_up()
+        raise
+
+
+@contextmanager
+def atomic_file(final: Path) -> Iterator[NewFile]:
+    """A new file that takes its final name when the block ends, and is removed when the block raises.
 
     Raises:
-        RunExists: the file is there.
+        WriteFailed: the file system refuses, also inside the block.
     """
-    if final.exists():
-        raise RunExists(f"{str(final)!r} was sealed by another process meanwhile, and is never written again.")
+    part = part_of(final)
+    try:
+        with write_errors(final), unfinished_file(part) as file:
+            yield file
+        publish(part, final)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
-def seal_file(part: Path, final: Path) -> None:
-    """Put a finished file under its final name so that it is there whole or not at all, even after a power cut."""
-    with writing(final):
+@contextmanager
+def write_once(final: Path) -> Iterator[NewFile]:
+    """As `atomic_file`, for a file that is never written again, locked against other processes.
+
+    Raises:
+        RunExists: another process completed it meanwhile.
+        WriteFailed: the file system refuses, or another process is writing it. Other errors of the block stay as they are.
+    """
+    part = part_of(final)
+    with claim(part):
+        try:
+            if final.exists():
+                raise RunExists(
+                    f"{str(final)!r} was completed by another process meanwhile, and is never written again."
+                )
+            with unfinished_file(part) as file:
+                yield file
+            publish(part, final)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def part_of(final: Path) -> Path:
+    """The name of a file while it is written."""
+    return final.with_name(final.name + PART)
+
+
+def publish(part: Path, final: Path) -> None:
+    """Give a finished file its final name so that it is there whole or not at all, even after a power cut."""
+    with write_errors(final):
         _sync(part)
         part.replace(final)
         _sync(final.parent)
@@ -149,16 +294,16 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold an unfinished file against other processes; yields whether it is ours (always, unless `wait` is False).
+    """Lock an unfinished file against other processes; yields whether it is ours (always, unless `wait` is False).
 
-    The hold ends with the process, however that ends, so what a killed writer left is free to be removed.
+    The lock ends with the process, however that ends, so what a killed writer left may be removed.
 
     Raises:
         WriteFailed: `wait` and another process is writing it.
     """
-    with writing(part):
+    with write_errors(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, ours = _locked(part)
+        descriptor, ours = _lock(part)
     try:
         if wait and not ours:
             raise WriteFailed(f"{str(part)!r} is being written by another process. Wait for it, or stop it first.")
@@ -167,8 +312,8 @@ def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _locked(part: Path) -> tuple[int, bool]:
-    """An open descriptor of a file, made where it is not there, and whether the lock on it is ours."""
+def _lock(part: Path) -> tuple[int, bool]:
+    """An open descriptor of a file, created where it is not there, and whether the lock on it is ours."""
     while True:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -176,8 +321,8 @@ def _locked(part: Path) -> tuple[int, bool]:
         except BlockingIOError:
             return descriptor, False
         except OSError:
-            return descriptor, True  # a file system without locks: nothing to ask
-        # Between the two calls its holder may have sealed or removed it: the lock would then be on another file.
+            return descriptor, True  # a file system without locks
+        # Between the two calls its writer may have completed or removed it: the lock would be on another file.
         if part.exists() and os.path.samestat(os.fstat(descriptor), part.stat()):
             return descriptor, True
         os.close(descriptor)

@@ -1,7 +1,7 @@
-"""Receipts: a small file for run.h5 and for every sealed epoch, with the SHA-256 of the whole file.
+"""Receipts: a small file for run.h5 and for every complete epoch, with the SHA-256 of the whole file.
 
 An epoch that was deleted leaves its receipt behind, so that its absence is noticed; and a copy can be checked byte by
-byte without HDF5. A receipt is written after its epoch was sealed: where it is absent, it is made anew.
+byte without HDF5. A receipt is written after its epoch is complete: where it is absent, it is written again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import DamagedFile
-from store.format.hdf5_file import PART, damaged, seal_file, writing
+from store.format.hdf5_file import damaged, part_of, publish, write_errors
 from store.format.layout import EPOCHS, RUN_FILE, epoch_of, receipt_file
 
 
@@ -26,10 +26,9 @@ def write_receipt(run: Path, epoch: int | None, run_id: str) -> None:
     """Write the receipt of an epoch's files, or with `epoch` None of run.h5."""
     entries = {file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in files_of(run, epoch)}
     final = run / receipt_file(epoch)
-    part = final.with_name(final.name + PART)
-    with writing(final):
-        part.write_text(json.dumps({"run_id": run_id, "epoch": epoch, "files": entries}, indent=1) + "\n")
-    seal_file(part, final)
+    with write_errors(final):
+        part_of(final).write_text(json.dumps({"run_id": run_id, "epoch": epoch, "files": entries}, indent=1) + "\n")
+    publish(part_of(final), final)
 
 
 def read_receipt(run: Path, epoch: int | None) -> dict[str, Any] | None:
@@ -60,9 +59,8 @@ def files_of(run: Path, epoch: int | None) -> list[Path]:
 
 
 def write_missing_receipts(run: Path, run_id: str) -> None:
-    """Make the receipts of sealed files whose writer stopped before it came to that."""
-    names = (path.name for path in (run / EPOCHS).glob("*.h5"))
-    epochs = sorted(epoch for name in names if (epoch := epoch_of(name)) is not None)
+    """Write the receipts of complete files whose writer stopped before it came to that."""
+    epochs = sorted(epoch for path in (run / EPOCHS).glob("*.h5") if (epoch := epoch_of(path.name)) is not None)
     for epoch in (None, *epochs):
         try:
             present = read_receipt(run, epoch) is not None

@@ -1,35 +1,58 @@
 """The one table of what a run holds: path, dimensions, type, unit and meaning of every dataset; FORMAT.md explains it.
 
-Dimensions: V variants, N images, C classes, H x W cells of a map, h x w pixels of an image, T = min(5, C), R =
-ceil(N / 64); K, kh, kw are a layer's channels and cells, sh, sw a stage's cells. `*` in a path stands for a layer's
-or stage's name.
+Dimensions: see `AXES`. `*` in a path stands for a layer's or stage's name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-SCHEMA_VERSION = 1
+FORMAT = "classprint-run"
+FORMAT_VERSION = 1
 CHUNK_BYTES = 131072  # about ten images' maps of 200 classes and 8 x 8 cells
-SMALL_CHUNK_BYTES = 32768  # of what is asked for image by image and gains nothing from longer chunks
-SMALL_CHUNKS = ("pixels", "map_scale", "probabilities")
-CODECS = ("zstd", "gzip")
-PRECISIONS = ("image", "compact", "map")
-CACHED_BLOCK_ROWS = 64  # rows of a hot dataset under one check value
+SMALL_CHUNK_BYTES = 32768  # of what is read image by image and gains nothing from longer chunks
+SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes")
+CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
+EVIDENCE = ("network", "exact", "frozen_norm", "linearised", "none")
+
+# Letter of a dimension -> name of the axis, as every dataset's attribute `axes` has it. Digits stand for themselves.
+AXES: Mapping[str, str] = {
+    "V": "variant",
+    "N": "image",
+    "C": "class",
+    "P": "predicted_class",
+    "K": "kept_map",
+    "T": "rank",
+    "R": "block",
+    "H": "y",
+    "W": "x",
+    "h": "y",
+    "w": "x",
+    "F": "channel",
+    "lh": "y",
+    "lw": "x",
+    "sh": "y",
+    "sw": "x",
+    "M": "training_image",
+    "B": "byte",
+    "3": "channel",
+    "4": "edge",
+    "32": "byte",
+}
 
 
 @dataclass(frozen=True)
 class Field:
     """One dataset of the format.
 
-    `place` is "run" or "epoch"; `storage` is "chunked", "shuffled" (chunked, with the bytes of the numbers regrouped
-    first, which floats gain from) or "contiguous".
+    `kind` is that of the file: "run", "epoch", "training_images" or "training_epoch". `storage` is "chunked",
+    "shuffled" (chunked, with the bytes of the numbers regrouped first, which floats gain from) or "contiguous".
     """
 
-    place: str
+    kind: str
     path: str
     dims: tuple[str, ...]
     dtype: str
@@ -41,45 +64,46 @@ class Field:
 
     @property
     def name(self) -> str:
-        """Last part of the path, by which columns are asked for."""
+        """Last part of the path: the name of a column."""
         return self.path.rsplit("/", 1)[-1]
 
     @property
-    def lead(self) -> int:
-        """1 where a variant axis comes before the rows, else 0."""
-        return int(self.dims[0] == "V" and len(self.dims) > 1)
+    def has_variant_axis(self) -> bool:
+        """Whether a variant axis comes before the rows."""
+        return self.dims[0] == "V" and len(self.dims) > 1
+
+    @property
+    def axes(self) -> str:
+        """Names of the axes, such as "variant image class y x"."""
+        return " ".join(AXES[dim] for dim in self.dims)
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Shape of the dataset in a run of the given sizes; digits in `dims` stand for themselves."""
         return tuple(int(dim) if dim.isdigit() else sizes[dim] for dim in self.dims)
 
+    def of_all_classes(self) -> Field:
+        """The same dataset in a run that keeps the maps of all classes: the axis of kept maps is that of classes."""
+        return replace(self, dims=tuple("C" if dim == "K" else dim for dim in self.dims))
+
+
+def _field(kind: str, path: str, dims: str, dtype: str, unit: str, meaning: str, **options: bool | str) -> Field:
+    return Field(kind, path, tuple(dims.split()), dtype, unit, meaning, **options)  # type: ignore[arg-type]
+
 
 def _run(path: str, dims: str, dtype: str, unit: str, meaning: str, *, optional: bool = False) -> Field:
-    return Field("run", path, tuple(dims.split()), dtype, unit, meaning, optional=optional)
+    return _field("run", path, dims, dtype, unit, meaning, optional=optional)
 
 
-def _epoch(
-    path: str,
-    dims: str,
-    dtype: str,
-    unit: str,
-    meaning: str,
-    *,
-    storage: str = "",
-    optional: bool = False,
-    joint: bool = False,
-) -> Field:
-    storage = storage or ("shuffled" if dtype in ("f4", "i4", "u2", "f2") else "chunked")
-    return Field(
-        "epoch", path, tuple(dims.split()), dtype, unit, meaning, storage=storage, optional=optional, joint=joint
-    )
+def _epoch(path: str, dims: str, dtype: str, unit: str, meaning: str, **options: bool | str) -> Field:
+    storage = "shuffled" if dtype in ("f4", "i4", "u2", "f2") else "chunked"
+    return _field("epoch", path, dims, dtype, unit, meaning, **{"storage": storage, **options})
 
 
 def _column(name: str, dtype: str, unit: str, meaning: str, *, dims: str = "V N", joint: bool = False) -> Field:
     return _epoch(f"images/{name}", dims, dtype, unit, meaning, joint=joint)
 
 
-def _figure(name: str, unit: str, meaning: str) -> Field:
+def _metric(name: str, unit: str, meaning: str) -> Field:
     return _epoch(f"variant_metrics/{name}", "V", "f8", unit, meaning, optional=True, joint=True)
 
 
@@ -87,8 +111,20 @@ def _per_class(name: str, dims: str, dtype: str, unit: str, meaning: str) -> Fie
     return _epoch(f"classes/{name}", dims, dtype, unit, meaning, joint=True)
 
 
+def _cached(kind: str, meaning: str) -> tuple[Field, Field, Field]:
+    path = f"cached/{kind}"
+    return (
+        _epoch(
+            f"{path}_map", "V N H W", "u1", "quantised", f"{meaning}, with a scale of its own", storage="contiguous"
+        ),
+        _epoch(f"{path}_crc32", "V R", "u4", "CRC-32", f"check value of each 64 rows of {kind}_map"),
+        _epoch(f"{path}_scale", "V N", "f4", "logit", f"value of one quantisation step of {kind}_map"),
+    )
+
+
 RUN_FIELDS: tuple[Field, ...] = (
     _run("pixels", "V N h w 3", "u1", "intensity", "the images as the network saw them, red, green, blue"),
+    _run("image_sha256", "N 32", "u1", "SHA-256", "of each clean image's pixels", optional=True),
     _run("labels", "N", "i4", "class", "the true class of each image, ascending"),
     _run("image_names", "N", "S", "text", "name of each image in its data set, UTF-8"),
     _run("classes/id", "C", "S", "text", "id of each class in its data set, UTF-8"),
@@ -101,128 +137,123 @@ RUN_FIELDS: tuple[Field, ...] = (
     _run("variants/changed_images", "V", "i4", "image", "images whose pixels the variant changed"),
     _run("configuration", "B", "u1", "text", "the resolved configuration, JSON in UTF-8 bytes"),
     _run("provenance", "B", "u1", "text", "code, library versions, data checksums, JSON in UTF-8 bytes"),
+    _run("preparation", "B", "u1", "text", "how a file became pixels, JSON in UTF-8 bytes", optional=True),
     _run("layout", "B", "u1", "text", "shapes of the layers and stages, JSON in UTF-8 bytes"),
     _run("masks", "N h w", "u1", "boolean", "1 where the object is", optional=True),
     _run("boxes", "N 4", "i2", "pixel", "x0, y0, x1, y1 of the object, end excluded", optional=True),
 )
 
-EPOCH_FIELDS: tuple[Field, ...] = (
-    _epoch("maps", "V N C H W", "u1", "code", "class activation maps; value = (code - zero) * map_scale"),
-    _epoch("map_scale", "V N C", "f4", "logit", "value of one code step of each map"),
-    _epoch("probabilities", "V N C", "f4", "fraction", "softmax of the means of the maps before coding"),
-    _epoch(
-        "layers/*/quantised",
-        "N K kh kw",
-        "u1",
-        "code",
-        "a layer's activations, clean; value = code * step",
-        optional=True,
-    ),
-    _epoch("layers/*/scale", "N K", "f4", "activation", "value of one code step of each channel", optional=True),
-    _epoch(
-        "stages/*",
-        "N sh sw",
-        "f2",
-        "activation",
-        "mean absolute activation over a stage's channels, clean",
-        optional=True,
-    ),
-    _epoch("cached/true_class_map", "V N H W", "u1", "code", "the true class's map, own step", storage="contiguous"),
-    _epoch("cached/true_class_crc32", "V R", "u4", "CRC-32", "check value of each 64 rows of true_class_map"),
-    _epoch("cached/true_class_scale", "V N", "f4", "logit", "value of one code step of true_class_map"),
-    _epoch(
-        "cached/predicted_class_map",
-        "V N H W",
-        "u1",
-        "code",
-        "the predicted class's map, own step",
-        storage="contiguous",
-    ),
-    _epoch("cached/predicted_class_crc32", "V R", "u4", "CRC-32", "check value of each 64 rows of predicted_class_map"),
-    _epoch("cached/predicted_class_scale", "V N", "f4", "logit", "value of one code step of predicted_class_map"),
-    _column("prediction", "u2", "class", "class of the highest score; the lower index wins a tie"),
+IMAGE_COLUMNS: tuple[Field, ...] = (
+    _column("prediction", "u2", "class", "class of the highest logit; the lower index wins a tie"),
     _column(
-        "runner_up",
-        "u2",
-        "class",
-        "class of the second highest score; the prediction itself if there is one class only",
+        "runner_up", "u2", "class", "class of the second highest logit; the prediction itself if there is one class"
     ),
-    _column("top5", "u2", "class", "classes of the highest scores, best first", dims="V N T"),
+    _column("top5", "u2", "class", "classes of the highest logits, best first", dims="V N T"),
     _column("top5_probability", "f4", "fraction", "their probabilities", dims="V N T"),
     _column("confidence", "f4", "fraction", "probability of the prediction"),
     _column("label_probability", "f4", "fraction", "probability of the true class"),
-    _column("label_rank", "u2", "rank", "place of the true class among the scores, 1 = top"),
-    _column("label_logit", "f4", "logit", "score of the true class, the mean of its map"),
-    _column("predicted_logit", "f4", "logit", "score of the prediction"),
+    _column("label_rank", "u2", "rank", "rank of the true class among the logits, 1 = highest"),
+    _column("label_logit", "f4", "logit", "logit of the true class, the mean of its map"),
+    _column("predicted_logit", "f4", "logit", "logit of the prediction"),
     _column("entropy", "f4", "nat", "entropy of the probabilities"),
     _column("margin", "f4", "fraction", "probability of the prediction minus that of the runner-up"),
-    _column("sharpness", "f4", "0..1", "Hoyer sparsity of the predicted map"),
-    _column("map_entropy", "f4", "nat", "entropy of the predicted map over its cells"),
-    _column("peak_share", "f4", "fraction", "share of the predicted map's evidence in its strongest cell"),
-    _column("peak", "f4", "logit", "largest cell of the predicted map"),
-    _column("similarity", "f4", "-1..1", "cosine of own map and the true class's class pattern", joint=True),
-    _column(
-        "predicted_similarity", "f4", "-1..1", "cosine of predicted map and the prediction's class pattern", joint=True
-    ),
+    _column("sharpness", "f4", "0..1", "Hoyer sparsity of the predicted class's map"),
+    _column("map_entropy", "f4", "nat", "entropy of the predicted class's map over its cells"),
+    _column("peak_share", "f4", "fraction", "share of the predicted class's map in its strongest cell"),
+    _column("peak", "f4", "logit", "largest cell of the predicted class's map"),
+    _column("similarity", "f4", "-1..1", "cosine of the true class's map and pattern", joint=True),
+    _column("predicted_similarity", "f4", "-1..1", "cosine of the predicted class's map and pattern", joint=True),
     _column("overlap", "f4", "0..1", "evidence that the maps of prediction and runner-up share"),
-    _column("correction_cells", "u2", "cell", "fewest cells whose removal undoes a wrong prediction, 0 where right"),
-    _column("corrected_prediction", "u2", "class", "class that wins after that removal"),
+    _column("correction_cells", "u2", "cell", "k*, the fewest cells whose removal corrects it; 0 where correct"),
+    _column("corrected_prediction", "u2", "class", "the prediction after that removal"),
     _column("consistency", "f4", "-1..1", "cosine of the clean prediction's map, clean against this variant"),
-    _per_class("pattern", "V C H W", "f4", "logit", "class pattern, the mean own map; 0 for a class without images"),
+)
+
+CLASS_COLUMNS: tuple[Field, ...] = (
+    _per_class("pattern", "V C H W", "f4", "logit", "class pattern, the mean map of its images; 0 without images"),
     _per_class("count", "V C", "i4", "image", "images of the class"),
     _per_class("accuracy", "V C", "f4", "fraction", "share of correct predictions; NaN without images"),
     _per_class("mean_confidence", "V C", "f4", "fraction", "mean confidence; NaN without images"),
-    _per_class(
-        "mean_label_probability", "V C", "f4", "fraction", "mean probability of the true class; NaN without images"
-    ),
+    _per_class("mean_label_probability", "V C", "f4", "fraction", "mean label_probability; NaN without images"),
     _per_class("spread", "V C", "f4", "0..2", "mean of 1 - similarity; NaN without images"),
     _per_class("predicted_count", "V C", "i4", "image", "images predicted as this class"),
-    _epoch("confusion", "V C C", "i4", "image", "images by true class (rows) and prediction (columns)", joint=True),
-    _figure("top1", "fraction", "share of correct predictions"),
-    _figure("top5", "fraction", "share of images whose true class is among the five highest scores"),
-    _figure("mean_confidence", "fraction", "mean confidence"),
-    _figure("nll", "nat", "mean of -ln label_probability, each 2^-126 at least"),
-    _figure("ece", "fraction", "expected calibration error, 15 bins of equal width"),
-    _figure("mce", "fraction", "largest calibration error of those bins"),
-    _figure("auroc", "fraction", "confidence as a score of correct predictions: area under the ROC curve"),
-    _figure("fpr95", "fraction", "share of wrong predictions accepted where 95 % of the correct ones are"),
-    _figure("aurc", "fraction", "area under the risk-coverage curve of the confidence"),
-    _figure("e_aurc", "fraction", "aurc minus that of a perfect ranking"),
-    _figure("augrc", "fraction", "area under the generalised risk-coverage curve"),
-    _figure("sharpness", "0..1", "mean sharpness"),
-    _figure("similarity", "-1..1", "mean similarity"),
-    _figure("flip_rate", "fraction", "share of predictions that differ from the clean ones"),
-    _figure("unchanged_consistency", "-1..1", "mean consistency where the prediction is the clean one"),
-    _figure("responsiveness", "0..2", "mean of 1 - consistency where it is not"),
-    _figure(
-        "different_reason_share", "fraction", "of images right in clean and here: share with a consistency below 0.5"
-    ),
 )
 
-IMAGE_COLUMNS: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("images/"))
-CLASS_COLUMNS: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("classes/"))
-VARIANT_METRICS: tuple[Field, ...] = tuple(f for f in EPOCH_FIELDS if f.path.startswith("variant_metrics/"))
-FIELDS: dict[str, Field] = {f"{f.place}:{f.path}": f for f in (*RUN_FIELDS, *EPOCH_FIELDS)}
+VARIANT_METRICS: tuple[Field, ...] = (
+    _metric("top1", "fraction", "share of correct predictions"),
+    _metric("top5", "fraction", "share of images whose true class has one of the five highest logits"),
+    _metric("mean_confidence", "fraction", "mean confidence"),
+    _metric("nll", "nat", "mean of -ln label_probability, each 2^-126 at least"),
+    _metric("ece", "fraction", "expected calibration error, 15 bins of equal width"),
+    _metric("mce", "fraction", "largest calibration error of those bins"),
+    _metric("auroc", "fraction", "confidence as a detector of wrong predictions: area under the ROC curve"),
+    _metric("fpr95", "fraction", "share of wrong predictions accepted where 95 % of the correct ones are"),
+    _metric("aurc", "fraction", "area under the risk-coverage curve of the confidence"),
+    _metric("e_aurc", "fraction", "aurc minus that of a perfect ranking"),
+    _metric("augrc", "fraction", "area under the generalised risk-coverage curve"),
+    _metric("sharpness", "0..1", "mean sharpness"),
+    _metric("similarity", "-1..1", "mean similarity"),
+    _metric("flip_rate", "fraction", "share of predictions that differ from the clean ones"),
+    _metric("unchanged_consistency", "-1..1", "mean consistency where the prediction is the clean one"),
+    _metric("responsiveness", "0..2", "mean of 1 - consistency where it is not"),
+    _metric("different_reason_share", "fraction", "of images correct here and clean: share with consistency below 0.5"),
+)
+
+EPOCH_FIELDS: tuple[Field, ...] = (
+    _epoch("maps", "V N K H W", "u1", "quantised", "class maps; value = (maps - zero_point) * map_scale"),
+    _epoch("map_scale", "V N K", "f4", "logit", "value of one quantisation step of each map"),
+    _epoch("map_classes", "V N K", "u2", "class", "classes whose maps are kept, where not all are", optional=True),
+    _epoch("logits", "V N C", "f4", "logit", "means of the maps of all classes, where not all are kept", optional=True),
+    _epoch("probabilities", "V N C", "f4", "fraction", "softmax of the logits, from the maps before quantisation"),
+    _epoch("layers/*/quantised", "N F lh lw", "u1", "quantised", "a layer's clean activations / scale", optional=True),
+    _epoch(
+        "layers/*/scale", "N F", "f4", "activation", "value of one quantisation step of each channel", optional=True
+    ),
+    _epoch("stages/*", "N sh sw", "f2", "activation", "mean absolute clean activation of a stage", optional=True),
+    *_cached("true_class", "the true class's map"),
+    *_cached("predicted_class", "the predicted class's map"),
+    _epoch("confusion", "V C P", "i4", "image", "images by true class (rows) and prediction (columns)", joint=True),
+    *IMAGE_COLUMNS,
+    *CLASS_COLUMNS,
+    *VARIANT_METRICS,
+)
+
+TRAINING_FIELDS: tuple[Field, ...] = (
+    _field("training_images", "image_names", "M", "S", "text", "name of each training image, UTF-8"),
+    _field("training_images", "labels", "M", "i4", "class", "its label"),
+    _field("training_images", "image_sha256", "M 32", "u1", "SHA-256", "of its pixels as decoded", optional=True),
+    _field("training_epoch", "prediction", "M", "u2", "class", "class of the highest logit", storage="shuffled"),
+    _field("training_epoch", "label_probability", "M", "f4", "fraction", "of the label", storage="shuffled"),
+    _field("training_epoch", "margin", "M", "f4", "logit", "label's logit - highest other", storage="shuffled"),
+    _field("training_epoch", "loss", "M", "f4", "nat", "loss of the image", storage="shuffled"),
+)
+
+FIELDS: dict[tuple[str, str], Field] = {(f.kind, f.path): f for f in (*RUN_FIELDS, *EPOCH_FIELDS, *TRAINING_FIELDS)}
+
+
+def field_of(kind: str, path: str) -> Field:
+    """The entry of a dataset in a file of that kind; `layers/encoder/scale` finds `layers/*/scale`."""
+    found = FIELDS.get((kind, path))
+    if found is None:
+        first, _, *rest = path.split("/")
+        found = FIELDS[kind, "/".join([first, "*", *rest])]
+    return found
 
 
 def run_field(path: str) -> Field:
     """The entry of a dataset of run.h5."""
-    return FIELDS[f"run:{path}"]
+    return FIELDS["run", path]
 
 
 def epoch_field(path: str) -> Field:
-    """The entry of a dataset of an epoch file; `layers/encoder/scale` finds `layers/*/scale`."""
-    found = FIELDS.get(f"epoch:{path}")
-    if found is None:
-        first, _, *rest = path.split("/")
-        found = FIELDS["/".join([f"epoch:{first}", "*", *rest])]
-    return found
+    """The entry of a dataset of an epoch file."""
+    return field_of("epoch", path)
 
 
 def chunk_shape(field: Field, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Chunk of a dataset: one variant, as many rows as fit in its room and at least one, the other axes whole."""
-    lead = field.lead
-    row_bytes = int(np.prod(shape[lead + 1 :], dtype=np.int64)) * itemsize
-    room = SMALL_CHUNK_BYTES if field.path in SMALL_CHUNKS else CHUNK_BYTES
-    rows = max(1, min(shape[lead], room // max(row_bytes, 1)))
-    return (1,) * lead + (rows, *shape[lead + 1 :])
+    """Chunk of a dataset: one variant, as many rows as fit in its bytes and at least one, the other axes whole."""
+    rows_axis = int(field.has_variant_axis)
+    row_bytes = int(np.prod(shape[rows_axis + 1 :], dtype=np.int64)) * itemsize
+    most = SMALL_CHUNK_BYTES if field.path in SMALL_CHUNKS else CHUNK_BYTES
+    rows = max(1, min(shape[rows_axis], most // max(row_bytes, 1)))
+    return (1,) * rows_axis + (rows, *shape[rows_axis + 1 :])

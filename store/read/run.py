@@ -5,27 +5,30 @@ Safe under threads. New epochs appear on `refresh`; a damaged one is reported in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.errors import NotInRun
-from store.format.description import Timeline
-from store.format.quantization import decode, error_bound
-from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS
-from store.format.selection import Selection
-from store.read.run_folder import RunFolder
-from store.read.sealed_file import EpochData
-from store.read.source import LocalSource
+from store.errors import DamagedFile, NotInRun, RunNotFound, SchemaMismatch, StoreError
+from store.format import layout
+from store.format.description import Timeline, Variant, read_description
+from store.format.hdf5_file import damaged
+from store.format.quantization import decode, error_bound, zero_point
+from store.format.receipts import read_receipt
+from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS, TRAINING_FIELDS
+from store.read.epoch_data import EpochCache, EpochData, Opener, RecordFile, check_identity, open_epoch
+from store.read.source import LocalSource, Source, State
 from store.remote.place import is_remote
 from store.remote.source import RemoteSource
 
+T = TypeVar("T")
 Float32 = NDArray[np.float32]
+Selection = Sequence[int] | NDArray | slice | None
 
 
 def open_run(path: str | Path) -> Run:
@@ -38,16 +41,217 @@ def open_run(path: str | Path) -> Run:
     return Run(RemoteSource(str(path)) if is_remote(path) else LocalSource(Path(path)))
 
 
-class Run(RunFolder):
-    """A run on disk. Images are numbered 0..N-1 in class order, classes 0..C-1, epochs from 1.
+def _opener(source: Source) -> Opener:
+    # Not a method: a run in a circle with its cache of epochs would keep files open until garbage is collected.
+    def opened(path: Path, run_id: str, epoch: int) -> EpochData:
+        data = open_epoch(path, run_id, epoch)
+        source.in_use(path, data)
+        return data
+
+    return opened
+
+
+class Run:
+    """A run on disk. Images are numbered 0..N-1 in class order, classes 0..C-1; epoch 0 is the untrained network.
 
     `images` and `classes` take whole numbers in any order, repeats allowed, a slice, or None for all. Every method
-    raises NotInRun for what the run does not hold and DamagedFile where a file is not what was sealed.
+    raises NotInRun for what the run does not hold and DamagedFile where a file is not what was written.
     """
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.path = source, source.folder
+        source.in_use(source.fetch_run(), self)
+        run_file = self.path / layout.RUN_FILE
+        facts, receipt = read_description(run_file), read_receipt(self.path, None)
+        if receipt is not None and receipt["run_id"] != facts.id:
+            raise damaged(run_file, f"it is of run {facts.id!r}, its receipt of {receipt['run_id']!r}")
+        self.id, self.description = facts.id, facts.description
+        self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
+        self._file = RecordFile(run_file, "run")
+        self._cache = EpochCache(_opener(source), source.open_files)
+        self._known: dict[int, State] = {}
+        self.damaged: dict[int, str] = {}
+        self.refresh()
+
+    @property
+    def name(self) -> str:
+        """The name that it was recorded under."""
+        return self.description.name
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Complete, readable epochs, ascending."""
+        return tuple(epoch for epoch in sorted(self._known) if epoch not in self.damaged)
+
+    def epoch_label(self, epoch: int) -> str:
+        """The name of an epoch for people, such as "best" or "step 12000"; empty where it has none."""
+        return self.read(epoch, lambda data: str(data.facts.get("label", "")))
+
+    @property
+    def planned_epochs(self) -> int:
+        """Epochs of training that the run is to have; 0 = not known."""
+        return self.description.planned_epochs
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned epoch is complete and readable."""
+        return 0 < self.planned_epochs <= sum(epoch > 0 for epoch in self.epochs)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants; the first is "clean"."""
+        return self.description.variant_names
+
+    def variant(self, name: str) -> Variant:
+        """What is known about a variant; raises NotInRun."""
+        return self.description.variants[self.variant_index(name)]
+
+    @cached_property
+    def changed_images(self) -> dict[str, int]:
+        """How many images each variant changed."""
+        return dict(zip(self.variants, self._file.all_rows("variants/changed_images").tolist(), strict=True))
+
+    @cached_property
+    def classes(self) -> pd.DataFrame:
+        """A row per class: id, name, group; the index is the class index."""
+        entries = [(entry.id, entry.name, entry.group) for entry in self.description.classes]
+        return pd.DataFrame(entries, columns=["id", "name", "group"]).rename_axis("class_index")
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The true class of each image, (N,), ascending."""
+        return self.description.labels.astype(np.int64)
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Name of each image in its data set."""
+        return self.description.image_names
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(h, w) of the images."""
+        return self.description.image_shape
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(H, W) of the class maps."""
+        return self.description.map_shape
+
+    @property
+    def signed(self) -> bool:
+        """Whether class maps may be negative."""
+        return self.description.signed
+
+    @property
+    def zero_point(self) -> int:
+        """The byte that stands for 0 in maps and cached maps."""
+        return zero_point(self.signed)
+
+    @property
+    def kept_maps(self) -> int:
+        """Strongest maps of each image that are recorded, beside that of its true class; 0 = the maps of all classes."""
+        return self.description.kept_maps
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Recorded inner layers."""
+        return tuple(self.description.layers)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Recorded stages of the encoder."""
+        return tuple(self.description.stages)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return dict(self.description.configuration)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Code, library versions and data checksums."""
+        return dict(self.description.provenance)
+
+    def on_disk(self, purpose: str) -> Path:
+        """The run's own folder; raises StoreError where the run lies at a URL, and only a cache of it is here."""
+        if not self.source.is_local:
+            raise StoreError(
+                f"{purpose} needs the whole run in a folder, and {self.name!r} is at a URL. "
+                'Fetch it first: "python -m store copy URL FOLDER".'
+            )
+        return self.path
+
+    def refresh(self) -> bool:
+        """Look for new, replaced and lost epochs; returns whether anything changed.
+
+        Raises:
+            RunNotFound: the run was moved or deleted since it was opened.
+        """
+        found, receipts = self.source.look()
+        if self._known and not found and not (self.path / layout.RUN_FILE).exists():
+            raise RunNotFound(f"The run {str(self.path)!r} was moved or deleted since it was opened. Open it again.")
+        lost = receipts - found.keys()
+        changed = {epoch for epoch, state in found.items() if self._known.get(epoch) != state}
+        if not changed and found.keys() == self._known.keys() and lost <= self.damaged.keys():
+            return False
+        damaged = {epoch: why for epoch, why in self.damaged.items() if epoch in found and epoch not in changed}
+        for epoch in lost:
+            damaged[epoch] = (
+                f"Epoch {epoch} was complete, but its file is gone. Restore it from a copy, or record it again."
+            )
+        for epoch in sorted(changed):
+            try:
+                if self.source.is_local:  # elsewhere, opening means fetching: later, when it is read
+                    self._open(epoch)
+            except (DamagedFile, SchemaMismatch) as err:
+                damaged[epoch] = str(err)
+        # Replaced, never changed: another thread sees the old set or the new one.
+        self._known, self.damaged = found, damaged
+        return True
+
+    def _open(self, epoch: int) -> EpochData:
+        return self._cache.get(self.source.fetch_epoch(epoch), run_id=self.id, epoch=epoch)
+
+    def read(self, epoch: int, query: Callable[[EpochData], T]) -> T:
+        """What `query` makes of an epoch's data; an epoch found damaged is remembered in `damaged`.
+
+        Raises:
+            NotInRun: there is no such epoch.
+            DamagedFile: the file does not hold what was written.
+        """
+        if epoch in self.damaged:
+            raise DamagedFile(self.damaged[epoch])
+        if epoch not in self._known:
+            range_ = f", {self.epochs[0]} to {self.epochs[-1]}" if self.epochs else ""
+            raise NotInRun(
+                f"Epoch {epoch} is not in the run {str(self.path)!r}: it holds {len(self.epochs)} epochs{range_}."
+            )
+        try:
+            return query(self._open(epoch))
+        except DamagedFile as err:
+            self.damaged = {**self.damaged, epoch: str(err)}
+            raise
+
+    def variant_index(self, variant: str) -> int:
+        """Index of a variant in `variants`; raises NotInRun."""
+        return self.description.variant_index(variant)
+
+    def image_rows(self, images: Selection) -> NDArray[np.int64]:
+        """Row numbers of images; raises NotInRun."""
+        return rows_of(images, len(self.description.labels), what="image")
+
+    def class_rows(self, classes: Selection) -> NDArray[np.int64] | None:
+        """Class numbers, None for all; raises NotInRun."""
+        return None if classes is None else rows_of(classes, len(self.description.classes), what="class")
 
     def pixels(self, images: Selection = None, variant: str = "clean") -> NDArray[np.uint8]:
         """Images as the network saw them, (n, h, w, 3) uint8, red, green, blue."""
         return self._file.rows("pixels", self.variant_index(variant), self.image_rows(images))
+
+    def image_sha256(self, images: Selection = None) -> NDArray[np.uint8] | None:
+        """SHA-256 of each clean image's pixels, (n, 32) uint8; None where the run has none."""
+        rows = self.image_rows(images)
+        return self._file.rows("image_sha256", 0, rows) if self._file.has("image_sha256") else None
 
     def masks(self, images: Selection = None) -> NDArray[np.bool_] | None:
         """Object masks (n, h, w) bool; None where the data set has none."""
@@ -58,39 +262,74 @@ class Run(RunFolder):
         return self._file.rows("boxes", 0, self.image_rows(images)) if self.has_boxes else None
 
     def maps(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> Float32:
-        """Class maps (n, c, H, W) float32, logits; each value within `map_error` of what the network gave."""
-        strip, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
+        """Class maps (n, c, H, W) float32, logits; each value within `map_error` of what the network gave.
 
-        def query(data: EpochData) -> Float32:
-            codes = data.rows("maps", strip, rows, columns)
-            return decode(codes, data.rows("map_scale", strip, rows, columns), zero_point=self.zero_point)
+        NaN where the map of a class is not kept (see `has_map`).
+        """
+        index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
+        return self.read(epoch, lambda data: self._maps(data, index, rows, columns))
 
-        return self.read(epoch, query)
+    def _maps(
+        self, data: EpochData, variant: int, rows: NDArray[np.int64], columns: NDArray[np.int64] | None
+    ) -> Float32:
+        chosen = None if self.kept_maps else columns
+        quantised, scale = (data.rows(path, variant, rows, chosen) for path in ("maps", "map_scale"))
+        maps = decode(quantised, scale, zero_point=self.zero_point)
+        return self._of_classes(maps, data, variant, rows, columns) if self.kept_maps else maps
+
+    def _of_classes(
+        self, values: Float32, data: EpochData, variant: int, rows: NDArray[np.int64], columns: NDArray[np.int64] | None
+    ) -> Float32:
+        """Values (n, K, ...) of the kept maps as (n, c, ...) of the classes asked for, NaN where not kept."""
+        classes = data.rows("map_classes", variant, rows).astype(np.int64)
+        out = np.full((len(rows), len(self.description.classes), *values.shape[2:]), np.nan, np.float32)
+        out[np.arange(len(rows))[:, None], classes] = values
+        return out if columns is None else out[:, columns]
+
+    def has_map(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> NDArray[np.bool_]:
+        """Whether the run keeps the maps of classes, (n, c) bool."""
+        return np.isfinite(self.map_error(epoch=epoch, variant=variant, images=images, classes=classes))
 
     def map_error(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> Float32:
-        """Largest possible difference of `maps` to what the network gave, (n, c) float32, logits."""
-        strip, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
-        return error_bound(self.read(epoch, lambda data: data.rows("map_scale", strip, rows, columns)))
+        """Largest possible difference of `maps` to what the network gave, (n, c) float32, logits; NaN where not kept."""
+        index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
+
+        def query(data: EpochData) -> Float32:
+            scale = data.rows("map_scale", index, rows, None if self.kept_maps else columns)
+            return self._of_classes(scale, data, index, rows, columns) if self.kept_maps else scale
+
+        return error_bound(self.read(epoch, query))
 
     def probabilities(
         self, *, epoch: int, variant: str, images: Selection = None, classes: Selection = None
     ) -> Float32:
-        """Probabilities (n, c) float32: the softmax over all scores (paper, Eq. 4), taken before any coding."""
-        strip, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
-        return self.read(epoch, lambda data: data.rows("probabilities", strip, rows, columns))
+        """Probabilities (n, c) float32: the softmax over all logits (paper, Eq. 4), from the maps before quantisation."""
+        index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
+        return self.read(epoch, lambda data: data.rows("probabilities", index, rows, columns))
+
+    def logits(self, *, epoch: int, variant: str, images: Selection = None, classes: Selection = None) -> Float32:
+        """Logits (n, c) float32, the means of the maps: as recorded where not all maps are kept, else of the decoded maps."""
+        index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
+
+        def query(data: EpochData) -> Float32:
+            if self.kept_maps:
+                return data.rows("logits", index, rows, columns)
+            return self._maps(data, index, rows, columns).mean((-2, -1))
+
+        return self.read(epoch, query)
 
     def true_class_maps(self, *, epoch: int, variant: str, images: Selection = None) -> Float32:
         """Map of each image's true class, (n, H, W) float32, logits, within 1/510 (signed 1/254) of its peak."""
-        return self._cached("true_class", epoch, variant, images)
+        return self._cached_maps("true_class", epoch, variant, images)
 
     def predicted_class_maps(self, *, epoch: int, variant: str, images: Selection = None) -> Float32:
         """Map of the class each image was predicted as; as `true_class_maps`."""
-        return self._cached("predicted_class", epoch, variant, images)
+        return self._cached_maps("predicted_class", epoch, variant, images)
 
-    def _cached(self, kind: str, epoch: int, variant: str, images: Selection) -> Float32:
-        strip, rows = self.variant_index(variant), self.image_rows(images)
-        codes, steps = self.read(epoch, lambda data: data.cached_rows(kind, strip, rows))
-        return decode(codes, steps, zero_point=self.zero_point)
+    def _cached_maps(self, kind: str, epoch: int, variant: str, images: Selection) -> Float32:
+        index, rows = self.variant_index(variant), self.image_rows(images)
+        quantised, scale = self.read(epoch, lambda data: data.cached_rows(kind, index, rows))
+        return decode(quantised, scale, zero_point=self.zero_point)
 
     def predictions(self, *, epoch: int, variant: str) -> pd.DataFrame:
         """A row per image: image, name, label, true class, group, prediction, predicted, predicted_group, correct, and every
@@ -128,16 +367,16 @@ class Run(RunFolder):
 
     def _columns_of(self, epoch: int, variant: str) -> dict[str, NDArray]:
         """Every summary column of an epoch and variant."""
-        strip = self.variant_index(variant)
+        index = self.variant_index(variant)
         return self.read(
-            epoch, lambda data: {field.name: _plain(data.strip(field.path, strip)) for field in IMAGE_COLUMNS}
+            epoch, lambda data: {field.name: _plain(data.all_rows(field.path, index)) for field in IMAGE_COLUMNS}
         )
 
     def column(self, name: str, *, epoch: int, variant: str) -> NDArray:
         """A summary column, (N,), or (N, T) for top5 and top5_probability; whole numbers as int64, others float32."""
         _check_column(name)
-        strip = self.variant_index(variant)
-        return _plain(self.read(epoch, lambda data: data.strip(f"images/{name}", strip)))
+        index = self.variant_index(variant)
+        return _plain(self.read(epoch, lambda data: data.all_rows(f"images/{name}", index)))
 
     def columns(self, name: str, *, variant: str) -> NDArray:
         """A summary column over all `epochs`, (E, N) or (E, N, T); types as in `column`."""
@@ -149,50 +388,53 @@ class Run(RunFolder):
 
     def confusion(self, *, epoch: int, variant: str) -> NDArray[np.int64]:
         """Numbers of images by true class (rows) and prediction (columns), (C, C) int64."""
-        strip = self.variant_index(variant)
-        return _plain(self.read(epoch, lambda data: data.strip("confusion", strip)))
+        index = self.variant_index(variant)
+        return _plain(self.read(epoch, lambda data: data.all_rows("confusion", index)))
 
     def class_table(self, *, epoch: int, variant: str) -> pd.DataFrame:
         """A row per class, indexed by class_index: id, name, group, count, accuracy, mean_confidence,
         mean_label_probability, spread, predicted_count; NaN for a class without images.
         """
-        strip = self.variant_index(variant)
+        index = self.variant_index(variant)
         fields = [field for field in CLASS_COLUMNS if len(field.dims) == 2]
-        found = self.read(epoch, lambda data: {field.name: _plain(data.strip(field.path, strip)) for field in fields})
+        found = self.read(
+            epoch, lambda data: {field.name: _plain(data.all_rows(field.path, index)) for field in fields}
+        )
         return self.classes.assign(**found)
 
     def patterns(self, *, epoch: int, variant: str) -> Float32:
         """Class patterns (C, H, W) float32, logits: the mean own map of each class; 0 for a class without images."""
-        strip = self.variant_index(variant)
-        return self.read(epoch, lambda data: data.strip("classes/pattern", strip))
+        index = self.variant_index(variant)
+        return self.read(epoch, lambda data: data.all_rows("classes/pattern", index))
 
     def timeline(self, *, image: int, class_index: int, variant: str, epochs: Sequence[int] | None = None) -> Timeline:
         """One image under one variant over some epochs, by default all: a class's map and probability, and what won.
 
         It reads about 180 kB an epoch of 200 classes and 10,000 images: the chunks in which the image lies.
         """
-        strip, rows = self.variant_index(variant), self.image_rows([image])
+        index, rows = self.variant_index(variant), self.image_rows([image])
         epochs = self.epochs if epochs is None else epochs
         columns = self.class_rows([class_index])
 
         def query(data: EpochData) -> tuple[Float32, NDArray, int, float]:
-            codes, step = (data.rows(path, strip, rows, columns) for path in ("maps", "map_scale"))
-            won, confidence = (data.rows(f"images/{name}", strip, rows)[0] for name in ("prediction", "confidence"))
-            probability = data.rows("probabilities", strip, rows, columns)[0, 0]
-            return decode(codes, step, zero_point=self.zero_point)[0, 0], probability, int(won), float(confidence)
+            prediction, confidence = (
+                data.rows(f"images/{name}", index, rows)[0] for name in ("prediction", "confidence")
+            )
+            probability = data.rows("probabilities", index, rows, columns)[0, 0]
+            return self._maps(data, index, rows, columns)[0, 0], probability, int(prediction), float(confidence)
 
         found = [self.read(epoch, query) for epoch in epochs]
-        maps, probabilities, won, confidences = zip(*found, strict=True) if found else ((), (), (), ())
+        maps, probabilities, predictions, confidences = zip(*found, strict=True) if found else ((), (), (), ())
         return Timeline(
             epochs=np.asarray(epochs, np.int64),
             maps=np.asarray(maps, np.float32).reshape(len(epochs), *self.map_shape),
             probabilities=np.asarray(probabilities, np.float32),
-            predictions=np.asarray(won, np.int64),
+            predictions=np.asarray(predictions, np.int64),
             confidences=np.asarray(confidences, np.float32),
         )
 
     def layers(self, *, epoch: int, images: Selection) -> dict[str, Float32]:
-        """Activations of the inner layers for the clean images, name -> (n, K, h, w) float32."""
+        """Activations of the inner layers for the clean images, name -> (n, F, h, w) float32."""
         rows = self.image_rows(images)
 
         def query(data: EpochData) -> dict[str, Float32]:
@@ -212,9 +454,62 @@ class Run(RunFolder):
         )
 
     def metrics(self) -> pd.DataFrame:
-        """A row per epoch: epoch and everything that was noted about it, such as train_loss; fractions are 0..1."""
+        """A row per epoch: epoch and everything that was recorded about it, such as train_loss; fractions are 0..1."""
         rows = [{"epoch": epoch, **self.read(epoch, lambda data: data.metrics())} for epoch in self.epochs]
         return pd.DataFrame(rows, columns=None if rows else ["epoch"])
+
+    @property
+    def training_epochs(self) -> tuple[int, ...]:
+        """Epochs of the training ledger, ascending; none where the run has no ledger."""
+        names = (path.name for path in (self.path / layout.TRAINING).glob("*.h5"))
+        return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name)) is not None))
+
+    def training_images(self) -> pd.DataFrame:
+        """A row per training image: name and label; raises NotInRun where the run has no training ledger."""
+        file = self._training_file(layout.TRAINING_IMAGES, "training_images")
+        names = [name.decode() for name in file.all_rows("image_names")]
+        return pd.DataFrame({"name": names, "label": _plain(file.all_rows("labels"))}).rename_axis("training_image")
+
+    def training_ledger(self, epoch: int) -> pd.DataFrame:
+        """A row per training image: prediction, label_probability, margin and loss; raises NotInRun."""
+        file = self._training_file(layout.training_file(epoch), "training_epoch")
+        check_identity(file, run_id=self.id, epoch=epoch)
+        fields = [field for field in TRAINING_FIELDS if field.kind == "training_epoch"]
+        return pd.DataFrame({field.name: _plain(file.all_rows(field.path)) for field in fields})
+
+    def _training_file(self, name: str, kind: str) -> RecordFile:
+        path = self.on_disk("Reading the training ledger") / name
+        try:
+            file = RecordFile(path, kind)
+        except FileNotFoundError as err:
+            raise NotInRun(
+                f"{name} is not in the run {str(self.path)!r}: its ledger holds {self.training_epochs}."
+            ) from err
+        if file.facts.get("run_id") != self.id:
+            raise damaged(path, f"it belongs to run {file.facts.get('run_id')!r}, not to {self.id!r}")
+        return file
+
+
+def rows_of(selection: Selection, count: int, *, what: str) -> NDArray[np.int64]:
+    """Row numbers of a selection: integers in any order, a slice, or None for all.
+
+    Raises:
+        NotInRun: a number outside 0..count-1; names the first.
+        TypeError: not whole numbers, or a single one.
+    """
+    if selection is None:
+        return np.arange(count)
+    if isinstance(selection, slice):
+        return np.arange(count)[selection]
+    rows = np.asarray(selection)
+    if rows.size == 0:
+        return np.zeros(0, np.int64)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise TypeError(f"{what.capitalize()}s are selected by a list of whole numbers or a slice, got {selection!r}.")
+    outside = rows[(rows < 0) | (rows >= count)]
+    if len(outside):
+        raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it holds {count}, 0 to {count - 1}.")
+    return rows.astype(np.int64)
 
 
 _COLUMN_NAMES = tuple(field.name for field in IMAGE_COLUMNS)

@@ -1,60 +1,60 @@
-"""Parts that ranks wrote, joined into one epoch: a file whose datasets are views of the parts, by relative names.
+"""What a whole epoch's file holds beyond its parts, and how parts that ranks wrote are joined into one epoch.
 
-What needs all images (patterns, similarities, class columns, confusion, figures) is computed here and held by the
-joining file.
+The joined file shows the parts' datasets by relative names, and holds what needs all images itself: patterns,
+similarities, class columns, confusion, metrics.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from store.format import layout
-from store.format.atomic_file import VIEW_BYTES, NewFile, sealing
-from store.format.hdf5_file import PART, claim, set_attributes
-from store.format.layout import RunFacts
+from store.format.description import RunDescription, RunFacts
+from store.format.chunks import write_array
+from store.format.hdf5_file import VIEW_BYTES, NewFile, atomic_file, claim, part_of, set_attributes, set_identity
 from store.format.quantization import zero_point
 from store.format.receipts import write_receipt
-from store.format.schema import EPOCH_FIELDS, Field, epoch_field
-from store.read.epoch_parts import open_parts, part_path
-from store.read.sealed_file import SealedFile
-from store.write.epoch_file import write_identity, write_joint
-from store.write.summary import JOINED_FROM, Columns, joint_columns
+from store.format.schema import EPOCH_FIELDS, epoch_field
+from store.read.epoch_data import RecordFile, open_parts
+from store.write.summary import CACHED, JOINT_INPUTS, Columns, joint_columns
 
 
 def join_parts(run: Path, facts: RunFacts, epoch: int, *, world: int) -> bool:
-    """Join an epoch's parts if all are sealed; returns whether the epoch is visible afterwards.
+    """Join an epoch's parts if all are complete; returns whether the epoch is visible afterwards.
 
-    Every rank calls it after sealing its part; the last one to do so makes the file.
+    Every rank calls it after its part is complete; the last one to do so writes the file.
 
     Raises:
         DamagedFile: the parts do not fit together.
         WriteFailed: the file system refuses.
     """
     final = run / layout.epoch_file(epoch)
-    if not all(part_path(final.parent, epoch, rank, world).exists() for rank in range(world)):
+    if not all((run / layout.part_file(epoch, rank, world)).exists() for rank in range(world)):
         return False
-    temporary = final.with_name(final.name + PART)
-    with claim(temporary, wait=False) as ours:
+    with claim(part_of(final), wait=False) as ours:
         if not ours:  # another rank is joining
             return False
         if final.exists():
-            temporary.unlink()
+            part_of(final).unlink()
             return True
-        parts = open_parts(final.parent, facts.id, epoch, world)
-        with sealing(temporary, final) as file:
-            _write(file, facts, parts)
-            write_identity(file, facts, epoch, parts[0].metrics())
-            set_attributes(file, {"parts": world})
+        parts = open_parts(run, facts.id, epoch, world)
+        with atomic_file(final) as file:
+            _write_joined(file, facts.description, parts)
+            about = {"epoch": epoch, "label": parts[0].facts.get("label", ""), "parts": world}
+            write_identity(file, facts, about, parts[0].metrics())
     write_receipt(run, epoch, facts.id)
     return True
 
 
 def finish_parts(run: Path, facts: RunFacts) -> None:
-    """Join epochs whose parts are all sealed, and remove the parts of those that lost a rank."""
+    """Join epochs whose parts are all complete, and remove the parts of those that lost a rank."""
     found: dict[tuple[int, int], list[Path]] = {}
     for path in (run / layout.EPOCHS).glob("*.part*of*.h5"):
         epoch, _, world = (int(number) for number in re.findall(r"\d+", path.name)[:3])
@@ -66,56 +66,57 @@ def finish_parts(run: Path, facts: RunFacts) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(file: NewFile, facts: RunFacts, parts: list[SealedFile]) -> None:
-    description = facts.description
-    for path in _viewed(parts[0]):
-        _view(file, path, parts)
-    if "maps" in file:
-        set_attributes(file["maps"], {"zero_point": zero_point(description.signed)})
-    variants = range(len(description.variant_names))
+def _write_joined(file: NewFile, description: RunDescription, parts: list[RecordFile]) -> None:
+    for field in EPOCH_FIELDS:
+        if field.joint or field.path.endswith("_crc32"):  # check values of cached blocks stay with the parts
+            continue
+        names = parts[0].names(field.path.split("/")[0]) if "*" in field.path else ("",)
+        for path in (field.path.replace("*", name) for name in names):
+            if parts[0].has(path):
+                _show(file, path, parts)
+    variants = range(len(description.variants))
     columns: Columns = {
-        name: np.stack([np.concatenate([part.strip(f"images/{name}", v) for part in parts]) for v in variants])
-        for name in JOINED_FROM
+        name: np.stack([np.concatenate([part.all_rows(f"images/{name}", v) for part in parts]) for v in variants])
+        for name in JOINT_INPUTS
     }
     cached: Columns = {}
-    for kind in ("true_class", "predicted_class"):
-        pairs = [[part.cached_rows(kind, v, _all_rows(part)) for part in parts] for v in variants]
-        cached[f"{kind}_map"] = np.stack([np.concatenate([codes for codes, _ in row]) for row in pairs])
-        cached[f"{kind}_scale"] = np.stack([np.concatenate([steps for _, steps in row]) for row in pairs])
-    zero = zero_point(description.signed)
-    found = joint_columns(description.labels, columns, cached, classes=len(description.classes), zero_point=zero)
-    write_joint(file, found, description.codec)
+    for kind in CACHED:
+        pairs = [[part.cached_rows(kind, v, _every_row(part)) for part in parts] for v in variants]
+        cached[f"{kind}_map"] = np.stack([np.concatenate([maps for maps, _ in row]) for row in pairs])
+        cached[f"{kind}_scale"] = np.stack([np.concatenate([scale for _, scale in row]) for row in pairs])
+    write_joint(file, joint_columns(description, columns, cached))
 
 
-def _all_rows(part: SealedFile) -> np.ndarray:
+def _every_row(part: RecordFile) -> np.ndarray:
     return np.arange(part.facts["end_image"] - part.facts["first_image"])
 
 
-def _viewed(part: SealedFile) -> list[str]:
-    """Paths of the datasets that become views; check values of hot blocks stay with the parts."""
-    found = []
-    for field in EPOCH_FIELDS:
-        if field.joint or field.path.endswith("_crc32"):
-            continue
-        found += [field.path] if "*" not in field.path else _expanded(field, part)
-    return found
-
-
-def _expanded(field: Field, part: SealedFile) -> list[str]:
-    group = field.path.split("/")[0]
-    return [field.path.replace("*", name) for name in part.names(group)]
-
-
-def _view(file: NewFile, path: str, parts: list[SealedFile]) -> None:
-    lead = epoch_field(path).lead
-    shape, dtype = parts[0].shape_and_type(path)
-    total = sum(part.shape_and_type(path)[0][lead] for part in parts)
-    file.make_room(VIEW_BYTES * len(parts))
-    view = h5py.VirtualLayout((*shape[:lead], total, *shape[lead + 1 :]), dtype)
-    at = 0
-    for part in parts:
-        shape, _ = part.shape_and_type(path)
-        index = (slice(None),) * lead + (slice(at, at + shape[lead]),)
-        view[index] = h5py.VirtualSource(part.path.name, path, shape)  # a relative name: the run can be moved
-        at += shape[lead]
+def _show(file: NewFile, path: str, parts: list[RecordFile]) -> None:
+    """A virtual dataset: the rows of all parts, one after the other."""
+    rows_axis = int(epoch_field(path).has_variant_axis)
+    shapes = [part.dataset(path).shape for part in parts]
+    shape = list(shapes[0])
+    shape[rows_axis] = sum(each[rows_axis] for each in shapes)
+    file.reserve(VIEW_BYTES * len(parts))
+    view = h5py.VirtualLayout(tuple(shape), parts[0].dataset(path).dtype)
+    first = 0
+    for part, each in zip(parts, shapes, strict=True):
+        index = (slice(None),) * rows_axis + (slice(first, first + each[rows_axis]),)
+        view[index] = h5py.VirtualSource(part.path.name, path, each)  # a relative name: the run can be moved
+        first += each[rows_axis]
     file.create_virtual_dataset(path, view)
+    set_attributes(file[path], {"axes": parts[0].dataset(path).attrs["axes"].decode()})
+
+
+def write_identity(file: NewFile, facts: RunFacts, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    """Write what distinguishes an epoch's file from every other, and the metrics."""
+    planned, now = facts.description.planned_epochs, datetime.now(UTC).isoformat(timespec="seconds")
+    set_identity(file, "epoch", facts.id, {"planned_epochs": planned, "recorded": now, **values})
+    set_attributes(file["maps"], {"zero_point": zero_point(facts.description.signed)})
+    set_attributes(file.require_group("metrics"), metrics)
+
+
+def write_joint(file: NewFile, found: Columns) -> None:
+    """Write the datasets that need all images of a class."""
+    for path, array in found.items():
+        write_array(file, path, epoch_field(path), array)

@@ -1,11 +1,12 @@
-"""Making a run and taking it up again: `create_run` seals run.h5, `resume_run` gives the writer of its epochs."""
+"""Starting and resuming a run: `create_run` completes run.h5, `resume_run` gives the writer of its epochs."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,26 @@ from numpy.typing import NDArray
 
 from store.errors import NotInRun, RunExists, RunMismatch
 from store.format import layout
-from store.format.atomic_file import create_file, discard
 from store.format.chunks import ChunkWriter, write_array
-from store.format.description import RunDescription
-from store.format.hdf5_file import PART, claim, refuse_sealed, seal_file, set_attributes, writing
+from store.format.description import RunDescription, RunFacts, read_description, texts, write_description
+from store.format.hdf5_file import PART, NewFile, atomic_file, claim, set_identity, write_errors, write_once
 from store.format.receipts import write_missing_receipts, write_receipt
-from store.format.schema import run_field
-from store.format.selection import mark_rows, variant_index
-from store.write.epoch_writer import EpochWriter
+from store.format.schema import field_of, run_field
+from store.write.epoch_writer import EpochWriter, mark_rows
 from store.write.join_parts import finish_parts
 
 
 class NewRun:
-    """A run being made: takes the images; see `create_run`."""
+    """A run whose images are being written; see `create_run`."""
 
-    def __init__(self, images: ChunkWriter, description: RunDescription) -> None:
-        self._images, self._description = images, description
-        self._written = np.zeros((len(description.variant_names), len(description.labels)), bool)
-        self._checks = np.zeros(self._written.shape, np.uint32)  # of the images, to count those that a variant changed
+    def __init__(self, file: NewFile, description: RunDescription) -> None:
+        self._file, self._description = file, description
+        field = run_field("pixels")
+        self._pixels = ChunkWriter(file, "pixels", field, field.shape(description.sizes))
+        shape = (len(description.variants), len(description.labels))
+        self._written = np.zeros(shape, bool)
+        self._checks = np.zeros(shape, np.uint32)  # CRC-32 of each image, to count those that a variant changed
+        self._sha256 = np.zeros((shape[1], 32), np.uint8)
 
     def write_images(self, variant: str, start: int, images: NDArray[np.uint8]) -> None:
         """Record images (n, h, w, 3) uint8 of a variant, from image `start` on.
@@ -40,30 +43,36 @@ class NewRun:
         Raises:
             ValueError: another shape or dtype, images outside the run, or recorded before.
         """
-        strip = variant_index(self._description.variant_names, variant)
+        index = self._description.variant_index(variant)
         expected = (len(images), *self._description.image_shape, 3)
         if images.dtype != np.uint8 or images.shape != expected:
             raise ValueError(f"Images must be {expected} uint8, got {images.shape} {images.dtype}.")
-        mark_rows(self._written[strip], start, len(images), what=f"images of variant {variant!r}")
-        self._checks[strip, start : start + len(images)] = [zlib.crc32(image.tobytes()) for image in images]
-        self._images.put(strip, start, images)
+        mark_rows(self._written[index], start, len(images), what=f"images of variant {variant!r}")
+        for row, image in enumerate(images, start):
+            pixels = image.tobytes()
+            self._checks[index, row] = zlib.crc32(pixels)
+            if index == 0:
+                self._sha256[row] = np.frombuffer(hashlib.sha256(pixels).digest(), np.uint8)
+        self._pixels.put(index, start, images)
 
-    def finish(self) -> NDArray[np.int32]:
-        """How many images each variant changed, (V,); raises ValueError where an image was not written."""
+    def finish(self) -> None:
+        """Write what follows from the images; raises ValueError naming the first that was not written."""
         missing = np.argwhere(~self._written)
         if len(missing):
-            strip, image = missing[0]
+            variant, image = missing[0]
             raise ValueError(
                 f"{len(missing)} images were not written, the first is image {image} of variant "
-                f"{self._description.variant_names[strip]!r}. Call write_images for every variant and image."
+                f"{self._description.variant_names[variant]!r}. Call write_images for every variant and image."
             )
-        self._images.finish()
-        return (self._checks != self._checks[0]).sum(1).astype(np.int32)
+        self._pixels.finish()
+        changed = (self._checks != self._checks[0]).sum(1).astype(np.int32)
+        for path, array in (("image_sha256", self._sha256), ("variants/changed_images", changed)):
+            write_array(self._file, path, run_field(path), array)
 
 
 @contextmanager
 def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun]:
-    """A new run at `path`, sealed when the block ends; nothing is left behind when it raises.
+    """A new run at `path`, complete when the block ends; nothing is left behind when it raises.
 
     Raises:
         RunExists: there is a run, or the remains of one, at `path`.
@@ -75,38 +84,23 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
         raise RunExists(f"There is a run at {str(path)!r} already. Resume it, or choose another name.")
     if any((final.parent / layout.EPOCHS).glob("*.h5")):
         raise RunExists(f"{str(path)!r} holds epochs but no {layout.RUN_FILE}. Move it away, or choose another name.")
-    part = final.with_name(final.name + PART)
-    with writing(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-    file, run_id = None, uuid.uuid4().hex
-    with claim(part):
-        try:
-            refuse_sealed(final)
-            file = create_file(part)
-            with writing(final):
-                layout.write_description(file, run_id, description)
-            field = run_field("pixels")
-            shape = field.shape(description.sizes)
-            new = NewRun(ChunkWriter(file, "pixels", field, shape=shape, codec=description.codec), description)
-            yield new
-            changed, path = new.finish(), "variants/changed_images"
-            with writing(final):
-                write_array(file, path, run_field(path), changed, description.codec)
-                set_attributes(file, {"sealed": 1})
-                file.finish()
-            seal_file(part, final)
-        except BaseException:
-            discard(file, part)
-            raise
+    run_id = uuid.uuid4().hex
+    with write_once(final) as file:
+        with write_errors(final):
+            write_description(file, run_id, description)
+        new = NewRun(file, description)
+        yield new
+        with write_errors(final):
+            new.finish()
     write_receipt(final.parent, None, run_id)
 
 
 def resume_run(
     path: str | Path, *, configuration: Mapping[str, Any] | None = None, free: Collection[str] = ()
 ) -> RunWriter:
-    """The writer of an existing run's further epochs; what an interrupted writer left unsealed is removed.
+    """The writer of an existing run's further epochs; what an interrupted writer left incomplete is removed.
 
-    Ranks call it together, before any of them records: parts of an epoch that is not whole are removed, too.
+    Ranks call it together, before any of them records: parts of an epoch that lost a rank are removed, too.
 
     Args:
         configuration: has to be the run's own.
@@ -117,14 +111,15 @@ def resume_run(
         RunMismatch: `configuration` differs from the run's; names the keys and both values.
     """
     path = Path(path)
-    facts = layout.read_description(path / layout.RUN_FILE)
+    facts = read_description(path / layout.RUN_FILE)
     if configuration is not None:
         _refuse_differences(path, facts.description.configuration, configuration, free)
-    # Only what the store writes itself: checkpoints are their writer's, which may be at work on one just now.
-    for stale in sorted([*path.glob(f"*{PART}"), *(path / layout.EPOCHS).glob(f"*{PART}")]):
-        with claim(stale, wait=False) as ours:
-            if ours:
-                stale.unlink(missing_ok=True)
+    # Only what the store writes itself: another program may be writing a checkpoint just now.
+    for folder in (path, path / layout.EPOCHS, path / layout.TRAINING):
+        for stale in sorted(folder.glob(f"*{PART}")):
+            with claim(stale, wait=False) as ours:
+                if ours:
+                    stale.unlink(missing_ok=True)
     finish_parts(path, facts)
     write_missing_receipts(path, facts.id)
     return RunWriter(path, facts)
@@ -133,20 +128,21 @@ def resume_run(
 class RunWriter:
     """Writes epochs into a run; see `resume_run`."""
 
-    def __init__(self, path: Path, facts: layout.RunFacts) -> None:
+    def __init__(self, path: Path, facts: RunFacts) -> None:
         self.path, self.facts = path, facts
 
     @property
-    def sealed_epochs(self) -> tuple[int, ...]:
+    def complete_epochs(self) -> tuple[int, ...]:
         """Epochs that are on disk under their final name."""
-        names = ((self.path / layout.EPOCHS).glob("*.h5")) if (self.path / layout.EPOCHS).exists() else ()
-        return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name.name)) is not None))
+        names = (path.name for path in (self.path / layout.EPOCHS).glob("*.h5"))
+        return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name)) is not None))
 
     def epoch(
         self,
         epoch: int,
         metrics: Mapping[str, float] | None = None,
         *,
+        label: str = "",
         threads: int | None = None,
         part: tuple[int, int] = (0, 1),
         images: range | None = None,
@@ -154,29 +150,49 @@ class RunWriter:
         """The writer of one epoch, or of one rank's part of it.
 
         Args:
-            epoch: 1-based.
+            epoch: from 0, the network before its first step, on; epochs need not be consecutive.
             metrics: see `EpochWriter.set_metrics`.
-            threads: threads that code and compress; default: the number of cores, at most 8.
+            label: a name for people, such as "best" or "step 12000".
+            threads: threads that quantise and compress; default: the number of cores, at most 8.
             part: (rank, world); every rank writes its own `images`, consecutive and in the order of the ranks.
             images: the images of this part; default: all.
 
         Raises:
-            RunExists: the epoch is sealed already.
+            RunExists: the epoch is complete already.
             NotInRun: `images` lie outside the run.
         """
-        if epoch < 1:
-            raise NotInRun(f"Epochs count from 1, epoch {epoch} cannot be recorded.")
-        if epoch in self.sealed_epochs:
-            raise RunExists(f"Epoch {epoch} of {str(self.path)!r} is sealed already and is never written again.")
+        if epoch < 0:
+            raise NotInRun(f"Epochs count from 0, epoch {epoch} cannot be recorded.")
+        if epoch in self.complete_epochs:
+            raise RunExists(f"Epoch {epoch} of {str(self.path)!r} is complete already and is never written again.")
         count = len(self.facts.description.labels)
         images = images if images is not None else range(count)
         if not len(images) or images.step != 1 or images[0] < 0 or images[-1] >= count:
             raise NotInRun(f"Images {images} are not a part of the run's {count} images, 0 to {count - 1}.")
         if part[1] == 1 and len(images) != count:
             raise NotInRun(f"A single part must hold all {count} images, got {images}. Name the part as (rank, world).")
-        writer = EpochWriter(self.path, self.facts, epoch, threads=threads, part=part, images=images)
+        writer = EpochWriter(self.path, self.facts, epoch, threads=threads, part=part, images=images, label=label)
         writer.set_metrics(metrics or {})
         return writer
+
+    def write_training_images(
+        self, names: Sequence[str], labels: NDArray, sha256: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Record which images the network trains on: names (M), labels (M,), SHA-256 of their pixels (M, 32)."""
+        arrays = {"image_names": texts(names), "labels": labels}
+        if sha256 is not None:
+            arrays["image_sha256"] = sha256
+        self._write_training(layout.TRAINING_IMAGES, "training_images", arrays, {})
+
+    def write_training_epoch(self, epoch: int, columns: Mapping[str, NDArray]) -> None:
+        """Record how each training image (M,) fared: prediction, label_probability, margin and loss."""
+        self._write_training(layout.training_file(epoch), "training_epoch", columns, {"epoch": epoch})
+
+    def _write_training(self, name: str, kind: str, arrays: Mapping[str, NDArray], values: Mapping[str, Any]) -> None:
+        with atomic_file(self.path / name) as file:
+            for path, array in arrays.items():
+                write_array(file, path, field_of(kind, path), np.asarray(array))
+            set_identity(file, kind, self.facts.id, values)
 
 
 def _refuse_differences(
@@ -184,15 +200,15 @@ def _refuse_differences(
 ) -> None:
     before, after = _flat(recorded), _flat(json.loads(json.dumps(dict(asked))))
     # Compared as they are written: NaN, which a setting may be, is not equal to itself.
-    texts = [{key: json.dumps(value) for key, value in side.items()} for side in (before, after)]
+    written = [{key: json.dumps(value) for key, value in side.items()} for side in (before, after)]
     keys = (before.keys() | after.keys()) - set(free)
-    different = sorted(key for key in keys if texts[0].get(key) != texts[1].get(key))
+    different = sorted(key for key in keys if written[0].get(key) != written[1].get(key))
     if different:
         listed = "; ".join(
             f"{key}: {before.get(key, 'absent')!r} before, {after.get(key, 'absent')!r} now" for key in different
         )
         raise RunMismatch(
-            f"The run at {str(path)!r} was made with another configuration ({listed}). "
+            f"The run at {str(path)!r} was recorded with another configuration ({listed}). "
             "Use the same settings to resume it, or choose another name."
         )
 

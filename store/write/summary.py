@@ -1,8 +1,8 @@
-"""The summary columns of an epoch: what every page asks first, computed once from the maps before they are coded.
+"""The summary columns of an epoch: what every page asks first, computed once from the maps before quantisation.
 
-`Summary` collects what an image tells by itself, block by block and from several threads. `joint_columns` then adds
-what needs all images of a class: the class patterns and the similarity to them. It works on the stored cached maps, so
-that anybody can recompute it from the file.
+`Summary` collects what follows from single images, block by block and from several threads. `joint_columns` then adds
+what needs all images of a class: the class patterns and the similarity to them. It works on the cached maps as stored,
+so that anybody can recompute it from the file.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from store.format.description import TOP
-from store.format.quantization import Quantiser, decode
+from store.format.description import TOP, RunDescription
+from store.format.quantization import Quantiser, decode, zero_point
 from store.format.schema import IMAGE_COLUMNS
 from store.metrics import correction
 from store.metrics import maps as measures
@@ -22,61 +22,57 @@ from store.metrics.variants import COLUMNS, variant_metric_columns
 
 Columns = dict[str, NDArray]
 Float32 = NDArray[np.float32]
+CACHED = ("true_class", "predicted_class")  # kinds of cached maps
 
-
-# Columns of single images that the datasets of all images follow from.
-JOINED_FROM = tuple(name for name in COLUMNS if name != "similarity")
+# Columns of single images that the joint datasets follow from.
+JOINT_INPUTS = tuple(name for name in COLUMNS if name != "similarity")
 
 
 class Summary:
     """Columns (V, n) of n consecutive images, and their cached maps; see the schema's images/* and cached/*."""
 
-    def __init__(
-        self, labels: NDArray, *, variants: int, classes: int, map_shape: tuple[int, int], signed: bool
-    ) -> None:
-        self.labels = np.asarray(labels, np.int64)
-        count = len(self.labels)
-        sizes = {"V": variants, "N": count, "T": min(TOP, classes)}
+    def __init__(self, description: RunDescription, images: range) -> None:
+        self.labels = description.labels[images.start : images.stop].astype(np.int64)
+        count, map_shape = len(images), description.map_shape
+        sizes = {**description.sizes, "N": count}
         self.columns: Columns = {f.name: np.zeros(f.shape(sizes), f.dtype) for f in IMAGE_COLUMNS if not f.joint}
-        self._quantiser = Quantiser(signed=signed, precision="map")
+        self._quantiser = Quantiser(signed=description.signed, per_map=True)
         self.cached: Columns = {}
-        for kind in ("true_class", "predicted_class"):
-            self.cached[f"{kind}_map"] = np.zeros((variants, count, *map_shape), np.uint8)
-            self.cached[f"{kind}_scale"] = np.zeros((variants, count), np.float32)
+        for kind in CACHED:
+            self.cached[f"{kind}_map"] = np.zeros((sizes["V"], count, *map_shape), np.uint8)
+            self.cached[f"{kind}_scale"] = np.zeros((sizes["V"], count), np.float32)
         self._clean_maps = np.zeros((count, *map_shape), np.float32)
         self._clean_known = np.zeros(count, bool)
         self._clean_added = threading.Condition()
         self._stopped = False
 
     def stop(self) -> None:
-        """Let threads that wait for a clean block go: it will not come."""
+        """Release the threads that wait for a clean block: it will not come."""
         with self._clean_added:
             self._stopped = True
             self._clean_added.notify_all()
 
-    def add(self, variant: int, start: int, maps: Float32, scores: Float32, probabilities: Float32) -> None:
-        """Fill rows start.. of a variant from maps (n, C, H, W), scores (n, C) and probabilities (n, C).
+    def add(self, variant: int, start: int, maps: Float32, logits: Float32, probabilities: Float32) -> None:
+        """Fill rows start.. of a variant from maps (n, C, H, W), logits (n, C) and probabilities (n, C).
 
         The clean variant of the same images must be added before, or be on its way in another thread.
         """
         rows = slice(start, start + len(maps))
         each, labels = np.arange(len(maps)), self.labels[rows]
-        best = top_classes(scores, min(TOP, scores.shape[1]))
+        best = top_classes(logits, min(TOP, logits.shape[1]))
         prediction, runner_up = best[:, 0], best[:, min(1, best.shape[1] - 1)]
         found: Columns = {"prediction": prediction, "runner_up": runner_up, "top5": best}
-        found |= _probability_columns(probabilities, best, labels) | _score_columns(scores, prediction, labels)
-        own, predicted_class = maps[each, labels], maps[each, prediction]
+        found |= _probability_columns(probabilities, best, labels) | _logit_columns(logits, prediction, labels)
+        true_class, predicted_class = maps[each, labels], maps[each, prediction]
         found |= _map_columns(predicted_class, maps[each, runner_up])
-        found |= _fix_columns(maps, prediction, labels)
+        found |= _correction_columns(maps, prediction, labels)
         found["consistency"] = self._consistency(variant, rows, maps, prediction)
         for name, values in found.items():
             self.columns[name][variant, rows] = values
-        for kind, chosen in (("true_class", own), ("predicted_class", predicted_class)):
-            codes, steps = self._quantiser.encode(chosen[:, None])
-            self.cached[f"{kind}_map"][variant, rows], self.cached[f"{kind}_scale"][variant, rows] = (
-                codes[:, 0],
-                steps[:, 0],
-            )
+        for kind, chosen in zip(CACHED, (true_class, predicted_class), strict=True):
+            quantised, scale = self._quantiser.encode(chosen[:, None])
+            self.cached[f"{kind}_map"][variant, rows] = quantised[:, 0]
+            self.cached[f"{kind}_scale"][variant, rows] = scale[:, 0]
 
     def _consistency(self, variant: int, rows: slice, maps: Float32, prediction: NDArray) -> Float32:
         """Cosine with the clean map of the class that the clean image was predicted as."""
@@ -88,7 +84,7 @@ class Summary:
                 self._clean_added.notify_all()
             return np.ones(len(maps), np.float32)
         with self._clean_added:
-            # The clean block was handed over first, so some thread is at work on it.
+            # The clean block was queued first, so some thread is at work on it.
             self._clean_added.wait_for(lambda: self._stopped or bool(self._clean_known[rows].all()))
             if self._stopped:
                 return np.zeros(len(maps), np.float32)
@@ -96,13 +92,24 @@ class Summary:
         return measures.cosine(self._clean_maps[rows], maps[np.arange(len(maps)), clean])
 
 
-def top_classes(scores: Float32, count: int) -> NDArray[np.int64]:
-    """The `count` classes of the highest scores (n, C), best first, (n, count) int64; the lower index wins a tie."""
-    left, each = scores.copy(), np.arange(len(scores))
-    best = np.empty((len(scores), count), np.int64)
+def top_classes(logits: Float32, count: int) -> NDArray[np.int64]:
+    """The `count` classes of the highest logits (n, C), best first, (n, count) int64; the lower index wins a tie."""
+    left, each = logits.copy(), np.arange(len(logits))
+    best = np.empty((len(logits), count), np.int64)
     for place in range(count):
         best[:, place] = left.argmax(1)
         left[each, best[:, place]] = -np.inf
+    return best
+
+
+def kept_classes(logits: Float32, labels: NDArray, count: int) -> NDArray[np.int64]:
+    """The classes whose maps are kept, (n, count) int64: those of the highest logits (n, C), best first.
+
+    Where the true class (n,) is not among them, it takes the last place.
+    """
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :count]  # stable: the lower index wins a tie
+    absent = ~(best == labels[:, None]).any(1)
+    best[absent, -1] = labels[absent]
     return best
 
 
@@ -119,11 +126,11 @@ def _probability_columns(probabilities: Float32, best: NDArray, labels: NDArray)
     }
 
 
-def _score_columns(scores: Float32, prediction: NDArray, labels: NDArray) -> Columns:
+def _logit_columns(logits: Float32, prediction: NDArray, labels: NDArray) -> Columns:
     each = np.arange(len(labels))
-    own = scores[each, labels][:, None]
-    ahead = (scores > own).sum(1) + ((scores == own) & (np.arange(scores.shape[1]) < labels[:, None])).sum(1)
-    return {"label_rank": ahead + 1, "label_logit": own[:, 0], "predicted_logit": scores[each, prediction]}
+    own = logits[each, labels][:, None]
+    ahead = (logits > own).sum(1) + ((logits == own) & (np.arange(logits.shape[1]) < labels[:, None])).sum(1)
+    return {"label_rank": ahead + 1, "label_logit": own[:, 0], "predicted_logit": logits[each, prediction]}
 
 
 def _map_columns(predicted_class: Float32, runner_up: Float32) -> Columns:
@@ -136,9 +143,9 @@ def _map_columns(predicted_class: Float32, runner_up: Float32) -> Columns:
     }
 
 
-def _fix_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns:
+def _correction_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns:
     wrong = np.flatnonzero(prediction != labels)
-    if 4 * len(wrong) > len(maps):  # working on the correct ones too costs less than copying the wrong ones
+    if 4 * len(wrong) > len(maps):  # computing it for the correct ones too costs less than copying the wrong ones
         cells, winner = correction.corrected_prediction(maps, prediction, labels)
         return {"correction_cells": cells, "corrected_prediction": winner}
     cells, winner = np.zeros(len(maps), np.int64), prediction.copy()
@@ -147,25 +154,20 @@ def _fix_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns
     return {"correction_cells": cells, "corrected_prediction": winner}
 
 
-def joint_columns(labels: NDArray, columns: Columns, cached: Columns, *, classes: int, zero_point: int) -> Columns:
-    """Path -> array of every dataset that needs all images: patterns, similarities, class columns, confusion, figures.
+def joint_columns(description: RunDescription, columns: Columns, cached: Columns) -> Columns:
+    """Path -> array of every dataset that needs all images: patterns, similarities, class columns, confusion, metrics.
 
     Args:
-        labels: (N,) ascending.
-        columns: those of `JOINED_FROM`, (V, N) each.
-        hot: true_class_map, true_class_scale, predicted_class_map, predicted_class_scale of all images.
-        zero_point: the byte that stands for 0.
+        columns: those of `JOINT_INPUTS`, (V, N) each.
+        cached: true_class_map, true_class_scale, predicted_class_map, predicted_class_scale of all images.
     """
-    labels = np.asarray(labels, np.int64)
+    labels, zero = description.labels.astype(np.int64), zero_point(description.signed)
     per_variant = [
         _joint_of_variant(
             labels,
             {name: column[v] for name, column in columns.items()},
-            {
-                kind: decode(cached[f"{kind}_map"][v], cached[f"{kind}_scale"][v], zero_point=zero_point)
-                for kind in ("true_class", "predicted_class")
-            },
-            classes,
+            {kind: decode(cached[f"{kind}_map"][v], cached[f"{kind}_scale"][v], zero_point=zero) for kind in CACHED},
+            len(description.classes),
         )
         for v in range(len(columns["prediction"]))
     ]
