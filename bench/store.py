@@ -30,7 +30,7 @@ from bench.store_queries import reading_table, repeat_epochs
 from compute.live.predictor import load_predictor
 from store import Run, RunDescription, Variant, create_run, open_run, resume_run
 from store.format.layout import epoch_file
-from store.format.schema import CHUNK_BYTES, PRECISIONS
+from store.format.schema import CHUNK_BYTES
 
 Maps = NDArray[np.float32]
 BATCH = 250
@@ -143,8 +143,7 @@ def compare_formats(sample: Sample, folder: Path) -> dict[str, Cost]:
         )
         size, count = _remove(path), len(sample.maps)
         costs[name] = Cost(size / count, seconds / count, worked / count, error)
-    for precision in PRECISIONS:
-        costs[f"this store, {precision}"] = write_epoch(sample, folder / "run", precision=precision, check=True)
+    costs["this store"] = write_epoch(sample, folder / "run", check=True)
     return costs
 
 
@@ -163,7 +162,7 @@ def threads_table(sample: Sample, folder: Path) -> str:
     return f"{title}\n\n" + document.table(("threads", "images/s", "of one thread", "CPU µs/image"), rows)
 
 
-def write_epoch(sample: Sample, path: Path, *, precision: str = "image", threads: int = 1, check: bool = False) -> Cost:
+def write_epoch(sample: Sample, path: Path, *, threads: int = 1, check: bool = False) -> Cost:
     """Write and seal an epoch of the sample with this store, four times over, and remove it; errors with `check`."""
     maps, run = sample.maps, sample.run
     description = RunDescription(
@@ -175,7 +174,6 @@ def write_epoch(sample: Sample, path: Path, *, precision: str = "image", threads
         image_shape=(1, 1),
         map_shape=run.map_shape,
         signed=run.signed,
-        precision=precision,
     )
     with create_run(path, description) as new:
         for variant in COPIES:

@@ -77,7 +77,7 @@ def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, p
     prepared = prepare(profile, device=options.device, processes=processes)
     is_new = not run_exists(path)
     processes.wait()  # before the first process creates it
-    left = profile.training.epochs - (0 if is_new else len(open_run_writer(prepared, path).sealed_epochs))
+    left = profile.training.epochs - (0 if is_new else len(open_run_writer(prepared, path).complete_epochs))
     if left <= 0:
         # a run that was stopped before its analysis is analysed now
         if options.command == "train" and processes.first and not options.no_analysis and not _is_analysed(path):

@@ -106,7 +106,7 @@ class Experiment:
         self.recorder = prepared.recorder(stop=stop)
         self._other_network: ClassMapNetwork | None = None
         self._sealing: tuple[int, Future[None]] | None = None
-        if limit and run.sealed_epochs:
+        if limit and run.complete_epochs:
             recorded = open_run(run.path).metrics()
             limit.expect(float((recorded["train_seconds"] + recorded["record_seconds"]).max()))
 
@@ -144,7 +144,7 @@ class Experiment:
         """Records epochs that have weights but no record, restores the trainer, and returns the last epoch trained."""
         known = self.checkpoints.epochs()
         for epoch in known:
-            if epoch not in self.run.sealed_epochs:
+            if epoch not in self.run.complete_epochs:
                 network = self._second_network()
                 checkpoint = self.checkpoints.load_into(network, epoch)
                 self._record(epoch, checkpoint.metrics, network=network)
@@ -154,7 +154,7 @@ class Experiment:
 
     def _record(self, epoch: int, metrics: dict[str, float], *, network: ClassMapNetwork) -> None:
         """Records one epoch, and leaves completing its file to a thread."""
-        if epoch in self.run.sealed_epochs:
+        if epoch in self.run.complete_epochs:
             return
         started = time.perf_counter()
         self._finish_sealing()
@@ -169,7 +169,7 @@ class Experiment:
             writer.abort()
             raise
         writer.set_metrics(metrics)
-        self._sealing = epoch, writer.seal(wait=False)
+        self._sealing = epoch, writer.finish(wait=False)
         if processes.first:
             tqdm.write(_summary(epoch, metrics))
 

@@ -17,8 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.errors import DamagedFile
-from store.format.atomic_file import NewFile, sealing
-from store.format.hdf5_file import PART, open_file, set_attributes
+from store.format.hdf5_file import PART, NewFile, atomic_file, open_file, set_attributes
 from store.format.layout import ANALYSIS_FILE
 from store.read.run import Run
 
@@ -77,7 +76,7 @@ def write_analysis(
     """
     final = Path(run.path) / ANALYSIS_FILE
     part = final.with_name(f"{final.name}.{os.getpid()}{PART}")
-    with sealing(part, final) as file:
+    with atomic_file(final, part) as file:
         set_attributes(file, {"analysis_version": ANALYSIS_VERSION, "run_id": run.id, "kind": "analysis"})
         _write(file, "epochs", np.asarray(epochs, np.int64))
         file.require_group("tables")

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.metrics.variants import COLUMNS, VARIANT_METRIC_NAMES, variant_metric_columns
+from store.read.epoch_data import EpochData
 from store.read.run import Run
-from store.read.sealed_file import EpochData
 
 Figures = dict[str, NDArray[np.float64]]
 # Worked out once for every open epoch that was recorded without them; sealed files do not change.
@@ -31,11 +31,11 @@ def epoch_variant_metrics(run: Run, epoch: int) -> pd.DataFrame:
 
 def _of(run: Run, data: EpochData) -> Figures:
     if set(VARIANT_METRIC_NAMES) <= set(data.names("variant_metrics")):
-        return {name: data.strip(f"variant_metrics/{name}") for name in VARIANT_METRIC_NAMES}
+        return {name: data.all_rows(f"variant_metrics/{name}") for name in VARIANT_METRIC_NAMES}
     known = _worked_out.get(data)
     if known is None:
         variants = range(len(run.variants))
-        columns = {name: np.stack([data.strip(f"images/{name}", strip) for strip in variants]) for name in COLUMNS}
+        columns = {name: np.stack([data.all_rows(f"images/{name}", index) for index in variants]) for name in COLUMNS}
         found = variant_metric_columns(columns, run.labels)
         known = _worked_out[data] = {path.removeprefix("variant_metrics/"): values for path, values in found.items()}
     return known

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from store.format.description import RunDescription
-from store.format.layout import RunFacts
+from store.format.description import RunDescription, RunFacts
 from store.format.quantization import decode, error_bound, zero_point
 from store.metrics import maps as measures
-from store.read.sealed_file import EpochData, SealedFile
-from store.write.summary import Columns, joint_columns
+from store.read.epoch_data import EpochData, RecordFile, of_all_classes
+from store.write.summary import Columns, joint_columns, kept_classes
 
 BLOCK = 512  # images at a time: bounds the memory that decoded maps take
 SUM_TOLERANCE = 1e-4
@@ -24,15 +24,21 @@ JOINT_IMAGE_COLUMNS = ("similarity", "predicted_similarity")  # they need all im
 Rows = NDArray[np.int64]
 
 
-def check_run_file(file: SealedFile, description: RunDescription) -> Iterator[str]:
+def check_run_file(file: RecordFile, description: RunDescription) -> Iterator[str]:
     """Each identity of run.h5 that does not hold, in words; raises DamagedFile where a dataset cannot be read."""
     changed = np.zeros(len(description.variants), np.int64)
+    has_sha256, wrong_sha256 = file.has("image_sha256"), 0
     for rows in _blocks(len(description.labels)):
         clean = file.rows("pixels", 0, rows)
+        if has_sha256:
+            expected = [np.frombuffer(hashlib.sha256(image.tobytes()).digest(), np.uint8) for image in clean]
+            wrong_sha256 += int((file.rows("image_sha256", 0, rows) != expected).any(1).sum())
         for index in range(1, len(changed)):
             changed[index] += (file.rows("pixels", index, rows) != clean).any((1, 2, 3)).sum()
-    if not np.array_equal(file.strip("variants/changed_images"), changed):  # noqa: B005 - not a text's
+    if not np.array_equal(file.all_rows("variants/changed_images"), changed):
         yield "variants/changed_images does not follow from the pixels"
+    if wrong_sha256:
+        yield f"image_sha256 does not follow from the pixels of {wrong_sha256} images"
 
 
 def check_epoch(data: EpochData, facts: RunFacts) -> Iterator[str]:
@@ -42,7 +48,7 @@ def check_epoch(data: EpochData, facts: RunFacts) -> Iterator[str]:
     all_cached: list[Columns] = []
     for index, variant in enumerate(description.variant_names):
         names = [name for name in data.names("images") if name not in JOINT_IMAGE_COLUMNS]
-        columns = {name: data.strip(f"images/{name}", index) for name in names}
+        columns = {name: data.all_rows(f"images/{name}", index) for name in names}
         cached: Columns = {}
         for kind in ("true_class", "predicted_class"):
             cached[f"{kind}_map"], cached[f"{kind}_scale"] = data.cached_rows(kind, index, np.arange(len(labels)))
@@ -53,13 +59,7 @@ def check_epoch(data: EpochData, facts: RunFacts) -> Iterator[str]:
         yield from (f"variant {variant!r}: {text}" for text in sorted(problems))
         all_columns.append(columns)
         all_cached.append(cached)
-    expected = joint_columns(
-        labels,
-        _stacked(all_columns),
-        _stacked(all_cached),
-        classes=len(description.classes),
-        zero_point=zero_point(description.signed),
-    )
+    expected = joint_columns(description, _stacked(all_columns), _stacked(all_cached))
     yield from _check_joint(data, expected, description.variant_names)
 
 
@@ -76,11 +76,11 @@ def _check_joint(data: EpochData, expected: Columns, variants: tuple[str, ...]) 
     for path, values in expected.items():
         group, _, name = path.rpartition("/")
         if group == "variant_metrics":
-            if name in data.names(group) and not _close(data.strip(path), values):
+            if name in data.names(group) and not _close(data.all_rows(path), values):
                 yield f"{path} does not follow from the columns of the images"
             continue
         for index, variant in enumerate(variants):
-            if not _close(data.strip(path, index), values[index]):
+            if not _close(data.all_rows(path, index), values[index]):
                 yield f"variant {variant!r}: {path} does not follow from the predictions and cached maps"
 
 
@@ -92,11 +92,16 @@ def _close(found: NDArray, expected: NDArray) -> bool:
 def _check_block(data: EpochData, facts: RunFacts, index: int, rows: Rows, block: Columns) -> Iterator[str]:
     """Identities of some images under one variant; `block` has their columns and cached maps."""
     zero, labels = zero_point(facts.description.signed), facts.description.labels[rows].astype(np.int64)
-    codes, scale = data.rows("maps", index, rows), data.rows("map_scale", index, rows)
+    quantised, scale = data.rows("maps", index, rows), data.rows("map_scale", index, rows)
     probabilities = data.rows("probabilities", index, rows)
-    maps = decode(codes, scale, zero_point=zero)
-    kept = (codes != zero).any((2, 3)) if facts.kept_maps else np.ones(scale.shape, bool)
-    yield from _check_softmax(probabilities, measures.logits(maps), error_bound(scale), kept)
+    maps = decode(quantised, scale, zero_point=zero)
+    logits, error = measures.logits(maps), error_bound(scale)
+    if facts.description.kept_maps:
+        classes, recorded = data.rows("map_classes", index, rows), data.rows("logits", index, rows)
+        yield from _check_kept(recorded, classes, labels, logits, error)
+        logits, error = recorded, np.zeros_like(recorded)
+        maps, scale = (of_all_classes(values, classes, recorded.shape[1]) for values in (maps, scale))
+    yield from _check_softmax(probabilities, logits, error)
     yield from _check_columns(probabilities, block, labels)
     each, prediction = np.arange(len(rows)), block["prediction"].astype(np.int64)
     for kind, classes, logit in (
@@ -114,11 +119,20 @@ def _check_block(data: EpochData, facts: RunFacts, index: int, rows: Rows, block
             yield "images/peak is not the largest cell of the predicted class's map"
 
 
-def _check_softmax(probabilities: NDArray, logits: NDArray, error: NDArray, kept: NDArray) -> Iterator[str]:
+def _check_kept(recorded: NDArray, classes: NDArray, labels: NDArray, means: NDArray, error: NDArray) -> Iterator[str]:
+    """Where not all maps are kept: which are, and that their means (n, K) are the recorded logits (n, C)."""
+    if not np.array_equal(classes, kept_classes(recorded, labels, classes.shape[1])):
+        yield "map_classes are not the classes of the highest logits and the true class"
+    logits = np.take_along_axis(recorded, classes.astype(np.int64), 1)
+    if (np.abs(means - logits) > error + ROUNDING * np.abs(logits)).any():
+        yield "logits differ from the means of the maps by more than their error"
+
+
+def _check_softmax(probabilities: NDArray, logits: NDArray, error: NDArray) -> Iterator[str]:
     if not (np.abs(probabilities.sum(1, dtype=np.float64) - 1) < SUM_TOLERANCE).all():
         yield "probabilities do not sum to 1"
     # In a softmax, ln P_k - S_k is the same for all classes; each logit is off by its map's bound at most.
-    counted = kept & (probabilities > LEAST_PROBABILITY)
+    counted = probabilities > LEAST_PROBABILITY
     offsets = np.log(np.where(counted, probabilities, 1)) - logits
     best = np.where(counted, probabilities, 0).argmax(1)[:, None]
     off = np.abs(offsets - np.take_along_axis(offsets, best, 1))

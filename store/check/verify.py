@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from store.check.identities import check_epoch, check_run_file
 from store.errors import DamagedFile, StoreError
-from store.format import compression, layout
-from store.format.description import RunDescription
-from store.format.layout import RunFacts
+from store.format import layout
+from store.format.chunks import combine
+from store.format.description import RunDescription, RunFacts, read_description
 from store.format.receipts import file_sha256, read_receipt
 from store.format.schema import CACHED_BLOCK_ROWS, EPOCH_FIELDS, RUN_FIELDS, Field, epoch_field, run_field
-from store.read.epoch_parts import JoinedEpoch, open_epoch
-from store.read.sealed_file import SealedFile
+from store.read.epoch_data import JoinedEpoch, RecordFile, open_epoch
 from store.read.source import LocalSource
 from store.remote.place import is_remote
 
@@ -56,8 +55,8 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
         )
     path, report = Path(path), progress or (lambda _: None)
     try:
-        facts = layout.read_description(path / layout.RUN_FILE)
-        run_file = SealedFile(path / layout.RUN_FILE, "run")
+        facts = read_description(path / layout.RUN_FILE)
+        run_file = RecordFile(path / layout.RUN_FILE, "run")
     except DamagedFile as err:
         return [Problem(layout.RUN_FILE, str(err))]
     problems = list(_receipt_problems(path, facts.id, None))
@@ -83,7 +82,7 @@ def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -
     try:
         data = open_epoch(path / name, facts.id, epoch)
         data.metrics()
-        files = [*data.parts, data.joint] if isinstance(data, JoinedEpoch) else [cast("SealedFile", data)]
+        files = [*data.parts, data.joint] if isinstance(data, JoinedEpoch) else [cast("RecordFile", data)]
         damage = [
             Problem(f"{layout.EPOCHS}/{file.path.name}", text)
             for file in files
@@ -120,7 +119,7 @@ def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Pr
         yield Problem(str(file.relative_to(path)), text)
 
 
-def _file_problems(file: SealedFile, description: RunDescription, report: Progress) -> Iterator[str]:
+def _file_problems(file: RecordFile, description: RunDescription, report: Progress) -> Iterator[str]:
     """Problems of the datasets of one file, each on its own."""
     reported = 0
     for path, shape in expected_datasets(file, description).items():
@@ -135,7 +134,7 @@ def _file_problems(file: SealedFile, description: RunDescription, report: Progre
     report(max(0, file.path.stat().st_size - reported))
 
 
-def expected_datasets(file: SealedFile, description: RunDescription) -> dict[str, tuple[int, ...] | None]:
+def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str, tuple[int, ...] | None]:
     """Path -> shape (None for any) of every dataset that a complete file must hold itself, and optional ones it has."""
     sizes = dict(description.sizes)
     if file.kind == "run":
@@ -161,7 +160,7 @@ def expected_datasets(file: SealedFile, description: RunDescription) -> dict[str
 
 
 def _check_chunked(
-    file: SealedFile, path: str, field: Field, shape: tuple[int, ...] | None, sizes: Mapping[str, int]
+    file: RecordFile, path: str, field: Field, shape: tuple[int, ...] | None, sizes: Mapping[str, int]
 ) -> None:
     reader = file.reader(path)
     dataset, grid, wanted = reader.dataset, reader.grid, np.dtype(field.dtype)
@@ -169,20 +168,21 @@ def _check_chunked(
         raise ValueError(f"its shape is {dataset.shape}, the run demands {shape}")
     if dataset.dtype.kind != wanted.kind or (wanted.kind != "S" and dataset.dtype != wanted):
         raise ValueError(f"its type is {dataset.dtype}, the format demands {wanted}")
-    if grid.chunk != (*(1,) * grid.lead, grid.step, *grid.row_shape):
+    if grid.chunk != (*(1,) * grid.has_variant_axis, grid.chunk_rows, *grid.row_shape):
         raise ValueError(f"its chunks are {dataset.chunks}, the format demands whole rows of one variant")
-    checks = np.zeros((grid.strips, grid.chunks), np.uint32)
+    checks = np.zeros((grid.variants, grid.chunks), np.uint32)
     for index in np.ndindex(*checks.shape):
         rows, checks[index] = reader.check(*index)
         _check_values(rows, field, sizes)
-    if compression.combine(checks) != int(dataset.attrs["check"]):
+    if combine(checks) != int(dataset.attrs["check"]):
         raise ValueError("its chunks are not those that were recorded (the check value differs)")
 
 
 def _check_cached(
-    file: SealedFile, path: str, field: Field, shape: tuple[int, ...] | None, sizes: Mapping[str, int]
+    file: RecordFile, path: str, field: Field, shape: tuple[int, ...] | None, sizes: Mapping[str, int]
 ) -> None:
-    found, dtype = file.shape_and_type(path)
+    dataset = file.dataset(path)
+    found, dtype = dataset.shape, dataset.dtype
     if found != shape or dtype != np.dtype(field.dtype):
         raise ValueError(f"it is {found} {dtype}, the run demands {shape} {field.dtype}")
     kind = path.removeprefix("cached/").removesuffix("_map")

@@ -143,7 +143,7 @@ class NewFile(h5py.File):
         super().__init__(path, mode, libver=_LIBRARY_VERSIONS, locking=False, rdcc_nbytes=0)
         self.path = path
         self._lock = threading.Lock()
-        self._expected = self._reserved = 0  # bytes that it will have, and bytes that the disk reserved
+        self._expected = self.reserved = 0  # bytes that it will have, and bytes that the disk reserved
         try:
             self.reserve(0)
         except OSError:
@@ -159,14 +159,14 @@ class NewFile(h5py.File):
         with self._lock:
             self._expected = max(self._expected, self.id.get_filesize()) + count
             end = self._expected + _METADATA_BYTES
-            if end > self._reserved:
+            if end > self.reserved:
                 descriptor = self.id.get_vfd_handle()
                 try:
-                    _reserve(descriptor, self.path, self._reserved, end + _RESERVE_BYTES)
+                    reserve_on_disk(descriptor, self.path, self.reserved, end + _RESERVE_BYTES)
                     end += _RESERVE_BYTES
                 except OSError:  # not so far ahead, then
-                    _reserve(descriptor, self.path, self._reserved, end)
-                self._reserved = end
+                    reserve_on_disk(descriptor, self.path, self.reserved, end)
+                self.reserved = end
 
     def create_dataset(
         self, name: str, shape: Any = None, dtype: Any = None, data: Any = None, **options: Any
@@ -193,7 +193,8 @@ class NewFile(h5py.File):
             self.close()
 
 
-def _reserve(descriptor: int, path: Path, start: int, stop: int) -> None:
+def reserve_on_disk(descriptor: int, path: Path, start: int, stop: int) -> None:
+    """Reserve the bytes from `start` to `stop` of an open file; raises OSError."""
     longest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if longest != resource.RLIM_INFINITY and stop > longest:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -232,13 +233,16 @@ def unfinished_file(part: Path, mode: str = "w") -> Iterator[NewFile]:
 
 
 @contextmanager
-def atomic_file(final: Path) -> Iterator[NewFile]:
+def atomic_file(final: Path, part: Path | None = None) -> Iterator[NewFile]:
     """A new file that takes its final name when the block ends, and is removed when the block raises.
+
+    Args:
+        part: its name until then.
 
     Raises:
         WriteFailed: the file system refuses, also inside the block.
     """
-    part = part_of(final)
+    part = part or part_of(final)
     try:
         with write_errors(final), unfinished_file(part) as file:
             yield file

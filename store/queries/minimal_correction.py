@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from store.format.selection import rows_of
 from store.metrics import correction, maps
+from store.read.epoch_data import rows_of
 from store.read.run import Run
 
 _ROUNDING = 1e-5  # float32 means of the same cells in another order

@@ -10,7 +10,7 @@ import os
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,13 +19,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import DamagedFile, TooManyFiles
+from store.errors import DamagedFile, NotInRun, TooManyFiles
 from store.format import layout
 from store.format.chunks import ChunkReader
 from store.format.hdf5_file import attributes, check_format, damaged, open_file
 from store.format.schema import CACHED_BLOCK_ROWS, epoch_field, field_of
 
 Rows = NDArray[np.int64]
+Selection = Sequence[int] | NDArray | slice | None
 
 T = TypeVar("T")
 
@@ -229,7 +230,7 @@ def open_parts(run: Path, run_id: str, epoch: int, world: int) -> list[RecordFil
     return parts
 
 
-def check_identity(file: RecordFile, *, run_id: str, epoch: int) -> None:
+def check_identity(file: RecordFile, *, run_id: str, epoch: int | None) -> None:
     """Refuse a file that was put in another's place; raises DamagedFile."""
     found_run, found_epoch = file.facts.get("run_id"), file.facts.get("epoch")
     if found_run != run_id:
@@ -289,3 +290,37 @@ class EpochCache:
     def __len__(self) -> int:
         """Number of open epochs."""
         return len(self._open)
+
+
+def of_all_classes(values: NDArray, classes: NDArray, count: int) -> NDArray[np.float32]:
+    """Values (n, K, ...) of the classes (n, K) as (n, count, ...) of all classes, NaN for the others."""
+    out = np.full((len(values), count, *values.shape[2:]), np.nan, np.float32)
+    out[np.arange(len(values))[:, None], classes.astype(np.int64)] = values
+    return out
+
+
+def rows_of(selection: Selection, count: int, *, what: str) -> NDArray[np.int64]:
+    """Row numbers of a selection: integers in any order, a slice, or None for all.
+
+    Raises:
+        NotInRun: a number outside 0..count-1; names the first.
+        TypeError: not whole numbers, or a single one.
+    """
+    if selection is None:
+        return np.arange(count)
+    if isinstance(selection, slice):
+        return np.arange(count)[selection]
+    rows = np.asarray(selection)
+    if rows.size == 0:
+        return np.zeros(0, np.int64)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise TypeError(f"{what.capitalize()}s are selected by a list of whole numbers or a slice, got {selection!r}.")
+    outside = rows[(rows < 0) | (rows >= count)]
+    if len(outside):
+        raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it holds {count}, 0 to {count - 1}.")
+    return rows.astype(np.int64)
+
+
+def int64(array: NDArray) -> NDArray:
+    """Whole numbers as int64, so that differences of columns cannot overflow; others as they are."""
+    return array.astype(np.int64) if array.dtype.kind in "iu" else array

@@ -20,15 +20,25 @@ from store.format.description import Timeline, Variant, read_description
 from store.format.hdf5_file import damaged
 from store.format.quantization import decode, error_bound, zero_point
 from store.format.receipts import read_receipt
-from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS, TRAINING_FIELDS
-from store.read.epoch_data import EpochCache, EpochData, Opener, RecordFile, check_identity, open_epoch
+from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS
+from store.read.epoch_data import (
+    EpochCache,
+    EpochData,
+    Opener,
+    RecordFile,
+    Selection,
+    int64,
+    of_all_classes,
+    open_epoch,
+    rows_of,
+)
 from store.read.source import LocalSource, Source, State
+from store.read.training_ledger import TrainingLedger
 from store.remote.place import is_remote
 from store.remote.source import RemoteSource
 
 T = TypeVar("T")
 Float32 = NDArray[np.float32]
-Selection = Sequence[int] | NDArray | slice | None
 
 
 def open_run(path: str | Path) -> Run:
@@ -281,9 +291,7 @@ class Run:
         self, values: Float32, data: EpochData, variant: int, rows: NDArray[np.int64], columns: NDArray[np.int64] | None
     ) -> Float32:
         """Values (n, K, ...) of the kept maps as (n, c, ...) of the classes asked for, NaN where not kept."""
-        classes = data.rows("map_classes", variant, rows).astype(np.int64)
-        out = np.full((len(rows), len(self.description.classes), *values.shape[2:]), np.nan, np.float32)
-        out[np.arange(len(rows))[:, None], classes] = values
+        out = of_all_classes(values, data.rows("map_classes", variant, rows), len(self.description.classes))
         return out if columns is None else out[:, columns]
 
     def has_map(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> NDArray[np.bool_]:
@@ -369,14 +377,14 @@ class Run:
         """Every summary column of an epoch and variant."""
         index = self.variant_index(variant)
         return self.read(
-            epoch, lambda data: {field.name: _plain(data.all_rows(field.path, index)) for field in IMAGE_COLUMNS}
+            epoch, lambda data: {field.name: int64(data.all_rows(field.path, index)) for field in IMAGE_COLUMNS}
         )
 
     def column(self, name: str, *, epoch: int, variant: str) -> NDArray:
         """A summary column, (N,), or (N, T) for top5 and top5_probability; whole numbers as int64, others float32."""
         _check_column(name)
         index = self.variant_index(variant)
-        return _plain(self.read(epoch, lambda data: data.all_rows(f"images/{name}", index)))
+        return int64(self.read(epoch, lambda data: data.all_rows(f"images/{name}", index)))
 
     def columns(self, name: str, *, variant: str) -> NDArray:
         """A summary column over all `epochs`, (E, N) or (E, N, T); types as in `column`."""
@@ -389,7 +397,7 @@ class Run:
     def confusion(self, *, epoch: int, variant: str) -> NDArray[np.int64]:
         """Numbers of images by true class (rows) and prediction (columns), (C, C) int64."""
         index = self.variant_index(variant)
-        return _plain(self.read(epoch, lambda data: data.all_rows("confusion", index)))
+        return int64(self.read(epoch, lambda data: data.all_rows("confusion", index)))
 
     def class_table(self, *, epoch: int, variant: str) -> pd.DataFrame:
         """A row per class, indexed by class_index: id, name, group, count, accuracy, mean_confidence,
@@ -397,9 +405,7 @@ class Run:
         """
         index = self.variant_index(variant)
         fields = [field for field in CLASS_COLUMNS if len(field.dims) == 2]
-        found = self.read(
-            epoch, lambda data: {field.name: _plain(data.all_rows(field.path, index)) for field in fields}
-        )
+        found = self.read(epoch, lambda data: {field.name: int64(data.all_rows(field.path, index)) for field in fields})
         return self.classes.assign(**found)
 
     def patterns(self, *, epoch: int, variant: str) -> Float32:
@@ -459,57 +465,9 @@ class Run:
         return pd.DataFrame(rows, columns=None if rows else ["epoch"])
 
     @property
-    def training_epochs(self) -> tuple[int, ...]:
-        """Epochs of the training ledger, ascending; none where the run has no ledger."""
-        names = (path.name for path in (self.path / layout.TRAINING).glob("*.h5"))
-        return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name)) is not None))
-
-    def training_images(self) -> pd.DataFrame:
-        """A row per training image: name and label; raises NotInRun where the run has no training ledger."""
-        file = self._training_file(layout.TRAINING_IMAGES, "training_images")
-        names = [name.decode() for name in file.all_rows("image_names")]
-        return pd.DataFrame({"name": names, "label": _plain(file.all_rows("labels"))}).rename_axis("training_image")
-
-    def training_ledger(self, epoch: int) -> pd.DataFrame:
-        """A row per training image: prediction, label_probability, margin and loss; raises NotInRun."""
-        file = self._training_file(layout.training_file(epoch), "training_epoch")
-        check_identity(file, run_id=self.id, epoch=epoch)
-        fields = [field for field in TRAINING_FIELDS if field.kind == "training_epoch"]
-        return pd.DataFrame({field.name: _plain(file.all_rows(field.path)) for field in fields})
-
-    def _training_file(self, name: str, kind: str) -> RecordFile:
-        path = self.on_disk("Reading the training ledger") / name
-        try:
-            file = RecordFile(path, kind)
-        except FileNotFoundError as err:
-            raise NotInRun(
-                f"{name} is not in the run {str(self.path)!r}: its ledger holds {self.training_epochs}."
-            ) from err
-        if file.facts.get("run_id") != self.id:
-            raise damaged(path, f"it belongs to run {file.facts.get('run_id')!r}, not to {self.id!r}")
-        return file
-
-
-def rows_of(selection: Selection, count: int, *, what: str) -> NDArray[np.int64]:
-    """Row numbers of a selection: integers in any order, a slice, or None for all.
-
-    Raises:
-        NotInRun: a number outside 0..count-1; names the first.
-        TypeError: not whole numbers, or a single one.
-    """
-    if selection is None:
-        return np.arange(count)
-    if isinstance(selection, slice):
-        return np.arange(count)[selection]
-    rows = np.asarray(selection)
-    if rows.size == 0:
-        return np.zeros(0, np.int64)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        raise TypeError(f"{what.capitalize()}s are selected by a list of whole numbers or a slice, got {selection!r}.")
-    outside = rows[(rows < 0) | (rows >= count)]
-    if len(outside):
-        raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it holds {count}, 0 to {count - 1}.")
-    return rows.astype(np.int64)
+    def training_ledger(self) -> TrainingLedger:
+        """How the training images fared, epoch by epoch; raises StoreError where the run lies at a URL."""
+        return TrainingLedger(self.on_disk("Reading the training ledger"), self.id)
 
 
 _COLUMN_NAMES = tuple(field.name for field in IMAGE_COLUMNS)
@@ -518,8 +476,3 @@ _COLUMN_NAMES = tuple(field.name for field in IMAGE_COLUMNS)
 def _check_column(name: str) -> None:
     if name not in _COLUMN_NAMES:
         raise NotInRun(f"Column {name!r} is not in the run: there are {', '.join(_COLUMN_NAMES)}.")
-
-
-def _plain(array: NDArray) -> NDArray:
-    """Whole numbers as int64, so that differences of columns cannot overflow."""
-    return array.astype(np.int64) if array.dtype.kind in "iu" else array

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.format.selection import Selection
+from store.read.epoch_data import Selection
 from store.read.run import Run
 from store.tools.new_place import chosen_epochs, local_folder, new_file, unused
 

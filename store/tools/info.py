@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-
 from store.check.verify import expected_datasets
 from store.errors import StoreError
 from store.format import layout
+from store.read.epoch_data import RecordFile
 from store.read.run import Run
-from store.read.sealed_file import SealedFile
 
 
 def describe(run: Run) -> str:
@@ -25,7 +23,7 @@ def describe(run: Run) -> str:
         "variants": ", ".join(run.variants),
         "maps": f"{_shape(run.map_shape)} cells, {'signed' if run.signed else 'not negative'}{kept}",
         "layers": ", ".join((*run.layer_names, *run.stage_names)) or "none",
-        "codec": f"{run.codec}, precision {run.precision}",
+        "evidence": run.description.evidence,
         **{key: _short(value) for key, value in run.configuration.items() if key in ("profile", "model", "data")},
     }
     lines = [f"{run.name}  ({run.path})", *(f"  {name:<11} {value}" for name, value in facts.items())]
@@ -73,12 +71,12 @@ def _size_table(run: Run) -> list[str]:
 def _add_file(run: Run, path: Path, sizes: dict[str, list[int]]) -> None:
     kind = "run" if path.name == layout.RUN_FILE else "epoch"
     try:
-        file = SealedFile(path, kind)
+        file = RecordFile(path, kind)
         for name in expected_datasets(file, run.description):
-            shape, dtype = file.shape_and_type(name)
+            dataset = file.dataset(name)
             total = sizes[_group(kind, name)]
             total[0] += file.stored_bytes(name)
-            total[1] += int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            total[1] += dataset.size * dataset.dtype.itemsize
     except (StoreError, FileNotFoundError):
         return  # `describe` lists it as damaged
 

@@ -1,7 +1,7 @@
 """One file in which a whole run is a single array: `python -m store link RUN` writes all.h5 for any HDF5 tool.
 
 Nothing is copied: every dataset is a view, by relative names, of the epoch files. h5py, HDFView and MATLAB open it as
-long as it stays in the run's folder (codec "zstd" needs HDF5's Zstandard plugin there as well).
+long as it stays in the run's folder (HDF5's Zstandard plugin is needed there as well).
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import numpy as np
 
 from store.errors import NotInRun
 from store.format import layout
-from store.format.atomic_file import VIEW_BYTES, NewFile, sealing
-from store.format.hdf5_file import PART, claim, set_attributes
-from store.format.schema import SCHEMA_VERSION
+from store.format.hdf5_file import VIEW_BYTES, NewFile, atomic_file, claim, part_of, set_attributes, set_identity
 from store.read.run import Run
 
 LINK_FILE = "all.h5"
@@ -36,37 +34,37 @@ def link_run(run: Run) -> Path:
     if not epochs:
         raise NotInRun(f"The run {str(run.path)!r} has no epochs yet: there is nothing to link.")
     final = folder / LINK_FILE
-    part = final.with_name(final.name + PART)
-    with claim(part), sealing(part, final) as file:
+    with claim(part_of(final)), atomic_file(final) as file:
         _link_epochs(file, run.path, epochs)
         _link_run_file(file, run.path)
         file.create_dataset("epoch", data=np.asarray(epochs, np.int32))
-        set_attributes(file, {"schema_version": SCHEMA_VERSION, "kind": "link", "run_id": run.id})
-        set_attributes(file["maps"], {"zero_point": run.zero_point, "dimensions": "epoch, variant, image, class, y, x"})
+        set_identity(file, "link", run.id, {})
+        set_attributes(file["maps"], {"zero_point": run.zero_point})
     return final
 
 
 def _link_epochs(file: NewFile, path: Path, epochs: tuple[int, ...]) -> None:
     names = [layout.epoch_file(epoch) for epoch in epochs]
     datasets = [_datasets(path / name) for name in names]
-    for dataset, (shape, dtype) in datasets[0].items():
+    for dataset, (shape, dtype, axes) in datasets[0].items():
         # A view of a dataset that one epoch lacks would show numbers that nobody recorded.
         if any(dataset not in others for others in datasets) or dataset.endswith("_crc32"):
             continue
-        file.make_room(VIEW_BYTES * len(names))
+        file.reserve(VIEW_BYTES * len(names))
         view = h5py.VirtualLayout((len(names), *shape), dtype)
         for place, name in enumerate(names):
             view[place] = h5py.VirtualSource(name, dataset, shape)
         file.create_virtual_dataset(dataset, view)
+        set_attributes(file[dataset], {"axes": f"epoch {axes}"})
 
 
-def _datasets(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Path -> shape and type of every dataset of a file."""
-    found: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+def _datasets(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype, str]]:
+    """Path -> shape, type and names of the axes of every dataset of a file."""
+    found: dict[str, tuple[tuple[int, ...], np.dtype, str]] = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset):
-            found[name] = (item.shape, item.dtype)
+            found[name] = (item.shape, item.dtype, item.attrs["axes"].decode())
 
     with h5py.File(path, "r", locking=False) as file:
         file.visititems(add)

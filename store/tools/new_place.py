@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from store.errors import NotInRun, StoreError
-from store.format.hdf5_file import PART, seal_file, writing
+from store.format.hdf5_file import part_of, publish, write_errors
 from store.read.run import Run
 from store.remote.place import is_remote
 
@@ -45,12 +45,12 @@ def new_file(final: Path) -> Iterator[Path]:
     Raises:
         WriteFailed: the file system refuses.
     """
-    part = final.with_name(final.name + PART)
+    part = part_of(final)
     try:
-        with writing(final):
+        with write_errors(final):
             part.parent.mkdir(parents=True, exist_ok=True)
             yield part
-        seal_file(part, final)
+        publish(part, final)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,20 +14,33 @@ from numpy.typing import NDArray
 
 from store.errors import RunExists
 from store.format import layout
-from store.format.atomic_file import NewFile, altered, made
 from store.format.chunks import ChunkReader, ChunkWriter, write_array
-from store.format.hdf5_file import PART, seal_file, set_attributes, writing
+from store.format.description import json_bytes
+from store.format.hdf5_file import NewFile, part_of, publish, set_attributes, unfinished_file, write_errors
+from store.format.quantization import decode
 from store.format.receipts import files_of, write_receipt
 from store.format.schema import epoch_field, run_field
+from store.read.epoch_data import open_parts
 from store.read.run import Run
 from store.tools.new_place import chosen_epochs, local_folder
+from store.write.join_parts import show_parts
+from store.write.summary import kept_classes
+
+MAP_DATASETS = ("maps", "map_scale", "map_classes", "logits")
+_SOURCES = (
+    *MAP_DATASETS,
+    "probabilities",
+    "images/prediction",
+    "images/predicted_logit",
+    "images/label_logit",
+)
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:
     """Path of a new run that holds only some epochs, or of every image only the `top` strongest maps and the true class's.
 
-    Maps that are left out decode to zero; probabilities and summaries stay those of the full maps. The new run has
-    an id of its own, and its provenance says what it was pruned from.
+    Maps that are left out read as NaN; logits, probabilities and summaries stay those of all maps. The new run has an id
+    of its own, and its provenance says what it was pruned from.
 
     Raises:
         RunExists: there is something at `target`.
@@ -42,14 +55,14 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
         raise ValueError(f"At least one map of every image must be kept, got top={top}.")
     if target.exists() or run.path.resolve() in target.resolve().parents:
         raise RunExists(f"There is something at {str(target)!r} already, or it lies in the run. Choose another place.")
-    held = run.kept_maps or len(run.classes)
+    held = run.kept_maps or len(run.classes) - 1  # beside the true class's
     top = top if top is not None and top < held else None
     facts: dict[str, object] = {
         "run_id": uuid.uuid4().hex,
-        "planned_epochs": len(chosen),
+        "planned_epochs": sum(epoch > 0 for epoch in chosen),
         "kept_maps": top or run.kept_maps,
     }
-    with writing(target):
+    with write_errors(target):
         target.mkdir(parents=True)
     try:
         _write_run(run, target, facts, chosen, top)
@@ -59,81 +72,101 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     return target
 
 
-def _write_run(run: Run, target: Path, facts: dict[str, object], epochs: list[int], top: int | None) -> None:
-    run_part = target / (layout.RUN_FILE + PART)
-    with writing(target):
+def _write_run(run: Run, target: Path, facts: dict[str, Any], epochs: list[int], top: int | None) -> None:
+    run_part = part_of(target / layout.RUN_FILE)
+    with write_errors(target):
         (target / layout.EPOCHS).mkdir()
         shutil.copyfile(run.path / layout.RUN_FILE, run_part)
         _rewrite_run_file(run, run_part, facts, epochs=epochs)
     for epoch in epochs:
-        for source in files_of(run.path, epoch):
+        for source in reversed(files_of(run.path, epoch)):  # parts before the file that shows them
             final = target / layout.EPOCHS / source.name
-            part = final.with_name(final.name + PART)
-            with writing(final):
-                _write_epoch(run, source, part, facts, top)
-            seal_file(part, final)
-        write_receipt(target, epoch, str(facts["run_id"]))
-    # Last of all: without run.h5 there is no run, so what an interruption leaves is not predicted as one.
-    seal_file(run_part, target / layout.RUN_FILE)
-    write_receipt(target, None, str(facts["run_id"]))
+            with write_errors(final):
+                _write_epoch(run, source, part_of(final), facts, top)
+            publish(part_of(final), final)
+        write_receipt(target, epoch, facts["run_id"])
+    # Last of all: without run.h5 there is no run, so what an interruption leaves is not mistaken for one.
+    publish(run_part, target / layout.RUN_FILE)
+    write_receipt(target, None, facts["run_id"])
 
 
-def _rewrite_run_file(run: Run, part: Path, facts: dict[str, object], *, epochs: list[int]) -> None:
+def _rewrite_run_file(run: Run, part: Path, facts: dict[str, Any], *, epochs: list[int]) -> None:
     origin = {"run": run.id, "name": run.name, "epochs": epochs, "kept_maps": facts["kept_maps"]}
-    provenance = json.dumps({**run.provenance, "pruned_from": origin}).encode()
-    with altered(part) as file:
+    with unfinished_file(part, "r+") as file:
         set_attributes(file, facts)
         del file["provenance"]
-        write_array(file, "provenance", run_field("provenance"), np.frombuffer(provenance, np.uint8), run.codec)
+        provenance = json_bytes({**run.provenance, "pruned_from": origin})
+        write_array(file, "provenance", run_field("provenance"), provenance)
 
 
-def _write_epoch(run: Run, source: Path, part: Path, facts: dict[str, object], top: int | None) -> None:
+def _write_epoch(run: Run, source: Path, part: Path, facts: dict[str, Any], top: int | None) -> None:
     with h5py.File(source, "r", locking=False) as old:
         if top is None or old["maps"].is_virtual:
             shutil.copyfile(source, part)
         else:
-            with made(part) as new:
-                new.make_room(source.stat().st_size - old["maps"].id.get_storage_size())
+            with unfinished_file(part) as new:
+                new.reserve(source.stat().st_size - old["maps"].id.get_storage_size())
                 _copy_but_maps(old, new)
-                _thin_maps(run, old, new, top)
-    with altered(part) as file:
-        set_attributes(file, facts)
+                _keep_strongest(run, old, new, top)
+        world = int(old.attrs.get("parts", 1)) if old["maps"].is_virtual else 1
+    with unfinished_file(part, "r+") as file:
+        set_attributes(file, {name: value for name, value in facts.items() if name != "kept_maps"})
+        if top is not None and world > 1:
+            epoch = int(file.attrs["epoch"])
+            parts = open_parts(part.parent.parent, facts["run_id"], epoch, world)
+            for path in MAP_DATASETS:
+                file.pop(path, None)
+                show_parts(file, path, parts)
+            set_attributes(file["maps"], {"zero_point": run.zero_point})
 
 
 def _copy_but_maps(old: h5py.File, new: NewFile) -> None:
     for name, value in old.attrs.items():
         new.attrs[name] = value
     for name in old:
-        if name != "maps":
+        if name not in MAP_DATASETS:
             old.copy(name, new)
 
 
-def _thin_maps(run: Run, old: h5py.File, new: NewFile, top: int) -> None:
-    field = epoch_field("maps")
-    reader = ChunkReader(old["maps"], field)
-    strengths = ChunkReader(old["probabilities"], epoch_field("probabilities"))
-    predictions = ChunkReader(old["images/prediction"], epoch_field("images/prediction"))
-    writer = ChunkWriter(new, "maps", field, shape=reader.grid.shape, codec=run.codec)
-    first_image = int(old.attrs.get("first_image", 0))
-    for strip in range(reader.grid.strips):
-        for number in range(reader.grid.chunks):
-            first, last = reader.grid.extent(number)
-            rows = np.arange(first, last)
-            codes = reader.chunk(strip, number).copy()
-            kept = kept_classes(strengths.read(strip, rows), top)
-            kept[rows - first, run.labels[rows + first_image]] = True
-            kept[rows - first, predictions.read(strip, rows)] = (
-                True  # cached maps show it, and it could tie for the top
-            )
-            codes[~kept] = run.zero_point
-            writer.put(strip, first, codes)
-    writer.finish()
-    set_attributes(writer.dataset, {"zero_point": run.zero_point})
+def _keep_strongest(run: Run, old: h5py.File, new: NewFile, top: int) -> None:
+    """Write the maps of the `top` highest logits of each image and of its true class; their bytes stay as they are."""
+    data = {path: ChunkReader(old[path], epoch_field(path)) for path in _SOURCES if path in old}
+    first_image, grid = int(old.attrs.get("first_image", 0)), data["maps"].grid
+    sizes = {**run.description.sizes, "N": grid.rows, "K": top + 1}
+    writers = {path: ChunkWriter(new, path, epoch_field(path), epoch_field(path).shape(sizes)) for path in MAP_DATASETS}
+    for variant, number in np.ndindex(grid.variants, grid.chunks):
+        first, last = grid.extent(number)
+        found = {path: reader.read(variant, np.arange(first, last)) for path, reader in data.items()}
+        labels = run.labels[first_image + first : first_image + last]
+        if "logits" not in found:
+            found["logits"] = _logits_of(found, labels, run.zero_point)
+        classes = kept_classes(found["logits"], labels, top + 1)
+        places = classes
+        if "map_classes" in found:  # where the class stands among those kept before
+            places = (found["map_classes"][:, None] == classes[:, :, None]).argmax(2)
+        chosen = np.arange(last - first)[:, None], places
+        kept = {"maps": found["maps"][chosen], "map_scale": found["map_scale"][chosen]}
+        kept |= {"map_classes": classes, "logits": found["logits"]}
+        for path, writer in writers.items():
+            writer.put(variant, first, kept[path])
+    for writer in writers.values():
+        writer.finish()
+    set_attributes(new["maps"], {"zero_point": run.zero_point})
 
 
-def kept_classes(probabilities: NDArray[np.float32], top: int) -> NDArray[np.bool_]:
-    """Which maps (n, C) have one of the `top` highest probabilities; the lower class wins a tie."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-    kept = np.zeros(probabilities.shape, bool)
-    np.put_along_axis(kept, order, True, axis=1)
-    return kept
+def _logits_of(found: dict[str, NDArray], labels: NDArray, zero_point: int) -> NDArray[np.float32]:
+    """Logits (n, C) of all classes: the prediction's plus the logarithm of a probability's ratio to the prediction's.
+
+    Where a probability is too small for that, the mean of the decoded map.
+    """
+    each, prediction = np.arange(len(labels)), found["images/prediction"].astype(np.int64)
+    probabilities = found["probabilities"].astype(np.float64)
+    highest = found["images/predicted_logit"][:, None]
+    normal = probabilities >= np.finfo(np.float32).tiny
+    ratio = np.log(np.where(normal, probabilities, 1) / probabilities[each, prediction][:, None])
+    means = decode(found["maps"], found["map_scale"], zero_point=zero_point).mean((2, 3))
+    # The prediction stays the highest: a logit that equals its own to the last digit is one digit less.
+    logits = np.minimum(np.where(normal, highest + ratio, means), np.nextafter(highest, np.float32(-np.inf)))
+    logits[each, labels] = found["images/label_logit"]
+    logits[each, prediction] = highest[:, 0]
+    return logits.astype(np.float32)

@@ -221,7 +221,7 @@ class EpochWriter:
             self._datasets["maps"].put(variant, first, quantised)
         probabilities = measures.softmax(logits)
         self._summary.add(variant, start, maps, logits, probabilities)
-        found = {"map_scale": scale, "probabilities": probabilities, "map_classes": classes, "logits": logits}
+        found: Columns = {"map_scale": scale, "probabilities": probabilities, "map_classes": classes, "logits": logits}
         for path in found.keys() & self._datasets.keys():
             self._datasets[path].put(variant, start, found[path])
 

@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 
 from store.format import layout
-from store.format.description import RunDescription, RunFacts
 from store.format.chunks import write_array
+from store.format.description import RunDescription, RunFacts
 from store.format.hdf5_file import VIEW_BYTES, NewFile, atomic_file, claim, part_of, set_attributes, set_identity
 from store.format.quantization import zero_point
 from store.format.receipts import write_receipt
@@ -73,7 +73,7 @@ def _write_joined(file: NewFile, description: RunDescription, parts: list[Record
         names = parts[0].names(field.path.split("/")[0]) if "*" in field.path else ("",)
         for path in (field.path.replace("*", name) for name in names):
             if parts[0].has(path):
-                _show(file, path, parts)
+                show_parts(file, path, parts)
     variants = range(len(description.variants))
     columns: Columns = {
         name: np.stack([np.concatenate([part.all_rows(f"images/{name}", v) for part in parts]) for v in variants])
@@ -91,7 +91,7 @@ def _every_row(part: RecordFile) -> np.ndarray:
     return np.arange(part.facts["end_image"] - part.facts["first_image"])
 
 
-def _show(file: NewFile, path: str, parts: list[RecordFile]) -> None:
+def show_parts(file: NewFile, path: str, parts: list[RecordFile]) -> None:
     """A virtual dataset: the rows of all parts, one after the other."""
     rows_axis = int(epoch_field(path).has_variant_axis)
     shapes = [part.dataset(path).shape for part in parts]

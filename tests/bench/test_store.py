@@ -19,7 +19,7 @@ def test_one_command_writes_the_section_and_leaves_the_others(finished_experimen
     assert sections["Dashboard"] == "| a | 1 |"
     text = sections["Store"]
     assert text.startswith(f"`python -m bench store --run {run} --images 24 --repeat 4`")
-    assert "| tiny | float16, HDF5 gzip 4 |" in text and "| tiny | this store, image |" in text
+    assert "| tiny | float16, HDF5 gzip 4 |" in text and "| tiny | this store |" in text
     assert "4 epochs x 3 variants x 24 images x 8 classes" in text
     assert {line.split(" | ")[0] for line in text.splitlines()} >= {"| confusion matrix", "| timeline of an image"}
     assert list(document.parent.iterdir()) == [document]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from store.check.verify import verify_run
-from store.format.atomic_file import altered
 from store.format.chunks import ChunkReader, write_array
+from store.format.hdf5_file import unfinished_file
 from store.format.receipts import write_receipt
 from store.format.schema import epoch_field, run_field
 
@@ -17,12 +17,12 @@ def change(run, path, at, value):
     in_run_file = path.startswith("run.h5/")
     file_path, path = run / ("run.h5" if in_run_file else "epochs/0002.h5"), path.removeprefix("run.h5/")
     field = run_field(path) if in_run_file else epoch_field(path)
-    with altered(file_path) as file:
+    with unfinished_file(file_path, "r+") as file:
         values = ChunkReader(file[path], field).all().copy()
         values[at] = value
         attributes = dict(file[path].attrs)
         del file[path]
-        write_array(file, path, field, values, "zstd")
+        write_array(file, path, field, values)
         file[path].attrs.update({name: attributes[name] for name in attributes if "check" not in name})
         run_id = file.attrs["run_id"].decode()
     write_receipt(run, None if in_run_file else 2, run_id)

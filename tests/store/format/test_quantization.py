@@ -1,4 +1,4 @@
-"""The codec's law: every decoded value lies within half a step of what was given, whatever was given."""
+"""Every decoded value lies within half a quantisation step of the one given, whatever was given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from store import BadMaps
 from store.format.quantization import Quantiser, decode, error_bound
-from store.format.schema import PRECISIONS
 
 
 @st.composite
@@ -27,64 +26,64 @@ def map_blocks(draw, *, signed=False):
 
 
 def assert_within_bound(maps, quantiser):
-    codes, steps = quantiser.encode(maps)
-    assert codes.dtype == np.uint8 and codes.shape == maps.shape
-    assert steps.dtype == np.float32 and steps.shape == maps.shape[:2] and (steps > 0).all()
-    decoded = decode(codes, steps, zero_point=quantiser.zero_point)
+    quantised, scale = quantiser.encode(maps)
+    assert quantised.dtype == np.uint8 and quantised.shape == maps.shape
+    assert scale.dtype == np.float32 and scale.shape == maps.shape[:2] and (scale > 0).all()
+    decoded = decode(quantised, scale, zero_point=quantiser.zero_point)
     difference = np.abs(decoded.astype(np.float64) - maps)
-    assert (difference <= error_bound(steps)[..., None, None]).all()
+    assert (difference <= error_bound(scale)[..., None, None]).all()
     assert (decoded[maps == 0] == 0).all()
-    return codes, steps
+    return quantised, scale
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("per_map", [False, True])
 @given(maps=map_blocks())
 @settings(max_examples=150, deadline=None)
-def test_every_value_decodes_within_the_stated_bound(precision, maps):
-    assert_within_bound(maps, Quantiser(precision=precision))
+def test_every_value_decodes_within_the_stated_bound(per_map, maps):
+    assert_within_bound(maps, Quantiser(per_map=per_map))
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("per_map", [False, True])
 @given(maps=map_blocks(signed=True))
 @settings(max_examples=150, deadline=None)
-def test_every_signed_value_decodes_within_the_stated_bound(precision, maps):
-    assert_within_bound(maps, Quantiser(signed=True, precision=precision))
+def test_every_signed_value_decodes_within_the_stated_bound(per_map, maps):
+    assert_within_bound(maps, Quantiser(signed=True, per_map=per_map))
 
 
 @pytest.mark.parametrize("classes", [1, 2, 200, 1000, 1500])
-def test_any_number_of_classes_is_coded(classes):
+def test_any_number_of_classes_is_quantised(classes):
     maps = np.random.default_rng(0).gamma(0.3, 5, (2, classes, 7, 7)).astype(np.float32)
     assert_within_bound(maps, Quantiser())
 
 
 def test_the_bound_is_half_a_step_and_the_step_a_255th_of_the_largest_value():
     maps = np.array([[[[51.0, 102.0], [0.0, 25.6]], [[1.0, 0.0], [0.0, 0.4]]]], np.float32)
-    codes, steps = Quantiser(precision="map").encode(maps)
-    np.testing.assert_allclose(steps, [[102 / 255, 1 / 255]], rtol=1e-6)
-    assert codes.tolist() == [[[[128, 255], [0, 64]], [[255, 0], [0, 102]]]]
-    np.testing.assert_allclose(error_bound(steps), steps / 2, rtol=3e-4)
+    quantised, scale = Quantiser(per_map=True).encode(maps)
+    np.testing.assert_allclose(scale, [[102 / 255, 1 / 255]], rtol=1e-6)
+    assert quantised.tolist() == [[[[128, 255], [0, 64]], [[255, 0], [0, 102]]]]
+    np.testing.assert_allclose(error_bound(scale) / 2, rtol=3e-4)
 
 
-def test_weaker_maps_of_a_image_take_its_step_halved_until_they_span_31_steps():
+def test_weaker_maps_of_an_image_take_its_scale_halved_until_they_span_31_steps():
     maps = np.zeros((1, 5, 2, 2), np.float32)
     maps[0, :, 0, 0] = [255, 31, 30.9, 1, 0]
-    codes, steps = Quantiser(precision="image").encode(maps)
-    assert steps.tolist() == [[1, 0.5, 0.5, 1 / 32, 1]]
-    assert codes[0, :, 0, 0].tolist() == [255, 62, 62, 32, 0]
-    levels = maps.max((2, 3)) / steps
+    quantised, scale = Quantiser().encode(maps)
+    assert scale.tolist() == [[1, 0.5, 0.5, 1 / 32, 1]]
+    assert quantised[0, :, 0, 0].tolist() == [255, 62, 62, 32, 0]
+    levels = maps.max((2, 3)) / scale
     assert (levels[levels > 0] >= 31).all()
 
 
-def test_image_precision_keeps_31_levels_of_every_map_with_evidence():
+def test_the_scale_of_an_image_keeps_31_levels_of_every_map_with_evidence():
     maps = np.random.default_rng(1).gamma(0.2, 3, (20, 50, 8, 8)).astype(np.float32)
-    _, steps = Quantiser(precision="image").encode(maps)
-    assert (maps.max((2, 3)) / steps >= 31 * (1 - 1e-6)).all()
-    assert len(np.unique(np.frexp(steps)[0], axis=None)) <= 20  # one mantissa an image
+    _, scale = Quantiser().encode(maps)
+    assert (maps.max((2, 3)) / scale >= 31 * (1 - 1e-6)).all()
+    assert len(np.unique(np.frexp(scale)[0], axis=None)) <= 20  # one mantissa an image
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("signed", [False, True])
-def test_values_without_a_code_are_refused_with_image_and_class(value, signed):
+def test_values_that_no_byte_stands_for_are_refused_with_image_and_class(value, signed):
     maps = np.ones((4, 6, 2, 2), np.float32)
     maps[2, 5, 1, 0] = value
     with pytest.raises(BadMaps, match=r"image 2, class 5 holds .* in cell 2") as caught:
@@ -102,10 +101,5 @@ def test_a_negative_value_is_refused_unless_the_run_is_signed():
 
 def test_a_negative_zero_is_zero():
     maps = np.array([[[[-0.0, 3.0]], [[-0.0, -0.0]]]], np.float32)
-    codes, _ = assert_within_bound(maps, Quantiser())
-    assert codes.ravel().tolist() == [0, 255, 0, 0]
-
-
-def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="Precision 'fine' is unknown: choose one of image, compact, map"):
-        Quantiser(precision="fine")
+    quantised, _ = assert_within_bound(maps, Quantiser())
+    assert quantised.ravel().tolist() == [0, 255, 0, 0]

@@ -72,10 +72,10 @@ def test_a_description_that_no_file_could_hold_is_refused(options, message):
         synthetic_description("odd", 3, 1, epochs=1, options=options)
 
 
-def test_a_setting_that_is_not_a_number_does_not_stop_a_run_from_being_taken_up(tmp_path):
+def test_a_setting_that_is_not_a_number_does_not_stop_a_run_from_being_resumed(tmp_path):
     settings = {"clip": float("nan"), "limit": float("inf")}
     path = write_synthetic_run(tmp_path / "run", epochs=1, configuration=settings)
-    assert resume_run(path, configuration=settings).sealed_epochs == (1,)
+    assert resume_run(path, configuration=settings).complete_epochs == (1,)
 
 
 def new_run(path, **options):
@@ -96,19 +96,17 @@ def test_of_two_writers_of_an_epoch_one_is_refused_and_the_other_is_not_disturbe
         two.epoch(1)
     third = resume_run(tmp_path / "run")  # must not clean the first one's unfinished file away
     first.write("clean", 0, synthetic_maps(description, 1, "clean"))
-    first.seal()
-    with pytest.raises(RunExists, match="is sealed already and is never written again"):
+    first.finish()
+    with pytest.raises(RunExists, match="is complete already and is never written again"):
         third.epoch(1)
     assert verify_run(tmp_path / "run") == []
 
 
-def test_an_epoch_that_another_process_seals_between_the_question_and_the_claim_is_not_overwritten(
-    tmp_path, monkeypatch
-):
+def test_an_epoch_that_another_process_completes_in_between_is_not_overwritten(tmp_path, monkeypatch):
     path = write_synthetic_run(tmp_path / "run", epochs=1, variants=("clean",))
     before = (path / "epochs" / "0001.h5").read_bytes()
-    monkeypatch.setattr("store.write.run_writer.RunWriter.sealed_epochs", ())
-    with pytest.raises(RunExists, match="was sealed by another process meanwhile"):
+    monkeypatch.setattr("store.write.run_writer.RunWriter.complete_epochs", ())
+    with pytest.raises(RunExists, match="was completed by another process meanwhile"):
         resume_run(path).epoch(1)
     assert (path / "epochs" / "0001.h5").read_bytes() == before
     assert not list(path.glob("**/*.part"))
@@ -119,13 +117,13 @@ def test_a_claim_is_on_the_file_that_is_there_and_not_on_one_that_was_moved(tmp_
     part.write_bytes(b"")
     opened = os.open
 
-    def sealed_meanwhile(path, flags, mode=0o777):
+    def complete_meanwhile(path, flags, mode=0o777):
         descriptor = opened(path, flags, mode)
         monkeypatch.setattr(os, "open", opened)
         part.rename(tmp_path / "0001.h5")
         return descriptor
 
-    monkeypatch.setattr(os, "open", sealed_meanwhile)
+    monkeypatch.setattr(os, "open", complete_meanwhile)
     with claim(part) as ours, claim(part, wait=False) as others:
         assert ours and not others and part.exists()
 
@@ -147,10 +145,10 @@ def test_a_run_that_moves_while_it_is_written_loses_the_epoch_in_progress_only(t
         recording = resume_run(tmp_path / "run").epoch(epoch)
         recording.write("clean", 0, synthetic_maps(description, epoch, "clean"))
         if epoch == 1:
-            recording.seal()
+            recording.finish()
     (tmp_path / "run").rename(tmp_path / "moved")
     with pytest.raises(WriteFailed, match=r"0002.h5' could not be written: No such file or directory"):
-        recording.seal()
+        recording.finish()
     resume_run(tmp_path / "moved")
     assert open_run(tmp_path / "moved").epochs == (1,) and verify_run(tmp_path / "moved") == []
 
@@ -177,7 +175,7 @@ def test_a_file_is_no_folder_of_runs(tmp_path):
         open_run(tmp_path / "passwd")
 
 
-def test_what_may_not_be_read_is_told_as_that(tmp_path, monkeypatch):
+def test_a_denied_permission_is_reported_as_that(tmp_path, monkeypatch):
     path, opened = write_synthetic_run(tmp_path / "run", epochs=2), h5py.File
 
     def forbidden(name, *arguments, **options):
@@ -188,7 +186,7 @@ def test_what_may_not_be_read_is_told_as_that(tmp_path, monkeypatch):
     monkeypatch.setattr("h5py.File", forbidden)
     closed = "0001.h5"
     run = open_run(path)
-    assert run.epochs == (2,) and "you have no right to. Change that" in run.damaged[1]
+    assert run.epochs == (2,) and "permission denied. Change its permissions" in run.damaged[1]
     closed = "run.h5"
-    with pytest.raises(DamagedFile, match=r"run.h5' may not be read: you have no right to"):
+    with pytest.raises(DamagedFile, match=r"run.h5': permission denied"):
         open_run(path)

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from store import DamagedFile, NotInRun, RunNotFound, SchemaMismatch, open_run, resume_run
-from store.read.epoch_parts import open_epoch
-from store.read.sealed_file import HandleCache
+from store.read.epoch_data import EpochCache, open_epoch
 from store.synthetic import is_wrong, synthetic_images, synthetic_layers, synthetic_maps, write_synthetic_run
 
 
@@ -143,10 +142,10 @@ def test_what_is_not_there_is_refused_in_words(run, query, message):
         query(run)
 
 
-def test_a_single_number_is_not_a_selection(run):
-    with pytest.raises(TypeError, match="Images are asked for by a list of whole numbers or a slice, got 3"):
+def test_a_single_number_is_no_selection(run):
+    with pytest.raises(TypeError, match="Images are selected by a list of whole numbers or a slice, got 3"):
         run.pixels(3)
-    with pytest.raises(RunNotFound, match='Make one with "make compute"'):
+    with pytest.raises(RunNotFound, match='Record one with "make compute"'):
         open_run(run.path / "nowhere")
 
 
@@ -221,14 +220,14 @@ def test_one_altered_bit_is_never_returned(copy, dataset, query):
 
 
 @pytest.mark.parametrize("kind", ["true_class", "predicted_class"])
-def test_one_altered_bit_in_a_hot_map_is_never_returned(copy, kind):
+def test_one_altered_bit_in_a_cached_map_is_never_returned(copy, kind):
     path = copy / "epochs" / "0002.h5"
     with h5py.File(path, "r", locking=False) as file:
         offset = file[f"cached/{kind}_map"].id.get_offset()
     flip(path, offset + 5, bit=7)
     run = open_run(copy)
-    with pytest.raises(DamagedFile, match="rows 0 to 19 of strip 0 fail their checksum"):
-        run._cached(kind, 2, "clean", [1])
+    with pytest.raises(DamagedFile, match="rows 0 to 19 of variant 0 fail their checksum"):
+        getattr(run, f"{kind}_maps")(epoch=2, variant="clean", images=[1])
     assert run.damaged
 
 
@@ -251,20 +250,34 @@ def test_a_damaged_image_is_never_returned(copy):
         open_run(copy).pixels()
 
 
-@pytest.mark.parametrize(("version", "advice"), [(2, "Update Classprint"), (0, "with an older Classprint")])
-def test_another_schema_version_is_named_with_what_to_do(copy, version, advice):
+@pytest.mark.parametrize(("version", "advice"), [(2, "Update Classprint"), (0, "Record the run again")])
+def test_another_format_version_is_named_with_what_to_do(copy, version, advice):
     for name in ("run.h5", "epochs/0001.h5"):
         with h5py.File(copy / name, "r+") as file:
-            file.attrs["schema_version"] = version
-    with pytest.raises(SchemaMismatch, match=rf"has schema version {version}, this code reads version 1. .*{advice}"):
+            file.attrs["format_version"] = version
+    with pytest.raises(
+        SchemaMismatch, match=f"has format version {version}, this Classprint reads version 1. {advice}"
+    ):
         open_run(copy)
 
 
 def test_an_epoch_of_another_version_is_set_aside(copy):
     with h5py.File(copy / "epochs" / "0001.h5", "r+") as file:
-        file.attrs["schema_version"] = 2
+        file.attrs["format_version"] = 2
     run = open_run(copy)
-    assert run.epochs == (2, 3) and "schema version 2" in run.damaged[1]
+    assert run.epochs == (2, 3) and "format version 2" in run.damaged[1]
+
+
+def test_a_run_of_an_unreleased_version_and_a_foreign_file_are_refused(copy, tmp_path):
+    with h5py.File(copy / "run.h5", "r+") as file:
+        del file.attrs["format"], file.attrs["format_version"]
+        file.attrs["schema_version"] = 1
+    with pytest.raises(SchemaMismatch, match="was made by an unreleased version of Classprint. Record the run again"):
+        open_run(copy)
+    with h5py.File(tmp_path / "run.h5", "w"):
+        pass
+    with pytest.raises(SchemaMismatch, match="is not a file of a Classprint run"):
+        open_run(tmp_path)
 
 
 def test_many_threads_read_the_same_as_one(run):
@@ -288,12 +301,12 @@ def test_many_threads_read_the_same_as_one(run):
 def test_few_files_stay_open_and_evicted_ones_can_still_be_read(tmp_path):
     options = {"epochs": 6, "classes": 2, "images_per_class": 1, "variants": ("clean",)}
     run = open_run(write_synthetic_run(tmp_path / "run", **options))
-    run._handles = HandleCache(open_epoch, limit=2)
+    run._cache = EpochCache(open_epoch, limit=2)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         assert run.columns("confidence", variant="clean").shape == (6, 2)
         run.true_class_maps(epoch=4, variant="clean")
-    assert len(run._handles) == 2
+    assert len(run._cache) == 2
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4
 
 
@@ -310,20 +323,6 @@ with h5py.File({str(tiny_run / "epochs" / "0002.h5")!r}) as file:
     np.testing.assert_allclose(np.load(tiny_run.parent / "plain.npy"), mine, rtol=1e-6)
 
 
-def test_gzip_files_need_no_plugin(tmp_path):
-    path = write_synthetic_run(tmp_path / "run", epochs=1, codec="gzip")
-    code = f"""
-import h5py, sys
-with h5py.File({str(path / "epochs" / "0001.h5")!r}) as file:
-    print(file["maps"][3, 5].sum(), file["images/prediction"][0, :3])
-assert "hdf5plugin" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "HDF5_PLUGIN_PATH": str(tmp_path)})
-    flip(path / "epochs" / "0001.h5", chunk_position(path / "epochs" / "0001.h5", "maps"))
-    with pytest.raises(DamagedFile, match="maps"):
-        open_run(path).maps(epoch=1, variant="clean", images=[0])
-
-
 def test_a_run_can_be_read_while_it_is_written(copy):
     run = open_run(copy)
     recording = resume_run(copy).epoch(4)
@@ -332,5 +331,5 @@ def test_a_run_can_be_read_while_it_is_written(copy):
     for variant in run.variants[1:]:
         recording.write(variant, 0, synthetic_maps(run.description, 4, variant))
     recording.write_layers(0, *synthetic_layers(run.description, 4))
-    recording.seal()
+    recording.finish()
     assert run.refresh() is True and run.epochs == (1, 2, 3, 4)

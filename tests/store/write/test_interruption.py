@@ -59,7 +59,7 @@ for limit in (0.05, 0.3, *(0.7 + 0.3 * step / 16 for step in range(16))):
     except WriteFailed as err:
         message = str(err)
     resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
-    assert "could not be written: File too large. What was sealed before is intact: free some space" in message, message
+    assert "could not be written: File too large. Epochs that were complete before are intact: free some space" in message, message
     assert sorted(file.name for file in (path / "epochs").iterdir()) == ["0001.h5", "0001.json"], limit
 write(2)
 """
@@ -74,8 +74,8 @@ def record(path: Path) -> None:
     except RunExists:
         pass  # a child that was killed came that far
     writer = resume_run(path, configuration=DESCRIPTION.configuration)
-    sealing = []
-    for epoch in sorted(set(range(1, EPOCHS + 1)) - set(writer.sealed_epochs)):
+    finishing = []
+    for epoch in sorted(set(range(1, EPOCHS + 1)) - set(writer.complete_epochs)):
         recording = writer.epoch(epoch, synthetic_metrics(epoch), threads=2)
         layers, stages = synthetic_layers(DESCRIPTION, epoch)
         for variant in VARIANTS:
@@ -83,8 +83,8 @@ def record(path: Path) -> None:
             for start in range(0, len(maps), BLOCK):
                 recording.write(variant, start, maps[start : start + BLOCK])
         recording.write_layers(0, layers, stages)
-        sealing.append(recording.seal(wait=False))
-    for future in sealing:
+        finishing.append(recording.finish(wait=False))
+    for future in finishing:
         future.result()
 
 

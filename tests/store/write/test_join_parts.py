@@ -126,7 +126,7 @@ def test_resuming_removes_the_parts_of_an_epoch_that_lost_a_rank(path):
         recording.write(variant, 0, synthetic_maps(description, 1, variant)[:4])
     layers, stages = synthetic_layers(description, 1)
     recording.write_layers(0, *({name: array[:4] for name, array in kind.items()} for kind in (layers, stages)))
-    recording.seal()
+    recording.finish()
     assert (path / "epochs" / "0001.part0of2.h5").exists() and open_run(path).epochs == ()
     resume_run(path)
     assert not list((path / "epochs").glob("*.h5"))

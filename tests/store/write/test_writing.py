@@ -97,7 +97,7 @@ def test_every_summary_column_has_its_hand_worked_value(tmp_path):
     np.testing.assert_allclose(table["map_entropy"], [0, np.log(2), np.log(2)], atol=1e-6)
     np.testing.assert_allclose(table["peak_share"], [1, 0.5, 0.5], atol=1e-6)
     np.testing.assert_allclose(table["overlap"], [0, 0.5, 0], atol=1e-6)
-    # b: D = (0, 2), so removing one cell leaves a tie, which counts as undone.
+    # b: D = (0, 2), so removing one cell leaves a tie, which counts as corrected.
     assert table["correction_cells"].tolist() == [0, 1, 0]
     assert table["corrected_prediction"].tolist() == [0, 0, 1]
     # Class 0's pattern is the mean of (4, 0) and (2, 0); b was predicted as class 1, whose pattern is (3, 3).
@@ -131,7 +131,7 @@ def test_a_run_is_never_overwritten(empty_run, description):
     ):
         pass
     record(empty_run, description)
-    with pytest.raises(RunExists, match=r"Epoch 1 of .* is sealed already"):
+    with pytest.raises(RunExists, match=r"Epoch 1 of .* is complete already"):
         resume_run(empty_run).epoch(1)
     (empty_run / "run.h5").unlink()
     with (
@@ -141,7 +141,7 @@ def test_a_run_is_never_overwritten(empty_run, description):
         pass
 
 
-def test_a_run_whose_making_fails_leaves_nothing(tmp_path, description):
+def test_a_run_that_fails_to_start_leaves_nothing(tmp_path, description):
     with pytest.raises(KeyboardInterrupt), create_run(tmp_path / "new", description):
         raise KeyboardInterrupt
     with (
@@ -191,11 +191,11 @@ def test_wrong_shapes_places_and_repeats_are_refused_at_once(empty_run, descript
         recording.write("clean", 8, maps[8:])
 
 
-def test_an_incomplete_epoch_cannot_be_sealed(empty_run, description):
+def test_an_incomplete_epoch_cannot_be_finished(empty_run, description):
     recording = resume_run(empty_run).epoch(1)
     recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
     with pytest.raises(StoreError, match="20 of 40 maps were not written, the first is image 0 of variant 'gray'"):
-        recording.seal()
+        recording.finish()
     assert leftovers(empty_run) == []
 
 
@@ -207,17 +207,17 @@ def test_layers_are_demanded_where_the_run_describes_them(tmp_path):
     recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
     recording.write_layers(0, *({k: v[:3] for k, v in kind.items()} for kind in synthetic_layers(description, 1)))
     with pytest.raises(StoreError, match="the layers of 1 images were not written"):
-        recording.seal()
+        recording.finish()
 
 
-def test_sealing_can_go_on_behind_while_the_next_epoch_is_written(empty_run, description):
+def test_finishing_can_go_on_while_the_next_epoch_is_written(empty_run, description):
     writer = resume_run(empty_run)
     futures = []
     for epoch in (1, 2, 3):
         recording = writer.epoch(epoch)
         for variant in description.variant_names:
             recording.write(variant, 0, synthetic_maps(description, epoch, variant))
-        futures.append(recording.seal(wait=False))
+        futures.append(recording.finish(wait=False))
     assert [future.result(timeout=60) for future in futures] == [None] * 3
     assert open_run(empty_run).epochs == (1, 2, 3)
 
@@ -270,7 +270,7 @@ def test_resuming_removes_what_a_killed_writer_left_but_nothing_in_use(empty_run
     recording.abort()
 
 
-def test_a_receipt_lost_between_seal_and_receipt_is_made_anew(empty_run, description):
+def test_a_receipt_that_was_not_written_is_written_by_resuming(empty_run, description):
     record(empty_run, description)
     receipt = empty_run / "epochs" / "0001.json"
     before = json.loads(receipt.read_text())
@@ -289,8 +289,10 @@ def test_a_receipt_lost_between_seal_and_receipt_is_made_anew(empty_run, descrip
         ({"masks": np.zeros((3, 4, 4))}, "masks must have the shape"),
         ({"layers": {"a/b": (1, 1, 1)}}, "cannot be a path"),
         ({"configuration": {"a": object()}}, "must be JSON values"),
-        ({"precision": "fine"}, "Precision 'fine' is unknown"),
-        ({"codec": "lzma"}, "Codec 'lzma' is unknown"),
+        ({"evidence": "guessed"}, "Evidence 'guessed' is unknown: choose one of network, exact"),
+        ({"evidence_error": -1.0}, "The error of the evidence is -1.0"),
+        ({"kept_maps": -1}, "The number of maps kept of each image is -1"),
+        ({"preparation": {"resize": object()}}, "must be JSON values"),
     ],
 )
 def test_a_description_that_no_run_could_have_is_refused(change, message):
@@ -301,9 +303,10 @@ def test_a_description_that_no_run_could_have_is_refused(change, message):
 @pytest.mark.parametrize(
     "options",
     [
-        {"codec": "gzip"},
+        {"kept_maps": 2},
+        {"kept_maps": 1, "signed": True},
         {"signed": True, "map_shape": (2, 2)},
-        {"precision": "map", "map_shape": (7, 5)},
+        {"map_shape": (7, 5)},
         {"classes": 1, "images_per_class": 1},
         {"classes": 1100, "images_per_class": 1, "epochs": 1, "variants": ("clean", "gray"), "map_shape": (3, 3)},
     ],
@@ -319,4 +322,6 @@ def test_runs_of_every_kind_can_be_written_and_verified(tmp_path, options):
     maps = run.maps(epoch=1, variant="gray", images=[0])
     given = synthetic_maps(run.description, 1, "gray")[:1]
     error = run.map_error(epoch=1, variant="gray", images=[0])[..., None, None]
-    assert (np.abs(maps - given) <= error).all()
+    kept = run.has_map(epoch=1, variant="gray", images=[0])
+    assert kept.sum() == run.description.sizes["K"]
+    assert (np.abs(maps - given) <= error)[kept].all()

@@ -1,4 +1,4 @@
-"""Files while they are written: room is set aside first, and what the disk refuses leaves nothing behind."""
+"""Files while they are written: space is reserved first, and what the disk refuses leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from store import WriteFailed, open_run
 from store.__main__ import STOPPED, main
 from store.analysis.analyse import analyse
 from store.check.verify import verify_run
-from store.format import atomic_file
-from store.format.atomic_file import made, sealing
+from store.format import hdf5_file
+from store.format.hdf5_file import atomic_file, unfinished_file
 from store.synthetic import write_synthetic_run
 from store.tools.export import export_maps
 from store.tools.link import link_run
@@ -22,34 +22,34 @@ from store.tools.prune import prune_run
 
 
 @pytest.fixture
-def quota_used_up(monkeypatch):
-    """No room beyond so many bytes of any file."""
+def quota(monkeypatch):
+    """No space beyond so many bytes of any file."""
 
     def limit(longest):
         def refuse(descriptor, path, start, stop):
             if stop > longest:
                 raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-        monkeypatch.setattr(atomic_file, "_set_aside", refuse)
+        monkeypatch.setattr(hdf5_file, "reserve_on_disk", refuse)
 
     return limit
 
 
-def test_what_was_set_aside_is_handed_back(tmp_path):
-    with made(tmp_path / "a.h5.part") as file:
+def test_reserved_space_is_handed_back(tmp_path):
+    with unfinished_file(tmp_path / "a.h5.part") as file:
         file.create_dataset("x", data=np.arange(1000))
-        assert file._kept > file.id.get_filesize()
+        assert file.reserved > file.id.get_filesize()
     state = (tmp_path / "a.h5.part").stat()
     assert state.st_size < 20_000 and 512 * state.st_blocks < 100_000
     with h5py.File(tmp_path / "a.h5.part") as file:
         assert file["x"][...].tolist() == list(range(1000))
 
 
-def test_room_is_asked_for_before_anything_is_written(tmp_path, quota_used_up):
-    quota_used_up(2 << 20)
+def test_space_is_reserved_before_anything_is_written(tmp_path, quota):
+    quota(2 << 20)
     part, final = tmp_path / "a.h5.part", tmp_path / "a.h5"
     with pytest.raises(WriteFailed, match=r"could not be written: Disk quota exceeded.*free some space"):  # noqa: SIM117
-        with sealing(part, final) as file:
+        with atomic_file(final) as file:
             file.create_dataset("small", data=np.zeros(1 << 20, np.uint8))
             length = part.stat().st_size
             try:
@@ -60,11 +60,11 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path, quota_used_up):
 
 
 @pytest.mark.parametrize("longest", [0, 300_000])
-def test_every_file_of_a_run_stops_at_the_quota_and_leaves_nothing(tmp_path, quota_used_up, longest):
+def test_every_file_of_a_run_stops_at_the_quota_and_leaves_nothing(tmp_path, quota, longest):
     path = write_synthetic_run(tmp_path / "run", epochs=1, classes=20, images_per_class=10)
     run = open_run(path)
     before = {file.name for file in path.rglob("*")}
-    quota_used_up(longest)
+    quota(longest)
     for write in (
         lambda: prune_run(run, tmp_path / "small", top=1),
         lambda: write_synthetic_run(tmp_path / "new", epochs=1, classes=20, images_per_class=10),
@@ -88,13 +88,16 @@ def test_maps_that_cannot_be_exported_leave_no_half_file(tiny_run, tmp_path, mon
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_may_not_be_written_is_told_as_that(tiny_run, monkeypatch, capsys):
+def test_a_folder_without_permission_is_reported_as_that(tiny_run, monkeypatch, capsys):
     def forbidden(*_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr("store.format.hdf5_file.os.open", forbidden)
     assert main(["link", str(tiny_run)]) == 1
-    assert "Permission denied. What was sealed before is intact: change the rights" in capsys.readouterr().err
+    assert (
+        "Permission denied. Epochs that were complete before are intact: change the permissions"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_command_that_is_asked_to_stop_says_so(tiny_run, tmp_path, monkeypatch, capsys):
