@@ -61,7 +61,7 @@ def test_the_bound_is_half_a_step_and_the_step_a_255th_of_the_largest_value():
     quantised, scale = Quantiser(per_map=True).encode(maps)
     np.testing.assert_allclose(scale, [[102 / 255, 1 / 255]], rtol=1e-6)
     assert quantised.tolist() == [[[[128, 255], [0, 64]], [[255, 0], [0, 102]]]]
-    np.testing.assert_allclose(error_bound(scale) / 2, rtol=3e-4)
+    np.testing.assert_allclose(error_bound(scale), scale / 2, rtol=3e-4)
 
 
 def test_weaker_maps_of_an_image_take_its_scale_halved_until_they_span_31_steps():

@@ -256,7 +256,7 @@ def test_another_format_version_is_named_with_what_to_do(copy, version, advice):
         with h5py.File(copy / name, "r+") as file:
             file.attrs["format_version"] = version
     with pytest.raises(
-        SchemaMismatch, match=f"has format version {version}, this Classprint reads version 1. {advice}"
+        SchemaMismatch, match=rf"has format version {version}, this Classprint reads version 1\. {advice}"
     ):
         open_run(copy)
 
@@ -272,7 +272,7 @@ def test_a_run_of_an_unreleased_version_and_a_foreign_file_are_refused(copy, tmp
     with h5py.File(copy / "run.h5", "r+") as file:
         del file.attrs["format"], file.attrs["format_version"]
         file.attrs["schema_version"] = 1
-    with pytest.raises(SchemaMismatch, match="was made by an unreleased version of Classprint. Record the run again"):
+    with pytest.raises(SchemaMismatch, match=r"was made by an unreleased version of Classprint\. Record the run again"):
         open_run(copy)
     with h5py.File(tmp_path / "run.h5", "w"):
         pass
