@@ -6,42 +6,40 @@ import argparse
 import sys
 from pathlib import Path
 
-from dashboard.report.report import write_report
+from dashboard.report import write_report
 from store import StoreError, open_run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what the command line asks; 0 when it is done, 2 when it cannot be, 130 after Ctrl-C."""
+    """Run a command; returns 0 on success, 2 where it cannot be done, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True)
     report = commands.add_parser("report", help="write a self-contained HTML report of a run")
     report.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
     report.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="file to write (report.html)")
-    report.add_argument("--epoch", type=int, help="epoch to report on (the last one)")
-    images = commands.add_parser("screenshots", help="take images of every page of a run, in Chromium")
-    images.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
-    images.add_argument("-o", "--output", type=Path, default=Path("docs/screenshots"), help="folder to write into")
-    images.add_argument("--full", action="store_true", help="whole pages instead of what a window shows")
+    report.add_argument("--epoch", type=int, help="epoch to report on (default: the last one)")
+    report.set_defaults(command=_report)
+    screenshots = commands.add_parser("screenshots", help="take screenshots of every page of a run in Chromium")
+    screenshots.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
+    screenshots.add_argument("-o", "--output", type=Path, default=Path("docs/screenshots"), help="folder to write into")
+    screenshots.add_argument("--full", action="store_true", help="whole pages instead of what fits a window")
+    screenshots.set_defaults(command=_screenshots)
     options = parser.parse_args(arguments)
     try:
-        (_report if options.command == "report" else _screenshots)(options)
+        options.command(options)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
-        print(f"This needs the Python package {error.name!r}, which is not installed: make setup-dev.", file=sys.stderr)
+        print(f"The Python package {error.name!r} is not installed. Run: make setup-dev", file=sys.stderr)
         return 2
     except (StoreError, OSError) as error:
-        print(_told(error), file=sys.stderr)
+        text = str(error)
+        if isinstance(error, OSError) and error.errno:
+            text = f"{str(error.filename)!r} cannot be used: {error.strerror}. Choose another one with -o."
+        print(text, file=sys.stderr)
         return 2
     return 0
-
-
-def _told(error: Exception) -> str:
-    """A sentence about what went wrong, also where the system tells it in two words."""
-    if isinstance(error, OSError) and error.errno:
-        return f"{str(error.filename)!r} cannot be used: {error.strerror}. Name another place, with -o."
-    return str(error)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -50,9 +48,9 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _screenshots(options: argparse.Namespace) -> None:
-    from dashboard.screenshots import take_screenshots  # Streamlit and Playwright: not for a report
+    from dashboard.screenshots import take_screenshots  # needs Streamlit and Playwright, which a report does not
 
-    run = options.run.resolve()  # of '.', too, the name and the folder of runs are needed
+    run = options.run.resolve()  # '.' has no name, and the folder around it is needed
     open_run(run)
     written = take_screenshots(run, options.output, full=options.full)
     print(f"{len(written)} images in {options.output}")

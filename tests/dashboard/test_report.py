@@ -1,4 +1,4 @@
-"""The static report: one file, nothing fetched, nothing unescaped."""
+"""The report: one file, nothing fetched, nothing unescaped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from dashboard.__main__ import main
-from dashboard.report.report import write_report
+from dashboard.report import write_report
 from store import ClassInfo, open_run
 from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run
@@ -45,7 +45,7 @@ def test_the_report_fetches_nothing_and_runs_nothing(report):
 
 def test_the_report_shows_the_essential_views(report):
     reported = " ".join(report.words)
-    for heading in ("Loss and accuracy", "The patterns", "The most confident mistakes", "Who is predicted as whom"):
+    for heading in ("Loss and accuracy", "Class patterns", "Most confident wrong predictions", "Confusion matrix"):
         assert heading in reported
     assert "school bus" in reported and report.tags.count("svg") >= 5
 
@@ -60,7 +60,7 @@ def test_the_report_can_be_made_of_an_older_epoch(tiny_run, tmp_path):
     [(["nowhere"], "nowhere"), (["TINY", "--epoch", "9"], "9")],
     ids=["no run", "no such epoch"],
 )
-def test_what_cannot_be_reported_is_told_and_nothing_is_written(tiny_run, tmp_path, capsys, arguments, reported):
+def test_a_report_that_cannot_be_made_says_why_and_writes_nothing(tiny_run, tmp_path, capsys, arguments, reported):
     arguments = [str(tiny_run) if word == "TINY" else word for word in arguments]
     assert main(["report", *arguments, "-o", str(tmp_path / "r.html")]) == 2
     assert reported in capsys.readouterr().err
@@ -70,18 +70,18 @@ def test_what_cannot_be_reported_is_told_and_nothing_is_written(tiny_run, tmp_pa
 @pytest.mark.parametrize(
     "place", ["nowhere/r.html", "", "file/r.html", "a\0b"], ids=["no folder", "a folder", "in a file", "no name"]
 )
-def test_a_report_that_cannot_be_written_is_told_in_a_sentence(tiny_run, tmp_path, capsys, place):
+def test_a_report_that_cannot_be_written_says_why(tiny_run, tmp_path, capsys, place):
     (tmp_path / "file").write_text("mine")
     assert main(["report", str(tiny_run), "-o", str(tmp_path / place)]) == 2
-    assert re.search(r"report cannot be written to '.*': .+\. Name a file in a folder", capsys.readouterr().err)
+    assert re.search(r"report cannot be written to '.*': .+\. Choose a file in a folder", capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_images_that_have_no_folder_are_told_in_a_sentence(tiny_run, tmp_path, capsys, monkeypatch):
+def test_screenshots_without_a_folder_say_why(tiny_run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: name)
     (tmp_path / "file").write_text("mine")
     assert main(["screenshots", str(tiny_run), "-o", str(tmp_path / "file")]) == 2
-    assert re.search(r"file' cannot be used: File exists. Name another place, with -o", capsys.readouterr().err)
+    assert re.search(r"file' cannot be used: File exists. Choose another one with -o", capsys.readouterr().err)
 
 
 def test_a_full_disk_leaves_the_older_report_as_it_was(tiny_run, tmp_path, capsys, monkeypatch):
@@ -95,7 +95,7 @@ def test_a_full_disk_leaves_the_older_report_as_it_was(tiny_run, tmp_path, capsy
     assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
 
 
-def test_a_report_goes_where_a_link_leads_with_the_rights_of_a_new_file(tiny_run, tmp_path):
+def test_a_report_follows_a_link_and_has_the_permissions_of_a_new_file(tiny_run, tmp_path):
     (tmp_path / "link.html").symlink_to("real.html")
     assert main(["report", str(tiny_run), "-o", str(tmp_path / "link.html")]) == 0
     (tmp_path / "new").touch()
@@ -103,15 +103,15 @@ def test_a_report_goes_where_a_link_leads_with_the_rights_of_a_new_file(tiny_run
     assert (tmp_path / "real.html").stat().st_mode == (tmp_path / "new").stat().st_mode
 
 
-def test_findings_that_hold_a_damaged_epoch_say_so(tmp_path):
+def test_findings_from_a_damaged_epoch_say_so(tmp_path):
     path = write_synthetic_run(tmp_path / "hurt", epochs=3, classes=4)
     analyse(open_run(path))
     assert "Derived from" not in write_report(open_run(path), tmp_path / "r.html").read_text("utf-8")
     content = (path / "epochs" / "0002.h5").read_bytes()
     (path / "epochs" / "0002.h5").write_bytes(content[:999])
     text = write_report(open_run(path), tmp_path / "r.html").read_text("utf-8")
-    reported = "Derived from epochs 1 to 3; epoch 2 cannot be read any more. Analyse the run again"
-    assert text.count(reported) == 2  # beside the findings and beside the failure-detection ranking
+    note = "Derived from epochs 1 to 3; epoch 2 can no longer be read. To update it, run the analysis again."
+    assert text.count(note) == 2  # beside the findings and beside the failure-detection ranking
 
 
 def test_names_from_the_data_are_escaped(tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.report.report import write_report
+from dashboard.report import write_report
 from dashboard.shell import navigation
 from store import ClassInfo, create_run, open_run, resume_run
 from store.synthetic import (

@@ -1,8 +1,10 @@
-"""One self-contained HTML file about a run: the essential views, readable without a server and without a network."""
+"""A report: the essential views of a run in one HTML file, which needs neither a server nor a network."""
 
 from __future__ import annotations
 
 import base64
+import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -17,11 +19,10 @@ from dashboard.charts.rendering import rendered
 from dashboard.charts.training import training_curve, training_series
 from dashboard.images.maps import EQ10, RELIEF, ScaledMaps, colour_map, colourise, scale_maps
 from dashboard.images.sheet import SheetTile, png_bytes, sheet
-from dashboard.report.atomic_write import write_whole
 from dashboard.shared.theme import LIGHT, count, epoch_list, percent, plural, probability, rgb
 from dashboard.views.overview.charts import accuracy_by_variant
 from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
-from store import Run, StoreError, queries
+from store import Run, StoreError, WriteFailed, queries
 from store.analysis import Analysis, from_table, read_analysis
 
 _STYLE = """
@@ -41,7 +42,7 @@ _COLOURS = "magma"
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, HTML that is already safe, and a note in plain text."""
+    """A heading, HTML whose texts are escaped, and a note in plain text."""
 
     title: str
     body: str
@@ -64,8 +65,46 @@ def write_report(run: Run, path: Path, *, epoch: int | None = None) -> Path:
         raise StoreError(f"{str(run.path)!r} has no epoch yet, so there is nothing to report. Record one first.")
     chosen = run.epochs[-1] if epoch is None else epoch
     document = page(run, chosen, sections(run, chosen))
-    write_whole(path, document.encode())
+    _write_atomically(path, document.encode())
     return path
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it, so that it is complete or, as on a full disk, not there at all.
+
+    Raises:
+        WriteFailed: the file cannot be written; an existing one stays as it is.
+    """
+    try:
+        if (
+            path.exists() and not path.is_file() and not path.is_dir()
+        ):  # a pipe or a device cannot be replaced by a file
+            path.write_bytes(content)
+            return
+        final = path.resolve()
+        descriptor, part = tempfile.mkstemp(prefix=f".{final.name[:40]}.", suffix=".part", dir=final.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+            Path(part).chmod(0o666 & ~_umask())
+            Path(part).replace(final)
+        finally:
+            Path(part).unlink(missing_ok=True)
+    except (OSError, ValueError) as err:  # a zero byte in the name is a ValueError
+        reason = getattr(err, "strerror", None) or err
+        raise WriteFailed(
+            f"The report cannot be written to {str(path)!r}: {reason}. Choose a file in a folder that exists, "
+            "that you may write to and whose disk is not full, with -o."
+        ) from err
+
+
+def _umask() -> int:
+    """The permissions that a new file lacks; the system gives them only when they are set."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
@@ -77,15 +116,15 @@ def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
         for part in parts
     )
     name = escape(run.path.name)
-    reported = (
+    summary = (
         f"{plural(len(run.classes), 'class', 'classes')}, {plural(len(run.labels), 'validation image')}, "
         f"{plural(len(run.variants), 'variant')}, epoch {epoch} of {len(run.epochs)} recorded; run identity {run.id}"
-        + (f"; left out as damaged: epoch {', '.join(map(str, run.damaged))}" if run.damaged else "")
+        + (f"; damaged and missing here: epoch {', '.join(map(str, run.damaged))}" if run.damaged else "")
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Classprint: {name}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
-        f"<body><h1>{name}</h1><p>{escape(reported)}</p>{body}</body></html>"
+        f"<body><h1>{name}</h1><p>{escape(summary)}</p>{body}</body></html>"
     )
 
 
@@ -95,7 +134,7 @@ def sections(run: Run, epoch: int) -> list[Section]:
         *_findings(run),
         _training(run, epoch),
         _variants(run, epoch),
-        _alphabet(run, epoch),
+        _patterns(run, epoch),
         _failures(run, epoch),
         *([_confusion(run, epoch), _similarity(run, epoch)] if len(run.classes) > 1 else []),
         _trust(run, epoch),
@@ -108,19 +147,21 @@ def _findings(run: Run) -> list[Section]:
     if analysis is None:
         return []
     items = "".join(f"<li>{escape(finding.text)}</li>" for finding in from_table(analysis.table("findings")))
-    note = "Each statement survives a test over all it was picked from." + _spanned(run, analysis)
-    return [Section("What this run says", f"<ol>{items}</ol>", note)]
+    note = "Each tested statement holds after correction for all comparisons that it was selected from." + _stale_note(
+        run, analysis
+    )
+    return [Section("Findings", f"<ol>{items}</ol>", note)]
 
 
-def _spanned(run: Run, analysis: Analysis) -> str:
-    """A sentence where the analysis was made from other epochs than can be read now; empty where they are the same."""
+def _stale_note(run: Run, analysis: Analysis) -> str:
+    """A sentence where the analysis was made from other epochs than the run has now; empty where they are the same."""
     if not analysis.stale(run):
         return ""
     lost = sorted(set(analysis.epochs) - set(run.epochs))
     return (
         f" Derived from {epoch_list(analysis.epochs)}; "
-        + (f"{epoch_list(lost)} cannot be read any more" if lost else f"the run holds {epoch_list(run.epochs)} by now")
-        + ". Analyse the run again to bring both together."
+        + (f"{epoch_list(lost)} can no longer be read" if lost else f"the run now has {epoch_list(run.epochs)}")
+        + ". To update it, run the analysis again."
     )
 
 
@@ -152,29 +193,29 @@ def _variants(run: Run, epoch: int) -> Section:
         ),
         330,
     )
-    return Section("Under the perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>')
+    return Section("Accuracy under perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>')
 
 
 def _scaled(run: Run, maps: np.ndarray) -> ScaledMaps:
-    """Maps as the run's pages draw them by default: signed ones carry a constant that would hide their relief."""
+    """Maps as the pages draw them by default: a constant would hide the pattern of signed ones."""
     return scale_maps(maps, kind=RELIEF if run.signed else EQ10)
 
 
-def _alphabet(run: Run, epoch: int) -> Section:
+def _patterns(run: Run, epoch: int) -> Section:
     clean = run.variants[0]
     order = queries.class_order(run, "group", epoch=epoch, variant=clean)
     scaled = _scaled(run, run.patterns(epoch=epoch, variant=clean)[order])
     table = run.class_table(epoch=epoch, variant=clean).iloc[order]
     tiles = [
-        SheetTile((colourise(code, _COLOURS),), (name, f"{percent(accuracy, 0)} right"))
+        SheetTile((colourise(code, _COLOURS),), (name, f"{percent(accuracy, 0)} correct"))
         for code, name, accuracy in zip(scaled.codes, table["name"], table["accuracy"], strict=True)
     ]
     content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(_COLOURS, scaled.label)])
     groups = ", ".join(group for group in dict.fromkeys(run.classes["group"].iloc[order]) if group.strip())
     return Section(
-        "The patterns",
-        _image(content, "the mean pattern of every class"),
-        "The mean map that each class's images give their own class" + (f"; by group: {groups}." if groups else "."),
+        "Class patterns",
+        _image(content, "the pattern of every class"),
+        "The mean of the true-class maps of each class's images" + (f"; by group: {groups}." if groups else "."),
     )
 
 
@@ -183,7 +224,7 @@ def _failures(run: Run, epoch: int) -> Section:
     where = queries.FailureFilter(most_per_pair=1)
     rows = queries.failures(run, epoch=epoch, variant=clean, where=where).head(15)
     if rows.empty:
-        return Section("The most confident mistakes", "<p>No wrong prediction.</p>")
+        return Section("Most confident wrong predictions", "<p>No prediction is wrong.</p>")
     images = [int(image) for image in rows["image"]]
     pixels = run.pixels(images, variant=clean)
     pair = np.stack(
@@ -205,9 +246,9 @@ def _failures(run: Run, epoch: int) -> Section:
     ]
     content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4, legends=[(_COLOURS, scaled.label)])
     return Section(
-        "The most confident mistakes",
+        "Most confident wrong predictions",
         _image(content, "wrong predictions with their maps"),
-        "Image, map of the prediction, map of the true class; at most one of each pair of classes.",
+        "Image, map of the predicted class, map of the true class; at most one for each pair of classes.",
     )
 
 
@@ -225,30 +266,34 @@ def _confusion(run: Run, epoch: int) -> Section:
         (row.true_class, row.predicted_class, count(int(row.count_)), percent(row.share))
         for row in pairs.rename(columns={"count": "count_"}).itertuples()
     ]
-    body = _png(large, "confusion matrix") + _table(("true_class", "prediction", "images", "of the class"), rows)
+    body = _png(large, "confusion matrix") + _table(("true class", "predicted as", "images", "of the class"), rows)
     return Section(
-        "Who is predicted as whom",
+        "Confusion matrix",
         f'<div class="row">{body}</div>',
-        "Rows: true class, columns: prediction, both by group; logarithmic.",
+        "Rows: true class. Columns: predicted class. Both by group; logarithmic colours.",
     )
 
 
 def _similarity(run: Run, epoch: int) -> Section:
     table = queries.similarity_against_confusion(run, epoch=epoch, k=800)
-    reported = table.attrs.get("spearman", float("nan"))
-    note = f"Rank correlation over all {table.attrs['pairs']} pairs: {reported:.2f}." if np.isfinite(reported) else ""
-    return Section("Do look-alike letters get confused?", _svg(similarity_scatter(table), 640), note)
+    correlation = table.attrs.get("spearman", float("nan"))
+    note = (
+        f"Rank correlation over all {table.attrs['pairs']} pairs: {correlation:.2f}."
+        if np.isfinite(correlation)
+        else ""
+    )
+    return Section("Are classes with similar patterns confused?", _svg(similarity_scatter(table), 640), note)
 
 
 def _trust(run: Run, epoch: int) -> Section:
     bins = queries.calibration_table(run, epoch=epoch)
-    body, spanned = _svg(reliability_diagram(bins), 400), ""
+    body, stale = _svg(reliability_diagram(bins), 400), ""
     analysis = read_analysis(run)
     if analysis is not None and "failure_ranking" in analysis.tables:
         body += _svg(failure_ranking_chart(analysis.table("failure_ranking")), 360)
-        spanned = _spanned(run, analysis)
-    note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}.{spanned}"
-    return Section("Can it be trusted?", f'<div class="row">{body}</div>', note)
+        stale = _stale_note(run, analysis)
+    note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}.{stale}"
+    return Section("Calibration and failure detection", f'<div class="row">{body}</div>', note)
 
 
 def _how_to_cite(run: Run, epoch: int) -> Section:
@@ -256,8 +301,8 @@ def _how_to_cite(run: Run, epoch: int) -> Section:
         "X. Zhang, Visualization of encoder-decoder structure of Deep Convolutional Neural Network, University of "
         "California, Santa Cruz, 2019."
     )
-    words = f"Classprint, run {run.path.name} ({run.id}), epoch {epoch}. The network and the questions: {paper}"
-    return Section("How to cite this", f"<p>{escape(words)}</p>")
+    citation = f"Classprint, run {run.path.name} ({run.id}), epoch {epoch}. The network and the questions: {paper}"
+    return Section("How to cite", f"<p>{escape(citation)}</p>")
 
 
 def _svg(chart: Figure, width: int) -> str:
@@ -277,6 +322,3 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>" for row in rows)
     return f"<div><table><tr>{cells}</tr>{lines}</table></div>"
-
-
-__all__ = ["Section", "page", "sections", "write_report"]
