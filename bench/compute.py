@@ -4,20 +4,18 @@
 
 Training: the profile's own step against the plain torchvision loop (ImageFolder over JPEG files, DataLoader with two
 workers, per-image transforms, float32, PyTorch's grouped transposed convolution). Recording: the forward passes of all
-variants alone against the same passes recorded and sealed; whole epochs with recording against epochs without. Gallery:
-maps read from the record against Grad-CAM on demand by the usual library. The two sides of a line take turns, in
-alternating order, after a warm-up of both. --operators adds the operators in which a training step spends its time.
+variants alone against the same passes recorded and sealed. Gallery: maps read from the record against Grad-CAM on
+demand by the usual library. The two sides of a line take turns, in alternating order, after a warm-up of both.
+--operators adds the operators in which a training step spends its time.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -39,9 +37,7 @@ from compute.live.explain import Logits
 from compute.models import build
 from compute.recording.recorder import Recorder, class_maps, forward
 from compute.runs.device import describe_device, use_threads
-from compute.runs.interrupt import StopRequest
 from compute.runs.prepare import PreparedRun, prepare
-from compute.runs.run import Experiment, open_or_create
 from compute.training.augment import RandomNumbers
 from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer
@@ -69,8 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         training, train_rate = training_row(prepared, folder / "jpeg", steps=options.steps, rounds=options.rounds)
         recording, record_rate = recording_rows(prepared, folder / "run", rounds=options.rounds)
-        epoch = epoch_row(prepared, folder / "whole", rounds=options.rounds)
-        rows = [training, *recording, epoch, gallery_row(prepared, folder / "run", rounds=2 * options.rounds)]
+        rows = [training, *recording, gallery_row(prepared, folder / "run", rounds=2 * options.rounds)]
     share = (FULL_RECORDING / record_rate) / (FULL_TRAINING / train_rate + FULL_RECORDING / record_rate)
     print(
         f"{describe_device(prepared.device)}, {prepared.dataset.name}, network {settings.model.name}, batches of "
@@ -138,31 +133,6 @@ def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[l
     row = _row("passes/s: network alone, and recorded and sealed", rates["alone"], rates["recorded"], "{:.0f}")
     rows = [(*row[:3], f"{slower:+.1%} time"), ("bytes a pass (untrained network)", "", f"{size / passes:.0f}", "")]
     return rows, statistics.median(rates["recorded"])
-
-
-def epoch_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:
-    """Seconds of a whole epoch, trained only, and trained, checkpointed, recorded and sealed."""
-    settings = replace(prepared.profile, training=replace(prepared.profile.training, epochs=1))
-    one, other = (replace(prepared, profile=settings, network=copy.deepcopy(prepared.network)) for _ in range(2))
-    training_set, names = one.training_set(), iter(range(1000))
-
-    def trained() -> float:
-        trainer = Trainer(one.network, settings=settings.training, augment=one.augmenter)
-        started = time.perf_counter()
-        trainer.train_epoch(1, training_set)
-        return time.perf_counter() - started
-
-    def recorded() -> float:
-        experiment = Experiment(other, open_or_create(other, path / f"{next(names)}"), StopRequest())
-        started = time.perf_counter()
-        experiment.train_and_record()
-        return time.perf_counter() - started
-
-    seconds = alternate({"trained": trained, "recorded": recorded}, rounds)
-    passes = len(prepared.dataset.validation.labels) * len(settings.recording.variants)
-    what = f"an epoch of {len(training_set.labels):,} images, s: trained only, and with {passes:,} passes recorded"
-    more = statistics.median(seconds["recorded"]) / statistics.median(seconds["trained"]) - 1
-    return (*_row(what, seconds["trained"], seconds["recorded"], "{:.1f}")[:3], f"{more:+.0%} time")
 
 
 def gallery_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:

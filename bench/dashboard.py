@@ -18,14 +18,14 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bench import painting, sessions
-from bench.document import table
+from bench.document import failure_lines, table
 from bench.sessions import HOME, PAGES, TITLES, View, Walk
 from dashboard.browser import Server, chromium_path, open_chromium, serve_dashboard
 from store import Run, open_run
@@ -71,12 +71,6 @@ def _progress(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text} (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
 
 
-def _failures(failures: Iterable[str]) -> str:
-    """A line for each error in which reruns ended."""
-    counts = pd.Series([failure for failure in failures if failure], dtype=str).value_counts()
-    return "".join(f"\n\n**{count} reruns failed:** {failure}" for failure, count in counts.items())
-
-
 def _over(value: float, budget: float) -> str:
     return f"{value:.0f}{' **over**' if value > budget else ''}"
 
@@ -97,7 +91,7 @@ def start_table(run: Path, *, times: int) -> str:
                 painted = painting.first_page(browser, server.url) / 1000
             seconds["the first page is painted in Chromium"].append(server.seconds_to_answer + painted)
     rows = [(name, f"{np.median(values):.1f}", str(BUDGET_START)) for name, values in seconds.items()]
-    return table((f"from the start until (median of {times})", "seconds", "budget"), rows) + _failures(failures)
+    return table((f"from the start until (median of {times})", "seconds", "budget"), rows) + failure_lines(failures)
 
 
 def empty_page(runs: Path) -> str:
@@ -125,7 +119,7 @@ def warm_up(server: Server, run: Run) -> str:
     reruns += asyncio.run(sessions.visit_all(server.url, [View("live", f"run={run.path.name}")]))
     after = state[sessions.has_library(server.process_id, "libtorch")]
     text = f"PyTorch after every page but Live: {before}; after Live was opened: {after}."
-    return text + _failures(rerun.failure for rerun in reruns)
+    return text + failure_lines(rerun.failure for rerun in reruns)
 
 
 def server_tables(server: Server, run: Run, *, many: int, clicks: int) -> str:
@@ -143,7 +137,7 @@ def server_tables(server: Server, run: Run, *, many: int, clicks: int) -> str:
         paces.append((f"{count} session{'s' * (count > 1)}", pause, str(len(frame)), *figures))
     headings = ("all pages", "pause between answer and click", "reruns", "a second", "p50, ms", "p95", "processor, ms")
     note = "Processor: the server's time for a rerun of the single session, mean."
-    failures = _failures(pd.concat(reruns)["failure"])
+    failures = failure_lines(pd.concat(reruns)["failure"])
     return f"{_page_table(reruns[0], reruns[1], many)}\n\n{note}\n\n{table(headings, paces, text_columns=2)}{failures}"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -51,6 +52,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, text_col
     rule = ["---" if column < text_columns else "---:" for column in range(len(headings))]
     lines = [headings, rule, *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def failure_lines(failures: Iterable[str]) -> str:
+    """A line for each error in which reruns of a dashboard ended; '' stands for none."""
+    counts = Counter(failure for failure in failures if failure)
+    return "".join(f"\n\n**{count} reruns failed:** {failure}" for failure, count in counts.most_common())
 
 
 def write_section(path: Path, title: str, body: str, *, order: Sequence[str]) -> None:

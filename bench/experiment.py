@@ -20,7 +20,6 @@ import pandas as pd
 
 from bench import document, results
 from bench.results_charts import write_figure_2, write_patterns
-from bench.results_page import Origin, results_page
 from compute import cli
 from compute.config.profile import as_dict, load_profile
 from compute.errors import BadOption, ComputeError
@@ -60,7 +59,7 @@ def _run_steps(options: argparse.Namespace, path: Path, folder: Path) -> int:
         if analysis is None or analysis.stale(run):
             cli.main(["analyse", str(path)])
     if "results" in options.steps:
-        origin = Origin(Path(options.profile).stem, _command(options), verification(folder), options.note)
+        origin = results.Origin(Path(options.profile).stem, _command(options), verification(folder), options.note)
         write_results(run, folder, origin)
         print(f"Written to {folder}/README.md")
     return DAMAGED if is_damaged(folder) else 0
@@ -94,7 +93,7 @@ def train_command(options: argparse.Namespace, path: Path) -> list[str]:
     words = ["train", "--profile", options.profile, "--run", path.name, "--runs-dir", str(path.parent), "--no-analysis"]
     for name in ("data", "weights", "device", "threads", "time_limit"):
         value = getattr(options, name)
-        words += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
+        words += [f"--{name.replace('_', '-')}", value] if value is not None else []
     return words + [part for text in options.set for part in ("--set", text)]
 
 
@@ -127,14 +126,14 @@ def verification(folder: Path) -> str:
     return f"{len(table)} problems found {amount}: {'; '.join(table['found'][:3])}"
 
 
-def write_results(run: Run, folder: Path, origin: Origin) -> None:
+def write_results(run: Run, folder: Path, origin: results.Origin) -> None:
     """Every table as CSV, two images and the page."""
-    tables = {name: make(run) for name, make in results.TABLES.items()}
+    tables = {name: section.table(run) for name, section in results.SECTIONS.items()}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     write_figure_2(tables["figure2"], folder / "figure2.svg")
     write_patterns(run, folder / "patterns.webp")
-    (folder / "README.md").write_text(results_page(run, tables, origin), "utf-8")
+    (folder / "README.md").write_text(results.results_page(run, tables, origin), "utf-8")
 
 
 def _command(options: argparse.Namespace) -> str:
@@ -150,16 +149,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench experiment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    for name in ("--data", "--weights", "--device", "--threads"):
+        parser.add_argument(name, help="as for python -m compute")
     parser.add_argument("--profile", default="quick", help="as for python -m compute (default: quick)")
-    parser.add_argument("--data", help="as for python -m compute")
-    parser.add_argument("--weights", help="as for python -m compute")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    parser.add_argument("--time-limit", metavar="SECONDS", help="of training in this call (exit code 75)")
     parser.add_argument("--run", help="name of the run and of its folder of results (default: the profile's name)")
     parser.add_argument("--runs-dir", default="runs", help="the folder of the runs (default: runs)")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="default: docs/results/NAME of the run")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:0")
-    parser.add_argument("--threads", type=int, help="CPU threads of the network")
-    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="of training in this call (exit code 75)")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="default: all, in this order")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--note", default="", help="a sentence for the page, such as what else the machine did")
     return parser

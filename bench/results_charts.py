@@ -1,4 +1,4 @@
-"""The two images of a results page: Fig. 2 as a chart, and the pattern of every class as a wall. No photographs."""
+"""The two images of a results page: Fig. 2 as a chart, and the pattern of every class as a sheet. No photographs."""
 
 from __future__ import annotations
 
@@ -19,43 +19,34 @@ from dashboard.shared.theme import LIGHT
 from store import Run
 
 COLUMNS, TILE = 20, 68
-PAPER = "the paper's author, validation"
+COLOURS = {
+    "training": LIGHT.neutral,
+    "validation": LIGHT.true_class,
+    "validation top-5": LIGHT.series[3],
+    "the paper's author, validation": LIGHT.prediction,
+}
 
 
-def write_figure_2(table: pd.DataFrame, path: Path) -> Path:
-    """Fig. 2 as SVG: loss and accuracy per epoch, with the accuracies that the paper's author lists as rings."""
-    series = training_series(table)
+def write_figure_2(table: pd.DataFrame, path: Path) -> None:
+    """Fig. 2 as SVG: loss and accuracy per epoch, beside the accuracies that the paper's author lists."""
     known = table.dropna(subset=["paper_validation_top1"])
-    paper = pd.DataFrame({"epoch": known["epoch"], "value": known["paper_validation_top1"], "part": PAPER})
-    made = alt.hconcat(_curves(series, "loss"), _curves(series, "accuracy", paper))
-    spec = made.resolve_scale(color="independent").to_dict()
+    paper = pd.DataFrame({"epoch": known["epoch"], "value": known["paper_validation_top1"]})
+    series = pd.concat([training_series(table), paper.assign(part=list(COLOURS)[-1], quantity="accuracy")])
+    charts = []
+    for quantity, title, form in (("loss", "cross entropy (Eq. 9)", "~g"), ("accuracy", "accuracy", ".0%")):
+        own = series[series["quantity"] == quantity]
+        parts = [part for part in COLOURS if part in set(own["part"])]
+        colours = alt.Scale(domain=parts, range=[COLOURS[part] for part in parts])
+        legend = alt.Legend(orient="top", columns=2, symbolType="circle")
+        y = alt.Y("value:Q", title=title, axis=alt.Axis(format=form), scale=alt.Scale(zero=quantity == "accuracy"))
+        base = alt.Chart(own).encode(
+            x=epoch_axis(), y=y, color=alt.Color("part:N", title=None, scale=colours, legend=legend)
+        )
+        layers = alt.layer(base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=42, opacity=1))
+        charts.append(layers.properties(title=quantity.capitalize(), width=380, height=260))
+    spec = alt.hconcat(*charts).resolve_scale(color="independent").to_dict()
     spec["config"] = {**spec.get("config", {}), "background": "white", "padding": 12, "font": "sans-serif"}
     path.write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
-    return path
-
-
-def _curves(series: pd.DataFrame, quantity: str, rings: pd.DataFrame | None = None) -> alt.LayerChart | alt.FacetChart:
-    """One half of Fig. 2."""
-    parts = ["training", "validation"] + (["validation top-5", PAPER] if rings is not None else [])
-    colours = alt.Scale(
-        domain=parts, range=[LIGHT.neutral, LIGHT.true_class, LIGHT.series[3], LIGHT.prediction][: len(parts)]
-    )
-    shares = rings is not None
-    y = alt.Y(
-        "value:Q",
-        title="accuracy" if shares else "cross entropy (Eq. 9)",
-        axis=alt.Axis(format=".0%" if shares else "~g"),
-        scale=alt.Scale(zero=shares),
-    )
-    colour = alt.Color(
-        "part:N", title=None, scale=colours, legend=alt.Legend(orient="top", columns=2, symbolType="circle")
-    )
-    lines = alt.Chart(series[series.quantity == quantity]).encode(x=epoch_axis(), y=y, color=colour)
-    layers = [lines.mark_line(strokeWidth=2), lines.mark_point(filled=True, size=42, opacity=1)]
-    if rings is not None:
-        ringed = alt.Chart(rings).mark_point(size=70, strokeWidth=2, filled=False)
-        layers.append(ringed.encode(x=epoch_axis(), y=y, color=colour))
-    return alt.layer(*layers).properties(title=quantity.capitalize(), width=380, height=260)
 
 
 def write_patterns(run: Run, path: Path) -> Path:

@@ -195,11 +195,11 @@ async def visit_at_once(
 # -- the server's process ---------------------------------------------------------------------------------------------
 
 
-def memory(process_id: int) -> dict[str, float]:
-    """Resident memory in MB: `own` (anonymous) and `files` (mapped from files, shared with the page cache)."""
+def memory(process_id: int) -> tuple[float, float]:
+    """Resident memory in MB: the process's own (anonymous), and mapped from files (shared with the page cache)."""
     lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
     sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Rss")}
-    return {"own": sizes["RssAnon"], "files": sizes["RssFile"]}
+    return sizes["RssAnon"], sizes["RssFile"]
 
 
 def processor_seconds(process_id: int) -> float:

@@ -11,7 +11,6 @@ cache; with --repeat on a run of that many epochs, copies of its own. CPU time i
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import tempfile
 import time
@@ -41,7 +40,6 @@ COPIES = (
     "again3",
 )  # the same maps four times, so that work done once an epoch weighs little
 REFERENCE = "float16, HDF5 gzip 4"
-THREADS = (1, 2, 4, 8)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = [open_run(path) for path in options.run]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         samples = [read_sample(run, options.images) for run in runs]
-        print(formats_table(samples, Path(folder)), threads_table(samples[-1], Path(folder)), sep="\n\n", end="\n\n")
+        print(formats_table(samples, Path(folder)), sep="\n\n", end="\n\n")
         del samples
         print(reading_table(repeat_epochs(runs[-1], options.repeat, Path(folder)) if options.repeat else runs[-1]))
 
@@ -73,13 +71,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one form of storage takes: bytes, seconds and processor seconds an image, and the largest error of a value.
+    """What one form of storage takes: bytes and processor seconds an image, and the largest error of a value.
 
     error: as a share of the largest value of its image. bound: as a share of the stated bound, NaN if none is stated.
     """
 
     size: float
-    seconds: float
     processor: float
     error: float
     bound: float = float("nan")
@@ -135,34 +132,19 @@ def compare_formats(sample: Sample, folder: Path) -> dict[str, Cost]:
     }
     costs = {}
     for name, write in writers.items():
-        path, began, worked = folder / "alternative", time.perf_counter(), time.process_time()
+        path, worked = folder / "alternative", time.process_time()
         decoded = write(path)
-        seconds, worked = time.perf_counter() - began, time.process_time() - worked
+        worked = time.process_time() - worked
         error = max(
             _largest_error(sample.maps, decoded[start : start + BATCH], start) for start in _starts(sample.maps)
         )
         size, count = _remove(path), len(sample.maps)
-        costs[name] = Cost(size / count, seconds / count, worked / count, error)
+        costs[name] = Cost(size / count, worked / count, error)
     costs["this store"] = write_epoch(sample, folder / "run", check=True)
     return costs
 
 
-def threads_table(sample: Sample, folder: Path) -> str:
-    """Images a second with one and more threads of the writer."""
-    rows: list[tuple[str, ...]] = []
-    first = 0.0
-    for threads in THREADS:
-        # The better of two: the first pays for memory that the process did not have yet.
-        costs = [write_epoch(sample, folder / "run", threads=threads) for _ in range(2)]
-        rate = 1 / min(cost.seconds for cost in costs)
-        first = first or rate
-        processor = 1e6 * min(cost.processor for cost in costs)
-        rows.append((f"{threads}", f"{rate:,.0f}", f"{rate / first:.2f}", f"{processor:,.0f}"))
-    title = f"Writing epochs of the run '{sample.run.name}' with the writer's threads, on {os.cpu_count()} cores:"
-    return f"{title}\n\n" + document.table(("threads", "images/s", "of one thread", "CPU µs/image"), rows)
-
-
-def write_epoch(sample: Sample, path: Path, *, threads: int = 1, check: bool = False) -> Cost:
+def write_epoch(sample: Sample, path: Path, *, check: bool = False) -> Cost:
     """Write and seal an epoch of the sample with this store, four times over, and remove it; errors with `check`."""
     maps, run = sample.maps, sample.run
     description = RunDescription(
@@ -178,18 +160,18 @@ def write_epoch(sample: Sample, path: Path, *, threads: int = 1, check: bool = F
     with create_run(path, description) as new:
         for variant in COPIES:
             new.write_images(variant, 0, np.zeros((len(maps), 1, 1, 3), np.uint8))
-    began, worked = time.perf_counter(), time.process_time()
-    with resume_run(path).epoch(1, threads=threads) as writer:
+    worked = time.process_time()
+    with resume_run(path).epoch(1, threads=1) as writer:
         for variant in COPIES:
             for start in _starts(maps):
                 writer.write(variant, start, maps[start : start + BATCH])
     passes = len(maps) * len(COPIES)
-    seconds, worked = (time.perf_counter() - began) / passes, (time.process_time() - worked) / passes
+    worked = (time.process_time() - worked) / passes
     with h5py.File(path / epoch_file(1), "r", locking=False) as file:
         size = sum(file[name].id.get_storage_size() for name in ("maps", "map_scale")) / passes
     error, bound = _check(open_run(path), maps) if check else (float("nan"), float("nan"))
     _remove(path)
-    return Cost(size, seconds, worked, error, bound)
+    return Cost(size, worked, error, bound)
 
 
 def _check(run: Run, maps: Maps) -> tuple[float, float]:

@@ -29,14 +29,11 @@ def test_two_sides_take_turns_in_alternating_order_after_a_warm_up():
     assert results == {"a": [3.0, 6.0, 7.0], "b": [4.0, 5.0, 8.0]}
 
 
-def test_recording_is_compared_with_the_same_passes_and_the_same_epochs_without(prepared, tmp_path):
+def test_recording_is_compared_with_the_same_passes_alone(prepared, tmp_path):
     (passes, size), rate = compute.recording_rows(prepared, tmp_path / "passes", rounds=1)
     assert rate > 0
     assert passes[3].endswith("% time")
     assert int(size[2]) > 0
-    epoch = compute.epoch_row(prepared, tmp_path / "epochs", rounds=1)
-    assert epoch[0].startswith("an epoch of 48 images, s: trained only, and with 72 passes recorded")
-    assert len(list((tmp_path / "epochs").glob("*/epochs/0001.h5"))) == 2
 
 
 def test_training_is_compared_with_the_plain_loop_and_its_operators_are_listed(prepared, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import experiment, results, results_page
+from bench import experiment, results
 from store import open_run
 from tests.bench.conftest import experiment_arguments
 
@@ -67,7 +67,7 @@ def test_throughput_is_worked_by_hand(recorded):
 def test_a_run_that_knows_no_waiting_times_has_none_in_its_table(tiny_run):
     table = results.throughput(open_run(tiny_run))
     assert "waiting_share" not in table
-    assert "This run did not record" in results_page.throughput(table)
+    assert "This run did not record" in results.throughput_text(open_run(tiny_run), table)
 
 
 def test_every_difference_to_the_paper_is_named_and_nothing_else(recorded):
@@ -111,8 +111,8 @@ def test_a_damaged_record_is_reported_on_the_page_and_by_the_exit_code(tmp_path)
 
 
 def test_selected_epochs_include_the_first_and_the_last():
-    assert results_page.select_epochs([1, 2, 3]) == [1, 2, 3]
-    chosen = results_page.select_epochs(list(range(1, 81)))
+    assert results.select_epochs([1, 2, 3]) == [1, 2, 3]
+    chosen = results.select_epochs(list(range(1, 81)))
     assert len(chosen) == 10
     assert (chosen[0], chosen[-1]) == (1, 80)
     assert np.all(np.diff(chosen) >= 8)
@@ -121,6 +121,6 @@ def test_selected_epochs_include_the_first_and_the_last():
 def test_classes_are_counted_from_the_epoch_at_which_they_form():
     table = pd.DataFrame({"formation": [1, 2, -1], "half_correct": [2, -1, -1], "stabilisation": [1.5, 2.0, 3.0]})
     counts = results.formation_counts(table, [1, 2, 3])
-    assert counts["formed"].tolist() == [1, 2, 2]
+    assert counts["formation"].tolist() == [1, 2, 2]
     assert counts["half_correct"].tolist() == [0, 1, 1]
-    assert counts["stabilised"].tolist() == [0, 2, 3]
+    assert counts["stabilisation"].tolist() == [0, 2, 3]
