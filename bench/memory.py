@@ -75,7 +75,7 @@ def memory_table(samples: pd.DataFrame) -> str:
     headings = ("clicks", "minutes", "own memory, MB", "mapped from files, MB")
     return (
         f"{document.table(headings, rows, text_columns=0)}\n\nSecond half: {growth:+.1f} MB per 1,000 clicks (95 % "
-        f"interval {low:+.1f} to {high:+.1f}: {flat}), from {middle:.0f} to {last:.0f} MB. {READERS} readers at once, who "
+        f"interval {low:+.1f} to {high:+.1f}: {flat}), from {middle:.0f} to {last:.0f} MB. {READERS} readers at once "
         f"close their windows after each of {STRETCHES} stretches."
     )
 
