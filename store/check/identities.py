@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from store.format.description import RunDescription, RunFacts
 from store.format.quantization import decode, error_bound, zero_point
 from store.metrics import maps as measures
-from store.read.epoch_data import EpochData, RecordFile, of_all_classes
-from store.write.summary import Columns, joint_columns, kept_classes
+from store.read.epoch_data import EpochData, RecordFile, Rows, of_all_classes
+from store.write.summary import CACHED, Columns, joint_columns, kept_classes
 
 BLOCK = 512  # images at a time: bounds the memory that decoded maps take
 SUM_TOLERANCE = 1e-4
@@ -20,8 +20,6 @@ ROUNDING = 1e-5  # of float32 means, relative
 LOG_TOLERANCE = 1e-3  # float32 logits of some tens, exponentiated
 LEAST_PROBABILITY = 1e-30  # below, float32 has too few digits for a logarithm
 JOINT_IMAGE_COLUMNS = ("similarity", "predicted_similarity")  # they need all images of a class
-
-Rows = NDArray[np.int64]
 
 
 def check_run_file(file: RecordFile, description: RunDescription) -> Iterator[str]:
@@ -50,7 +48,7 @@ def check_epoch(data: EpochData, facts: RunFacts) -> Iterator[str]:
         names = [name for name in data.names("images") if name not in JOINT_IMAGE_COLUMNS]
         columns = {name: data.all_rows(f"images/{name}", index) for name in names}
         cached: Columns = {}
-        for kind in ("true_class", "predicted_class"):
+        for kind in CACHED:
             cached[f"{kind}_map"], cached[f"{kind}_scale"] = data.cached_rows(kind, index, np.arange(len(labels)))
         problems: set[str] = set()
         for rows in _blocks(len(labels)):

@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from store.check.identities import check_epoch, check_run_file
 from store.errors import DamagedFile, StoreError
 from store.format import layout
-from store.format.chunks import combine
+from store.format.chunks import ChunkReader, combine
 from store.format.description import RunDescription, RunFacts, read_description
+from store.format.hdf5_file import attributes
+from store.format.quantization import zero_point
 from store.format.receipts import file_sha256, read_receipt
-from store.format.schema import CACHED_BLOCK_ROWS, EPOCH_FIELDS, RUN_FIELDS, Field, epoch_field, run_field
+from store.format.schema import CACHED_BLOCK_ROWS, EPOCH_FIELDS, RUN_FIELDS, TRAINING_FIELDS, Field, field_of
 from store.read.epoch_data import JoinedEpoch, RecordFile, open_epoch
 from store.read.source import LocalSource
 from store.remote.place import is_remote
@@ -65,12 +67,15 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
     complete, receipts = LocalSource(path).look()
     for epoch in sorted(complete.keys() | receipts):
         problems += _epoch_problems(path, facts, epoch, report)
+    for file in sorted((path / layout.TRAINING).glob("*.h5")):
+        problems += [Problem(f"{layout.TRAINING}/{file.name}", text) for text in _ledger_problems(file, facts, report)]
     return problems
 
 
 def bytes_to_check(path: str | Path) -> int:
     """Size of all complete files of a run."""
-    files = [Path(path) / layout.RUN_FILE, *(Path(path) / layout.EPOCHS).glob("*.h5")]
+    folders = (Path(path) / layout.EPOCHS, Path(path) / layout.TRAINING)
+    files = [Path(path) / layout.RUN_FILE, *(file for folder in folders for file in folder.glob("*.h5"))]
     return sum(file.stat().st_size for file in files if file.exists())
 
 
@@ -82,16 +87,30 @@ def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -
     try:
         data = open_epoch(path / name, facts.id, epoch)
         data.metrics()
-        files = [*data.parts, data.joint] if isinstance(data, JoinedEpoch) else [cast("RecordFile", data)]
+        files = [*data.parts, data.joint] if isinstance(data, JoinedEpoch) else [data]
         damage = [
             Problem(f"{layout.EPOCHS}/{file.path.name}", text)
             for file in files
             for text in _file_problems(file, facts.description, report)
         ]
-        # Identities between damaged numbers would only repeat the same news.
+        # Identities between damaged numbers would only repeat the same problems.
         return problems + (damage or [Problem(name, text) for text in check_epoch(data, facts)])
     except StoreError as err:
         return [*problems, Problem(name, str(err))]
+
+
+def _ledger_problems(path: Path, facts: RunFacts, report: Progress) -> Iterator[str]:
+    """Problems of a file of the training ledger; it has no receipt."""
+    is_images = path.name == Path(layout.TRAINING_IMAGES).name
+    try:
+        file = RecordFile(path, "training_images" if is_images else "training_epoch")
+        if file.facts["run_id"] != facts.id:
+            yield f"it belongs to run {file.facts['run_id']!r}, not to {facts.id!r}"
+        if not is_images and file.facts["epoch"] != layout.epoch_of(path.name):
+            yield f"it holds epoch {file.facts['epoch']}, its name says {layout.epoch_of(path.name)}"
+        yield from _file_problems(file, facts.description, report)
+    except (StoreError, KeyError) as err:
+        yield str(err)
 
 
 def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Problem]:
@@ -124,9 +143,16 @@ def _file_problems(file: RecordFile, description: RunDescription, report: Progre
     reported = 0
     for path, shape in expected_datasets(file, description).items():
         try:
-            field = run_field(path) if file.kind == "run" else epoch_field(path)
-            check = _check_cached if field.storage == "contiguous" else _check_chunked
-            check(file, path, field, shape, description.sizes)
+            field = field_of(file.kind, path)
+            if not description.kept_maps:
+                field = field.of_all_classes()
+            _check_declaration(file.dataset(path), field, shape)
+            if path == "maps" and file.dataset(path).attrs["zero_point"] != zero_point(description.signed):
+                raise ValueError(f"its zero point must be {zero_point(description.signed)}")
+            if field.storage == "contiguous":
+                _check_cached(file, path)
+            else:
+                _check_chunks(file.reader(path), field, description.sizes)
         except UNREADABLE as err:
             yield f"{path}: {err}"
         report(file.stored_bytes(path))
@@ -137,20 +163,26 @@ def _file_problems(file: RecordFile, description: RunDescription, report: Progre
 def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str, tuple[int, ...] | None]:
     """Path -> shape (None for any) of every dataset that a complete file must hold itself, and optional ones it has."""
     sizes = dict(description.sizes)
-    if file.kind == "run":
-        fields = [field for field in RUN_FIELDS if not field.optional or file.has(field.path)]
-        return {field.path: None if "B" in field.dims else field.shape(sizes) for field in fields}
+    if file.kind != "epoch":
+        fields = [field for field in (*RUN_FIELDS, *TRAINING_FIELDS) if field.kind == file.kind]
+        free = {"B", "M"}
+        return {
+            field.path: None if free & {*field.dims} else field.shape(sizes)
+            for field in fields
+            if not field.optional or file.has(field.path)
+        }
     is_part = "part" in file.facts
     has_own_images = is_part or file.facts.get("parts", 1) == 1  # else its parts hold what belongs to single images
     if is_part:
         sizes["N"] = int(file.facts["end_image"]) - int(file.facts["first_image"])
         sizes["R"] = -(-sizes["N"] // CACHED_BLOCK_ROWS)
+    required = ("map_classes", "logits") if description.kept_maps else ()
     found: dict[str, tuple[int, ...] | None] = {
         field.path: field.shape(sizes)
         for field in EPOCH_FIELDS
         if "*" not in field.path
         and (not is_part if field.joint else has_own_images)
-        and (not field.optional or file.has(field.path))
+        and (not field.optional or field.path in required or file.has(field.path))
     }
     if has_own_images:
         for name, shape in description.layers.items():
@@ -159,35 +191,34 @@ def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str
     return found
 
 
-def _check_chunked(
-    file: RecordFile, path: str, field: Field, shape: tuple[int, ...] | None, sizes: Mapping[str, int]
-) -> None:
-    reader = file.reader(path)
-    dataset, grid, wanted = reader.dataset, reader.grid, np.dtype(field.dtype)
+def _check_declaration(dataset: h5py.Dataset, field: Field, shape: tuple[int, ...] | None) -> None:
+    """Refuse a dataset of another shape or type, or with other axes, than the format demands."""
+    wanted = np.dtype(field.dtype)
     if shape is not None and dataset.shape != shape:
         raise ValueError(f"its shape is {dataset.shape}, the run demands {shape}")
     if dataset.dtype.kind != wanted.kind or (wanted.kind != "S" and dataset.dtype != wanted):
         raise ValueError(f"its type is {dataset.dtype}, the format demands {wanted}")
+    axes = attributes(dataset).get("axes")
+    if axes != field.axes:
+        raise ValueError(f"its axes are {axes!r}, the format demands {field.axes!r}")
+
+
+def _check_chunks(reader: ChunkReader, field: Field, sizes: Mapping[str, int]) -> None:
+    grid = reader.grid
     if grid.chunk != (*(1,) * grid.has_variant_axis, grid.chunk_rows, *grid.row_shape):
-        raise ValueError(f"its chunks are {dataset.chunks}, the format demands whole rows of one variant")
+        raise ValueError(f"its chunks are {grid.chunk}, the format demands whole rows of one variant")
     checks = np.zeros((grid.variants, grid.chunks), np.uint32)
     for index in np.ndindex(*checks.shape):
         rows, checks[index] = reader.check(*index)
         _check_values(rows, field, sizes)
-    if combine(checks) != int(dataset.attrs["check"]):
+    if combine(checks) != int(reader.dataset.attrs["check"]):
         raise ValueError("its chunks are not those that were recorded (the check value differs)")
 
 
-def _check_cached(
-    file: RecordFile, path: str, field: Field, shape: tuple[int, ...] | None, sizes: Mapping[str, int]
-) -> None:
-    dataset = file.dataset(path)
-    found, dtype = dataset.shape, dataset.dtype
-    if found != shape or dtype != np.dtype(field.dtype):
-        raise ValueError(f"it is {found} {dtype}, the run demands {shape} {field.dtype}")
-    kind = path.removeprefix("cached/").removesuffix("_map")
-    for variant in range(found[0]):
-        file.cached_rows(kind, variant, np.arange(found[1]))
+def _check_cached(file: RecordFile, path: str) -> None:
+    variants, images = file.dataset(path).shape[:2]
+    for variant in range(variants):
+        file.cached_rows(path.removeprefix("cached/").removesuffix("_map"), variant, np.arange(images))
 
 
 def _check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> None:
@@ -200,7 +231,9 @@ def _check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> No
             raise ValueError("it holds numbers that are not finite")
         values = values[finite]
     low, high = _range_of(field, sizes)
-    if values.size and (values.min() < low or values.max() > high):
+    if np.isinf([low, high]).all() or not values.size:
+        return
+    if values.min() < low or values.max() > high:
         raise ValueError(f"it holds {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")
 
 

@@ -23,7 +23,7 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
 
     Raises:
         RunNotFound: there is no run at `source`.
-        RunExists: another run is at `target`, or this very one, or other things are.
+        RunExists: another run is at `target`, or the run itself, or other files are.
         DamagedFile: a file at `source` is not what was recorded.
         WriteFailed: what was written at `target` does not read back the same.
     """

@@ -11,8 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.read.epoch_data import Selection
-from store.read.run import Run
+from store.read.run import Run, Selection
 from store.tools.new_place import chosen_epochs, local_folder, new_file, unused
 
 FORMATS = ("parquet", "csv")
@@ -87,7 +86,7 @@ def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images:
     """Path of an NPZ file with the maps (n, C, H, W) of some images, their stated error, probabilities and labels.
 
     Raises:
-        NotInRun: something asked for is not in the run.
+        NotInRun: the epoch, the variant or an image is not in the run.
         StoreError: a file of that name exists already, or `path` is a URL.
     """
     path, rows = unused(local_folder(path)), run.image_rows(images)

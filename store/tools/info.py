@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
+from tqdm import tqdm
+
 from store.check.verify import expected_datasets
 from store.errors import StoreError
 from store.format import layout
@@ -22,11 +25,13 @@ def describe(run: Run) -> str:
         "images": f"{len(run.labels):,} of {len(run.classes):,} classes, {_shape(run.image_shape)} pixels",
         "variants": ", ".join(run.variants),
         "maps": f"{_shape(run.map_shape)} cells, {'signed' if run.signed else 'not negative'}{kept}",
-        "layers": ", ".join((*run.layer_names, *run.stage_names)) or "none",
         "evidence": run.description.evidence,
+        "layers": ", ".join((*run.layer_names, *run.stage_names)) or "none",
         **{key: _short(value) for key, value in run.configuration.items() if key in ("profile", "model", "data")},
     }
     lines = [f"{run.name}  ({run.path})", *(f"  {name:<11} {value}" for name, value in facts.items())]
+    labels = ", ".join(f"{epoch} {label}" for epoch in run.epochs if (label := run.epoch_label(epoch)))
+    lines += [f"  labels      {labels}"] if labels else []
     lines += _latest_metrics(run)
     lines += [f"  damaged     epoch {epoch}: {reason}" for epoch, reason in sorted(run.damaged.items())]
     return "\n".join([*lines, "", *_size_table(run)])
@@ -61,10 +66,10 @@ def _size_table(run: Run) -> list[str]:
     for name, (disk, decoded) in sizes.items():
         per_image = disk / images / (1 if name.startswith("run") else max(1, len(run.epochs)))
         ratio = decoded / max(disk, 1)
-        lines.append(f"  {name:<26}{_bytes(disk):>12}{_bytes(decoded):>12}{ratio:>8.2f}{per_image:>12,.1f}")
+        lines.append(f"  {name:<26}{_size(disk):>12}{_size(decoded):>12}{ratio:>8.2f}{per_image:>12,.1f}")
     total = sum(file.stat().st_size for file in run.path.rglob("*") if file.is_file())
     weights = sum(file.stat().st_size for file in run.path.glob("checkpoints/*"))
-    note = f"  {_bytes(total)} in all, {_bytes(weights)} of it checkpoints; B/image is per variant and epoch"
+    note = f"  {_size(total)} in all, {_size(weights)} of it checkpoints; B/image is per variant and epoch"
     return [*lines, "", note]
 
 
@@ -76,7 +81,7 @@ def _add_file(run: Run, path: Path, sizes: dict[str, list[int]]) -> None:
             dataset = file.dataset(name)
             total = sizes[_group(kind, name)]
             total[0] += file.stored_bytes(name)
-            total[1] += dataset.size * dataset.dtype.itemsize
+            total[1] += int(np.prod(dataset.shape, dtype=np.int64)) * dataset.dtype.itemsize
     except (StoreError, FileNotFoundError):
         return  # `describe` lists it as damaged
 
@@ -89,9 +94,6 @@ def _group(kind: str, name: str) -> str:
     return f"{first}/*" if rest and first in ("cached", "images", "classes", "stages", "variant_metrics") else name
 
 
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
+def _size(count: float) -> str:
+    """Bytes in a unit that suits them, such as 6.92MB."""
+    return tqdm.format_sizeof(count, "B")

@@ -37,15 +37,16 @@ _SOURCES = (
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:
-    """Path of a new run that holds only some epochs, or of every image only the `top` strongest maps and the true class's.
+    """Path of a new run that holds only some epochs, or of each image only the maps of its `top` strongest classes and of
+    its true class.
 
     Maps that are left out read as NaN; logits, probabilities and summaries stay those of all maps. The new run has an id
-    of its own, and its provenance says what it was pruned from.
+    of its own, and its provenance says what it was pruned from. The training ledger stays behind.
 
     Raises:
-        RunExists: there is something at `target`.
+        RunExists: something is at `target` already.
         NotInRun: an epoch is not in the run, or none is left.
-        StoreError: the run lies at a URL.
+        StoreError: the run is at a URL, or `target` is one.
         WriteFailed: the file system refuses.
     """
     target = local_folder(target)
@@ -54,9 +55,9 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     if top is not None and top < 1:
         raise ValueError(f"At least one map of every image must be kept, got top={top}.")
     if target.exists() or run.path.resolve() in target.resolve().parents:
-        raise RunExists(f"There is something at {str(target)!r} already, or it lies in the run. Choose another place.")
-    held = run.kept_maps or len(run.classes) - 1  # beside the true class's
-    top = top if top is not None and top < held else None
+        raise RunExists(f"{str(target)!r} exists already, or lies in the run. Choose another folder.")
+    if top is not None and top >= (run.kept_maps or len(run.classes) - 1):  # the run has no more than that
+        top = None
     facts: dict[str, object] = {
         "run_id": uuid.uuid4().hex,
         "planned_epochs": sum(epoch > 0 for epoch in chosen),
@@ -67,7 +68,7 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     try:
         _write_run(run, target, facts, chosen, top)
     except BaseException:
-        shutil.rmtree(target, ignore_errors=True)  # it was made above, and without run.h5 it is no run
+        shutil.rmtree(target, ignore_errors=True)  # created above, and without run.h5 it is no run
         raise
     return target
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from store import resume_run
 from store.check.verify import verify_run
 from store.format.chunks import ChunkReader, write_array
-from store.format.hdf5_file import unfinished_file
+from store.format.hdf5_file import set_attributes, unfinished_file
 from store.format.receipts import write_receipt
 from store.format.schema import epoch_field, run_field
+from store.synthetic import write_synthetic_run
 
 
-def change(run, path, at, value):
+def change(run, path, at, value, *, kept=False):
     """Set one number of a dataset of epoch 2, or of run.h5 where the path says so, as a faulty writer might."""
     in_run_file = path.startswith("run.h5/")
     file_path, path = run / ("run.h5" if in_run_file else "epochs/0002.h5"), path.removeprefix("run.h5/")
     field = run_field(path) if in_run_file else epoch_field(path)
+    if not kept:
+        field = field.of_all_classes()
     with unfinished_file(file_path, "r+") as file:
         values = ChunkReader(file[path], field).all().copy()
         values[at] = value
-        attributes = dict(file[path].attrs)
         del file[path]
         write_array(file, path, field, values)
-        file[path].attrs.update({name: attributes[name] for name in attributes if "check" not in name})
+        set_attributes(file[path], {"zero_point": 0} if path == "maps" else {})
         run_id = file.attrs["run_id"].decode()
     write_receipt(run, None if in_run_file else 2, run_id)
 
@@ -53,7 +56,14 @@ CHANGES = {
     "run.h5/masks": ((0, 0, 0), 2, "masks: it holds 0 to 2, allowed are 0 to 1"),
     "run.h5/labels": (19, 5, "run.h5"),
     "run.h5/variants/changed_images": (1, 3, "variants/changed_images does not follow from the pixels"),
+    "run.h5/image_sha256": ((4, 0), 0, "image_sha256 does not follow from the pixels"),
 }
+CHANGES_OF_KEPT_MAPS = {
+    "maps": ((2, 3, 0, 4, 4), 255, "logits differ from the means of the maps by more than their error"),
+    "logits": ((0, 0, 0), -99, "logits differ from the means of the maps by more than their error"),
+    "map_classes": ((1, 0, 1), 5, "map_classes: it holds 0 to 5, allowed are 0 to 4"),
+}
+OTHER_CLASSES = ((1, 2, 3), (0, 0, 1), (1, 0, 2))  # without the label 0, one class twice, the strongest not first
 
 
 @pytest.mark.parametrize("path", CHANGES)
@@ -62,3 +72,46 @@ def test_a_value_that_cannot_be_is_named(copy, path):
     change(copy, path, at, value)
     found = [str(problem) for problem in verify_run(copy)]
     assert any(problem in text for text in found), found
+
+
+@pytest.fixture
+def kept_run(tmp_path):
+    """A run that keeps the maps of each image's two strongest classes and of its true class."""
+    return write_synthetic_run(tmp_path / "kept", epochs=2, kept_maps=2)
+
+
+@pytest.mark.parametrize("path", CHANGES_OF_KEPT_MAPS)
+def test_a_value_that_cannot_be_is_named_where_few_maps_are_kept(kept_run, path):
+    at, value, problem = CHANGES_OF_KEPT_MAPS[path]
+    change(kept_run, path, at, value, kept=True)
+    found = [str(problem) for problem in verify_run(kept_run)]
+    assert any(problem in text for text in found), found
+
+
+@pytest.mark.parametrize("classes", OTHER_CLASSES)
+def test_the_classes_whose_maps_are_kept_must_be_the_strongest_and_the_true_class(kept_run, classes):
+    change(kept_run, "map_classes", (0, 0), classes, kept=True)
+    expected = "map_classes are not the classes of the highest logits and the true class"
+    assert any(expected in str(problem) for problem in verify_run(kept_run))
+
+
+@pytest.mark.parametrize(("path", "name", "value"), [("logits", "axes", "class image"), ("maps", "zero_point", 128)])
+def test_an_attribute_that_is_not_the_formats_is_named(kept_run, path, name, value):
+    with unfinished_file(kept_run / "epochs" / "0002.h5", "r+") as file:
+        set_attributes(file[path], {name: value})
+        run_id = file.attrs["run_id"].decode()
+    write_receipt(kept_run, 2, run_id)
+    assert any(f"{path}: its {name.replace('_', ' ')}" in str(problem) for problem in verify_run(kept_run))
+
+
+def test_the_training_ledger_is_checked(copy):
+    writer = resume_run(copy)
+    labels = np.arange(30) % 5
+    writer.write_training_images([f"{i}.png" for i in range(30)], labels)
+    columns = {"prediction": labels, "label_probability": labels / 5, "margin": labels - 2.0, "loss": labels * 1.0}
+    writer.write_training_epoch(1, columns)
+    assert verify_run(copy) == []
+    writer.write_training_epoch(1, {**columns, "loss": labels * np.nan})
+    assert [str(problem) for problem in verify_run(copy)] == [f"training/0001.h5: loss: {NOT_FINITE}"]
+    (copy / "training" / "0001.h5").rename(copy / "training" / "0002.h5")
+    assert "it holds epoch 1, its name says 2" in str(verify_run(copy)[0])
