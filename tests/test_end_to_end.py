@@ -1,4 +1,4 @@
-"""From pixels to confusion drill-down on a small phantom run, whose correct predictions under perturbation are known."""
+"""A small phantom run from the command to the images behind a confusion: what each perturbation does is known."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(tmp_path_factory) -> Run:
     return open_run(folder / "small")
 
 
-def _answers(run: Run, variant: str) -> tuple[np.ndarray, np.ndarray]:
+def _predictions(run: Run, variant: str) -> tuple[np.ndarray, np.ndarray]:
     """True class and prediction of the images that the network knows when they are clean."""
     clean = run.predictions(epoch=EPOCHS, variant="clean")
     known = clean["correct"].to_numpy()
@@ -75,7 +75,7 @@ def test_the_network_learns_the_clean_images_and_still_fails_on_some(run):
 
 
 def test_gray_sends_classes_to_their_gray_sibling(run):
-    true_class, predictions = _answers(run, "gray")
+    true_class, predictions = _predictions(run, "gray")
     coloured = _hues(true_class) != "gray"
     assert _share(true_class[coloured], predictions[coloured], gray_sibling) > 0.5
     assert _share(true_class[coloured], predictions[coloured], lambda label: label) < 0.1
@@ -83,7 +83,7 @@ def test_gray_sends_classes_to_their_gray_sibling(run):
 
 
 def test_bgr_sends_red_to_blue_and_leaves_green_and_gray_alone(run):
-    true_class, predictions = _answers(run, "bgr")
+    true_class, predictions = _predictions(run, "bgr")
     hues = _hues(true_class)
     swapped, kept = np.isin(hues, ["red", "blue"]), np.isin(hues, ["green", "gray"])
     assert _share(true_class[swapped], predictions[swapped], lambda label: reordered_sibling(label, (2, 1, 0))) > 0.6
@@ -91,14 +91,14 @@ def test_bgr_sends_red_to_blue_and_leaves_green_and_gray_alone(run):
 
 
 def test_brg_moves_all_three_hues_round_and_leaves_gray_alone(run):
-    true_class, predictions = _answers(run, "brg")
+    true_class, predictions = _predictions(run, "brg")
     coloured = _hues(true_class) != "gray"
     assert _share(true_class[coloured], predictions[coloured], lambda label: reordered_sibling(label, (2, 0, 1))) > 0.6
     assert _share(true_class[~coloured], predictions[~coloured], lambda label: label) > 0.7
 
 
 def test_a_wide_blur_costs_striped_classes_more_than_plain_ones(run):
-    true_class, predictions = _answers(run, "blur5")
+    true_class, predictions = _predictions(run, "blur5")
     striped = np.array([class_parts(int(index))[2] == "striped" for index in true_class])
     assert _share(true_class[striped], predictions[striped], plain_sibling) > _share(
         true_class[~striped], predictions[~striped], lambda label: label + 1
@@ -116,20 +116,20 @@ def test_every_perturbation_is_in_the_record_as_the_network_saw_it(run):
     np.testing.assert_array_equal(run.pixels([5], variant="bgr")[0], pixels[5][..., ::-1])
 
 
-def test_probabilities_are_the_softmax_of_the_map_means_within_the_codec_error(run):
+def test_probabilities_are_the_softmax_of_the_map_means_within_the_quantisation_error(run):
     for variant in ("clean", "salt_pepper_0.005"):
         maps = run.maps(epoch=EPOCHS, variant=variant, images=None)
         bound = run.map_error(epoch=EPOCHS, variant=variant, images=None).max(1)
         decoded = softmax(logits(maps))
         recorded = run.probabilities(epoch=EPOCHS, variant=variant)
         np.testing.assert_allclose(recorded.sum(1), 1, atol=1e-5)
-        # A score is off by at most the bound, so a probability by at most the factor exp(2 bound).
+        # A logit is off by at most the bound, so a probability by at most the factor exp(2 bound).
         assert (
             np.abs(np.log(np.maximum(decoded, 1e-30) / np.maximum(recorded, 1e-30))) <= 2 * bound[:, None] + 1e-4
         ).all()
 
 
-def test_the_confusion_leads_to_the_images_behind_a_cell(run):
+def test_a_cell_of_the_confusion_matrix_leads_to_its_images(run):
     confusion = run.confusion(epoch=EPOCHS, variant="bgr")
     table = run.predictions(epoch=EPOCHS, variant="bgr")
     true_class, prediction = np.unravel_index(int(np.argmax(confusion - np.diag(np.diag(confusion)))), confusion.shape)
@@ -151,7 +151,7 @@ def test_masks_layers_and_stages_are_recorded_and_the_run_verifies(run):
     assert not verify_run(run.path)
 
 
-def test_typing_the_command_again_says_that_the_run_is_complete(run):
+def test_the_same_command_again_says_that_the_run_is_complete(run):
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*.h5")}
     assert "complete" in _compute(run.path.parent)
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*.h5")} == before
