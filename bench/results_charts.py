@@ -11,11 +11,11 @@ import pandas as pd
 import vl_convert
 from PIL import Image
 
-from dashboard.charts.axes import epoch_axis
-from dashboard.charts.training import training_series
+from dashboard.charts.figure import epoch_axis
 from dashboard.images.maps import colour_map, scale_maps
 from dashboard.images.sheet import SheetTile, sheet
 from dashboard.shared.theme import LIGHT
+from dashboard.views.overview.charts import training_series
 from store import Run
 
 COLUMNS, TILE = 20, 68

@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dashboard.charts.classes import similarity_scatter
-from dashboard.charts.figure import Figure
-from dashboard.charts.rendering import rendered
-from dashboard.charts.training import training_curve, training_series
+from dashboard.charts.figure import Figure, render
 from dashboard.images.maps import EQ10, RELIEF, ScaledMaps, colour_map, colourise, scale_maps
 from dashboard.images.sheet import SheetTile, png_bytes, sheet
 from dashboard.shared.theme import LIGHT, count, epoch_list, percent, plural, probability, rgb
-from dashboard.views.overview.charts import accuracy_by_variant
+from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
+from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
 from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
 from store import Run, StoreError, WriteFailed, queries
 from store.analysis import Analysis, from_table, read_analysis
+from store.metrics.confusion import pattern_similarity
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1B1F24; max-width: 1080px; margin: 32px auto; padding: 0 20px; }
@@ -282,7 +281,9 @@ def _similarity(run: Run, epoch: int) -> Section:
         if np.isfinite(correlation)
         else ""
     )
-    return Section("Are classes with similar patterns confused?", _svg(similarity_scatter(table), 640), note)
+    patterns, counts = (read(epoch=epoch, variant=run.variants[0]) for read in (run.patterns, run.confusion))
+    chart = similarity_chart(pairs_and_means(table, similarity_trend(pattern_similarity(patterns), counts)))
+    return Section("Are classes with similar patterns confused?", _svg(chart, 640), note)
 
 
 def _trust(run: Run, epoch: int) -> Section:
@@ -306,7 +307,7 @@ def _how_to_cite(run: Run, epoch: int) -> Section:
 
 
 def _svg(chart: Figure, width: int) -> str:
-    return f"<div>{rendered(chart, 'svg', width=width).decode()}</div>"
+    return f"<div>{render(chart, 'svg', width=width).decode()}</div>"
 
 
 def _png(image: np.ndarray, alt: str) -> str:

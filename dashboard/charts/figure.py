@@ -1,4 +1,4 @@
-"""A chart as two things: how it is drawn, which few arguments decide, and the tables that it draws.
+"""A chart as two things: how it is drawn, which depends on a few arguments, and the tables that it draws.
 
 Altair takes 10 ms to lay out a chart, and most charts of a page differ from the last ones in their values only. So a
 drawing refers to its tables by name, is made once for its arguments, and every state of a run fills in its own values.
@@ -14,10 +14,13 @@ from threading import Lock
 from typing import Any, ParamSpec, cast
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from altair.utils.data import to_values
 from altair.utils.schemapi import debug_mode
+
+from dashboard.shared.theme import Palette
 
 Drawing = Mapping[str, Any]
 P = ParamSpec("P")
@@ -27,7 +30,10 @@ _MOST_DRAWINGS = 64  # of one kind
 _AXES = {"axis": {"labelFlush": False}}
 # Streamlit leaves 20 pixels under a chart where none are asked for.
 _ON_PAGE = {"padding": {"left": 0, "top": 4, "right": 12, "bottom": 2}}
-_one_at_a_time = Lock()  # whether Altair checks what it is told is a setting of the whole process
+# On a page Streamlit styles a chart; a downloaded one brings its own style, on white.
+_STANDALONE = {"background": "white", "padding": 12, "font": "sans-serif"}
+# Whether Altair validates a chart is a setting of the whole process, so one thread draws at a time.
+_ALTAIR_SETTING = Lock()
 
 
 @dataclass(frozen=True)
@@ -37,31 +43,31 @@ class Figure:
     Attributes:
         drawing: Vega-Lite that refers to its data by name; shared, so never changed.
         tables: the data by these names.
-        words: texts of the drawing that stand for others, such as 'P(class)' for the name of one of many classes.
+        replacements: texts of the drawing that stand for others, such as 'P(class)' for the name of one of many classes.
     """
 
     drawing: Drawing
     tables: Mapping[str, pd.DataFrame]
-    words: Mapping[str, str] = field(default_factory=dict)
+    replacements: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Vega-Lite as plain JSON, the rows under `datasets`."""
         datasets = {name: to_values(table)["values"] for name, table in self.tables.items()}
-        return {**_worded(self.drawing, self.words), "datasets": datasets}
+        return {**_replaced(self.drawing, self.replacements), "datasets": datasets}
 
     def specification(self) -> dict[str, Any]:
-        """Vega-Lite with Arrow bytes under `datasets`: what Streamlit sends on without another look.
+        """Vega-Lite with Arrow bytes under `datasets`: what Streamlit sends without converting it.
 
-        The tables are named by their content, so that the browser draws anew what has changed.
+        The tables are named by their content, so that the browser redraws only what changed.
         """
         contents = {name: arrow(table) for name, table in self.tables.items()}
         named = {name: hashlib.blake2b(content, digest_size=16).hexdigest() for name, content in contents.items()}
         datasets = {named[name]: content for name, content in contents.items()}
-        return {**_renamed(_worded(self.drawing, self.words), named), **_ON_PAGE, "datasets": datasets}
+        return {**_renamed(_replaced(self.drawing, self.replacements), named), **_ON_PAGE, "datasets": datasets}
 
 
 def _renamed(drawing: Drawing, names: Mapping[str, str]) -> dict[str, Any]:
-    """A drawing, or a layer of one, whose tables have other names."""
+    """A drawing, or a layer of one, with its tables renamed."""
     changed = dict(drawing)
     if "data" in drawing:
         changed["data"] = {**drawing["data"], "name": names[drawing["data"]["name"]]}
@@ -70,34 +76,32 @@ def _renamed(drawing: Drawing, names: Mapping[str, str]) -> dict[str, Any]:
     return changed
 
 
-def _worded(part: Any, words: Mapping[str, str]) -> Any:
-    """A part of a drawing in other words."""
-    if not words:
+def _replaced(part: Any, replacements: Mapping[str, str]) -> Any:
+    """A part of a drawing with some texts replaced."""
+    if not replacements:
         return part
     if isinstance(part, dict):
-        return {name: _worded(value, words) for name, value in part.items()}
+        return {name: _replaced(value, replacements) for name, value in part.items()}
     if isinstance(part, list):
-        return [_worded(value, words) for value in part]
-    return words.get(part, part) if isinstance(part, str) else part
+        return [_replaced(value, replacements) for value in part]
+    return replacements.get(part, part) if isinstance(part, str) else part
 
 
 def drawing(draw: Callable[P, alt.TopLevelMixin]) -> Callable[P, Drawing]:
-    """The function with its charts as Vega-Lite, each made once; what they draw is named by `rows`.
-
-    Not checked against the schema: that takes most of the time, and the tests do it.
-    """
+    """The function with its charts as Vega-Lite, each made once for its arguments; `rows` names what they draw."""
 
     @wraps(draw)
-    def made(*args: P.args, **kwargs: P.kwargs) -> Drawing:
-        with _one_at_a_time, debug_mode(False):
+    def vega_lite(*args: P.args, **kwargs: P.kwargs) -> Drawing:
+        # Validation against the schema takes most of the time; the tests do it.
+        with _ALTAIR_SETTING, debug_mode(False):
             spec: dict[str, Any] = draw(*args, **kwargs).to_dict(validate=False)
         return spec | {"config": {**spec.get("config", {}), **_AXES}}
 
-    return cast("Callable[P, Drawing]", lru_cache(_MOST_DRAWINGS)(made))
+    return cast("Callable[P, Drawing]", lru_cache(_MOST_DRAWINGS)(vega_lite))
 
 
 def rows(name: str) -> alt.Chart:
-    """A chart of a figure's table; every field needs its type, since there are no values to tell it from."""
+    """A chart of a figure's table; every field needs its type, since there are no values to infer it from."""
     return alt.Chart(alt.NamedData(name))
 
 
@@ -108,3 +112,56 @@ def arrow(table: pd.DataFrame) -> bytes:
     with pa.ipc.new_stream(stream, columns.schema) as writer:
         writer.write_table(columns)
     return stream.getvalue().to_pybytes()
+
+
+def epoch_axis() -> alt.X:
+    """The epochs, from the first recorded one, in whole numbers."""
+    return alt.X(
+        "epoch:Q",
+        title="epoch",
+        axis=alt.Axis(tickMinStep=1, format="d", grid=False),
+        scale=alt.Scale(zero=False, nice=False, padding=14),
+    )
+
+
+def chosen_epoch(epoch: int | None) -> dict[str, pd.DataFrame]:
+    """The table behind `epoch_rule`; no table where no epoch is chosen."""
+    return {} if epoch is None else {"chosen": pd.DataFrame({"epoch": [epoch]})}
+
+
+def epoch_rule(palette: Palette) -> alt.Chart:
+    """A rule at the chosen epoch."""
+    rule = rows("chosen").mark_rule(color=palette.prediction, strokeWidth=2, opacity=0.8)
+    return rule.encode(x=alt.X("epoch:Q"), tooltip=[alt.Tooltip("epoch:Q", title="chosen epoch")])
+
+
+def legend_columns(wide: int, narrow: int = 2) -> alt.ExprRef:
+    """Columns of a legend: fewer where the plot is as narrow as on a phone."""
+    return alt.ExprRef(f"width > 400 ? {wide} : {narrow}")
+
+
+def digest(table: pd.DataFrame) -> bytes:
+    """A digest of what a table holds: names, types and values, not its index."""
+    state = hashlib.blake2b(digest_size=16)
+    for name, column in table.items():
+        values = column.to_numpy()
+        state.update(repr((name, values.dtype)).encode())
+        state.update(repr(values.tolist()).encode() if values.dtype == object else np.ascontiguousarray(values).data)
+    return state.digest()
+
+
+def render(figure: Figure, form: str, *, width: int = 560) -> bytes:
+    """A chart as PNG or SVG bytes, on white.
+
+    Args:
+        figure: the chart.
+        form: 'png' (twice the resolution) or 'svg'.
+        width: of the plot, in pixels.
+    """
+    import vl_convert  # loads a JavaScript engine: only when an image is asked for
+
+    spec = figure.to_dict() | {"width": width}
+    spec["config"] = {**spec.get("config", {}), **_STANDALONE}
+    if form == "svg":
+        return vl_convert.vegalite_to_svg(spec).encode()
+    return vl_convert.vegalite_to_png(spec, scale=2)

@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.figure import Figure
-from dashboard.charts.rendering import digest, rendered
+from dashboard.charts.figure import Figure, digest, render
 from dashboard.query_cache import QUERY_CACHE
 from dashboard.shared.theme import Palette, palette
 
@@ -72,7 +71,7 @@ def chart(
 
 
 def _file(drawn: Callable[[], Figure], form: str) -> bytes:
-    return rendered(drawn(), form)
+    return render(drawn(), form)
 
 
 def _button(label: str, content: Callable[[], bytes], file_name: str, mime: str, icon: str | None = None) -> None:

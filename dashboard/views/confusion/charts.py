@@ -5,8 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.axes import epoch_axis, epoch_rule, ruled
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows
 from dashboard.shared.theme import LIGHT, Palette
 
 _WAYS = "one way", "the other way"
@@ -26,8 +25,10 @@ def pair_curve(
     ways = {"count": f"{true_class} predicted as {prediction}", "reverse": f"{prediction} predicted as {true_class}"}
     long = table.melt(["epoch"], list(ways), "way", "images")
     long["way"] = long["way"].map(ways)
-    tables = {"ways": long, **ruled(epoch)}
-    return Figure(_curves("chosen" in tables, palette), tables, words=dict(zip(_WAYS, ways.values(), strict=True)))
+    tables = {"ways": long, **chosen_epoch(epoch)}
+    return Figure(
+        _curves("chosen" in tables, palette), tables, replacements=dict(zip(_WAYS, ways.values(), strict=True))
+    )
 
 
 @drawing

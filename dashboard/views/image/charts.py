@@ -5,8 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.axes import epoch_axis, epoch_rule, ruled
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows
 from dashboard.shared.theme import LIGHT, Palette
 
 
@@ -23,8 +22,8 @@ def probability_curve(
         height: in pixels.
     """
     frame = frame.assign(prediction=["correct" if correct else "wrong" for correct in frame["correct"]])
-    tables = {"image": frame, **ruled(epoch)}
-    return Figure(_probability("chosen" in tables, palette, height), tables, words={"P(class)": f"P({name})"})
+    tables = {"image": frame, **chosen_epoch(epoch)}
+    return Figure(_probability("chosen" in tables, palette, height), tables, replacements={"P(class)": f"P({name})"})
 
 
 @drawing

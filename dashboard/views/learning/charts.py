@@ -5,8 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.axes import epoch_axis, epoch_rule, ruled
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows
 from dashboard.shared.theme import LIGHT, Palette
 
 
@@ -23,7 +22,7 @@ def accuracy_curves(
         palette: colours for the background.
     """
     shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
-    tables = {"accuracy": shown.assign(highlighted=shown[by] == highlight), **ruled(epoch)}
+    tables = {"accuracy": shown.assign(highlighted=shown[by] == highlight), **chosen_epoch(epoch)}
     return Figure(_accuracy(by, "chosen" in tables, palette), tables)
 
 

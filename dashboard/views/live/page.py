@@ -13,7 +13,7 @@ from dashboard.components.clipboard import clipboard_box
 from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.images.maps import scale_maps
 from dashboard.images.sheet import atlas
-from dashboard.images.upload import prepared
+from dashboard.images.upload import prepare_upload
 from dashboard.shared import image_tiles
 from dashboard.shared.theme import NEUTRAL, PREDICTION, escape_markdown, probability
 from dashboard.shell import controls, url_state
@@ -60,7 +60,7 @@ def _chosen_image(selection: Selection) -> np.ndarray | None:
         if content is None:
             _no_image_yet()
             return None
-        upload = prepared(content, (height, width))
+        upload = prepare_upload(content, (height, width))
     except ValueError as error:
         st.error(f"This image cannot be read: {error}", icon=":material/broken_image:")
         return None

@@ -6,14 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.charts.training import training_curve, training_series
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_grid
 from dashboard.shared.theme import count, duration, escape_markdown, percent, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.overview.charts import accuracy_by_variant
+from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
 from dashboard.views.overview.parts import notable_mistakes, runs_table, setting
 
 

@@ -6,7 +6,6 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.classes import similarity_points
 from dashboard.charts.figure import Figure, drawing, rows
 from dashboard.shared.theme import LIGHT, Palette
 
@@ -78,4 +77,26 @@ def _similarity(palette: Palette) -> alt.TopLevelMixin:
             ],
         )
     )
-    return alt.layer(similarity_points(palette), line, height=320)
+    return alt.layer(_points(palette), line, height=320)
+
+
+def _points(palette: Palette) -> alt.Chart:
+    """A point per pair, of the table `pairs`."""
+    chosen = alt.selection_point(name="point", fields=["first_index", "second_index"], on="click", empty=False)
+    return (
+        rows("pairs")
+        .mark_circle(size=55, opacity=0.6, color=palette.true_class)
+        .encode(
+            x=alt.X("similarity:Q", title="similarity of the two patterns (cosine)", scale=alt.Scale(zero=False)),
+            y=alt.Y("rate:Q", title="predicted as each other", axis=alt.Axis(format=".0%")),
+            tooltip=[
+                alt.Tooltip("first:N"),
+                alt.Tooltip("second:N"),
+                alt.Tooltip("similarity:Q", format=".2f"),
+                alt.Tooltip("rate:Q", format=".1%"),
+                alt.Tooltip("count:Q"),
+            ],
+        )
+        .add_params(chosen)
+        .properties(height=320)
+    )

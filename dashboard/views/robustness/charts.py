@@ -7,8 +7,7 @@ import json
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.axes import columns, epoch_axis, epoch_rule, ruled
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, legend_columns, rows
 from dashboard.shared.theme import LIGHT, Palette
 
 
@@ -25,7 +24,7 @@ def variant_curves(
         palette: colours for the background.
     """
     shown = frame[["epoch", "variant_label", figure]].dropna()
-    tables = {"figures": shown, **ruled(epoch)}
+    tables = {"figures": shown, **chosen_epoch(epoch)}
     return Figure(
         _curves(tuple(dict.fromkeys(frame["variant_label"])), figure, title, "chosen" in tables, palette), tables
     )
@@ -35,7 +34,7 @@ def variant_curves(
 def _curves(names: tuple[str, ...], figure: str, title: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
     colours = alt.Scale(domain=list(names), range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
-    legend = alt.Legend(orient="top", symbolType="stroke", columns=columns(4))
+    legend = alt.Legend(orient="top", symbolType="stroke", columns=legend_columns(4))
     base = rows(
         "figures"
     ).encode(
@@ -108,7 +107,7 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
                 title=None,
                 sort=list(OUTCOME_NAMES.values()),
                 scale=alt.Scale(domain=list(OUTCOME_NAMES.values()), range=colours),
-                legend=alt.Legend(orient="top", columns=columns(3, 1), labelLimit=300),
+                legend=alt.Legend(orient="top", columns=legend_columns(3, 1), labelLimit=300),
             ),
             order=alt.Order("rank:Q"),
             tooltip=[

@@ -1,0 +1,58 @@
+"""Figures: drawings that are made once, tables that are filled in, image files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard.charts.figure import Figure, digest, render
+from dashboard.shared.theme import DARK
+from dashboard.views.trust.charts import reliability_diagram
+
+BINS = pd.DataFrame(
+    {
+        "lower": [0.0, 0.5],
+        "upper": [0.5, 1.0],
+        "count": [0, 10],
+        "confidence": [np.nan, 0.8],
+        "accuracy": [np.nan, 0.7],
+        "low": [0.0, 0.4],
+        "high": [1.0, 0.9],
+    }
+)
+TABLE = pd.DataFrame({"epoch": [1, 1, 2], "name": list("xyz"), "accuracy": [0, 1, 0.2]})
+
+
+def test_a_drawing_is_made_once_and_its_values_each_time():
+    first, second = (reliability_diagram(BINS.assign(accuracy=value)) for value in (0.5, 0.7))
+    assert first.drawing is second.drawing
+    assert first.drawing is not reliability_diagram(BINS, palette=DARK).drawing
+    named = [set(figure.specification()["datasets"]) for figure in (first, second)]
+    assert len(named[0] & named[1]) == 1 and len(named[0] | named[1]) == 3  # the diagonal is the same
+    assert first.specification() == reliability_diagram(BINS.assign(accuracy=0.5)).specification()
+
+
+def test_naming_the_tables_leaves_the_shared_drawing_alone():
+    layers = [{"data": {"name": "a"}, "title": "c"}, {"layer": [{"data": {"name": "b"}}]}]
+    figure = Figure({"layer": layers}, {"a": TABLE, "b": TABLE.iloc[:1]}, replacements={"c": "name of a class"})
+    sent = figure.specification()
+    names = [sent["layer"][0]["data"]["name"], sent["layer"][1]["layer"][0]["data"]["name"]]
+    assert names == list(sent["datasets"])
+    assert sent["layer"][0]["title"] == figure.to_dict()["layer"][0]["title"] == "name of a class"
+    assert figure.drawing["layer"][0] == {"data": {"name": "a"}, "title": "c"}
+
+
+def test_a_digest_stands_for_names_types_and_values_of_a_table():
+    same = TABLE.copy()
+    assert digest(TABLE) == digest(same)
+    assert digest(TABLE) == digest(TABLE.set_axis(TABLE.index + 1))
+    assert digest(TABLE) != digest(TABLE.rename(columns={"name": "other"}))
+    assert digest(TABLE) != digest(TABLE.iloc[::-1])
+    assert digest(TABLE) != digest(TABLE.astype({"epoch": float}))
+
+
+@pytest.mark.parametrize(("form", "starts"), [("png", b"\x89PNG"), ("svg", b"<svg")])
+def test_a_chart_can_be_downloaded_as_an_image(form, starts):
+    chart = reliability_diagram(BINS)
+    assert render(chart, form).startswith(starts)

@@ -1,0 +1,11 @@
+"""Downloads of charts and tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dashboard.shared import downloads
+
+
+def test_the_csv_holds_exactly_the_values_drawn():
+    assert downloads.csv(pd.DataFrame({"a": [1], "b": ["é"]})).decode() == "a,b\n1,é\n"
