@@ -108,12 +108,12 @@ def test_a_pasted_image_arrives_as_its_file():
 
 
 @pytest.mark.parametrize("uri", ["hello", None, 7, "data:text/html;base64,AAAA", "data:image/png,AAAA"])
-def test_what_is_pasted_must_be_a_image(uri):
+def test_what_is_pasted_must_be_an_image(uri):
     with pytest.raises(ValueError, match="not an image"):
         pasted_bytes(uri)
 
 
-def test_a_paste_that_was_mangled_is_told():
+def test_a_damaged_paste_is_refused():
     with pytest.raises(ValueError, match="damaged"):
         pasted_bytes("data:image/png;base64,?!")
 
@@ -126,13 +126,13 @@ def named_network(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["file", "clipboard", "camera"])
-def test_the_page_waits_for_a_image_from_every_source(opened, named_network, source):
+def test_the_page_waits_for_an_image_from_every_source(opened, named_network, source):
     app = opened(named_network, "live", source=source)
     assert not app.exception and not app.error and not app.warning
-    assert any("It stays on this machine" in part.value for part in app.caption)
+    assert any("stays on this machine" in part.value for part in app.caption)
 
 
-def test_a_image_from_the_record_needs_weights_and_says_so(opened, named_network):
+def test_an_image_from_the_record_needs_weights_and_says_so(opened, named_network):
     app = opened(named_network, "live", source="record", image="3")
     assert not app.exception
     assert len(app.error) == 1
