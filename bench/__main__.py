@@ -64,6 +64,7 @@ def measure(name: str, arguments: Sequence[str]) -> str:
     command = ["-m", f"bench.{name}", *arguments]
     print(f"Measuring: python {' '.join(command)}", file=sys.stderr, flush=True)
     before = document.load()
+    # A process of its own: no benchmark inherits the threads, caches or memory of the one before.
     process = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
     if process.returncode:
         print(f"Failed with status {process.returncode}: {name}. Its section stays as it was.", file=sys.stderr)

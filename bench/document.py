@@ -66,6 +66,7 @@ def write_section(path: Path, title: str, body: str, *, order: Sequence[str]) ->
     sections[title] = body
     ordered = sorted(sections, key=lambda name: order.index(name) if name in order else len(order))
     path.parent.mkdir(parents=True, exist_ok=True)
+    # An hour of measuring is not lost to a stop in the middle of writing.
     unfinished = path.with_suffix(".new")
     text = [OPENING, *(f"## {name}\n\n{sections[name].strip()}\n" for name in ordered)]
     unfinished.write_text("\n".join(text), "utf-8")

@@ -46,6 +46,7 @@ async def walk(server: Server, run: Run, *, clicks: int) -> tuple[pd.DataFrame, 
     began, rows, failures = time.perf_counter(), [(0, 0.0, *sessions.memory(server.process_id))], []
     each = max(1, clicks // (STRETCHES * READERS))
     for stretch in range(STRETCHES):
+        # New windows each time: memory that Streamlit keeps for closed ones would grow here, and nowhere else.
         walks = [sessions.Walk(run, READERS * stretch + reader) for reader in range(READERS)]
         reruns = await sessions.visit_at_once(server.url, walks, clicks=each, pauses=(0, 0), processor=float)
         failures += [rerun.failure for rerun in reruns]

@@ -96,6 +96,7 @@ def _watch(page: Page, name: str, target: Locator | None, *, caption: str = "") 
     """
     options = {"title": TITLES[name], "caption": caption, "loading": target is None, "quiet": QUIET, "limit": LIMIT}
     page.evaluate(f"options => {{ window.benchPainted = ({_WATCH})(options); }}", options)
+    # The clock starts at the pointer event inside the page, so Playwright's own time is not counted.
     if target is not None:
         target.click()
     seen = page.evaluate("() => window.benchPainted")

@@ -160,6 +160,7 @@ def write_epoch(sample: Sample, path: Path, *, check: bool = False) -> Cost:
     with create_run(path, description) as new:
         for variant in COPIES:
             new.write_images(variant, 0, np.zeros((len(maps), 1, 1, 3), np.uint8))
+    # Processor time, because a busy machine changes it least; one thread, so that it is not shared out.
     worked = time.process_time()
     with resume_run(path).epoch(1, threads=1) as writer:
         for variant in COPIES:

@@ -47,7 +47,7 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    """A fresh window; what it complained about is checked at the end."""
+    """A fresh window; the test fails if it logged an error, a warning or a failed request."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     context.set_default_timeout(TIMEOUT)
     window = context.new_page()
