@@ -18,10 +18,12 @@ from store.read.run import Run
 def describe(run: Run) -> str:
     """Several lines about a run: its contents, its latest metrics, the size of its datasets."""
     kept = f", of each image's {run.kept_maps} strongest classes and its true class" if run.kept_maps else ""
+    trained = [epoch for epoch in run.epochs if epoch > 0]
     facts = {
         "id": run.id,
-        "epochs": f"{len(run.epochs)} of {run.planned_epochs or 'an unknown number'} planned"
-        + (f", {run.epochs[0]} to {run.epochs[-1]}" if run.epochs else ""),
+        "epochs": f"{len(trained)} of {run.planned_epochs or 'an unknown number'} planned"
+        + (f", {trained[0]} to {trained[-1]}" if trained else "")
+        + (", and epoch 0, before training" if 0 in run.epochs else ""),
         "images": f"{len(run.labels):,} of {len(run.classes):,} classes, {_shape(run.image_shape)} pixels",
         "variants": ", ".join(run.variants),
         "maps": f"{_shape(run.map_shape)} cells, {'signed' if run.signed else 'not negative'}{kept}",

@@ -37,11 +37,11 @@ _SOURCES = (
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:
-    """Path of a new run that holds only some epochs, or of each image only the maps of its `top` strongest classes and of
-    its true class.
+    """Path of a new run that holds only some epochs, or of each image only the maps of its `top` strongest classes and
+    of its true class.
 
-    Maps that are left out read as NaN; logits, probabilities and summaries stay those of all maps. The new run has an id
-    of its own, and its provenance says what it was pruned from. The training ledger stays behind.
+    Maps that are left out read as NaN; logits, probabilities and summaries stay those of all maps. The new run has an
+    id of its own, and its provenance says what it was pruned from. The training ledger stays behind.
 
     Raises:
         RunExists: something is at `target` already.

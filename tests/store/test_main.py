@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from store import open_run, resume_run
 from store.__main__ import main
+from store.synthetic import synthetic_layers, synthetic_maps
 
 
 def test_every_command_works_from_the_command_line(copy, tmp_path, capsys):
@@ -66,3 +68,22 @@ def test_a_url_is_no_folder_to_write_into(tiny_run, tmp_path, capsys, monkeypatc
     assert main([command, str(tiny_run), "s3://bucket/run"]) == 1
     assert "'s3://bucket/run' is a URL, and this command writes into a folder" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_epoch_0_and_labels_of_epochs_are_known_to_every_command(copy, tmp_path, capsys):
+    description = open_run(copy).description
+    with resume_run(copy).epoch(0, label="untrained") as recording:
+        for variant in description.variant_names:
+            recording.write(variant, 0, synthetic_maps(description, 0, variant))
+        recording.write_layers(0, *synthetic_layers(description, 0))
+    for arguments in (
+        ["link", str(copy)],
+        ["export", str(copy), str(tmp_path / "out"), "--epochs", "0"],
+        ["prune", str(copy), str(tmp_path / "small"), "--epochs", "0,2", "--top", "1"],
+        ["verify", str(copy), "--quiet"],
+        ["verify", str(tmp_path / "small"), "--quiet"],
+        ["info", str(tmp_path / "small")],
+    ):
+        assert main(arguments) == 0, arguments
+    said = capsys.readouterr().out
+    assert "1 of 1 planned, 2 to 2, and epoch 0, before training" in said and "labels      0 untrained" in said
