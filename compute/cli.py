@@ -85,7 +85,7 @@ def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, p
         _say(processes, f"The run '{path}' is complete, epochs recorded: {profile.training.epochs}. {NEXT_STEP}")
         return 0
     plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
-    _say(processes, plan.text())
+    _say(processes, plan.text)
     plan.check(path)
     if options.command == "plan":
         return 0

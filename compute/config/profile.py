@@ -72,13 +72,12 @@ def override(profile: Profile, text: str) -> Profile:
     section, _, key = path.strip().partition(".")
     if not equals or not key:
         raise BadOption(f"'{text}' is not an override. Write section.key=value, for instance training.epochs=3.")
-    if section not in _sections():
-        raise BadOption(f"There is no section '{section}' in a profile. Sections: {', '.join(_sections())}.")
-    value = _toml_value(value_text.strip())
-    old = getattr(profile, section)
-    if section == "model" and key.startswith("options."):
-        key, value = "options", {**old.options, key.removeprefix("options."): value}
-    return dataclasses.replace(profile, **{section: dataclasses.replace(old, **{key: _checked(section, key, value)})})
+    document = as_dict(profile)
+    target = document.setdefault(section, {})
+    if section == "model" and key.startswith("options."):  # one option; the others stay
+        target, key = target["options"], key.removeprefix("options.")
+    target[key] = _toml_value(value_text.strip())
+    return parse_profile(document)
 
 
 def as_dict(profile: Profile) -> dict[str, Any]:
@@ -141,11 +140,6 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
     return value
 
 
-def _numbers(value: Any) -> list[float]:
-    values = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
-    return [each for each in values if isinstance(each, float)]
-
-
 def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
     choices = limits.get("choices")
     if choices and value not in choices:
@@ -157,6 +151,6 @@ def _check_limits(name: str, value: Any, limits: Mapping[str, Any]) -> None:
             raise BadOption(f"{name} = {number} is too large. The maximum is {limits['maximum']}.")
         if "above" in limits and not number > limits["above"]:
             raise BadOption(f"{name} = {number} is invalid: it must be greater than {limits['above']}.")
-    for number in _numbers(value):
-        if not math.isfinite(number):
-            raise BadOption(f"{name} = {number} is invalid: it must be a finite number.")
+        for single in number.values() if isinstance(number, Mapping) else (number,):
+            if isinstance(single, float) and not math.isfinite(single):
+                raise BadOption(f"{name} = {single} is invalid: it must be a finite number.")

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compute.models.network import ClassMapNetwork, Trace
+from compute.models.network import Trace
 from compute.models.registry import register
-from compute.models.resnet import CHANNELS, ResNetEncoder
+from compute.models.resnet import CHANNELS, ResNetNetwork
 
 
 @register("cam")
-class CamNetwork(ClassMapNetwork):
+class CamNetwork(ResNetNetwork):
     """Images (N, 3, 64, 64) -> features a (512, 2, 2) -> class activation maps (C, 2, 2), signed, at native size.
 
     Map k is sum_j w_kj a_j(y, x) + b_k (paper, Eq. 6, plus the bias on every cell): its mean over the cells is then
@@ -27,22 +27,13 @@ class CamNetwork(ClassMapNetwork):
     signed = True
 
     def __init__(self, classes: int, *, stem: str = "imagenet", dropout: float = 0.0) -> None:
-        super().__init__()
-        self.encoder = ResNetEncoder(stem)
-        self.own_weights = ("fc.weight", "fc.bias") + (("conv1.weight",) if stem == "stride1" else ())
+        super().__init__(stem)
         self.dropout = nn.Dropout2d(dropout)
         self.fc = nn.Linear(CHANNELS, classes)
 
-    def trace(self, x: Tensor) -> Trace:
-        """Maps (N, C, h', w') float32; no layers; five stages."""
-        return self._run(x, {})
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class maps alone: the stages, a fifth of the time, are left out."""
-        return self._run(x, None).maps
-
-    def _run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
+    def run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
+        """Maps (N, C, h', w') float32; no layers; the stages."""
         features = self.dropout(self.encoder(x, stages))
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(x.device.type, enabled=False):  # in bfloat16 the mean of a map would not be the logit
             maps = functional.conv2d(features.float(), self.fc.weight[:, :, None, None], self.fc.bias)
         return Trace(maps, {}, stages or {})

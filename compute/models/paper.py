@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compute.errors import BadModel
-from compute.models.network import ClassMapNetwork, Trace
+from compute.models.network import Trace
 from compute.models.registry import register
-from compute.models.resnet import CHANNELS, ResNetEncoder
+from compute.models.resnet import CHANNELS, ResNetNetwork
 
 NORMS = ("instance", "batch")
 KERNEL = 4  # side of the transposed convolutions that double a grid
@@ -66,74 +66,34 @@ def _taps_1d(size: int) -> Tensor:
     return (target == 2 * source - 1 + entry).float()
 
 
-class EncodedMaps(nn.Module):
-    """1x1 convolution to C maps, normalised: the paper's "encoded feature map" (N, C, h, w), after the ReLU."""
+class NormedConvolution(nn.Module):
+    """Convolution, normalisation, ReLU: non-negative maps (N, C, h', w')."""
 
-    def __init__(self, channels: int, classes: int, norm: str) -> None:
+    def __init__(self, conv: nn.Module, norm: nn.Module) -> None:
         super().__init__()
-        if norm not in NORMS:
-            raise BadModel(f"There is no encoder_norm '{norm}'. Available: {', '.join(NORMS)}.")
-        self.conv = nn.Conv2d(channels, classes, 1, bias=False)
-        self.norm = nn.InstanceNorm2d(classes, affine=True) if norm == "instance" else nn.BatchNorm2d(classes)
+        self.conv = conv
+        self.norm = norm
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Non-negative maps (N, C, h, w)."""
-        if x.shape[2] * x.shape[3] == 1 and isinstance(self.norm, nn.InstanceNorm2d):
-            raise BadModel(
-                "The encoder leaves a single cell of these images, which InstanceNorm would turn into 0. "
-                "Use larger images (data.size) or model.options.encoder_norm=batch."
-            )
+        """The maps in x's dtype, or autocast's."""
         return self.relu(self.norm(self.conv(x)))
 
 
-class MixingLayer(nn.Module):
-    """The one layer in which classes exchange information: convolution, BatchNorm, ReLU.
-
-    Upsampling it is the paper's transposed 4x4 stride-2 convolution, otherwise a 3x3 one that keeps the grid.
-    """
-
-    def __init__(self, classes: int, *, upsample: bool) -> None:
-        super().__init__()
-        self.conv: nn.Module
-        if upsample:  # ungrouped: a dense matrix gained nothing here (11.5 against 12.4 ms)
-            self.conv = nn.ConvTranspose2d(classes, classes, KERNEL, stride=2, padding=1, bias=False)
-        else:
-            self.conv = nn.Conv2d(classes, classes, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(classes)
-        self.relu = nn.ReLU()
+class ClassMaps(NormedConvolution):
+    """The last layer, in float32: in bfloat16 the mean of a map would not be the logit."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Non-negative maps (N, C, h', w')."""
-        return self.relu(self.norm(self.conv(x)))
-
-
-class ClassMaps(nn.Module):
-    """The last layer, groups = C: each class draws its own map, none influences another's (paper, Sec. 3).
-
-    Args:
-        scale: initial weight of the BatchNorm; the paper's is PyTorch's 1. S_k is the mean of ReLU(BatchNorm(.)), so
-            at 1 every S_k starts near 0.4 and the softmax is flat; a larger one lets a short training begin peaked.
-    """
-
-    def __init__(self, classes: int, *, upsample: bool, scale: float) -> None:
-        super().__init__()
-        self.conv: nn.Module
-        if upsample:
-            self.conv = DepthwiseUpsampling(classes)
-        else:
-            self.conv = nn.Conv2d(classes, classes, 3, padding=1, bias=False, groups=classes)
-        self.norm = nn.BatchNorm2d(classes)
-        self.relu = nn.ReLU()
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class maps (N, C, H, W) float32, non-negative: in bfloat16 the mean of a map would not be the logit."""
+        """Class maps (N, C, H, W) float32, non-negative."""
         return self.relu(self.norm(self.conv(x).float()))
 
 
-class EncoderDecoder(ClassMapNetwork):
+class EncoderDecoder(ResNetNetwork):
     """Images -> ResNet features (512, h, w) -> C encoded maps -> mixing layer -> grouped layer: the class maps.
+
+    `encoded` is the paper's "encoded feature map", by a 1x1 convolution; `decoder` is the one layer in which classes
+    exchange information; in `class_maps`, groups = C, each class draws its own map and none influences another's
+    (paper, Sec. 3). A layer that upsamples is a transposed 4x4 convolution of stride 2, the others keep the grid.
 
     Args:
         classes: C.
@@ -141,45 +101,50 @@ class EncoderDecoder(ClassMapNetwork):
         upsample: whether the mixing layer and the grouped layer double the grid.
         encoder_norm: `instance` or `batch`, after the 1x1 convolution.
         dropout: probability of dropping a whole encoded or decoded map (Dropout2d).
-        scale: initial weight of the last BatchNorm.
+        scale: initial weight of the last BatchNorm. S_k is the mean of ReLU(BatchNorm(.)), so at PyTorch's 1 every S_k
+            starts near 0.4 and the softmax is flat; a larger one lets a short training begin peaked.
     """
 
     def __init__(
         self, classes: int, *, stem: str, upsample: tuple[bool, bool], encoder_norm: str, dropout: float, scale: float
     ) -> None:
-        super().__init__()
-        self.encoder = ResNetEncoder(stem)
-        self.own_weights = ("fc.weight", "fc.bias") + (("conv1.weight",) if stem == "stride1" else ())
-        self.encoded = EncodedMaps(CHANNELS, classes, encoder_norm)
-        self.decoder = MixingLayer(classes, upsample=upsample[0])
-        self.class_maps = ClassMaps(classes, upsample=upsample[1], scale=scale)
+        super().__init__(stem)
+        if encoder_norm not in NORMS:
+            raise BadModel(f"There is no encoder_norm '{encoder_norm}'. Available: {', '.join(NORMS)}.")
+        norm = nn.InstanceNorm2d(classes, affine=True) if encoder_norm == "instance" else nn.BatchNorm2d(classes)
+        self.encoded = NormedConvolution(nn.Conv2d(CHANNELS, classes, 1, bias=False), norm)
+        self.decoder = NormedConvolution(_mixing(classes, upsample[0]), nn.BatchNorm2d(classes))
+        self.class_maps = ClassMaps(_grouped(classes, upsample[1]), nn.BatchNorm2d(classes))
         self.dropout = nn.Dropout2d(dropout)
-        for part in (self.encoded, self.decoder, self.class_maps):
-            initialise(part)
+        for layer in (self.encoded, self.decoder, self.class_maps):
+            # a Gaussian (paper, Sec. 4.1) of He et al.'s standard deviation
+            nn.init.kaiming_normal_(layer.conv.get_parameter("weight"), nonlinearity="relu")
+        nn.init.constant_(self.class_maps.norm.get_parameter("weight"), scale)
 
-    def trace(self, x: Tensor) -> Trace:
-        """Class maps; layers `encoder` and `decoder`, both (C, h, w); five stages."""
-        return self._run(x, {})
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class maps alone: the stages, a fifth of the time, are left out."""
-        return self._run(x, None).maps
-
-    def _run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
+    def run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
+        """Class maps; layers `encoder` and `decoder`, both (C, h, w); the stages."""
         features = self.encoder(x, stages)
+        if features.shape[2:] == (1, 1) and isinstance(self.encoded.norm, nn.InstanceNorm2d):
+            raise BadModel(
+                "The encoder leaves a single cell of these images, which InstanceNorm would turn into 0. "
+                "Use larger images (data.size) or model.options.encoder_norm=batch."
+            )
         encoded = self.encoded(features)
         decoded = self.decoder(self.dropout(encoded))
         maps = self.class_maps(self.dropout(decoded))
         return Trace(maps, {"encoder": encoded, "decoder": decoded}, stages or {})
 
 
-def initialise(head: nn.Module) -> None:
-    """Draw every new convolution from a Gaussian (paper, Sec. 4.1; He et al.'s standard deviation), in place."""
-    for module in head.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | DepthwiseUpsampling):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if isinstance(module, ClassMaps):
-            nn.init.constant_(module.norm.weight, module.scale)
+def _mixing(classes: int, upsample: bool) -> nn.Module:
+    if upsample:  # ungrouped: as a dense matrix it gained nothing (11.5 against 12.4 ms)
+        return nn.ConvTranspose2d(classes, classes, KERNEL, stride=2, padding=1, bias=False)
+    return nn.Conv2d(classes, classes, 3, padding=1, bias=False)
+
+
+def _grouped(classes: int, upsample: bool) -> nn.Module:
+    if upsample:
+        return DepthwiseUpsampling(classes)
+    return nn.Conv2d(classes, classes, 3, padding=1, bias=False, groups=classes)
 
 
 @register("paper")

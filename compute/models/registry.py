@@ -87,11 +87,9 @@ def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None
         parameters = list(inspect.signature(factory).parameters.values())[1:]
     except ValueError:  # built into Python; what it returns is checked instead
         return
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-        return
     known = [parameter.name for parameter in parameters]
     unknown = sorted(set(options) - set(known))
-    if unknown:
+    if unknown and not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         raise BadModel(
             f"The network '{name}' has no option {', '.join(map(repr, unknown))}. "
             f"Its options: {', '.join(known) or 'none'}. "

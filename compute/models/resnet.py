@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from compute.errors import BadModel
-from compute.models.network import energy
+from compute.models.network import ClassMapNetwork, Trace, energy
 
 CHANNELS = 512
 STEMS = ("imagenet", "stride2", "stride1")
@@ -56,6 +56,27 @@ class ResNetEncoder(nn.Module):
             if stages is not None:
                 stages[name] = energy(x)
         return x
+
+
+class ResNetNetwork(ClassMapNetwork):
+    """What the networks here share: a ResNet encoder, and `run`, which a subclass implements."""
+
+    def __init__(self, stem: str) -> None:
+        super().__init__()
+        self.encoder = ResNetEncoder(stem)
+        self.own_weights = ("fc.weight", "fc.bias") + (("conv1.weight",) if stem == "stride1" else ())
+
+    def run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
+        """The trace of images x; five stages if a dictionary for them is given, else none."""
+        raise NotImplementedError
+
+    def trace(self, x: Tensor) -> Trace:
+        """Class maps, layers and five stages."""
+        return self.run(x, {})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class maps alone: the stages, a fifth of the time, are left out."""
+        return self.run(x, None).maps
 
 
 class Block(BasicBlock):

@@ -47,16 +47,12 @@ class Speed:
 
 @dataclass(frozen=True)
 class Plan:
-    """The work as printed lines, its time in seconds and its size in bytes."""
+    """The work as printed, its time in seconds and its size in bytes."""
 
-    lines: tuple[str, ...]
+    text: str
     seconds: float | None
     new_bytes: int
     free_bytes: int
-
-    def text(self) -> str:
-        """The plan as printed."""
-        return "\n".join(self.lines)
 
     def check(self, path: Path) -> None:
         """Returns if the disk can hold the run.
@@ -102,7 +98,7 @@ def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bo
         f"disk      about {_size(new_bytes)} of {_size(free)} free",
         *(f"note      {note}" for note in prepared.notes),
     )
-    return Plan(lines, seconds, new_bytes, free)
+    return Plan("\n".join(lines), seconds, new_bytes, free)
 
 
 def epoch_bytes(prepared: PreparedRun) -> int:

@@ -32,7 +32,15 @@ def collect_provenance(
         "code": {"commit": _commit(), "sha256": _source_sha256()},
         "libraries": {"torch": torch.__version__} | {name: _version(name) for name in LIBRARIES},
         "python": platform.python_version(),
-        "machine": _machine(device, processes),
+        "machine": {
+            "device": device.type,
+            "device_name": describe_device(device),
+            "processor": _processor(),
+            "threads": torch.get_num_threads(),
+            "processes": processes.count,
+            "system": platform.platform(),
+            "cuda": torch.version.cuda if device.type == "cuda" else None,
+        },
         "data": {
             "name": dataset.name,
             "sha256": dataset.checksum,
@@ -58,18 +66,6 @@ def _source_sha256() -> str:
         digest.update(str(path.relative_to(ROOT)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _machine(device: torch.device, processes: Processes) -> dict[str, Any]:
-    return {
-        "device": str(device.type),
-        "device_name": describe_device(device),
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "processes": processes.count,
-        "system": platform.platform(),
-        "cuda": torch.version.cuda if device.type == "cuda" else None,
-    }
 
 
 def _processor() -> str:

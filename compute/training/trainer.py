@@ -84,7 +84,15 @@ class Trainer:
         steps = steps_per_epoch(len(training_set.labels), self.batch)
         metrics, rate = RunningMetrics(self.device), 0.0
         self.network.train()
-        with tqdm(total=steps * self.batch, **_bar(epoch, self.settings, self.processes)) as bar:
+        bar = tqdm(
+            total=steps * self.batch,
+            desc=f"epoch {epoch}/{self.settings.epochs} training",
+            unit=" images",
+            mininterval=0.5,
+            disable=not self.processes.first,
+            dynamic_ncols=True,
+        )
+        with bar:
             for number, chosen in enumerate(self._batches(len(training_set.labels), steps, generator)):
                 self.stop.check()
                 rate = learning_rate(self.settings, step=(epoch - 1) * steps + number, steps_per_epoch=steps)
@@ -158,13 +166,3 @@ def epoch_generator(seed: int, epoch: int, processes: Processes) -> torch.Genera
     mixed = ((seed << 20) + epoch) << 8
     torch.manual_seed(mixed + processes.rank)
     return torch.Generator().manual_seed(mixed)
-
-
-def _bar(epoch: int, settings: TrainingSettings, processes: Processes) -> dict[str, object]:
-    return {
-        "desc": f"epoch {epoch}/{settings.epochs} training",
-        "unit": " images",
-        "mininterval": 0.5,
-        "disable": not processes.first,
-        "dynamic_ncols": True,
-    }

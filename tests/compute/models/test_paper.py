@@ -8,7 +8,7 @@ from torch.nn import functional
 from compute.config.profile import load_profile
 from compute.errors import BadModel
 from compute.models import ClassMapNetwork, build, describe
-from compute.models.paper import ClassMaps, DepthwiseUpsampling
+from compute.models.paper import DepthwiseUpsampling
 from compute.training.optimizers import make_optimizer
 
 
@@ -172,7 +172,6 @@ def test_images_too_small_for_instance_norm_are_refused_before_training():
 
 
 def test_class_maps_stay_float32_under_autocast():
-    layer = ClassMaps(3, upsample=True, scale=1.0)
-    nn.init.normal_(layer.conv.weight)
+    layer = build("paper", 3).class_maps
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.rand(2, 3, 4, 4)).dtype == torch.float32
