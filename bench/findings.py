@@ -21,9 +21,8 @@ from bench import document, findings_maps
 from bench.findings_table import AnalysedRun, Rows, figure, figures_table, read_analysed, share
 from store.analysis import Finding, from_table
 from store.metrics import robustness
-from store.metrics.intervals import mean_interval
+from store.metrics.intervals import mean_interval, widest_difference
 from store.metrics.learning import HISTORIES
-from store.metrics.permutation import widest_difference
 
 
 @dataclass(frozen=True)
@@ -265,7 +264,7 @@ SECTIONS = {
     "correction": _tabled(findings_maps.correction, "`store.metrics.correction`"),
     "failure_ranking": Section(failure_ranking, "`store.metrics.failure_detection`, `store.analysis.failure_ranking`"),
     "learning": _tabled(learning, "`store.metrics.learning`"),
-    "persistence": _tabled(persistent_errors, "`store.metrics.persistence`"),
+    "persistence": _tabled(persistent_errors, "`store.metrics.learning`"),
     "cues": _tabled(findings_maps.cues, "`store.metrics.robustness`"),
     "phantom": _tabled(findings_maps.phantom_siblings, "`compute.data.phantom`"),
     "evidence": _tabled(evidence, "`store.metrics.robustness`"),

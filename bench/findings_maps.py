@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
+from store.metrics.maps import earth_mover
 
 from bench.findings_table import AnalysedRun, Rows, figure, figures_table, share
 from compute.data.phantom.dataset import class_parts, gray_sibling, plain_sibling, reordered_sibling
 from store import queries
 from store.analysis.localisation import FOLLOWS
-from store.metrics.earth_mover import earth_mover
 from store.metrics.intervals import mean_interval
 
 SAMPLE = 100  # wrong predictions whose maps are read, and class patterns that are searched for
@@ -162,11 +162,10 @@ def search(analysed: AnalysedRun) -> Rows:
     run, at = analysed.run, analysed.last
     patterns, predictions = run.patterns(**at), analysed.predictions()
     classes = np.random.default_rng(0).choice(len(patterns), min(SAMPLE, len(patterns)), replace=False)
-    queries.search_pattern(run, patterns[0], **at)
     seconds, hits = [], []
     for index in classes:
         started = time.process_time()
-        found = queries.search_pattern(run, patterns[index], k=24, **at)
+        found = queries.search_index(queries.pattern_index(run, **at), patterns[index], k=24)
         seconds.append(time.process_time() - started)
         hits.append((found["prediction"] == index).sum() / min(24, max((predictions == index).sum(), 1)))
     mean, low, high = np.minimum(mean_interval(hits), 1)

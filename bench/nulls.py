@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 from bench import document
 from bench.findings_table import AnalysedRun, read_analysed
-from store.analysis import events, findings_learning, findings_network, findings_perturbation
+from store import Variant
+from store.analysis import finding_candidates
 from store.analysis.checkpoint_selection import gains, mean_probabilities, memberships
 from store.analysis.findings import Finding, select
 from store.analysis.gather import EpochRecord
+from store.analysis.tables import epoch_numbers, pair_series
 from store.metrics import confusion, robustness
 from store.metrics.intervals import wilson
 
@@ -39,6 +41,10 @@ class ShuffledRun:
     variants: tuple[str, ...]
     image_names: tuple[str, ...]
     predictions: NDArray
+
+    def variant(self, name: str) -> Variant:
+        """As `Run.variant`."""
+        return Variant(name)
 
     def confusion(self, *, epoch: int, variant: str) -> NDArray[np.int64]:
         """As `Run.confusion`, of the shuffled predictions."""
@@ -74,7 +80,7 @@ class Shuffler:
 
     def _inputs(
         self, predictions: NDArray, by_epoch: list[NDArray] | None = None, **tables: pd.DataFrame
-    ) -> findings_perturbation.FindingInputs:
+    ) -> finding_candidates.FindingInputs:
         """What the makers of statements take.
 
         Args:
@@ -84,12 +90,12 @@ class Shuffler:
         run = self.run
         shuffled = ShuffledRun(run.labels, run.classes, run.variants, run.image_names, predictions)
         record = EpochRecord(shuffled, run.epochs, predictions=by_epoch or [predictions])  # type: ignore[arg-type]
-        return findings_perturbation.FindingInputs(record, tables)
+        return finding_candidates.FindingInputs(record, tables)
 
     def _variants(self, random: np.random.Generator) -> list[Finding]:
         """Each image's predictions are dealt to the variants anew."""
         inputs = self._inputs(random.permuted(self.predictions, axis=0))
-        return findings_perturbation.predicted_as(inputs) + findings_perturbation.accuracy_lost(inputs)
+        return finding_candidates.predicted_as(inputs) + finding_candidates.accuracy_drops(inputs)
 
     def _cues(self, random: np.random.Generator) -> list[Finding]:
         """Each image's drops are dealt to the classes anew."""
@@ -102,23 +108,23 @@ class Shuffler:
             pd.DataFrame({"variant": name, "class_index": range(len(run.classes)), "drop": drop, "error": error})
             for name, drop, error in zip(run.variants[1:], cues.drop[1:], cues.error[1:], strict=True)
         ]
-        return findings_perturbation.cues(self._inputs(self.predictions, cues=pd.concat(tables, ignore_index=True)))
+        return finding_candidates.cues(self._inputs(self.predictions, cues=pd.concat(tables, ignore_index=True)))
 
     def _pairs(self, random: np.random.Generator) -> list[Finding]:
         """Each image's predictions are dealt to the epochs anew."""
         run, dealt = self.run, random.permuted(self.clean, axis=0)
-        ever, series, _ = events.pair_series(run.labels, list(dealt), len(run.classes))
+        ever, series, _ = pair_series(run.labels, list(dealt), len(run.classes))
         life = confusion.pair_events(series)
         columns = {
             "true_class_index": ever // len(run.classes),
             "predicted_class_index": ever % len(run.classes),
-            "peak": events.epoch_numbers(run.epochs, life.peak),
-            "resolved": events.epoch_numbers(run.epochs, life.resolved),
+            "peak": epoch_numbers(run.epochs, life.peak),
+            "resolved": epoch_numbers(run.epochs, life.resolved),
             "peak_count": life.peak_count,
             "last_count": series[-1],
         }
         by_epoch = [row[None] for row in dealt]
-        return findings_learning.pairs_overcome(self._inputs(self.predictions, by_epoch, pairs=pd.DataFrame(columns)))
+        return finding_candidates.resolved_pairs(self._inputs(self.predictions, by_epoch, pairs=pd.DataFrame(columns)))
 
     def _clusters(self, random: np.random.Generator) -> list[Finding]:
         """The predictions are dealt anew among the images of each class."""
@@ -127,12 +133,12 @@ class Shuffler:
         dealt = np.empty_like(self.clean[-1])
         dealt[np.argsort(labels, kind="stable")] = self.clean[-1][order]
         inputs = self._inputs(self.predictions, [dealt[None]], clusters=self.clusters, images=self.images)
-        return findings_learning.failing_clusters(inputs)
+        return finding_candidates.failing_clusters(inputs)
 
     def _formation(self, random: np.random.Generator) -> list[Finding]:
         """The formation epochs are dealt to the images anew."""
         images = self.images.assign(formation=random.permutation(self.images["formation"].to_numpy()))
-        return findings_learning.forming(self._inputs(self.predictions, images=images))
+        return finding_candidates.formation(self._inputs(self.predictions, images=images))
 
     def _ensembles(self, random: np.random.Generator) -> list[Finding]:
         """By a coin for each image, the last epoch and the ensembles change roles."""
@@ -141,7 +147,7 @@ class Shuffler:
         for (name, label, _), ensemble in zip(self.members, self.correct, strict=True):
             last, mixed = np.where(swap, ensemble, self.correct[0]), np.where(swap, self.correct[0], ensemble)
             rows.append({"name": name, "label": label, **gains(mixed, last)})
-        return findings_network.together(self._inputs(self.predictions, ensembles=pd.DataFrame(rows)))
+        return finding_candidates.ensembles(self._inputs(self.predictions, ensembles=pd.DataFrame(rows)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -64,6 +64,10 @@ def _image_queries(run: Run) -> dict[str, Query]:
         at: dict[str, Any] = {"epoch": int(random.choice(run.epochs)), "images": random.integers(0, count, 1)}
         return run.layers(**at), run.stages(**at)
 
+    def search(random: np.random.Generator) -> object:
+        index = queries.pattern_index(run, **_at(run, random))
+        return queries.search_index(index, random.random(run.map_shape))
+
     return {
         "50 scattered images": lambda r: run.pixels(scattered(r)),
         "50 neighbouring images": lambda r: run.pixels(neighbours(r)),
@@ -77,20 +81,15 @@ def _image_queries(run: Run) -> dict[str, Query]:
         "true-class maps of all images": lambda r: run.true_class_maps(**_at(run, r)),
         "layers and stages of one image": layers,
         "minimal correction": lambda r: queries.minimal_correction(run, int(r.integers(count)), **_at(run, r)),
-        "nearest images": lambda r: queries.nearest_images(run, int(r.integers(count)), **_at(run, r)),
-        "images like a painted pattern": lambda r: queries.search_pattern(run, r.random(run.map_shape), **_at(run, r)),
+        "images like a painted pattern": search,
     }
 
 
 def _epoch_queries(run: Run) -> dict[str, Query]:
-    """Queries about all images or classes of one epoch and variant, or of two."""
+    """Queries about all images or classes of one epoch and variant."""
 
     def order(by: Any) -> Query:
         return lambda r: queries.class_order(run, by, **_at(run, r))
-
-    def flips(random: np.random.Generator) -> object:
-        before, after = (tuple(_at(run, random).values()) for _ in range(2))
-        return queries.flips(run, before=before, after=after)  # type: ignore[arg-type]
 
     return {
         "one column": lambda r: run.column("confidence", **_at(run, r)),
@@ -100,16 +99,12 @@ def _epoch_queries(run: Run) -> dict[str, Query]:
         "class patterns": lambda r: run.patterns(**_at(run, r)),
         "classes by accuracy": order("accuracy"),
         "classes by similarity": order("similarity"),
-        "best and worst classes": lambda r: queries.best_worst_classes(run, **_at(run, r)),
         "failures, filtered and sorted": lambda r: queries.failures(run, **_at(run, r)),
         "confused pairs": lambda r: queries.confused_pairs(run, k=100, **_at(run, r)),
-        "confusion of groups": lambda r: queries.group_confusion(run, **_at(run, r)),
         "similarity against confusion": lambda r: queries.similarity_against_confusion(run, **_at(run, r)),
         "calibration": lambda r: queries.calibration_table(run, **_at(run, r)),
         "risk-coverage curve": lambda r: queries.risk_coverage(run, **_at(run, r)),
-        "wrongly accepted": lambda r: queries.accepted_errors(run, **_at(run, r)),
-        "metrics of every confidence score": lambda r: queries.score_metrics(run, **_at(run, r)),
-        "predictions that differ between two states": flips,
+        "accepted errors": lambda r: queries.accepted_errors(run, **_at(run, r)),
         "evidence under a variant": lambda r: queries.evidence_under(run, **_at(run, r)),
         "cue profiles": lambda r: queries.cue_profiles(run, epoch=int(r.choice(run.epochs))),
     }
@@ -147,10 +142,8 @@ def _run_queries(run: Run) -> dict[str, Query]:
         "class patterns over all epochs": patterns,
         "accuracy by variant": lambda _: queries.accuracy_by_variant(run),
         "accuracy of each class": lambda r: queries.class_accuracy(run, variant=variant(r)),
-        "corruption errors": lambda _: queries.corruption_errors(run, reference=run.epochs[0]),
         "history of a pair": pair,
         "history of the groups": lambda r: queries.group_history(run, variant=variant(r)),
-        "events of the pairs": lambda _: queries.pair_events(run),
     }
 
 

@@ -269,15 +269,15 @@ def pattern_index(run: Run, epoch: int, variant: str, kind: str) -> queries.Patt
 
 @cached_query
 def nearest_images(run: Run, image: int, epoch: int, variant: str) -> pd.DataFrame:
-    """The images whose predicted-class map is most similar to this one's: see `store.queries.nearest_images`."""
+    """The images whose predicted-class map is most similar to this one's: see `store.queries.search_index`."""
     index = pattern_index(run, epoch, variant, "predicted_class")
     nearest = queries.search_index(index, index.units[image].reshape(run.map_shape), k=11)
     return nearest[nearest["image"] != image].head(10).reset_index(drop=True)
 
 
 def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> pd.DataFrame:
-    """The images whose predicted-class map is most similar to a pattern (H, W): see `store.queries.search_pattern`."""
-    return queries.search_pattern(run, pattern, epoch=epoch, variant=variant, k=10)
+    """The images whose predicted-class map is most similar to a pattern (H, W): see `store.queries.search_index`."""
+    return queries.search_index(pattern_index(run, epoch, variant, "predicted_class"), pattern, k=10)
 
 
 # All epochs

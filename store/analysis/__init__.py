@@ -1,6 +1,6 @@
-"""What a run says across its epochs: derived once by `python -m compute analyse RUN`, read by pages and queries.
+"""What spans a run's epochs: derived once by `python -m compute analyse RUN`, read by pages and queries.
 
-Reading is light; `store.analysis.analyse.analyse`, which makes it, imports more.
+Reading is light; `store.analysis.analyse.analyse`, which derives it, imports more.
 """
 
 from store.analysis.analysis_file import Analysis, read_analysis

@@ -1,4 +1,4 @@
-"""analysis.h5: what was derived from all epochs of a run, in one file that may be deleted and made again.
+"""analysis.h5: what was derived from all epochs of a run, in one file that may be deleted and derived again.
 
 Tables lie at tables/<name>, a compound value per row, and arrays at arrays/<name>; text is UTF-8 of fixed length.
 """
@@ -21,14 +21,14 @@ from store.format.hdf5_file import PART, NewFile, atomic_file, open_file, set_at
 from store.format.layout import ANALYSIS_FILE
 from store.read.run import Run
 
-ANALYSIS_VERSION = 2  # raised whenever a figure is worked out in another way: what an older one wrote is not read
+ANALYSIS_VERSION = 1  # raised whenever a figure is computed in another way: files of older versions are not read
 _STORAGE = {"chunks": True, "shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A run's derived tables, read when asked for. `epochs` are those it was made from."""
+    """A run's derived tables, read when needed. `epochs` are those it was derived from."""
 
     path: Path
     epochs: tuple[int, ...]
@@ -36,7 +36,7 @@ class Analysis:
     arrays: tuple[str, ...]
 
     def stale(self, run: Run) -> bool:
-        """Whether the run holds other epochs by now than this was made from."""
+        """Whether the run holds other epochs by now than this was derived from."""
         return self.epochs != run.epochs
 
     def table(self, name: str) -> pd.DataFrame:
@@ -54,7 +54,7 @@ class Analysis:
 def read_analysis(run: Run) -> Analysis | None:
     """The analysis beside the run, None where there is none or it is of another run or version of this code.
 
-    It may be stale: ask `Analysis.stale`. Raises DamagedFile where the file cannot be read.
+    It may be stale: see `Analysis.stale`. Raises DamagedFile where the file cannot be read.
     """
     path = Path(run.path) / ANALYSIS_FILE
     if not path.exists():
@@ -117,4 +117,4 @@ def _decoded(values: NDArray) -> NDArray:
 
 
 def _write(file: NewFile, path: str, values: NDArray) -> None:
-    file.create_dataset(path, data=values, **(_STORAGE if values.size else {}))  # HDF5 cuts nothing into no chunks
+    file.create_dataset(path, data=values, **(_STORAGE if values.size else {}))  # an empty dataset cannot be chunked

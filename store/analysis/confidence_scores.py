@@ -1,4 +1,4 @@
-"""Scores that may tell a correct prediction from a wrong one, each oriented so that high means trust.
+"""Confidence scores: numbers that may separate correct predictions from wrong ones, oriented so that high = trusted.
 
 None of them looks at the true class. Map scores belong to the predicted class's map.
 """
@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from store.metrics import correction, failure_detection, learning, maps
+from store.metrics.calibration import TINY, mutual_information
 from store.read.run import Run
 
+if TYPE_CHECKING:  # pages need the scores of columns alone, and none of what gathering imports
+    from store.analysis.gather import EpochRecord, FinalEpoch
+
 Float64 = NDArray[np.float64]
-_TINY = float(np.finfo(np.float32).tiny)
+ENSEMBLE_EPOCHS = 5  # last epochs whose disagreement is a score
+PROBABILITY_BLOCK = 4096  # images whose probabilities of these epochs are in memory at once
+MAP_BLOCK = 256  # images whose maps of all classes are in memory at once
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ def _column(name: str, label: str, kind: str, column: str, sign: float = 1.0) ->
 
 def _energy(columns: Mapping[str, NDArray]) -> Float64:
     # ln sum exp S = S_max - ln P_max
-    confidence = np.maximum(np.asarray(columns["confidence"], np.float64), _TINY)
+    confidence = np.maximum(np.asarray(columns["confidence"], np.float64), TINY)
     return np.asarray(columns["predicted_logit"], np.float64) - np.log(confidence)
 
 
@@ -43,7 +51,7 @@ COLUMN_SCORES: tuple[Score, ...] = (
     _column(REFERENCE, "Maximum softmax", "softmax", "confidence"),
     _column("entropy", "Low entropy of the softmax", "softmax", "entropy", -1),
     _column("margin", "Margin of the top two", "softmax", "margin"),
-    _column("max_logit", "Maximum score", "softmax", "predicted_logit"),
+    _column("max_logit", "Maximum logit", "softmax", "predicted_logit"),
     Score("energy", "Energy, ln sum exp S", "softmax", ("confidence", "predicted_logit"), _energy),
     _column("sharpness", "Sharpness of the map", "map", "sharpness"),
     _column("map_entropy", "Low entropy of the map", "map", "map_entropy", -1),
@@ -52,22 +60,16 @@ COLUMN_SCORES: tuple[Score, ...] = (
     _column("pattern_similarity", "Similarity to the class pattern", "map", "predicted_similarity"),
     _column("overlap", "Little overlap of the top two maps", "map", "overlap", -1),
 )
-LABELS: dict[str, str] = {
-    **{score.name: score.label for score in COLUMN_SCORES},
-    "cells_to_flip": "Cells to flip the prediction",
-    "agreement": "Agreement of the variants",
-    "stability": "Epochs with this prediction",
-    "disagreement": "Agreement of the last epochs",
-    "combination": "Fitted combination",
+# Scores that need more than columns: name -> label and kind, "record" for those of several epochs or variants.
+_OTHER_SCORES = {
+    "cells_to_flip": ("Cells to flip the prediction", "map"),
+    "agreement": ("Agreement of the variants", "record"),
+    "stability": ("Epochs with this prediction", "record"),
+    "disagreement": ("Agreement of the last epochs", "record"),
+    "combination": ("Fitted combination", "fitted"),
 }
-KINDS: dict[str, str] = {
-    **{score.name: score.kind for score in COLUMN_SCORES},
-    "cells_to_flip": "map",
-    "agreement": "record",
-    "stability": "record",
-    "disagreement": "record",
-    "combination": "fitted",
-}
+LABELS = {score.name: score.label for score in COLUMN_SCORES} | {k: label for k, (label, _) in _OTHER_SCORES.items()}
+KINDS = {score.name: score.kind for score in COLUMN_SCORES} | {k: kind for k, (_, kind) in _OTHER_SCORES.items()}
 
 
 def column_scores(run: Run, *, epoch: int, variant: str) -> dict[str, Float64]:
@@ -87,4 +89,53 @@ def score_values(run: Run, score: str, *, epoch: int, variant: str) -> Float64:
         if known.name == score:
             return known.compute({name: run.column(name, epoch=epoch, variant=variant) for name in known.columns})
     names = ", ".join(known.name for known in COLUMN_SCORES)
-    raise ValueError(f"Score {score!r} does not come from the summary columns: there are {names}.")
+    raise ValueError(f"No confidence score {score!r} follows from the summary columns: choose one of {names}.")
+
+
+def all_scores(record: EpochRecord, final: FinalEpoch, *, seed: int = 0) -> dict[str, Float64]:
+    """Every score of the last epoch's clean images but the combination, name -> (N,) float64, high = trusted."""
+    run, epoch = record.run, record.epochs[-1]
+    scores = column_scores(run, epoch=epoch, variant=record.clean)
+    prediction = record.predictions[-1][0].astype(np.int64)
+    # Patterns of the fitted half alone: a pattern made with the reported images' labels would know a little of whether
+    # they are predicted correctly.
+    fitted = ~failure_detection.reported_half(run.labels, seed=seed)
+    patterns = np.zeros((len(run.classes), *final.true_class_maps.shape[1:]))
+    np.add.at(patterns, run.labels[fitted], final.true_class_maps[fitted])
+    similarity = maps.cosine(final.predicted_class_maps, patterns[prediction])
+    scores["pattern_similarity"] = similarity.astype(np.float64)
+    if run.kept_maps != 1:  # the runner-up's map was kept, too
+        scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
+    if len(run.variants) > 1:
+        scores["agreement"] = learning.variant_agreement(record.predictions[-1])
+    if len(record.epochs) > 1:
+        clean = np.stack([found[0] for found in record.predictions])
+        scores["stability"] = learning.final_run(clean).astype(np.float64)
+        scores["disagreement"] = -_disagreement(record)
+    return scores
+
+
+def _disagreement(record: EpochRecord) -> Float64:
+    """Mutual information of the last epochs, (N,), in blocks: the probabilities of all images may not fit in memory."""
+    epochs, run = record.epochs[-ENSEMBLE_EPOCHS:], record.run
+    found = []
+    for start in range(0, len(run.labels), PROBABILITY_BLOCK):
+        rows = slice(start, start + PROBABILITY_BLOCK)
+        members = [run.probabilities(epoch=epoch, variant=record.clean, images=rows) for epoch in epochs]
+        found.append(mutual_information(np.stack(members)))
+    return np.concatenate(found)
+
+
+def cells_to_flip(record: EpochRecord) -> NDArray[np.int64]:
+    """Fewest cells whose removal lets the runner-up tie, (N,) int64, last epoch, clean: k* without the true class."""
+    run, epoch, clean = record.run, record.epochs[-1], record.clean
+    prediction, runner_up = (run.column(name, epoch=epoch, variant=clean) for name in ("prediction", "runner_up"))
+    cells = np.zeros(len(prediction), np.int64)
+    for start in range(0, len(prediction), MAP_BLOCK):
+        rows = np.arange(start, min(start + MAP_BLOCK, len(prediction)))
+        classes, index = np.unique(np.stack([prediction[rows], runner_up[rows]]), return_inverse=True)
+        found = run.maps(epoch=epoch, variant=clean, images=rows, classes=classes)
+        first, second = index.reshape(2, -1)
+        each = np.arange(len(rows))
+        cells[rows] = correction.correction_cells(found[each, first], found[each, second])
+    return cells

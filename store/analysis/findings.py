@@ -4,7 +4,7 @@ A statement that was picked as the largest of many is only made if it survives t
 for everything that it was picked from, and has to stay below 5 % over the number of kinds of tested statements
 (Bonferroni). So the chance that a run yields any false tested statement is 5 % at most, whatever else is true of it,
 and the intervals of all of them hold jointly at 95 %. Statements without a test are counts and means of this run, each
-with an interval of its own. All of it is about other images of the same classes, not about another training.
+with an interval of its own. All of them are about other images of the same classes, not about another training.
 """
 
 from __future__ import annotations
@@ -16,31 +16,18 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import pandas as pd
 
-RATE = 0.05
+ERROR_RATE = 0.05  # of any false tested statement about a run
 PER_KIND = 2
-STANDING = (
-    "failure_ranking",
-    "localisation",
-)  # the questions that the network was built to prediction: told whatever the prediction is
-TESTED = ("predicted as", "group predicted as", "accuracy", "cue", "pair", "cluster", "formation", "ensemble")
-_PERTURBED = {
-    "gray": "grayscale",
-    "blur3": "a 3×3 blur",
-    "blur5": "a 5×5 blur",
-    "bgr": "[B, G, R] channels",
-    "brg": "[B, R, G] channels",
-    "rotate": "rotation",
-    "shift": "a shift",
-    "zoom": "a zoom",
-}
+ALWAYS_REPORTED = ("failure_ranking", "localisation")  # the network was built to answer these
+TESTED_KINDS = ("predicted as", "group predicted as", "accuracy", "cue", "pair", "cluster", "formation", "ensemble")
 
 
 @dataclass(frozen=True)
 class Finding:
     """One statement. `value` with its interval in `unit`; `page` and `query` say where it can be seen.
 
-    p: adjusted for the `comparisons` that it was picked from, NaN where nothing is tested.
     strength: 0..1, how striking, for the order.
+    p: adjusted for the `comparisons` that it was picked from, NaN where nothing is tested.
     """
 
     kind: str
@@ -56,60 +43,51 @@ class Finding:
     query: dict[str, str | int] = field(default_factory=dict)
 
 
-def adjusted(p: float, compared: int) -> float:
-    """A p-value after Bonferroni's correction for the number of things compared, at most 1."""
-    return float(min(1.0, p * compared))
+def adjusted(p: float, comparisons: int) -> float:
+    """A p-value after Bonferroni's correction for the number of comparisons, at most 1."""
+    return float(min(1.0, p * comparisons))
 
 
-def joint_level(compared: int) -> float:
-    """Level of a single interval so that `compared` of each kind of tested statement hold jointly at 95 %."""
-    return 1 - RATE / (max(compared, 1) * len(TESTED))
+def joint_level(comparisons: int) -> float:
+    """Level of a single interval so that `comparisons` of each kind of tested statement hold jointly at 95 %."""
+    return 1 - ERROR_RATE / (max(comparisons, 1) * len(TESTED_KINDS))
 
 
 def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
-    """The strongest candidates that hold; the standing questions are always among them.
+    """The strongest candidates that hold; kinds in ALWAYS_REPORTED are always among them.
 
-    At most two of a kind, and these of different classes. The second one counts half, so that a page tells different
+    At most two of a kind, and these of different classes. The second one counts half, so that a page shows different
     things rather than one thing twice.
     """
-    waiting = [entry for entry in candidates if holds(entry) or entry.kind in STANDING]
-    kept: list[Finding] = []
+    waiting = [entry for entry in candidates if holds(entry) or entry.kind in ALWAYS_REPORTED]
+    chosen: list[Finding] = []
 
-    def claim(entry: Finding) -> tuple[bool, float]:
-        return entry.kind in STANDING, entry.strength / 2 ** sum(other.kind == entry.kind for other in kept)
+    def priority(entry: Finding) -> tuple[bool, float]:
+        return entry.kind in ALWAYS_REPORTED, entry.strength / 2 ** sum(other.kind == entry.kind for other in chosen)
 
-    while waiting and len(kept) < most:
-        best = waiting.pop(max(range(len(waiting)), key=lambda place: claim(waiting[place])))
-        alike = [entry for entry in kept if entry.kind == best.kind]
-        reported = {entry.query["class"] for entry in alike if "class" in entry.query}
-        if len(alike) < PER_KIND and best.query.get("class") not in reported:
-            kept.append(best)
-    return sorted(kept, key=lambda entry: -entry.strength)
+    while waiting and len(chosen) < most:
+        best = waiting.pop(max(range(len(waiting)), key=lambda position: priority(waiting[position])))
+        same_kind = [entry for entry in chosen if entry.kind == best.kind]
+        classes = {entry.query["class"] for entry in same_kind if "class" in entry.query}
+        if len(same_kind) < PER_KIND and best.query.get("class") not in classes:
+            chosen.append(best)
+    return sorted(chosen, key=lambda entry: -entry.strength)
 
 
 def holds(finding: Finding) -> bool:
     """Whether a statement survives its test, with the error rate shared by all kinds; True where nothing is tested."""
-    return bool(np.isnan(finding.p) or finding.p <= RATE / len(TESTED))
+    return bool(np.isnan(finding.p) or finding.p <= ERROR_RATE / len(TESTED_KINDS))
 
 
 def as_table(findings: Sequence[Finding]) -> pd.DataFrame:
-    """A row per finding: kind, text, value, low, high, unit, page, strength, p, comparisons, query (JSON)."""
+    """A row per finding, with the fields of `Finding` as columns; query as JSON."""
     rows = [{**asdict(finding), "query": json.dumps(finding.query)} for finding in findings]
-    columns = list(Finding.__dataclass_fields__)
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=list(Finding.__dataclass_fields__))
 
 
 def from_table(table: pd.DataFrame) -> list[Finding]:
     """The findings of `as_table`."""
     return [Finding(**{**row, "query": json.loads(row["query"])}) for row in table.to_dict("records")]
-
-
-def perturbed(variant: str) -> str:
-    """A variant for people, to stand after "under": [B, R, G] channels, 0.5 % salt and pepper."""
-    density = variant.removeprefix("salt_pepper_")
-    if density != variant and density.replace(".", "", 1).isdigit():
-        return f"{100 * float(density):g} % salt and pepper"
-    return _PERTURBED.get(variant, variant.replace("_", " "))
 
 
 def percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""One pass over a run's epochs, collecting what the analysis needs; reads columns, class tables and cached maps only."""
+"""One pass over a run's epochs that collects what the analysis needs: columns, class tables and cached maps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.analysis.confidence_scores import column_scores
-from store.metrics import clusters, failure_detection, localisation, maps, persistence, robustness
-from store.metrics.clusters import Clusters
-from store.metrics.variants import COLUMNS, variant_metrics
+from store.metrics import localisation, maps, robustness
+from store.metrics.clusters import Clusters, find_clusters
 from store.read.run import Run
 
 Float32 = NDArray[np.float32]
@@ -24,22 +22,25 @@ class EpochRecord:
 
     run: Run
     epochs: tuple[int, ...]
-    figures: list[pd.DataFrame] = field(default_factory=list)  # a row per variant for each epoch
+    metrics: list[pd.DataFrame] = field(default_factory=list)  # a row per variant for each epoch
     predictions: list[NDArray] = field(default_factory=list)  # E x (V, N)
     confidences: list[Float32] = field(default_factory=list)  # E x (N,)
     label_probabilities: list[Float32] = field(default_factory=list)  # E x (N,)
-    similarities: list[Float32] = field(default_factory=list)  # E x (N,), own map to its final form
+    similarities: list[Float32] = field(default_factory=list)  # E x (N,), the true class's map to its final form
     pattern_similarities: list[Float32] = field(default_factory=list)  # E x (C,), pattern to its final form
     class_accuracies: list[Float32] = field(default_factory=list)  # E x (V, C)
     class_confidences: list[Float32] = field(default_factory=list)  # E x (V, C)
-    cue_drops: list[Float32] = field(default_factory=list)  # E x (V, C)
-    detections: list[pd.DataFrame] = field(default_factory=list)  # a row per score for each epoch, last: and variant
-    mode_shares: list[Float32] = field(default_factory=list)  # E x (modes,)
+    cues: list[robustness.CueProfile] = field(default_factory=list)  # E x (V, C)
 
     @property
     def clean(self) -> str:
         """Name of the clean variant."""
         return self.run.variants[0]
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Correct predictions of the last epoch, (V, N) bool."""
+        return self.predictions[-1] == self.run.labels
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,18 @@ class FinalEpoch:
     patterns: Float32  # (C, H, W)
     cover: NDArray[np.float64] | None  # (N, H, W), share of each cell on the object
     clusters: dict[int, Clusters]  # by class
-    mode_images: dict[int, NDArray[np.int64]]  # by class, the images that were clustered
+    clustered_images: dict[int, NDArray[np.int64]]  # by class
 
 
 def gather(run: Run) -> tuple[EpochRecord, FinalEpoch]:
     """The record of all epochs of a run that has one at least, and its last epoch's maps."""
-    record, final = EpochRecord(run, run.epochs), _final(run)
+    record, final = EpochRecord(run, run.epochs), _final_epoch(run)
     for epoch in record.epochs:
-        _add_variants(record, epoch)
-        _add_clean(record, final, epoch)
+        _add_columns(record, epoch)
+        last = epoch == record.epochs[-1]
+        own = final.true_class_maps if last else run.true_class_maps(epoch=epoch, variant=record.clean)
+        record.similarities.append(maps.cosine(own, final.true_class_maps))
+        record.pattern_similarities.append(maps.cosine(run.patterns(epoch=epoch, variant=record.clean), final.patterns))
     return record, final
 
 
@@ -72,7 +76,7 @@ def object_cover(run: Run) -> NDArray[np.float64] | None:
     return None if boxes is None else localisation.box_cover(boxes, run.image_shape, run.map_shape)
 
 
-def _final(run: Run) -> FinalEpoch:
+def _final_epoch(run: Run) -> FinalEpoch:
     epoch, clean = run.epochs[-1], run.variants[0]
     own = run.true_class_maps(epoch=epoch, variant=clean)
     found, images = {}, {}
@@ -80,75 +84,28 @@ def _final(run: Run) -> FinalEpoch:
         members = np.flatnonzero(run.labels == label)
         step = -(-len(members) // CLUSTER_IMAGES)
         images[int(label)] = members[::step]
-        found[int(label)] = clusters.find_clusters(own[members[::step]])
+        found[int(label)] = find_clusters(own[members[::step]])
     return FinalEpoch(
         true_class_maps=own,
         predicted_class_maps=run.predicted_class_maps(epoch=epoch, variant=clean),
         patterns=run.patterns(epoch=epoch, variant=clean),
         cover=object_cover(run),
         clusters=found,
-        mode_images=images,
+        clustered_images=images,
     )
 
 
-def _add_variants(record: EpochRecord, epoch: int) -> None:
-    run = record.run
-    columns = {
-        variant: {name: run.column(name, epoch=epoch, variant=variant) for name in (*COLUMNS, "label_logit")}
-        for variant in run.variants
-    }
-    predictions = np.stack([columns[variant]["prediction"] for variant in run.variants])
-    rows = [
-        {"epoch": epoch, "variant": variant, **variant_metrics(columns[variant], predictions[0], run.labels)}
-        for variant in run.variants
-    ]
-    record.figures.append(pd.DataFrame(rows))
-    record.predictions.append(predictions.astype(np.uint16))
-    record.confidences.append(columns[record.clean]["confidence"])
-    record.label_probabilities.append(columns[record.clean]["label_probability"])
-    scores = np.stack([columns[variant]["label_logit"] for variant in run.variants])
-    cues = robustness.cue_profile(scores, run.labels, len(run.classes))
-    record.cue_drops.append(cues.drop.astype(np.float32))
+def _add_columns(record: EpochRecord, epoch: int) -> None:
+    run, clean = record.run, record.clean
+
+    def of_variants(column: str) -> NDArray:
+        return np.stack([run.column(column, epoch=epoch, variant=variant) for variant in run.variants])
+
+    record.metrics.append(run.variant_metrics(epoch=epoch))
+    record.predictions.append(of_variants("prediction").astype(np.uint16))
+    record.confidences.append(run.column("confidence", epoch=epoch, variant=clean))
+    record.label_probabilities.append(run.column("label_probability", epoch=epoch, variant=clean))
+    record.cues.append(robustness.cue_profile(of_variants("label_logit"), run.labels, len(run.classes)))
     tables = [run.class_table(epoch=epoch, variant=variant) for variant in run.variants]
     record.class_accuracies.append(np.stack([table["accuracy"].to_numpy(np.float32) for table in tables]))
     record.class_confidences.append(np.stack([table["mean_confidence"].to_numpy(np.float32) for table in tables]))
-
-
-def _add_clean(record: EpochRecord, final: FinalEpoch, epoch: int) -> None:
-    run, last = record.run, epoch == record.epochs[-1]
-    own = final.true_class_maps if last else run.true_class_maps(epoch=epoch, variant=record.clean)
-    record.similarities.append(maps.cosine(own, final.true_class_maps))
-    record.pattern_similarities.append(maps.cosine(run.patterns(epoch=epoch, variant=record.clean), final.patterns))
-    record.mode_shares.append(_cluster_shares(own, final))
-    for number, variant in enumerate(run.variants if last else run.variants[:1]):
-        record.detections.append(_detections(record, epoch, number, variant))
-
-
-def _detections(record: EpochRecord, epoch: int, number: int, variant: str) -> pd.DataFrame:
-    """Failure detection of every score on all images of one epoch and variant."""
-    run = record.run
-    scores = column_scores(run, epoch=epoch, variant=variant)
-    if number == 0:
-        clean = np.stack([predictions[0] for predictions in record.predictions])
-        scores["stability"] = persistence.final_run(clean).astype(np.float64)
-        scores["agreement"] = persistence.variant_agreement(record.predictions[-1])
-    right = record.predictions[-1][number] == run.labels
-    rows = []
-    for name, values in scores.items():
-        found = failure_detection.detection(values, right)
-        figures = {figure: float(getattr(found, figure)) for figure in failure_detection.VARIANT_METRICS}
-        rows.append({"epoch": epoch, "variant": variant, "score": name, **figures})
-    return pd.DataFrame(rows)
-
-
-def _cluster_shares(own: Float32, final: FinalEpoch) -> Float32:
-    """Share of its class's images that each mode holds, modes in the order of classes, then modes."""
-    shares = []
-    for label, found in final.clusters.items():
-        images = final.mode_images[label]
-        if len(found.count) == 1:
-            shares.append(np.ones(1))
-            continue
-        member = clusters.assign(own[images], final.true_class_maps[images[found.medoid]])
-        shares.append(np.bincount(member, minlength=len(found.count)) / len(images))
-    return np.concatenate(shares).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The verdict on a model's maps: places on the image, or codes of the class? It decides how they are shown."""
+"""Localisation: do a network's maps locate the object, or only encode the class? It decides how they are shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.metrics import localisation
 from store.metrics.intervals import mean_interval
 from store.read.run import Run
 
-if TYPE_CHECKING:  # the verdict alone needs none of what gathering imports
+if TYPE_CHECKING:  # reading the answer needs none of what gathering imports
     from store.analysis.gather import EpochRecord, FinalEpoch
 
 SHIFT = "shift"  # the variant whose images are moved
@@ -22,12 +22,14 @@ FOLLOWS = 0.1  # a tenth of what a map in the shape of the object would gain, or
 
 
 def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) -> pd.DataFrame:
-    """A row per quantity, last epoch, clean, own maps: quantity, value, low, high (95 %); only what the run allows.
+    """A row per quantity that the run allows: quantity, value, low, high (95 %); last epoch, clean, true class's maps.
 
-    within, between: mean cosine of own maps of two images of one class, and of two classes (intervals over classes).
-    inside, area, elsewhere, peak_on_object: see `store.metrics.localisation.LocalisationScores` (intervals over images).
-    follow: how far the maps follow their own object, 1 = as a map in its shape would (see `store.metrics.localisation`).
-    shift: how far the maps' centres move with the images under the variant `shift`, 1 = with them.
+    within_class, between_classes: mean cosine of the true class's maps of two images of one class, and of two classes
+        (intervals over classes).
+    evidence_on_object, object_area, evidence_on_others, peak_on_object: see
+        `store.metrics.localisation.LocalisationScores` (intervals over images).
+    object_following: how far the maps follow their own object, 1 = as a map in its shape would (see there).
+    shift_following: how far the maps' centres move with the images under the variant `shift`, 1 = with them.
     """
     similar = localisation.pair_similarity(final.true_class_maps, record.run.labels, len(record.run.classes))
     rows = [_row("within_class", similar.within_class), _row("between_classes", similar.between_classes)]
@@ -39,22 +41,23 @@ def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFr
 
 
 def deciding_quantity(table: pd.DataFrame) -> str | None:
-    """The quantity of `localisation_table` that the verdict rests on; None where there is neither.
+    """The quantity of `localisation_table` that decides; None where there is neither.
 
-    `follow`, or where its interval holds 0.1 (or the run knows no objects) `shift`.
+    object_following, or where its interval holds 0.1 (or the run knows no objects) shift_following.
     """
     known = table[table["quantity"].isin(["object_following", "shift_following"])]
     clear = known[(known["low"] >= FOLLOWS) | (known["high"] < FOLLOWS)]
     for rows in (clear, known):
         if len(rows):
-            return str(rows["quantity"].min())  # follow comes before shift
+            return str(rows["quantity"].min())  # object_following comes before shift_following
     return None
 
 
 def localisation_of(table: pd.DataFrame) -> str:
-    """What the rows of `localisation_table` say of the maps: "place", "code" or "unknown".
+    """What the rows of `localisation_table` say of the maps: "locates", "encodes" or "unknown".
 
-    "place": the whole interval of the quantity that decides lies at 0.1 or above. "code": all of it below.
+    "locates": the maps follow the object; the whole interval of the deciding quantity lies at 0.1 or above. "encodes":
+    they show the class, not where it is; all of it lies below. "unknown": the interval holds 0.1, or nothing decides.
     """
     row = table[table["quantity"] == deciding_quantity(table)]
     if row.empty:
@@ -87,7 +90,7 @@ def _shift(record: EpochRecord, final: FinalEpoch) -> dict[str, str | float] | N
 
 
 def shift_in_cells(run: Run) -> NDArray[np.float64] | None:
-    """Shift of the variant `shift` in map cells, (y, x); None where the run has no such variant or moved otherwise."""
+    """Shift of the variant `shift` in map cells, (y, x); None where the run has no such variant or moves otherwise."""
     if SHIFT not in run.variants:
         return None
     height, width = run.image_shape

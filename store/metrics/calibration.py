@@ -1,4 +1,4 @@
-"""Calibration: do images answered with confidence 0.8 turn out right in 80 % of the cases?
+"""Calibration: of the images predicted with confidence 0.8, are 80 % correct? And figures of whole probability tables.
 
 All functions take one row per image; `confidence` is the probability of the predicted class.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
-_TINY = float(np.finfo(np.float32).tiny)
+TINY = float(np.finfo(np.float32).tiny)  # a probability that float32 rounded to zero counts as this, about e^-87
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Reliability:
 
 
 def reliability(
-    confidence: ArrayLike, right: ArrayLike, *, bins: int = 15, edges: Literal["width", "mass"] = "width"
+    confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15, edges: Literal["width", "mass"] = "width"
 ) -> Reliability:
     """Reliability bins of equal width over 0..1, or of equal mass (quantiles; equal confidences stay together).
 
     Source:
         DeGroot and Fienberg 1983; equal width: Guo et al. 2017; equal mass: Nguyen and O'Connor 2015.
     """
-    confidence, right = _columns(confidence, right)
+    confidence, correct = _columns(confidence, correct)
     if bins < 1:
         raise ValueError(f"A reliability diagram needs at least one bin, got bins={bins}.")
     if edges == "width":
@@ -50,11 +50,11 @@ def reliability(
     else:
         upper = np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:], method="inverted_cdf"))
         lowest = confidence.min()
-    place = np.minimum(np.searchsorted(upper, confidence, side="left"), len(upper) - 1)
-    count = np.bincount(place, minlength=len(upper))
+    bin_of = np.minimum(np.searchsorted(upper, confidence, side="left"), len(upper) - 1)
+    count = np.bincount(bin_of, minlength=len(upper))
     means = [
-        np.divide(np.bincount(place, values, len(count)), count, out=np.full(len(count), np.nan), where=count > 0)
-        for values in (confidence, right)
+        np.divide(np.bincount(bin_of, values, len(count)), count, out=np.full(len(count), np.nan), where=count > 0)
+        for values in (confidence, correct)
     ]
     return Reliability(np.concatenate([[lowest], upper[:-1]]), upper, count, *means)
 
@@ -74,11 +74,8 @@ def mce(bins: Reliability) -> float:
 
 
 def surprisal(label_probability: ArrayLike) -> Float64:
-    """-ln P_truth of each image, nats, (...) float64 (paper, Eq. 9, per image).
-
-    A probability that float32 rounded to zero counts as the smallest normal float32, about e^-87.
-    """
-    return -np.log(np.maximum(np.asarray(label_probability, np.float64), _TINY))
+    """-ln of the true class's probability, per image, nats, (...) float64 (paper, Eq. 9)."""
+    return -np.log(np.maximum(np.asarray(label_probability, np.float64), TINY))
 
 
 def nll(label_probability: ArrayLike) -> float:
@@ -87,7 +84,7 @@ def nll(label_probability: ArrayLike) -> float:
 
 
 def brier(probabilities: ArrayLike, true_class: ArrayLike) -> float:
-    """Multi-class Brier score, 0 (certain and right) .. 2 (certain and wrong).
+    """Multi-class Brier score, 0 (certain and correct) .. 2 (certain and wrong).
 
     Equation:
         mean over images of sum_k (P_k - T_k)^2   (Brier 1950)
@@ -97,11 +94,38 @@ def brier(probabilities: ArrayLike, true_class: ArrayLike) -> float:
     return float((np.einsum("nc,nc->n", probabilities, probabilities) - 2 * own + 1).mean())
 
 
-def _columns(confidence: ArrayLike, right: ArrayLike) -> tuple[Float64, Float64]:
-    confidence, right = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
-    if confidence.ndim != 1 or confidence.shape != right.shape or not len(confidence):
+def probability_metrics(probabilities: ArrayLike, true_class: ArrayLike) -> dict[str, float]:
+    """top1, nll (nats), ece (15 bins of equal width) and brier of probabilities (N, C), true classes (N,)."""
+    probabilities, true_class = np.asarray(probabilities), np.asarray(true_class, np.int64)
+    correct = probabilities.argmax(1) == true_class
+    return {
+        "top1": float(correct.mean()),
+        "nll": nll(np.take_along_axis(probabilities, true_class[:, None], axis=1)[:, 0]),
+        "ece": ece(reliability(np.minimum(probabilities.max(1), 1), correct)),
+        "brier": brier(probabilities, true_class),
+    }
+
+
+def mutual_information(probabilities: ArrayLike) -> Float64:
+    """Disagreement of an ensemble's members, (M, N, C) -> (N,) float64, nats, 0 = all members give the same.
+
+    Equation:
+        H(mean_m P_m) - mean_m H(P_m)   (BALD, Houlsby et al. 2011)
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    return np.maximum(_entropy(probabilities.mean(0)) - _entropy(probabilities).mean(0), 0)
+
+
+def _entropy(probabilities: Float64) -> Float64:
+    logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
+    return -(probabilities * logarithms).sum(-1)
+
+
+def _columns(confidence: ArrayLike, correct: ArrayLike) -> tuple[Float64, Float64]:
+    confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
+    if confidence.ndim != 1 or confidence.shape != correct.shape or not len(confidence):
         raise ValueError(
-            f"confidence and right must be two columns of the same length, at least 1, "
-            f"got shapes {confidence.shape} and {right.shape}."
+            f"confidence and correct must be two columns of the same length, at least 1, "
+            f"got shapes {confidence.shape} and {correct.shape}."
         )
-    return confidence, right
+    return confidence, correct

@@ -1,8 +1,8 @@
-"""Modes: the few shapes that the maps of one class take, and which of them fails.
+"""Clusters: the few shapes that the maps of one class take, and which of them fails.
 
 Maps are compared as distributions over their cells (Hellinger distance), so that a strong and a weak map of one shape
-are alike; a silent map counts as a flat one. Clusters come from Ward's method, which has no random start: the same maps
-always give the same modes.
+count as the same; a silent map counts as a flat one. Ward's method has no random start: the same maps always give the
+same clusters.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ WORTH_SPLITTING = 0.25  # silhouettes below it: "no substantial structure" (Kauf
 
 @dataclass(frozen=True)
 class Clusters:
-    """Modes of a class, largest first.
+    """Clusters of a class's maps, largest first.
 
-    member: (n,) int64, mode of each map. medoid: (K,) int64, row of the map nearest to all others of its mode.
-    count: (K,) int64. silhouette: mean silhouette of the split, 0 for a single mode.
+    member: (n,) int64, cluster of each map. medoid: (K,) int64, row of the map nearest to all others of its cluster.
+    count: (K,) int64. silhouette: mean silhouette of the split, 0 for a single cluster.
     """
 
     member: Int64
@@ -37,9 +37,9 @@ class Clusters:
 
 @dataclass(frozen=True)
 class ErrorLift:
-    """How much likelier a mode is to be answered wrongly than its class, arrays (K,); 1 = as its class.
+    """How much likelier a cluster's images are to be wrong than their class's, arrays (K,); 1 = as likely.
 
-    low, high: its interval; 1 and 1 for a mode that is the whole class. All but `error` are NaN in a class without
+    low, high: its interval; 1 and 1 for a cluster that is the whole class. All but `error` are NaN in a class without
     errors, where nothing can be likelier than anything.
     """
 
@@ -50,9 +50,9 @@ class ErrorLift:
 
 
 def find_clusters(maps: ArrayLike, *, most: int = 5, smallest: int = 3) -> Clusters:
-    """Modes of the maps of one class, (n, y, x); as many as give the best silhouette, one if no split is worth it.
+    """Clusters of one class's maps (n, y, x): as many as give the best silhouette, one if no split is worth it.
 
-    Splits with a mode of fewer than `smallest` maps are not considered.
+    Splits with a cluster of fewer than `smallest` maps are not considered.
 
     Source:
         Ward 1963; silhouette: Rousseeuw 1987; medoid: Kaufman and Rousseeuw 1990.
@@ -89,20 +89,20 @@ def silhouette(distances: ArrayLike, member: ArrayLike) -> float:
 
 
 def assign(maps: ArrayLike, medoids: ArrayLike) -> Int64:
-    """Nearest mode of each map, (n, y, x) against medoid maps (K, y, x) -> (n,) int64, for other epochs or variants."""
+    """Nearest cluster of each map: (n, y, x) against medoid maps (K, y, x) -> (n,) int64; any epoch or variant."""
     shapes, centres = _shapes(np.asarray(maps)), _shapes(np.asarray(medoids))
     return (shapes @ centres.T).argmax(1)
 
 
 def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> ErrorLift:
-    """Error rate of each mode over that of its class, with its interval.
-
-    The class's rate is no known number, since the mode's own images are part of it: taken as one, a clear lift in a
-    class of ten was held by four intervals of five. So the interval is that of the mode's rate over the others' rate.
+    """Error rate of each cluster over that of its class, with its interval.
 
     Equation:
-        lift_m = P(wrong | mode m) / P(wrong | class) = r / (w r + 1 - w), which rises with
-        r = P(wrong | mode m) / P(wrong | class but m), w the mode's share of the class (see `ratio_interval`)
+        lift_m = P(wrong | cluster m) / P(wrong | class) = r / (w r + 1 - w), which rises with
+        r = P(wrong | cluster m) / P(wrong | class but m), w the cluster's share of the class (see `ratio_interval`)
+
+    Args:
+        member: (n,) cluster of each image. wrong: (n,) bool.
     """
     member, wrong = np.asarray(member, np.int64), np.asarray(wrong, np.float64)
     count, failures = np.bincount(member), np.bincount(member, wrong)
@@ -111,6 +111,8 @@ def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> E
     if rate == 0:
         unknown = np.full(len(count), np.nan)
         return ErrorLift(error, unknown, unknown, unknown)
+    # The class's rate is itself an estimate, of which the cluster is a part: taken as exact, the intervals of a clear
+    # lift in a class of ten held in four cases of five only. So the cluster is compared with the rest of the class.
     others = len(member) - count
     share = count / len(member)
     low, high = (
@@ -124,7 +126,7 @@ def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> E
 
 @dataclass(frozen=True)
 class Survival:
-    """What is left of each mode under a perturbation, arrays (K,): images, share that stayed, its Wilson interval."""
+    """What a perturbation leaves of each cluster, arrays (K,): images, share that stayed, its Wilson interval."""
 
     count: Int64
     share: Float64
@@ -133,14 +135,14 @@ class Survival:
 
 
 def survival(before: ArrayLike, after: ArrayLike, *, clusters: int, level: float = 0.95) -> Survival:
-    """Share of each mode's images whose perturbed map is still nearest to that mode.
+    """Share of each cluster's images whose perturbed map is still nearest to that cluster.
 
     Equation:
-        P(mode after = m | mode before = m)
+        P(cluster after = m | cluster before = m)
 
     Args:
-        before, after: (n,) modes of the same images by `assign` to the same medoids, clean and perturbed.
-        modes: K.
+        before, after: (n,) clusters of the same images by `assign` to the same medoids, clean and perturbed.
+        clusters: K.
     """
     before, after = np.asarray(before, np.int64), np.asarray(after, np.int64)
     count = np.bincount(before, minlength=clusters)
@@ -150,6 +152,7 @@ def survival(before: ArrayLike, after: ArrayLike, *, clusters: int, level: float
 
 
 def _shapes(maps: NDArray) -> Float64:
+    """Square roots of each map's shares of evidence, (n, cells): their distance is Hellinger's."""
     cells = np.maximum(maps.reshape(len(maps), -1).astype(np.float64), 0)
     totals = cells.sum(1, keepdims=True)
     flat = np.full_like(cells, 1 / cells.shape[1])
@@ -160,7 +163,7 @@ def _largest_first(member: Int64, distances: Float64, quality: float) -> Cluster
     order = np.argsort(-np.bincount(member), kind="stable")
     member = np.argsort(order)[member]
     medoids = []
-    for mode in range(len(order)):
-        rows = np.flatnonzero(member == mode)
+    for cluster in range(len(order)):
+        rows = np.flatnonzero(member == cluster)
         medoids.append(rows[distances[np.ix_(rows, rows)].sum(1).argmin()])
     return Clusters(member, np.array(medoids, np.int64), np.bincount(member), quality)

@@ -1,4 +1,4 @@
-"""Confusion of class pairs: over the epochs, between groups, and where on the map it happens.
+"""Confusion of pairs of classes: over the epochs, between groups, and where on the map it happens.
 
 Confusion matrices hold counts (..., C, C), rows the true class, columns the prediction.
 """
@@ -20,11 +20,11 @@ OPTIMAL_UP_TO = 400  # optimal leaf ordering takes the third power of the number
 
 @dataclass(frozen=True)
 class PairEvents:
-    """Life of each pair of classes over the epochs, arrays (...) matching the pairs; positions as in `learning`.
+    """When each pair of classes was confused, arrays (...) matching the pairs; positions as in `learning`.
 
-    birth: first position with `present` mistakes or more, NEVER if there is none.
+    onset: first position with `present` mistakes or more, NEVER if there is none.
     peak: position of the most mistakes (the first one), peak_count how many these are.
-    death: position after the last with `present` mistakes or more, NEVER while alive and if never born.
+    resolved: position after the last with `present` mistakes or more, NEVER while there are and if there never were.
     slope: mistakes per epoch, least squares over the last `window` positions.
     """
 
@@ -36,16 +36,16 @@ class PairEvents:
 
 
 def pair_events(counts: ArrayLike, *, present: int = 3, window: int = 20) -> PairEvents:
-    """Birth, peak, death and slope of each pair, from its mistakes at each epoch (E, ...) int."""
+    """Onset, peak, resolution and slope of each pair, from its mistakes at each epoch (E, ...) int."""
     counts = np.asarray(counts, np.int64)
-    alive = counts >= present
-    born = alive.any(0)
-    last = len(counts) - 1 - alive[::-1].argmax(0)
+    confused = counts >= present
+    ever = confused.any(0)
+    last = len(counts) - 1 - confused[::-1].argmax(0)
     return PairEvents(
-        onset=np.where(born, alive.argmax(0), NEVER),
+        onset=np.where(ever, confused.argmax(0), NEVER),
         peak=counts.argmax(0),
         peak_count=counts.max(0),
-        resolved=np.where(born & (last < len(counts) - 1), last + 1, NEVER),
+        resolved=np.where(ever & (last < len(counts) - 1), last + 1, NEVER),
         slope=_slope(counts[-window:].astype(np.float64)),
     )
 
@@ -81,7 +81,7 @@ def collapse(confusion: ArrayLike, groups: ArrayLike, count: int | None = None) 
 
 
 def row_shares(confusion: ArrayLike) -> Float64:
-    """Share of each true class's images that got each prediction, (..., C, C) float64; rows without images are zero."""
+    """Share of each true class's images predicted as each class, (..., C, C) float64; rows without images are zero."""
     counts = np.asarray(confusion, np.float64)
     totals = counts.sum(-1, keepdims=True)
     return np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
@@ -94,7 +94,7 @@ def pattern_similarity(patterns: ArrayLike) -> NDArray[np.float32]:
 
 
 def similarity_order(patterns: NDArray) -> NDArray[np.int64]:
-    """Class indices (C,) such that classes with alike patterns (C, y, x) stand together.
+    """Class indices (C,) in an order that puts classes with similar patterns (C, y, x) side by side.
 
     Average linkage over 1 - cosine, leaves so that neighbours are nearest (Bar-Joseph et al. 2001).
     """
@@ -127,7 +127,7 @@ def pair_overlap(
 
     Args:
         true_class_maps, predicted_class_maps: (N, y, x).
-        true class, prediction: (N,) class indices.
+        true_class, prediction: (N,) class indices.
     """
     true_class, prediction = np.asarray(true_class, np.int64), np.asarray(prediction, np.int64)
     wrong = np.flatnonzero(true_class != prediction)

@@ -1,8 +1,8 @@
-"""Failure anatomy: which cells of two maps made a mistake, exactly.
+"""Minimal correction: the fewest cells of the maps whose removal corrects a wrong prediction, exactly.
 
-A score is the mean of its map, so the margin of a mistake is the mean of D = M_predicted - M_truth. Zeroing a cell in
-both maps takes its D out of that mean; the cells with the largest D are therefore the cheapest way to undo the mistake,
-no forward pass needed. Tie rule, here and everywhere: a mistake is undone once the true class at least ties.
+A logit is the mean of its map, so the margin of a mistake is the mean of D = M_predicted - M_true. Zeroing a cell in
+both maps takes its D out of that mean, so the cells with the largest D are the fewest that correct the mistake; no
+forward pass is needed. Tie rule, here and everywhere: a mistake is corrected once the true class at least ties.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
 
-def difference(predicted_class_map: ArrayLike, true_class_map_: ArrayLike) -> Float64:
-    """D = M_predicted - M_truth, (..., y, x) float64, in logits; its mean is the margin of the scores."""
-    return np.asarray(predicted_class_map, np.float64) - np.asarray(true_class_map_, np.float64)
+def difference(predicted_class_map: ArrayLike, true_class_map: ArrayLike) -> Float64:
+    """D = M_predicted - M_true, (..., y, x) float64, in logits; its mean is the margin of the two logits."""
+    return np.asarray(predicted_class_map, np.float64) - np.asarray(true_class_map, np.float64)
 
 
-def correction_cells(predicted_class_map: ArrayLike, true_class_map_: ArrayLike) -> Int64:
+def correction_cells(predicted_class_map: ArrayLike, true_class_map: ArrayLike) -> Int64:
     """Fewest cells whose removal from both maps lets the true class at least tie, (...) int64; 0 where it already does.
 
     A mistake by an exact tie has k* = 0 as well; no k* exceeds the number of cells, since two empty maps tie.
@@ -27,7 +27,7 @@ def correction_cells(predicted_class_map: ArrayLike, true_class_map_: ArrayLike)
     Equation:
         k* = min {k : sum(D) - (sum of the k largest cells of D) <= 0}
     """
-    return _least_removal(difference(predicted_class_map, true_class_map_))
+    return _least_removal(difference(predicted_class_map, true_class_map))
 
 
 def _least_removal(d: Float64) -> Int64:
@@ -43,17 +43,17 @@ def k_interval(d: ArrayLike, error: ArrayLike) -> tuple[Int64, Int64]:
     """Smallest and largest k* of any D within `error` of the given one, two (...) int64; both ends are attained.
 
     k* never falls when a cell of D grows, so the ends are k* of D - error and of D + error. 0 at the lower end
-    means that the margin itself is smaller than the codec's error.
+    means that the margin itself is smaller than the error of the quantised maps.
 
     Args:
         d: (..., y, x), see `difference`.
-        error: (...) or a scalar, largest error of one cell of D: the sum of the stated bounds of the two maps.
+        error: (...) or a scalar, largest error of one cell of D: the sum of the error bounds of the two maps.
     """
     d = np.asarray(d, np.float64)
     error = np.asarray(error, np.float64)
     if (error < 0).any():
         raise ValueError(
-            f"A decoding error cannot be negative, got {error.min()}. Pass the sum of the maps' stated bounds."
+            f"The error of a map cannot be negative, got {error.min()}. Pass the sum of the two maps' error bounds."
         )
     error = error[..., None, None]
     return _least_removal(d - error), _least_removal(d + error)
@@ -66,7 +66,7 @@ def removal_order(d: ArrayLike) -> Int64:
 
 
 def logits_after_removal(maps: ArrayLike, order: ArrayLike, k: ArrayLike) -> NDArray[np.float32]:
-    """Scores of all classes once the first k cells of `order` are zero in every map, (..., C) float32.
+    """Logits of all classes once the first k cells of `order` are zero in every map, (..., C) float32.
 
     The mean still runs over all cells, as the network's pooling would.
 
@@ -85,18 +85,14 @@ def logits_after_removal(maps: ArrayLike, order: ArrayLike, k: ArrayLike) -> NDA
 def corrected_prediction(maps: ArrayLike, predicted_class: ArrayLike, true_class: ArrayLike) -> tuple[Int64, Int64]:
     """k* of each image and the class that wins once those cells are removed from every map, two (n,) int64.
 
-    The true class wins unless a third class scores strictly higher. Where the prediction is right, k* is 0 and it wins.
+    The true class wins unless a third class has a higher logit. Where the prediction is correct, k* is 0 and it wins.
 
     Args:
         maps: (n, C, y, x).
-        predicted: (n,) class indices.
-        true class: (n,) class indices.
+        predicted_class, true_class: (n,) class indices.
     """
-    maps, predicted_class, true_class = (
-        np.asarray(maps),
-        np.asarray(predicted_class, np.int64),
-        np.asarray(true_class, np.int64),
-    )
+    maps = np.asarray(maps)
+    predicted_class, true_class = np.asarray(predicted_class, np.int64), np.asarray(true_class, np.int64)
     rows = np.arange(len(maps))
     d = difference(maps[rows, predicted_class], maps[rows, true_class])
     fewest = _least_removal(d)

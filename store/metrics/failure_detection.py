@@ -1,8 +1,8 @@
-"""Failure detection: does a score tell correct predictions from wrong ones?
+"""Failure detection: does a confidence score separate correct predictions from wrong ones?
 
-A score is any number per image that is meant to be high for correct predictions. Equal scores are ties everywhere: curves
-hold one point per distinct score, and areas are the mean over all orders in which tied images could be accepted. So
-no figure here depends on the order of the images, and a constant score is worth exactly chance.
+A confidence score is any number per image that is meant to be high for correct predictions. Equal scores are ties
+everywhere: curves hold one point per distinct score, and areas are the mean over all orders in which tied images could
+be accepted. So nothing here depends on the order of the images, and a constant score is worth exactly chance.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ class Detection:
     augrc: Float64
 
 
-VARIANT_METRICS = ("auroc", "fpr95", "aurc", "e_aurc", "augrc")
+DETECTION_METRICS = ("auroc", "fpr95", "aurc", "e_aurc", "augrc")
 
 
-def risk_coverage(score: ArrayLike, right: ArrayLike) -> RiskCoverage:
+def risk_coverage(score: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     """Error rate among the accepted images against the share accepted, at every distinct threshold.
 
     Source:
         El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017.
     """
-    score, right = _columns(score, right)
-    rights, wrongs = _tally(score, right, np.ones((1, len(score)), np.int32))
-    accepted = np.cumsum(rights + wrongs, axis=-1)[0]
-    return RiskCoverage(np.unique(score)[::-1], accepted / len(score), np.cumsum(wrongs, axis=-1)[0] / accepted)
+    score, correct = _columns(score, correct)
+    hits, errors = _tally(score, correct, np.ones((1, len(score)), np.int32))
+    accepted = np.cumsum(hits + errors, axis=-1)[0]
+    return RiskCoverage(np.unique(score)[::-1], accepted / len(score), np.cumsum(errors, axis=-1)[0] / accepted)
 
 
-def detection(score: ArrayLike, right: ArrayLike, weights: ArrayLike | None = None) -> Detection:
+def detection(score: ArrayLike, correct: ArrayLike, weights: ArrayLike | None = None) -> Detection:
     """Failure detection figures of a score; lower is better but for the AUROC.
 
-    auroc: P(score of a correct prediction > score of a wrong one) + P(equal) / 2; NaN if all are right or all wrong.
+    auroc: P(score of a correct prediction > score of a wrong one) + P(equal) / 2; NaN if all are correct or all wrong.
     fpr95: share of wrong predictions accepted where at least 95 % of the correct ones are; NaN as above.
     aurc: mean error rate among the n most trusted images, n = 1..N (Geifman and El-Yaniv 2017).
     e_aurc: aurc minus that of a perfect ranking with as many errors (Geifman et al. 2019; exact, not their limit
@@ -63,13 +63,13 @@ def detection(score: ArrayLike, right: ArrayLike, weights: ArrayLike | None = No
 
     Args:
         score: (N,) float, finite.
-        right: (N,) bool.
+        correct: (N,) bool.
         weights: (resamples, N) how often each image counts; None = once. See `resamples`.
     """
-    score, right = _columns(score, right)
+    score, correct = _columns(score, correct)
     single = weights is None
     counts = np.ones((1, len(score)), np.int32) if weights is None else np.asarray(weights)
-    figures = _figures(*_tally(score, right, counts))
+    figures = _figures(*_tally(score, correct, counts))
     return Detection(*(np.asarray(figure[0] if single else figure) for figure in figures))
 
 
@@ -108,7 +108,7 @@ def interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
 def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 0.95) -> tuple[Float64, Float64]:
     """Intervals (low, high), each (S,), that hold for all S estimates at once with the probability `level`.
 
-    Narrower than Bonferroni's where estimates go together, and settled by as few resamples as a single interval is.
+    Narrower than Bonferroni's where estimates go together, and needs no more resamples than a single interval.
 
     Equation:
         estimate_s -+ q sd_s, q the `level` quantile over resamples b of max_s |sample_sb - mean_s| / sd_s
@@ -128,58 +128,103 @@ def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 
     return estimates - reach, estimates + reach
 
 
-def _columns(score: ArrayLike, right: ArrayLike) -> tuple[Float64, NDArray[np.bool_]]:
-    score, right = np.asarray(score, np.float64), np.asarray(right, bool)
-    if score.ndim != 1 or score.shape != right.shape or not len(score):
+@dataclass(frozen=True)
+class Combination:
+    """Logistic regression over standardised scores, never judged on the images that it was fitted on.
+
+    probability: (N,) float64, of a correct prediction, for all images. reported: (N,) bool, those unseen by the fit.
+    """
+
+    probability: Float64
+    reported: NDArray[np.bool_]
+
+
+def reported_half(labels: ArrayLike, *, seed: int = 0) -> NDArray[np.bool_]:
+    """The half to report on, (N,) bool: a random half of each class, odd images to either half in turn."""
+    labels = np.asarray(labels)
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    grouped = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    reported = np.zeros(len(labels), bool)
+    reported[grouped[1::2]] = True
+    return reported
+
+
+def fit_combination(scores: ArrayLike, correct: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> Combination:
+    """Logistic regression of `correct` on the scores, fitted on one half of each class and meant for the other.
+
+    Where all predictions of the fitted half are correct, or all wrong, every image gets that half's accuracy.
+
+    Args:
+        scores: (S, N) float, finite.
+        correct: (N,) bool.
+        labels: (N,) class indices, for the stratified halves.
+    """
+    from sklearn.linear_model import LogisticRegression  # here, because it takes a second to import
+
+    scores, correct = np.asarray(scores, np.float64), np.asarray(correct, bool)
+    reported = reported_half(labels, seed=seed)
+    fitted = scores[:, ~reported]
+    spread = fitted.std(1, keepdims=True)
+    features = ((scores - fitted.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).T
+    if len(np.unique(correct[~reported])) < 2:
+        constant = float(correct[~reported].mean()) if (~reported).any() else 0.5
+        return Combination(np.full(len(correct), constant), reported)
+    model = LogisticRegression(max_iter=1000).fit(features[~reported], correct[~reported])
+    return Combination(model.predict_proba(features)[:, 1], reported)
+
+
+def _columns(score: ArrayLike, correct: ArrayLike) -> tuple[Float64, NDArray[np.bool_]]:
+    score, correct = np.asarray(score, np.float64), np.asarray(correct, bool)
+    if score.ndim != 1 or score.shape != correct.shape or not len(score):
         raise ValueError(
-            f"score and right must be two columns of the same length, at least 1, got shapes {score.shape} "
-            f"and {right.shape}."
+            f"score and correct must be two columns of the same length, at least 1, got shapes {score.shape} "
+            f"and {correct.shape}."
         )
     if not np.isfinite(score).all():
         raise ValueError(f"A score must be finite, but that of image {int(np.argmin(np.isfinite(score)))} is not.")
-    return score, right
+    return score, correct
 
 
-def _tally(score: Float64, right: NDArray[np.bool_], weights: NDArray) -> tuple[Float64, Float64]:
+def _tally(score: Float64, correct: NDArray[np.bool_], weights: NDArray) -> tuple[Float64, Float64]:
     """Right and wrong predictions at each distinct score, best score first, two (resamples, distinct)."""
     order = np.argsort(-score, kind="stable")
     starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))
     weights = weights[:, order]
     both = np.add.reduceat(weights, starts, axis=1).astype(np.float64)
-    rights = np.add.reduceat(weights * right[order], starts, axis=1).astype(np.float64)
-    return rights, both - rights
+    hits = np.add.reduceat(weights * correct[order], starts, axis=1).astype(np.float64)
+    return hits, both - hits
 
 
-def _figures(rights: Float64, wrongs: Float64) -> tuple[Float64, ...]:
-    accepted_right, accepted_wrong = np.cumsum(rights, axis=1), np.cumsum(wrongs, axis=1)
-    right, wrong = accepted_right[:, -1], accepted_wrong[:, -1]
-    mixed = (right > 0) & (wrong > 0)
-    pairs = np.where(mixed, right * wrong, np.nan)
-    auroc = np.einsum("rg,rg->r", wrongs, accepted_right - rights / 2) / pairs
-    strict = np.argmax(100 * accepted_right >= 95 * right[:, None], axis=1)
+def _figures(hits: Float64, errors: Float64) -> tuple[Float64, ...]:
+    accepted_correct, accepted_wrong = np.cumsum(hits, axis=1), np.cumsum(errors, axis=1)
+    correct, wrong = accepted_correct[:, -1], accepted_wrong[:, -1]
+    mixed = (correct > 0) & (wrong > 0)
+    pairs = np.where(mixed, correct * wrong, np.nan)
+    auroc = np.einsum("rg,rg->r", errors, accepted_correct - hits / 2) / pairs
+    strict = np.argmax(100 * accepted_correct >= 95 * correct[:, None], axis=1)
     fpr95 = np.take_along_axis(accepted_wrong, strict[:, None], axis=1)[:, 0] / np.where(mixed, wrong, np.nan)
-    aurc = _aurc(rights, wrongs, accepted_right + accepted_wrong, accepted_wrong)
-    perfect = _perfect_aurc(right, wrong)
-    error = wrong / (right + wrong)
+    aurc = _aurc(hits, errors, accepted_correct + accepted_wrong, accepted_wrong)
+    perfect = _perfect_aurc(correct, wrong)
+    error_rate = wrong / (correct + wrong)
     lost_pairs = np.where(mixed, 1 - np.nan_to_num(auroc), 0.0)
-    augrc = lost_pairs * error * (1 - error) + error**2 / 2
+    augrc = lost_pairs * error_rate * (1 - error_rate) + error_rate**2 / 2
     return auroc, fpr95, aurc, np.maximum(aurc - perfect, 0), augrc
 
 
-def _aurc(rights: Float64, wrongs: Float64, accepted: Float64, accepted_wrong: Float64) -> Float64:
+def _aurc(hits: Float64, errors: Float64, accepted: Float64, accepted_wrong: Float64) -> Float64:
     """Mean selective risk over all coverages; within a tie the errors come evenly, so that harmonic numbers sum it."""
-    size = rights + wrongs
-    rate = np.divide(wrongs, size, out=np.zeros_like(size), where=size > 0)
-    before, errors_before = accepted - size, accepted_wrong - wrongs
+    size = hits + errors
+    rate = np.divide(errors, size, out=np.zeros_like(size), where=size > 0)
+    before, errors_before = accepted - size, accepted_wrong - errors
     harmonic = _harmonic(int(accepted.max()))
     steps = harmonic[accepted.astype(np.int64)] - harmonic[before.astype(np.int64)]
-    return (wrongs + (errors_before - before * rate) * steps).sum(1) / accepted[:, -1]
+    return (errors + (errors_before - before * rate) * steps).sum(1) / accepted[:, -1]
 
 
-def _perfect_aurc(right: Float64, wrong: Float64) -> Float64:
-    harmonic = _harmonic(int((right + wrong).max()))
-    steps = harmonic[(right + wrong).astype(np.int64)] - harmonic[right.astype(np.int64)]
-    return (wrong - right * steps) / (right + wrong)
+def _perfect_aurc(correct: Float64, wrong: Float64) -> Float64:
+    harmonic = _harmonic(int((correct + wrong).max()))
+    steps = harmonic[(correct + wrong).astype(np.int64)] - harmonic[correct.astype(np.int64)]
+    return (wrong - correct * steps) / (correct + wrong)
 
 
 def _harmonic(most: int) -> Float64:

@@ -1,14 +1,18 @@
-"""Learning events over the recorded epochs: when a map took its form, when a prediction settled, what was forgotten.
+"""Events over the recorded epochs: when a map took its form, when the prediction stabilised, what was forgotten, which
+errors persist.
 
-The first axis is always the epoch; results are positions on it (0 = first recorded epoch), and NEVER where the event
-did not happen. Translate positions to epoch numbers with `run.epochs`.
+The first axis is always the epoch; events are positions on it (0 = first recorded epoch), and NEVER where the event did
+not happen. Translate positions to epoch numbers with `run.epochs`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 NEVER = -1
 FORMED = 0.9  # cosine to its final form from which a map counts as formed
@@ -40,21 +44,25 @@ def stabilisation(predictions: ArrayLike) -> Int64:
     return lasting_from(predictions == predictions[-1])
 
 
-def learned(right: ArrayLike) -> Int64:
-    """Position from which the prediction stays right, (E, ...) bool -> (...) int64; NEVER where it is wrong at the end."""
-    return lasting_from(right)
+def learned(correct: ArrayLike) -> Int64:
+    """Position from which the prediction stays correct, (E, ...) bool -> (...) int64; NEVER if it ends wrong."""
+    return lasting_from(correct)
 
 
-def first_correct(right: ArrayLike) -> Int64:
+def first_correct(correct: ArrayLike) -> Int64:
     """Position of the first correct prediction, (E, ...) bool -> (...) int64; NEVER where there is none."""
-    right = np.asarray(right, bool)
-    return np.where(right.any(0), right.argmax(0), NEVER).astype(np.int64)
+    correct = np.asarray(correct, bool)
+    return np.where(correct.any(0), correct.argmax(0), NEVER).astype(np.int64)
 
 
-def forgetting_count(right: ArrayLike) -> Int64:
-    """How often a correct prediction became wrong at the next epoch, (E, ...) bool -> (...) int64 (Toneva et al. 2019)."""
-    right = np.asarray(right, bool)
-    return (right[:-1] & ~right[1:]).sum(0)
+def forgetting_count(correct: ArrayLike) -> Int64:
+    """How often a correct prediction turned wrong at the next epoch, (E, ...) bool -> (...) int64.
+
+    Source:
+        Toneva et al. 2019, forgetting events.
+    """
+    correct = np.asarray(correct, bool)
+    return (correct[:-1] & ~correct[1:]).sum(0)
 
 
 def flip_count(predictions: ArrayLike) -> Int64:
@@ -63,9 +71,9 @@ def flip_count(predictions: ArrayLike) -> Int64:
 
 
 def map_lead(stabilised: ArrayLike, formed: ArrayLike) -> Int64:
-    """Epochs by which the map was ahead of the prediction, settling - formation, (...) int64; 0 where either is NEVER.
+    """Epochs by which the map was ahead of the prediction, stabilised - formed, (...) int64; 0 where either is NEVER.
 
-    Positive: the map had its final form before the prediction settled.
+    Positive: the map had its final form before the prediction stabilised.
     """
     stabilised, formed = np.asarray(stabilised, np.int64), np.asarray(formed, np.int64)
     return np.where((stabilised == NEVER) | (formed == NEVER), 0, stabilised - formed)
@@ -74,18 +82,98 @@ def map_lead(stabilised: ArrayLike, formed: ArrayLike) -> Int64:
 HISTORIES = ("always correct", "learned", "learned late", "flip-flopping", "forgotten", "never correct")
 
 
-def history(right: ArrayLike, *, late: float = 0.75, restless: int = 3) -> NDArray[np.int8]:
+def history(correct: ArrayLike, *, late: float = 0.75, restless: int = 3) -> NDArray[np.int8]:
     """Which of HISTORIES each image went through, (E, ...) bool -> (...) int8.
 
-    never correct; forgotten = right once, wrong at the end; flip-flopping = right at the end after being forgotten
-    `restless` times or more; learned late = right for good only within the last 1 - `late` of the epochs; always correct.
+    never correct; forgotten = correct once, wrong at the end; flip-flopping = correct at the end after being forgotten
+    `restless` times or more; learned late = correct to the end only within the last 1 - `late` of the epochs; always
+    correct; learned = all others.
     """
-    right = np.asarray(right, bool)
-    last = learned(right)
-    result = np.full(right.shape[1:], HISTORIES.index("learned"), np.int8)
-    result[last >= late * len(right)] = HISTORIES.index("learned late")
-    result[right.all(0)] = HISTORIES.index("always correct")
-    result[forgetting_count(right) >= restless] = HISTORIES.index("flip-flopping")
-    result[right.any(0) & ~right[-1]] = HISTORIES.index("forgotten")
-    result[~right.any(0)] = HISTORIES.index("never correct")
+    correct = np.asarray(correct, bool)
+    last = learned(correct)
+    result = np.full(correct.shape[1:], HISTORIES.index("learned"), np.int8)
+    result[last >= late * len(correct)] = HISTORIES.index("learned late")
+    result[correct.all(0)] = HISTORIES.index("always correct")
+    result[forgetting_count(correct) >= restless] = HISTORIES.index("flip-flopping")
+    result[correct.any(0) & ~correct[-1]] = HISTORIES.index("forgotten")
+    result[~correct.any(0)] = HISTORIES.index("never correct")
     return result
+
+
+@dataclass(frozen=True)
+class Persistence:
+    """How persistent each image's final error is, arrays (N,), all 0 where the final prediction is correct.
+
+    run: recorded epochs at the end with the same wrong prediction. confidence: its mean over the run.
+    agreement: share of the variants with the same prediction at the last epoch. score: run x confidence x agreement.
+    """
+
+    run: Int64
+    confidence: Float64
+    agreement: Float64
+    score: Float64
+
+
+def final_run(values: ArrayLike) -> Int64:
+    """Length of the last unbroken run of the same value, (E, ...) -> (...) int64, 1..E."""
+    values = np.asarray(values)
+    return np.logical_and.accumulate(values[::-1] == values[-1], axis=0).sum(0)
+
+
+def variant_agreement(predictions: ArrayLike) -> Float64:
+    """Share of the variants with the clean prediction, (V, N), clean first -> (N,) float64; 1 if clean is alone."""
+    predictions = np.asarray(predictions)
+    if len(predictions) == 1:
+        return np.ones(predictions.shape[1])
+    return (predictions[1:] == predictions[0]).mean(0)
+
+
+def persistence(predictions: ArrayLike, confidences: ArrayLike, labels: ArrayLike, agreement: ArrayLike) -> Persistence:
+    """How persistent every image's final error is.
+
+    Args:
+        predictions: (E, N) class indices. confidences: (E, N) of these predictions.
+        labels: (N,) class indices. agreement: (N,) from `variant_agreement` at the last epoch.
+    """
+    predictions, confidences = np.asarray(predictions), np.asarray(confidences, np.float64)
+    wrong = predictions[-1] != np.asarray(labels)
+    run = final_run(predictions)
+    in_run = np.arange(len(predictions))[:, None] >= len(predictions) - run
+    confidence = (confidences * in_run).sum(0) / run
+    agreement = np.asarray(agreement, np.float64)
+    columns = (run, confidence, agreement, run * confidence * agreement)
+    return Persistence(*(np.where(wrong, column, np.zeros_like(column)) for column in columns))
+
+
+def label_issue_candidates(
+    self_confidence: ArrayLike, run: ArrayLike, *, share: float = 0.02, min_run: int = 2
+) -> NDArray[np.bool_]:
+    """Images whose label may be wrong, (N,) bool: little probability for the true class, and one persistent error.
+
+    Candidates have a self-confidence among the lowest `share` of all images and the same wrong prediction for the
+    last `min_run` epochs or more. They are candidates only: a hard image looks the same.
+
+    Args:
+        self_confidence: (N,) probability of the true class, mean over the epochs (Northcutt et al. 2021).
+        run: (N,) from `persistence`, 0 where the final prediction is correct.
+    """
+    self_confidence = np.asarray(self_confidence, np.float64)
+    limit = np.quantile(self_confidence, share, method="inverted_cdf")
+    return (self_confidence <= limit) & (np.asarray(run) >= min_run)
+
+
+def at_most_per_pair(order: ArrayLike, true_class: ArrayLike, prediction: ArrayLike, *, most: int) -> Int64:
+    """The rows of `order` in their order, but at most `most` of each (true class, prediction) pair: a varied list.
+
+    Args:
+        order: (n,) rows, best first. true_class, prediction: (N,) class indices.
+    """
+    order = np.asarray(order, np.int64)
+    pairs = np.stack([np.asarray(true_class)[order], np.asarray(prediction)[order]], axis=1)
+    _, pair = np.unique(pairs, axis=0, return_inverse=True)
+    pair = pair.reshape(-1)
+    by_pair = np.argsort(pair, kind="stable")
+    starts = np.flatnonzero(np.diff(pair[by_pair], prepend=-1))
+    rank = np.empty(len(order), np.int64)
+    rank[by_pair] = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    return order[rank < most]

@@ -1,8 +1,8 @@
-"""Pattern or place: do a model's maps say where the object is, or are they a code of the class?
+"""Localisation: do a network's maps locate the object, or do they only encode the class?
 
 `cover` (..., y, x) is the share of each cell's area that the object takes, 0..1. Evidence is what a map has above its
-weakest cell: a constant under a map (a CAM has one of several times its relief) raises the score and says nothing of
-the place. A flat map has its evidence on the object by exactly the object's share of the area.
+weakest cell: a constant under a map (a CAM has one of several times its relief) raises the logit and says nothing about
+where. A flat map has exactly the object's share of the area as evidence on the object.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
-_FEWEST = 5  # images more than classes, for an interval; with 2 classes of 2 it held in 80 % of the cases only
-_ROUNDING = 1e-12  # objects in one place gain nothing but rounding
+_FEWEST = 5  # images more than classes, for an interval: with 2 classes of 2 the interval held in only 80 % of cases
+_ROUNDING = 1e-12  # of objects that all lie in the same cells
 
 
 def mask_cover(masks: ArrayLike, map_shape: tuple[int, int]) -> Float64:
@@ -66,10 +66,10 @@ def object_area(cover: ArrayLike) -> Float64:
 class LocalisationScores:
     """Where the evidence lies, arrays (N,), each 0..1.
 
-    inside: on the image's own object. area: expected of a flat map.
-    elsewhere: expected of the same map if the object lay where it lies in the class's other images; only what
-    `inside` has beyond it shows that the map follows the object, not the class's habit. NaN for a class of one.
-    peak: the strongest cell on the object.
+    evidence_on_object: share on the image's own object. object_area: the same of a flat map.
+    evidence_on_others: the same if the object lay where it lies in the class's other images, NaN for a class of one
+    image; only what `evidence_on_object` has beyond it shows that the map follows the object, not the class's habit.
+    peak_on_object: share of the strongest cell on the object.
     """
 
     evidence_on_object: Float64
@@ -94,10 +94,10 @@ def localisation_scores(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) ->
 
 @dataclass(frozen=True)
 class Gains:
-    """What each image's map gains by lying where its own object lies, arrays (N,); NaN for a class of one image.
+    """What each image's map gains by following its own object, arrays (N,); NaN for a class of one image.
 
-    gained: evidence on the own object beyond that on the objects of the class's other images. Its mean is that of
-    `inside` - `elsewhere`. possible: the same of a map in the shape of the object.
+    localisation_gain: evidence on the own object beyond that on the objects of the class's other images. Its mean is
+    that of evidence_on_object - evidence_on_others. possible_gain: the same of a map in the shape of the object.
     """
 
     localisation_gain: Float64
@@ -105,11 +105,11 @@ class Gains:
 
 
 def gains(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> Gains:
-    """What maps (N, y, x) gain by following their object; a class's habit, whatever it is, gains nothing.
+    """What maps (N, y, x) gain by following their object; a class's habit gains nothing.
 
     Equation:
-        gained_i = n / (n - 1) sum_{y,x} (M_i - mean M) (C_i - mean C), M the map as a distribution, C the cover, n the
-        images of the class and means over these: the covariance of map and object within the class. possible_i has
+        gain_i = n / (n - 1) sum_{y,x} (M_i - mean M) (C_i - mean C), M the map as a distribution, C the cover, n the
+        images of the class and means over these: the covariance of map and object within the class. possible_gain_i has
         C / sum C for M.
     """
     cover, labels = np.asarray(cover, np.float64), np.asarray(labels, np.int64)
@@ -117,30 +117,29 @@ def gains(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> Gains:
     scale = np.divide(count, count - 1, out=np.full(len(count), np.nan), where=count > 1)
     objects = _centred(cover, labels)
     both = (_centred(_distribution(evidence), labels) for evidence in (maps, cover))
-    gained, possible = (scale * np.einsum("nyx,nyx->n", each, objects) for each in both)
-    return Gains(gained, possible)
+    gain, possible = (scale * np.einsum("nyx,nyx->n", each, objects) for each in both)
+    return Gains(gain, possible)
 
 
 def object_following(
-    gained: ArrayLike, possible: ArrayLike, labels: ArrayLike, *, level: float = 0.95
+    gain: ArrayLike, possible_gain: ArrayLike, labels: ArrayLike, *, level: float = 0.95
 ) -> tuple[float, float, float]:
     """How far maps follow their objects, as (value, low, high): 0 = only the class's habit, 1 = as the object itself.
 
-    Whether a map can follow at all, that is, how large its cells are and whether the objects of a class lie apart,
-    counts above and below alike. NaN where they do not lie apart; the interval is endless below five images more than
-    classes. Student's interval of the mean gains as they are would be about twice too wide, because an image that lies
-    where the class's habit has little evidence is made up for by the others.
+    How far a map can follow at all (how large its cells are, how far apart the objects of a class lie) counts in the
+    numerator and in the denominator. NaN where all objects of a class lie in the same cells; the interval is infinite
+    with fewer than five images more than classes.
 
     Equation:
-        f = mean gained / mean possible, interval -+ t sqrt(sum n / (n - 1) z^2 / (N (N - 1))) / mean possible,
-        z = gained - f possible, t Student's quantile of N - classes (ratio and U-statistic by linearisation,
+        f = mean gain / mean possible gain, interval -+ t sqrt(sum n / (n - 1) z^2 / (N (N - 1))) / mean possible gain,
+        z = gain - f possible gain, t Student's quantile of N - classes (ratio and U-statistic by linearisation,
         Cochran 1977, sec. 6.4, and Hoeffding 1948)
 
     Args:
-        gained, possible: (N,) from `gains`, of whole classes; images where they are NaN are left out.
+        gain, possible_gain: (N,) from `gains`, of whole classes; images where they are NaN are left out.
         labels: (N,) class indices.
     """
-    reached, most = np.asarray(gained, np.float64), np.asarray(possible, np.float64)
+    reached, most = np.asarray(gain, np.float64), np.asarray(possible_gain, np.float64)
     known = np.isfinite(reached) & np.isfinite(most)
     reached, most, classes = reached[known], most[known], np.asarray(labels, np.int64)[known]
     room = float(most.mean()) if len(most) else 0.0
@@ -153,6 +152,8 @@ def object_following(
         return value, float("-inf"), float("inf")
     from scipy.special import stdtrit  # here: only the analysis needs it
 
+    # Student's interval of the gains themselves would be about twice too wide: an image that lies where the class's
+    # habit has little evidence is compensated by the others. Hence the residuals z.
     spread = (count / (count - 1) * (reached - value * most) ** 2).sum()
     error = math.sqrt(spread / (len(reached) * (len(reached) - 1)))
     half = float(stdtrit(freedom, (1 + level) / 2)) * error / room
@@ -167,7 +168,7 @@ def centre_of_mass(maps: ArrayLike) -> Float64:
 
 
 def shift_following(before: ArrayLike, after: ArrayLike, applied: ArrayLike) -> Float64:
-    """How far each map's centre followed a shift of the images, (N,) float64: 0 = it stayed, 1 = it moved with it.
+    """How far each map's centre moved with a shift of the images, (N,) float64: 0 = it stayed, 1 = it moved along.
 
     Equation:
         (after - before) . applied / applied . applied
@@ -180,7 +181,9 @@ def shift_following(before: ArrayLike, after: ArrayLike, applied: ArrayLike) -> 
     """
     applied = np.asarray(applied, np.float64)
     if not applied.any():
-        raise ValueError("The images were not shifted, so nothing can be followed. Pass the shift in cells.")
+        raise ValueError(
+            "The images were not shifted, so no map can follow them. Pass the shift in cells, other than (0, 0)."
+        )
     return (np.asarray(after, np.float64) - np.asarray(before, np.float64)) @ applied / (applied @ applied)
 
 
@@ -196,7 +199,7 @@ class PairSimilarity:
 
 
 def pair_similarity(maps: ArrayLike, labels: ArrayLike, classes: int) -> PairSimilarity:
-    """How alike the own maps (N, y, x) are within each class and across classes, over all pairs at once.
+    """How similar the own maps (N, y, x) are within each class and across classes, over all pairs at once.
 
     Equation:
         within_c = (|sum u|^2 - sum |u|^2) / (n (n - 1)), u the maps of c scaled to length 1

@@ -1,6 +1,6 @@
 """Measures of single class maps and of pairs of them; y and x are the last two axes, all others are batch axes.
 
-A map's cells are logits: their mean is the class's score. Signed maps (the CAM of a linear head) are allowed
+A map's cells are logits: their mean is the class's logit. Signed maps (the CAM of a linear head) are allowed
 everywhere; where an equation needs a distribution, only the positive part counts as evidence. A silent map, one without
 a positive cell, is treated as a flat one, so that no measure is ever NaN.
 """
@@ -8,11 +8,13 @@ a positive cell, is treated as a flat one, so that no measure is ever NaN.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 
 def _cells(maps: ArrayLike, dtype: type = np.float64) -> NDArray:
@@ -23,7 +25,7 @@ def _cells(maps: ArrayLike, dtype: type = np.float64) -> NDArray:
     return maps.reshape(*maps.shape[:-2], maps.shape[-2] * maps.shape[-1]).astype(dtype, copy=False)
 
 
-def _evidence(maps: ArrayLike) -> NDArray[np.float64]:
+def _evidence(maps: ArrayLike) -> Float64:
     """The positive part of each map, cells on the last axis."""
     return np.maximum(_cells(maps), 0)
 
@@ -35,7 +37,7 @@ def _ratio(numerator: NDArray, denominator: NDArray, otherwise: float) -> NDArra
 
 
 def logits(maps: ArrayLike) -> Float32:
-    """Score (logit) of each map, (..., C, y, x) -> (..., C) float32.
+    """Logit of each map's class, (..., C, y, x) -> (..., C) float32.
 
     Equation:
         S_k = mean_{y,x} f_k(y, x)   (paper, Eq. 8)
@@ -126,5 +128,89 @@ def overlap(a: ArrayLike, b: ArrayLike) -> Float32:
     return np.clip(np.minimum(a, b).sum(-1), 0, 1).astype(np.float32)
 
 
-def _norm(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+def earth_mover(a: ArrayLike, b: ArrayLike) -> Float64:
+    """Mean number of cells, counted along rows and columns, that evidence travels from map a to map b, (...) float64.
+
+    0 = the same shape, at most height + width - 2. Unlike the overlap it grows with the distance. Only
+    the positive part counts; NaN where either map is silent.
+
+    Equation:
+        min sum |flow| over the edges of the grid, so that each cell gives off A / sum A - B / sum B: the distance of
+        Rubner et al. 2000 with city-block distances, as a flow over neighbours (Ling and Okada 2007, EMD-L1)
+
+    Args:
+        a, b: (..., y, x), broadcast over their leading axes; about 2 ms for a pair of 8 x 8.
+    """
+    from scipy.optimize import linprog  # here: only the analysis needs it, and it takes a while to import
+
+    a, b = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64))
+    shape = a.shape[-2:]
+    supply, demand = (np.maximum(maps, 0).reshape(-1, shape[0] * shape[1]) for maps in (a, b))
+    network = _neighbour_flows(*shape)
+    costs = np.ones(network.shape[1])
+    distances = np.full(len(supply), np.nan)
+    for row in np.flatnonzero((supply.sum(1) > 0) & (demand.sum(1) > 0)):
+        surplus = supply[row] / supply[row].sum() - demand[row] / demand[row].sum()
+        if not len(costs) or not surplus.any():
+            distances[row] = 0.0
+            continue
+        surplus[-1] = -surplus[:-1].sum()  # supply equals demand to the last bit, as the solver asks
+        distances[row] = linprog(costs, A_eq=network, b_eq=surplus, method="highs-ds").fun
+    return distances.reshape(a.shape[:-2])
+
+
+@lru_cache(maxsize=8)
+def _neighbour_flows(height: int, width: int) -> Float64:
+    """What each flow along an edge of the grid, in either direction, takes from each cell, (cells, flows)."""
+    cells = np.arange(height * width).reshape(height, width)
+    ends = np.concatenate(
+        [
+            np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], axis=1),
+            np.stack([cells[:-1].ravel(), cells[1:].ravel()], axis=1),
+        ]
+    )
+    network = np.zeros((height * width, len(ends)))
+    network[ends[:, 0], np.arange(len(ends))] = 1
+    network[ends[:, 1], np.arange(len(ends))] = -1
+    return np.concatenate([network, -network], axis=1)
+
+
+def units(maps: ArrayLike) -> Float32:
+    """Maps (..., y, x) scaled to length 1 for `nearest`, (..., cells) float32; an all-zero map stays zero."""
+    maps = np.asarray(maps, np.float32)
+    cells = maps.reshape(*maps.shape[:-2], -1)
+    # Scaled by the largest cell first: the square of a small float32 would underflow.
+    largest = np.abs(cells).max(-1, keepdims=True)
+    cells = np.divide(cells, largest, out=np.zeros_like(cells), where=largest > 0)
+    length = np.sqrt(np.einsum("...i,...i->...", cells, cells))[..., None]
+    return np.divide(cells, length, out=cells, where=length > 0)
+
+
+def nearest(query: ArrayLike, candidates: Float32, *, k: int = 24) -> tuple[NDArray[np.int64], Float32]:
+    """The k candidates with the highest cosine to the query, best first: (rows (k,) int64, cosines (k,) float32).
+
+    Equal cosines keep the order of the rows; fewer than k candidates give fewer rows.
+
+    Args:
+        query: (y, x) pattern of the candidates' map shape; an all-zero one has cosine 0 with everything.
+        candidates: (n, cells) from `units`.
+    """
+    query = units(np.asarray(query))
+    if candidates.ndim != 2 or query.shape != candidates.shape[1:]:
+        raise ValueError(
+            f"The pattern has {query.size} cells, but the candidates are an array of shape {candidates.shape}: "
+            f"the pattern has to have the run's map shape."
+        )
+    cosines = np.clip(candidates @ query, -1, 1)
+    k = min(k, len(cosines))
+    if k == 0:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    # All that tie with the k-th are kept until the stable sort, so that partition's order never shows.
+    limit = np.partition(cosines, len(cosines) - k)[len(cosines) - k]
+    rows = np.flatnonzero(cosines >= limit)
+    best = rows[np.argsort(-cosines[rows], kind="stable")][:k]
+    return best, cosines[best]
+
+
+def _norm(cells: Float64) -> Float64:
     return np.sqrt(np.einsum("...i,...i->...", cells, cells))

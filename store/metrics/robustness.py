@@ -1,6 +1,6 @@
-"""Predictions and evidence under perturbation, and what they say about the cues that a class lives on.
+"""Predictions and maps under perturbation, and what they say about the cues that a class relies on.
 
-Clean and perturbed columns belong to the same images in the same order. `consistency` is the cosine between the map
+Clean and perturbed columns are of the same images in the same order. `consistency` is the cosine between the map
 of the clean prediction on the clean and on the perturbed image.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
-MOVED_BELOW = 0.5
+MOVED_BELOW = 0.5  # cosine to the clean map, below which a map counts as moved
 
 
 def flip_rate(clean: ArrayLike, perturbed: ArrayLike) -> Float64:
@@ -25,13 +25,13 @@ def flip_rate(clean: ArrayLike, perturbed: ArrayLike) -> Float64:
 
 
 def unchanged_consistency(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLike) -> float:
-    """Mean consistency of the map where the prediction held, -1..1; NaN where none did. High: same prediction, same map."""
-    held = np.asarray(clean) == np.asarray(perturbed)
-    return _mean(np.asarray(consistency, np.float64)[held])
+    """Mean consistency of maps of unchanged predictions, -1..1; NaN without any. High: same prediction, same map."""
+    unchanged = np.asarray(clean) == np.asarray(perturbed)
+    return _mean(np.asarray(consistency, np.float64)[unchanged])
 
 
 def responsiveness(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLike) -> float:
-    """Mean of 1 - consistency where the prediction flipped, 0..2; NaN where none did. High: the map shows the change."""
+    """Mean of 1 - consistency of flipped predictions, 0..2; NaN without any. High: the map shows the change."""
     flipped = np.asarray(clean) != np.asarray(perturbed)
     return _mean(1 - np.asarray(consistency, np.float64)[flipped])
 
@@ -39,31 +39,22 @@ def responsiveness(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLik
 def different_reason(
     clean_correct: ArrayLike, perturbed_correct: ArrayLike, consistency: ArrayLike
 ) -> NDArray[np.bool_]:
-    """Images right before and after although the map moved (consistency below 0.5), (N,) bool."""
+    """Images correct before and after for a different reason: the map moved (consistency below 0.5), (N,) bool."""
     both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
     return both & (np.asarray(consistency) < MOVED_BELOW)
 
 
 def different_reason_share(clean_correct: ArrayLike, perturbed_correct: ArrayLike, consistency: ArrayLike) -> float:
-    """Share of the lucky ones among the images right before and after, 0..1; NaN where there are none."""
+    """Share of `different_reason` among the images correct before and after, 0..1; NaN where there are none."""
     both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
     return _mean(different_reason(clean_correct, perturbed_correct, consistency)[both].astype(np.float64))
 
 
-def corruption_error(error: ArrayLike, reference_error: ArrayLike) -> Float64:
-    """CE: error under a variant relative to that of a reference epoch or run, (...) float64; NaN where that has none.
-
-    Equation:
-        CE_v = E_v / E_v,reference   (Hendrycks and Dietterich 2019, one severity)
-    """
-    return _divide(np.asarray(error, np.float64), np.asarray(reference_error, np.float64))
-
-
 @dataclass(frozen=True)
 class CueProfile:
-    """How much the true class's score falls under each variant, per class; see `cue_profile`.
+    """How much the true class's logit falls under each variant, per class; see `cue_profile`.
 
-    drop: (V, C) float64 in standard deviations of the clean score; 0 = the cue does not matter. All NaN where there
+    drop: (V, C) float64 in standard deviations of the clean logit; 0 = the cue does not matter. All NaN where there
         is no deviation to measure in, as with one image a class.
     error: (V, C) float64, standard error of `drop`; NaN for classes of one image.
     count: (C,) int64, images.
@@ -82,7 +73,7 @@ def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> Cue
         sd: within-class standard deviation of S_y(x, clean), pooled over all classes, so that classes compare
 
     Args:
-        label_logits: (V, N) score of the true class, variant 0 clean.
+        label_logits: (V, N) logit of the true class, variant 0 clean.
         labels: (N,) class indices.
         classes: C; a class without images gets NaN.
     """
@@ -97,14 +88,14 @@ def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> Cue
     return CueProfile(mean, np.sqrt(_divide(variance, count)), count)
 
 
-def similarity_order_(cue_profiles_: ArrayLike) -> NDArray[np.int64]:
-    """Order of the classes in which alike cue profiles (C, variants) stand together, (C,) int64 (Ward 1963)."""
+def cue_order(drops: ArrayLike) -> NDArray[np.int64]:
+    """Order of the classes that puts similar cue profiles (C, variants) side by side, (C,) int64 (Ward 1963)."""
     from scipy.cluster.hierarchy import leaves_list, linkage  # here, because only one page needs it
 
-    cue_profiles_ = np.nan_to_num(np.asarray(cue_profiles_, np.float64))
-    if cue_profiles_.shape[0] < 3 or cue_profiles_.shape[1] == 0:
-        return np.arange(cue_profiles_.shape[0])
-    return leaves_list(linkage(cue_profiles_, "ward")).astype(np.int64)
+    drops = np.nan_to_num(np.asarray(drops, np.float64))
+    if drops.shape[0] < 3 or drops.shape[1] == 0:
+        return np.arange(drops.shape[0])
+    return leaves_list(linkage(drops, "ward")).astype(np.int64)
 
 
 def _class_means(values: Float64, labels: NDArray, count: NDArray) -> Float64:

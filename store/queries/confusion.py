@@ -1,8 +1,9 @@
-"""Confused pairs of classes: now, over the epochs, between groups, and against the similarity of their patterns."""
+"""Confused pairs of classes: at an epoch, over the epochs, between groups, against similarity; orders of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,15 +13,16 @@ from store.analysis.analysis_file import read_analysis
 from store.metrics import confusion as measure
 from store.metrics import maps
 from store.metrics.intervals import wilson
+from store.metrics.learning import NEVER
 from store.read.run import Run
 
 
 def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20) -> pd.DataFrame:
     """The k most frequent confusions, most frequent first; fewer where fewer occur.
 
-    true_class_index, true class, predicted_class_index, predicted, true_group, predicted_group, count, share (of the true class's images)
-    with low and high (Wilson), reverse (count the other way round), mutual (0 one way .. 1 both), similarity (cosine of
-    the two class patterns).
+    true_class_index, true_class, predicted_class_index, predicted_class, true_group, predicted_group, count, share (of
+    the true class's images) with low and high (Wilson), reverse (count the other way round), mutual (0 one way .. 1
+    both), similarity (cosine of the two class patterns).
     """
     counts = run.confusion(epoch=epoch, variant=variant)
     wrong = counts * ~np.eye(len(counts), dtype=bool)
@@ -42,17 +44,20 @@ def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20)
 
 
 def pair_history(run: Run, *, true_class: int, predicted_class: int, variant: str = "clean") -> pd.DataFrame:
-    """A row per epoch: epoch, count (images of `true class` predicted as `predicted_class`), reverse, share and reverse_share."""
+    """A row per epoch: epoch, count (images of `true_class` predicted as `predicted_class`), reverse, and their shares.
+
+    Columns: epoch, count, reverse, share, reverse_share.
+    """
     own, other = run.labels == true_class, run.labels == predicted_class
     rows = []
-    for epoch, predictions in _answers(run, variant):
+    for epoch, predictions in _predictions_by_epoch(run, variant):
         count, reverse = (predictions[own] == predicted_class).sum(), (predictions[other] == true_class).sum()
         rows.append({"epoch": epoch, "count": int(count), "reverse": int(reverse)})
     table = pd.DataFrame(rows, columns=["epoch", "count", "reverse"])
     return table.assign(share=table["count"] / max(own.sum(), 1), reverse_share=table["reverse"] / max(other.sum(), 1))
 
 
-def _answers(run: Run, variant: str) -> Iterator[tuple[int, NDArray]]:
+def _predictions_by_epoch(run: Run, variant: str) -> Iterator[tuple[int, NDArray]]:
     """The predictions (N,) of every epoch; those of the clean images come from the analysis where it has them."""
     analysis = read_analysis(run) if variant == run.variants[0] else None
     known = dict(zip(analysis.epochs, analysis.array("predictions"), strict=True)) if analysis is not None else {}
@@ -60,18 +65,11 @@ def _answers(run: Run, variant: str) -> Iterator[tuple[int, NDArray]]:
         yield epoch, known[epoch] if epoch in known else run.column("prediction", epoch=epoch, variant=variant)
 
 
-def group_confusion(run: Run, *, epoch: int, variant: str = "clean") -> pd.DataFrame:
-    """A row per pair of groups: true_group, predicted_group, count, share (of the true class group's images)."""
-    names, groups = _groups(run)
-    counts = measure.collapse(run.confusion(epoch=epoch, variant=variant), groups, count=len(names))
-    return _group_rows(names, counts)
-
-
 def group_history(run: Run, *, variant: str = "clean") -> pd.DataFrame:
-    """A row per epoch and pair of groups: epoch and the columns of `group_confusion`."""
+    """A row per epoch and pair of groups: epoch, true_group, predicted_group, count, share (of the true group)."""
     names, groups = _groups(run)
     true_class, epochs, counts = groups[run.labels], [], []
-    for epoch, predictions in _answers(run, variant):
+    for epoch, predictions in _predictions_by_epoch(run, variant):
         pairs = np.bincount(true_class * len(names) + groups[predictions], minlength=len(names) ** 2)
         epochs.append(epoch)
         counts.append(pairs.reshape(len(names), len(names)))
@@ -89,7 +87,7 @@ def _groups(run: Run) -> tuple[NDArray, NDArray[np.int64]]:
 def _group_rows(names: NDArray, counts: NDArray) -> pd.DataFrame:
     """A row per pair of groups, of counts (..., G, G)."""
     true_class, predicted_class = (side.ravel() for side in np.indices(counts.shape)[-2:])
-    texts = pd.Series(names).array  # taken from pandas' own array: four times as fast as from Python's texts
+    texts = pd.Series(names).array  # taking from pandas' own array is four times as fast as from Python's texts
     return pd.DataFrame(
         {
             "true_group": texts.take(true_class),
@@ -101,7 +99,7 @@ def _group_rows(names: NDArray, counts: NDArray) -> pd.DataFrame:
 
 
 def similarity_against_confusion(run: Run, *, epoch: int, variant: str = "clean", k: int = 2000) -> pd.DataFrame:
-    """A row per unordered pair of classes, the k most confused (then most alike): do alike patterns go with confusion?
+    """A row per unordered pair of classes, the k most confused (then most similar): are similar patterns confused?
 
     first_index, first, second_index, second, similarity (cosine of the patterns), count (both ways), rate (of the
     images of both). `table.attrs` holds spearman (rank correlation over all pairs) and pairs (their number).
@@ -111,8 +109,8 @@ def similarity_against_confusion(run: Run, *, epoch: int, variant: str = "clean"
     first, second = np.triu_indices(len(counts), 1)
     both = (counts + counts.T)[first, second]
     rate = both / np.maximum(counts.sum(1)[first] + counts.sum(1)[second], 1)
-    alike = similarity[first, second]
-    order = np.lexsort((-alike, -rate))[:k]
+    similar = similarity[first, second]
+    order = np.lexsort((-similar, -rate))[:k]
     names = run.classes["name"].to_numpy()
     table = pd.DataFrame(
         {
@@ -120,12 +118,12 @@ def similarity_against_confusion(run: Run, *, epoch: int, variant: str = "clean"
             "first": names[first[order]],
             "second_index": second[order],
             "second": names[second[order]],
-            "similarity": alike[order],
+            "similarity": similar[order],
             "count": both[order],
             "rate": rate[order],
         }
     )
-    table.attrs = {"spearman": _rank_correlation(alike, rate), "pairs": len(first)}
+    table.attrs = {"spearman": _rank_correlation(similar, rate), "pairs": len(first)}
     return table
 
 
@@ -134,12 +132,6 @@ def _rank_correlation(first: NDArray, second: NDArray) -> float:
         return float("nan")
     ranks = [pd.Series(values).rank().to_numpy() for values in (first, second)]
     return float(np.corrcoef(*ranks)[0, 1])
-
-
-def pair_events(run: Run) -> pd.DataFrame | None:
-    """The analysis's table of confused pairs with their birth, peak, death and slope; None without an analysis."""
-    analysis = read_analysis(run)
-    return None if analysis is None else analysis.table("pairs")
 
 
 def _named_pairs(run: Run, true_class: NDArray, predicted_class: NDArray) -> pd.DataFrame:
@@ -154,3 +146,44 @@ def _named_pairs(run: Run, true_class: NDArray, predicted_class: NDArray) -> pd.
             "predicted_group": groups[predicted_class],
         }
     )
+
+
+Order = Literal["index", "name", "group", "accuracy", "formation", "similarity"]
+
+
+def class_order(run: Run, by: Order, *, epoch: int, variant: str = "clean") -> NDArray[np.int64]:
+    """Class indices (C,) int64 in an order; ties keep the index.
+
+    "group": groups in order of their first class, most accurate class first within each. "accuracy": best first.
+    "formation": the earliest to form first, by the analysis of the run. "similarity": neighbours have similar patterns.
+
+    Raises:
+        ValueError: the order is unknown, or it is "formation" and the run has no analysis.
+    """
+    count = len(run.classes)
+    if by == "index":
+        return np.arange(count)
+    if by == "name":
+        return np.argsort(run.classes["name"].str.casefold().to_numpy().astype(str), kind="stable")
+    if by == "similarity":
+        return measure.similarity_order(run.patterns(epoch=epoch, variant=variant))
+    if by == "formation":
+        return np.argsort(_formation(run), kind="stable")
+    if by in ("accuracy", "group"):
+        accuracy = np.nan_to_num(run.class_table(epoch=epoch, variant=variant)["accuracy"].to_numpy(), nan=-1.0)
+        groups = list(dict.fromkeys(run.classes["group"])) if by == "group" else []
+        group_of = run.classes["group"].map(groups.index).to_numpy() if groups else np.zeros(count)
+        return np.lexsort((-accuracy, group_of))
+    raise ValueError(
+        f"Classes cannot be ordered by {by!r}: choose index, name, group, accuracy, formation or similarity."
+    )
+
+
+def _formation(run: Run) -> NDArray:
+    analysis = read_analysis(run)
+    if analysis is None:
+        raise ValueError(
+            f'The formation epochs of {run.name!r} are not known yet: run "python -m compute analyse {run.path}".'
+        )
+    formed = analysis.table("classes")["formation"].to_numpy()
+    return np.where(formed == NEVER, np.iinfo(np.int64).max, formed)

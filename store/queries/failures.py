@@ -1,4 +1,4 @@
-"""Images that went wrong, filtered and sorted, and images whose prediction changed between two states."""
+"""Wrong predictions: filtered and sorted, or those that a threshold on a confidence score accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from store.analysis.analysis_file import read_analysis
 from store.analysis.confidence_scores import REFERENCE, score_values
-from store.metrics.persistence import at_most_per_pair
+from store.metrics.learning import at_most_per_pair
 from store.read.run import Run
 
 ACROSS_EPOCHS = (
@@ -26,13 +26,13 @@ ACROSS_EPOCHS = (
 
 @dataclass(frozen=True)
 class FailureFilter:
-    """Which mistakes to list. None leaves a thing open; ranges include both ends.
+    """Which wrong predictions to list. None leaves a criterion open; ranges include both ends.
 
-    true class, predicted: class indices. group: of the true class. cells: range of k*. margin: range of P of the first minus P of
-    the second. entrenchment: range of epochs x confidence x agreement. history: one of
-    `store.metrics.learning.HISTORIES`. min_error_run: epochs with this same wrong prediction. label_issues: candidates only.
-    sort: any column of the result, largest first unless `ascending`. most_per_pair: at most so many of each
-    (true class, predicted) pair.
+    true_class, predicted_class: class indices. group: of the true class. cells: range of k*. margin: range of the
+    probability of the first minus that of the second class. persistence: range of epochs x confidence x agreement.
+    history: one of `store.metrics.learning.HISTORIES`. min_error_run: epochs with this same wrong prediction.
+    label_issues: candidates only. sort: any column of the result, largest first unless `ascending`. most_per_pair: at
+    most so many of each (true class, predicted class) pair.
     """
 
     true_class: int | None = None
@@ -53,9 +53,8 @@ class FailureFilter:
 def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilter | None = None) -> pd.DataFrame:
     """A row per wrong prediction that passes the filter, with the columns of `Run.predictions`.
 
-    A run with an analysis adds what it knows of the clean images over the epochs: history, forgetting_count, flips, run,
-    entrenchment, self_confidence, label_issue and mode. Without one these columns are missing, and a filter on them
-    passes everything.
+    A run with an analysis adds what it knows of the clean images over the epochs: the columns ACROSS_EPOCHS. Without
+    one these columns are missing, and a filter on them passes everything.
 
     Raises:
         ValueError: `where.sort` is no column of the result.
@@ -85,20 +84,21 @@ def select_failures(table: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
 def accepted_errors(
     run: Run, *, epoch: int, variant: str = "clean", score: str = REFERENCE, coverage: float = 0.5
 ) -> pd.DataFrame:
-    """The mistakes that a point of the risk-coverage curve accepts, the most trusted first, with their `trust`.
+    """The wrong predictions that a point of the risk-coverage curve accepts, most confident first.
 
-    Accepted are the share `coverage` of the images with the highest scores, and all that tie with the last of them.
+    Columns: those of `Run.predictions` and confidence_score. Accepted are the share `coverage` of the images with the
+    highest scores, and all that tie with the last of them.
 
     Raises:
         ValueError: the coverage is not in 0..1, or no summary column gives the score.
     """
     if not 0 < coverage <= 1:
-        raise ValueError(f"A coverage lies above 0 and up to 1, got {coverage}.")
-    trust = score_values(run, score, epoch=epoch, variant=variant)
-    threshold = np.sort(trust)[::-1][max(int(np.ceil(coverage * len(trust) - 1e-9)), 1) - 1]
-    table = run.predictions(epoch=epoch, variant=variant).assign(trust=trust)
-    table = table[~table["correct"] & (table["trust"] >= threshold)]
-    return table.sort_values("trust", ascending=False, kind="stable", ignore_index=True)
+        raise ValueError(f"The coverage has to be above 0 and at most 1, got {coverage}.")
+    values = score_values(run, score, epoch=epoch, variant=variant)
+    threshold = np.sort(values)[::-1][max(int(np.ceil(coverage * len(values) - 1e-9)), 1) - 1]
+    table = run.predictions(epoch=epoch, variant=variant).assign(confidence_score=values)
+    table = table[~table["correct"] & (table["confidence_score"] >= threshold)]
+    return table.sort_values("confidence_score", ascending=False, kind="stable", ignore_index=True)
 
 
 def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
@@ -120,42 +120,3 @@ def _passes(table: pd.DataFrame, where: FailureFilter) -> pd.Series:
             passes &= table["label_issue"]
         passes &= table["error_run"] >= where.min_error_run
     return passes
-
-
-def flips(run: Run, *, before: tuple[int, str], after: tuple[int, str]) -> pd.DataFrame:
-    """A row per image whose prediction differs between two states, each an (epoch, variant).
-
-    image, name, label, true class, group, before and after (class indices), before_name, after_name, before_confidence,
-    after_confidence, outcome ("lost", "gained" or "still wrong") and, of the second state, consistency; the largest
-    change of the true class's probability first.
-    """
-    states = [
-        {
-            column: run.column(column, epoch=epoch, variant=variant)
-            for column in ("prediction", "confidence", "label_probability", "consistency")
-        }
-        for epoch, variant in (before, after)
-    ]
-    first, second = (state["prediction"] for state in states)
-    change = np.abs(states[0]["label_probability"] - states[1]["label_probability"])
-    rows = np.flatnonzero(first != second)
-    rows = rows[np.argsort(-change[rows], kind="stable")]
-    names, labels = run.classes["name"].to_numpy(), run.labels[rows]
-    outcome = np.where(first[rows] == labels, "lost", np.where(second[rows] == labels, "gained", "still wrong"))
-    return pd.DataFrame(
-        {
-            "image": rows,
-            "name": np.asarray(run.image_names, object)[rows],
-            "label": labels,
-            "true_class": names[labels],
-            "group": run.classes["group"].to_numpy()[labels],
-            "before": first[rows],
-            "after": second[rows],
-            "before_name": names[first[rows]],
-            "after_name": names[second[rows]],
-            "before_confidence": states[0]["confidence"][rows],
-            "after_confidence": states[1]["confidence"][rows],
-            "outcome": outcome,
-            "consistency": states[1]["consistency"][rows],
-        }
-    )

@@ -1,4 +1,4 @@
-"""The anatomy of one prediction: which cells made it, and how few of them undo it."""
+"""The minimal correction of one prediction: which cells made it, and how few of them have to be removed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class MinimalCorrection:
     """One prediction against another class, exactly; cells are numbered y * width + x, k counts removed cells 0..cells.
 
     difference: (H, W) float64, map of the prediction minus map of `against`; its mean is the margin.
-    order: (cells,) int64, the cells by falling difference: the cheapest way to undo the prediction.
+    order: (cells,) int64, the cells by falling difference: the first k are the best k to remove.
     cells: k*, the fewest cells whose removal lets `against` at least tie (0: it ties already), from the decoded maps;
-        low, high: k* of any maps within the codec's error of them.
-    logits: (cells + 1, C) float32, all scores after k removals. winners: (cells + 1,) int64, who wins then; `against`
-        wins a tie.
-    logit_error: largest |mean of the map - recorded score| of prediction and true class, logit_bound: what the codec allows;
-    exact: whether the first stays within the second, that is, whether all of this can be trusted.
+        low, high: k* of any maps within the quantisation error of them.
+    logits: (cells + 1, C) float32, all logits after k removals. winners: (cells + 1,) int64, the prediction then;
+        `against` wins a tie.
+    logit_error: largest |mean of the map - recorded logit| of prediction and true class. logit_bound: what quantisation
+        allows; exact: whether the first stays within the second, that is, whether all of this can be trusted.
     """
 
     image: int
@@ -44,14 +44,14 @@ class MinimalCorrection:
 
     @property
     def exact(self) -> bool:
-        """Whether the means of the decoded maps are the recorded scores, within the codec's stated error."""
+        """Whether the means of the decoded maps are the recorded logits, within the quantisation error."""
         return self.logit_error <= self.logit_bound
 
 
 def minimal_correction(
     run: Run, image: int, *, epoch: int, variant: str = "clean", against: int | None = None
 ) -> MinimalCorrection:
-    """The anatomy of the prediction to one image, against the true class, or the runner-up where it is right, or any class.
+    """The minimal correction of one image's prediction against the true class, the runner-up if correct, or any class.
 
     Reads the maps of one image (a chunk) and five columns. Raises NotInRun for what the run does not hold.
     """
@@ -95,6 +95,6 @@ def minimal_correction(
 
 
 def _curve(found: NDArray[np.float32], order: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Scores of all classes after 0, 1, ... removals, (cells + 1, C)."""
+    """Logits of all classes after 0, 1, ... removals, (cells + 1, C)."""
     steps = np.arange(len(order) + 1)
     return correction.logits_after_removal(found[None], np.broadcast_to(order, (len(steps), len(order))), steps)

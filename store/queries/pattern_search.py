@@ -1,4 +1,4 @@
-"""Search by pattern: the images whose maps are most like a given one."""
+"""Search by pattern: the images whose maps are most similar to a given one."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from store.metrics import pattern_search
+from store.metrics import maps
 from store.read.run import Run
-
-Kind = Literal["predicted_class", "true_class"]
 
 
 @dataclass(frozen=True)
 class PatternIndex:
     """The maps of one epoch and variant, ready to be searched; worth keeping between searches.
 
-    units: (N, cells) float32, see `store.metrics.pattern_search.units`. 10,000 maps of 8x8 cells take 2.6 MB.
+    units: (N, cells) float32, see `store.metrics.maps.units`. 10,000 maps of 8x8 cells take 2.6 MB.
     """
 
     run: Run
@@ -28,39 +26,28 @@ class PatternIndex:
     units: NDArray[np.float32]
 
 
-def pattern_index(run: Run, *, epoch: int, variant: str = "clean", kind: Kind = "predicted_class") -> PatternIndex:
-    """All predicted (or own) maps of one epoch and variant, each scaled to length 1."""
+def pattern_index(
+    run: Run,
+    *,
+    epoch: int,
+    variant: str = "clean",
+    kind: Literal["predicted_class", "true_class"] = "predicted_class",
+) -> PatternIndex:
+    """The maps of the predicted (or true) class of all images of one epoch and variant, each scaled to length 1."""
     read = run.predicted_class_maps if kind == "predicted_class" else run.true_class_maps
-    return PatternIndex(run, epoch, variant, pattern_search.units(read(epoch=epoch, variant=variant)))
-
-
-def search_pattern(
-    run: Run, pattern: ArrayLike, *, epoch: int, variant: str = "clean", kind: Kind = "predicted_class", k: int = 24
-) -> pd.DataFrame:
-    """The k images whose predicted (or own) map is most like the pattern (H, W), best first.
-
-    Columns and errors as of `search_index`, which is faster where several patterns are searched for.
-    """
-    _check_shape(run, pattern)
-    return search_index(pattern_index(run, epoch=epoch, variant=variant, kind=kind), pattern, k=k)
-
-
-def _check_shape(run: Run, pattern: ArrayLike) -> None:
-    shape = np.asarray(pattern).shape
-    if shape != run.map_shape:
-        raise ValueError(f"The pattern has the shape {shape}, but the run's maps have {run.map_shape}.")
+    return PatternIndex(run, epoch, variant, maps.units(read(epoch=epoch, variant=variant)))
 
 
 def search_index(
     index: PatternIndex, pattern: ArrayLike, *, k: int = 24, among: NDArray[np.intp] | None = None
 ) -> pd.DataFrame:
-    """The k images whose map is most like the pattern (H, W), best first.
+    """The k images whose map is most similar to the pattern (H, W), best first.
 
-    image, name, label, true class, prediction, predicted, correct, confidence, similarity (cosine, -1..1).
+    image, name, label, true_class, prediction, predicted_class, correct, confidence, similarity (cosine, -1..1).
 
     Args:
         index: the maps to search.
-        pattern: of the run's map shape; an empty one is as like as unlike everything (0).
+        pattern: of the run's map shape; an empty one has similarity 0 to everything.
         k: at most so many.
         among: (n,) the images that may be found; None for all.
 
@@ -68,9 +55,11 @@ def search_index(
         ValueError: the pattern is not of the run's map shape.
     """
     run, epoch, variant = index.run, index.epoch, index.variant
-    _check_shape(run, pattern)
+    shape = np.asarray(pattern).shape
+    if shape != run.map_shape:
+        raise ValueError(f"The pattern has the shape {shape}, but the run's maps have {run.map_shape}.")
     candidates = index.units if among is None else index.units[among]
-    rows, similarity = pattern_search.nearest(np.asarray(pattern, np.float32), candidates, k=k)
+    rows, similarity = maps.nearest(np.asarray(pattern, np.float32), candidates, k=k)
     rows = rows if among is None else np.asarray(among)[rows]
     prediction = run.column("prediction", epoch=epoch, variant=variant)[rows]
     names, labels = run.classes["name"].to_numpy(), run.labels[rows]
@@ -87,13 +76,3 @@ def search_index(
             "similarity": similarity,
         }
     )
-
-
-def nearest_images(
-    run: Run, image: int, *, epoch: int, variant: str = "clean", kind: Kind = "predicted_class", k: int = 12
-) -> pd.DataFrame:
-    """The k other images whose map is most like that of one image; columns as in `search_pattern`."""
-    read = run.predicted_class_maps if kind == "predicted_class" else run.true_class_maps
-    pattern = read(epoch=epoch, variant=variant, images=[image])[0]
-    table = search_pattern(run, pattern, epoch=epoch, variant=variant, kind=kind, k=k + 1)
-    return table[table["image"] != image].head(k).reset_index(drop=True)

@@ -20,7 +20,7 @@ from store.format.description import Timeline, Variant, read_description
 from store.format.hdf5_file import damaged
 from store.format.quantization import decode, error_bound, zero_point
 from store.format.receipts import read_receipt
-from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS
+from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS, VARIANT_METRICS
 from store.read.epoch_data import (
     EpochCache,
     EpochData,
@@ -458,6 +458,17 @@ class Run:
             epoch,
             lambda data: {name: data.rows(f"stages/{name}", 0, rows).astype(np.float32) for name in self.stage_names},
         )
+
+    def variant_metrics(self, *, epoch: int) -> pd.DataFrame:
+        """A row per variant of an epoch: epoch, variant and the schema's variant_metrics/*, float64; shares are 0..1.
+
+        top1, top5, mean_confidence, nll (nats), ece and mce (15 bins of equal width), of the maximum softmax as a
+        confidence score auroc, fpr95, aurc, e_aurc and augrc, then mean sharpness and similarity, and against the clean
+        variant flip_rate, unchanged_consistency, responsiveness and different_reason_share; NaN where undefined.
+        """
+        paths = [field.path for field in VARIANT_METRICS]
+        columns = self.read(epoch, lambda data: {path.rpartition("/")[2]: data.all_rows(path) for path in paths})
+        return pd.DataFrame({"epoch": epoch, "variant": list(self.variants), **columns})
 
     def metrics(self) -> pd.DataFrame:
         """A row per epoch: epoch and everything that was recorded about it, such as train_loss; fractions are 0..1."""

@@ -1,4 +1,4 @@
-"""The cue fingerprint on phantom images, whose prediction is known: a network that sees colour alone lives on colour."""
+"""Cue profiles on phantom images, where the answer is known: a network that sees colour alone relies on colour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
 from store.analysis.localisation import localisation_of
 
-SHOWN = ("clean", "gray", "blur5", "bgr", "brg")
+USED_VARIANTS = ("clean", "gray", "blur5", "bgr", "brg")
 
 
 def colour_maps(images, classes):
@@ -39,7 +39,7 @@ def run(tmp_path_factory):
     description = RunDescription(
         name="colour",
         classes=pixels.classes,
-        variants=SHOWN,
+        variants=USED_VARIANTS,
         labels=shown.labels,
         image_names=shown.names,
         image_shape=shown.images.shape[1:3],
@@ -48,7 +48,7 @@ def run(tmp_path_factory):
         planned_epochs=1,
     )
     images = np.arange(len(shown.labels))
-    perturbed = {name: perturb_array(name, shown.images, numbers=images, seed=0) for name in SHOWN}
+    perturbed = {name: perturb_array(name, shown.images, numbers=images, seed=0) for name in USED_VARIANTS}
     with create_run(path, description) as new:
         for name, block in perturbed.items():
             new.write_images(name, 0, block)
@@ -66,19 +66,19 @@ def mean_drops(run):
     return table["drop"].groupby([table["variant"], hues]).mean()
 
 
-def test_gray_takes_the_score_of_every_hue_but_gray(run):
+def test_gray_takes_the_logit_of_every_hue_but_gray(run):
     drops = mean_drops(run)["gray"]
     assert min(drops["red"], drops["green"], drops["blue"]) > 1
     assert drops["gray"] == pytest.approx(0, abs=0.01)
 
 
-def test_bgr_takes_the_score_of_red_and_blue_and_leaves_green_and_gray(run):
+def test_bgr_takes_the_logit_of_red_and_blue_and_leaves_green_and_gray(run):
     drops = mean_drops(run)["bgr"]
     assert min(drops["red"], drops["blue"]) > 1
     assert drops[["green", "gray"]].to_numpy() == pytest.approx([0, 0], abs=0.01)
 
 
-def test_brg_takes_the_score_of_all_three_hues(run):
+def test_brg_takes_the_logit_of_all_three_hues(run):
     drops = mean_drops(run)["brg"]
     assert min(drops["red"], drops["green"], drops["blue"]) > 1
 
@@ -97,7 +97,7 @@ def test_red_turns_into_blue_and_the_findings_say_so(run):
     assert any("are predicted as" in text or "accuracy falls" in text for text in reported)
 
 
-def test_the_maps_of_that_network_are_places(run):
+def test_the_maps_of_that_network_locate_the_object(run):
     table = read_analysis(run).table("localisation")
     values = table.set_index("quantity")["value"]
     assert values["evidence_on_object"] > values["evidence_on_others"] + 0.1 > values["object_area"]

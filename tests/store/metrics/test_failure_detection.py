@@ -8,26 +8,26 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 
-from store.metrics import failure_detection, fitted_score
+from store.metrics import failure_detection
 
 SCORE = np.array([0.9, 0.8, 0.7, 0.6])
-RIGHT = np.array([True, False, True, False])
+CORRECT = np.array([True, False, True, False])
 
 
 def predictions(seed, images=60, levels=12):
     random = np.random.default_rng(seed)
     score = random.integers(levels, size=images) / levels
-    right = random.random(images) < 0.3 + 0.5 * score
-    return score, right
+    correct = random.random(images) < 0.3 + 0.5 * score
+    return score, correct
 
 
-def curve_by_hand(right):
-    errors = np.cumsum(~np.asarray(right))
-    return errors / np.arange(1, len(right) + 1)
+def curve_by_hand(correct):
+    errors = np.cumsum(~np.asarray(correct))
+    return errors / np.arange(1, len(correct) + 1)
 
 
 def test_figures_match_hand_computed_values():
-    figures = failure_detection.detection(SCORE, RIGHT)
+    figures = failure_detection.detection(SCORE, CORRECT)
     assert figures.auroc == 0.75  # of the four pairs only (0.7, 0.8) is in the wrong order
     assert figures.fpr95 == 0.5  # both correct predictions need a threshold of 0.7, which lets 0.8 through
     assert figures.aurc == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)
@@ -36,21 +36,21 @@ def test_figures_match_hand_computed_values():
 
 
 def test_the_curve_matches_hand_computed_values():
-    curve = failure_detection.risk_coverage(SCORE, RIGHT)
+    curve = failure_detection.risk_coverage(SCORE, CORRECT)
     assert curve.threshold.tolist() == [0.9, 0.8, 0.7, 0.6]
     assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
     assert curve.risk.tolist() == [0, 0.5, pytest.approx(1 / 3), 0.5]
 
 
 def test_tied_scores_make_one_point_of_the_curve():
-    curve = failure_detection.risk_coverage([0.9, 0.5, 0.5, 0.5], RIGHT)
+    curve = failure_detection.risk_coverage([0.9, 0.5, 0.5, 0.5], CORRECT)
     assert (curve.threshold.tolist(), curve.coverage.tolist()) == ([0.9, 0.5], [0.25, 1])
 
 
 def test_a_perfect_score_has_no_excess_and_a_constant_one_is_worth_chance():
-    perfect = failure_detection.detection(RIGHT.astype(float), RIGHT)
+    perfect = failure_detection.detection(CORRECT.astype(float), CORRECT)
     assert (perfect.auroc, perfect.fpr95, perfect.e_aurc) == (1, 0, 0)
-    constant = failure_detection.detection(np.zeros(4), RIGHT)
+    constant = failure_detection.detection(np.zeros(4), CORRECT)
     assert (constant.auroc, constant.fpr95, constant.aurc) == (0.5, 1, pytest.approx(0.5))
 
 
@@ -62,8 +62,8 @@ def test_without_a_mistake_there_is_nothing_to_detect():
 
 
 def test_the_perfect_area_approaches_its_published_limit():
-    right = np.arange(20000) >= 7000
-    figures = failure_detection.detection(right.astype(float), right)
+    correct = np.arange(20000) >= 7000
+    figures = failure_detection.detection(correct.astype(float), correct)
     error = 0.35
     # All correct predictions tie, so that the expectation over their order is the perfect ranking itself.
     assert figures.aurc == pytest.approx(error + (1 - error) * np.log(1 - error), abs=1e-4)
@@ -72,10 +72,10 @@ def test_the_perfect_area_approaches_its_published_limit():
 @pytest.mark.parametrize("seed", range(4))
 def test_areas_with_ties_are_the_mean_over_every_order_of_the_tied(seed):
     random = np.random.default_rng(seed)
-    score, right = random.integers(3, size=6), random.random(6) < 0.6
+    score, correct = random.integers(3, size=6), random.random(6) < 0.6
     orders = [order for order in permutations(range(6)) if (np.diff(score[list(order)]) <= 0).all()]
-    risks = np.array([curve_by_hand(right[list(order)]) for order in orders])
-    figures = failure_detection.detection(score, right)
+    risks = np.array([curve_by_hand(correct[list(order)]) for order in orders])
+    figures = failure_detection.detection(score, correct)
     assert figures.aurc == pytest.approx(risks.mean())
     # AUGRC: trapezoids over (n / N, errors / N) from (0, 0), as torch-uncertainty and fd-shifts integrate it.
     joint = np.concatenate([np.zeros((len(orders), 1)), risks * np.arange(1, 7) / 6], axis=1)
@@ -85,22 +85,22 @@ def test_areas_with_ties_are_the_mean_over_every_order_of_the_tied(seed):
 @given(st.integers(0, 2**31))
 @settings(max_examples=60, deadline=None)
 def test_auroc_and_fpr95_agree_with_scikit_learn(seed):
-    score, right = predictions(seed)
-    assume(0 < right.sum() < len(right))
-    figures = failure_detection.detection(score, right)
-    assert figures.auroc == pytest.approx(roc_auc_score(right, score))
-    false, true, _ = roc_curve(right, score, drop_intermediate=False)
+    score, correct = predictions(seed)
+    assume(0 < correct.sum() < len(correct))
+    figures = failure_detection.detection(score, correct)
+    assert figures.auroc == pytest.approx(roc_auc_score(correct, score))
+    false, true, _ = roc_curve(correct, score, drop_intermediate=False)
     assert figures.fpr95 == pytest.approx(false[np.argmax(true >= 0.95 - 1e-12)])
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_augrc_is_scikit_learns_area_under_the_generalised_risk(seed):
-    score, right = predictions(seed)
-    curve = failure_detection.risk_coverage(score, right)
+    score, correct = predictions(seed)
+    curve = failure_detection.risk_coverage(score, correct)
     coverage, lost = np.append(0, curve.coverage), np.append(0, curve.risk * curve.coverage)
-    assume(0 < right.sum() < len(right))
-    assert failure_detection.detection(score, right).augrc == pytest.approx(auc(coverage, lost))
+    assume(0 < correct.sum() < len(correct))
+    assert failure_detection.detection(score, correct).augrc == pytest.approx(auc(coverage, lost))
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_areas_agree_with_those_of_torch_uncertainty(seed, aurc, augrc):
     """Values of torch-uncertainty 0.13.0, AURC and AUGRC; it integrates by trapezoids from the first image on."""
     random = np.random.default_rng(seed)
     score = random.permutation(40) / 40 * 0.98 + 0.01
-    right = random.random(40) < 0.2 + 0.7 * score
-    curve = failure_detection.risk_coverage(score, right)
+    correct = random.random(40) < 0.2 + 0.7 * score
+    curve = failure_detection.risk_coverage(score, correct)
     lost = curve.risk * curve.coverage
-    assert (40 * failure_detection.detection(score, right).aurc - curve.risk[[0, -1]].mean()) / 39 == pytest.approx(
+    assert (40 * failure_detection.detection(score, correct).aurc - curve.risk[[0, -1]].mean()) / 39 == pytest.approx(
         aurc, 1e-6
     )
     assert (lost.sum() - lost[[0, -1]].mean()) / 39 == pytest.approx(augrc, 1e-6)
@@ -123,25 +123,25 @@ def test_areas_agree_with_those_of_torch_uncertainty(seed, aurc, augrc):
 @given(st.integers(0, 2**31))
 @settings(max_examples=60, deadline=None)
 def test_figures_ignore_order_and_monotone_rescaling(seed):
-    score, right = predictions(seed)
+    score, correct = predictions(seed)
     shuffled = np.random.default_rng(seed).permutation(len(score))
     for other in (
-        failure_detection.detection(score[shuffled], right[shuffled]),
-        failure_detection.detection(score**3 * 7 - 2, right),
+        failure_detection.detection(score[shuffled], correct[shuffled]),
+        failure_detection.detection(score**3 * 7 - 2, correct),
     ):
-        for figure in failure_detection.VARIANT_METRICS:
-            expected = getattr(failure_detection.detection(score, right), figure)
+        for figure in failure_detection.DETECTION_METRICS:
+            expected = getattr(failure_detection.detection(score, correct), figure)
             assert getattr(other, figure) == pytest.approx(expected, nan_ok=True)
 
 
 def test_weights_count_images_as_often_as_repeating_them():
-    score, right = predictions(5, images=30, levels=1000)
+    score, correct = predictions(5, images=30, levels=1000)
     weights = failure_detection.resamples(30, count=4, seed=1)
     assert weights.sum(1).tolist() == [30] * 4
-    drawn = failure_detection.detection(score, right, weights)
+    drawn = failure_detection.detection(score, correct, weights)
     for row, counts in enumerate(weights):
-        repeated = failure_detection.detection(np.repeat(score, counts), np.repeat(right, counts))
-        for figure in failure_detection.VARIANT_METRICS:
+        repeated = failure_detection.detection(np.repeat(score, counts), np.repeat(correct, counts))
+        for figure in failure_detection.DETECTION_METRICS:
             assert getattr(drawn, figure)[row] == pytest.approx(getattr(repeated, figure), nan_ok=True)
 
 
@@ -155,22 +155,22 @@ def test_resamples_are_seeded():
 
 
 def test_bootstrap_intervals_hold_the_estimate_and_paired_ones_are_narrower():
-    score, right = predictions(7, images=500, levels=1000)
+    score, correct = predictions(7, images=500, levels=1000)
     near = score + np.random.default_rng(1).normal(0, 0.02, len(score))
     weights = failure_detection.resamples(500, count=300)
-    first, second = (failure_detection.detection(values, right, weights).auroc for values in (score, near))
+    first, second = (failure_detection.detection(values, correct, weights).auroc for values in (score, near))
     low, high = failure_detection.interval(first)
-    assert low < failure_detection.detection(score, right).auroc < high
+    assert low < failure_detection.detection(score, correct).auroc < high
     paired = failure_detection.interval(first - second)
     assert paired[1] - paired[0] < (high - low) / 2
 
 
 def test_a_coarse_score_keeps_the_figures_and_the_order():
-    score, right = predictions(3, images=5000, levels=4000)
+    score, correct = predictions(3, images=5000, levels=4000)
     steps = failure_detection.coarse(score, levels=500)
     assert len(np.unique(steps)) <= 500
     assert (np.diff(steps[np.argsort(score)]) >= 0).all()
-    exact, rounded = failure_detection.detection(score, right), failure_detection.detection(steps, right)
+    exact, rounded = failure_detection.detection(score, correct), failure_detection.detection(steps, correct)
     for figure in ("auroc", "aurc", "augrc"):
         assert getattr(rounded, figure) == pytest.approx(getattr(exact, figure), abs=0.002)
     assert failure_detection.coarse(score[:500]).tolist() == score[:500].tolist()
@@ -178,44 +178,43 @@ def test_a_coarse_score_keeps_the_figures_and_the_order():
 
 def test_scores_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="must be finite, but that of image 2 is not"):
-        failure_detection.detection([0.1, 0.2, np.nan, 0.3], RIGHT)
+        failure_detection.detection([0.1, 0.2, np.nan, 0.3], CORRECT)
 
 
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match=r"same length, at least 1, got shapes \(3,\) and \(4,\)"):
-        failure_detection.risk_coverage([0.1, 0.2, 0.3], RIGHT)
+        failure_detection.risk_coverage([0.1, 0.2, 0.3], CORRECT)
 
 
 def test_halves_split_each_class_evenly():
     labels = np.repeat(np.arange(5), [10, 10, 7, 7, 1])
-    reported = fitted_score.halves(labels, seed=3)
+    reported = failure_detection.reported_half(labels, seed=3)
     assert np.bincount(labels[reported], minlength=5)[:2].tolist() == [5, 5]
     assert set(np.bincount(labels[reported], minlength=5)[2:4].tolist()) == {3, 4}
-    assert np.array_equal(reported, fitted_score.halves(labels, seed=3))
+    assert np.array_equal(reported, failure_detection.reported_half(labels, seed=3))
 
 
 def test_the_combination_beats_its_parts_on_images_it_has_not_seen():
     random = np.random.default_rng(0)
     parts = random.normal(size=(2, 4000))
-    right = random.random(4000) < 1 / (1 + np.exp(-1.5 * parts.sum(0)))
-    fitted = fitted_score.fit_combination(parts, right, random.integers(10, size=4000))
+    correct = random.random(4000) < 1 / (1 + np.exp(-1.5 * parts.sum(0)))
+    fitted = failure_detection.fit_combination(parts, correct, random.integers(10, size=4000))
     unseen = fitted.reported
-    best = max(failure_detection.detection(part[unseen], right[unseen]).auroc for part in parts)
-    assert failure_detection.detection(fitted.probability[unseen], right[unseen]).auroc > best + 0.05
-    assert fitted.weights == pytest.approx([1.5, 1.5], abs=0.3)
+    best = max(failure_detection.detection(part[unseen], correct[unseen]).auroc for part in parts)
+    assert failure_detection.detection(fitted.probability[unseen], correct[unseen]).auroc > best + 0.05
 
 
-def test_the_combination_never_uses_the_answers_that_it_is_reported_on():
+def test_the_combination_never_uses_the_predictions_that_it_is_reported_on():
     random = np.random.default_rng(1)
-    parts, right, labels = random.normal(size=(2, 200)), random.random(200) < 0.5, np.arange(200) % 4
-    first = fitted_score.fit_combination(parts, right, labels)
-    changed = fitted_score.fit_combination(parts, right ^ first.reported, labels)
+    parts, correct, labels = random.normal(size=(2, 200)), random.random(200) < 0.5, np.arange(200) % 4
+    first = failure_detection.fit_combination(parts, correct, labels)
+    changed = failure_detection.fit_combination(parts, correct ^ first.reported, labels)
     assert np.array_equal(first.probability, changed.probability)
 
 
-def test_a_fitted_half_without_mistakes_gives_a_constant():
-    fitted = fitted_score.fit_combination(np.arange(8.0)[None], np.ones(8, bool), np.zeros(8, int))
-    assert (fitted.probability.tolist(), fitted.weights.tolist()) == ([1.0] * 8, [0.0])
+def test_a_fitted_half_without_errors_gives_a_constant():
+    fitted = failure_detection.fit_combination(np.arange(8.0)[None], np.ones(8, bool), np.zeros(8, int))
+    assert fitted.probability.tolist() == [1.0] * 8
 
 
 def test_joint_intervals_are_as_wide_as_single_ones_for_one_estimate_and_wider_for_many():
@@ -229,13 +228,13 @@ def test_joint_intervals_are_as_wide_as_single_ones_for_one_estimate_and_wider_f
     assert np.all((samples > low[:, None]) & (samples < high[:, None]), axis=0).mean() == pytest.approx(0.95, abs=0.01)
 
 
-def test_estimates_that_go_together_pay_nothing_for_being_many():
+def test_joint_intervals_of_equal_estimates_are_as_wide_as_single_ones():
     sample = np.random.default_rng(1).normal(size=4000)
     _, high = failure_detection.joint_intervals(np.zeros(50), np.tile(sample, (50, 1)))
     assert high == pytest.approx(np.full(50, 1.96), abs=0.1)
 
 
-def test_joint_intervals_leave_out_what_is_not_a_number_and_do_not_spread_what_does_not_vary():
+def test_joint_intervals_leave_out_nan_and_have_no_width_without_variation():
     samples = np.array([[1.0, 2.0, np.nan, 3.0], [0.0, 0.0, 0.0, 0.0]])
     low, high = failure_detection.joint_intervals([2.0, 0.0], samples)
     assert low[0] < 2 < high[0]

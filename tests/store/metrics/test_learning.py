@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from store.metrics import learning
 
-ANSWERS = arrays.arrays(np.int64, st.tuples(st.integers(1, 7), st.integers(1, 4)), elements=st.integers(0, 2))
+PREDICTIONS = arrays.arrays(np.int64, st.tuples(st.integers(1, 7), st.integers(1, 4)), elements=st.integers(0, 2))
 
 
 def columns(*images):
@@ -24,27 +25,27 @@ def test_a_map_that_is_silent_at_the_end_never_forms():
     assert learning.formation(columns([0.0, 0.0, 0.0])).tolist() == [learning.NEVER]
 
 
-def test_an_answer_settles_at_its_last_change():
+def test_a_prediction_stabilises_at_its_last_change():
     assert learning.stabilisation(columns([3, 1, 3, 3], [2, 2, 2, 2], [0, 1, 2, 3])).tolist() == [2, 0, 3]
 
 
-def test_learned_first_right_and_forgotten_match_hand_computed_values():
-    right = columns([0, 1, 0, 1, 1], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]).astype(bool)
-    assert learning.learned(right).tolist() == [3, -1, -1]
-    assert learning.first_correct(right).tolist() == [1, 0, -1]
-    assert learning.forgetting_count(right).tolist() == [1, 1, 0]
+def test_learned_first_correct_and_forgotten_match_hand_computed_values():
+    correct = columns([0, 1, 0, 1, 1], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]).astype(bool)
+    assert learning.learned(correct).tolist() == [3, -1, -1]
+    assert learning.first_correct(correct).tolist() == [1, 0, -1]
+    assert learning.forgetting_count(correct).tolist() == [1, 1, 0]
 
 
 def test_flips_count_changes_from_one_epoch_to_the_next():
     assert learning.flip_count(columns([3, 1, 3, 3], [2, 2, 2, 2]).astype(np.uint16)).tolist() == [2, 0]
 
 
-def test_the_map_leads_when_it_forms_before_the_answer_settles():
+def test_the_map_leads_when_it_forms_before_the_prediction_stabilises():
     assert learning.map_lead([5, 2, 3, learning.NEVER], [2, 5, learning.NEVER, 1]).tolist() == [3, -3, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("right", "expected"),
+    ("correct", "expected"),
     [
         ("11111111", "always correct"),
         ("01111111", "learned"),
@@ -54,18 +55,83 @@ def test_the_map_leads_when_it_forms_before_the_answer_settles():
         ("00000000", "never correct"),
     ],
 )
-def test_each_history_is_recognised(right, expected):
-    predictions = np.array([letter == "1" for letter in right])[:, None]
+def test_each_history_is_recognised(correct, expected):
+    predictions = np.array([digit == "1" for digit in correct])[:, None]
     assert learning.HISTORIES[learning.history(predictions)[0]] == expected
 
 
-@given(ANSWERS)
+@given(PREDICTIONS)
 @settings(max_examples=100, deadline=None)
 def test_events_are_consistent_with_each_other(predictions):
-    right = predictions == 0
-    stabilised, learned = learning.stabilisation(predictions), learning.learned(right)
+    correct = predictions == 0
+    stabilised, learned = learning.stabilisation(predictions), learning.learned(correct)
     assert ((stabilised >= 0) & (stabilised < len(predictions))).all()
-    assert (learning.forgetting_count(right) <= learning.flip_count(predictions)).all()
-    assert ((learned == learning.NEVER) == ~right[-1]).all()
-    assert (learned[right[-1]] == stabilised[right[-1]]).all()
-    assert (learning.first_correct(right)[right[-1]] <= learned[right[-1]]).all()
+    assert (learning.forgetting_count(correct) <= learning.flip_count(predictions)).all()
+    assert ((learned == learning.NEVER) == ~correct[-1]).all()
+    assert (learned[correct[-1]] == stabilised[correct[-1]]).all()
+    assert (learning.first_correct(correct)[correct[-1]] <= learned[correct[-1]]).all()
+
+
+def test_persistence_matches_hand_computed_values():
+    predictions = np.array([[1, 2, 0], [1, 0, 0], [1, 1, 2]])
+    confidences = np.array([[0.2, 0.9, 0.5], [0.4, 0.9, 0.5], [0.6, 0.8, 0.5]])
+    found = learning.persistence(predictions, confidences, labels=[0, 0, 2], agreement=[0.5, 1.0, 1.0])
+    assert found.run.tolist() == [3, 1, 0]
+    assert found.confidence == pytest.approx([0.4, 0.8, 0])
+    assert found.score == pytest.approx([0.6, 0.8, 0])
+
+
+def test_agreement_counts_the_variants_that_give_the_clean_prediction():
+    assert learning.variant_agreement([[0, 1], [0, 2], [3, 1], [0, 2]]) == pytest.approx([2 / 3, 1 / 3])
+    assert learning.variant_agreement([[0, 1]]).tolist() == [1, 1]
+
+
+def test_label_candidates_have_both_a_low_probability_and_a_persistent_error():
+    self_confidence, run = np.linspace(0, 1, 100), np.zeros(100, int)
+    run[[0, 50]] = 5
+    run[1] = 1
+    assert np.flatnonzero(learning.label_issue_candidates(self_confidence, run)).tolist() == [0]
+
+
+def test_a_varied_list_keeps_its_order_and_at_most_k_of_each_pair():
+    true_class, prediction = np.array([0, 0, 0, 1, 0]), np.array([1, 1, 1, 0, 2])
+    order = [2, 0, 3, 1, 4]
+    assert learning.at_most_per_pair(order, true_class, prediction, most=1).tolist() == [2, 3, 4]
+    assert learning.at_most_per_pair(order, true_class, prediction, most=2).tolist() == [2, 0, 3, 4]
+    assert learning.at_most_per_pair([], true_class, prediction, most=2).tolist() == []
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1))
+def test_persistence_is_bounded_by_the_epochs_and_ignores_the_order_of_the_images(seed):
+    random = np.random.default_rng(seed)
+    predictions, labels = random.integers(3, size=(5, 12)), random.integers(3, size=12)
+    confidences, agreement = random.random((5, 12)), random.random(12)
+    found = learning.persistence(predictions, confidences, labels, agreement)
+    wrong = predictions[-1] != labels
+    assert ((found.run > 0) == wrong).all()
+    assert ((found.score >= 0) & (found.score <= 5)).all() and (found.run <= 5).all()
+    order = random.permutation(12)
+    moved = learning.persistence(predictions[:, order], confidences[:, order], labels[order], agreement[order])
+    assert moved.score == pytest.approx(found.score[order])
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_a_varied_list_is_that_of_pandas(seed, most):
+    random = np.random.default_rng(seed)
+    true_class, prediction, order = random.integers(3, size=20), random.integers(3, size=20), random.permutation(20)
+    table = pd.DataFrame({"row": order, "true_class": true_class[order], "prediction": prediction[order]})
+    expected = table.groupby(["true_class", "prediction"]).head(most)["row"].tolist()
+    assert learning.at_most_per_pair(order, true_class, prediction, most=most).tolist() == expected
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1))
+def test_agreement_ignores_the_order_of_the_perturbed_variants(seed):
+    random = np.random.default_rng(seed)
+    predictions = random.integers(3, size=(5, 10))
+    shuffled = np.concatenate([predictions[:1], random.permutation(predictions[1:])])
+    found = learning.variant_agreement(predictions)
+    assert found.tolist() == learning.variant_agreement(shuffled).tolist()
+    assert ((found >= 0) & (found <= 1)).all()

@@ -11,12 +11,12 @@ CLEAN, PERTURBED = np.array([0, 1, 2, 2]), np.array([0, 1, 1, 0])
 CONSISTENCY = np.array([1.0, 0.4, 0.2, -0.2])
 
 
-def test_flip_rate_is_the_share_of_changed_answers():
+def test_flip_rate_is_the_share_of_changed_predictions():
     assert robustness.flip_rate(CLEAN, PERTURBED) == 0.5
     assert robustness.flip_rate(CLEAN, np.stack([CLEAN, PERTURBED])).tolist() == [0, 0.5]
 
 
-def test_consistency_is_averaged_where_the_answer_held_and_responsiveness_where_it_flipped():
+def test_consistency_is_averaged_of_unchanged_predictions_and_responsiveness_of_flipped_ones():
     assert robustness.unchanged_consistency(CLEAN, PERTURBED, CONSISTENCY) == pytest.approx(0.7)
     assert robustness.responsiveness(CLEAN, PERTURBED, CONSISTENCY) == pytest.approx(1.0)
 
@@ -26,20 +26,15 @@ def test_without_a_flip_there_is_no_responsiveness():
     assert np.isnan(robustness.unchanged_consistency(CLEAN, CLEAN + 1, CONSISTENCY))
 
 
-def test_lucky_images_are_right_twice_although_the_map_moved():
-    right, still = np.array([True, True, True, False]), np.array([True, True, False, False])
-    assert robustness.different_reason(right, still, CONSISTENCY).tolist() == [False, True, False, False]
-    assert robustness.different_reason_share(right, still, CONSISTENCY) == 0.5
-    assert np.isnan(robustness.different_reason_share(right, ~right, CONSISTENCY))
+def test_images_correct_for_a_different_reason_are_correct_twice_though_the_map_moved():
+    correct, still = np.array([True, True, True, False]), np.array([True, True, False, False])
+    assert robustness.different_reason(correct, still, CONSISTENCY).tolist() == [False, True, False, False]
+    assert robustness.different_reason_share(correct, still, CONSISTENCY) == 0.5
+    assert np.isnan(robustness.different_reason_share(correct, ~correct, CONSISTENCY))
 
 
-def test_corruption_error_is_relative_to_the_reference():
-    assert robustness.corruption_error([0.6, 0.2], [0.3, 0.4]) == pytest.approx([2, 0.5])
-    assert np.isnan(robustness.corruption_error([0.1], [0.0])).all()
-
-
-def test_the_cue_fingerprint_matches_hand_computed_values():
-    # Class 0 scores 1 and 3 (mean 2), class 1 scores 5 and 7: pooled sd = sqrt(4 / (4 - 2)) = sqrt 2.
+def test_the_cue_profile_matches_hand_computed_values():
+    # Class 0 has logits 1 and 3 (mean 2), class 1 logits 5 and 7: pooled sd = sqrt(4 / (4 - 2)) = sqrt 2.
     clean, gray = [1.0, 3.0, 5.0, 7.0], [1.0, 3.0, 4.0, 4.0]
     cues = robustness.cue_profile([clean, gray], [0, 0, 1, 1], 3)
     assert cues.drop[:, :2] == pytest.approx(np.array([[0, 0], [0, np.sqrt(2)]]))
@@ -48,15 +43,15 @@ def test_the_cue_fingerprint_matches_hand_computed_values():
     assert cues.count.tolist() == [2, 2, 0] and np.isnan(cues.drop[:, 2]).all()
 
 
-def test_alike_fingerprints_stand_together():
-    order = robustness.similarity_order_([[5, 0], [0, 5], [5.1, 0], [0, 5.1]]).tolist()
+def test_similar_cue_profiles_are_side_by_side():
+    order = robustness.cue_order([[5, 0], [0, 5], [5.1, 0], [0, 5.1]]).tolist()
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
-    assert robustness.similarity_order_(np.empty((4, 0))).tolist() == [0, 1, 2, 3]
+    assert robustness.cue_order(np.empty((4, 0))).tolist() == [0, 1, 2, 3]
 
 
-def test_without_a_deviation_the_reliance_is_unknown():
-    for scores, labels in (([[1.0, 5.0], [0.0, 1.0]], [0, 1]), ([[2.0, 2.0, 3.0], [0.0, 0.0, 1.0]], [0, 0, 1])):
-        cues = robustness.cue_profile(scores, labels, 2)
+def test_without_a_deviation_the_cue_profile_is_unknown():
+    for logits, labels in (([[1.0, 5.0], [0.0, 1.0]], [0, 1]), ([[2.0, 2.0, 3.0], [0.0, 0.0, 1.0]], [0, 0, 1])):
+        cues = robustness.cue_profile(logits, labels, 2)
         assert np.isnan(cues.drop).all() and np.isnan(cues.error).all()
 
 
@@ -67,10 +62,10 @@ def test_a_class_of_one_image_has_a_drop_but_no_standard_error():
 
 @given(st.integers(0, 2**31), st.floats(0.1, 10), st.floats(-5, 5))
 @settings(max_examples=50, deadline=None)
-def test_the_cue_fingerprint_ignores_the_unit_of_the_scores(seed, scale, offset):
+def test_the_cue_profile_ignores_the_unit_of_the_logits(seed, scale, offset):
     random = np.random.default_rng(seed)
-    scores, labels = random.normal(size=(3, 40)), random.integers(4, size=40)
-    first = robustness.cue_profile(scores, labels, 4)
-    second = robustness.cue_profile(scores * scale + offset, labels, 4)
+    logits, labels = random.normal(size=(3, 40)), random.integers(4, size=40)
+    first = robustness.cue_profile(logits, labels, 4)
+    second = robustness.cue_profile(logits * scale + offset, labels, 4)
     assert second.drop == pytest.approx(first.drop, abs=1e-7, nan_ok=True)
     assert np.nan_to_num(first.drop[0]) == pytest.approx(0)

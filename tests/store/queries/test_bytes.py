@@ -39,7 +39,7 @@ QUERIES = {
     "evidence_under": lambda run: queries.evidence_under(run, **LAST),
     "cue_profiles": lambda run: queries.cue_profiles(run, epoch=2),
     "risk_coverage": lambda run: queries.risk_coverage(run, **LAST),
-    "search_pattern": lambda run: queries.search_pattern(run, np.eye(*run.map_shape), **LAST),
+    "search_index": lambda run: queries.search_index(queries.pattern_index(run, **LAST), np.eye(*run.map_shape)),
     "minimal_correction": lambda run: queries.minimal_correction(run, 417, **LAST),
 }
 

@@ -14,7 +14,7 @@ def run(request, tmp_path_factory):
     return open_run(write_synthetic_run(path, epochs=2, signed=request.param))
 
 
-def test_the_anatomy_agrees_with_what_was_recorded_before_coding(run):
+def test_the_minimal_correction_agrees_with_what_was_recorded_before_quantisation(run):
     recorded = run.column("correction_cells", epoch=2, variant="gray")
     wrong = np.flatnonzero(recorded)
     assert len(wrong) >= 2
@@ -26,14 +26,14 @@ def test_the_anatomy_agrees_with_what_was_recorded_before_coding(run):
         assert found.against == found.true_class != found.prediction
 
 
-def test_a_right_answer_is_set_against_the_runner_up(run):
+def test_a_correct_prediction_is_compared_with_the_runner_up(run):
     found = queries.minimal_correction(run, 0, epoch=2)
     assert found.prediction == found.true_class == 0
     assert found.against == run.column("runner_up", epoch=2, variant="clean")[0]
     assert found.cells > 0
 
 
-def test_removing_cells_moves_the_scores_until_the_other_class_wins(run):
+def test_removing_cells_moves_the_logits_until_the_other_class_wins(run):
     found = queries.minimal_correction(run, 7, epoch=2)
     gap = found.logits[:, found.prediction] - found.logits[:, found.against]
     assert gap[0] == pytest.approx(found.difference.mean(), abs=1e-5)
@@ -60,18 +60,3 @@ def test_k_is_the_hand_computed_one(tmp_path):
     assert (found.cells, found.low, found.high) == (1, 1, 1)
     assert found.order[0] == 1
     assert found.logits[0] == pytest.approx([4 / 16, (8 + 1 / 64) / 16], abs=0.01)
-
-
-def test_every_outcome_of_a_perturbation_is_told_apart(tmp_path):
-    labels = [0, 0, 0, 0, 0]
-    predictions = np.array([[[0, 0, 1, 0, 0], [0, 0, 1, 1, 1]]])
-
-    def own(epoch, variant, image):
-        moved = variant == 1 and image in (1, 3)
-        return np.roll(np.eye(4, dtype=np.float32), 2 if moved else 0, axis=1)
-
-    run = craft(tmp_path / "run", predictions, labels=labels, variants=("clean", "gray"), own=own)
-    table = queries.evidence_under(run, epoch=1, variant="gray")
-    assert table["outcome"].tolist() == ["stable", "different reason", "same mistake", "responsive", "unresponsive"]
-    figures = queries.accuracy_by_variant(run).set_index("variant")
-    assert figures["different_reason_share"]["gray"] == 0.5

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from store import NotInRun, create_run, open_run, resume_run
-from store.analysis.variant_metrics import epoch_variant_metrics
 from store.check.verify import verify_run
 from store.synthetic import (
     synthetic_description,
@@ -79,7 +78,7 @@ def test_an_epoch_in_parts_answers_like_one_in_a_single_file(joined, tmp_path):
         mine, other = getattr(parts, query)(epoch=1, images=images), getattr(whole, query)(epoch=1, images=images)
         assert list(mine) == list(other) and all(np.array_equal(mine[name], other[name]) for name in mine)
     assert parts.metrics().equals(whole.metrics())
-    assert epoch_variant_metrics(parts, 1).equals(epoch_variant_metrics(whole, 1))
+    assert parts.variant_metrics(epoch=1).equals(whole.variant_metrics(epoch=1))
     assert verify_run(joined) == []
 
 

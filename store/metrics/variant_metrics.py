@@ -1,4 +1,4 @@
-"""The figures of one variant of an epoch, from its summary columns alone: accuracy, calibration, robustness.
+"""The metrics of one variant of an epoch, from its summary columns alone: accuracy, calibration, robustness.
 
 They are written with the epoch, because pages ask for those of all epochs at once.
 """
@@ -18,7 +18,7 @@ VARIANT_METRIC_NAMES = tuple(field.name for field in VARIANT_METRICS)
 
 
 def variant_metrics(columns: Mapping[str, NDArray], clean: NDArray, labels: NDArray) -> dict[str, float]:
-    """The figures of the schema's variant_metrics/*, in its order; NaN where one does not exist.
+    """The schema's variant_metrics/* of one variant, in its order; NaN where one does not exist.
 
     Args:
         columns: those of COLUMNS, (N,) each, of one variant.
@@ -26,23 +26,23 @@ def variant_metrics(columns: Mapping[str, NDArray], clean: NDArray, labels: NDAr
         labels: (N,) class indices.
     """
     prediction, confidence = columns["prediction"], columns["confidence"]
-    right = prediction == labels
-    bins = calibration.reliability(confidence, right)
-    detection = failure_detection.detection(confidence, right)
+    correct = prediction == labels
+    bins = calibration.reliability(confidence, correct)
+    detection = failure_detection.detection(confidence, correct)
     return {
-        "top1": float(right.mean()),
+        "top1": float(correct.mean()),
         "top5": float((columns["label_rank"] <= 5).mean()),
         "mean_confidence": float(confidence.mean(dtype=np.float64)),
         "nll": calibration.nll(columns["label_probability"]),
         "ece": calibration.ece(bins),
         "mce": calibration.mce(bins),
-        **{name: float(getattr(detection, name)) for name in failure_detection.VARIANT_METRICS},
+        **{name: float(getattr(detection, name)) for name in failure_detection.DETECTION_METRICS},
         "sharpness": float(columns["sharpness"].mean(dtype=np.float64)),
         "similarity": float(columns["similarity"].mean(dtype=np.float64)),
         "flip_rate": float(robustness.flip_rate(clean, prediction)),
         "unchanged_consistency": robustness.unchanged_consistency(clean, prediction, columns["consistency"]),
         "responsiveness": robustness.responsiveness(clean, prediction, columns["consistency"]),
-        "different_reason_share": robustness.different_reason_share(clean == labels, right, columns["consistency"]),
+        "different_reason_share": robustness.different_reason_share(clean == labels, correct, columns["consistency"]),
     }
 
 

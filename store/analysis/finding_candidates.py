@@ -1,0 +1,439 @@
+"""Candidates for findings: one function per kind of statement, each of the record and the analysis's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+from numpy.typing import ArrayLike, NDArray
+
+from store.analysis.confidence_scores import REFERENCE
+from store.analysis.findings import Finding, adjusted, joint_level, percent
+from store.analysis.gather import EpochRecord
+from store.analysis.localisation import deciding_quantity, localisation_of
+from store.metrics.confusion import collapse
+from store.metrics.intervals import exact_interval, mean_interval, widest_difference, wilson
+from store.metrics.learning import FORMED
+
+
+@dataclass(frozen=True)
+class FindingInputs:
+    """The record and the analysis's tables, by name."""
+
+    record: EpochRecord
+    tables: dict[str, pd.DataFrame]
+
+    @property
+    def last(self) -> int:
+        """The last recorded epoch."""
+        return self.record.epochs[-1]
+
+    @property
+    def names(self) -> NDArray:
+        """Names of the classes, (C,)."""
+        return self.record.run.classes["name"].to_numpy()
+
+    @property
+    def ids(self) -> NDArray:
+        """Ids of the classes, (C,)."""
+        return self.record.run.classes["id"].to_numpy()
+
+    def variant(self, name: str) -> str:
+        """A variant's label in quotation marks, to stand after "under"."""
+        return f"“{self.record.run.variant(name).label}”"
+
+
+def predicted_as(inputs: FindingInputs) -> list[Finding]:
+    """Under a variant, a class (or group) is predicted as another far more often than clean or than others are."""
+    run = inputs.record.run
+    counts = np.stack([run.confusion(epoch=inputs.last, variant=variant) for variant in run.variants])
+    groups = list(dict.fromkeys(run.classes["group"]))
+    found = _strongest_switches(inputs, counts, inputs.names, by_class=True)
+    if 1 < len(groups) < len(counts[0]):
+        group_of = run.classes["group"].map(groups.index).to_numpy()
+        found += _strongest_switches(inputs, collapse(counts, group_of, len(groups)), np.array(groups), by_class=False)
+    return found
+
+
+def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, *, by_class: bool) -> list[Finding]:
+    """Of each variant the switch with the highest lower bound, tested against its clean share and the other classes'.
+
+    Args:
+        counts: (V, C, C) confusions of classes or groups. names: (C,).
+    """
+    variants, images = inputs.record.run.variants, counts[0].sum(1)
+    comparisons = (len(variants) - 1) * len(names) * (len(names) - 1)
+    found = []
+    for number, variant in enumerate(variants[1:], start=1):
+        rough = wilson(counts[number], images[:, None], level=joint_level(comparisons))[0]
+        np.fill_diagonal(rough, 0)
+        true_class, prediction = np.unravel_index(rough.argmax(), rough.shape)
+        times, of = int(counts[number, true_class, prediction]), int(images[true_class])
+        clean = int(counts[0, true_class, prediction])
+        others = (counts[number, :, prediction].sum() - times) / max(images.sum() - of, 1)
+        # One clean image is added, so that "never when clean" does not count as a probability of exactly zero.
+        chance = max((clean + 1) / (of + 1), float(others))
+        if times <= clean or chance >= 1:
+            continue
+        p = scipy.stats.binomtest(times, of, chance, alternative="greater").pvalue
+        low, high = _exact_interval(times, of, comparisons)
+        query: dict[str, str | int] = {"epoch": inputs.last, "variant": variant}
+        if by_class:
+            query |= {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction])}
+        text = (
+            f"Under {inputs.variant(variant)}, {times} of {of} images of {'' if by_class else 'the group '}"
+            f"“{names[true_class]}” are predicted as “{names[prediction]}” ({percent(times / of)}); "
+            f"clean, {clean} {'is' if clean == 1 else 'are'}."
+        )
+        kind, strength = "predicted as" if by_class else "group predicted as", float(np.sqrt(low * times / of))
+        tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
+        found.append(Finding(kind, text, times / of, low, high, "share", "confusion", strength, **tested))
+    return found
+
+
+def accuracy_drops(inputs: FindingInputs) -> list[Finding]:
+    """How much accuracy drops under each variant, image by image."""
+    record = inputs.record
+    correct = record.correct
+    comparisons, found = len(correct) - 1, []
+    for number in range(1, len(correct)):
+        drop = correct[0].astype(float) - correct[number]
+        mean, low, high = mean_interval(drop, level=joint_level(comparisons))
+        if not drop.any() or not np.isfinite(low):
+            continue
+        p = paired_p(int((drop > 0).sum()), int((drop < 0).sum()))
+        variant, before, after = (
+            record.run.variants[number],
+            percent(correct[0].mean()),
+            percent(correct[number].mean()),
+        )
+        text = (
+            f"Under {inputs.variant(variant)} the accuracy falls from {before} to {after}."
+            if mean > 0
+            else f"Under {inputs.variant(variant)} the accuracy does not fall: {before} clean, {after} perturbed."
+        )
+        query: dict[str, str | int] = {"epoch": inputs.last, "variant": variant}
+        tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
+        strength = max(min(low, 1.0), 0.0)
+        found.append(Finding("accuracy", text, mean, low, high, "share", "robustness", strength, **tested))
+    return found
+
+
+def paired_p(first: int, second: int) -> float:
+    """Two-sided p-value of images that changed one way and the other, if both were as likely: McNemar's test, exact."""
+    return float(scipy.stats.binomtest(int(first), int(first) + int(second), 0.5).pvalue)
+
+
+def cues(inputs: FindingInputs) -> list[Finding]:
+    """The class whose logit falls most under each variant, against the mean of the others."""
+    table = inputs.tables["cues"].dropna()
+    comparisons, found = len(table), []
+    counts = np.bincount(inputs.record.run.labels, minlength=len(inputs.names))
+    for variant, rows in table.groupby("variant", sort=False):
+        others = (rows["drop"].sum() - rows["drop"]) / max(len(rows) - 1, 1)
+        distance = ((rows["drop"] - others) / rows["error"])[rows["error"] > 0]
+        if len(rows) < 2 or distance.empty:
+            continue
+        row, average = rows.loc[distance.idxmax()], float(others[distance.idxmax()])
+        index, drop = int(row["class_index"]), float(row["drop"])
+        freedom = counts[index] - 1
+        p = float(scipy.stats.t.sf((drop - average) / row["error"], freedom))
+        half = row["error"] * scipy.stats.t.ppf((1 + joint_level(comparisons)) / 2, freedom)
+        text = (
+            f"“{inputs.names[index]}” loses {drop:.1f} standard deviations of its logit under "
+            f"{inputs.variant(str(variant))}; the other classes lose {average:.1f} on average."
+        )
+        low, high, strength = float(drop - half), float(drop + half), float(np.clip((drop - average - half) / 5, 0, 1))
+        query: dict[str, str | int] = {"epoch": inputs.last, "variant": str(variant), "class": str(inputs.ids[index])}
+        tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
+        found.append(Finding("cue", text, drop, low, high, "sd", "robustness", strength, **tested))
+    return found
+
+
+def error_detection(inputs: FindingInputs) -> list[Finding]:
+    """Whether map scores detect wrong predictions better than the softmax does: the paper's conjecture, tested."""
+    table = inputs.tables["failure_ranking"]
+    maps = table[table["kind"] == "map"]
+    if maps["gain_low"].isna().all():  # no wrong predictions, or too few for an interval
+        return []
+    best = maps.loc[maps["auroc"].idxmax()]
+    reference = float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
+    low, high = float(best["gain_low"]), float(best["gain_high"])
+    outcome = (
+        "The maps detect wrong predictions better than the softmax"
+        if low > 0
+        else "The maps detect wrong predictions less well than the softmax"
+        if high < 0
+        else "The maps are not shown to detect wrong predictions better or worse than the softmax"
+    )
+    text = (
+        f"{outcome}: their best score, “{best['label']}”, reaches an AUROC of {best['auroc']:.3f}, "
+        f"the maximum softmax {reference:.3f} ({int(best['images'])} images)."
+    )
+    strength = float(np.clip(2 * max(low, -high, 0.05), 0, 1))
+    found: dict[str, Any] = {"comparisons": len(table) - 1, "query": {"epoch": inputs.last}}
+    return [Finding("failure_ranking", text, float(best["gain"]), low, high, "AUROC", "trust", strength, **found)]
+
+
+def corrections(inputs: FindingInputs) -> list[Finding]:
+    """How few cells have to be removed to correct the wrong predictions."""
+    record, run = inputs.record, inputs.record.run
+    wrong = ~record.correct[0]
+    count, size = int(wrong.sum()), int(np.prod(run.map_shape))
+    if not count or size == 1:
+        return []
+    cells = run.column("correction_cells", epoch=inputs.last, variant=record.clean)[wrong]
+    winners = run.column("corrected_prediction", epoch=inputs.last, variant=record.clean)[wrong]
+    third = int((winners != run.labels[wrong]).sum())
+    few = max(size // 16, 1)
+    by_few = int((cells <= few).sum())
+    low, high = _wilson_interval(by_few, count)
+    half = int(np.quantile(cells, 0.5, method="inverted_cdf"))
+    text = (
+        f"In {percent(by_few / count)} of the {count} wrong predictions the true class at least ties once {few} of the "
+        f"{size} cells {'is' if few == 1 else 'are'} removed from the maps, in half of them once "
+        f"{half} {'is' if half == 1 else 'are'}"
+        + (f"; in {percent(third / count)} of all a third class wins then." if third else ".")
+    )
+    # Halved: it is about all classes, and findings about one come first.
+    return [
+        Finding(
+            *("correction", text, by_few / count, low, high, "share", "failures", low / 2),
+            query={"epoch": inputs.last, "sort": "fewest_cells"},
+        )
+    ]
+
+
+def localisation(inputs: FindingInputs) -> list[Finding]:
+    """Whether the maps locate the object or encode the class, by the quantity that decides it."""
+    table = inputs.tables["localisation"].set_index("quantity")
+    quantity = deciding_quantity(inputs.tables["localisation"])
+    if quantity is None:
+        return []
+    value, low, high = table.loc[quantity, ["value", "low", "high"]].astype(float)
+    if not np.isfinite([low, high]).all():  # too few images
+        return []
+    outcome = {
+        "locates": "The maps locate the object" if quantity == "object_following" else "The maps move with the images",
+        "encodes": "The maps encode the class, they do not locate the object",
+        "unknown": "Whether the maps locate the object or encode the class stays open",
+    }[localisation_of(inputs.tables["localisation"])]
+    shown = []
+    if "object_following" in table.index:
+        own, others, followed = (
+            percent(float(table.loc[name, "value"]))
+            for name in ("evidence_on_object", "evidence_on_others", "object_following")
+        )
+        shown.append(
+            f"{own} of their evidence lies on the image's own object and {others} on those of the class's "
+            f"other images, {followed} of what a map in the object's shape would gain"
+        )
+    if "shift_following" in table.index:
+        moved = percent(float(table.loc["shift_following", "value"]))
+        shown.append(f"their centres move {moved} of the way with the images that are shifted")
+    text = f"{outcome}: {'; '.join(shown)}."
+    return [
+        Finding("localisation", text, value, low, high, "share", "trust", strength=0.6, query={"epoch": inputs.last})
+    ]
+
+
+def similar_maps(inputs: FindingInputs) -> list[Finding]:
+    """How similar the maps of a class are, against those of two classes."""
+    table = inputs.tables["localisation"].set_index("quantity")
+    if not {"within_class", "between_classes"} <= set(table.index):
+        return []
+    value, low, high = table.loc["within_class", ["value", "low", "high"]].astype(float)
+    if not np.isfinite([low, high]).all():  # a single class
+        return []
+    other = float(table.loc["between_classes", "value"])
+    text = (
+        f"The maps of two images of one class have a mean cosine similarity of {value:.2f}, those of two classes "
+        f"{other:.2f}."
+    )
+    strength = float(np.clip(low - other, 0, 1)) / 2  # it is about all classes: findings about one come first
+    return [Finding("similarity", text, value, low, high, "cosine", "patterns", strength)]
+
+
+def ensembles(inputs: FindingInputs) -> list[Finding]:
+    """What an ensemble of recorded epochs or variants would have gained."""
+    table = inputs.tables["ensembles"].iloc[1:]
+    table = table[np.isfinite(table["gain_low"]) & (table["newly_correct"] + table["newly_wrong"] > 0)]
+    if table.empty:
+        return []
+    best = table.loc[table["gain"].abs().idxmax()]
+    gain, p = float(best["gain"]), paired_p(best["newly_correct"], best["newly_wrong"])
+    wider = scipy.stats.norm.ppf((1 + joint_level(len(table))) / 2) / scipy.stats.norm.ppf(0.975)
+    wider *= (best["gain_high"] - best["gain_low"]) / 2
+    members = best["label"][0].lower() + best["label"][1:]
+    members = members if best["name"] == "variants" else f"the {members}"
+    text = (
+        f"Averaging the probabilities of {members} {'gains' if gain > 0 else 'loses'} "
+        f"{abs(100 * gain):.1f} points of accuracy over the last epoch alone."
+    )
+    low, high, strength = float(gain - wider), float(gain + wider), float(np.clip(5 * (abs(gain) - wider), 0, 1))
+    tested: dict[str, Any] = {"p": adjusted(p, len(table)), "comparisons": len(table)}
+    return [Finding("ensemble", text, gain, low, high, "share", "learning", strength, **tested)]
+
+
+def formation(inputs: FindingInputs) -> list[Finding]:
+    """The classes whose images' maps take their final form first and last."""
+    epochs, labels = inputs.tables["images"]["formation"].to_numpy(), inputs.record.run.labels
+    enough = np.bincount(labels[epochs > 0], minlength=len(inputs.names)) > 1
+    known = (epochs > 0) & enough[labels]
+    classes = np.unique(labels[known])
+    if len(classes) < 2 or np.ptp(epochs[known]) == 0:
+        return []
+    widest = widest_difference(epochs[known], labels[known], level=joint_level(1))
+    first, last = (epochs[known & (labels == label)].mean() for label in (widest.lowest, widest.highest))
+    text = (
+        f"The maps of “{inputs.names[widest.lowest]}” have their final form from epoch {first:.1f} on, "
+        f"those of “{inputs.names[widest.highest]}” from epoch {last:.1f} on (means)."
+    )
+    span = max(inputs.record.epochs[-1] - inputs.record.epochs[0], 1)
+    tested: dict[str, Any] = {
+        "p": widest.p,  # needs no adjustment: the relabelled differences are the widest ones, too
+        "comparisons": len(classes) * (len(classes) - 1) // 2,
+        "query": {"class": str(inputs.ids[widest.highest])},
+    }
+    strength = float(np.clip(widest.low / span, 0, 1))
+    return [Finding("formation", text, widest.value, widest.low, widest.high, "epochs", "learning", strength, **tested)]
+
+
+def map_lead(inputs: FindingInputs) -> list[Finding]:
+    """Whether maps take their form before or after the prediction stabilises.
+
+    Nothing where even the maps of two classes have that form: a constant under them makes all CAMs similar.
+    """
+    quantities = inputs.tables["localisation"].set_index("quantity")["value"]
+    if quantities.get("between_classes", 0.0) >= FORMED:
+        return []
+    lead = inputs.tables["images"]["map_lead"].to_numpy()
+    ahead, differing = int((lead > 0).sum()), int((lead != 0).sum())
+    if not differing:
+        return []
+    order = "before" if 2 * ahead >= differing else "after"
+    shown = ahead if order == "before" else differing - ahead
+    low, high = _wilson_interval(shown, differing)
+    text = (
+        f"The map of the true class takes its final form (cosine of {FORMED}) {order} the prediction stabilises in "
+        f"{percent(shown / differing)} of the {differing} images where the two do not coincide."
+    )
+    strength = float(np.clip(2 * low - 1, 0, 1)) / 2  # it is about all classes: findings about one come first
+    kind = "formation before prediction"
+    return [Finding(kind, text, shown / differing, low, high, "share", "learning", strength)]
+
+
+def forgetting(inputs: FindingInputs) -> list[Finding]:
+    """How many of the final errors were correct before."""
+    history = inputs.tables["images"]["history"]
+    forgotten, wrong = int((history == "forgotten").sum()), int(history.isin(["forgotten", "never correct"]).sum())
+    if not forgotten or len(inputs.record.epochs) < 2:
+        return []
+    low, high = _wilson_interval(forgotten, wrong)
+    text = f"{forgotten} of the {wrong} images that end up wrong were predicted correctly at an earlier epoch."
+    return [Finding("forgetting", text, forgotten / wrong, low, high, "share", "learning", strength=low / 2)]
+
+
+def persistent_error(inputs: FindingInputs) -> list[Finding]:
+    """The most persistent error."""
+    images, record = inputs.tables["images"], inputs.record
+    worst = int(images["persistence"].to_numpy().argmax())
+    row = images.iloc[worst]
+    run, confidence, agreement = (float(row[name]) for name in ("error_run", "error_run_confidence", "agreement"))
+    if run < 2:
+        return []
+    true_class, prediction = record.run.labels[worst], int(record.predictions[-1][0][worst])
+    text = (
+        f"Image {record.run.image_names[worst]} of “{inputs.names[true_class]}” has been predicted as "
+        f"“{inputs.names[prediction]}” for {int(run)} epochs in a row with a mean confidence of {percent(confidence)}, "
+        f"and {percent(agreement)} of the variants agree."
+    )
+    strength = run / len(record.epochs) * confidence * agreement / 2  # a count ranks below a tested statement
+    query: dict[str, str | int] = {"image": worst, "epoch": inputs.last}
+    return [Finding("persistence", text, run, run, run, "epochs", "image", strength, query=query)]
+
+
+def resolved_pairs(inputs: FindingInputs) -> list[Finding]:
+    """The confused pair that training resolved most clearly, by the images that changed."""
+    table, record = inputs.tables["pairs"], inputs.record
+    resolved = table[(table["resolved"] > 0) & (table["last_count"] == 0)]
+    if resolved.empty:
+        return []
+    row = resolved.loc[resolved["peak_count"].idxmax()]
+    true_class, prediction, peak = int(row["true_class_index"]), int(row["predicted_class_index"]), int(row["peak"])
+    mine = record.run.labels == true_class
+    before = record.predictions[record.epochs.index(peak)][0][mine] == prediction
+    now = record.predictions[-1][0][mine] == prediction
+    # Every pair that ever had three mistakes, at every epoch it could have peaked at; fewer could not pass the test.
+    comparisons = len(table) * max(len(record.epochs) - 1, 1)
+    p = paired_p(int((before & ~now).sum()), int((~before & now).sum()))
+    low, high = _exact_interval(before.sum(), len(before), comparisons)
+    text = (
+        f"At epoch {peak}, {int(row['peak_count'])} of {len(before)} images of “{inputs.names[true_class]}” were "
+        f"predicted as “{inputs.names[prediction]}”; at epoch {inputs.last} none is."
+    )
+    query: dict[str, str | int] = {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction])}
+    tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons}
+    tested["query"] = query | {"epoch": peak}
+    share = float(before.mean())
+    return [Finding("pair", text, share, low, high, "share", "confusion", float(np.sqrt(low * share)), **tested)]
+
+
+def failing_clusters(inputs: FindingInputs) -> list[Finding]:
+    """The cluster of a class's maps that fails most clearly against the rest of its class."""
+    table, record = inputs.tables["clusters"], inputs.record
+    split = table[table.groupby("class_index")["cluster"].transform("count") > 1]
+    if split.empty:
+        return []
+    wrong = ~record.correct[0]
+    member = inputs.tables["images"]["cluster"].to_numpy()
+    tests = []
+    for row in split.itertuples():
+        mine = record.run.labels == row.class_index
+        inside, outside = wrong[mine & (member == row.cluster)], wrong[mine & (member != row.cluster)]
+        # Fisher's exact test, one-sided: so many wrong ones or more, drawn from the class without looking.
+        drawn = (len(inside) + len(outside), inside.sum() + outside.sum(), len(inside))
+        tests.append((float(scipy.stats.hypergeom.sf(inside.sum() - 1, *drawn)), inside, outside, row.class_index))
+    p, inside, outside, label = min(tests, key=lambda entry: entry[0])
+    low, high = _exact_interval(inside.sum(), len(inside), len(tests))
+    text = (
+        f"The maps of “{inputs.names[label]}” form {int((split['class_index'] == label).sum())} clusters, "
+        f"and one of them fails: {int(inside.sum())} of its {len(inside)} images are wrong, {int(outside.sum())} "
+        f"of the other {len(outside)}."
+    )
+    tested: dict[str, Any] = {"p": adjusted(p, len(tests)), "comparisons": len(tests)}
+    tested["query"] = {"class": str(inputs.ids[label])}
+    strength = float(max(low - outside.mean(), 0))
+    return [Finding("cluster", text, float(inside.mean()), low, high, "share", "gallery", strength, **tested)]
+
+
+def _wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    low, high = wilson(successes, trials)
+    return float(low), float(high)
+
+
+def _exact_interval(successes: ArrayLike, trials: int, comparisons: int) -> tuple[float, float]:
+    """Interval of a share picked from so many comparisons."""
+    low, high = exact_interval(successes, trials, level=joint_level(comparisons))
+    return float(low), float(high)
+
+
+CANDIDATES = (
+    predicted_as,
+    accuracy_drops,
+    cues,
+    error_detection,
+    corrections,
+    localisation,
+    similar_maps,
+    ensembles,
+    formation,
+    map_lead,
+    forgetting,
+    persistent_error,
+    resolved_pairs,
+    failing_clusters,
+)

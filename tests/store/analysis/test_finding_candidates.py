@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from store.analysis import from_table, read_analysis
+from store.analysis.analyse import analyse
+from store.analysis.findings import TESTED_KINDS
+from tests.store.crafted_run import craft, one_cell
+
+
+def found(run):
+    analyse(run)
+    return from_table(read_analysis(run).table("findings"))
+
+
+@pytest.fixture(scope="module")
+def eventful(tmp_path_factory):
+    """40 images a class: under gray class 0 is predicted as class 1; class 2 forms late; class 3 was 0 at first."""
+    labels = np.repeat(np.arange(4), 40)
+    predictions = np.tile(labels, (4, 2, 1))
+    predictions[:, 1, :36] = 1
+    predictions[0, 0, labels == 3] = 0
+    predictions[3, 0, [5, 6, 7]] = 2
+
+    def own(epoch, variant, image):
+        late = labels[image] == 2 and epoch < 3 - image % 2
+        pattern = np.roll(one_cell(int(labels[image])), 4 if late else 0)
+        return pattern * (1 + 0.02 * (image % 7)) * (0.4 if variant and labels[image] == 0 else 1)
+
+    path = tmp_path_factory.mktemp("runs") / "eventful"
+    return craft(path, predictions, labels=labels.tolist(), variants=("clean", "gray"), own=own)
+
+
+def test_every_tested_kind_of_an_eventful_run_is_among_those_that_share_the_rate(eventful):
+    assert {entry.kind for entry in found(eventful) if not np.isnan(entry.p)} <= set(TESTED_KINDS)
+
+
+def test_the_findings_of_a_run_with_known_events_report_these_events(eventful):
+    findings = {entry.kind: entry for entry in found(eventful)}
+    switch = findings["predicted as"]
+    assert switch.text == (
+        "Under “gray”, 36 of 40 images of “class 0” are predicted as “class 1” (90 %); clean, 0 are."
+    )
+    assert (switch.value, switch.unit) == (0.9, "share")
+    assert 0.5 < switch.low < 0.9 < switch.high <= 1
+    assert switch.query == {"epoch": 4, "variant": "gray", "class": "c0", "prediction": "c1"}
+    assert findings["accuracy"].value == pytest.approx(33 / 160)
+    assert findings["accuracy"].text == "Under “gray” the accuracy falls from 98 % to 78 %."
+    assert findings["cue"].text.startswith("“class 0” loses ")
+    assert findings["cue"].query["class"] == "c0"
+    # Its even images form at epoch 4, its odd ones at epoch 3; all others at epoch 1.
+    assert findings["formation"].text.endswith("those of “class 2” from epoch 3.5 on (means).")
+    assert (findings["formation"].value, findings["formation"].comparisons) == (2.5, 6)
+    assert findings["formation"].low > 0
+    pair = findings["pair"]
+    assert pair.text == "At epoch 1, 40 of 40 images of “class 3” were predicted as “class 0”; at epoch 4 none is."
+    assert findings["correction"].text == (
+        "In 100 % of the 3 wrong predictions the true class at least ties once 1 of the 16 cells is removed from the "
+        "maps, in half of them once 1 is."
+    )
+    assert findings["correction"].query == {"epoch": 4, "sort": "fewest_cells"}
+    assert findings["forgetting"].text.startswith("3 of the 3 images that end up wrong")
+
+
+def test_every_finding_has_an_interval_around_its_value_and_a_page(eventful):
+    for entry in found(eventful):
+        assert entry.low <= entry.value <= entry.high
+        assert entry.page in {
+            "confusion",
+            "robustness",
+            "trust",
+            "learning",
+            "image",
+            "gallery",
+            "failures",
+            "patterns",
+        }
+        assert 0 <= entry.strength <= 1
+        assert np.isnan(entry.p) or entry.p <= 0.05
+        assert entry.text.endswith(".")
+
+
+def test_a_run_of_chance_predictions_yields_no_claim_about_its_classes(tmp_path):
+    random = np.random.default_rng(5)
+    labels = np.repeat(np.arange(5), 20)
+    predictions = random.integers(5, size=(3, 3, 100))
+    strengths = random.uniform(0.5, 2, size=(3, 3, 100))
+
+    def own(epoch, variant, image):
+        return one_cell(int(labels[image])) * strengths[epoch, variant, image]
+
+    run = craft(tmp_path / "chance", predictions, labels=labels.tolist(), variants=("clean", "gray", "bgr"), own=own)
+    kinds = {entry.kind for entry in found(run)}
+    assert not kinds & set(TESTED_KINDS)
+
+
+@pytest.mark.parametrize(("under", "reported"), [(0, True), (40, False)])
+def test_maps_that_are_similar_in_all_classes_form_before_nothing(tmp_path, under, reported):
+    """The predictions stabilise at epoch 3 under maps that never change; a constant makes all classes similar."""
+    labels = np.repeat(np.arange(3), 8)
+    predictions = np.tile(labels, (3, 1, 1))
+    predictions[:2, 0, ::4] = (labels[::4] + 1) % 3
+    run = craft(tmp_path / "run", predictions, labels=labels.tolist(), own=lambda *at: one_cell(labels[at[2]]) + under)
+    assert ("formation before prediction" in {entry.kind for entry in found(run)}) == reported
+
+
+def test_a_run_of_one_epoch_without_errors_claims_nothing_about_errors(tmp_path):
+    labels = np.repeat(np.arange(3), 4)
+    run = craft(tmp_path / "perfect", np.tile(labels, (1, 1, 1)), labels=labels.tolist())
+    kinds = {entry.kind for entry in found(run)}
+    assert not kinds & {"failure_ranking", "forgetting", "persistence", "pair", "predicted as", "ensemble", "formation"}
