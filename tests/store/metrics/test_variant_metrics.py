@@ -28,7 +28,7 @@ def test_verify_names_a_metric_that_does_not_follow(tiny_run, tmp_path):
     copy = shutil.copytree(tiny_run, tmp_path / "copy")
     with unfinished_file(copy / "epochs" / "0003.h5", "r+") as file:
         del file["variant_metrics/ece"]
-        write_array(file, "variant_metrics/ece", epoch_field("variant_metrics/ece"), np.full(8, 0.5), "zstd")
+        write_array(file, "variant_metrics/ece", epoch_field("variant_metrics/ece"), np.full(8, 0.5))
         run_id = file.attrs["run_id"].decode()
     write_receipt(copy, 3, run_id)
     assert [str(problem) for problem in verify_run(copy)] == [
