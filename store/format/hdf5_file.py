@@ -233,8 +233,8 @@ def unfinished_file(part: Path, mode: str = "w") -> Iterator[NewFile]:
 
 
 @contextmanager
-def atomic_file(final: Path, part: Path | None = None) -> Iterator[NewFile]:
-    """A new file that takes its final name when the block ends, and is removed when the block raises.
+def atomic_path(final: Path, part: Path | None = None) -> Iterator[Path]:
+    """Where to write a file that takes its final name when the block ends; nothing is left when the block raises.
 
     Args:
         part: its name until then.
@@ -244,12 +244,20 @@ def atomic_file(final: Path, part: Path | None = None) -> Iterator[NewFile]:
     """
     part = part or part_of(final)
     try:
-        with write_errors(final), unfinished_file(part) as file:
-            yield file
+        with write_errors(final):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            yield part
         publish(part, final)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def atomic_file(final: Path, part: Path | None = None) -> Iterator[NewFile]:
+    """As `atomic_path`, open as an HDF5 file."""
+    with atomic_path(final, part) as path, unfinished_file(path) as file:
+        yield file
 
 
 @contextmanager

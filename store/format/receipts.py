@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import DamagedFile
-from store.format.hdf5_file import damaged, part_of, publish, write_errors
+from store.format.hdf5_file import atomic_path, damaged
 from store.format.layout import EPOCHS, RUN_FILE, epoch_of, receipt_file
 
 
@@ -25,10 +25,8 @@ def file_sha256(path: Path) -> str:
 def write_receipt(run: Path, epoch: int | None, run_id: str) -> None:
     """Write the receipt of an epoch's files, or with `epoch` None of run.h5."""
     entries = {file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in files_of(run, epoch)}
-    final = run / receipt_file(epoch)
-    with write_errors(final):
-        part_of(final).write_text(json.dumps({"run_id": run_id, "epoch": epoch, "files": entries}, indent=1) + "\n")
-    publish(part_of(final), final)
+    with atomic_path(run / receipt_file(epoch)) as part:
+        part.write_text(json.dumps({"run_id": run_id, "epoch": epoch, "files": entries}, indent=1) + "\n")
 
 
 def read_receipt(run: Path, epoch: int | None) -> dict[str, Any] | None:

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from store.format.hdf5_file import atomic_path
 from store.read.run import Run, Selection
-from store.tools.new_place import chosen_epochs, local_folder, new_file, unused
+from store.tools.new_place import chosen_epochs, local_folder, unused
 
 FORMATS = ("parquet", "csv")
 
@@ -50,7 +51,7 @@ def export_tables(
     }
     targets = {name: unused(folder / f"{name}.{file_format}") for name in tables}
     for name, pieces in tables.items():
-        with new_file(targets[name]) as part, _table_writer(part, file_format) as write:
+        with atomic_path(targets[name]) as part, _table_writer(part, file_format) as write:
             for piece in pieces:  # one by one: a whole run's table may not fit into memory
                 write(piece)
     return list(targets.values())
@@ -99,6 +100,6 @@ def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images:
         "image_names": np.array([run.image_names[row] for row in rows]),
         "classes": run.classes["name"].to_numpy(dtype=str),
     }
-    with new_file(path) as part, part.open("wb") as file:
+    with atomic_path(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
     return path

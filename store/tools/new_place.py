@@ -1,13 +1,11 @@
-"""What all tools share that write into a new place: the checks before, and files that appear only when complete."""
+"""What the tools that write into a new place check before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from store.errors import NotInRun, StoreError
-from store.format.hdf5_file import part_of, publish, write_errors
 from store.read.run import Run
 from store.remote.place import is_remote
 
@@ -36,21 +34,3 @@ def unused(path: Path) -> Path:
     if path.exists():
         raise StoreError(f"{str(path)!r} exists already. Move it away, or choose another folder.")
     return path
-
-
-@contextmanager
-def new_file(final: Path) -> Iterator[Path]:
-    """Where to write a file that takes its final name when the block ends well; nothing is left when it raises.
-
-    Raises:
-        WriteFailed: the file system refuses.
-    """
-    part = part_of(final)
-    try:
-        with write_errors(final):
-            part.parent.mkdir(parents=True, exist_ok=True)
-            yield part
-        publish(part, final)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

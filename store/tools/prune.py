@@ -16,7 +16,7 @@ from store.errors import RunExists
 from store.format import layout
 from store.format.chunks import ChunkReader, ChunkWriter, write_array
 from store.format.description import json_bytes
-from store.format.hdf5_file import NewFile, part_of, publish, set_attributes, unfinished_file, write_errors
+from store.format.hdf5_file import NewFile, atomic_path, set_attributes, unfinished_file, write_errors
 from store.format.quantization import decode
 from store.format.receipts import files_of, write_receipt
 from store.format.schema import epoch_field, run_field
@@ -74,20 +74,15 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
 
 
 def _write_run(run: Run, target: Path, facts: dict[str, Any], epochs: list[int], top: int | None) -> None:
-    run_part = part_of(target / layout.RUN_FILE)
-    with write_errors(target):
-        (target / layout.EPOCHS).mkdir()
-        shutil.copyfile(run.path / layout.RUN_FILE, run_part)
-        _rewrite_run_file(run, run_part, facts, epochs=epochs)
-    for epoch in epochs:
-        for source in reversed(files_of(run.path, epoch)):  # parts before the file that shows them
-            final = target / layout.EPOCHS / source.name
-            with write_errors(final):
-                _write_epoch(run, source, part_of(final), facts, top)
-            publish(part_of(final), final)
-        write_receipt(target, epoch, facts["run_id"])
-    # Last of all: without run.h5 there is no run, so what an interruption leaves is not mistaken for one.
-    publish(run_part, target / layout.RUN_FILE)
+    # It takes its name last: without run.h5 there is no run, so what an interruption leaves is not mistaken for one.
+    with atomic_path(target / layout.RUN_FILE) as part:
+        shutil.copyfile(run.path / layout.RUN_FILE, part)
+        _rewrite_run_file(run, part, facts, epochs=epochs)
+        for epoch in epochs:
+            for source in reversed(files_of(run.path, epoch)):  # parts before the file that shows them
+                with atomic_path(target / layout.EPOCHS / source.name) as epoch_part:
+                    _write_epoch(run, source, epoch_part, facts, top)
+            write_receipt(target, epoch, facts["run_id"])
     write_receipt(target, None, facts["run_id"])
 
 

@@ -96,7 +96,7 @@ def test_a_run_is_not_pruned_into_itself_and_a_stopped_pruning_leaves_nothing(co
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("store.tools.prune.publish", stop)
+        patched.setattr("store.tools.prune.write_receipt", stop)
         prune_run(open_run(copy), tmp_path / "smaller")
     assert not (tmp_path / "smaller").exists()
     assert verify_run(prune_run(open_run(copy), tmp_path / "smaller")) == []
