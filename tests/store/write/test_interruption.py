@@ -59,7 +59,7 @@ for limit in (0.05, 0.3, *(0.7 + 0.3 * step / 16 for step in range(16))):
     except WriteFailed as err:
         message = str(err)
     resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
-    assert "could not be written: File too large. Epochs that were complete before are intact: free some space" in message, message
+    assert "could not be written: File too large. Epochs that were complete before are intact" in message, message
     assert sorted(file.name for file in (path / "epochs").iterdir()) == ["0001.h5", "0001.json"], limit
 write(2)
 """

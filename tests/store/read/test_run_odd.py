@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.store_queries import all_queries
-from store import ClassInfo, DamagedFile, RunExists, RunNotFound, WriteFailed, create_run, open_run, resume_run
+from store import DamagedFile, RunExists, RunNotFound, WriteFailed, create_run, open_run, resume_run
 from store.check.verify import verify_run
 from store.format.hdf5_file import claim
 from store.synthetic import synthetic_description, synthetic_images, synthetic_maps, write_synthetic_run
@@ -52,24 +52,6 @@ def test_names_in_any_script_and_a_folder_with_spaces_behind_a_link_are_kept(tmp
     assert (run.image_names, run.variants, run.name) == (names, ("clean", "grün"), "ü")
     assert run.predictions(epoch=1, variant="grün")["name"].tolist() == list(names)
     assert verify_run(tmp_path / "link") == []
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"image_names": ("a\0", "b", "c")}, r"The name 'a\\x00' cannot be written as text"),
-        ({"image_names": ("a\udcff", "b", "c")}, r"The name 'a\\udcff' cannot be written as text"),
-        ({"map_shape": (0, 8)}, r"The shape of map_shape is \(0, 8\)"),
-        ({"map_shape": (300, 300)}, "at most 65,535 cells in a map, got 90,000"),
-        ({"layers": {"encoder": (4, 2)}}, r"The shape of layer 'encoder' is \(4, 2\)"),
-        ({"planned_epochs": -1}, "The number of planned epochs is -1"),
-        ({"labels": np.array([0.0, 1.0, 2.0])}, "Labels must be whole numbers, got float64"),
-        ({"classes": tuple(ClassInfo(str(i), "", "") for i in range(70_000))}, "at most 65,535 classes, got 70,000"),
-    ],
-)
-def test_a_description_that_no_file_could_hold_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        synthetic_description("odd", 3, 1, epochs=1, options=options)
 
 
 def test_a_setting_that_is_not_a_number_does_not_stop_a_run_from_being_resumed(tmp_path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 
+import h5py
 import numpy as np
 import pytest
 
 from store import BadMaps, NotInRun, RunExists, RunMismatch, RunNotFound, StoreError, create_run, open_run, resume_run
+from store.check.verify import verify_run
 from store.synthetic import (
     synthetic_description,
     synthetic_images,
@@ -18,6 +20,7 @@ from store.synthetic import (
 )
 
 PLAIN = {"variants": ("clean", "gray"), "layers": {}, "stages": {}, "masks": None, "boxes": None}
+AT = {"epoch": 1, "variant": "clean"}
 
 
 @pytest.fixture
@@ -280,27 +283,6 @@ def test_a_receipt_that_was_not_written_is_written_by_resuming(empty_run, descri
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"labels": np.array([0, 2, 1, 3] * 5)}, "ascending order"),
-        ({"labels": np.full(20, 7)}, "there are 5 classes"),
-        ({"variants": ("gray", "clean")}, 'start with "clean"'),
-        ({"image_names": ("a",)}, "1 image names do not fit 20 labels"),
-        ({"masks": np.zeros((3, 4, 4))}, "masks must have the shape"),
-        ({"layers": {"a/b": (1, 1, 1)}}, "cannot be a path"),
-        ({"configuration": {"a": object()}}, "must be JSON values"),
-        ({"evidence": "guessed"}, "Evidence 'guessed' is unknown: choose one of network, exact"),
-        ({"evidence_error": -1.0}, "The error of the evidence is -1.0"),
-        ({"kept_maps": -1}, "The number of maps kept of each image is -1"),
-        ({"preparation": {"resize": object()}}, "must be JSON values"),
-    ],
-)
-def test_a_description_that_no_run_could_have_is_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        synthetic_description("bad", 5, 4, epochs=1, options={**PLAIN, **change})
-
-
-@pytest.mark.parametrize(
     "options",
     [
         {"kept_maps": 2},
@@ -313,8 +295,6 @@ def test_a_description_that_no_run_could_have_is_refused(change, message):
     ids=str,
 )
 def test_runs_of_every_kind_can_be_written_and_verified(tmp_path, options):
-    from store.check.verify import verify_run
-
     path = write_synthetic_run(tmp_path / "run", **{"epochs": 2, **options})
     assert verify_run(path) == []
     run = open_run(path)
@@ -325,3 +305,70 @@ def test_runs_of_every_kind_can_be_written_and_verified(tmp_path, options):
     kept = run.has_map(epoch=1, variant="gray", images=[0])
     assert kept.sum() == run.description.sizes["K"]
     assert (np.abs(maps - given) <= error)[kept].all()
+
+
+def recorded(path, epochs=(1,), **options):
+    """A small run of the description's options at `path`, opened; an epoch may be (number, label)."""
+    description = synthetic_description(path.name, 5, 4, epochs=2, options={**PLAIN, "variants": ("clean",), **options})
+    with create_run(path, description) as new:
+        for variant in description.variant_names:
+            new.write_images(variant, 0, synthetic_images(description, variant))
+    for epoch in epochs:
+        number, label = epoch if isinstance(epoch, tuple) else (epoch, "")
+        with resume_run(path).epoch(number, label=label) as recording:
+            for variant in description.variant_names:
+                recording.write(variant, 0, synthetic_maps(description, number, variant))
+    return open_run(path)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The same run with all maps, and with the two strongest and the true class's."""
+    folder = tmp_path_factory.mktemp("kept")
+    return recorded(folder / "all"), recorded(folder / "few", kept_maps=2)
+
+
+def test_kept_maps_are_those_of_the_highest_logits_and_of_the_true_class(pair):
+    whole, few = pair
+    logits = few.logits(**AT)
+    np.testing.assert_allclose(logits, synthetic_maps(few.description, 1, "clean").mean((2, 3)), rtol=1e-5)
+    expected = np.zeros(logits.shape, bool)
+    for row, label in enumerate(few.labels):
+        best = np.argsort(-logits[row], kind="stable")[:3]
+        expected[row, best if label in best else [*best[:2], label]] = True
+    assert np.array_equal(few.has_map(images=None, **AT), expected)
+    assert whole.has_map(images=None, **AT).all() and whole.kept_maps == 0 and few.kept_maps == 2
+
+
+def test_a_map_that_is_not_kept_is_nan_and_the_others_are_as_accurate_as_ever(pair):
+    _, few = pair
+    kept, given = few.has_map(images=None, **AT), synthetic_maps(few.description, 1, "clean")
+    maps, error = few.maps(images=None, **AT), few.map_error(images=None, **AT)
+    assert np.isnan(maps[~kept]).all() and np.isnan(error[~kept]).all()
+    assert (np.abs(maps - given)[kept] <= error[kept][:, None, None]).all()
+    chosen = few.maps(images=[9, 3], classes=[4, 0], **AT)
+    assert np.array_equal(chosen, maps[[9, 3]][:, [4, 0]], equal_nan=True)
+    image, absent = (int(number) for number in np.argwhere(~kept)[0])
+    timeline = few.timeline(image=image, class_index=absent, variant="clean")
+    assert np.isnan(timeline.maps).all() and timeline.probabilities[0] > 0
+
+
+def test_everything_but_the_maps_is_the_same_whether_all_are_kept_or_few(pair):
+    whole, few = pair
+    assert few.predictions(**AT).equals(whole.predictions(**AT)) and verify_run(few.path) == []
+    for query in ("probabilities", "true_class_maps", "predicted_class_maps", "patterns", "confusion"):
+        assert np.array_equal(getattr(few, query)(**AT), getattr(whole, query)(**AT)), query
+    with h5py.File(few.path / "epochs" / "0001.h5", locking=False) as file:
+        assert file["maps"].shape == (1, 20, 3, 8, 8) and file["maps"].attrs["axes"] == b"variant image kept_map y x"
+    with h5py.File(whole.path / "epochs" / "0001.h5", locking=False) as file:
+        assert "logits" not in file and file["maps"].attrs["axes"] == b"variant image class y x"
+
+
+def test_epochs_may_start_at_0_leave_gaps_and_bear_a_label(tmp_path):
+    run = recorded(tmp_path / "run", epochs=(0, (7, "step 12000"), (3, "best")))
+    assert run.epochs == (0, 3, 7) and run.complete
+    assert [run.epoch_label(epoch) for epoch in run.epochs] == ["", "best", "step 12000"]
+    assert verify_run(run.path) == []
+    assert not recorded(tmp_path / "one", epochs=(0, 1)).complete  # epoch 0 is none of the two that are planned
+    with pytest.raises(NotInRun, match="Epochs count from 0, epoch -1 cannot be recorded"):
+        resume_run(run.path).epoch(-1)
