@@ -64,6 +64,7 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
     problems = list(_receipt_problems(path, facts.id, None))
     damage = [Problem(layout.RUN_FILE, text) for text in _file_problems(run_file, facts.description, report)]
     problems += damage or [Problem(layout.RUN_FILE, text) for text in check_run_file(run_file, facts.description)]
+    # A receipt without its file is how a deleted epoch is noticed.
     complete, receipts = LocalSource(path).look()
     for epoch in sorted(complete.keys() | receipts):
         problems += _epoch_problems(path, facts, epoch, report)
@@ -210,7 +211,7 @@ def _check_chunks(reader: ChunkReader, field: Field, sizes: Mapping[str, int]) -
     checks = np.zeros((grid.variants, grid.chunks), np.uint32)
     for index in np.ndindex(*checks.shape):
         rows, checks[index] = reader.check(*index)
-        _check_values(rows, field, sizes)
+        _check_values(rows, field, sizes)  # a valid checksum says that bytes are as written, not that they make sense
     if combine(checks) != int(reader.dataset.attrs["check"]):
         raise ValueError("its chunks are not those that were recorded (the check value differs)")
 

@@ -57,6 +57,7 @@ class Place:
 
     def sha256(self, name: str) -> str:
         """SHA-256 of a file as hex digits; reads all of it."""
+        # Not the tag of an object storage, which is no SHA-256 and differs between providers.
         with self.system.open(self.path(name), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -43,7 +43,7 @@ class RemoteSource:
         Raises:
             StoreError: the place cannot be reached.
         """
-        self._place.system.invalidate_cache()
+        self._place.system.invalidate_cache()  # fsspec remembers listings, and training goes on
         names = self._list(layout.EPOCHS)
         self._listed = {f"{layout.EPOCHS}/{name}": state for name, state in names.items()} | self._list("")
         self._fetch_analysis()
@@ -96,6 +96,7 @@ class RemoteSource:
                     entries = receipt_entries(raw, f"{self._place.url}/{receipt}")
                     final.parent.mkdir(parents=True, exist_ok=True)
                     (self.folder / receipt).write_bytes(raw)
+                # Before the download, so that the bound holds while it runs.
                 self._cache.make_room(max(state[1], sum(entry["bytes"] for entry in entries.values())))
                 # Without a receipt there is nothing to check against: the file's own checksums have to do.
                 for file in {final.name, *entries}:

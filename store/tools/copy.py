@@ -12,7 +12,7 @@ from store.format import layout
 from store.format.hdf5_file import PART
 from store.remote.place import Place, receipt_entries
 
-BLOCK = 8 << 20
+BLOCK = 8 << 20  # bytes at a time: few requests to object storage, little memory
 
 
 def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None = None) -> list[str]:
@@ -36,6 +36,7 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
     expected = _recorded_digests(origin, sizes)
     _refuse_other_contents(origin, copy, sizes, expected.get(layout.RUN_FILE))
     copied = []
+    # run.h5 last: what an interruption leaves has none, and so is not mistaken for a run.
     for name in sorted(sizes, key=lambda name: (name == layout.RUN_FILE, name)):
         if _is_copied(copy, name, sizes[name], expected.get(name)):
             report(sizes[name])
@@ -106,7 +107,7 @@ def _copy_file(origin: Place, copy: Place, name: str, *, expected: str | None, r
             raise DamagedFile(
                 f"{origin.url}/{name} is not what was recorded (SHA-256 differs). Restore it from a copy."
             )
-        if copy.sha256(part) != found:
+        if copy.sha256(part) != found:  # read back: a full disk or a proxy may lose what it took
             raise WriteFailed(f"{copy.url}/{name} differs from what was written. Check the disk, then copy again.")
 
 
@@ -117,7 +118,7 @@ def _new_object(copy: Place, name: str) -> Iterator[str]:
     In a folder it is renamed afterwards. Object storage shows an object only once it is closed, which an exception
     does, too.
     """
-    part = name + PART if copy.is_local else name
+    part = name + PART if copy.is_local else name  # renaming an object would copy it once more
     try:
         yield part
         if part != name:

@@ -75,6 +75,7 @@ def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFra
 
         def append(piece: pd.DataFrame) -> None:
             nonlocal writer
+            # The first piece fixes the types: a column that is all NaN in a later one must not change them.
             rows = pa.Table.from_pandas(piece, preserve_index=False, schema=writer.schema if writer else None)
             if writer is None:
                 writer = opened.enter_context(pq.ParquetWriter(path, rows.schema))

@@ -34,7 +34,7 @@ def link_run(run: Run) -> Path:
     if not epochs:
         raise NotInRun(f"The run {str(run.path)!r} has no epochs yet: there is nothing to link.")
     final = folder / LINK_FILE
-    with claim(part_of(final)), atomic_file(final) as file:
+    with claim(part_of(final)), atomic_file(final) as file:  # claimed: two commands would write one unfinished file
         _link_epochs(file, run.path, epochs)
         _link_run_file(file, run.path)
         file.create_dataset("epoch", data=np.asarray(epochs, np.int32))
