@@ -60,9 +60,7 @@ def list_folder(root: Path) -> Listing:
     Raises:
         BadLayout: a folder is missing, empty, holds other files, or the two splits have different classes.
     """
-    validation = validation_folder(root)
-    if validation is None:
-        raise BadLayout(f"'{root}' has train but none of {', '.join(VALIDATION_NAMES)}. Add a validation folder.")
+    validation = validation_folder(root) or root / VALIDATION_NAMES[0]
     ids = subfolders(root / "train")
     _check_same_classes(root / "train", ids, validation)
     train_files, validation_files = (
