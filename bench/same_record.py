@@ -95,7 +95,12 @@ RENAMED: dict[str, str] = {
 }
 # Identity, texts about the run and times differ between any two runs. Nothing read the array that is gone.
 NOT_COMPARED = (
-    "analysis.h5/arrays/place_means",
+    # What no page read is no longer derived.
+    *(
+        f"analysis.h5/arrays/{name}"
+        for name in ("place_means", "mode_shares", "league_told", "likeness_order", "cue_order")
+    ),
+    *(f"analysis.h5/tables/league_{name}/*" for name in ("epochs", "weights")),
     "*/configuration",
     "*/provenance",
     "*/layout",
