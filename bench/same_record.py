@@ -98,8 +98,9 @@ NOT_COMPARED = (
     # What no page read is no longer derived.
     *(
         f"analysis.h5/arrays/{name}"
-        for name in ("place_means", "mode_shares", "league_told", "likeness_order", "cue_order")
+        for name in ("place_means", "mode_shares", "league_reported", "likeness_order", "cue_order")
     ),
+    "analysis.h5/tables/pairs/mutual",
     *(f"analysis.h5/tables/league_{name}/*" for name in ("epochs", "weights")),
     "*/configuration",
     "*/provenance",

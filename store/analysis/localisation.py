@@ -27,7 +27,7 @@ def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFr
     within_class, between_classes: mean cosine of the true class's maps of two images of one class, and of two classes
         (intervals over classes).
     evidence_on_object, object_area, evidence_on_others, peak_on_object: see
-        `store.metrics.localisation.LocalisationScores` (intervals over images).
+        `store.metrics.localisation.ImageLocalisation` (intervals over images).
     object_following: how far the maps follow their own object, 1 = as a map in its shape would (see there).
     shift_following: how far the maps' centres move with the images under the variant `shift`, 1 = with them.
     """

@@ -77,10 +77,8 @@ def _clusters_of_images(record: EpochRecord, final: FinalEpoch) -> Int64:
 def _localisation_columns(record: EpochRecord, final: FinalEpoch) -> dict[str, NDArray]:
     labels = record.run.labels
     if final.cover is None:
-        names = (*localisation.LocalisationScores.__annotations__, *localisation.Gains.__annotations__)
-        return {name: np.full(len(labels), np.nan) for name in names}
-    found = localisation.localisation_scores(final.true_class_maps, final.cover, labels)
-    return {**vars(found), **vars(localisation.gains(final.true_class_maps, final.cover, labels))}
+        return {name: np.full(len(labels), np.nan) for name in localisation.ImageLocalisation.__annotations__}
+    return vars(localisation.image_localisation(final.true_class_maps, final.cover, labels))
 
 
 def class_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) -> pd.DataFrame:
@@ -156,7 +154,7 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, I
 
     Pairs with 3 mistakes or more at any epoch, most mistakes at the peak first: true_class_index, true_class,
     predicted_class_index, predicted_class, onset, peak, resolved (epoch numbers, -1 = never or not yet), peak_count,
-    last_count, slope, reverse, mutual, and of the last epoch similarity (cosine of the class patterns), overlap (of the
+    last_count, slope, reverse, and of the last epoch similarity (cosine of the class patterns), overlap (of the
     two maps over the pair's mistakes, NaN without one: high = look-alikes, low = the evidence lies elsewhere) and
     distance (earth-mover, between the class patterns, in cells; NaN beyond the first 400 pairs).
     """
@@ -165,7 +163,6 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, I
     ever, series, reverse = pair_series(run.labels, [found[0] for found in record.predictions], count)
     events = confusion.pair_events(series) if len(ever) else None
     names, true_class, predicted_class = run.classes["name"].to_numpy(), ever // count, ever % count
-    both = series[-1] + reverse
     overlap = confusion.pair_overlap(
         final.true_class_maps, final.predicted_class_maps, run.labels, record.predictions[-1][0], count
     )
@@ -182,7 +179,6 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, I
             "last_count": series[-1],
             "slope": events.slope if events else ever.astype(np.float64),
             "reverse": reverse,
-            "mutual": np.divide(2 * np.minimum(series[-1], reverse), both, out=np.zeros(len(ever)), where=both > 0),
             "similarity": maps.cosine(final.patterns[true_class], final.patterns[predicted_class]),
             "overlap": overlap[true_class, predicted_class],
         }

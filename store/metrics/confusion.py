@@ -55,18 +55,6 @@ def _slope(values: Float64) -> Float64:
     return np.tensordot(steps, values, axes=1) / (float(steps @ steps) or 1.0)  # a single epoch has no slope: 0
 
 
-def symmetric_share(confusion: ArrayLike) -> Float64:
-    """How mutual the confusion of each pair is, (..., C, C) float64: 0 = one way only, 1 = as often in both directions.
-
-    Equation:
-        2 min(n_ij, n_ji) / (n_ij + n_ji), 0 where neither happens
-    """
-    counts = np.asarray(confusion, np.float64)
-    both = counts + counts.swapaxes(-1, -2)
-    least = np.minimum(counts, counts.swapaxes(-1, -2))
-    return np.divide(2 * least, both, out=np.zeros_like(both), where=both > 0)
-
-
 def collapse(confusion: ArrayLike, groups: ArrayLike, count: int | None = None) -> NDArray:
     """Confusion between groups of classes, (..., C, C) -> (..., G, G), the dtype kept.
 

@@ -63,49 +63,27 @@ def object_area(cover: ArrayLike) -> Float64:
 
 
 @dataclass(frozen=True)
-class LocalisationScores:
-    """Where the evidence lies, arrays (N,), each 0..1.
+class ImageLocalisation:
+    """Where the evidence of each image's map lies, arrays (N,); shares are 0..1, and NaN marks a class of one image.
 
     evidence_on_object: share on the image's own object. object_area: the same of a flat map.
-    evidence_on_others: the same if the object lay where it lies in the class's other images, NaN for a class of one
-    image; only what `evidence_on_object` has beyond it shows that the map follows the object, not the class's habit.
+    evidence_on_others: the same if the object lay where it lies in the class's other images, else NaN; only what
+    `evidence_on_object` has beyond it shows that the map follows the object, not the class's habit.
     peak_on_object: share of the strongest cell on the object.
+    localisation_gain: what the map gains by following its own object, else NaN; its mean is that of
+    evidence_on_object - evidence_on_others. possible_gain: the same of a map in the shape of the object.
     """
 
     evidence_on_object: Float64
     object_area: Float64
     evidence_on_others: Float64
     peak_on_object: Float64
-
-
-def localisation_scores(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> LocalisationScores:
-    """Evidence on the object against what area and the class's habit explain; maps and cover (N, y, x), labels (N,)."""
-    cover, labels = np.asarray(cover, np.float64), np.asarray(labels, np.int64)
-    count = np.bincount(labels)
-    sums = np.zeros((len(count), *cover.shape[1:]))
-    np.add.at(sums, labels, cover)
-    others = np.maximum(count[labels] - 1, 1)[:, None, None]
-    elsewhere = evidence_on_object(maps, (sums[labels] - cover) / others)
-    elsewhere = np.where(count[labels] > 1, elsewhere, np.nan)
-    return LocalisationScores(
-        evidence_on_object(maps, cover), object_area(cover), elsewhere, peak_on_object(maps, cover)
-    )
-
-
-@dataclass(frozen=True)
-class Gains:
-    """What each image's map gains by following its own object, arrays (N,); NaN for a class of one image.
-
-    localisation_gain: evidence on the own object beyond that on the objects of the class's other images. Its mean is
-    that of evidence_on_object - evidence_on_others. possible_gain: the same of a map in the shape of the object.
-    """
-
     localisation_gain: Float64
     possible_gain: Float64
 
 
-def gains(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> Gains:
-    """What maps (N, y, x) gain by following their object; a class's habit gains nothing.
+def image_localisation(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> ImageLocalisation:
+    """Evidence on the object against what area and the class's habit explain; maps and cover (N, y, x), labels (N,).
 
     Equation:
         gain_i = n / (n - 1) sum_{y,x} (M_i - mean M) (C_i - mean C), M the map as a distribution, C the cover, n the
@@ -114,11 +92,21 @@ def gains(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> Gains:
     """
     cover, labels = np.asarray(cover, np.float64), np.asarray(labels, np.int64)
     count = np.bincount(labels)[labels]
+    sums = np.zeros((labels.max() + 1, *cover.shape[1:]))
+    np.add.at(sums, labels, cover)
+    others = evidence_on_object(maps, (sums[labels] - cover) / np.maximum(count - 1, 1)[:, None, None])
     scale = np.divide(count, count - 1, out=np.full(len(count), np.nan), where=count > 1)
     objects = _centred(cover, labels)
     both = (_centred(_distribution(evidence), labels) for evidence in (maps, cover))
-    gain, possible = (scale * np.einsum("nyx,nyx->n", each, objects) for each in both)
-    return Gains(gain, possible)
+    gain, possible_gain = (scale * np.einsum("nyx,nyx->n", each, objects) for each in both)
+    return ImageLocalisation(
+        evidence_on_object=evidence_on_object(maps, cover),
+        object_area=object_area(cover),
+        evidence_on_others=np.where(count > 1, others, np.nan),
+        peak_on_object=peak_on_object(maps, cover),
+        localisation_gain=gain,
+        possible_gain=possible_gain,
+    )
 
 
 def object_following(
@@ -136,7 +124,7 @@ def object_following(
         Cochran 1977, sec. 6.4, and Hoeffding 1948)
 
     Args:
-        gain, possible_gain: (N,) from `gains`, of whole classes; images where they are NaN are left out.
+        gain, possible_gain: (N,) from `image_localisation`, of whole classes; images where they are NaN are left out.
         labels: (N,) class indices.
     """
     reached, most = np.asarray(gain, np.float64), np.asarray(possible_gain, np.float64)

@@ -21,8 +21,8 @@ def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20)
     """The k most frequent confusions, most frequent first; fewer where fewer occur.
 
     true_class_index, true_class, predicted_class_index, predicted_class, true_group, predicted_group, count, share (of
-    the true class's images) with low and high (Wilson), reverse (count the other way round), mutual (0 one way .. 1
-    both), similarity (cosine of the two class patterns).
+    the true class's images) with low and high (Wilson), reverse (count the other way round), similarity (cosine of
+    the two class patterns).
     """
     counts = run.confusion(epoch=epoch, variant=variant)
     wrong = counts * ~np.eye(len(counts), dtype=bool)
@@ -38,7 +38,6 @@ def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20)
         low=low,
         high=high,
         reverse=counts[predicted_class, true_class],
-        mutual=measure.symmetric_share(counts)[true_class, predicted_class],
         similarity=maps.cosine(patterns[true_class], patterns[predicted_class]),
     )
 

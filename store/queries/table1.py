@@ -18,69 +18,24 @@ from store.queries.accuracy import accuracy_by_variant
 from store.read.run import Run
 
 PROPOSED_TOP1, PROPOSED_TOP5 = 0.5378, 0.6109
-PAPER_ROWS: tuple[dict[str, Any], ...] = (
-    {
-        "name": "Baseline",
-        "network": "ResNet-18, fine-tuned",
-        "data": "Tiny ImageNet",
-        "top1": 0.5280,
-        "top5": 0.7331,
-    },
-    {
-        "name": "Pre-trained ResNet-18",
-        "network": "ResNet-18",
-        "data": "ImageNet, 224×224",
-        "top1": 0.6976,
-        "top5": 0.8908,
-    },
-    {
-        "name": "Proposed",
-        "network": "encoder-decoder",
-        "data": "Tiny ImageNet",
-        "epochs": 80,
-        "top1": PROPOSED_TOP1,
-        "top5": PROPOSED_TOP5,
-    },
+PAPER_ROWS: tuple[tuple[str, str, str, int | None, float, float], ...] = (
+    # name, network, data, epochs, top-1, top-5
+    ("Baseline", "ResNet-18, fine-tuned", "Tiny ImageNet", None, 0.5280, 0.7331),
+    ("Pre-trained ResNet-18", "ResNet-18", "ImageNet, 224×224", None, 0.6976, 0.8908),
+    ("Proposed", "encoder-decoder", "Tiny ImageNet", 80, PROPOSED_TOP1, PROPOSED_TOP5),
 )
 # Fig. 2: epoch -> top-1 on the validation images, as the author's repository lists them.
 PAPER_TOP1_BY_EPOCH = {
-    1: 0.0486,
-    2: 0.0934,
-    3: 0.1198,
-    4: 0.1464,
-    5: 0.1710,
-    10: 0.2632,
-    15: 0.3572,
-    20: 0.4196,
-    25: 0.4538,
-    36: 0.5014,
-    46: 0.5212,
-    60: 0.5318,
-    70: 0.5378,
-    80: 0.5360,
+    **{1: 0.0486, 2: 0.0934, 3: 0.1198, 4: 0.1464, 5: 0.1710, 10: 0.2632, 15: 0.3572, 20: 0.4196},
+    **{25: 0.4538, 36: 0.5014, 46: 0.5212, 60: 0.5318, 70: 0.5378, 80: 0.5360},
 }
 PAPER_VALIDATION_IMAGES = "probably 5,000 (its accuracies are multiples of 1/5,000)"
 PAPER_FORMATION = {"school bus": 5, "sock": 10, "brown bear": 30}  # Sec. 5.1: by which epoch the map has its form
 PAPER_MACHINE = "one K80, about 12 hours"
 
-COLUMNS = (
-    "name",
-    "source",
-    "network",
-    "data",
-    "weights",
-    "epochs",
-    "planned_epochs",
-    "epoch",
-    "top1",
-    "top1_low",
-    "top1_high",
-    "top5",
-    "top5_low",
-    "top5_high",
-    "parameters",
-    "minutes",
-)
+_FACTS = ("name", "source", "network", "data", "weights", "epochs", "planned_epochs", "epoch")
+_ACCURACIES = ("top1", "top1_low", "top1_high", "top5", "top5_low", "top5_high")
+COLUMNS = (*_FACTS, *_ACCURACIES, "parameters", "minutes")
 
 
 def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
@@ -116,7 +71,7 @@ def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
 
 
 def table1(results: Iterable[Mapping[str, Any]], *, paper: bool = True) -> pd.DataFrame:
-    """Recorded runs, then (unless told not to) the paper's rows; the columns are COLUMNS.
+    """Recorded runs, then the paper's rows unless `paper` is False; the columns are COLUMNS.
 
     name, source ("recorded" or "paper"), network, data, weights (where the training started from), epochs and
     planned_epochs (counts), epoch (that the figures are of), top1 and top5 (fractions, all validation images, clean)
@@ -126,13 +81,14 @@ def table1(results: Iterable[Mapping[str, Any]], *, paper: bool = True) -> pd.Da
     Args:
         results: of `recorded_result`.
     """
-    rows = [*results, *({"source": "paper", **row} for row in PAPER_ROWS if paper)]
+    names = ("name", "network", "data", "epochs", "top1", "top5")
+    rows = [*results, *({"source": "paper", **dict(zip(names, row, strict=True))} for row in PAPER_ROWS if paper)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(dict.fromkeys(("epochs", "planned_epochs", "epoch"), "Int64"))
 
 
 def as_text(table: pd.DataFrame, *, markdown: bool = False, intervals: bool = False) -> str:
-    """The table as aligned text or as Markdown, accuracies in %, with their 95 % intervals if asked for."""
+    """The table as aligned text or as Markdown, accuracies in %, with their 95 % intervals if wanted."""
     unit = "% [95 %]" if intervals else "%"
     named = ("run", "network", "data", "initial weights")
     headings = (*named, "epochs", f"top-1 {unit}", f"top-5 {unit}", "M parameters", "minutes")

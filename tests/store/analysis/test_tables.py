@@ -55,7 +55,7 @@ def test_a_confused_pair_has_an_onset_a_peak_and_an_end(analysis):
         2,
         3,
     )
-    assert (row["peak_count"], row["last_count"], row["reverse"], row["mutual"]) == (3, 0, 0, 0)
+    assert (row["peak_count"], row["last_count"], row["reverse"]) == (3, 0, 0)
     assert counts.tolist() == [[0, 3, 0, 0]]
     assert row["similarity"] == pytest.approx(0) and np.isnan(row["overlap"])
 

@@ -10,7 +10,7 @@ from store.metrics import confusion
 from store.metrics.learning import NEVER
 
 
-def test_birth_peak_and_death_match_hand_computed_values():
+def test_onset_peak_and_resolution_match_hand_computed_values():
     counts = np.array([[0, 4, 5, 1, 0], [1, 1, 2, 1, 2], [0, 0, 0, 3, 7], [3, 0, 3, 0, 0]]).T
     events = confusion.pair_events(counts)
     assert events.onset.tolist() == [1, NEVER, 3, 0]
@@ -27,14 +27,7 @@ def test_a_single_epoch_has_no_slope():
     assert confusion.pair_events([[4, 1]]).slope.tolist() == [0, 0]
 
 
-def test_symmetric_share_tells_mutual_from_one_way_confusion():
-    shares = confusion.symmetric_share([[9, 4, 0], [4, 8, 3], [0, 1, 7]])
-    assert shares[0, 1] == shares[1, 0] == 1
-    assert shares[1, 2] == 0.5
-    assert shares[0, 2] == 0
-
-
-def test_confusion_collapses_to_groups_without_losing_a_image():
+def test_confusion_collapses_to_groups_without_losing_an_image():
     counts = np.array([[5, 1, 2], [0, 6, 2], [3, 0, 5]])
     assert confusion.collapse(counts, [0, 0, 1]).tolist() == [[12, 4], [3, 5]]
     assert confusion.collapse(np.stack([counts, counts]), [0, 0, 1]).shape == (2, 2, 2)
@@ -45,13 +38,13 @@ def test_row_shares_sum_to_one_where_there_are_images():
     assert confusion.row_shares([[1, 3], [0, 0]]).tolist() == [[0.25, 0.75], [0, 0]]
 
 
-def test_pattern_likeness_is_the_cosine_of_every_pair():
+def test_pattern_similarity_is_the_cosine_of_every_pair():
     patterns = np.array([[[3, 4]], [[4, 3]], [[0, 0]]], np.float32)
     expected = [[1, 0.96, 0], [0.96, 1, 0], [0, 0, 0]]
     assert confusion.pattern_similarity(patterns) == pytest.approx(np.array(expected))
 
 
-def test_likeness_puts_alike_patterns_side_by_side():
+def test_similarity_puts_similar_patterns_side_by_side():
     base = np.eye(3).reshape(3, 1, 3)
     patterns = np.concatenate([base, base + 0.05])
     order = confusion.similarity_order(patterns).tolist()
@@ -83,6 +76,6 @@ def test_collapsing_equals_counting_the_groups_with_scikit_learn(seed):
 def test_events_come_in_order_and_the_slope_is_numpys(seed, epochs):
     counts = np.random.default_rng(seed).integers(0, 6, size=(epochs, 5))
     events = confusion.pair_events(counts)
-    dead = events.resolved != NEVER
-    assert (events.onset[dead] < events.resolved[dead]).all()
+    resolved = events.resolved != NEVER
+    assert (events.onset[resolved] < events.resolved[resolved]).all()
     assert events.slope == pytest.approx(np.polyfit(np.arange(epochs), counts, 1)[0])

@@ -15,12 +15,12 @@ TRUE_CLASS = np.array([[1.0, 2.0], [1.0, 1.0]])  # D = 5 -1 2 -1, sum 5
 GRIDS = arrays.arrays(np.float64, (2, 3), elements=st.integers(-8, 8).map(float))
 
 
-def test_difference_averages_to_the_margin_of_the_scores():
+def test_difference_averages_to_the_margin_of_the_logits():
     assert correction.difference(PREDICTED, TRUE_CLASS).tolist() == [[5, -1], [2, -1]]
     assert correction.difference(PREDICTED, TRUE_CLASS).mean() == PREDICTED.mean() - TRUE_CLASS.mean()
 
 
-def test_one_cell_undoes_a_mistake_that_sits_in_one_cell():
+def test_one_cell_corrects_a_mistake_that_sits_in_one_cell():
     assert correction.correction_cells(PREDICTED, TRUE_CLASS) == 1  # 5 - 5 = 0: the true class ties, which counts
 
 
@@ -28,7 +28,7 @@ def test_a_hair_above_the_tie_needs_a_second_cell():
     assert correction.correction_cells(PREDICTED + np.array([[0, 0.1], [0, 0]]), TRUE_CLASS) == 2
 
 
-def test_right_answers_and_ties_need_no_cell():
+def test_correct_predictions_and_ties_need_no_cell():
     assert correction.correction_cells(
         np.stack([TRUE_CLASS, TRUE_CLASS]), np.stack([PREDICTED, TRUE_CLASS])
     ).tolist() == [0, 0]
@@ -42,20 +42,20 @@ def test_cells_are_removed_from_the_largest_difference_down_and_ties_in_reading_
     assert correction.removal_order([[5, -1], [2, -1]]).tolist() == [0, 2, 1, 3]
 
 
-def test_scores_after_removal_match_hand_computed_values():
+def test_logits_after_removal_match_hand_computed_values():
     maps, order = np.stack([PREDICTED, TRUE_CLASS]), correction.removal_order([[5, -1], [2, -1]])
     expected = {0: [2.5, 1.25], 1: [1.0, 1.0], 2: [0.25, 0.75], 4: [0, 0]}
-    for k, scores in expected.items():
-        assert correction.logits_after_removal(maps, order, k).tolist() == scores
+    for k, logits in expected.items():
+        assert correction.logits_after_removal(maps, order, k).tolist() == logits
 
 
-def test_scores_after_removal_take_another_k_for_each_image():
+def test_logits_after_removal_take_another_k_for_each_image():
     maps = np.stack([[PREDICTED, TRUE_CLASS]] * 2)
     order = np.stack([correction.removal_order([[5, -1], [2, -1]])] * 2)
     assert correction.logits_after_removal(maps, order, [0, 2]).tolist() == [[2.5, 1.25], [0.25, 0.75]]
 
 
-def test_a_third_class_can_win_once_the_mistake_is_undone():
+def test_a_third_class_can_win_once_the_mistake_is_corrected():
     third = np.array([[0.0, 3.0], [0.0, 3.0]])  # 1.5 against 1.0 after the removal of the first cell
     maps = np.stack(
         [[PREDICTED, TRUE_CLASS, third], [PREDICTED, TRUE_CLASS, third * 0], [PREDICTED, TRUE_CLASS, third]]
@@ -77,7 +77,7 @@ def test_a_third_class_that_only_ties_does_not_win():
     assert (cells.tolist(), winner.tolist()) == ([1], [2])
 
 
-def test_a_right_answer_wins_whatever_the_maps_say():
+def test_a_correct_prediction_wins_whatever_the_maps_say():
     cells, winner = correction.corrected_prediction(
         np.stack([PREDICTED, TRUE_CLASS])[None], predicted_class=[1], true_class=[1]
     )
@@ -118,7 +118,7 @@ def test_the_interval_of_k_holds_for_any_error_within_the_bound(d, error, seed):
 
 @given(GRIDS, GRIDS)
 @settings(max_examples=100, deadline=None)
-def test_removing_k_cells_lets_the_truth_tie_and_one_fewer_does_not(predicted_class, true_class):
+def test_removing_k_cells_lets_the_true_class_tie_and_one_fewer_does_not(predicted_class, true_class):
     k = correction.correction_cells(predicted_class, true_class)
     order = correction.removal_order(predicted_class - true_class)
     after = correction.logits_after_removal(np.stack([predicted_class, true_class]), order, k)

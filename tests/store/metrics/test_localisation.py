@@ -32,7 +32,7 @@ def test_a_box_covers_what_its_mask_covers():
     assert boxes == pytest.approx(localisation.mask_cover(mask, (4, 4)))
 
 
-def test_energy_and_peak_inside_match_hand_computed_values():
+def test_evidence_and_peak_on_the_object_match_hand_computed_values():
     maps = np.array([[[3, 1], [0, 0]], [[0, 0], [0, 2]], [[2, 2], [-9, 1]]], np.float32)
     cover = np.array([[1, 0.5], [0, 0]])
     # The third map has 11 11 0 10 above its weakest cell, which holds no evidence.
@@ -46,19 +46,19 @@ def test_a_silent_map_scores_the_objects_area():
     assert localisation.peak_on_object(np.zeros((2, 2)), cover) == 0.375
 
 
-def test_a_map_that_follows_its_object_beats_the_class_habit_and_a_fixed_code_does_not():
+def test_a_map_that_follows_its_object_beats_the_class_habit_and_a_fixed_map_does_not():
     cover = np.zeros((4, 2, 2))
     cover[np.arange(4), [0, 0, 1, 1], [0, 1, 0, 1]] = 1
     labels = np.zeros(4, int)
-    follows = localisation.localisation_scores(cover, cover, labels)
+    follows = localisation.image_localisation(cover, cover, labels)
     assert (follows.evidence_on_object.tolist(), follows.evidence_on_others.tolist()) == ([1] * 4, [0] * 4)
-    code = localisation.localisation_scores(np.broadcast_to(cover[:1], cover.shape), cover, labels)
+    code = localisation.image_localisation(np.broadcast_to(cover[:1], cover.shape), cover, labels)
     assert code.evidence_on_object.mean() == code.evidence_on_others.mean() == 0.25
 
 
-def test_a_class_of_one_image_has_no_elsewhere():
+def test_a_class_of_one_image_has_no_other_objects():
     assert np.isnan(
-        localisation.localisation_scores(np.ones((1, 2, 2)), np.ones((1, 2, 2)), [0]).evidence_on_others
+        localisation.image_localisation(np.ones((1, 2, 2)), np.ones((1, 2, 2)), [0]).evidence_on_others
     ).all()
 
 
@@ -78,7 +78,7 @@ def test_following_is_one_for_maps_that_move_along_and_zero_for_those_that_stay(
     )
 
 
-def test_nothing_can_follow_no_shift():
+def test_a_shift_of_zero_is_refused():
     with pytest.raises(ValueError, match="The images were not shifted"):
         localisation.shift_following(np.zeros((2, 2)), np.ones((2, 2)), [0, 0])
 
@@ -118,7 +118,7 @@ def test_shares_on_the_object_and_off_it_add_up(seed):
 def test_what_is_gained_by_following_matches_hand_computed_values():
     cover = np.array([[[1, 0]], [[0, 1]], [[1, 1]]], float)  # in the class's mean: 2/3 2/3
     maps = np.array([[[3, 1]], [[0, 2]], [[5, 5]]], float)  # shares 1 0, 0 1, .5 .5; their mean: .5 .5
-    found = localisation.gains(maps, cover, [0, 0, 0])
+    found = localisation.image_localisation(maps, cover, [0, 0, 0])
     # 3/2 (.5 (1/3) + (-.5)(-2/3)) = 3/4, twice; the third has a flat map and a flat object.
     assert found.localisation_gain == pytest.approx([0.75, 0.75, 0])
     assert found.possible_gain == pytest.approx([0.75, 0.75, 0])
@@ -134,26 +134,26 @@ def test_how_far_maps_follow_matches_a_hand_computed_value():
     assert (low, high) == pytest.approx((0.4 - half, 0.4 + half), rel=1e-4)
 
 
-def test_a_map_in_the_shape_of_the_object_follows_it_wholly_and_a_code_not_at_all():
+def test_a_map_in_the_shape_of_the_object_follows_it_wholly_and_one_that_encodes_the_class_not_at_all():
     random = np.random.default_rng(0)
     cover, labels = random.random((12, 3, 3)).round(1), np.repeat([0, 1], 6)
     cover[:, 0, 0] = 0  # a cell without the object, so that the map's evidence is all of the cover
-    own = localisation.gains(cover * random.uniform(0.1, 9, (12, 1, 1)), cover, labels)
+    own = localisation.image_localisation(cover * random.uniform(0.1, 9, (12, 1, 1)), cover, labels)
     assert localisation.object_following(own.localisation_gain, own.possible_gain, labels) == pytest.approx((1, 1, 1))
-    code = localisation.gains(random.random((2, 3, 3))[labels], cover, labels)
+    code = localisation.image_localisation(random.random((2, 3, 3))[labels], cover, labels)
     assert localisation.object_following(code.localisation_gain, code.possible_gain, labels) == pytest.approx((0, 0, 0))
 
 
 def test_objects_in_one_place_and_absent_objects_leave_it_unknown():
     maps, labels = np.random.default_rng(0).random((8, 2, 2)), np.repeat([0, 1], 4)
     for cover in (np.broadcast_to([[1, 0.5], [0, 0]], maps.shape), np.zeros(maps.shape), np.ones(maps.shape)):
-        found = localisation.gains(maps, cover, labels)
+        found = localisation.image_localisation(maps, cover, labels)
         assert np.isnan(localisation.object_following(found.localisation_gain, found.possible_gain, labels)).all()
 
 
 def test_classes_of_one_image_are_left_out_and_few_images_have_no_interval():
     cover = np.random.default_rng(1).random((5, 2, 2))
-    found = localisation.gains(cover, cover, [0, 0, 0, 0, 1])
+    found = localisation.image_localisation(cover, cover, [0, 0, 0, 0, 1])
     assert (
         np.isnan(found.localisation_gain[4])
         and np.isnan(found.possible_gain[4])
@@ -170,14 +170,14 @@ def test_classes_of_one_image_are_left_out_and_few_images_have_no_interval():
 
 @given(st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
-def test_gains_average_what_lies_inside_beyond_elsewhere(seed):
+def test_the_mean_gain_is_evidence_on_the_object_beyond_that_on_others(seed):
     random = np.random.default_rng(seed)
     maps, cover, labels = random.normal(size=(9, 2, 3)), random.random((9, 2, 3)), np.array([0] * 4 + [1] * 3 + [2] * 2)
-    found, scores = localisation.gains(maps, cover, labels), localisation.localisation_scores(maps, cover, labels)
+    found = localisation.image_localisation(maps, cover, labels)
     for label in range(3):
         mine = labels == label
         assert found.localisation_gain[mine].mean() == pytest.approx(
-            (scores.evidence_on_object - scores.evidence_on_others)[mine].mean()
+            (found.evidence_on_object - found.evidence_on_others)[mine].mean()
         )
 
 
@@ -193,14 +193,14 @@ def test_where_a_map_lies_ignores_its_strength_and_a_constant_under_it(seed, con
 
 
 @pytest.mark.parametrize(("classes", "images"), [(1, 10), (10, 2), (20, 10)])
-def test_the_interval_holds_the_truth_about_as_often_as_stated(classes, images):
-    """Maps are a code of the class plus a tenth of noise, and follow nothing: the true class is 0."""
+def test_the_interval_holds_the_true_value_about_as_often_as_stated(classes, images):
+    """Maps encode the class plus a tenth of noise, and follow nothing: the true value is 0."""
     random, labels = np.random.default_rng(0), np.repeat(np.arange(classes), images)
-    held = 0
+    covered = 0
     for _ in range(300):
         cover = random.random((len(labels), 4, 4)) ** 3
         maps = random.random((classes, 4, 4))[labels] + 0.1 * random.random((len(labels), 4, 4))
-        found = localisation.gains(maps, cover, labels)
+        found = localisation.image_localisation(maps, cover, labels)
         _, low, high = localisation.object_following(found.localisation_gain, found.possible_gain, labels)
-        held += low <= 0 <= high
-    assert 0.91 <= held / 300 <= 0.985  # 0.95, three standard errors to either side
+        covered += low <= 0 <= high
+    assert 0.91 <= covered / 300 <= 0.985  # 0.95, three standard errors to either side

@@ -10,7 +10,6 @@ def test_confused_pairs_are_those_of_the_synthetic_run(run):
     assert table[["true_class_index", "predicted_class_index", "count"]].to_numpy().tolist() == [[1, 2, 1], [3, 4, 1]]
     assert table["true_class"].tolist() == ["school bus", "goldfish"]
     assert table["share"].tolist() == [0.25, 0.25]
-    assert table["mutual"].tolist() == [0, 0]
     assert table["similarity"].between(-1, 1).all()
     assert len(queries.confused_pairs(run, epoch=3, variant="gray", k=3)) == 3
 
