@@ -62,7 +62,7 @@ def _train_or_plan(options: argparse.Namespace) -> int:
     profile = _profile(options)
     if options.time_limit is not None and not options.time_limit > 0:
         raise BadOption(f"--time-limit {options.time_limit:g} is invalid: allowed are seconds greater than 0.")
-    use_threads(options.threads)
+    use_threads(options.threads)  # before anything computes: the count decides the last bits
     path = Path(options.runs_dir) / _run_name(options)
     with join_process_group(choose_device(options.device)) as processes:
         return _train_in_group(options, profile, path, processes)

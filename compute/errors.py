@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ComputeError(Exception):
-    """Anything that the user can correct; the message says what was asked, what holds and what to do."""
+    """Anything that the user can correct; the message says what was requested, what is allowed and what to do."""
 
 
 class BadOption(ComputeError, ValueError):

@@ -22,7 +22,7 @@ class Logits(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network).eval()
+        self.network = copy.deepcopy(network).eval()  # captum hooks into the modules
         for module in self.network.modules():
             if isinstance(module, nn.ReLU):
                 module.inplace = False
@@ -62,8 +62,8 @@ def grad_cam(
         raise BadOption(f"There is no layer '{layer}' to explain. This network has: {', '.join(known) or 'none'}.")
     x = predictor.input_of(image[None])
     _check_class(logits, x, class_index)
-    chosen = logits.network.get_submodule(f"encoder.{layer}")
-    attribution = LayerGradCam(logits, chosen).attribute(x, target=class_index, relu_attributions=True)
+    module = logits.network.get_submodule(f"encoder.{layer}")
+    attribution = LayerGradCam(logits, module).attribute(x, target=class_index, relu_attributions=True)
     return attribution[0, 0].detach().float().cpu().numpy()
 
 

@@ -80,14 +80,14 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
         BadModel: the network cannot be built, for instance because it is the user's own and not on the path.
     """
     run = open_run(run_path)
-    chosen = choose_device(device)
+    on_device = choose_device(device)
     network = _network(run)
     CheckpointFolder(Path(run_path) / CHECKPOINTS, run_id=run.id).load_into(network, epoch)
-    network.to(chosen).to(memory_format=torch.channels_last).eval()
+    network.to(on_device).to(memory_format=torch.channels_last).eval()
     data = run.configuration["data"]
     return Predictor(
         network=network,
-        normalise=Normaliser(data["mean"], data["sd"], chosen),
+        normalise=Normaliser(data["mean"], data["sd"], on_device),
         precision=run.configuration["training"]["precision"],
         image_shape=(run.image_shape[0], run.image_shape[1]),
         seed=data["seed"],

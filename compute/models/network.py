@@ -71,7 +71,7 @@ def describe(network: ClassMapNetwork, *, image_shape: tuple[int, int], classes:
     Raises:
         BadModel: the network does not return (N, C, H, W) with C = `classes`.
     """
-    weight = next(network.parameters(), torch.zeros(()))
+    weight = next(network.parameters(), torch.zeros(()))  # a network may have none
     training = network.training
     network.eval()
     try:

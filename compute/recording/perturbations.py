@@ -72,20 +72,20 @@ def perturb(name: str, images: Tensor, *, numbers: Sequence[int], seed: int, **s
         BadOption: an unknown variant or strength, or a strength outside its range.
         ValueError: images of another shape or type.
     """
-    chosen = find_perturbation(name)
+    perturbation = find_perturbation(name)
     if images.dtype != torch.uint8:
         raise ValueError(f"Images must be uint8, got {images.dtype}. Convert them to 0..255 first.")
     if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape[1:]:
         raise ValueError(f"Images must be uint8 (N, h, w, 3), got the shape {tuple(images.shape)}.")
     if len(numbers) != len(images):
         raise ValueError(f"There are {len(images)} images but {len(numbers)} image numbers. Give one for each image.")
-    _check_strengths(chosen, strengths)
-    values = {each.name: each.default for each in chosen.strengths} | strengths
+    _check_strengths(perturbation, strengths)
+    values = {each.name: each.default for each in perturbation.strengths} | strengths
     if not len(images):
         return images.clone()
     starts = range(0, len(images), IMAGES_AT_ONCE)
     parts = (slice(start, start + IMAGES_AT_ONCE) for start in starts)
-    return torch.cat([chosen.function(images[part], numbers[part], seed, **values) for part in parts])
+    return torch.cat([perturbation.function(images[part], numbers[part], seed, **values) for part in parts])
 
 
 def perturb_array(
@@ -237,7 +237,7 @@ def gaussian_taps(size: int, sigma: float) -> tuple[int, ...]:
     weights = [math.exp(-(d**2) / (2 * sigma**2)) for d in range(size // 2 + 1)]
     total = weights[0] + 2 * sum(weights[1:])
     sides = [round(weight / total * (1 << TAP_BITS)) for weight in weights[1:]]
-    return ((1 << TAP_BITS) - 2 * sum(sides), *sides)
+    return ((1 << TAP_BITS) - 2 * sum(sides), *sides)  # the centre takes the rounding: a flat image stays as it is
 
 
 def noise_positions(density: float, values: int, *, numbers: Sequence[int], seed: int) -> np.ndarray:
@@ -248,6 +248,7 @@ def noise_positions(density: float, values: int, *, numbers: Sequence[int], seed
     none. Columns 0, 2, 4... are pepper (0), columns 1, 3, 5... salt (255), so an odd M has one pepper more.
     """
     count = math.floor(density * values + 0.5)
+    # one generator per image, so that its noise does not depend on the batch that it is in
     streams = (np.random.SeedSequence((seed, int(number), NOISE_STREAM)) for number in numbers)
     random = np.array([np.random.Generator(np.random.PCG64(stream)).random(count) for stream in streams])
     # the first columns of a Fisher-Yates shuffle of 0..values-1, one shuffle per row
@@ -255,9 +256,9 @@ def noise_positions(density: float, values: int, *, numbers: Sequence[int], seed
     order = np.tile(np.arange(values, dtype=np.int64), (len(numbers), 1))
     for column in range(count):
         other = column + (random[:, column] * (values - column)).astype(np.int64)
-        chosen = order[rows, other]
+        drawn = order[rows, other]
         order[rows, other] = order[:, column]
-        order[:, column] = chosen
+        order[:, column] = drawn
     return order[:, :count]
 
 

@@ -66,8 +66,9 @@ class Recorder:
         self.stop = stop or StopRequest()
         self.quiet = quiet  # no progress bars
         self._waited = 0.0
+        # perturbed images are the same every epoch: made once where a GPU has room for them
         self._caches = has_room(validation.images.device, len(settings.variants) * validation.images.nbytes)
-        self._cached: dict[tuple[str, int], Tensor] = {}  # perturbed images, the same every epoch, if a GPU has room
+        self._cached: dict[tuple[str, int], Tensor] = {}
 
     def record(
         self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes | None = None
@@ -86,7 +87,7 @@ class Recorder:
         started, self._waited = time.perf_counter(), 0.0
         variants, total = self.settings.variants, len(self.validation.labels)
         metrics = RunningMetrics(self.validation.images.device)
-        network.eval()
+        network.eval()  # BatchNorm's running statistics: a map does not depend on the rest of its batch
         bar = tqdm(
             total=total * len(variants),
             desc=title,
@@ -102,7 +103,7 @@ class Recorder:
                     self.stop.check()  # a collective call: as often in a process that has a batch less
                     if number < len(batches):
                         result = self._run(network, variant, batches[number], metrics)
-                        self._write_result(writer, queued)
+                        self._write_result(writer, queued)  # waits, while the device works on the pass just queued
                         queued = result
                         bar.update(batches[number].stop - batches[number].start)
             self._write_result(writer, queued)

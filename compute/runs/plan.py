@@ -151,7 +151,7 @@ def _training_speed(prepared: PreparedRun, steps: int) -> float:
     train = prepared.dataset.train
     images = torch.as_tensor(np.ascontiguousarray(train.images[:count])).to(prepared.device)
     labels = torch.as_tensor(np.ascontiguousarray(train.labels[:count])).to(prepared.device)
-    trainer.network.train()
+    trainer.network.train()  # a copy: the steps must not change the run's own network
 
     def step() -> None:
         random = RandomNumbers(generator, settings.batch, trainer.part)
@@ -174,7 +174,7 @@ def median_seconds(step: Callable[[], None], steps: int, device: torch.device, p
         # all processes stop at the same step
         if processes.any(bool(times) and time.perf_counter() - started > PROBE_SECONDS):
             break
-    return statistics.median(times)
+    return statistics.median(times)  # a single slow step, of a busy machine, does not count
 
 
 def _recording_speed(prepared: PreparedRun) -> float:
@@ -187,7 +187,7 @@ def _recording_speed(prepared: PreparedRun) -> float:
         with create_run(path, alone.description("probe")) as new_run:
             recorder.write_images(new_run)
         run = resume_run(path)
-        for epoch in (1, 2):
+        for epoch in (1, 2):  # the first one warms up
             processes.wait()
             started = time.perf_counter()
             with run.epoch(epoch) as writer:

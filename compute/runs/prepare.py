@@ -120,8 +120,8 @@ class PreparedRun:
 def prepare(profile: Profile, *, device: str = "auto", processes: Processes | None = None) -> PreparedRun:
     """Loads the data and builds the network; a ComputeError or DataError says what does not fit."""
     processes = processes or Processes()
-    chosen = choose_device(device)
-    prepare_device(chosen, compiled=profile.training.compile)
+    on_device = choose_device(device)
+    prepare_device(on_device, compiled=profile.training.compile)
     _check(profile, processes)
     torch.manual_seed(profile.training.seed)
     if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():
@@ -132,13 +132,13 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
     limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
     dataset = load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
     profile, notes = _fit_batch(profile, len(dataset.train.labels), processes.count)
-    torch.manual_seed(profile.training.seed)
+    torch.manual_seed(profile.training.seed)  # again: the check above may have drawn numbers
     network = build(profile.model.name, len(dataset.classes), **profile.model.options)
     report = load_weights(network, profile.weights.source)
-    network.to(chosen).to(memory_format=torch.channels_last)
+    network.to(on_device).to(memory_format=torch.channels_last)
     return PreparedRun(
         profile=profile,
-        device=chosen,
+        device=on_device,
         processes=processes,
         dataset=dataset,
         network=network,

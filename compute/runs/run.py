@@ -125,7 +125,7 @@ class Experiment:
                     self.limit.check()
                 started = time.perf_counter()
                 metrics = self.trainer.train_epoch(epoch, training_set)
-                metrics |= self._save_checkpoint(epoch, metrics)
+                metrics |= self._save_checkpoint(epoch, metrics)  # before the record, which can be made from it
                 self._record(epoch, metrics, network=self._trained_network())
                 if self.limit:
                     self.limit.epoch_finished(time.perf_counter() - started)
@@ -165,7 +165,7 @@ class Experiment:
         try:
             title = f"epoch {epoch}/{self.epochs} recording"
             metrics = metrics | self.recorder.record(network, writer, title=title, processes=processes)
-        except BaseException:
+        except BaseException:  # also a stop: no incomplete file stays
             writer.abort()
             raise
         writer.set_metrics(metrics)

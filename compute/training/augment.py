@@ -43,6 +43,7 @@ class RandomNumbers:
 
     def uniform(self) -> Tensor:
         """One number in [0, 1) for each image of the part: (n,) float32."""
+        # for the whole batch, though a part is used: each process draws as many numbers as a single one would
         return torch.rand(self.batch, generator=self.generator)[self.part.start : self.part.stop]
 
 
@@ -57,7 +58,7 @@ class Augmenter:
         """The network's input (N, 3, h, w) from uint8 images (N, h, w, 3)."""
         settings = self.settings
         values = images.permute(0, 3, 1, 2).float()
-        if settings.rotation or settings.shift or settings.zoom:
+        if settings.rotation or settings.shift or settings.zoom:  # one resampling, so that an image is blurred once
             values = self._warped(values.contiguous(), random)
         elif settings.flip:
             mirrored = random.uniform() < settings.flip

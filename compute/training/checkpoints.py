@@ -58,10 +58,10 @@ class CheckpointFolder:
             "epoch": epoch,
             "run_id": self.run_id,
             "optimizer": trainer.optimizer.state_dict(),
-            "network": trainer.network.state_dict() if averaged else {},
+            "network": trainer.network.state_dict() if averaged else {},  # else the recorded weights are the network's
             "updates": averaged.updates if averaged else 0,
         }
-        _write(self._state_path(epoch), state)
+        _write(self._state_path(epoch), state)  # first: an epoch whose weights exist can always be resumed
         weights = {name: value.detach().cpu() for name, value in trainer.recorded_state().items()}
         document = {"epoch": epoch, "run_id": self.run_id, "weights": weights, "metrics": metrics}
         _write(self._path(epoch), document)
@@ -155,7 +155,7 @@ def _write(path: Path, document: dict[str, Any]) -> None:
         with part.open("wb") as file:
             torch.save(document, file)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # before the rename, which may reach the disk first
         part.replace(path)
     except (OSError, RuntimeError) as err:
         part.unlink(missing_ok=True)

@@ -61,7 +61,7 @@ class AveragedWeights:
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         floating, targets = [], []
         for name, value in network.state_dict().items():
-            if value.is_floating_point():
+            if value.is_floating_point():  # a count of batches is no average
                 floating.append(self.state[name])
                 targets.append(value)
             else:

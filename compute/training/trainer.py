@@ -76,7 +76,7 @@ class Trainer:
             still write the previous epoch), train_images_per_second.
 
         Raises:
-            Interrupted: a stop was asked for; the epoch does not count.
+            Interrupted: a stop was requested; the epoch does not count.
             TrainingDiverged: the loss is NaN or infinite.
         """
         started, worked = time.perf_counter(), time.process_time()
@@ -121,7 +121,7 @@ class Trainer:
 
     def _batches(self, images: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
         """This process's part of each batch of a random order; a last incomplete batch is left out."""
-        order = torch.randperm(images, generator=generator).to(self.device)
+        order = torch.randperm(images, generator=generator).to(self.device)  # drawn on the CPU: equal on every device
         for number in range(steps):
             first = number * self.batch
             yield order[first + self.part.start : first + self.part.stop]
@@ -132,7 +132,7 @@ class Trainer:
             group["lr"] = rate
         with autocast(self.device, self.settings.precision):
             maps = self._step_network(self.augment(images, random))
-        logits = maps.mean((-1, -2))  # S_k, Eq. 8
+        logits = maps.mean((-1, -2))  # S_k, Eq. 8; maps are float32, so the logit is exactly their mean
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         loss = loss * (len(labels) * self.processes.count / self.batch)  # parts of a batch may differ by an image
         self.optimizer.zero_grad(set_to_none=True)
@@ -163,6 +163,7 @@ def epoch_generator(seed: int, epoch: int, processes: Processes) -> torch.Genera
 
     Also seeds torch's own, which dropout uses, differently in each: ((seed * 2^20 + epoch) * 2^8 + rank).
     """
+    # Seeds instead of saved generator state: a resumed epoch starts where an uninterrupted one does, bit for bit.
     mixed = ((seed << 20) + epoch) << 8
     torch.manual_seed(mixed + processes.rank)
     return torch.Generator().manual_seed(mixed)

@@ -17,7 +17,7 @@ from tests.compute.cases import TINY, command, tiny_profile
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """A run made by the command line, and what it printed is in its folder's `output`."""
+    """A run recorded by the command line."""
     folder = tmp_path_factory.mktemp("runs")
     assert main(command(folder)) == 0
     return folder / "tiny"

@@ -89,7 +89,7 @@ def test_the_other_networks_have_the_map_sizes_they_promise(name, options, maps)
 
 @pytest.mark.parametrize(("name", "options"), [("paper", {}), ("grid", {"stem": "stride2"}), ("grid", {})])
 def test_the_names_in_checkpoints_stay_what_they_were(name, options):
-    """Kept runs are resumed and shown live by these names; whoever changes one must read the old ones, too."""
+    """Recorded runs are resumed and opened on the Live page by these names: whoever changes one must read both."""
     names = build(name, 3, **options).state_dict().keys()
     norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     encoded = norm[:2] if name == "paper" else norm  # InstanceNorm keeps no statistics

@@ -53,7 +53,7 @@ def test_a_second_ctrl_c_in_training_stops_at_once_and_a_second_sigterm_does_not
 
 
 class OtherProcess(Processes):
-    """Counts exchanges; the other process stops when told to."""
+    """Counts exchanges; the other process stops if `other_stops`."""
 
     exchanges = 0
     other_stops = False
