@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HEIGHT_BY_WIDTH = {1440: 1000, 390: 844}  # CSS pixels: a laptop and a telephone
 # What a page needs in its address, beside the run, to have something to show.
 PARAMETERS = {"live": "source=record"}
-_SETTLE_LIMIT = 20_000  # milliseconds
+_STABLE_LIMIT = 20_000  # milliseconds
 _LOAD_LIMIT = 60_000
 _TALLEST = 6000  # pixels of a whole page: WebP ends at 16,383
 
@@ -84,7 +84,7 @@ def _save(window: Page, path: Path, *, full: bool) -> None:
 def _stable_screenshot(window: Page) -> bytes:
     """The window once two screenshots agree: charts and components are drawn after the script has ended."""
     pause, previous = 1200, b""
-    for _ in range(_SETTLE_LIMIT // pause):
+    for _ in range(_STABLE_LIMIT // pause):
         window.wait_for_timeout(pause)
         screenshot = window.screenshot()
         if screenshot == previous:

@@ -69,29 +69,25 @@ def flip_tiles(
     """Images in two states, with what the true class's map gained or lost in between.
 
     Args:
-        selection: scale and colours.
+        selection, images, size: scale and colours, image numbers, edge of an image in CSS pixels.
         before, after: the states, of one run or of two; if their variants differ, both images are shown.
-        images: image numbers.
         true_class: show the maps of the true class instead of those of both predictions.
-        size: edge of an image in CSS pixels.
     """
-    order = tuple(int(image) for image in images)
-    states = (before, after)
+    order, states = tuple(int(image) for image in images), (before, after)
     first, second = (data.predictions(*each.key).iloc[list(order)] for each in states)
-    gains = (second["label_logit"].to_numpy() - first["label_logit"].to_numpy()).tolist()
+    gains = second["label_logit"] - first["label_logit"]  # S of the true class
     own = on_one_grid([data.true_class_maps(*each.key, order) for each in states])
     maps = own if true_class else on_one_grid([data.predicted_class_maps(*each.key, order) for each in states])
     variants = [name for name in dict.fromkeys(each.variant for each in states) if name in after.run.variants]
-    many = len(variants)
     tiles = [
         Tile(
             id=str(image),
             title=f"{_marked(one)} → {_marked(two)}",
             lines=(
                 f"P {probability(one.confidence)} → {probability(two.confidence)}",
-                f"true class {two.true_class}, S {signed_number(gains[row], 1)}",
+                f"true class {two.true_class}, S {signed_number(gains.iloc[row], 1)}",
             ),
-            images=tuple(range(row * many, (row + 1) * many)),
+            images=tuple(range(row * len(variants), (row + 1) * len(variants))),
             maps=(2 * row, 2 * row + 1),
             differences=(row,),
             role=role(two.correct),
@@ -99,14 +95,15 @@ def flip_tiles(
         )
         for row, (image, one, two) in enumerate(zip(order, predictions(first), predictions(second), strict=True))
     ]
-    each_image = tuple(image for image in order for _ in variants)
     return difference_tiles(
         selection,
         states,
         tiles,
         maps.swapaxes(0, 1),
         own[1] - own[0],
-        images=data.image_atlas(after.run, each_image, tuple(variants * len(order))),
+        images=data.image_atlas(
+            after.run, tuple(np.repeat(order, len(variants)).tolist()), tuple(variants * len(order))
+        ),
         difference_legend="map of the true class, second state minus first",
         size=size,
     )

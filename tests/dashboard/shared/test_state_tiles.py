@@ -94,7 +94,7 @@ def test_a_run_of_other_images_is_compared_by_class_but_not_by_image(opened, tmp
     app = opened(tmp_path, "compare", run="one", **{"with": "two"})
     assert not app.exception and not app.warning
     assert "recorded on different images" in app.info[0].value
-    assert "The letters that changed most" in [part.value for part in app.subheader]
+    assert "Class patterns that changed most" in [part.value for part in app.subheader]
 
 
 def test_a_run_of_other_classes_is_refused_with_a_reason(opened, tmp_path):
