@@ -29,6 +29,7 @@ def main() -> None:
     level, order, scaling = _options(selection)
     left, right = st.columns([8, 5])
     with left:
+        st.markdown("**Confusion matrix**")
         (_by_group if level == "groups" else _by_class)(selection, order, scaling)
         if scaling == "difference":
             _difference_caption(selection)

@@ -96,7 +96,7 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
             ("Correct", percent(row.accuracy, 0), f"share of the class's {plural(len(own), 'image')}"),
             ("Mean confidence", percent(row.mean_confidence, 0), "mean probability P of the prediction"),
             ("Spread of the maps", f"{row.spread:.3f}", "how much the maps vary: mean of 1 − cosine to the pattern"),
-            ("Predicted as this class", str(int(row.predicted_count)), f"images of any class; {len(own)} belong to it"),
+            ("Predictions", str(int(row.predicted_count)), f"images predicted as this class; {len(own)} belong to it"),
         )
         with st.grid(4, min_column_width=140):
             for label, value, meaning in figures:

@@ -43,6 +43,7 @@ def main() -> None:
 def _accuracy_curves(selection: Selection, class_index: int) -> None:
     run = selection.run
     names, groups = data.class_names(run), data.class_groups(run)
+    st.subheader("Accuracy over the epochs", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = controls.segmented("Lines", "lines", ["groups", "classes"])
         choose_class(selection)

@@ -59,14 +59,8 @@ def _third(selection: Selection, rest: pd.DataFrame) -> tuple[str, str, pd.DataF
         name, reason = "The lowest-ranked true class", ""
         if not first.empty:
             row = first.iloc[0]
-            reason = f"The true class, {escape_markdown(row.true_class)}, is only the {_ordinal(int(row.label_rank))}."
+            reason = f"The true class, {escape_markdown(row.true_class)}, has rank {row.label_rank}."
     return None if first.empty else (name, reason, first)
-
-
-def _ordinal(number: int) -> str:
-    """'2nd', '11th', '103rd'."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 def runs_table() -> pd.DataFrame:

@@ -39,7 +39,7 @@ def outcomes(selection: Selection) -> None:
     )
     st.caption(
         "A map has changed if the cosine similarity of the clean prediction's map with and without the variant is "
-        "below 0.5. Orange: correct for a different reason, that is, correct both times although the map changed. "
+        "below 0.5. Correct for a different reason: correct both times although the map changed. "
         "Click a bar to see its images below."
     )
 
