@@ -1,4 +1,4 @@
-"""The class of the sidebar, the strip of classes over the epochs, what can be downloaded, and a phone, in Chromium."""
+"""The class of the sidebar, the matrix of classes and epochs, downloads, and a phone, in Chromium."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def image(download):
     return np.asarray(Image.open(io.BytesIO(content(download))).convert("RGB"))
 
 
-def test_the_class_of_the_sidebar_goes_from_page_to_page(page, analysed):
+def test_the_class_of_the_sidebar_follows_from_page_to_page(page, analysed):
     visit(page, f"{analysed}/gallery?run=demo")
     sidebar = page.get_by_test_id("stSidebar")
     choice = sidebar.get_by_label("Class", exact=True)
@@ -50,10 +50,10 @@ def test_the_class_of_the_sidebar_goes_from_page_to_page(page, analysed):
     page.locator(".wall .tile.chosen[data-id=n00000002]").wait_for()
 
 
-def test_a_cell_of_the_strip_chooses_its_class_and_epoch(page, analysed):
+def test_a_cell_of_the_class_matrix_chooses_its_class_and_epoch(page, analysed):
     visit(page, f"{analysed}/learning?run=demo&order=name")
-    strip = page.locator(".matrix canvas")
-    strip.focus()
+    matrix = page.locator(".matrix canvas")
+    matrix.focus()
     for key in ("ArrowRight", "ArrowDown", "Enter"):
         page.keyboard.press(key)
     arrived(page, re.compile("class=n"))
@@ -62,8 +62,8 @@ def test_a_cell_of_the_strip_chooses_its_class_and_epoch(page, analysed):
 
 def test_a_tile_that_stays_on_its_page_is_a_button_for_the_keyboard_too(page, analysed):
     visit(page, f"{analysed}/learning?run=demo")
-    letter = page.locator(".tile[role=button][data-id='1']")
-    letter.focus()
+    pattern = page.locator(".tile[role=button][data-id='1']")
+    pattern.focus()
     page.keyboard.press("Enter")
     arrived(page, re.compile("epoch=1"))
     page.locator(".tile.chosen[role=button][data-id='1']").wait_for()
@@ -73,7 +73,7 @@ def test_a_tile_that_stays_on_its_page_is_a_button_for_the_keyboard_too(page, an
     arrived(page, re.compile("epoch=2"))
 
 
-def test_the_alphabet_steps_slowly_for_who_asked_for_less_motion(browser, analysed):
+def test_the_patterns_play_slowly_with_reduced_motion(browser, analysed):
     context = browser.new_context(reduced_motion="reduce")
     window = context.new_page()
     visit(window, f"{analysed}/patterns?run=demo&epoch=1")

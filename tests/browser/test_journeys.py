@@ -101,7 +101,7 @@ def test_the_keyboard_steps_through_images(page, address):
     page.get_by_text("image 7 of 0 to 47").wait_for()
 
 
-def test_back_retraces_the_way_from_the_overview_to_a_image(page, address):
+def test_back_retraces_the_steps_from_the_overview_to_an_image(page, address):
     visit(page, f"{address}/?run=demo&epoch=3")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Failures", exact=True).click()
     shows(page, title="Failures", epoch=3)
@@ -121,7 +121,7 @@ def test_back_retraces_the_way_from_the_overview_to_a_image(page, address):
     shows(page, title="Overview", epoch=3)
 
 
-def test_a_copied_link_opens_the_same_view_in_a_window_that_knows_nothing(page, address, browser):
+def test_a_copied_link_opens_the_same_view_in_a_fresh_window(page, address, browser):
     query = "run=demo&epoch=2&variant=bgr&scale=common&colours=cividis&pin=1.gray&class=n00000003"
     visit(page, f"{address}/gallery?{query}")
     page.locator(".tile").nth(5).wait_for()
@@ -136,14 +136,14 @@ def test_a_copied_link_opens_the_same_view_in_a_window_that_knows_nothing(page, 
     other.context.close()
 
 
-def test_bad_values_in_a_link_are_told_and_the_rest_of_it_is_obeyed(page, address):
+def test_invalid_values_in_a_link_are_reported_and_the_rest_is_shown(page, address):
     visit(page, f"{address}/gallery?run=demo&epoch=2&variant=sepia&clas=3")
     page.get_by_text("variant “sepia”").wait_for()
     page.get_by_text("“clas”").wait_for()
     page.get_by_text("epoch 2, variant clean").wait_for()
 
 
-def test_a_new_epoch_of_a_growing_run_appears_by_itself_and_leaves_what_is_being_typed(page, address, runs):
+def test_a_new_epoch_of_a_growing_run_appears_and_keeps_what_is_being_typed(page, address, runs):
     visit(page, f"{address}/image?run=growing&image=3")
     page.get_by_text("1 of 3 epochs recorded").wait_for()
     number = page.get_by_label("Image", exact=True)
@@ -159,7 +159,7 @@ def test_a_new_epoch_of_a_growing_run_appears_by_itself_and_leaves_what_is_being
     shows(page, title="Image", image=11)
 
 
-def test_looking_for_new_epochs_again_and_again_leaves_one_progress_bar_and_no_more_of_the_page(page, address, runs):
+def test_looking_for_new_epochs_repeatedly_adds_nothing_to_the_page(page, address, runs):
     visit(page, f"{address}/gallery?run=growing&epoch=1")
     page.locator(".tile").first.wait_for()
     before = page.evaluate("document.querySelectorAll('*').length")

@@ -1,4 +1,4 @@
-"""Painting a pattern and taking a prediction apart in a real Chromium, and following a finding to where it can be seen."""
+"""Painting a pattern, removing cells from a prediction, following a finding, brushing a histogram, in Chromium."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cell(window, row, column):
     return box["x"] + (column + 0.5) * box["width"] / 8, box["y"] + (row + 0.5) * box["height"] / 8
 
 
-def test_a_stroke_is_painted_searched_for_and_kept_in_the_link(page, analysed):
+def test_a_painted_stroke_is_searched_for_and_stays_in_the_link(page, analysed):
     visit(page, f"{analysed}/search?run=demo&from=painted")
     page.get_by_text("The pattern is empty").wait_for()
     page.mouse.move(*cell(page, 1, 1))
@@ -43,7 +43,7 @@ def test_a_stroke_is_painted_searched_for_and_kept_in_the_link(page, analysed):
     arrived(page, re.compile("paint=0{9}f{4}"))
 
 
-def test_a_pattern_is_painted_with_keys_alone(page, analysed):
+def test_a_pattern_can_be_painted_with_the_keyboard(page, analysed):
     visit(page, f"{analysed}/search?run=demo&from=painted")
     page.locator(".painter[data-painted]").wait_for()
     page.locator(".painter canvas").focus()
@@ -57,21 +57,21 @@ def test_a_pattern_is_painted_with_keys_alone(page, analysed):
     arrived(page, re.compile(f"paint={'0' * 64}"))
 
 
-def test_the_most_alike_image_of_a_search_opens_its_page(page, analysed):
-    visit(page, f"{analysed}/search?run=demo&image=5&kind=own")
+def test_the_most_similar_image_of_a_search_opens_its_page(page, analysed):
+    visit(page, f"{analysed}/search?run=demo&image=5&maps=true_class")
     first = page.locator(".tiles .tile[href*='image']").first
     first.wait_for()
     first.click()
     arrived(page, re.compile("/image.*image=5"))
 
 
-def test_the_slider_takes_cells_out_without_the_server_and_rests_in_the_link(page, analysed):
+def test_the_slider_removes_cells_without_the_server_and_writes_the_link(page, analysed):
     visit(page, f"{analysed}/image?run=demo&epoch=3")
     correction = page.locator(".correction")
     correction.get_by_text("S ").first.wait_for()
     before = correction.locator(".logit").first.inner_text()
     correction.get_by_role("button", name="none").click()
-    arrived(page, re.compile("[?&]k=0"))
+    arrived(page, re.compile("[?&]cells=0"))
     full = correction.locator(".logit").first.inner_text()
     assert full != before and "0 of 64" in correction.inner_text()
     slider = correction.locator(".slider > label > input")
@@ -79,7 +79,7 @@ def test_the_slider_takes_cells_out_without_the_server_and_rests_in_the_link(pag
     slider.evaluate("node => { node.value = 3; node.dispatchEvent(new Event('input')); }")
     assert "3 of 64" in correction.inner_text() and correction.get_attribute("data-cells") == "3"
     slider.evaluate("node => node.dispatchEvent(new Event('change'))")
-    arrived(page, re.compile("[?&]k=3"))
+    arrived(page, re.compile("[?&]cells=3"))
 
 
 def test_a_finding_leads_to_the_page_that_shows_it(page, analysed):
@@ -91,7 +91,7 @@ def test_a_finding_leads_to_the_page_that_shows_it(page, analysed):
     settled(page)
 
 
-def test_a_brushed_histogram_narrows_the_failures(page, analysed):
+def test_brushing_the_histogram_filters_the_failures(page, analysed):
     visit(page, f"{analysed}/failures?run=demo&epoch=1&variant=brg")
     chart = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
     chart.wait_for()

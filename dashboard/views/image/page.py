@@ -28,7 +28,7 @@ _LOCALISATION = {
 }
 _BESIDE, _OVER = "beside", "over"
 _LAYOUTS = {_BESIDE: "beside the image", _OVER: "over the image"}
-_OF_THE_IMAGE = ("k", "against")  # reset when another image is chosen
+_OF_THE_IMAGE = ("cells", "against")  # reset when another image is chosen
 _ORDERS = {"probability": "probability", "peak": "peak of the map", "group": "group", "name": "name"}
 
 
@@ -130,11 +130,11 @@ def _correction(selection: Selection, image: int, row: pd.Series) -> None:
     with right:
         st.markdown(parts.minimal_correction_text(correction, data.class_names(selection.run)))
     cells = len(correction.order)
-    start = url_state.integer("k", 0, cells, correction.cells)
+    start = url_state.integer("cells", 0, cells, correction.cells)
     correction_panels(
         parts.dissected(selection, image, correction, start=start),
         key="correction_panels",
-        on_rest=lambda out: url_state.write({"k": None if out == correction.cells else out}),
+        on_rest=lambda out: url_state.write({"cells": None if out == correction.cells else out}),
     )
     st.caption(parts.consistency_text(correction))
 
@@ -152,7 +152,7 @@ def _compared_class(selection: Selection, image: int, row: pd.Series) -> Minimal
         options,
         default=identifiers[default],
         names=labels.__getitem__,
-        resets=("k",),
+        resets=("cells",),
     )
     return data.minimal_correction(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
 
