@@ -10,15 +10,9 @@ import re
 import pytest
 
 from dashboard.browser import serve_dashboard
-from store import resume_run
-from store.synthetic import (
-    synthetic_description,
-    synthetic_layers,
-    synthetic_maps,
-    synthetic_metrics,
-    write_synthetic_run,
-)
+from store.synthetic import write_synthetic_run
 from tests.browser.chromium import IN_CHROMIUM, settled, visit
+from tests.dashboard.app import record_epoch
 
 pytestmark = IN_CHROMIUM
 
@@ -37,15 +31,6 @@ def address(runs):
     """A dashboard over the folder."""
     with serve_dashboard(runs) as server:
         yield server.url
-
-
-def record_epoch(path, number):
-    """One more epoch of a synthetic run."""
-    description = synthetic_description(path.name, 5, 4, epochs=1)
-    with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
-        for variant in description.variant_names:
-            recording.write(variant, 0, synthetic_maps(description, number, variant))
-        recording.write_layers(0, *synthetic_layers(description, number))
 
 
 def ready(window, url):

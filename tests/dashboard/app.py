@@ -1,12 +1,21 @@
-"""The one way in which tests open a page of the dashboard under Streamlit's AppTest."""
+"""How tests open a page of the dashboard under Streamlit's AppTest, read it, and make runs for it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
 import dashboard
+from store import ClassInfo, create_run, resume_run
+from store.synthetic import (
+    synthetic_description,
+    synthetic_images,
+    synthetic_layers,
+    synthetic_maps,
+    synthetic_metrics,
+)
 
 APP = Path(dashboard.__file__).with_name("app.py")
 
@@ -23,3 +32,43 @@ def open_page(monkeypatch, runs, page="overview", /, *, timeout=60, **parameters
     for name, value in parameters.items():
         app.query_params[name] = value
     return app.run()
+
+
+def texts(app):
+    """All texts on the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
+
+
+def assert_no_errors(app, *, warnings=True):
+    """No exception and no error box; without `warnings` no warning either."""
+    assert not app.exception, app.exception[0].value
+    assert not app.error, app.error[0].value
+    assert warnings or not app.warning, app.warning[0].value
+
+
+def record_epoch(path, number, description=None):
+    """One more epoch of a synthetic run, by default one of 5 classes of 4 images."""
+    description = description or synthetic_description(path.name, 5, 4, epochs=1)
+    with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
+        for variant in description.variant_names:
+            recording.write(variant, 0, synthetic_maps(description, number, variant))
+        recording.write_layers(0, *synthetic_layers(description, number))
+
+
+def start_run(path, description):
+    """A synthetic run with its images and no epoch."""
+    with create_run(path, description) as new:
+        for variant in description.variant_names:
+            new.write_images(variant, 0, synthetic_images(description, variant))
+
+
+def write_named_run(path, names, *, group="", images_per_class=4):
+    """A synthetic run of 2 epochs whose classes have these names, in one group."""
+    classes = tuple(ClassInfo(f"c{place}", name, group) for place, name in enumerate(names))
+    description = synthetic_description(path.name, len(classes), images_per_class, epochs=2)
+    description = replace(description, classes=classes)
+    start_run(path, description)
+    for number in (1, 2):
+        record_epoch(path, number, description)
+    return path

@@ -1,132 +1,162 @@
-"""Runs that are not like the others: every page shows something sensible, and never an exception."""
+"""Runs that are unlike others: every page shows something sensible, and never an exception."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from dashboard.report import write_report
 from dashboard.shell import navigation
-from store import ClassInfo, create_run, open_run, resume_run
-from store.synthetic import (
-    synthetic_description,
-    synthetic_images,
-    synthetic_layers,
-    synthetic_maps,
-    synthetic_metrics,
-    write_synthetic_run,
-)
+from dashboard.views.image.parts import film_epochs
+from store import Run, open_run
+from store.analysis.analyse import analyse
+from store.synthetic import write_synthetic_run
+from tests.dashboard.app import assert_no_errors, open_page, texts, write_named_run
 
 NAMES = [page.name for page in navigation.available()]
 HOSTILE = (
-    "<b>bold</b>",
+    "<b>bold</b> *and* [a](link) $x$ `code` :red[no] </script>",
     "say \"hi\" & 'bye'",
     "**stars** _lines_ `ticks`",
     "$x^2$ :red[no]",
     "鳥 und Vögel 🐦",
     "a" * 120,
 )
-KINDS = {
-    "one class, one epoch": {"classes": 1, "epochs": 1, "masks": None, "boxes": None},
-    "two classes, clean only": {"classes": 2, "variants": ("clean",)},
-    "signed coarse maps": {"signed": True, "layers": {}, "stages": {}, "map_shape": (2, 2)},
-    "no groups": {"names": ["ant", "bee", "cow", "dog", "elk", "fly"], "group": ""},
-    "hostile names": {"names": HOSTILE, "group": "<i>group</i> **x**"},
-    "same names, one image each": {
-        "names": ["twin", "twin", "other", "other"],
-        "group": "all",
-        "images_per_class": 1,
-    },
+COARSE = {"layers": {}, "stages": {}}
+RUNS = {
+    "one-class": {"classes": 1, "images_per_class": 6},
+    "two-classes": {"classes": 2, "images_per_class": 6},
+    "one-class-one-epoch": {"classes": 1, "epochs": 1, "masks": None, "boxes": None},
+    "one-epoch": {"epochs": 1},
+    "signed": {"signed": True, "map_shape": (2, 2), **COARSE},
+    "many-classes": {"classes": 300, "images_per_class": 1, "variants": ("clean", "gray"), "map_shape": (4, 4)}
+    | COARSE,
+    "clean-only": {"variants": ("clean",), "masks": None, "boxes": None},
+    "not-analysed": {},
+    "no-groups": ["ant", "bee", "cow", "dog", "elk", "fly"],
+    "same-names": ["twin", "twin", "other", "other"],
+    "hostile": HOSTILE,
 }
 
 
-def odd(path, options):
-    """A synthetic run with these options; `names` and `group` say what its classes are called."""
-    options = {"epochs": 2, **options}
-    names, group = options.pop("names", None), options.pop("group", "")
-    if names is None:
-        return write_synthetic_run(path, **options)
-    infos = tuple(ClassInfo(f"c{place}", name, group) for place, name in enumerate(names))
-    described = synthetic_description("odd", len(infos), options.get("images_per_class", 4), epochs=2)
-    description = replace(described, classes=infos)
-    with create_run(path, description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
-    for number in (1, 2):
-        with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
-            for variant in description.variant_names:
-                recording.write(variant, 0, synthetic_maps(description, number, variant))
-            recording.write_layers(0, *synthetic_layers(description, number))
-    return path
-
-
-def _made(folder):
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def odd_runs(tmp_path_factory):
+    """A folder of runs, each odd in one way; all but 'not-analysed' are analysed."""
+    folder = tmp_path_factory.mktemp("odd")
+    for name, options in RUNS.items():
+        if isinstance(options, dict):
+            write_synthetic_run(folder / name, **{"epochs": 2, **options})
+        else:
+            group = {"hostile": "<i>group</i> **x**", "same-names": "all"}.get(name, "")
+            write_named_run(folder / name, options, group=group, images_per_class=1 if name == "same-names" else 4)
+        if name != "not-analysed":
+            analyse(open_run(folder / name))
     return folder
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Each kind's run, in a folder of its own."""
-    folder = tmp_path_factory.mktemp("odd")
-    return {
-        kind: odd(_made(folder / str(place)) / "odd", options) for place, (kind, options) in enumerate(KINDS.items())
-    }
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("page", NAMES)
+def test_every_page_opens_on_an_odd_run(opened, odd_runs, page, run):
+    app = opened(odd_runs, page, run=run)
+    assert_no_errors(app, warnings=False)
+    assert app.title[0].value == navigation.page_info(page).title
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", NAMES)
-def test_every_page_opens_on_an_odd_run(opened, runs, name, kind):
-    app = opened(runs[kind].parent, name)
-    assert not app.exception, app.exception[0].value
-    assert not app.error, app.error[0].value
-    assert not app.warning, app.warning[0].value
-    assert app.title[0].value == navigation.page_info(name).title
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_report_of_an_odd_run_is_whole(runs, tmp_path, kind):
-    text = write_report(open_run(runs[kind]), tmp_path / "report.html").read_text("utf-8")
+@pytest.mark.parametrize("run", [name for name in RUNS if name != "many-classes"])
+def test_the_report_of_an_odd_run_is_complete(odd_runs, tmp_path, run):
+    text = write_report(open_run(odd_runs / run), tmp_path / "report.html").read_text("utf-8")
     assert text.endswith("</html>") and not re.search(r"\bNaN\b|\bnan\b", re.sub(r"base64,[^\"]*", "", text))
     assert "<b>bold</b>" not in text and "<i>group</i>" not in text
 
 
 @pytest.mark.parametrize(
-    ("name", "link"),
+    ("page", "link"),
     [
-        ("compare", {"third": "odd", "third_class": "c2", "class": "c1"}),
+        ("compare", {"third": "hostile", "third_class": "c2", "class": "c1"}),
         ("gallery", {"class": "c0", "compare_with": "c1|c2|c5", "maps": "both"}),
         ("confusion", {"class": "c1", "prediction": "c2"}),
+        ("image", {"image": "1"}),
         ("robustness", {"class": "c2", "variant": "gray"}),
         ("trust", {"confidence": "0-0.5", "accepted": "sharpness.100"}),
     ],
 )
-def test_hostile_names_are_shown_as_they_are(opened, runs, name, link):
-    app = opened(runs["hostile names"].parent, name, **link)
-    assert not app.exception and not app.error and not app.warning
-    said = "\n".join(part.value for kind in ("subheader", "markdown", "caption") for part in getattr(app, kind))
-    assert "<b>" not in said, "a name reached Markdown with its marks alive"
+def test_hostile_names_are_shown_as_they_are(opened, odd_runs, page, link):
+    app = opened(odd_runs, page, run="hostile", **link)
+    assert_no_errors(app, warnings=False)
+    shown = texts(app)
+    assert "<b>" not in shown, "a name reached Markdown unescaped"
+    if page == "image":
+        assert r"\<b\>bold\</b\> \*and\* \[a\](link) \$x\$ \`code\` \:red\[no\]" in shown
 
 
-def test_a_damaged_epoch_leaves_the_pages_that_span_epochs_whole(opened, tmp_path):
-    path = write_synthetic_run(tmp_path / "hurt", epochs=3)
-    middle = path / "epochs" / "0002.h5"
-    middle.write_bytes(middle.read_bytes()[:2000])
-    for name in ("compare", "patterns", "confusion", "robustness", "trust", "about"):
-        app = opened(tmp_path, name)
-        assert not app.exception and not app.error
-        assert any("Epoch 2 is missing from all pages" in part.value for part in app.warning)
+@pytest.mark.parametrize("page", ["findings", "failures", "learning", "trust"])
+def test_a_page_that_needs_the_analysis_names_the_command(opened, odd_runs, page):
+    shown = texts(opened(odd_runs, page, run="not-analysed"))
+    assert f"python -m compute analyse {odd_runs / 'not-analysed'}" in shown
 
 
-def test_pages_of_three_hundred_classes_open(opened, tmp_path):
-    write_synthetic_run(tmp_path / "wide", epochs=1, classes=300, images_per_class=1, variants=("clean", "gray"))
-    for name in ("compare", "gallery", "patterns", "confusion", "robustness", "trust", "about"):
-        app = opened(tmp_path, name)
-        assert not app.exception and not app.error and not app.warning
+@pytest.mark.parametrize("page", ["overview", "findings", "image", "search", "failures", "learning"])
+def test_a_page_opens_although_the_analysis_is_damaged(opened, tmp_path, page):
+    run = write_synthetic_run(tmp_path / "damaged", epochs=2)
+    (run / "analysis.h5").write_bytes(b"not HDF5")
+    app = opened(tmp_path, page)
+    assert not app.exception
+    assert page in ("overview", "image", "search") or "analysis.h5" in texts(app)
 
 
-def test_what_was_never_analysed_says_how_to_do_so(opened, runs):
-    app = opened(runs["two classes, clean only"].parent, "trust")
-    assert any("python -m compute analyse" in part.value for part in app.info)
+@pytest.mark.parametrize("page", [name for name in NAMES if name != "live"])
+def test_a_damaged_epoch_leaves_the_page_with_the_others(opened, tmp_path, page):
+    path = write_synthetic_run(tmp_path / "damaged", epochs=3) / "epochs" / "0002.h5"
+    path.write_bytes(path.read_bytes()[:2000])
+    app = opened(tmp_path, page)
+    assert_no_errors(app)
+    assert any("Epoch 2" in warning.value for warning in app.warning)
+
+
+def test_one_class_has_no_minimal_correction(opened, odd_runs):
+    heading = "Which cells decide the prediction?"
+    assert heading not in texts(opened(odd_runs, "image", run="one-class"))
+    assert heading in texts(opened(odd_runs, "image", run="two-classes", image="0"))
+
+
+def test_an_analysis_of_fewer_epochs_than_the_run_has_is_reported(opened, tmp_path):
+    run = write_synthetic_run(tmp_path / "grown", epochs=3)
+    last = [run / "epochs" / f"0003.{ending}" for ending in ("h5", "json")]
+    contents = [path.read_bytes() for path in last]
+    for path in last:
+        path.unlink()
+    analyse(open_run(run))
+    for path, content in zip(last, contents, strict=True):
+        path.write_bytes(content)
+    app = opened(tmp_path, "findings")
+    assert_no_errors(app)
+    shown = texts(app)
+    assert "epochs 1 to 2" in shown and "epochs 1 to 3" in shown
+
+
+@pytest.mark.parametrize(("paint", "said"), [("8888", "The pattern is empty"), ("0f88", "maps compared")])
+def test_a_signed_pattern_is_painted_with_zero_in_the_middle(opened, odd_runs, paint, said):
+    app = opened(odd_runs, "search", run="signed", paint=paint, **{"from": "painted"})
+    assert_no_errors(app)
+    assert said in texts(app)
+
+
+def test_a_long_run_shows_some_epochs_of_an_image_and_reads_the_others_only_on_request(tmp_path, monkeypatch):
+    run = open_run(write_synthetic_run(tmp_path / "long", epochs=60, classes=2, images_per_class=2))
+    read, original = [], Run.timeline
+    monkeypatch.setattr(Run, "timeline", lambda self, **asked: read.append(asked["epochs"]) or original(self, **asked))
+    app = open_page(monkeypatch, tmp_path, "image", timeout=120, epoch="18")
+    assert_no_errors(app, warnings=False)
+    assert len(read) == 17 and {(1,), (18,), (60,)} <= set(read)
+    app.query_params["epochs"] = "all"
+    app.run()
+    assert not app.exception and sorted(read) == [(epoch,) for epoch in run.epochs]
+
+
+def test_the_epochs_shown_of_a_long_run_are_spread_evenly_and_hold_the_chosen_one():
+    assert film_epochs(range(1, 17), 3) == tuple(range(1, 17))
+    shown = film_epochs(range(1, 81), 50)
+    assert shown[0] == 1 and shown[-1] == 80 and 50 in shown and len(shown) <= 17
+    assert max(later - earlier for earlier, later in pairwise(shown)) <= 6

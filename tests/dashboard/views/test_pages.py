@@ -10,16 +10,8 @@ import sys
 import pytest
 
 from dashboard.shell import navigation
-from store import create_run, resume_run
-from store.synthetic import (
-    synthetic_description,
-    synthetic_images,
-    synthetic_layers,
-    synthetic_maps,
-    synthetic_metrics,
-    write_synthetic_run,
-)
-from tests.dashboard.app import APP
+from store.synthetic import synthetic_description, write_synthetic_run
+from tests.dashboard.app import APP, assert_no_errors, record_epoch, start_run, texts
 
 NAMES = [page.name for page in navigation.available()]
 
@@ -33,29 +25,16 @@ def good_runs(tmp_path_factory):
     return folder
 
 
-def texts(app):
-    """All that is said on the page."""
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
-    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
-
-
 def parameter(app, name):
     """A parameter of the address after the run."""
     value = app.query_params[name]
     return value if isinstance(value, str) else value[0]
 
 
-def sound(app):
-    """No exception and no error box."""
-    assert not app.exception, app.exception[0].value
-    assert not app.error, app.error[0].value
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_shows_a_good_run_without_complaint(opened, good_runs, name):
+def test_a_page_shows_a_good_run_without_warning(opened, good_runs, name):
     app = opened(good_runs, name, run="plain")
-    sound(app)
-    assert not app.warning, app.warning[0].value
+    assert_no_errors(app, warnings=False)
     assert app.title[0].value == navigation.page_info(name).title
     assert "plain" in texts(app)
 
@@ -63,7 +42,7 @@ def test_a_page_shows_a_good_run_without_complaint(opened, good_runs, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_variant(opened, good_runs, name):
     app = opened(good_runs, name, run="signed", epoch="1", variant="bgr", scale="common", colours="cividis")
-    sound(app)
+    assert_no_errors(app)
     assert "**[B,G,R]**" in texts(app)
 
 
@@ -80,22 +59,22 @@ def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_vari
         ("pin", "7.clean", "such as “1.clean”"),
     ],
 )
-def test_a_bad_value_in_a_link_is_told_with_what_holds(opened, good_runs, name, parameter, value, holds):
+def test_an_invalid_value_in_a_link_is_reported_with_what_is_allowed(opened, good_runs, name, parameter, value, holds):
     run = {} if parameter == "run" else {"run": "plain"}
     app = opened(good_runs, name, **run, **{parameter: value})
-    sound(app)
+    assert_no_errors(app)
     reported = "\n".join(warning.value for warning in app.warning)
     assert f"“{value}”" in reported and holds in reported
 
 
-def test_an_unknown_parameter_is_told_and_can_be_dropped(opened, good_runs):
+def test_an_unknown_parameter_is_reported_and_can_be_removed(opened, good_runs):
     app = opened(good_runs, run="plain", epoc="2")
     assert "“epoc”" in app.warning[0].value
     next(button for button in app.button if button.label == "Remove invalid parameters").click().run()
     assert not app.warning and "epoc" not in app.query_params and parameter(app, "run") == "plain"
 
 
-def test_a_page_of_its_own_parameters_refuses_what_does_not_hold(opened, good_runs):
+def test_a_page_of_its_own_parameters_reports_invalid_values(opened, good_runs):
     app = opened(good_runs, "failures", run="plain", confidence="0.9-0.2", sort="beauty")
     reported = "\n".join(warning.value for warning in app.warning)
     assert "“0.9-0.2”" in reported and "“beauty”" in reported
@@ -105,18 +84,16 @@ def test_a_page_of_its_own_parameters_refuses_what_does_not_hold(opened, good_ru
 def test_without_a_run_the_dashboard_explains_how_to_make_one(opened, tmp_path, exists):
     folder = tmp_path if exists else tmp_path / "nowhere"
     app = opened(folder)
-    sound(app)
+    assert_no_errors(app)
     assert app.title[0].value == "No run yet"
     assert "make compute" in texts(app)
 
 
 def test_a_run_without_a_finished_epoch_says_that_it_waits(opened, tmp_path):
     description = synthetic_description("young", 3, 2, epochs=2)
-    with create_run(tmp_path / "young", description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
+    start_run(tmp_path / "young", description)
     app = opened(tmp_path)
-    sound(app)
+    assert_no_errors(app)
     assert "no complete epoch yet" in texts(app)
 
 
@@ -125,12 +102,12 @@ def test_a_damaged_epoch_is_named_and_the_others_stay_readable(opened, tmp_path)
     path = tmp_path / "hurt" / "epochs" / "0002.h5"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     app = opened(tmp_path)
-    sound(app)
+    assert_no_errors(app)
     assert "Epoch 2" in "\n".join(warning.value for warning in app.warning)
     assert "epoch **1**" in texts(app)
 
 
-def test_a_damaged_run_file_is_told_and_does_not_break_the_page(opened, tmp_path):
+def test_a_damaged_run_file_is_reported_and_does_not_break_the_page(opened, tmp_path):
     write_synthetic_run(tmp_path / "broken", epochs=1)
     (tmp_path / "broken" / "run.h5").write_bytes(b"not HDF5 at all")
     app = opened(tmp_path)
@@ -148,16 +125,7 @@ def test_a_new_epoch_of_a_growing_run_appears_on_the_next_look(opened, tmp_path)
     assert "epoch **2**" in texts(app)
 
 
-def record_epoch(path, number):
-    """One more epoch of a synthetic run."""
-    description = synthetic_description(path.name, 5, 4, epochs=1)
-    with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
-        for variant in description.variant_names:
-            recording.write(variant, 0, synthetic_maps(description, number, variant))
-        recording.write_layers(0, *synthetic_layers(description, number))
-
-
-def test_a_run_that_is_deleted_while_it_is_looked_at_is_told(opened, tmp_path):
+def test_a_run_that_is_deleted_while_it_is_shown_is_reported(opened, tmp_path):
     write_synthetic_run(tmp_path / "short", epochs=1, planned_epochs=2)
     write_synthetic_run(tmp_path / "other", epochs=1)
     app = opened(tmp_path, run="short")
@@ -176,11 +144,11 @@ def test_moving_a_control_writes_the_link_and_the_default_is_left_out(opened, go
     assert "variant" not in app.query_params
 
 
-def test_choosing_another_run_forgets_what_belonged_to_the_old_one(opened, good_runs):
+def test_choosing_another_run_removes_the_parameters_of_the_old_one(opened, good_runs):
     app = opened(good_runs, run="plain", epoch="2", image="4")
     app.selectbox(key="control-run").set_value("signed").run()
     assert "epoch" not in app.query_params and "image" not in app.query_params
-    sound(app)
+    assert_no_errors(app)
 
 
 def test_the_chosen_cell_of_the_matrix_shows_its_images(opened, good_runs):
@@ -189,7 +157,7 @@ def test_the_chosen_cell_of_the_matrix_shows_its_images(opened, good_runs):
     assert "1 image of 5 (20.0 %)" in texts(app)
 
 
-def test_the_failures_page_lists_only_wrong_answers_in_the_range(opened, good_runs):
+def test_the_failures_page_lists_only_wrong_predictions_in_the_range(opened, good_runs):
     app = opened(good_runs, "failures", run="plain")
     table = app.dataframe[0].value
     assert len(table) == 3 and (table["true_class"] != table["predicted_class"]).all()
