@@ -75,3 +75,7 @@ def test_no_name_becomes_a_link_and_all_of_it_is_still_there(name):
 def test_a_name_written_from_right_to_left_is_isolated_from_the_numbers_beside_it():
     assert theme.escape_markdown("كلب") == "\u2068كلب\u2069"
     assert theme.escape_markdown("bus") == "bus" and theme.escape_markdown("汉字") == "汉字"
+
+
+def test_markdown_in_a_name_is_escaped():
+    assert theme.escape_markdown("a_b*c [d](e) <i> $x$") == r"a\_b\*c \[d\](e) \<i\> \$x\$"

@@ -1,16 +1,12 @@
-"""Two states, the confusion matrix's scalings, and the network's drawing: computed on a small run, by hand."""
+"""Compare: changed predictions and classes, the names of states, comparable runs, maps on a common grid."""
 
 from __future__ import annotations
-
-import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 
 from dashboard.shared.states import State, on_one_grid, state_names
-from dashboard.views.about import charts as about_charts
 from dashboard.views.compare.parts import class_changes, flips, same_classes, same_images
-from dashboard.views.confusion import parts as confusion_parts
 from store import open_run
 from store.synthetic import write_synthetic_run
 
@@ -20,7 +16,7 @@ def run(tiny_run):
     return open_run(tiny_run)
 
 
-def test_flips_name_every_changed_answer_once_with_its_outcome(run):
+def test_flips_list_every_changed_prediction_once_with_its_outcome(run):
     before, after = State(run, 1, "clean"), State(run, 3, "clean")
     table = flips(before, after)
     first, second = (run.column("prediction", epoch=epoch, variant="clean") for epoch in (1, 3))
@@ -43,7 +39,7 @@ def test_states_are_named_by_what_differs(run):
     assert state_names([first, first]) == ["epoch 1, clean"] * 2
 
 
-def test_runs_of_other_classes_or_other_images_are_told_apart(run, tmp_path):
+def test_runs_of_other_classes_or_other_images_are_not_the_same(run, tmp_path):
     fewer = open_run(write_synthetic_run(tmp_path / "fewer", epochs=1, classes=4))
     longer = open_run(write_synthetic_run(tmp_path / "longer", epochs=1, images_per_class=5))
     assert same_classes(run, run) and same_images(run, run)
@@ -57,27 +53,3 @@ def test_maps_of_two_sizes_meet_on_one_grid_with_their_means_kept():
     assert both.shape == (2, 1, 4, 4)
     assert both[0, 0, 0].tolist() == [1, 1, 2, 2] and both[0].mean() == coarse.mean()
     assert (both[1] == fine).all()
-
-
-def test_the_confusion_matrix_is_scaled_by_row_and_by_column():
-    counts = np.array([[3, 1], [0, 0]])
-    assert confusion_parts.scaled(counts, "row", None).values.tolist() == [[0.75, 0.25], [0, 0]]
-    assert confusion_parts.scaled(counts, "column", None).values.tolist() == [[1, 1], [0, 0]]
-    change = confusion_parts.scaled(counts, "difference", np.array([[1, 1], [0, 2]]))
-    assert change.signed and change.values.tolist() == [[2, 0], [0, -2]]
-
-
-def test_groups_collapse_the_matrix_and_keep_every_image(run):
-    counts = run.confusion(epoch=1, variant="clean")
-    names, grouped = confusion_parts.grouped(run, counts)
-    assert names == list(dict.fromkeys(run.classes["group"]))
-    assert grouped.sum() == counts.sum() == len(run.labels)
-
-
-def test_the_network_is_drawn_in_order_with_its_shapes(run):
-    steps = [(layer.name, layer.shape) for layer in about_charts.layers(run)]
-    assert steps[0] == ("image", "3 × 16 × 16")
-    assert [name for name, _ in steps[1:6]] == ["stem", "layer1", "layer2", "layer3", "layer4"]
-    assert ("class maps f", "5 × 8 × 8") in steps
-    drawing = ElementTree.fromstring(about_charts.network_svg(run, ink="#000000", accent="#0072B2"))
-    assert len(drawing.findall("{http://www.w3.org/2000/svg}rect")) == len(steps)

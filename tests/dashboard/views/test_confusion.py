@@ -1,4 +1,4 @@
-"""Confusion: where a difference starts, the groups' cells and their images, the history of the pairs."""
+"""Confusion: scalings, groups and their images, the state a change is measured from, the history of a pair."""
 
 from __future__ import annotations
 
@@ -70,3 +70,27 @@ def test_the_change_between_two_states_is_offered_and_named(opened, tiny_run):
     app = opened(tiny_run.parent, "confusion", values="difference", pin="2.bgr")
     assert not app.exception and not app.warning
     assert any("minus **epoch 2, [B,G,R]**" in part.value for part in app.caption)
+
+
+def test_the_confusion_matrix_is_scaled_by_row_and_by_column():
+    counts = np.array([[3, 1], [0, 0]])
+    assert confusion_parts.scaled(counts, "row", None).values.tolist() == [[0.75, 0.25], [0, 0]]
+    assert confusion_parts.scaled(counts, "column", None).values.tolist() == [[1, 1], [0, 0]]
+    change = confusion_parts.scaled(counts, "difference", np.array([[1, 1], [0, 2]]))
+    assert change.signed and change.values.tolist() == [[2, 0], [0, -2]]
+
+
+def test_groups_collapse_the_matrix_and_keep_every_image(run):
+    counts = run.confusion(epoch=1, variant="clean")
+    names, grouped = confusion_parts.grouped(run, counts)
+    assert names == list(dict.fromkeys(run.classes["group"]))
+    assert grouped.sum() == counts.sum() == len(run.labels)
+
+
+def test_a_class_alone_shows_its_row_of_the_matrix(opened, tiny_run):
+    run = open_run(tiny_run)
+    wrong = ((run.column("prediction", epoch=1, variant="brg") != run.labels) & (run.labels == 2)).sum()
+    app = opened(tiny_run.parent, "confusion", epoch="1", variant="brg", **{"class": "n00000002"})
+    assert not app.exception
+    assert "guacamole predicted as other classes" in [part.value for part in app.subheader]
+    assert f"{wrong} wrong prediction" in "\n".join(caption.value for caption in app.caption)

@@ -1,12 +1,13 @@
-"""Trust: a bin, a range and a point of the risk-coverage curve open their images."""
+"""Trust: calibration of a class; a bin, a range and a point of the risk-coverage curve open their images."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from dashboard.views.trust.charts import acceptance_chart, marked
-from store import open_run
+from store import open_run, queries
 
 
 def curves():
@@ -56,3 +57,16 @@ def test_a_point_that_is_on_no_curve_is_told(opened, tiny_run):
     app = opened(tiny_run.parent, "trust", accepted="sharpness.41")
     assert not app.exception
     assert "“sharpness.41”" in app.warning[0].value
+
+
+def test_calibration_of_a_class_counts_its_images_only(tiny_run):
+    run = open_run(tiny_run)
+    table = queries.calibration_table(run, epoch=3, label=2)
+    assert table["count"].sum() == (run.labels == 2).sum()
+    confidence = run.column("confidence", epoch=3, variant="clean")[run.labels == 2]
+    assert np.nansum(table["confidence"] * table["count"]) == pytest.approx(confidence.sum(), rel=1e-5)
+
+
+def test_the_page_says_whose_images_it_counts(opened, tiny_run):
+    app = opened(tiny_run.parent, "trust", **{"class": "n00000002"})
+    assert "4 images of guacamole" in "\n".join(caption.value for caption in app.caption)
