@@ -9,7 +9,7 @@ import pytest
 from dashboard.charts.intervals import interval_svg, scale_limits
 from dashboard.shared import finding_cards
 from store.analysis import Finding
-from store.analysis.findings import TESTED
+from store.analysis.findings import TESTED_KINDS
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_finding_says_its_figure_and_how_it_was_tested(finding, figure, caveat
 
 
 def test_every_kind_of_finding_has_a_question():
-    assert set(TESTED) <= set(finding_cards.QUESTIONS)
+    assert set(TESTED_KINDS) <= set(finding_cards.QUESTIONS)
     reported = finding_cards.questions_table([Finding("cue", "t", 1, 0, 2, "sd", "robustness", 1.0)])
     assert reported["reported"].sum() == 1 and len(reported) == len(finding_cards.QUESTIONS)
 

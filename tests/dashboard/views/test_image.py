@@ -6,7 +6,7 @@ import base64
 
 import numpy as np
 
-from dashboard.components.correction import payload, strongest_other
+from dashboard.components.correction import CorrectionPanels, payload, strongest_other
 from dashboard.images.maps import COMMON, scale_maps
 from dashboard.images.sheet import atlas
 from dashboard.views.image import parts as image_parts
