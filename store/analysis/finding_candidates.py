@@ -80,7 +80,7 @@ def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, 
             continue
         p = scipy.stats.binomtest(times, of, chance, alternative="greater").pvalue
         low, high = _exact_interval(times, of, comparisons)
-        query: dict[str, str | int] = {"epoch": inputs.last, "variant": variant}
+        query: dict[str, Any] = {"epoch": inputs.last, "variant": variant}
         if by_class:
             query |= {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction])}
         text = (
@@ -89,7 +89,7 @@ def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, 
             f"clean, {clean} {'is' if clean == 1 else 'are'}."
         )
         kind, strength = "predicted as" if by_class else "group predicted as", float(np.sqrt(low * times / of))
-        tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
+        tested = _tested(p, comparisons, query)
         found.append(Finding(kind, text, times / of, low, high, "share", "confusion", strength, **tested))
     return found
 
@@ -115,8 +115,8 @@ def accuracy_drops(inputs: FindingInputs) -> list[Finding]:
             if mean > 0
             else f"Under {inputs.variant(variant)} the accuracy does not fall: {before} clean, {after} perturbed."
         )
-        query: dict[str, str | int] = {"epoch": inputs.last, "variant": variant}
-        tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
+        query = {"epoch": inputs.last, "variant": variant}
+        tested = _tested(p, comparisons, query)
         strength = max(min(low, 1.0), 0.0)
         found.append(Finding("accuracy", text, mean, low, high, "share", "robustness", strength, **tested))
     return found
@@ -147,8 +147,8 @@ def cues(inputs: FindingInputs) -> list[Finding]:
             f"{inputs.variant(str(variant))}; the other classes lose {average:.1f} on average."
         )
         low, high, strength = float(drop - half), float(drop + half), float(np.clip((drop - average - half) / 5, 0, 1))
-        query: dict[str, str | int] = {"epoch": inputs.last, "variant": str(variant), "class": str(inputs.ids[index])}
-        tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
+        query = {"epoch": inputs.last, "variant": str(variant), "class": str(inputs.ids[index])}
+        tested = _tested(p, comparisons, query)
         found.append(Finding("cue", text, drop, low, high, "sd", "robustness", strength, **tested))
     return found
 
@@ -174,8 +174,11 @@ def error_detection(inputs: FindingInputs) -> list[Finding]:
         f"the maximum softmax {reference:.3f} ({int(best['images'])} images)."
     )
     strength = float(np.clip(2 * max(low, -high, 0.05), 0, 1))
-    found: dict[str, Any] = {"comparisons": len(table) - 1, "query": {"epoch": inputs.last}}
-    return [Finding("failure_ranking", text, float(best["gain"]), low, high, "AUROC", "trust", strength, **found)]
+    gain, query = float(best["gain"]), {"epoch": inputs.last}
+    others = len(table) - 1
+    return [
+        Finding("failure_ranking", text, gain, low, high, "AUROC", "trust", strength, comparisons=others, query=query)
+    ]
 
 
 def corrections(inputs: FindingInputs) -> list[Finding]:
@@ -193,18 +196,14 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     low, high = _wilson_interval(by_few, count)
     half = int(np.quantile(cells, 0.5, method="inverted_cdf"))
     text = (
-        f"In {percent(by_few / count)} of the {count} wrong predictions the true class at least ties once {few} of the "
-        f"{size} cells {'is' if few == 1 else 'are'} removed from the maps, in half of them once "
-        f"{half} {'is' if half == 1 else 'are'}"
+        f"In {percent(by_few / count)} of the {count} wrong prediction{'' if count == 1 else 's'} the true class at "
+        f"least ties once {few} of the {size} cells {'is' if few == 1 else 'are'} removed from the maps, in half of "
+        f"them once {half} {'is' if half == 1 else 'are'}"
         + (f"; in {percent(third / count)} of all a third class wins then." if third else ".")
     )
-    # Halved: it is about all classes, and findings about one come first.
-    return [
-        Finding(
-            *("correction", text, by_few / count, low, high, "share", "failures", low / 2),
-            query={"epoch": inputs.last, "sort": "fewest_cells"},
-        )
-    ]
+    query = {"epoch": inputs.last, "sort": "fewest_cells"}
+    strength = low / 2  # it is about all classes: findings about one come first
+    return [Finding("correction", text, by_few / count, low, high, "share", "failures", strength, query=query)]
 
 
 def localisation(inputs: FindingInputs) -> list[Finding]:
@@ -274,8 +273,7 @@ def ensembles(inputs: FindingInputs) -> list[Finding]:
         f"{abs(100 * gain):.1f} points of accuracy over the last epoch alone."
     )
     low, high, strength = float(gain - wider), float(gain + wider), float(np.clip(5 * (abs(gain) - wider), 0, 1))
-    tested: dict[str, Any] = {"p": adjusted(p, len(table)), "comparisons": len(table)}
-    return [Finding("ensemble", text, gain, low, high, "share", "learning", strength, **tested)]
+    return [Finding("ensemble", text, gain, low, high, "share", "learning", strength, **_tested(p, len(table), {}))]
 
 
 def formation(inputs: FindingInputs) -> list[Finding]:
@@ -352,7 +350,7 @@ def persistent_error(inputs: FindingInputs) -> list[Finding]:
         f"and {percent(agreement)} of the variants agree."
     )
     strength = run / len(record.epochs) * confidence * agreement / 2  # a count ranks below a tested statement
-    query: dict[str, str | int] = {"image": worst, "epoch": inputs.last}
+    query = {"image": worst, "epoch": inputs.last}
     return [Finding("persistence", text, run, run, run, "epochs", "image", strength, query=query)]
 
 
@@ -375,10 +373,8 @@ def resolved_pairs(inputs: FindingInputs) -> list[Finding]:
         f"At epoch {peak}, {int(row['peak_count'])} of {len(before)} images of “{inputs.names[true_class]}” were "
         f"predicted as “{inputs.names[prediction]}”; at epoch {inputs.last} none is."
     )
-    query: dict[str, str | int] = {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction])}
-    tested: dict[str, Any] = {"p": adjusted(p, comparisons), "comparisons": comparisons}
-    tested["query"] = query | {"epoch": peak}
-    share = float(before.mean())
+    query = {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction]), "epoch": peak}
+    tested, share = _tested(p, comparisons, query), float(before.mean())
     return [Finding("pair", text, share, low, high, "share", "confusion", float(np.sqrt(low * share)), **tested)]
 
 
@@ -404,10 +400,14 @@ def failing_clusters(inputs: FindingInputs) -> list[Finding]:
         f"and one of them fails: {int(inside.sum())} of its {len(inside)} images are wrong, {int(outside.sum())} "
         f"of the other {len(outside)}."
     )
-    tested: dict[str, Any] = {"p": adjusted(p, len(tests)), "comparisons": len(tests)}
-    tested["query"] = {"class": str(inputs.ids[label])}
+    tested = _tested(p, len(tests), {"class": str(inputs.ids[label])})
     strength = float(max(low - outside.mean(), 0))
     return [Finding("cluster", text, float(inside.mean()), low, high, "share", "gallery", strength, **tested)]
+
+
+def _tested(p: float, comparisons: int, query: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a tested finding, its p-value adjusted for the comparisons that it was picked from."""
+    return {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
 
 
 def _wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -10,8 +10,9 @@ with an interval of its own. All of them are about other images of the same clas
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ class Finding:
     strength: float
     p: float = float("nan")
     comparisons: int = 1
-    query: dict[str, str | int] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
 
 
 def adjusted(p: float, comparisons: int) -> float:
