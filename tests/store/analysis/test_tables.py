@@ -24,7 +24,7 @@ def test_the_events_of_each_image_are_those_that_were_chosen(analysis):
     assert images.loc[list(expected), "history"].to_dict() == expected
 
 
-def test_an_persistent_error_counts_its_epochs_and_the_variants_that_agree(learned, analysis):
+def test_a_persistent_error_counts_its_epochs_and_the_variants_that_agree(learned, analysis):
     images = analysis.table("images").set_index("image")
     confidence = np.mean([learned.column("confidence", epoch=epoch, variant="clean")[4] for epoch in range(1, 5)])
     assert images.loc[4, "error_run"] == 4
@@ -116,7 +116,7 @@ def perturbed(tmp_path_factory):
     return run
 
 
-def test_the_survival_of_each_kind_under_a_variant_is_counted(perturbed):
+def test_the_survival_of_each_cluster_under_a_variant_is_counted(perturbed):
     table = read_analysis(perturbed).table("cluster_survival")
     assert table["variant"].unique().tolist() == ["gray"]
     assert table["class_index"].tolist() == [0, 0]  # class 1 has a single kind
