@@ -32,9 +32,7 @@ GLOSSARY: dict[str, tuple[Term, ...]] = {
             "the confidence.",
         ),
         Term(
-            "Loss (Eq. 9)",
-            r"L = -\sum_k T_k \log P_k",
-            "Cross-entropy with the true class T: what training minimises.",
+            "Loss (Eq. 9)", r"L = -\sum_k T_k \log P_k", "Cross-entropy with the true class T: what training minimises."
         ),
         Term(
             "Margin",

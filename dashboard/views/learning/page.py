@@ -80,10 +80,7 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
         Tile(
             id=str(epoch),
             title=f"epoch {epoch}",
-            lines=(
-                f"{percent(float(accuracy[epoch]), 0)} correct",
-                f"similarity to final {similarity[position]:.2f}",
-            ),
+            lines=(f"{percent(float(accuracy[epoch]), 0)} correct", f"similarity to final {similarity[position]:.2f}"),
             maps=(position,),
             bar=float(np.nan_to_num(accuracy[epoch])),
             role=role(True),
@@ -193,13 +190,7 @@ def _histories(selection: Selection, class_index: int) -> None:
         )
     latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
     image_tiles.image_grid(
-        latest,
-        found,
-        key="histories",
-        which=image_tiles.OWN,
-        size=84,
-        title=f"Images that were {chosen}",
-        page="page",
+        latest, found, key="histories", which=image_tiles.OWN, size=84, title=f"Images that were {chosen}", page="page"
     )
 
 

@@ -16,12 +16,7 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains
 from store.metrics.maps import cosine
 
-_OUTCOMES = {
-    "all": "all",
-    "growing": "growing at the end",
-    "lasting": "present at the end",
-    "overcome": "overcome",
-}
+_OUTCOMES = {"all": "all", "growing": "growing at the end", "lasting": "present at the end", "overcome": "overcome"}
 _MOST = 200
 _PAIR_COLUMNS = [
     "true_class",
@@ -112,10 +107,7 @@ def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
 
 def _open_pair(selection: Selection, row: pd.Series) -> None:
     identifiers = data.class_ids(selection.run)
-    pair = {
-        "class": identifiers[int(row.true_class_index)],
-        "prediction": identifiers[int(row.predicted_class_index)],
-    }
+    pair = {"class": identifiers[int(row.true_class_index)], "prediction": identifiers[int(row.predicted_class_index)]}
     url_state.open_page("confusion", {**pair, "epoch": int(row.peak), "variant": None})
 
 
@@ -187,10 +179,7 @@ def best_epochs(selection: Selection) -> None:
         gains = ensembles.iloc[1:]
         if len(gains):
             downloads.chart(
-                ensemble_gains,
-                gains,
-                key="ensembles",
-                alt="accuracy gained by averaging recorded epochs or variants",
+                ensemble_gains, gains, key="ensembles", alt="accuracy gained by averaging recorded epochs or variants"
             )
             st.caption(
                 "Probabilities averaged over recorded epochs or variants, compared with the last epoch; 95 % intervals."

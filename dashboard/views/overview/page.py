@@ -103,10 +103,7 @@ def _curves(selection: Selection) -> None:
     with right:
         table = data.variants_at(run, selection.epoch)
         downloads.chart(
-            accuracy_by_variant,
-            table,
-            key="accuracy-by-variant",
-            alt="top-1 and top-5 accuracy of every variant",
+            accuracy_by_variant, table, key="accuracy-by-variant", alt="top-1 and top-5 accuracy of every variant"
         )
     st.caption("Click a point of a curve to choose its epoch. The orange line marks the chosen epoch.")
 

@@ -76,10 +76,7 @@ def _wall(selection: Selection, by: str) -> None:
         on_epoch=lambda epoch: url_state.write({"epoch": epoch}),
     )
     sheet_button(
-        selection,
-        class_tiles(selection, sequence.tolist()),
-        title=f"Class patterns {_ORDERS[by]}",
-        key="patterns",
+        selection, class_tiles(selection, sequence.tolist()), title=f"Class patterns {_ORDERS[by]}", key="patterns"
     )
     st.caption(
         "A class pattern is the mean over the class's images of the map for that class. Below it: the class's accuracy "

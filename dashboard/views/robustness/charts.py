@@ -40,13 +40,7 @@ def _curves(names: tuple[str, ...], figure: str, title: str, marked: bool, palet
     ).encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
-        color=alt.Color(
-            "variant_label:N",
-            title=None,
-            sort=list(names),
-            scale=colours,
-            legend=legend,
-        ),
+        color=alt.Color("variant_label:N", title=None, sort=list(names), scale=colours, legend=legend),
         strokeDash=alt.StrokeDash(
             "variant_label:N",
             title=None,
@@ -86,8 +80,7 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
         palette: colours for the background.
     """
     shown = frame.assign(
-        outcome_name=frame["outcome"].map(OUTCOME_NAMES),
-        rank=frame["outcome"].map(list(OUTCOME_NAMES).index),
+        outcome_name=frame["outcome"].map(OUTCOME_NAMES), rank=frame["outcome"].map(list(OUTCOME_NAMES).index)
     )
     return Figure(_outcomes(tuple(dict.fromkeys(frame["variant_label"])), palette), {"outcomes": shown})
 

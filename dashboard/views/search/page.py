@@ -111,10 +111,7 @@ def _similar_classes(selection: Selection, pattern: np.ndarray) -> None:
     content = class_tiles(selection, best.tolist(), size=62)
     tiles = tuple(
         replace(
-            tile,
-            lines=(f"similarity {similarity[number]:.2f}",),
-            bar=max(0.0, float(similarity[number])),
-            role=NEUTRAL,
+            tile, lines=(f"similarity {similarity[number]:.2f}",), bar=max(0.0, float(similarity[number])), role=NEUTRAL
         )
         for tile, number in zip(content.tiles, best, strict=True)
     )

@@ -12,12 +12,7 @@ from dashboard.shared.notices import needs_analysis
 from dashboard.shared.theme import count, escape_markdown, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.trust.charts import (
-    acceptance_chart,
-    failure_ranking_chart,
-    marked,
-    reliability_diagram,
-)
+from dashboard.views.trust.charts import acceptance_chart, failure_ranking_chart, marked, reliability_diagram
 from store import queries
 from store.analysis.confidence_scores import COLUMN_SCORES, REFERENCE
 
@@ -226,10 +221,7 @@ def _failure_ranking(selection: Selection) -> None:
         needs_analysis(selection)
         return
     downloads.chart(
-        failure_ranking_chart,
-        table,
-        key="failure-ranking",
-        alt="AUROC of every confidence score with its interval",
+        failure_ranking_chart, table, key="failure-ranking", alt="AUROC of every confidence score with its interval"
     )
     st.caption(
         "AUROC: the probability that a correct prediction scores higher than a wrong one. Last epoch, clean, "
