@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import altair as alt
+
+from dashboard.charts.figure import rows
 from dashboard.shared.theme import LIGHT, Palette
 
 _WIDTH, _HEIGHT, _MARGIN = 240, 34, 8
@@ -52,4 +56,22 @@ def interval_svg(value: float, low: float, high: float, *, unit: str, palette: P
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}">{"".join(parts)}</svg>'
+    )
+
+
+def interval_dots(
+    table: str, measure: str, *, y: alt.Y, x: alt.X, colour: Any, tooltip: list[alt.Tooltip]
+) -> tuple[alt.Chart, alt.Chart]:
+    """Rows of a figure's table as dots on their intervals: the layers of the bars and of the dots.
+
+    Args:
+        table: its name in the figure; it has the columns measure, measure_low and measure_high.
+        measure: the column of the dots.
+        y, x, colour, tooltip: encodings of the dots; `y` and `colour` are those of the bars, too.
+    """
+    bars = rows(table).mark_rule(strokeWidth=3, opacity=0.5)
+    dots = rows(table).mark_circle(size=110, opacity=1)
+    return (
+        bars.encode(y=y, x=alt.X(f"{measure}_low:Q"), x2=alt.X2(f"{measure}_high:Q"), color=colour),
+        dots.encode(y=y, x=x, color=colour, tooltip=tooltip),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -39,14 +41,7 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
         .encode(
             x=x,
             y=y,
-            color=alt.Color(
-                "prediction:N", title="prediction", scale=_correctness_colours(palette), legend=alt.Legend(orient="top")
-            ),
-            shape=alt.Shape(
-                "prediction:N",
-                scale=alt.Scale(domain=["correct", "wrong"], range=["circle", "cross"]),
-                title="prediction",
-            ),
+            **_correctness(palette, title="prediction"),
             tooltip=[
                 alt.Tooltip("epoch:Q"),
                 alt.Tooltip("probability:Q", format=".3f"),
@@ -58,8 +53,15 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
     return alt.layer(*layers, height=height)
 
 
-def _correctness_colours(palette: Palette) -> alt.Scale:
-    return alt.Scale(domain=["correct", "wrong"], range=[palette.correct, palette.wrong])
+def _correctness(palette: Palette, *, title: str | None) -> dict[str, Any]:
+    """Correct and wrong predictions apart by colour and by shape."""
+    names = ["correct", "wrong"]
+    colours = alt.Scale(domain=names, range=[palette.correct, palette.wrong])
+    shapes = alt.Scale(domain=names, range=["circle", "cross"])
+    return {
+        "color": alt.Color("prediction:N", title=title, scale=colours, legend=alt.Legend(orient="top")),
+        "shape": alt.Shape("prediction:N", title=title, scale=shapes),
+    }
 
 
 def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
@@ -84,15 +86,7 @@ def _scatter(palette: Palette) -> alt.TopLevelMixin:
         ),
     )
     points = base.mark_point(filled=True, size=55, opacity=0.75).encode(
-        color=alt.Color(
-            "prediction:N",
-            title=None,
-            scale=alt.Scale(domain=["correct", "wrong"], range=[palette.correct, palette.wrong]),
-            legend=alt.Legend(orient="top"),
-        ),
-        shape=alt.Shape(
-            "prediction:N", title=None, scale=alt.Scale(domain=["correct", "wrong"], range=["circle", "cross"])
-        ),
+        **_correctness(palette, title=None),
         tooltip=[
             alt.Tooltip("image:Q"),
             alt.Tooltip("predicted_class:N", title="prediction"),

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows
+from dashboard.charts.intervals import interval_dots
 from dashboard.shared.theme import LIGHT, Palette
 
 
@@ -153,35 +154,19 @@ def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 
 @drawing
 def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
-    y = alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=240))
-    colour = alt.condition("datum.significant", alt.value(palette.true_class), alt.value(palette.neutral))
-    zero = rows("zero").mark_rule(color=palette.neutral, strokeDash=[5, 4])
-    spans = (
-        rows("ensembles")
-        .mark_rule(strokeWidth=3, opacity=0.5)
-        .encode(
-            y=y,
-            x=alt.X("gain_low:Q", title="accuracy gained over the last epoch alone", axis=alt.Axis(format="+.1%")),
-            x2=alt.X2("gain_high:Q"),
-            color=colour,
-        )
+    dots = interval_dots(
+        "ensembles",
+        "gain",
+        y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=240)),
+        x=alt.X("gain:Q", title="accuracy gained over the last epoch alone", axis=alt.Axis(format="+.1%")),
+        colour=alt.condition("datum.significant", alt.value(palette.true_class), alt.value(palette.neutral)),
+        tooltip=[
+            alt.Tooltip("label:N", title="average of"),
+            *(alt.Tooltip(f"gain{end}:Q", format="+.2%") for end in ("", "_low", "_high")),
+            alt.Tooltip("top1:Q", format=".2%"),
+            alt.Tooltip("nll:Q", format=".3f"),
+            alt.Tooltip("ece:Q", format=".2%"),
+        ],
     )
-    points = (
-        rows("ensembles")
-        .mark_circle(size=110, opacity=1)
-        .encode(
-            y=y,
-            x=alt.X("gain:Q"),
-            color=colour,
-            tooltip=[
-                alt.Tooltip("label:N", title="average of"),
-                alt.Tooltip("gain:Q", format="+.2%"),
-                alt.Tooltip("gain_low:Q", format="+.2%"),
-                alt.Tooltip("gain_high:Q", format="+.2%"),
-                alt.Tooltip("top1:Q", format=".2%"),
-                alt.Tooltip("nll:Q", format=".3f"),
-                alt.Tooltip("ece:Q", format=".2%"),
-            ],
-        )
-    )
-    return alt.layer(zero.encode(x=alt.X("gain:Q")), spans, points).properties(height=alt.Step(30))
+    zero = rows("zero").mark_rule(color=palette.neutral, strokeDash=[5, 4]).encode(x=alt.X("gain:Q"))
+    return alt.layer(zero, *dots, height=alt.Step(30))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.intervals import interval_dots
 from dashboard.shared.theme import LIGHT, Palette
 
 _DIAGONAL = pd.DataFrame({"confidence": [0, 1], "accuracy": [0, 1]})
@@ -55,34 +54,6 @@ def _reliability(palette: Palette) -> alt.TopLevelMixin:
     return alt.layer(diagonal.encode(x=alt.X("confidence:Q"), y=alt.Y("accuracy:Q")), bars, points, height=340)
 
 
-def risk_curves(scores: Sequence[str], palette: Palette) -> alt.Chart:
-    """Risk (share of wrong predictions among those accepted) against coverage (share accepted), a line for each score.
-
-    Args:
-        scores: the scores' labels, as in the table `curves`: columns coverage, risk, score.
-        palette: colours for the background.
-    """
-    order = list(scores)
-    colours = alt.Scale(domain=order, range=[palette.ink, *palette.series][: len(order)])
-    return (
-        rows("curves")
-        .mark_line(strokeWidth=2.2)
-        .encode(
-            x=alt.X("coverage:Q", title="coverage: share of predictions accepted", axis=alt.Axis(format=".0%")),
-            y=alt.Y("risk:Q", title="risk: wrong among them", axis=alt.Axis(format=".0%")),
-            color=alt.Color(
-                "score:N", title=None, sort=order, scale=colours, legend=alt.Legend(orient="top", columns=2)
-            ),
-            tooltip=[
-                alt.Tooltip("score:N"),
-                alt.Tooltip("coverage:Q", format=".1%"),
-                alt.Tooltip("risk:Q", format=".2%"),
-            ],
-        )
-        .properties(height=340)
-    )
-
-
 def failure_ranking_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """The AUROC of every confidence score with its 95 % interval; 0.5 is chance.
 
@@ -95,7 +66,6 @@ def failure_ranking_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> F
 
 @drawing
 def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
-    order = list(labels)
     kinds = {
         "softmax": palette.true_class,
         "map": palette.prediction,
@@ -103,34 +73,20 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
         "fitted": palette.correct,
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
-    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
-    colour = alt.Color("kind:N", title="computed from", scale=colours, legend=alt.Legend(orient="top"))
-    chance = rows("chance").mark_rule(color=palette.neutral, strokeDash=[5, 4])
-    spans = (
-        rows("failure_ranking")
-        .mark_rule(strokeWidth=3, opacity=0.5)
-        .encode(
-            y=y,
-            x=alt.X("auroc_low:Q", title="AUROC: correct against wrong predictions"),
-            x2=alt.X2("auroc_high:Q"),
-            color=colour,
-        )
+    dots = interval_dots(
+        "failure_ranking",
+        "auroc",
+        y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=260)),
+        x=alt.X("auroc:Q", title="AUROC: correct against wrong predictions", scale=alt.Scale(zero=False)),
+        colour=alt.Color("kind:N", title="computed from", scale=colours, legend=alt.Legend(orient="top")),
+        tooltip=[
+            alt.Tooltip("label:N"),
+            alt.Tooltip("kind:N"),
+            *(alt.Tooltip(f"auroc{end}:Q", format=".3f") for end in ("", "_low", "_high")),
+        ],
     )
-    points = (
-        rows("failure_ranking")
-        .mark_circle(size=110, opacity=1)
-        .encode(
-            y=y,
-            x=alt.X("auroc:Q", scale=alt.Scale(zero=False)),
-            color=colour,
-            tooltip=[
-                alt.Tooltip("label:N"),
-                alt.Tooltip("kind:N"),
-                *(alt.Tooltip(f"auroc{end}:Q", format=".3f") for end in ("", "_low", "_high")),
-            ],
-        )
-    )
-    return alt.layer(chance.encode(x=alt.X("auroc:Q")), spans, points, height=alt.Step(24))
+    chance = rows("chance").mark_rule(color=palette.neutral, strokeDash=[5, 4]).encode(x=alt.X("auroc:Q"))
+    return alt.layer(chance, *dots, height=alt.Step(24))
 
 
 def marked(curves: pd.DataFrame, *, every: float = 0.05) -> pd.DataFrame:
@@ -150,7 +106,7 @@ def marked(curves: pd.DataFrame, *, every: float = 0.05) -> pd.DataFrame:
 
 
 def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = None, palette: Palette = LIGHT) -> Figure:
-    """Risk-coverage curves with their points; a click on one chooses 'accepted' (key and percent).
+    """Risk (share of wrong predictions among those accepted) against coverage (share accepted); points can be clicked.
 
     Args:
         frame: from `marked`.
@@ -164,21 +120,26 @@ def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = No
 @drawing
 def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette: Palette) -> alt.TopLevelMixin:
     pick = alt.selection_point(name="point", fields=["key", "percent"], on="click", empty=False)
-    curves, order = risk_curves(scores, palette), list(scores)
+    order = list(scores)
     colours = alt.Scale(domain=order, range=[palette.ink, *palette.series][: len(order)])
-    base = rows("points").encode(
-        x=alt.X("coverage:Q"),
-        y=alt.Y("risk:Q"),
-        color=alt.Color("score:N", sort=order, scale=colours),
-        tooltip=[
-            alt.Tooltip("score:N"),
-            alt.Tooltip("coverage:Q", title="accepted", format=".0%"),
-            alt.Tooltip("risk:Q", title="wrong among them", format=".2%"),
-        ],
-    )
-    points = base.mark_circle(size=60, opacity=1).add_params(pick)
-    layers = [curves, points]
+
+    def encoded(table: str) -> alt.Chart:
+        return rows(table).encode(
+            x=alt.X("coverage:Q", title="coverage: share of predictions accepted", axis=alt.Axis(format=".0%")),
+            y=alt.Y("risk:Q", title="risk: wrong among them", axis=alt.Axis(format=".0%")),
+            color=alt.Color(
+                "score:N", title=None, sort=order, scale=colours, legend=alt.Legend(orient="top", columns=2)
+            ),
+            tooltip=[
+                alt.Tooltip("score:N"),
+                alt.Tooltip("coverage:Q", title="accepted", format=".1%"),
+                alt.Tooltip("risk:Q", title="wrong among them", format=".2%"),
+            ],
+        )
+
+    points = encoded("points")
+    layers = [encoded("curves").mark_line(strokeWidth=2.2), points.mark_circle(size=60, opacity=1).add_params(pick)]
     if chosen is not None:
         here = f"datum.key == '{chosen[0]}' && datum.percent == {int(chosen[1])}"
-        layers.append(base.transform_filter(here).mark_point(size=260, strokeWidth=2.5, opacity=1))
+        layers.append(points.transform_filter(here).mark_point(size=260, strokeWidth=2.5, opacity=1))
     return alt.layer(*layers, height=340)
