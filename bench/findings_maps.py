@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
-from store.metrics.maps import earth_mover
 
 from bench.findings_table import AnalysedRun, Rows, figure, figures_table, share
 from compute.data.phantom.dataset import class_parts, gray_sibling, plain_sibling, reordered_sibling
 from store import queries
 from store.analysis.localisation import FOLLOWS
 from store.metrics.intervals import mean_interval
+from store.metrics.maps import earth_mover
 
 SAMPLE = 100  # wrong predictions whose maps are read, and class patterns that are searched for
 HUES = ("red", "green", "blue", "gray")

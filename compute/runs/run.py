@@ -67,6 +67,7 @@ def lock_run(path: Path, processes: Processes) -> Iterator[None]:
     with ExitStack() as stack:
         refused = False
         if processes.first:
+            # A lock and not a note: it ends with its process. Two commands on one run removed each other's checkpoints.
             part = path / f"training{PART}"
             refused = not stack.enter_context(claim(part, wait=False))
             if not refused:

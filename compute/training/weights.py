@@ -83,6 +83,7 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
     needed = {name for name in own if not name.endswith("num_batches_tracked")}
     return WeightsReport(
         source=source if source == "imagenet" else path.name,
+        # Of the file at every use: torch.hub checks what it downloads, but not what lies in its cache.
         sha256=file_sha256(path),
         loaded=tuple(sorted(matching)),
         missing=tuple(sorted(needed - set(matching))),

@@ -97,6 +97,7 @@ def drawing(draw: Callable[P, alt.TopLevelMixin]) -> Callable[P, Drawing]:
             spec: dict[str, Any] = draw(*args, **kwargs).to_dict(validate=False)
         return spec | {"config": {**spec.get("config", {}), **_AXES}}
 
+    # Altair takes 8 to 17 ms of a core for a chart; the values of a new state, filled in later, 1 to 2 ms.
     return cast("Callable[P, Drawing]", lru_cache(_MOST_DRAWINGS)(vega_lite))
 
 

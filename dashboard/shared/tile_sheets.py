@@ -33,6 +33,7 @@ def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str
     shown = f"run {selection.name}, epoch {selection.epoch}, {selection.variant_label}"
     st.download_button(
         "PNG sheet",
+        # From the tiles on the page and not from a second reading of the record, so it cannot differ from what is seen.
         lambda: tile_sheet(content, title=f"{title} — {shown}"),
         file_name=f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}.png",
         mime="image/png",

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from store.format.hdf5_file import NewFile, set_attributes, write_errors
 from store.format.schema import CHUNK_BYTES, Field, chunk_shape
 
+# Levels 2 to 9, bzip2 and larger chunks made maps no smaller, or by less than they took time (docs/measurements.md).
 ZSTD_LEVEL = 1
+# By number: h5py names the Zstandard filter only from 3.16 on, and with older ones whole runs looked damaged.
 ZSTD, SHUFFLE = int(hdf5plugin.Zstd.filter_id), h5py.h5z.FILTER_SHUFFLE  # numbers of HDF5's filters
 _CHECK_BYTES = 4  # a frame ends in the low 32 bits of the XXH64 of its content
 _INDEX_BYTES = 64  # of HDF5's index, for each chunk

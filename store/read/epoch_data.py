@@ -108,6 +108,7 @@ class RecordFile:
             block = int(rows[group[0]]) // CACHED_BLOCK_ROWS
             first = block * CACHED_BLOCK_ROWS
             count = min(CACHED_BLOCK_ROWS, shape[1] - first)
+            # Not a memory map: a file that is cut short under one kills the process, where this gets too few bytes.
             raw = os.pread(self._descriptor, count * row_bytes, offset + (variant * shape[1] + first) * row_bytes)
             if len(raw) != count * row_bytes or zlib.crc32(raw) != checks[block]:
                 raise ValueError(f"rows {first} to {first + count - 1} of variant {variant} fail their checksum")

@@ -118,6 +118,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
 
 def film_epochs(epochs: Sequence[int], chosen: int, *, most: int = 16) -> tuple[int, ...]:
     """Epochs to show: all of them up to `most`, else that many at equal distances, and the chosen one."""
+    # An epoch of the film reads 184 kB, since columns are read whole: 80 epochs would be 15 MB to open a page.
     places = np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int)
     return tuple(sorted({chosen, *(epochs[place] for place in places)}))
 
