@@ -1,4 +1,4 @@
-"""The record of an experiment on disk: written epoch by epoch, sealed, and read back in milliseconds.
+"""The record of an experiment on disk: written epoch by epoch, each complete or absent, and read in milliseconds.
 
 from store import open_run; run = open_run("runs/quick")
 """

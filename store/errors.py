@@ -1,18 +1,18 @@
-"""What can go wrong with a run, one class per fact; every message says what was asked, what holds and what to do."""
+"""What can go wrong with a run, one class per fact; every message says what was asked, what is the case and what to do."""
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """Anything about a run that stops the work; its text can be shown to the user as it is."""
+    """Any problem with a run; its text can be shown to the user as it is."""
 
 
 class RunNotFound(StoreError):
-    """There is no run at the given place."""
+    """There is no run at the path."""
 
 
 class RunExists(StoreError):
-    """A run is already at the place where a new one was to be made."""
+    """A run is already at the place where a new one should be written."""
 
 
 class SchemaMismatch(StoreError):
@@ -24,7 +24,7 @@ class NotInRun(StoreError):
 
 
 class DamagedFile(StoreError):
-    """A sealed file does not hold what was sealed: truncated, altered, or taken from elsewhere."""
+    """A file is not as it was written: truncated, changed, or taken from another run."""
 
 
 class TooManyFiles(StoreError):
@@ -32,17 +32,17 @@ class TooManyFiles(StoreError):
 
 
 class RunMismatch(StoreError):
-    """The run on disk was made with another configuration than the one asked for."""
+    """The run on disk has another configuration than the one asked for."""
 
 
 class WriteFailed(StoreError):
-    """The file system refused to take the data; what was sealed before stays valid."""
+    """The file system refused to write; epochs that were complete before stay valid."""
 
 
 class BadMaps(StoreError, ValueError):
     """Maps that cannot be recorded: wrong shape, NaN or infinity, or negative values in an unsigned run.
 
-    `image` (its place in the block handed over) and `class_index` say where, when a single value is to blame.
+    `image` (its row in the block of maps) and `class_index` say where, when a single value is to blame.
     """
 
     def __init__(self, message: str, image: int | None = None, class_index: int | None = None) -> None:

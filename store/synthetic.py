@@ -1,4 +1,4 @@
-"""A tiny but complete run with known, believable values, made by the real writer: for tests, demos and trying a page.
+"""A tiny but complete run with known, believable values, written by the real writer: for tests, demos and trying a page.
 
 Every class has a fixed pattern of a few lit cells. An image's own map is that pattern times a strength that grows
 with the epoch and falls with the severity of the variant; other maps are weaker. A few images, the same in every
@@ -64,7 +64,7 @@ def write_synthetic_run(
 
     Args:
         options: fields of `RunDescription` to set otherwise, such as variants, image_shape, map_shape, signed,
-            layers={} and stages={} for none, codec, precision, masks=None, boxes=None, name.
+            kept_maps, layers={} and stages={} for none, masks=None, boxes=None, name.
 
     Raises:
         RunExists: there is a run at `path`.
@@ -133,7 +133,7 @@ def is_wrong(description: RunDescription, epoch: int, variant: str) -> NDArray[n
 
 
 def synthetic_images(description: RunDescription, variant: str) -> NDArray[np.uint8]:
-    """Images (N, h, w, 3): a disc in the hue of the class on a dim background, as the variant leaves it."""
+    """Images (N, h, w, 3): a disc in the hue of the class on a dim background, as the variant shows it."""
     random = np.random.default_rng(0)
     count, (height, width) = len(description.labels), description.image_shape
     images = random.integers(20, 70, (count, height, width, 3), dtype=np.uint8)
@@ -152,7 +152,7 @@ def synthetic_maps(description: RunDescription, epoch: int, variant: str) -> NDA
     labels, count = description.labels, len(description.classes)
     random = np.random.default_rng([epoch, list(SEVERITY).index(variant) if variant in SEVERITY else len(SEVERITY)])
     patterns = np.random.default_rng(1).random((count, *description.map_shape)) ** 4  # few bright cells, many dim ones
-    patterns /= 5 * patterns.mean((1, 2), keepdims=True)  # equal strength, equal score: `is_wrong` alone decides
+    patterns /= 5 * patterns.mean((1, 2), keepdims=True)  # equal strength, equal logit: `is_wrong` alone decides
     growth = 1 - np.exp(-epoch / 2)
     strength = np.full((len(labels), count), 0.25) * random.uniform(0.5, 1.5, (len(labels), count))
     prediction = np.where(is_wrong(description, epoch, variant), (labels + 1) % count, labels)
@@ -179,7 +179,7 @@ def synthetic_layers(
 
 
 def synthetic_metrics(epoch: int) -> dict[str, float]:
-    """Numbers about an epoch as a training would give them."""
+    """Metrics of an epoch as a training would give them."""
     top1 = 1 - 0.7 * float(np.exp(-epoch / 3))
     return {
         "train_loss": 4 * float(np.exp(-epoch / 3)),

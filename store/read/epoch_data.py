@@ -255,7 +255,7 @@ class EpochCache:
         self._open: OrderedDict[tuple[str, int, int], EpochData] = OrderedDict()
 
     def get(self, path: Path, *, run_id: str, epoch: int) -> EpochData:
-        """The open epoch at `path`; a file that was replaced since is opened anew.
+        """The open epoch at `path`; a file that was replaced since is opened again.
 
         Raises:
             DamagedFile: it is gone, or see the opener.

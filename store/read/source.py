@@ -48,7 +48,7 @@ class LocalSource:
         for entry in entries:
             try:
                 state = entry.stat()
-            except FileNotFoundError:  # a part that was sealed meanwhile
+            except FileNotFoundError:  # a .part file that was completed meanwhile
                 continue
             names[entry.name] = (str(state.st_mtime_ns), state.st_size)
         return listing(names)

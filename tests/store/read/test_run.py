@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from store import DamagedFile, NotInRun, RunNotFound, SchemaMismatch, open_run, resume_run
-from store.read.epoch_data import EpochCache, open_epoch
+from store import DamagedFile, NotInRun, Run, RunNotFound, SchemaMismatch, open_run, resume_run
+from store.read.source import LocalSource
 from store.synthetic import is_wrong, synthetic_images, synthetic_layers, synthetic_maps, write_synthetic_run
 
 
@@ -300,13 +300,11 @@ def test_many_threads_read_the_same_as_one(run):
 
 def test_few_files_stay_open_and_evicted_ones_can_still_be_read(tmp_path):
     options = {"epochs": 6, "classes": 2, "images_per_class": 1, "variants": ("clean",)}
-    run = open_run(write_synthetic_run(tmp_path / "run", **options))
-    run._cache = EpochCache(open_epoch, limit=2)
+    run = Run(LocalSource(write_synthetic_run(tmp_path / "run", **options), open_files=2))
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         assert run.columns("confidence", variant="clean").shape == (6, 2)
         run.true_class_maps(epoch=4, variant="clean")
-    assert len(run._cache) == 2
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4
 
 
@@ -314,8 +312,8 @@ def test_any_h5py_reads_the_file_by_the_format_alone(tiny_run, run):
     code = f"""
 import h5py, hdf5plugin, numpy as np
 with h5py.File({str(tiny_run / "epochs" / "0002.h5")!r}) as file:
-    maps, step = file["maps"], file["map_scale"]
-    values = (maps[3, 5] - float(maps.attrs["zero_point"])) * step[3, 5][:, None, None]
+    maps, scale = file["maps"], file["map_scale"]
+    values = (maps[3, 5] - float(maps.attrs["zero_point"])) * scale[3, 5][:, None, None]
     np.save({str(tiny_run.parent / "plain.npy")!r}, values)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -54,8 +54,8 @@ def test_maps_come_back_within_the_stated_error(empty_run, description):
         given = synthetic_maps(description, 1, variant)
         at = {"epoch": 1, "variant": variant, "images": None}
         assert (np.abs(run.maps(**at) - given) <= run.map_error(**at)[..., None, None]).all()
-        scores = given.astype(np.float64).mean((2, 3))
-        expected = np.exp(scores - scores.max(1, keepdims=True))
+        logits = given.astype(np.float64).mean((2, 3))
+        expected = np.exp(logits - logits.max(1, keepdims=True))
         expected /= expected.sum(1, keepdims=True)
         np.testing.assert_allclose(run.probabilities(epoch=1, variant=variant), expected, rtol=1e-5)
 
