@@ -20,7 +20,7 @@ from store.queries import accuracy_by_variant, table1
 
 LOSSES = ("train_loss", "validation_loss", "train_top1", "validation_top1", "train_top5", "validation_top5")
 SETTINGS_COMPARED = ("model", "weights", "training", "augmentation")
-WAITS = ("write_wait_seconds", "seal_wait_seconds")
+WAITS = ("write_wait_seconds", "finish_wait_seconds")
 
 
 @dataclass(frozen=True)

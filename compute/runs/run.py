@@ -106,7 +106,7 @@ class Experiment:
         )
         self.recorder = prepared.recorder(stop=stop)
         self._other_network: ClassMapNetwork | None = None
-        self._sealing: tuple[int, Future[None]] | None = None
+        self._finishing: tuple[int, Future[None]] | None = None
         if limit and run.complete_epochs:
             recorded = open_run(run.path).metrics()
             limit.expect(float((recorded["train_seconds"] + recorded["record_seconds"]).max()))
@@ -131,7 +131,7 @@ class Experiment:
                 if self.limit:
                     self.limit.epoch_finished(time.perf_counter() - started)
         finally:
-            self._finish_sealing()
+            self._wait_for_last_file()
 
     def _save_checkpoint(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
         """Saves the epoch's checkpoint and returns checkpoint_seconds."""
@@ -158,8 +158,8 @@ class Experiment:
         if epoch in self.run.complete_epochs:
             return
         started = time.perf_counter()
-        self._finish_sealing()
-        metrics = metrics | {"seal_wait_seconds": time.perf_counter() - started}
+        self._wait_for_last_file()
+        metrics = metrics | {"finish_wait_seconds": time.perf_counter() - started}
         processes, part = self.prepared.processes, self.recorder.validation
         images = range(part.first, part.first + len(part.labels))
         writer = self.run.epoch(epoch, part=(processes.rank, processes.count), images=images)
@@ -170,7 +170,7 @@ class Experiment:
             writer.abort()
             raise
         writer.set_metrics(metrics)
-        self._sealing = epoch, writer.finish(wait=False)
+        self._finishing = epoch, writer.finish(wait=False)
         if processes.first:
             tqdm.write(_summary(epoch, metrics))
 
@@ -188,11 +188,11 @@ class Experiment:
             self._other_network = copy.deepcopy(self.prepared.network)
         return self._other_network
 
-    def _finish_sealing(self) -> None:
+    def _wait_for_last_file(self) -> None:
         """Waits until the last epoch's file is complete, and then removes weights that are not to be kept."""
-        if self._sealing is None:
+        if self._finishing is None:
             return
-        (epoch, future), self._sealing = self._sealing, None
+        (epoch, future), self._finishing = self._finishing, None
         future.result()
         if self.prepared.processes.first:
             self.checkpoints.remove_before(epoch)

@@ -6,7 +6,6 @@ renamed, so no checkpoint is ever incomplete. Older `.state.pt` are removed: onl
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from compute.errors import BadCheckpoint
 from compute.models import ClassMapNetwork
 from compute.training.trainer import Trainer
 from compute.training.weights import UNREADABLE, first_line, load_tensors
+from store.format.hdf5_file import atomic_path
 
 CHECKPOINTS = "checkpoints"  # the folder inside a run
 # A damaged checkpoint ends the run: without it the epochs after it could not be repeated bit for bit.
@@ -51,8 +51,11 @@ class CheckpointFolder:
         return tuple(sorted(int(path.stem) for path in self.folder.glob("[0-9]*.pt") if path.stem.isdigit()))
 
     def save(self, epoch: int, trainer: Trainer, metrics: dict[str, float]) -> None:
-        """Writes the epoch's two files; the weights come last, because their file makes the checkpoint count."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Writes the epoch's two files; the weights come last, because their file makes the checkpoint count.
+
+        Raises:
+            WriteFailed: the disk refuses; earlier checkpoints stay as they are.
+        """
         averaged = trainer.averaged
         state = {
             "epoch": epoch,
@@ -61,10 +64,12 @@ class CheckpointFolder:
             "network": trainer.network.state_dict() if averaged else {},  # else the recorded weights are the network's
             "updates": averaged.updates if averaged else 0,
         }
-        _write(self._state_path(epoch), state)  # first: an epoch whose weights exist can always be resumed
+        with atomic_path(self._state_path(epoch)) as part:  # first: an epoch whose weights exist can always be resumed
+            torch.save(state, part)
         weights = {name: value.detach().cpu() for name, value in trainer.recorded_state().items()}
         document = {"epoch": epoch, "run_id": self.run_id, "weights": weights, "metrics": metrics}
-        _write(self._path(epoch), document)
+        with atomic_path(self._path(epoch)) as part:
+            torch.save(document, part)
         for path in self.folder.glob("*.state.pt"):
             if path.name < self._path(epoch).stem:
                 path.unlink()
@@ -146,20 +151,3 @@ class CheckpointFolder:
 
 def _does_not_fit(path: Path, err: Exception) -> BadCheckpoint:
     return BadCheckpoint(f"The checkpoint '{path}' does not fit this network: {err}. {_REMEDY}")
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    """Saves to a temporary file, flushes to disk, renames: a reader sees the old file or the complete new one."""
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            torch.save(document, file)
-            file.flush()
-            os.fsync(file.fileno())  # before the rename, which may reach the disk first
-        part.replace(path)
-    except (OSError, RuntimeError) as err:
-        part.unlink(missing_ok=True)
-        raise BadCheckpoint(
-            f"The checkpoint '{path}' could not be written: {err}. Complete epochs are kept; free some space and "
-            "run the same command again."
-        ) from err

@@ -60,7 +60,7 @@ def test_throughput_is_worked_by_hand(recorded):
     whole = facts["train_seconds"] + facts["record_seconds"]
     assert first["recording_passes_per_second"] == pytest.approx(24 * 3 / facts["record_seconds"])
     assert first["recording_share"] == pytest.approx(facts["record_seconds"] / whole)
-    assert first["waiting_share"] == pytest.approx((facts["write_wait_seconds"] + facts["seal_wait_seconds"]) / whole)
+    assert first["waiting_share"] == pytest.approx((facts["write_wait_seconds"] + facts["finish_wait_seconds"]) / whole)
     assert first["gigabytes"] == pytest.approx((recorded.path / "epochs" / "0001.h5").stat().st_size / 1e9)
 
 

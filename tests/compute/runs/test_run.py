@@ -179,7 +179,7 @@ def test_waiting_for_the_writer_is_reported_and_is_part_of_the_recording(tmp_pat
     run(tmp_path / "slow", "training.epochs=1")
     reported = open_run(tmp_path / "slow").metrics().iloc[-1]
     assert 12 * 0.01 <= reported["write_wait_seconds"] <= reported["record_seconds"]  # 4 batches x 3 variants
-    assert reported["seal_wait_seconds"] >= 0
+    assert reported["finish_wait_seconds"] >= 0
     assert reported["checkpoint_seconds"] > 0
 
 
