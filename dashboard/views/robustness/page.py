@@ -34,8 +34,8 @@ _SHARES = {
     "flip_rate": ("Flipped", "the prediction differs from that of the clean image"),
 }
 _OUTCOMES = {
-    "broken": "correct when clean, wrong under the variant",
-    "kept": "correct both times",
+    "lost": "correct when clean, wrong under the variant",
+    "correct": "correct both times",
     "gained": "wrong when clean, correct under the variant",
     **OUTCOME_NAMES,
 }
@@ -114,7 +114,7 @@ def _images(selection: Selection, variant: str) -> None:
     st.subheader(f"Images under {selection.run.variant(variant).label}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = controls.select(
-            "Outcome", "outcome", list(_OUTCOMES), default="broken", names=_OUTCOMES.__getitem__, resets=("page",)
+            "Outcome", "outcome", list(_OUTCOMES), default="lost", names=_OUTCOMES.__getitem__, resets=("page",)
         )
         maps = controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
         if selection.class_index is not None:
@@ -125,7 +125,7 @@ def _images(selection: Selection, variant: str) -> None:
                 args=({"class": None, "page": None},),
             )
     was, now = before["correct"], after["correct"]
-    predictions = {"broken": was & ~now, "kept": was & now, "gained": ~was & now}
+    predictions = {"lost": was & ~now, "correct": was & now, "gained": ~was & now}
     evidence = data.evidence_under(run, selection.epoch, variant)["outcome"]
     mask = predictions.get(outcome, evidence == outcome)
     if selection.class_index is not None:

@@ -89,7 +89,7 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
     return alt.layer(chance, *dots, height=alt.Step(24))
 
 
-def marked(curves: pd.DataFrame, *, every: float = 0.05) -> pd.DataFrame:
+def with_percent_marks(curves: pd.DataFrame, *, every: float = 0.05) -> pd.DataFrame:
     """The curves with a column `percent`: 5, 10, ... at the row of each score next to it, 0 elsewhere.
 
     Args:
@@ -109,7 +109,7 @@ def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = No
     """Risk (share of wrong predictions among those accepted) against coverage (share accepted); points can be clicked.
 
     Args:
-        frame: from `marked`.
+        frame: from `with_percent_marks`.
         chosen: (key, percent) of the chosen point.
         palette: colours for the background.
     """

@@ -12,7 +12,12 @@ from dashboard.shared.notices import needs_analysis
 from dashboard.shared.theme import count, escape_markdown, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.trust.charts import acceptance_chart, failure_ranking_chart, marked, reliability_diagram
+from dashboard.views.trust.charts import (
+    acceptance_chart,
+    failure_ranking_chart,
+    reliability_diagram,
+    with_percent_marks,
+)
 from store import queries
 from store.analysis.confidence_scores import COLUMN_SCORES, REFERENCE
 
@@ -148,7 +153,7 @@ def _detection(selection: Selection) -> None:
         curve = data.risk_coverage(selection.run, selection.epoch, selection.variant, name)
         parts.append(curve[["coverage", "risk"]].assign(score=_LABELS[name], key=name))
         figures.append({"Score": _LABELS[name], **curve.attrs})
-    table = marked(pd.concat(parts, ignore_index=True))
+    table = with_percent_marks(pd.concat(parts, ignore_index=True))
     chosen = _chosen_point(table)
     left, right = st.columns([3, 2])
     with left:

@@ -74,7 +74,7 @@ def test_a_run_of_any_name_gives_a_name_for_a_file(name, part):
         ("gallery", {}),
         ("search", {}),
         ("failures", {"epoch": "1", "variant": "brg"}),
-        ("robustness", {"epoch": "1", "variant": "brg", "outcome": "kept"}),
+        ("robustness", {"epoch": "1", "variant": "brg", "outcome": "correct"}),
         ("learning", {}),
         ("trust", {"confidence": "0-0.9999"}),
         ("compare", {"with_epoch": "1"}),

@@ -19,7 +19,7 @@ MAPS = np.array([[[6, 4], [2, 0]], [[0, 2], [2, 2]], [[0, 0], [4, 3.5]]], np.flo
 
 
 def correction_of(maps, prediction=0, true_class=1):
-    """The anatomy of a prediction from its maps, without a run."""
+    """The minimal correction of a prediction from its maps, without a run."""
     d = difference(maps[prediction], maps[true_class])
     order = removal_order(d)
     scores = np.stack([logits_after_removal(maps, order, k) for k in range(d.size + 1)])
@@ -32,7 +32,7 @@ def correction_of(maps, prediction=0, true_class=1):
 
 
 def shown(correction, names=("bus", "van", "car")):
-    """What travels to the browser for an anatomy."""
+    """What is sent to the browser for a correction."""
     pair = MAPS[[correction.prediction, correction.against]]
     photograph = atlas(np.zeros((1, 4, 4, 3), np.uint8), exact=True)
     return payload(

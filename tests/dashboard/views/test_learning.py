@@ -46,10 +46,10 @@ PAIRS = pd.DataFrame({"resolved": [-1, 3, -1], "slope": [1.0, -2.0, -0.5]})
 
 
 @pytest.mark.parametrize(
-    ("chosen", "kept"), [("all", [0, 1, 2]), ("growing", [0]), ("lasting", [0, 2]), ("overcome", [1])]
+    ("chosen", "expected"), [("all", [0, 1, 2]), ("growing", [0]), ("lasting", [0, 2]), ("overcome", [1])]
 )
-def test_pairs_are_filtered_by_outcome(chosen, kept):
-    assert np.flatnonzero(learning_parts.has_outcome(PAIRS, chosen)).tolist() == kept
+def test_pairs_are_filtered_by_outcome(chosen, expected):
+    assert np.flatnonzero(learning_parts.has_outcome(PAIRS, chosen)).tolist() == expected
 
 
 def test_a_criterion_comes_with_its_measure_over_the_epochs():

@@ -1,4 +1,4 @@
-"""Look-alike letters: the mean over all pairs, and where a pair leads."""
+"""Patterns: the mean over all pairs of classes, and where a pair leads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_trend_is_the_share_of_both_classes_images_in_each_bin():
     assert trend["similarity"].tolist() == [0, 1]
 
 
-def test_every_pair_is_counted_once_whatever_the_likeness():
+def test_every_pair_is_counted_once_whatever_its_similarity():
     random = np.random.default_rng(0)
     similarity = np.corrcoef(random.random((30, 64)))
     trend = similarity_trend(similarity, np.eye(30, dtype=int) * 5)
@@ -34,7 +34,7 @@ def test_one_class_has_no_trend_and_the_chart_still_holds():
     assert [layer["mark"]["type"] for layer in layers] == ["circle", "line"]
 
 
-def test_a_row_of_the_alike_letters_opens_the_pair(opened, tiny_run):
+def test_a_row_of_the_most_similar_patterns_opens_the_pair(opened, tiny_run):
     app = opened(tiny_run.parent, "patterns", epoch="1")
     assert not app.exception and not app.warning
     assert {"first_index", "second_index"} <= set(app.dataframe[0].value.columns)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.views.trust.charts import acceptance_chart, marked
+from dashboard.views.trust.charts import acceptance_chart, with_percent_marks
 from store import open_run, queries
 
 
@@ -17,18 +17,18 @@ def curves():
 
 
 def test_every_curve_has_twenty_points_at_the_shares_that_they_name():
-    table = marked(curves())
+    table = with_percent_marks(curves())
     points = table[table["percent"] > 0]
     assert points.groupby("score").size().tolist() == [20, 20]
     assert np.allclose(points["coverage"], points["percent"] / 100)
 
 
 def test_a_short_curve_has_points_only_where_it_has_rows():
-    assert marked(curves().iloc[[9, 99]])["percent"].tolist() == [10, 100]
+    assert with_percent_marks(curves().iloc[[9, 99]])["percent"].tolist() == [10, 100]
 
 
 def test_the_chosen_point_is_ringed():
-    table = marked(curves())
+    table = with_percent_marks(curves())
     plain, ringed = (acceptance_chart(table, chosen=chosen).to_dict() for chosen in (None, ("a", 40)))
     assert len(ringed["layer"]) == len(plain["layer"]) + 1
     assert "datum.percent == 40" in str(ringed["layer"][-1])
