@@ -1,1 +1,1 @@
-"""Copying, joining, exporting and thinning out runs."""
+"""Copying, linking, exporting, pruning and describing runs."""

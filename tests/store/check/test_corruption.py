@@ -69,7 +69,7 @@ def damage(run: Path, other: Path, seed: int) -> str:
     return f"{kind} in {path.relative_to(run)} at byte {at}"
 
 
-def verdict(path: Path, intact: Digests) -> str:
+def outcome(path: Path, intact: Digests) -> str:
     """ "found", "harmless", "MISSED" (verify saw nothing) or "WRONG" (a wrong value was returned)."""
     found = digests(path)
     wrong = [name for name, value in found.items() if value not in (REFUSED, intact.get(name))]
@@ -84,10 +84,10 @@ def verdict(path: Path, intact: Digests) -> str:
 
 
 def trial(folder: Path, copy: Path, intact: Digests, seed: int) -> tuple[str, str]:
-    """What was damaged in a fresh copy of the run, and the verdict."""
+    """What was damaged in a fresh copy of the run, and the outcome."""
     shutil.copytree(folder / "run", copy)
     done = damage(copy, folder / "other", seed)
-    return done, verdict(copy, intact)
+    return done, outcome(copy, intact)
 
 
 def test_an_intact_run_answers_everything_and_verifies(runs):
@@ -119,4 +119,4 @@ def test_random_damage_is_found_and_never_returned_as_if_correct(runs, tmp_path,
 
 def test_the_verdict_itself_notices_wrong_values(runs):
     folder, _ = runs
-    assert verdict(folder / "run", digests(folder / "other")).startswith("WRONG")
+    assert outcome(folder / "run", digests(folder / "other")).startswith("WRONG")

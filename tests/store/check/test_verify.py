@@ -15,9 +15,9 @@ from store.synthetic import write_synthetic_run
 
 
 def change(run, path, at, value, *, kept=False):
-    """Set one number of a dataset of epoch 2, or of run.h5 where the path says so, as a faulty writer might."""
+    """Set one number of a dataset of epoch 1, or of run.h5 where the path says so, as a faulty writer might."""
     in_run_file = path.startswith("run.h5/")
-    file_path, path = run / ("run.h5" if in_run_file else "epochs/0002.h5"), path.removeprefix("run.h5/")
+    file_path, path = run / ("run.h5" if in_run_file else "epochs/0001.h5"), path.removeprefix("run.h5/")
     field = run_field(path) if in_run_file else epoch_field(path)
     if not kept:
         field = field.of_all_classes()
@@ -28,12 +28,13 @@ def change(run, path, at, value, *, kept=False):
         write_array(file, path, field, values)
         set_attributes(file[path], {"zero_point": 0} if path == "maps" else {})
         run_id = file.attrs["run_id"].decode()
-    write_receipt(run, None if in_run_file else 2, run_id)
+    write_receipt(run, None if in_run_file else 1, run_id)
 
 
+VARIANTS = ("clean", "gray")
 NOT_FINITE = "it holds numbers that are not finite"
 CHANGES = {
-    "maps": ((2, 3, 0, 4, 4), 255, "probabilities are not the softmax of the means of the maps"),
+    "maps": ((1, 3, 0, 4, 4), 255, "probabilities are not the softmax of the means of the maps"),
     "map_scale": ((0, 0, 0), 0, "map_scale: it holds 0 to"),
     "probabilities": ((0, 0, 0), np.nan, f"probabilities: {NOT_FINITE}"),
     "stages/stem": ((0, 0, 0), np.inf, f"stages/stem: {NOT_FINITE}"),
@@ -42,12 +43,12 @@ CHANGES = {
     "images/runner_up": ((0, 0), 4, "images/runner_up does not agree with"),
     "images/confidence": ((0, 0), 1.5, "images/confidence: it holds"),
     "images/margin": ((0, 0), 0.5, "images/margin does not agree with"),
-    "images/label_rank": ((3, 3), 4, "images/label_rank does not agree with"),
-    "images/label_logit": ((3, 3), 99, "logits of images differ from the means of cached/true_class_map"),
-    "images/predicted_logit": ((3, 3), 99, "logits of images differ from the means of cached/predicted_class_map"),
-    "images/peak": ((3, 3), 99, "images/peak is not the largest cell"),
-    "images/consistency": ((3, 3), -2, "images/consistency: it holds -2 to"),
-    "images/similarity": ((3, 3), 0, "images/similarity does not follow from"),
+    "images/label_rank": ((1, 3), 4, "images/label_rank does not agree with"),
+    "images/label_logit": ((1, 3), 99, "logits of images differ from the means of cached/true_class_map"),
+    "images/predicted_logit": ((1, 3), 99, "logits of images differ from the means of cached/predicted_class_map"),
+    "images/peak": ((1, 3), 99, "images/peak is not the largest cell"),
+    "images/consistency": ((1, 3), -2, "images/consistency: it holds -2 to"),
+    "images/similarity": ((1, 3), 0, "images/similarity does not follow from"),
     "images/correction_cells": ((0, 0), 3, "images/correction_cells is not 0 for a correct prediction"),
     "classes/accuracy": ((0, 0), np.nan, "classes/accuracy does not follow from"),
     "classes/pattern": ((0, 0, 0, 0), np.nan, f"classes/pattern: {NOT_FINITE}"),
@@ -59,25 +60,31 @@ CHANGES = {
     "run.h5/image_sha256": ((4, 0), 0, "image_sha256 does not follow from the pixels"),
 }
 CHANGES_OF_KEPT_MAPS = {
-    "maps": ((2, 3, 0, 4, 4), 255, "logits differ from the means of the maps by more than their error"),
+    "maps": ((1, 3, 0, 4, 4), 255, "logits differ from the means of the maps by more than their error"),
     "logits": ((0, 0, 0), -99, "logits differ from the means of the maps by more than their error"),
     "map_classes": ((1, 0, 1), 5, "map_classes: it holds 0 to 5, allowed are 0 to 4"),
 }
 OTHER_CLASSES = ((1, 2, 3), (0, 0, 1), (1, 0, 2))  # without the label 0, one class twice, the strongest not first
 
 
+@pytest.fixture
+def run(tmp_path):
+    """Folder of a small run that keeps all maps."""
+    return write_synthetic_run(tmp_path / "run", epochs=1, variants=VARIANTS)
+
+
 @pytest.mark.parametrize("path", CHANGES)
-def test_a_value_that_cannot_be_is_named(copy, path):
+def test_a_value_that_cannot_be_is_named(run, path):
     at, value, problem = CHANGES[path]
-    change(copy, path, at, value)
-    found = [str(problem) for problem in verify_run(copy)]
+    change(run, path, at, value)
+    found = [str(problem) for problem in verify_run(run)]
     assert any(problem in text for text in found), found
 
 
 @pytest.fixture
 def kept_run(tmp_path):
     """A run that keeps the maps of each image's two strongest classes and of its true class."""
-    return write_synthetic_run(tmp_path / "kept", epochs=2, kept_maps=2)
+    return write_synthetic_run(tmp_path / "kept", epochs=1, variants=VARIANTS, kept_maps=2)
 
 
 @pytest.mark.parametrize("path", CHANGES_OF_KEPT_MAPS)
@@ -97,21 +104,21 @@ def test_the_classes_whose_maps_are_kept_must_be_the_strongest_and_the_true_clas
 
 @pytest.mark.parametrize(("path", "name", "value"), [("logits", "axes", "class image"), ("maps", "zero_point", 128)])
 def test_an_attribute_that_is_not_the_formats_is_named(kept_run, path, name, value):
-    with unfinished_file(kept_run / "epochs" / "0002.h5", "r+") as file:
+    with unfinished_file(kept_run / "epochs" / "0001.h5", "r+") as file:
         set_attributes(file[path], {name: value})
         run_id = file.attrs["run_id"].decode()
-    write_receipt(kept_run, 2, run_id)
+    write_receipt(kept_run, 1, run_id)
     assert any(f"{path}: its {name.replace('_', ' ')}" in str(problem) for problem in verify_run(kept_run))
 
 
-def test_the_training_ledger_is_checked(copy):
-    writer = resume_run(copy)
+def test_the_training_ledger_is_checked(run):
+    writer = resume_run(run)
     labels = np.arange(30) % 5
     writer.write_training_images([f"{i}.png" for i in range(30)], labels)
     columns = {"prediction": labels, "label_probability": labels / 5, "margin": labels - 2.0, "loss": labels * 1.0}
     writer.write_training_epoch(1, columns)
-    assert verify_run(copy) == []
+    assert verify_run(run) == []
     writer.write_training_epoch(1, {**columns, "loss": labels * np.nan})
-    assert [str(problem) for problem in verify_run(copy)] == [f"training/0001.h5: loss: {NOT_FINITE}"]
-    (copy / "training" / "0001.h5").rename(copy / "training" / "0002.h5")
-    assert "it holds epoch 1, its name says 2" in str(verify_run(copy)[0])
+    assert [str(problem) for problem in verify_run(run)] == [f"training/0001.h5: loss: {NOT_FINITE}"]
+    (run / "training" / "0001.h5").rename(run / "training" / "0002.h5")
+    assert "it holds epoch 1, its name says 2" in str(verify_run(run)[0])
