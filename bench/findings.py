@@ -268,7 +268,7 @@ SECTIONS = {
     "cues": _tabled(findings_maps.cues, "`store.metrics.robustness`"),
     "phantom": _tabled(findings_maps.phantom_siblings, "`compute.data.phantom`"),
     "evidence": _tabled(evidence, "`store.metrics.robustness`"),
-    "confusion": _tabled(findings_maps.confusion, "`store.metrics.confusion`, `store.metrics.earth_mover`"),
+    "confusion": _tabled(findings_maps.confusion, "`store.metrics.confusion`, `store.metrics.maps`"),
     "clusters": _tabled(findings_maps.clusters, "`store.metrics.clusters`"),
     "checkpoints": _tabled(checkpoint_selection, "`store.analysis.checkpoint_selection`"),
     "search": _tabled(findings_maps.search, "`store.queries.pattern_search`"),
