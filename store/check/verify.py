@@ -211,9 +211,8 @@ def _check_chunks(reader: ChunkReader, field: Field, sizes: Mapping[str, int]) -
     checks = np.zeros((grid.variants, grid.chunks), np.uint32)
     for index in np.ndindex(*checks.shape):
         rows, checks[index] = reader.check(*index)
-        _check_values(
-            rows, field, sizes
-        )  # a valid checksum says that bytes are as written, not that they are valid values
+        # A valid checksum says that bytes are as written, not that the writer wrote values that can be.
+        _check_values(rows, field, sizes)
     if combine(checks) != int(reader.dataset.attrs["check"]):
         raise ValueError("its chunks are not those that were recorded (the check value differs)")
 

@@ -17,7 +17,7 @@ from store.format import layout
 from store.format.chunks import ChunkReader, ChunkWriter, write_array
 from store.format.description import json_bytes
 from store.format.hdf5_file import NewFile, atomic_path, set_attributes, unfinished_file, write_errors
-from store.format.quantization import decode
+from store.format.quantization import decode, error_bound
 from store.format.receipts import files_of, write_receipt
 from store.format.schema import epoch_field, run_field
 from store.read.epoch_data import open_parts
@@ -161,8 +161,11 @@ def _logits_of(found: dict[str, NDArray], labels: NDArray, zero_point: int) -> N
     normal = probabilities >= np.finfo(np.float32).tiny
     ratio = np.log(np.where(normal, probabilities, 1) / probabilities[each, prediction][:, None])
     means = decode(found["maps"], found["map_scale"], zero_point=zero_point).mean((2, 3))
+    bound = error_bound(found["map_scale"])
+    # Of maps below 1e-5, float32 probabilities say less than the decoded maps, within whose error each logit lies.
+    logits = np.where(normal, np.clip(highest + ratio, means - bound, means + bound), means)
     # The prediction stays the highest: a logit that equals its own to the last digit is one digit less.
-    logits = np.minimum(np.where(normal, highest + ratio, means), np.nextafter(highest, np.float32(-np.inf)))
+    logits = np.minimum(logits, np.nextafter(highest, np.float32(-np.inf)))
     logits[each, labels] = found["images/label_logit"]
     logits[each, prediction] = highest[:, 0]
     return logits.astype(np.float32)

@@ -100,3 +100,16 @@ def test_a_run_is_not_pruned_into_itself_and_a_stopped_pruning_leaves_nothing(co
         prune_run(open_run(copy), tmp_path / "smaller")
     assert not (tmp_path / "smaller").exists()
     assert verify_run(prune_run(open_run(copy), tmp_path / "smaller")) == []
+
+
+@pytest.mark.parametrize("factor", [0, 1e-37, 1e-5, 1, 1e30])
+def test_maps_of_any_strength_are_pruned_to_a_run_that_verifies(tmp_path, factor):
+    options = {"variants": ("clean",), "signed": True, "layers": {}, "stages": {}}
+    description = synthetic_description("strength", 6, 3, epochs=1, options=options)
+    with create_run(tmp_path / "run", description) as new:
+        new.write_images("clean", 0, synthetic_images(description, "clean"))
+    maps = np.random.default_rng(0).normal(0, factor, (18, 6, 8, 8)).astype(np.float32)
+    with resume_run(tmp_path / "run").epoch(1) as recording:
+        recording.write("clean", 0, maps)
+    assert verify_run(tmp_path / "run") == []
+    assert verify_run(prune_run(open_run(tmp_path / "run"), tmp_path / "small", top=2)) == []
