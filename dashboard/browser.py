@@ -56,6 +56,7 @@ def serve_dashboard(runs: Path, *, script: Path = APP) -> Iterator[Server]:
     Raises:
         TimeoutError: the server stopped or did not answer in time; its output is quoted.
     """
+    # The system picks a free port; tests and measurements may run side by side.
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

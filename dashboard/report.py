@@ -60,6 +60,7 @@ def write_report(run: Run, path: Path, *, epoch: int | None = None) -> Path:
         StoreError: the run has no epoch, not this one, or cannot be read.
         WriteFailed: the file cannot be written; an existing one stays as it is.
     """
+    # Charts are SVG and maps PNG inside the file: a reader needs no network, and nothing of theirs is fetched.
     if not run.epochs:
         raise StoreError(f"{str(run.path)!r} has no epoch yet, so there is nothing to report. Record one first.")
     chosen = run.epochs[-1] if epoch is None else epoch

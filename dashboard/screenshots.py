@@ -1,4 +1,4 @@
-"""Screenshots of every page, taken in Chromium: for the README, and for a look at all pages after a change.
+"""Screenshots of every page, taken in Chromium: for the README, and to check all pages after a change.
 
 `python -m dashboard screenshots runs/quick -o docs/screenshots`. Needs the development requirements and a Chromium.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 HEIGHT_BY_WIDTH = {1440: 1000, 390: 844}  # CSS pixels: a laptop and a telephone
-# What a page needs in its address, beside the run, to have something to show.
+# Parameters that a page needs, besides the run, to have something to show.
 PARAMETERS = {"live": "source=record"}
 _STABLE_LIMIT = 20_000  # milliseconds
 _LOAD_LIMIT = 60_000
@@ -31,7 +31,7 @@ def take_screenshots(run: Path, folder: Path, *, full: bool = False) -> list[Pat
 
     Args:
         run: folder of the run.
-        folder: where the images go; made if it is missing.
+        folder: where the images go; created if it is missing.
         full: the whole page instead of what a window shows.
 
     Raises:

@@ -43,7 +43,7 @@ class Figure:
     Attributes:
         drawing: Vega-Lite that refers to its data by name; shared, so never changed.
         tables: the data by these names.
-        replacements: texts of the drawing that stand for others, such as 'P(class)' for the name of one of many classes.
+        replacements: texts that stand for others in the drawing, such as 'P(class)' for one class's name.
     """
 
     drawing: Drawing

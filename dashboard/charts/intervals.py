@@ -1,4 +1,4 @@
-"""A figure with its interval as a small image: a dot on a bar on a scale, for a line of text to stand beside."""
+"""A figure with its interval as a small image: a dot on a bar on a scale, beside a line of text."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ _FOLDER = Path(__file__).parent
 
 def script(name: str) -> str:
     """The JavaScript of a component, after what all of them share."""
+    # Concatenated as text: a component of Streamlit is one module, and nothing may be fetched from elsewhere.
     return "\n".join((_FOLDER / part).read_text("utf-8") for part in ("base.js", f"{name}.js"))
 
 

@@ -17,6 +17,7 @@ def pasted_bytes(uri: object) -> bytes:
     Raises:
         ValueError: it is no such address; the message says what is wrong.
     """
+    # The browser is not trusted: anything but an image is refused before it is decoded.
     head, separator, body = uri.partition(",") if isinstance(uri, str) else ("", "", "")
     if not separator or not head.startswith("data:image/") or not head.endswith(";base64"):
         raise ValueError("what was pasted is not an image. Copy an image, not its address or its file name.")

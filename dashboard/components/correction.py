@@ -1,4 +1,4 @@
-"""The minimal correction of a prediction: a slider removes the strongest cells of the difference, and the logits follow.
+"""The minimal correction of a prediction: a slider removes the strongest cells, and the logits follow.
 
 Everything for all steps travels once, so the slider needs no round trip; only where it comes to rest is sent back.
 """
@@ -58,6 +58,7 @@ def payload(shown: CorrectionPanels) -> dict[str, Any]:
     other, other_logit = strongest_other(correction)
     third = correction.winners.copy()
     third[(third == correction.prediction) | (third == correction.against)] = -1
+    # Names travel for the few classes that are ever shown, not for all.
     used = sorted({correction.prediction, correction.against, *other[other >= 0].tolist(), *third[third >= 0].tolist()})
     place = {number: position for position, number in enumerate(used)} | {-1: -1}
     difference = scale_maps(correction.difference.astype(np.float32)[None], kind=COMMON, signed=True)

@@ -88,6 +88,7 @@ def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
     data: dict[str, Any] = {
         "title": title,
         "codes": encoded(codes),
+        # Only the filled cells: of 200 x 200 classes most pairs never occur.
         "values": encoded(np.nan_to_num(np.asarray(matrix.values, np.float32))[codes > 0].astype("<f4")),
         "table": encoded(_table(DIVERGING, matrix.signed, (70, 255))),
         "table_light": encoded(_table(DIVERGING_LIGHT, matrix.signed, (212, 0))),
@@ -102,6 +103,7 @@ def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
         "tallest": matrix.tallest,
         "legend": {"low": f"−{high}" if matrix.signed else "0", "high": high, "label": f"{matrix.unit}{scale}"},
     }
+    # The selection is not part of the identity: the content stays the same.
     return data | {"identity": identity(data), "selected": list(matrix.selected) if matrix.selected else None}
 
 

@@ -125,6 +125,7 @@ def _maps(scaled: ScaledMaps | None) -> dict[str, Any] | None:
         "codes": encoded(codes),
         "height": codes.shape[-2],
         "width": codes.shape[-1],
+        # Rounded: five digits are enough for the readout, and fewer bytes.
         "peaks": [round(float(peak), 5) for peak in scaled.peaks],
         "marks": marks,
         "full": scaled.maximum,  # of the brightest code; None: each map's own peak

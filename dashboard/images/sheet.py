@@ -53,7 +53,7 @@ def atlas(images: np.ndarray, *, exact: bool = False) -> Atlas:
     buffer, kind = io.BytesIO(), "webp" if exact else "jpeg"
     if exact:  # half the time of PNG, and three quarters of its size
         Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, method=0, quality=0)
-    else:
+    else:  # subsampled chroma would halve the colour resolution of small images
         Image.fromarray(sheet).save(buffer, "JPEG", quality=92, subsampling=0)
     return Atlas(f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", columns, width, height)
 
@@ -61,6 +61,7 @@ def atlas(images: np.ndarray, *, exact: bool = False) -> Atlas:
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """A font with ✓, ✗ and accents where the system has one; Pillow's own has Latin letters only."""
+    # Only names that Pillow looks up itself: no font is shipped, none is downloaded.
     for name in ("DejaVuSans.ttf", "Arial Unicode.ttf", "seguisym.ttf"):
         try:
             return ImageFont.truetype(name, size)

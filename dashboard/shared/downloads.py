@@ -64,6 +64,7 @@ def chart(
         on_select=selected if mode else "ignore",
         selection_mode=mode,
     )
+    # Files are made when they are clicked: a PNG starts a JavaScript engine.
     with st.popover("Download", icon=":material/download:", type="tertiary"):
         for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
             _button(form.upper(), partial(_file, drawn, form), f"{key}.{form}", mime)

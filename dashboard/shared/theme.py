@@ -1,7 +1,7 @@
 """Colours, names and number formats: one visual language for every page.
 
-Okabe and Ito's colours, which stay apart for the colour-blind, and never colour alone: right and wrong also carry a
-tick or a cross. True class is blue, the prediction is orange, on every page, in every chart and round every map.
+The colours are those of Okabe and Ito, which colour-blind people can distinguish, and never the only sign: correct and
+wrong also carry a tick or a cross. The true class is blue and the prediction orange on every page and in every chart.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def duration(seconds: float) -> str:
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|#"})
 # Read as a heading, a quote, a list or a rule at the beginning of a line only.
 _OPENING = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
-# Made into links even where their marks are escaped: what is between the two parts has to differ.
+# Streamlit turns these into links even where their marks are escaped, so the two parts are separated.
 _LINK = re.compile(r"(?i)(www)(?=\.)|(https?\\:|ftp\\:)(?=//)|(?<=[\w.+-])(@)(?=[\w-])")
 _JOINER = "\u2060"  # of no width, and no place to break a line
 _FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # Hebrew, Arabic and their kin

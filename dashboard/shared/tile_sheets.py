@@ -1,4 +1,4 @@
-"""A grid of tiles as one PNG sheet: images, maps, captions, and the scale with its name, to be kept or printed."""
+"""A grid of tiles as one PNG sheet to keep or print: images, maps, captions, and every scale with its name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLOURED = {name: rgb(getattr(LIGHT, name)) for name in ("correct", "wrong", "t
 
 
 def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str) -> None:
-    """A download of a grid as a PNG sheet; made only when it is asked for.
+    """A download of a grid as a PNG sheet.
 
     Args:
         selection: run, epoch and variant, which the sheet's heading and file name carry.
@@ -59,7 +59,7 @@ def grid_with_sheet(
 
 
 def file_part(name: str) -> str:
-    """A name as part of a file's name: letters, digits, dots and dashes, whatever a run is called."""
+    """A name as part of a file's name: letters, digits, dots and dashes only."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
 
 
@@ -74,6 +74,7 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
     Raises:
         ValueError: there is no tile.
     """
+    # Made from the tiles on the page, not from a second reading of the record: the sheet cannot differ from the page.
     photographs = unpacked(content.images)
     colours = DIVERGING if content.maps is not None and content.maps.signed else content.colours
     maps, differences = _coloured(content.maps, colours), _coloured(content.differences, DIVERGING)

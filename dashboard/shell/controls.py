@@ -47,6 +47,7 @@ def select(
         place: where it stands, for a second control of the same parameter.
     """
     value = url_state.choice(name, options, default)
+    # Set before the widget is drawn, on every run: the URL is the state, the widget only shows it.
     st.session_state[_key(name, place)] = value
     args = (name, default, tuple(resets), place)
     st.selectbox(label, options, key=_key(name, place), format_func=names, on_change=_write, args=args)
@@ -116,6 +117,7 @@ def number_slider(label: str, name: str, low: float, high: float, default: float
     """A number on a slider."""
     value = url_state.number(name, low, high, default)
     st.session_state[_key(name)] = value
+    # About a thousand steps, whatever the unit.
     step = 10.0 ** np.floor(np.log10((high - low) / 1000)) if high > low else 1.0
     st.slider(label, low, high, step=step, format="%.4g", key=_key(name), on_change=_write, args=(name, default))
     return value

@@ -83,6 +83,7 @@ def hidden_pages(registered: Mapping[str, st.Page]) -> dict[str, st.Page]:
 
 def requested_page() -> str:
     """The page that the browser's address names, '' for the root."""
+    # Streamlit serves its default page for an unknown address, so only the address itself says what was meant.
     return unquote(urlsplit(st.context.url or "").path).strip("/").rpartition("/")[2]
 
 

@@ -67,6 +67,7 @@ def _selectors(selection: url_state.Selection) -> None:
     controls.step_slider("Epoch", "epoch", epochs, selection.epoch, default=-1)
     if len(epochs) > 1:
         here = epochs.index(selection.epoch)
+        # Buttons beside the slider: arrow keys with Shift step through the epochs from anywhere on a page.
         with st.container(horizontal=True, gap="xsmall"):
             _step("←", "previous epoch", "shift+left", epochs[here - 1] if here else None)
             _step("→", "next epoch", "shift+right", epochs[here + 1] if here + 1 < len(epochs) else None)
@@ -80,7 +81,8 @@ def _selectors(selection: url_state.Selection) -> None:
         controls.segmented("Scale of the maps", "scale", url_state.scales(run), names=SCALES.__getitem__)
         controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
         st.caption(
-            "Signed maps use a diverging colour map, dark at zero, unless each is scaled from its lowest to its highest cell."
+            "Signed maps use a diverging colour map, dark at zero, unless each map is scaled from its lowest to its "
+            "highest cell."
         )
     _pin(selection)
 
@@ -111,7 +113,7 @@ def _pin(selection: url_state.Selection) -> None:
     for epoch, variant in pinned:
         others = [state for state in pinned if state != (epoch, variant)]
         st.button(
-            f"Pinned: epoch {epoch}, {selection.run.variant(variant).label}",
+            f"Pinned: epoch {epoch}, {escape_markdown(selection.run.variant(variant).label)}",
             icon=":material/keep_off:",
             help="Unpin this state.",
             on_click=url_state.write,
@@ -159,8 +161,8 @@ def _head(page: st.Page, selection: url_state.Selection) -> None:
     st.title(page.title, anchor=False)
     name = page.url_path or url_state.HOME
     caption = (
-        f"{navigation.page_info(name).question} — run **{escape_markdown(selection.name)}**, epoch **{selection.epoch}**, "
-        f"variant **{selection.variant_label}**"
+        f"{navigation.page_info(name).question} — run **{escape_markdown(selection.name)}**, "
+        f"epoch **{selection.epoch}**, variant **{escape_markdown(selection.variant_label)}**"
     )
     if selection.class_index is not None:
         caption += f", class **{escape_markdown(data.class_names(selection.run)[selection.class_index])}**"

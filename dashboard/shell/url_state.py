@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 import streamlit as st
@@ -19,6 +19,7 @@ from dashboard.images.maps import COLOUR_MAPS, RELIEF, SCALES
 from dashboard.shared.theme import epoch_list
 from store import Run
 
+T = TypeVar("T")
 SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
 MOST_PINNED = 2
 LONGEST_QUOTE = 80  # characters of an invalid value
@@ -122,14 +123,23 @@ def _report_invalid(name: str, value: str, allowed: str, instead: str) -> None:
     report_problem(f"The link asks for {name} “{value}”; {allowed}. Shown instead: {instead}.")
 
 
+def _read(name: str, default: T, parse: Callable[[str], T | None], allowed: str, instead: str) -> T:
+    """A parameter as `parse` reads it; the default where it is missing, or invalid, which is reported."""
+    value = parameter(name)
+    if value is None:
+        return default
+    parsed = parse(value)
+    if parsed is None:
+        _report_invalid(name, value, allowed, instead)
+        return default
+    return parsed
+
+
 def choice(name: str, options: Sequence[str], default: str) -> str:
     """A parameter that is one of some words; the default where it is missing or invalid."""
-    value = parameter(name)
-    if value is None or value in options:
-        return default if value is None else value
     shown = ", ".join(options[:8]) + (f" and {len(options) - 8} more" if len(options) > 8 else "")
-    _report_invalid(name, value, f"there is {shown}" if options else "there is none", default or "none")
-    return default
+    allowed = f"there is {shown}" if options else "there is none"
+    return _read(name, default, lambda value: value if value in options else None, allowed, default or "none")
 
 
 def words(name: str, options: Sequence[str], *, most: int) -> list[str]:
@@ -152,50 +162,46 @@ def _is_whole_number(text: str) -> bool:
 
 def integer(name: str, low: int, high: int, default: int) -> int:
     """A whole number between two bounds; the default where it is missing or invalid."""
-    value = parameter(name)
-    if value is None:
-        return default
-    if _is_whole_number(value.strip()) and low <= int(value) <= high:
-        return int(value)
-    allowed = f"it must be a whole number from {low} to {high}"
-    _report_invalid(name, value, allowed, str(default) if default >= low else "none")
-    return default
+
+    def parse(text: str) -> int | None:
+        return int(text) if _is_whole_number(text.strip()) and low <= int(text) <= high else None
+
+    instead = str(default) if default >= low else "none"
+    return _read(name, default, parse, f"it must be a whole number from {low} to {high}", instead)
+
+
+def _float(text: str) -> float:
+    """A number, NaN where the text is none: it then lies outside of every range."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def number(name: str, low: float, high: float, default: float) -> float:
     """A number between two bounds; the default where it is missing or invalid."""
-    value = parameter(name)
-    if value is None:
-        return default
-    try:
-        given = float(value)
-    except ValueError:
-        given = float("nan")
-    if low <= given <= high:
-        return given
-    _report_invalid(name, value, f"it must be a number from {low:g} to {high:g}", f"{default:g}")
-    return default
+
+    def parse(text: str) -> float | None:
+        return _float(text) if low <= _float(text) <= high else None
+
+    return _read(name, default, parse, f"it must be a number from {low:g} to {high:g}", f"{default:g}")
 
 
 def value_range(name: str, default: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float]:
     """A range within the default one, written '0.5-0.9'; the default where it is missing or invalid."""
-    value = parameter(name)
-    if value is None:
-        return default
-    try:
-        low, high = (float(end) for end in value.split("-"))
-    except ValueError:
-        low, high = 1.0, 0.0
-    if default[0] <= low <= high <= default[1]:
-        return low, high
+
+    def parse(text: str) -> tuple[float, float] | None:
+        ends = [_float(end) for end in text.split("-")]
+        return (ends[0], ends[1]) if len(ends) == 2 and default[0] <= ends[0] <= ends[1] <= default[1] else None
+
     whole = f"{default[0]:g}-{default[1]:g}"
     allowed = f"it must be two numbers between {default[0]:g} and {default[1]:g}, as in “{whole}”"
-    _report_invalid(name, value, allowed, whole)
-    return default
+    return _read(name, default, parse, allowed, whole)
 
 
 def write(changes: Mapping[str, Any]) -> None:
     """Write parameters into the URL, one step of the browser's history; None removes one."""
+    # All at once: each assignment alone would be a step of the browser's history.
     params = {name: value for name, value in st.query_params.to_dict().items() if name not in changes}
     params |= {name: str(value) for name, value in changes.items() if value is not None}
     st.query_params.from_dict(params)
@@ -221,6 +227,7 @@ def link(page: str, changes: Mapping[str, Any] | None = None) -> str:
 
 def linker(page: str, name: str, changes: Mapping[str, Any] | None = None) -> Callable[[Any], str]:
     """A function that gives, for each value of a parameter, `link(page, {**changes, name: value})`: for many tiles."""
+    # Encoded once: a page of 200 classes has 200 links that differ in their last parameter only.
     start = link(page, {**(changes or {}), name: None})
     start += "&" if "?" in start else "?"
     return lambda value: f"{start}{name}={quote_plus(str(value))}"

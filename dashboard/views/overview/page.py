@@ -114,7 +114,7 @@ def _failures(selection: Selection) -> None:
     st.subheader(f"Three notable mistakes{of}", anchor=False)
     found = notable_mistakes(selection)
     if not found:
-        st.caption(f"No mistakes{of} at epoch {selection.epoch} under {selection.variant_label}.")
+        st.caption(f"No mistakes{of} at epoch {selection.epoch} under {escape_markdown(selection.variant_label)}.")
         return
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:

@@ -53,7 +53,7 @@ def _third(selection: Selection, rest: pd.DataFrame) -> tuple[str, str, pd.DataF
         before = data.predictions(selection.run, selection.epoch, clean)
         first = rest[before.loc[rest.index, "correct"]].nlargest(1, "confidence")
         name = "The most confident mistake caused by the variant"
-        reason = f"Correct when clean, wrong under {selection.variant_label}."
+        reason = f"Correct when clean, wrong under {escape_markdown(selection.variant_label)}."
     else:
         first = rest.nlargest(1, "label_rank")
         name, reason = "The lowest-ranked true class", ""

@@ -111,7 +111,7 @@ def _images(selection: Selection, variant: str) -> None:
     run, clean = selection.run, selection.run.variants[0]
     before = data.predictions(run, selection.epoch, clean)
     after = data.predictions(run, selection.epoch, variant)
-    st.subheader(f"Images under {selection.run.variant(variant).label}", anchor=False)
+    st.subheader(f"Images under {escape_markdown(selection.run.variant(variant).label)}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = controls.select(
             "Outcome", "outcome", list(_OUTCOMES), default="lost", names=_OUTCOMES.__getitem__, resets=("page",)

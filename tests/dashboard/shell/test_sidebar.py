@@ -54,4 +54,4 @@ def test_without_pytorch_live_says_what_brings_it(opened, runs, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
     app = opened(runs, "live")
     assert not app.exception
-    assert "needs PyTorch" in app.info[0].value and "pip install" in app.info[0].value
+    assert "PyTorch is not installed" in app.info[0].value and "pip install" in app.info[0].value

@@ -69,7 +69,7 @@ def test_a_cell_of_the_groups_shows_its_images_and_their_pairs(opened, tiny_run)
 def test_the_change_between_two_states_is_offered_and_named(opened, tiny_run):
     app = opened(tiny_run.parent, "confusion", values="difference", pin="2.bgr")
     assert not app.exception and not app.warning
-    assert any("minus **epoch 2, [B,G,R]**" in part.value for part in app.caption)
+    assert any(r"minus **epoch 2, \[B,G,R\]**" in part.value for part in app.caption)
 
 
 def test_the_confusion_matrix_is_scaled_by_row_and_by_column():

@@ -70,8 +70,8 @@ def test_a_link_of_the_readme_is_called_by_the_page_or_state_that_it_opens():
     [
         ("image?image=0", "Over the epochs"),
         ("overview", "Table 1"),
-        ("robustness?variant=bgr", "Images under [B,G,R]"),
-        ("robustness?variant=salt_pepper_0.005", "Images under salt & pepper 0.005"),
+        ("robustness?variant=bgr", r"Images under \[B,G,R\]"),
+        ("robustness?variant=salt_pepper_0.005", r"Images under salt \& pepper 0.005"),
         ("gallery?predictions=correct", "brown bear"),
     ],
 )

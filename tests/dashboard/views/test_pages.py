@@ -43,7 +43,7 @@ def test_a_page_shows_a_good_run_without_warning(opened, good_runs, name):
 def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_variant(opened, good_runs, name):
     app = opened(good_runs, name, run="signed", epoch="1", variant="bgr", scale="common", colours="cividis")
     assert_no_errors(app)
-    assert "**[B,G,R]**" in texts(app)
+    assert r"**\[B,G,R\]**" in texts(app)
 
 
 @pytest.mark.parametrize("name", ["overview", "image"])
