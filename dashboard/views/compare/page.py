@@ -59,6 +59,7 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
     pinned = selection.pinned or (run.epochs[0], run.variants[0])
     chosen, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
     second = chosen or here  # only the third state can be absent
+    # Without a chosen class the page opens on one with something to see.
     own = selection.class_index if selection.class_index is not None else _most_changed(second, here)
     classes = [_class(row, "with_class", identifiers, own)]
     states = [second]

@@ -43,6 +43,7 @@ def _options(selection: Selection) -> tuple[str, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = controls.segmented("Rows and columns", "level", levels, resets=("true_group", "predicted_group"))
         order = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+        # A change needs another state; a run of one epoch and variant has none.
         shown = [name for name in SCALINGS if name != "difference" or earlier_state(selection)]
         scaling = controls.segmented("Values", "values", shown, names=SCALINGS.__getitem__)
     return level, order, scaling

@@ -104,8 +104,10 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
     by = controls.segmented("Histogram of", "by", known, names=lambda name: MEASURES[name].name)
     measure, limits = MEASURES[by], parts.limits(selection, frame, by)
     chosen = url_state.value_range(by, limits)
+    # k* and persistence are defined for mistakes only.
     rows = shown if measure.of_all else shown[~shown["correct"]]
     values = rows[measure.column].to_numpy(np.float64)
+    # k* is rarely near the number of cells, so its axis ends at the largest value that occurs.
     reach = limits if not measure.whole else (0.0, float(values.max(initial=1)))
     bins = value_bins(values, rows["correct"].to_numpy(), limits=reach, whole=measure.whole)
     downloads.chart(

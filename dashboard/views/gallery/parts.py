@@ -62,6 +62,7 @@ def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int |
         )
         for place, row in enumerate(clusters.rename(columns={"count": "number"}).itertuples(index=False))
     ]
+    # The analysis clusters the last epoch's clean maps, whatever epoch the page shows.
     maps = data.true_class_maps(run, run.epochs[-1], run.variants[0], medoids)
     images = data.image_atlas(run, medoids, (run.variants[0],))
     return tile_set(selection, tiles, maps, images=images, size=size, fixed=True)

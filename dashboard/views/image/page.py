@@ -109,6 +109,7 @@ def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool
             titles = {1: "The only class", 2: "Both classes", 5: "The five most probable classes"}
             title = titles.get(len(top), f"The {len(top)} classes")
             st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the true class**")
+            # A map over an image suggests that it locates the object: the default only if that was measured.
             layouts = [_OVER, _BESIDE] if localisation == "locates" else [_BESIDE, _OVER]
             over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
         content = parts.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)

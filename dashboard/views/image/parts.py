@@ -239,6 +239,7 @@ def dissected(selection: Selection, image: int, correction: MinimalCorrection, *
     return CorrectionPanels(
         correction=correction,
         photograph=data.image_atlas(run, (image,), (selection.variant,), exact=True),
+        # One scale for both maps: their difference decides the prediction.
         maps=scale_maps(pair, kind=COMMON, signed=run.signed),
         names=data.class_names(run),
         colours=selection.colours,

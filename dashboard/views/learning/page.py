@@ -152,6 +152,7 @@ def _caution(selection: Selection) -> str:
     between = (
         float("nan") if table is None else table.set_index("quantity")["value"].get("between_classes", float("nan"))
     )
+    # CAMs share a constant, so maps of all classes are similar and every map counts as formed from the start.
     if not between >= FORMED:
         return ""
     return (
@@ -188,6 +189,7 @@ def _histories(selection: Selection, class_index: int) -> None:
             f"{plural(len(found), 'image')}, clean; predictions of the last epoch. Learned late: in the last "
             "quarter of the epochs. Flip-flopping: forgotten more than twice, but correct at the end."
         )
+    # A history ends with the last epoch, so its images are shown there whatever epoch is chosen.
     latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
     image_tiles.image_grid(
         latest, found, key="histories", which=image_tiles.OWN, size=84, title=f"Images that were {chosen}", page="page"

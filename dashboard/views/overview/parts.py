@@ -25,6 +25,7 @@ def notable_mistakes(selection: Selection) -> list[tuple[str, str, pd.DataFrame]
     if wrong.empty:
         return []
     found = [_confident(wrong)]
+    # Three different images: a mistake is shown for one reason only.
     rest = wrong.drop(found[0][2].index)
     close = rest[rest["label_rank"] == 2].nsmallest(1, "margin")
     if not close.empty:

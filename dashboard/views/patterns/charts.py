@@ -21,6 +21,7 @@ def similarity_trend(similarity: np.ndarray, counts: np.ndarray, *, bins: int = 
     Returns:
         Columns similarity (mean of the bin), rate (of the images of both classes), pairs; empty bins are left out.
     """
+    # Over all pairs: the confused ones alone would show how often confused pairs are confused.
     first, second = np.triu_indices(len(counts), 1)
     cosines = similarity[first, second]
     confused = (counts + counts.T)[first, second]

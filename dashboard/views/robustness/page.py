@@ -130,6 +130,7 @@ def _images(selection: Selection, variant: str) -> None:
     mask = predictions.get(outcome, evidence == outcome)
     if selection.class_index is not None:
         mask &= before["label"] == selection.class_index
+    # The lower the consistency, the more the perturbation changed the map.
     rows: pd.DataFrame = after[mask].sort_values("consistency", kind="stable")
     if rows.empty:
         st.info("No images match. Try another outcome, variant or class.", icon=":material/filter_alt_off:")

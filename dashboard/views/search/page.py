@@ -124,6 +124,7 @@ def _similar_images(selection: Selection, pattern: np.ndarray, which: str) -> No
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader("Images with the most similar maps", anchor=False)
         searched = image_tiles.with_correctness(frame, image_tiles.choose_correctness())
+    # The index holds unit vectors of all maps, so a search is one matrix product.
     index = data.pattern_index(selection.run, selection.epoch, selection.variant, which)
     start = time.perf_counter()
     among = None if len(searched) == len(frame) else searched["image"].to_numpy()
