@@ -85,7 +85,7 @@ QUESTIONS: dict[str, Question] = {
 # Their figure is a difference of two shares, so its unit is percentage points.
 _DIFFERENCES = ("accuracy", "ensemble")
 # Controls on the page that a finding links to, set so that the page shows its figure.
-_PAGE_OPTIONS: dict[str, dict[str, str]] = {"cue": {"cell": "logit", "order": "similarity"}}
+_PAGE_OPTIONS: dict[str, dict[str, str]] = {"cue": {"values": "logit", "order": "similarity"}}
 
 
 def heading(finding: Finding) -> str:

@@ -217,7 +217,7 @@ def class_matrix(selection: Selection) -> None:
     formed = data.analysis_table(run, "classes") is not None
     orders = [name for name in _ORDERS if name != "formation" or formed]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cell = controls.segmented("Values", "cell", list(CELLS), names=CELLS.__getitem__)
+        cell = controls.segmented("Values", "values", list(CELLS), names=CELLS.__getitem__)
         by = controls.segmented("Order", "order", orders, names=_ORDERS.__getitem__)
     values = class_matrix_values(
         data.all_patterns(run, selection.variant) if cell == "similarity" else None, _accuracy(selection), cell

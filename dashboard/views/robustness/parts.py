@@ -49,7 +49,7 @@ def cue_profiles(selection: Selection) -> None:
     st.subheader("Which classes rely on colour, which on shape?", anchor=False)
     run, others = selection.run, selection.run.variants[1:]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cell = controls.segmented("Change of", "cell", list(CELLS), names=CELLS.__getitem__)
+        cell = controls.segmented("Change of", "values", list(CELLS), names=CELLS.__getitem__)
         by = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
     cues = data.cue_profiles(run, selection.epoch)
     changes = _accuracy_changes(selection) if cell == "accuracy" else -_wide(cues, "drop", others)

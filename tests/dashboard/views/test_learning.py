@@ -37,7 +37,7 @@ def test_a_matrix_says_how_tall_it_may_become():
 @pytest.mark.parametrize("cell", ["accuracy", "similarity"])
 @pytest.mark.parametrize("order", ["group", "name", "accuracy"])
 def test_the_class_matrix_is_on_the_learning_page_in_every_order(opened, tiny_run, cell, order):
-    app = opened(tiny_run.parent, "learning", cell=cell, order=order, **{"class": "n00000002"})
+    app = opened(tiny_run.parent, "learning", values=cell, order=order, **{"class": "n00000002"})
     assert not app.exception and not app.warning
     assert "All classes over the epochs" in [part.value for part in app.subheader]
 
