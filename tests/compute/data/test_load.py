@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -114,3 +116,8 @@ def test_limits_take_the_first_images_of_evenly_spread_classes(fruit, tiny, load
 def test_impossible_limits_and_sizes_are_refused(fruit, load, options, message):
     with pytest.raises(BadOption, match=message):
         load(fruit, **options)
+
+
+def test_no_module_of_image_sets_imports_torch():
+    code = "import sys, compute.data.load; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
