@@ -126,6 +126,7 @@ def widest_difference(
     means = class_means(values, index)
     observed = float(np.ptp(means))
     random = np.random.default_rng(seed)
+    # Not Welch's test: epochs are few whole numbers, often all equal within a class, and it divides by their variance.
     chance = np.array([np.ptp(class_means(random.permutation(values), index)) for _ in range(resamples)])
     margin = float(np.quantile(chance, level, method="higher"))
     p = (1 + np.count_nonzero(chance >= observed - 1e-12 * max(observed, 1))) / (1 + resamples)

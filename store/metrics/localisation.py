@@ -227,6 +227,7 @@ def _shares(pixels: int, cells: int) -> Float64:
 
 def _distribution(maps: ArrayLike) -> Float64:
     """Evidence of each map as shares of its cells, (..., y, x), summing to 1."""
+    # Above the weakest cell: with its constant a CAM follows the object by 0.06 of what it could, without by 0.23.
     maps = np.asarray(maps, np.float64)
     evidence = maps - maps.min((-2, -1), keepdims=True)
     totals = evidence.sum((-2, -1), keepdims=True)
