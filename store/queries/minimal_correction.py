@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from store.errors import NotInRun
 from store.metrics import correction, maps
 from store.read.epoch_data import rows_of
 from store.read.run import Run
@@ -53,7 +54,8 @@ def minimal_correction(
 ) -> MinimalCorrection:
     """The minimal correction of one image's prediction against the true class, the runner-up if correct, or any class.
 
-    Reads the maps of one image (a chunk) and five columns. Raises NotInRun for what the run does not hold.
+    Reads the maps of one image (a chunk) and five columns. Raises NotInRun for what the run does not hold, also a map that
+    it does not keep; logits and winners are then those of the classes whose maps are kept, the others' logits NaN.
     """
     found = run.maps(epoch=epoch, variant=variant, images=[image])[0]
     bound = run.map_error(epoch=epoch, variant=variant, images=[image])[0].astype(np.float64)
@@ -66,11 +68,14 @@ def minimal_correction(
         against = true_class if prediction != true_class else int(at["runner_up"])
     else:
         rows_of([against], len(run.classes), what="class")
+    if np.isnan(found[against]).any():
+        kept = ", ".join(str(index) for index in np.flatnonzero(~np.isnan(bound)))
+        raise NotInRun(f"The map of class {against} is not kept for image {image}: kept are those of classes {kept}.")
     difference = correction.difference(found[prediction], found[against])
     order = correction.removal_order(difference)
     low, high = correction.k_interval(difference, bound[prediction] + bound[against])
     logits = _curve(found, order)
-    best = logits.argmax(1)
+    best = np.where(np.isnan(logits), -np.inf, logits).argmax(1)  # of the classes whose maps are kept
     steps = np.arange(len(logits))
     means = maps.logits(found).astype(np.float64)
     sides = [(prediction, float(at["predicted_logit"])), (true_class, float(at["label_logit"]))]

@@ -60,3 +60,16 @@ def test_k_is_the_hand_computed_one(tmp_path):
     assert (found.cells, found.low, found.high) == (1, 1, 1)
     assert found.order[0] == 1
     assert found.logits[0] == pytest.approx([4 / 16, (8 + 1 / 64) / 16], abs=0.01)
+
+
+def test_a_map_that_is_not_kept_is_no_winner_and_no_opponent(tmp_path):
+    options = {"epochs": 1, "variants": ("clean",), "layers": {}, "stages": {}}
+    few = open_run(write_synthetic_run(tmp_path / "few", kept_maps=1, **options))
+    whole = open_run(write_synthetic_run(tmp_path / "all", **options))
+    wrong = int(np.flatnonzero(few.column("prediction", epoch=1, variant="clean") != few.labels)[0])
+    found, expected = (queries.minimal_correction(run, wrong, epoch=1) for run in (few, whole))
+    assert found.cells == expected.cells and np.isnan(found.logits[0]).sum() == 3
+    assert set(found.winners) <= {found.prediction, found.true_class}
+    absent = int(np.flatnonzero(np.isnan(found.logits[0]))[0])
+    with pytest.raises(NotInRun, match=f"The map of class {absent} is not kept for image {wrong}"):
+        queries.minimal_correction(few, wrong, epoch=1, against=absent)
