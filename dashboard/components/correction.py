@@ -46,6 +46,7 @@ def strongest_other(correction: MinimalCorrection) -> tuple[np.ndarray, np.ndarr
     With two classes there is none: class -1 and logit 0.
     """
     others = np.delete(np.arange(correction.logits.shape[1]), [correction.prediction, correction.against])
+    others = others[np.isfinite(correction.logits[0, others])]  # of the classes whose maps the run keeps
     if not len(others):
         return np.full(len(correction.logits), -1), np.zeros(len(correction.logits), np.float32)
     best = correction.logits[:, others].argmax(1)

@@ -145,7 +145,8 @@ def _compared_class(selection: Selection, image: int, row: pd.Series) -> Minimal
     run = selection.run
     identifiers = data.class_ids(run)
     default = int(row.runner_up) if row.correct else int(row.label)
-    options = [identifier for number, identifier in enumerate(identifiers) if number != int(row.prediction)]
+    kept = set(parts.ranked_classes(selection, image).tolist()) - {int(row.prediction)}
+    options = [identifier for number, identifier in enumerate(identifiers) if number in kept]
     labels = _labels(run, {"true class": row.label, "runner-up": row.runner_up})
     chosen = controls.select(
         f"Compare {escape_markdown(row.predicted_class)} with",

@@ -76,14 +76,17 @@ def class_role(number: int, true_class: int, prediction: int) -> str:
 def ranked_classes(selection: Selection, image: int, *, order: str = "probability") -> np.ndarray:
     """Class numbers in the order of display: by probability, by the peak of the map, by name or by group."""
     run = selection.run
-    chances = data.probabilities(run, selection.epoch, selection.variant, image)
+    peaks = map_peaks(data.all_maps(run, selection.epoch, selection.variant, image))
     if order == "name":
-        return np.argsort(np.array(data.class_names(run)), kind="stable")
-    if order == "group":
-        return np.lexsort((np.array(data.class_names(run)), np.array(data.class_groups(run))))
-    if order == "peak":
-        return np.argsort(-map_peaks(data.all_maps(run, selection.epoch, selection.variant, image)), kind="stable")
-    return np.argsort(-chances, kind="stable")
+        classes = np.argsort(np.array(data.class_names(run)), kind="stable")
+    elif order == "group":
+        classes = np.lexsort((np.array(data.class_names(run)), np.array(data.class_groups(run))))
+    elif order == "peak":
+        classes = np.argsort(-peaks, kind="stable")
+    else:
+        chances = data.probabilities(run, selection.epoch, selection.variant, image)
+        classes = np.argsort(-chances, kind="stable")
+    return classes[np.isfinite(peaks[classes])]  # a run may keep the maps of few classes only
 
 
 def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: int, over: bool = False) -> TileSet:
