@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class QueryCache:
-    """Results by key, the least recently used dropped when there are more bytes than allowed."""
+    """Results by key, the least recently used removed when there are more bytes than allowed."""
 
     # Streamlit's caches hash every argument: 57 us (cache_resource) and 163 us (cache_data, a table of 1,000 rows)
     # a hit, against 1 and 13 us here. That is up to 11 % of a rerun, and they are bounded by counts, not by bytes.
@@ -73,7 +73,7 @@ class QueryCache:
                 self.used -= freed
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
             self.used = 0

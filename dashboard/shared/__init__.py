@@ -1,1 +1,1 @@
-"""What several pages share: tiles, downloads, notices, the theme."""
+"""What the pages share: tiles, downloads, tables, notices, the theme."""
