@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from compute.errors import BadCheckpoint, BadOption
-from compute.models import ClassMapNetwork, Trace, build
+from compute.models import ClassMapNetwork, build
 from compute.recording.perturbations import perturb_array
-from compute.recording.recorder import class_maps, forward
+from compute.recording.recorder import class_maps
 from compute.runs.device import choose_device
 from compute.training.augment import Normaliser
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
@@ -46,11 +46,6 @@ class Predictor:
             maps = class_maps(self.network, self.input_of(images), self.precision)
         probabilities = torch.softmax(maps.mean((-1, -2)), 1)
         return maps.cpu().numpy(), probabilities.cpu().numpy()
-
-    def trace(self, images: NDArray[np.uint8]) -> Trace:
-        """The maps with the layers and stages before them, as tensors; arguments as for `predict`."""
-        with torch.inference_mode():
-            return forward(self.network, self.input_of(images), self.precision)
 
     def input_of(self, images: NDArray[np.uint8]) -> torch.Tensor:
         """The network's input (n, 3, h, w) for images uint8 (n, h, w, 3); raises BadOption on another shape."""
