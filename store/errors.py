@@ -1,4 +1,4 @@
-"""What can go wrong with a run, one class per fact; every message says what was asked, what is the case and what to do."""
+"""What can go wrong with a run, one class per fact; a message says what was asked, what is the case, what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny but complete run with known, believable values, written by the real writer: for tests, demos and trying a page.
+"""A tiny but complete run with known, believable values, written by the real writer: for tests and trying a page.
 
 Every class has a fixed pattern of a few lit cells. An image's own map is that pattern times a strength that grows
 with the epoch and falls with the severity of the variant; other maps are weaker. A few images, the same in every

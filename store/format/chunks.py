@@ -188,7 +188,7 @@ class ChunkReader:
         return self._rows_of(frame, number), frame_check(frame)
 
     def read(self, variant: int, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> NDArray:
-        """Rows of a variant in the order asked for, repeats allowed; `columns` selects along the axis after the rows."""
+        """Rows of a variant in the given order, repeats allowed; `columns` selects along the axis after the rows."""
         numbers = rows // self.grid.chunk_rows
         if len(rows) and (numbers == numbers[0]).all():  # as for one image: nothing to put together
             return self._pick(variant, int(numbers[0]), rows, columns)

@@ -59,7 +59,7 @@ class RunDescription:
     Labels ascend, so that a class is a contiguous slice of images; the first variant is "clean".
     `layers` maps a layer's name to (channels, h, w), `stages` a stage's name to (h, w).
     Masks are (N, h, w) bool, boxes (N, 4) integers x0, y0, x1, y1 with the end excluded.
-    `preparation` says how a file became pixels: JSON values such as resize, crop, mean, sd and interpolation, or a text.
+    `preparation` says how a file became pixels: JSON values such as resize, crop, mean and interpolation, or a text.
     `evidence` says what the maps are (see FORMAT.md), `evidence_error` the largest relative error that its proof found.
     `kept_maps` = k > 0 keeps of each image only the maps of its k highest logits and of its true class; 0 keeps all.
     """

@@ -123,7 +123,8 @@ def write_errors(path: Path | str) -> Iterator[None]:
         number = getattr(err, "errno", None)
         reason = os.strerror(number) if number else str(err)
         raise WriteFailed(
-            f"{str(path).removesuffix(PART)!r} could not be written: {reason}. Epochs that were complete before are intact: "
+            f"{str(path).removesuffix(PART)!r} could not be written: {reason}. "
+            "Epochs that were complete before are intact: "
             f"{_write_remedy(number)}, then run the same command again to resume."
         ) from err
 
@@ -266,7 +267,7 @@ def write_once(final: Path) -> Iterator[NewFile]:
 
     Raises:
         RunExists: another process completed it meanwhile.
-        WriteFailed: the file system refuses, or another process is writing it. Other errors of the block stay as they are.
+        WriteFailed: the file system refuses, or another process is writing it. Other errors pass through.
     """
     part = part_of(final)
     with claim(part):

@@ -54,8 +54,8 @@ def minimal_correction(
 ) -> MinimalCorrection:
     """The minimal correction of one image's prediction against the true class, the runner-up if correct, or any class.
 
-    Reads the maps of one image (a chunk) and five columns. Raises NotInRun for what the run does not hold, also a map that
-    it does not keep; logits and winners are then those of the classes whose maps are kept, the others' logits NaN.
+    Reads the maps of one image (a chunk) and five columns. Raises NotInRun for what the run does not hold, also a map
+    that it does not keep; logits and winners are then those of the classes whose maps are kept, the others' logits NaN.
     """
     found = run.maps(epoch=epoch, variant=variant, images=[image])[0]
     bound = run.map_error(epoch=epoch, variant=variant, images=[image])[0].astype(np.float64)

@@ -159,7 +159,7 @@ class Run:
 
     @property
     def kept_maps(self) -> int:
-        """Strongest maps of each image that are recorded, beside that of its true class; 0 = the maps of all classes."""
+        """How many maps of each image are recorded, beside that of its true class; 0 = those of all classes."""
         return self.description.kept_maps
 
     @property
@@ -299,7 +299,7 @@ class Run:
         return np.isfinite(self.map_error(epoch=epoch, variant=variant, images=images, classes=classes))
 
     def map_error(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> Float32:
-        """Largest possible difference of `maps` to what the network gave, (n, c) float32, logits; NaN where not kept."""
+        """Largest possible error of a value of `maps`, (n, c) float32, logits; NaN where not kept."""
         index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
 
         def query(data: EpochData) -> Float32:
@@ -311,12 +311,12 @@ class Run:
     def probabilities(
         self, *, epoch: int, variant: str, images: Selection = None, classes: Selection = None
     ) -> Float32:
-        """Probabilities (n, c) float32: the softmax over all logits (paper, Eq. 4), from the maps before quantisation."""
+        """Probabilities (n, c) float32: the softmax over all logits (Eq. 4), from maps before quantisation."""
         index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
         return self.read(epoch, lambda data: data.rows("probabilities", index, rows, columns))
 
     def logits(self, *, epoch: int, variant: str, images: Selection = None, classes: Selection = None) -> Float32:
-        """Logits (n, c) float32, the means of the maps: as recorded where not all maps are kept, else of the decoded maps."""
+        """Logits (n, c) float32, the means of the maps: of the decoded ones, or recorded where maps are missing."""
         index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
 
         def query(data: EpochData) -> Float32:
@@ -340,8 +340,8 @@ class Run:
         return decode(quantised, scale, zero_point=self.zero_point)
 
     def predictions(self, *, epoch: int, variant: str) -> pd.DataFrame:
-        """A row per image: image, name, label, true class, group, prediction, predicted, predicted_group, correct, and every
-        summary column; the top classes become top5_1, top5_2, ... and top5_probability_1, ...
+        """A row per image: image, name, label, true class, group, prediction, predicted, predicted_group, correct, and
+        every summary column; the top classes become top5_1, top5_2, ... and top5_probability_1, ...
         """
         columns = self._columns_of(epoch, variant)
         prediction = columns.pop("prediction")

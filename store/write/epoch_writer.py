@@ -82,7 +82,7 @@ class EpochWriter:
         self._closed = False
 
     def set_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Add numbers about the epoch (losses, accuracies as fractions, seconds); may be called until it is finished."""
+        """Add numbers about the epoch (losses, accuracies as fractions, seconds), until it is finished."""
         self._metrics |= {name: float(value) for name, value in metrics.items()}
 
     def write(self, variant: str, start: int, maps: Float32) -> None:

@@ -72,7 +72,8 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
         classes.append(_class(row, "third_class", identifiers, own))
     st.caption(
         f"{'Both are compared' if third else 'Compared'} with the state of the sidebar: run **{selection.name}**, "
-        f"**epoch {here.epoch}**, **{escape_markdown(here.run.variant(here.variant).label)}**. States pinned there are the default here."
+        f"**epoch {here.epoch}**, **{escape_markdown(here.run.variant(here.variant).label)}**. "
+        "States pinned there are the default here."
     )
     return [*states, here], [*classes, own]
 
