@@ -31,6 +31,10 @@ class TooManyFiles(StoreError):
     """The system lets this process open no more files; nothing is wrong with the run."""
 
 
+class NotEnoughMemory(StoreError):
+    """What was asked for does not fit into the memory that is free; nothing need be wrong with the run."""
+
+
 class RunMismatch(StoreError):
     """The run on disk has another configuration than the one asked for."""
 

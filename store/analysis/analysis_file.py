@@ -1,6 +1,7 @@
 """analysis.h5: what was derived from all epochs of a run, in one file that may be deleted and derived again.
 
-Tables lie at tables/<name>, a compound value per row, and arrays at arrays/<name>; text is UTF-8 of fixed length.
+Tables lie at tables/<name>, a compound value per row, and arrays at arrays/<name>; text is UTF-8 of fixed length. Both
+are stored in chunks as a run's own datasets are, and their structure is checked as theirs is.
 """
 
 from __future__ import annotations
@@ -10,20 +11,217 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
+from h5py import h5d, h5t
 from numpy.typing import NDArray
 
-from store.errors import DamagedFile
+from store.errors import DamagedFile, StoreError
+from store.format.chunks import ChunkReader, write_array
+from store.format.description import RunDescription, RunFacts
 from store.format.hdf5_file import PART, NewFile, atomic_file, open_file, set_attributes
 from store.format.layout import ANALYSIS_FILE
+from store.format.schema import ATTRIBUTES, MOST_EPOCHS, VARIANT_METRICS, Field
+from store.format.structure import HDF5_ERRORS, TEXT_BYTES, Members, Shape, check_dataset, read_attribute
 from store.read.run import Run
 
-ANALYSIS_VERSION = 1  # raised whenever a figure is computed in another way: files of older versions are not read
-_STORAGE = {"chunks": True, "shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
+ANALYSIS_VERSION = 2  # raised whenever a figure is computed or stored in another way: older files are not read
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
+
+# What the analysis writes: the columns of each table, with what their values are. "whole", "number", "yes_no" and
+# "text" are any; an "image" or "class" is an index, a "variant" a name of the run, an "epoch" a number or -1 (never).
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "epochs": {
+        "epoch": "epoch",
+        "variant": "variant",
+        **dict.fromkeys((field.name for field in VARIANT_METRICS), "number"),
+    },
+    "images": {
+        "image": "image",
+        "formation": "epoch",
+        "stabilisation": "epoch",
+        "learned": "epoch",
+        "first_correct": "epoch",
+        "map_lead": "whole",
+        "forgetting_count": "whole",
+        "flips": "whole",
+        "history": "text",
+        "self_confidence": "number",
+        "error_run": "whole",
+        "error_run_confidence": "number",
+        "agreement": "number",
+        "persistence": "number",
+        "label_issue": "yes_no",
+        "cluster": "whole",
+        "evidence_on_object": "number",
+        "object_area": "number",
+        "evidence_on_others": "number",
+        "peak_on_object": "number",
+        "localisation_gain": "number",
+        "possible_gain": "number",
+    },
+    "classes": {
+        "class_index": "class",
+        "id": "text",
+        "name": "text",
+        "group": "text",
+        "formation": "epoch",
+        "half_correct": "epoch",
+        "accuracy": "number",
+        "within_class": "number",
+        "between_classes": "number",
+        "image_formation": "number",
+        "stabilisation": "number",
+        "never_correct": "number",
+        "forgotten": "number",
+        "clusters": "whole",
+        "map_lead": "number",
+        "forgetting_count": "number",
+        "evidence_on_object": "number",
+        "object_area": "number",
+        "evidence_on_others": "number",
+        "persistence": "number",
+        "silent_share": "number",
+        "object_following": "number",
+        "object_following_low": "number",
+        "object_following_high": "number",
+    },
+    "cues": {
+        "variant": "variant",
+        "class_index": "class",
+        "drop": "number",
+        "error": "number",
+        "accuracy_drop": "number",
+    },
+    "pairs": {
+        "true_class_index": "class",
+        "true_class": "text",
+        "predicted_class_index": "class",
+        "predicted_class": "text",
+        "onset": "epoch",
+        "peak": "epoch",
+        "resolved": "epoch",
+        "peak_count": "whole",
+        "last_count": "whole",
+        "slope": "number",
+        "reverse": "whole",
+        "similarity": "number",
+        "overlap": "number",
+        "distance": "number",
+    },
+    "clusters": {
+        "class_index": "class",
+        "cluster": "whole",
+        "medoid": "image",
+        "count": "whole",
+        "share": "number",
+        "silhouette": "number",
+        "error": "number",
+        "lift": "number",
+        "low": "number",
+        "high": "number",
+    },
+    "cluster_survival": {
+        "class_index": "class",
+        "cluster": "whole",
+        "variant": "variant",
+        "count": "whole",
+        "share": "number",
+        "low": "number",
+        "high": "number",
+    },
+    "failure_ranking": {
+        "score": "text",
+        "label": "text",
+        "kind": "text",
+        "images": "whole",
+        "errors": "whole",
+        "auroc": "number",
+        "auroc_low": "number",
+        "auroc_high": "number",
+        "fpr95": "number",
+        "fpr95_low": "number",
+        "fpr95_high": "number",
+        "aurc": "number",
+        "aurc_low": "number",
+        "aurc_high": "number",
+        "e_aurc": "number",
+        "e_aurc_low": "number",
+        "e_aurc_high": "number",
+        "augrc": "number",
+        "augrc_low": "number",
+        "augrc_high": "number",
+        "gain": "number",
+        "gain_low": "number",
+        "gain_high": "number",
+    },
+    "best_epochs": {
+        "criterion": "text",
+        "metric": "text",
+        "direction": "text",
+        "epoch": "epoch",
+        "value": "number",
+        "last_value": "number",
+        "low": "number",
+        "high": "number",
+        "selection_share": "number",
+    },
+    "ensembles": {
+        "name": "text",
+        "label": "text",
+        "members": "whole",
+        "top1": "number",
+        "nll": "number",
+        "ece": "number",
+        "brier": "number",
+        "gain": "number",
+        "gain_low": "number",
+        "gain_high": "number",
+        "newly_correct": "whole",
+        "newly_wrong": "whole",
+    },
+    "localisation": {
+        "quantity": "text",
+        "value": "number",
+        "low": "number",
+        "high": "number",
+    },
+    "findings": {
+        "kind": "text",
+        "text": "text",
+        "value": "number",
+        "low": "number",
+        "high": "number",
+        "unit": "text",
+        "page": "text",
+        "strength": "number",
+        "p": "number",
+        "comparisons": "whole",
+        "query": "text",
+    },
+}
+ARRAYS: Mapping[str, Field] = {
+    name: Field("analysis", f"arrays/{name}", tuple(dims.split()), dtype, unit, "", storage="shuffled")
+    for name, dims, dtype, unit in (
+        ("class_accuracy", "E V C", "f4", "fraction"),
+        ("class_confidence", "E V C", "f4", "fraction"),
+        ("cue_drop", "E V C", "f4", "sd"),
+        ("predictions", "E N", "u2", "class"),
+        ("pattern_similarity", "E C", "f4", "-1..1"),
+        ("pair_counts", "I E", "i8", "image"),
+    )
+}
+_EPOCHS = Field("analysis", "epochs", ("E",), "i8", "epoch", "", storage="shuffled")
+_ROWS = {"images": "N", "classes": "C"}  # tables with a row for each
+_FORMATS = {
+    "whole": ("<i8", "<i4", "<i2", "<u2", "<u4", "<u1"),
+    "number": ("<f8", "<f4"),
+    "yes_no": ("?",),
+}
+_KINDS = {"whole": "iu", "number": "f", "yes_no": "b", "text": "S"}
+_INDEX_KINDS = {"image": "whole", "class": "whole", "epoch": "whole", "variant": "text"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +232,7 @@ class Analysis:
     epochs: tuple[int, ...]
     tables: tuple[str, ...]
     arrays: tuple[str, ...]
+    facts: RunFacts
 
     def stale(self, run: Run) -> bool:
         """Whether the run holds other epochs by now than this was derived from."""
@@ -42,28 +241,50 @@ class Analysis:
     def table(self, name: str) -> pd.DataFrame:
         """One table by its name; raises DamagedFile where it is missing or fails its checksum."""
         with _reading(self.path) as file:
-            rows = file[f"tables/{name}"][...]
-            return pd.DataFrame({column: _decoded(rows[column]) for column in rows.dtype.names})
+            return file.table(name, self.facts.description, len(self.epochs))
 
     def array(self, name: str) -> NDArray:
         """One array by its name; raises DamagedFile where it is missing or fails its checksum."""
         with _reading(self.path) as file:
-            return file[f"arrays/{name}"][...]
+            return file.array(name, self.facts.description, len(self.epochs))
 
 
 def read_analysis(run: Run) -> Analysis | None:
     """The analysis beside the run, None where there is none or it is of another run or version of this code.
 
-    It may be stale: see `Analysis.stale`. Raises DamagedFile where the file cannot be read.
+    It may be stale: see `Analysis.stale`. Raises DamagedFile where the file is not as the analysis writes it.
     """
-    path = Path(run.path) / ANALYSIS_FILE
-    if not path.exists():
+    return _read(Path(run.path) / ANALYSIS_FILE, RunFacts(run.id, run.description, run.has_masks, run.has_boxes))
+
+
+def analysis_problems(run: Path, facts: RunFacts) -> Iterator[str]:
+    """What is wrong with the analysis beside a run, if there is one."""
+    try:
+        analysis = _read(run / ANALYSIS_FILE, facts)
+        if analysis is not None:
+            for name in analysis.tables:
+                analysis.table(name)
+            for name in analysis.arrays:
+                analysis.array(name)
+    except StoreError as err:
+        yield str(err)
+
+
+def _read(path: Path, facts: RunFacts) -> Analysis | None:
+    try:
+        with _reading(path) as file:
+            if file.facts["analysis_version"] != ANALYSIS_VERSION or file.facts["run_id"] != facts.id:
+                return None
+            epochs = tuple(file.read(_EPOCHS, (None,)).tolist())
+            if not epochs or epochs != tuple(sorted(set(epochs))) or epochs[0] < 0 or epochs[-1] >= MOST_EPOCHS:
+                raise ValueError("epochs: they must be numbers from 0 on in ascending order")
+            for name in TABLES:
+                file.table_structure(name, facts.description)
+            for name in ARRAYS:
+                file.array_structure(name, facts.description, len(epochs))
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    with _reading(path) as file:
-        if file.attrs["analysis_version"] != ANALYSIS_VERSION or file.attrs["run_id"] != np.bytes_(run.id.encode()):
-            return None
-        epochs = tuple(file["epochs"][...].tolist())
-        return Analysis(path=path, epochs=epochs, tables=tuple(file["tables"]), arrays=tuple(file["arrays"]))
+    return Analysis(path, epochs, tuple(TABLES), tuple(ARRAYS), facts)
 
 
 def write_analysis(
@@ -78,43 +299,144 @@ def write_analysis(
     part = final.with_name(f"{final.name}.{os.getpid()}{PART}")
     with atomic_file(final, part) as file:
         set_attributes(file, {"analysis_version": ANALYSIS_VERSION, "run_id": run.id, "kind": "analysis"})
-        _write(file, "epochs", np.asarray(epochs, np.int64))
-        file.require_group("tables")
-        file.require_group("arrays")
+        _write(file, _EPOCHS, np.asarray(epochs, np.int64))
         for name, table in tables.items():
-            _write(file, f"tables/{name}", _rows(table))
+            _write(file, _table_field(name), _rows(name, table))
         for name, array in arrays.items():
-            _write(file, f"arrays/{name}", array)
+            _write(file, ARRAYS[name], np.asarray(array, ARRAYS[name].dtype))
     return final
 
 
+class _AnalysisFile:
+    """An open analysis.h5; every method raises ValueError where it is not as the analysis writes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open_file(path)
+        self._members = Members(self._file)
+        self.facts: dict[str, Any] = {
+            name: read_attribute(self._members.root, name, wanted) for name, wanted in ATTRIBUTES["analysis"].items()
+        }
+
+    def read(self, field: Field, shape: Shape, dtype: np.dtype | None = None) -> NDArray:
+        """All values of a dataset."""
+        stored = check_dataset(self._members, field.path, field, shape, dtype or np.dtype(field.dtype))
+        return ChunkReader(stored).all() if np.prod(stored.shape) else np.empty(stored.shape, stored.dtype)
+
+    def array_structure(self, name: str, description: RunDescription, epochs: int) -> Shape:
+        """Shape of an array, which is found to be as declared."""
+        if name not in ARRAYS:
+            raise ValueError(f"it holds no array {name!r}")
+        field = ARRAYS[name]
+        sizes: dict[str, int | None] = {**description.sizes, "E": epochs, "I": None}
+        shape = tuple(sizes[dim] for dim in field.dims)
+        check_dataset(self._members, field.path, field, shape, np.dtype(field.dtype))
+        return shape
+
+    def array(self, name: str, description: RunDescription, epochs: int) -> NDArray:
+        """An array."""
+        values = self.read(ARRAYS[name], self.array_structure(name, description, epochs))
+        if ARRAYS[name].unit == "class":
+            _check_column(values, "class", name, description)
+        return values
+
+    def table_structure(self, name: str, description: RunDescription) -> tuple[Field, Shape, np.dtype]:
+        """The field, shape and type of a table, which is found to be as declared."""
+        if name not in TABLES:
+            raise ValueError(f"it holds no table {name!r}")
+        path = f"tables/{name}"
+        found = self._members.find(path)
+        if not isinstance(found, h5d.DatasetID):
+            raise ValueError(f"{path} is missing, or not a dataset")
+        dtype = _row_type(found.get_type(), path, TABLES[name])
+        shape = (description.sizes[_ROWS[name]] if name in _ROWS else None,)
+        check_dataset(self._members, path, _table_field(name), shape, dtype)
+        return _table_field(name), shape, dtype
+
+    def table(self, name: str, description: RunDescription, epochs: int) -> pd.DataFrame:
+        """A table, whose indices lie in the run."""
+        rows = self.read(*self.table_structure(name, description))
+        columns = {column: _decoded(rows[column]) for column in TABLES[name]}
+        for column, kind in TABLES[name].items():
+            _check_column(columns[column], kind, f"tables/{name}, {column}", description)
+        return pd.DataFrame(columns)
+
+
+def _table_field(name: str) -> Field:
+    return Field("analysis", f"tables/{name}", ("J",), "V", "", "", storage="shuffled")
+
+
+def _row_type(stored: h5t.TypeID, path: str, columns: Mapping[str, str]) -> np.dtype:
+    """The type of a table's rows in the file, where its columns are those declared."""
+    if not isinstance(stored, h5t.TypeCompoundID) or stored.get_nmembers() != len(columns):
+        raise ValueError(f"{path} has other columns than the analysis writes")
+    formats: list[Any] = []
+    for place, (column, kind) in enumerate(columns.items()):
+        member = stored.get_member_type(place)
+        if stored.get_member_name(place) != column.encode():
+            raise ValueError(f"{path} has other columns than the analysis writes")
+        if _INDEX_KINDS.get(kind, kind) == "text":
+            fixed = isinstance(member, h5t.TypeStringID) and not member.is_variable_str()
+            candidates = [f"S{member.get_size()}"] if fixed and member.get_size() <= TEXT_BYTES else []
+        else:
+            candidates = list(_FORMATS[_INDEX_KINDS.get(kind, kind)])
+        fitting = [form for form in candidates if member.equal(h5t.py_create(np.dtype(form), logical=True))]
+        if not fitting:
+            raise ValueError(f"{path}: the column {column} is not of the kind that the analysis writes ({kind})")
+        formats.append((column, fitting[0]))
+    return np.dtype(formats)
+
+
+def _check_column(values: NDArray, kind: str, where: str, description: RunDescription) -> None:
+    """Refuse an index that leads out of the run."""
+    if kind == "variant":
+        unknown = set(values) - set(description.variant_names)
+        if unknown:
+            raise ValueError(f"{where}: {sorted(unknown)[0][:100]!r} is no variant of the run")
+        return
+    sizes = description.sizes
+    ranges = {"image": (0, sizes["N"] - 1), "class": (0, sizes["C"] - 1), "epoch": (-1, MOST_EPOCHS)}
+    low, high = ranges.get(kind, (0, 0))
+    if kind in ranges and len(values) and (values.min() < low or values.max() > high):
+        raise ValueError(f"{where}: it holds {values.min()} to {values.max()}, allowed are {low} to {high}")
+
+
 @contextmanager
-def _reading(path: Path) -> Iterator[h5py.File]:
+def _reading(path: Path) -> Iterator[_AnalysisFile]:
     """The open file; whatever cannot be read of it inside the block is DamagedFile."""
     try:
-        with open_file(path) as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as err:
+        yield _AnalysisFile(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except DamagedFile as err:
+        raise DamagedFile(f"{err} {_AGAIN}") from err
+    except HDF5_ERRORS as err:
         raise DamagedFile(f"{str(path)!r} cannot be read: {err}. {_AGAIN}") from err
 
 
-def _rows(table: pd.DataFrame) -> NDArray:
-    columns = {name: _encoded(table[name].to_numpy()) for name in table.columns}
-    rows = np.empty(len(table), [(name, values.dtype) for name, values in columns.items()])
-    for name, values in columns.items():
-        rows[name] = values
+def _rows(name: str, table: pd.DataFrame) -> NDArray:
+    if list(table.columns) != list(TABLES[name]):
+        raise ValueError(f"The table {name!r} has the columns {list(table.columns)}: declare them in TABLES.")
+    columns = {column: _encoded(table[column].to_numpy(), kind) for column, kind in TABLES[name].items()}
+    rows = np.empty(len(table), [(column, values.dtype) for column, values in columns.items()])
+    for column, values in columns.items():
+        rows[column] = values
     return rows
 
 
-def _encoded(values: NDArray) -> NDArray:
-    if values.dtype.kind in "iufb":
-        return values
-    return np.array([str(value).encode() for value in values] or [b""], dtype="S")[: len(values)]
+def _encoded(values: NDArray, kind: str) -> NDArray:
+    kind = _INDEX_KINDS.get(kind, kind)
+    if kind == "text":
+        return np.array([str(value).encode() for value in values] or [b""], dtype="S")[: len(values)]
+    # A table without rows has no kinds, and a column of whole numbers with a gap became one of floats.
+    return values if values.dtype.kind in _KINDS[kind] else values.astype(_FORMATS[kind][0])
 
 
 def _decoded(values: NDArray) -> NDArray:
     return np.array([text.decode() for text in values], object) if values.dtype.kind == "S" else values
 
 
-def _write(file: NewFile, path: str, values: NDArray) -> None:
-    file.create_dataset(path, data=values, **(_STORAGE if values.size else {}))  # an empty dataset cannot be chunked
+def _write(file: NewFile, field: Field, values: NDArray) -> None:
+    if values.size:
+        write_array(file, field.path, field, values)
+    else:  # an empty dataset cannot be chunked
+        file.create_dataset(field.path, data=values)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from store.format.description import RunDescription, RunFacts
 from store.format.quantization import decode, error_bound, zero_point
+from store.format.record_file import RecordFile
 from store.metrics import maps as measures
-from store.read.epoch_data import EpochData, RecordFile, Rows, of_all_classes
+from store.read.epoch_data import EpochData, Rows, of_all_classes
 from store.write.summary import CACHED, Columns, joint_columns, kept_classes
 
 BLOCK = 512  # images at a time: bounds the memory that decoded maps take

@@ -5,30 +5,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 
+from store.analysis.analysis_file import analysis_problems
 from store.check.identities import check_epoch, check_run_file
 from store.errors import DamagedFile, StoreError
 from store.format import layout
-from store.format.chunks import ChunkReader, combine
-from store.format.description import RunDescription, RunFacts, read_description
-from store.format.hdf5_file import attributes
+from store.format.chunks import combine
+from store.format.description import RunDescription, RunFacts, open_run_file
+from store.format.hdf5_file import folder_entries, regular_file
 from store.format.quantization import zero_point
 from store.format.receipts import file_sha256, read_receipt
-from store.format.schema import CACHED_BLOCK_ROWS, EPOCH_FIELDS, RUN_FIELDS, TRAINING_FIELDS, Field, field_of
-from store.read.epoch_data import JoinedEpoch, RecordFile, open_epoch
+from store.format.record_file import RecordFile
+from store.format.schema import Attribute, check_values
+from store.format.structure import unchecked_metadata
+from store.read.epoch_data import JoinedEpoch, open_epoch
 from store.read.source import LocalSource
 from store.remote.place import is_remote
 
 Progress = Callable[[int], None]  # is given the bytes checked since the last call
-ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
-UNREADABLE = (ValueError, KeyError, OSError, RuntimeError, TypeError, DamagedFile)  # what damage makes of a read
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,24 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
         )
     path, report = Path(path), progress or (lambda _: None)
     try:
-        facts = read_description(path / layout.RUN_FILE)
-        run_file = RecordFile(path / layout.RUN_FILE, "run")
+        run_file, facts = open_run_file(path / layout.RUN_FILE)
     except DamagedFile as err:
         return [Problem(layout.RUN_FILE, str(err))]
     problems = list(_receipt_problems(path, facts.id, None))
     damage = [Problem(layout.RUN_FILE, text) for text in _file_problems(run_file, facts.description, report)]
     problems += damage or [Problem(layout.RUN_FILE, text) for text in check_run_file(run_file, facts.description)]
     # A receipt without its file is how a deleted epoch is noticed.
-    complete, receipts = LocalSource(path).look()
+    try:
+        complete, receipts = LocalSource(path).look()
+        ledger = sorted(entry.name for entry in folder_entries(path / layout.TRAINING) if entry.name.endswith(".h5"))
+    except DamagedFile as err:
+        return [*problems, Problem(layout.EPOCHS, str(err))]
     for epoch in sorted(complete.keys() | receipts):
         problems += _epoch_problems(path, facts, epoch, report)
-    for file in sorted((path / layout.TRAINING).glob("*.h5")):
-        problems += [Problem(f"{layout.TRAINING}/{file.name}", text) for text in _ledger_problems(file, facts, report)]
-    return problems
+    for name in (f"{layout.TRAINING}/{file}" for file in ledger):
+        problems += [Problem(name, text) for text in _ledger_problems(path / name, facts, report)]
+    # No part of the record, but read beside it.
+    return problems + [Problem(layout.ANALYSIS_FILE, text) for text in analysis_problems(path, facts)]
 
 
 def bytes_to_check(path: str | Path) -> int:
@@ -83,10 +87,10 @@ def bytes_to_check(path: str | Path) -> int:
 def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -> list[Problem]:
     name = layout.epoch_file(epoch)
     problems = list(_receipt_problems(path, facts.id, epoch))
-    if not (path / name).exists():
+    if not os.path.lexists(path / name):
         return problems or [Problem(name, "its receipt is there, the file is gone")]
     try:
-        data = open_epoch(path / name, facts.id, epoch)
+        data = open_epoch(path / name, facts, epoch)
         data.metrics()
         files = [*data.parts, data.joint] if isinstance(data, JoinedEpoch) else [data]
         damage = [
@@ -109,8 +113,9 @@ def _ledger_problems(path: Path, facts: RunFacts, report: Progress) -> Iterator[
             yield f"it belongs to run {file.facts['run_id']!r}, not to {facts.id!r}"
         if not is_images and file.facts["epoch"] != layout.epoch_of(path.name):
             yield f"it holds epoch {file.facts['epoch']}, its name says {layout.epoch_of(path.name)}"
+        file.check_structure(facts.description)
         yield from _file_problems(file, facts.description, report)
-    except (StoreError, KeyError) as err:
+    except StoreError as err:
         yield str(err)
 
 
@@ -127,136 +132,61 @@ def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Pr
     if receipt["run_id"] != run_id:
         yield Problem(name, f"it is of run {receipt['run_id']!r}, run.h5 of {run_id!r}")
     for entry_name, entry in receipt["files"].items():
-        file = (path / name).parent / Path(entry_name).name
-        if not file.exists():
+        file = (path / name).parent / entry_name
+        try:
+            size = regular_file(file).st_size
+            if size != entry["bytes"]:
+                text = f"it has {size} bytes, {entry['bytes']} were recorded"
+            elif file_sha256(file) != entry["sha256"]:
+                text = "its bytes are not those that were recorded (SHA-256 differs from the receipt)"
+            else:
+                continue
+        except (FileNotFoundError, NotADirectoryError):
             text = "it was recorded, but the file is gone"
-        elif file.stat().st_size != entry["bytes"]:
-            text = f"it has {file.stat().st_size} bytes, {entry['bytes']} were recorded"
-        elif file_sha256(file) != entry["sha256"]:
-            text = "its bytes are not those that were recorded (SHA-256 differs from the receipt)"
-        else:
-            continue
+        except DamagedFile as err:
+            text = str(err)
         yield Problem(str(file.relative_to(path)), text)
 
 
 def _file_problems(file: RecordFile, description: RunDescription, report: Progress) -> Iterator[str]:
     """Problems of the datasets of one file, each on its own."""
     reported = 0
-    for path, shape in expected_datasets(file, description).items():
+    yield from unchecked_metadata(file.path, file.members, [*file.stored.values(), *file.views.values()])
+    for path, stored in {**file.views, **file.stored}.items():
         try:
-            field = field_of(file.kind, path)
-            if not description.kept_maps:
-                field = field.of_all_classes()
-            _check_declaration(file.dataset(path), field, shape)
-            if path == "maps" and file.dataset(path).attrs["zero_point"] != zero_point(description.signed):
-                raise ValueError(f"its zero point must be {zero_point(description.signed)}")
-            if field.storage == "contiguous":
+            axes = file.attribute(path, "axes", Attribute("text"))
+            if axes != stored.field.axes:
+                raise ValueError(f"its axes are {axes!r}, the format demands {stored.field.axes!r}")
+            if path == "maps":
+                zero = zero_point(description.signed)
+                if file.attribute(path, "zero_point", Attribute("whole")) != zero:
+                    raise ValueError(f"its zero point must be {zero}")
+            if path in file.views:
+                continue
+            if stored.field.storage == "contiguous":
                 _check_cached(file, path)
             else:
-                _check_chunks(file.reader(path), field, description.sizes)
-        except UNREADABLE as err:
+                _check_chunks(file, path, description.sizes)
+        except (ValueError, StoreError) as err:
             yield f"{path}: {err}"
-        report(file.stored_bytes(path))
-        reported += file.stored_bytes(path)
+        size = file.stored_bytes(path)
+        report(size)
+        reported += size
     report(max(0, file.path.stat().st_size - reported))
 
 
-def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str, tuple[int, ...] | None]:
-    """Path -> shape (None for any) of every dataset that a complete file must hold itself, and optional ones it has."""
-    sizes = dict(description.sizes)
-    if file.kind != "epoch":
-        fields = [field for field in (*RUN_FIELDS, *TRAINING_FIELDS) if field.kind == file.kind]
-        free = {"B", "M"}
-        return {
-            field.path: None if free & {*field.dims} else field.shape(sizes)
-            for field in fields
-            if not field.optional or file.has(field.path)
-        }
-    is_part = "part" in file.facts
-    has_own_images = is_part or file.facts.get("parts", 1) == 1  # else its parts hold what belongs to single images
-    if is_part:
-        sizes["N"] = int(file.facts["end_image"]) - int(file.facts["first_image"])
-        sizes["R"] = -(-sizes["N"] // CACHED_BLOCK_ROWS)
-    required = ("map_classes", "logits") if description.kept_maps else ()
-    found: dict[str, tuple[int, ...] | None] = {
-        field.path: field.shape(sizes)
-        for field in EPOCH_FIELDS
-        if "*" not in field.path
-        and (not is_part if field.joint else has_own_images)
-        and (not field.optional or field.path in required or file.has(field.path))
-    }
-    if has_own_images:
-        for name, shape in description.layers.items():
-            found |= {f"layers/{name}/quantised": (sizes["N"], *shape), f"layers/{name}/scale": (sizes["N"], shape[0])}
-        found |= {f"stages/{name}": (sizes["N"], *shape) for name, shape in description.stages.items()}
-    return found
-
-
-def _check_declaration(dataset: h5py.Dataset, field: Field, shape: tuple[int, ...] | None) -> None:
-    """Refuse a dataset of another shape or type, or with other axes, than the format demands."""
-    wanted = np.dtype(field.dtype)
-    if shape is not None and dataset.shape != shape:
-        raise ValueError(f"its shape is {dataset.shape}, the run demands {shape}")
-    if dataset.dtype.kind != wanted.kind or (wanted.kind != "S" and dataset.dtype != wanted):
-        raise ValueError(f"its type is {dataset.dtype}, the format demands {wanted}")
-    axes = attributes(dataset).get("axes")
-    if axes != field.axes:
-        raise ValueError(f"its axes are {axes!r}, the format demands {field.axes!r}")
-
-
-def _check_chunks(reader: ChunkReader, field: Field, sizes: Mapping[str, int]) -> None:
-    grid = reader.grid
-    if grid.chunk != (*(1,) * grid.has_variant_axis, grid.chunk_rows, *grid.row_shape):
-        raise ValueError(f"its chunks are {grid.chunk}, the format demands whole rows of one variant")
-    checks = np.zeros((grid.variants, grid.chunks), np.uint32)
+def _check_chunks(file: RecordFile, path: str, sizes: Mapping[str, int]) -> None:
+    reader, field = file.reader(path), file.stored[path].field
+    checks = np.zeros((reader.grid.variants, reader.grid.chunks), np.uint32)
     for index in np.ndindex(*checks.shape):
         rows, checks[index] = reader.check(*index)
         # A valid checksum says that bytes are as written, not that the writer wrote values that can be.
-        _check_values(rows, field, sizes)
-    if combine(checks) != int(reader.dataset.attrs["check"]):
+        check_values(rows, field, sizes)
+    if combine(checks) != file.attribute(path, "check", Attribute("whole", 0, 2**32 - 1)):
         raise ValueError("its chunks are not those that were recorded (the check value differs)")
 
 
 def _check_cached(file: RecordFile, path: str) -> None:
-    variants, images = file.dataset(path).shape[:2]
+    variants, images = file.stored[path].shape[:2]
     for variant in range(variants):
         file.cached_rows(path.removeprefix("cached/").removesuffix("_map"), variant, np.arange(images))
-
-
-def _check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> None:
-    """Refuse numbers that the unit of a dataset rules out: NaN without a meaning, a fraction of 2, class 200 of 200."""
-    if values.dtype.kind == "S":
-        return
-    if values.dtype.kind == "f":
-        finite = np.isfinite(values)
-        if not finite.all() and not _may_be_nan(field):
-            raise ValueError("it holds numbers that are not finite")
-        values = values[finite]
-    low, high = _range_of(field, sizes)
-    if np.isinf([low, high]).all() or not values.size:
-        return
-    if values.min() < low or values.max() > high:
-        raise ValueError(f"it holds {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")
-
-
-def _may_be_nan(field: Field) -> bool:
-    """Whether NaN has a meaning: means over no images."""
-    return "NaN" in field.meaning or field.path.startswith("variant_metrics/")
-
-
-def _range_of(field: Field, sizes: Mapping[str, int]) -> tuple[float, float]:
-    """Smallest and largest value that the unit of a dataset allows."""
-    if field.name.endswith("scale"):
-        return float(np.finfo(np.float32).tiny), np.inf
-    ranges = {
-        "fraction": (-ROUNDING, 1 + ROUNDING),
-        "0..1": (-ROUNDING, 1 + ROUNDING),
-        "0..2": (-ROUNDING, 2 + ROUNDING),
-        "-1..1": (-1 - ROUNDING, 1 + ROUNDING),
-        "boolean": (0, 1),
-        "class": (0, sizes["C"] - 1),
-        "rank": (1, sizes["C"]),
-        "cell": (0, sizes["H"] * sizes["W"]),
-        "image": (0, sizes["N"]),
-    }
-    return ranges.get(field.unit, (-np.inf, np.inf))

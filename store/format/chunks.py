@@ -11,19 +11,18 @@ import threading
 import zlib
 from dataclasses import dataclass
 
-import h5py
 import hdf5plugin
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
 from store.format.hdf5_file import NewFile, set_attributes, write_errors
+from store.format.memory import require_memory
 from store.format.schema import CHUNK_BYTES, Field, chunk_shape
+from store.format.structure import HDF5_ERRORS, StoredDataset
 
 # Levels 2 to 9, bzip2 and larger chunks made maps no smaller, or by less than they took time (docs/measurements.md).
 ZSTD_LEVEL = 1
-# By number: h5py names the Zstandard filter only from 3.16 on, and with older ones whole runs looked damaged.
-ZSTD, SHUFFLE = int(hdf5plugin.Zstd.filter_id), h5py.h5z.FILTER_SHUFFLE  # numbers of HDF5's filters
 _CHECK_BYTES = 4  # a frame ends in the low 32 bits of the XXH64 of its content
 _INDEX_BYTES = 64  # of HDF5's index, for each chunk
 _local = threading.local()
@@ -139,7 +138,7 @@ class ChunkWriter:
 
 def write_array(file: NewFile, path: str, field: Field, array: NDArray) -> None:
     """Record a whole array as the dataset `path`."""
-    writer = ChunkWriter(file, path, field, array.shape, array.dtype if field.dtype == "S" else None)
+    writer = ChunkWriter(file, path, field, array.shape, array.dtype if field.dtype in ("S", "V") else None)
     for variant, rows in enumerate(array if writer.grid.has_variant_axis else [array]):
         writer.put(variant, 0, rows)
     writer.finish()
@@ -151,15 +150,13 @@ class ChunkReader:
     Every method raises ValueError where the file does not hold what was written.
     """
 
-    def __init__(self, dataset: h5py.Dataset, field: Field) -> None:
-        creation = dataset.id.get_create_plist()
-        # Not Dataset.compression, which has a name for Zstandard only from h5py 3.16 on.
-        filters = {creation.get_filter(place)[0] for place in range(creation.get_nfilters())}
-        if dataset.chunks is None or ZSTD not in filters or len(dataset.shape) != len(field.dims):
-            raise ValueError(f"{dataset.name} is not stored as the format demands")
-        self.grid = ChunkGrid(dataset.shape, dataset.chunks, field.has_variant_axis)
-        self.dataset, self.dtype = dataset, dataset.dtype
-        self._shuffle = SHUFFLE in filters
+    def __init__(self, stored: StoredDataset) -> None:
+        self.grid = ChunkGrid(stored.shape, stored.chunk, stored.field.has_variant_axis)
+        self.dtype = stored.dtype
+        self._stored, self._shuffle = stored, stored.field.storage == "shuffled"
+        content = int(np.prod(stored.chunk, dtype=np.int64)) * stored.dtype.itemsize
+        require_memory(2 * content, f"A chunk of {stored.path}")
+        self._most = content + (content >> 7) + 1024  # bytes of a frame: what cannot be compressed grows by less
 
     def chunk(self, variant: int, number: int) -> NDArray:
         """The rows of one chunk, those past the end left out."""
@@ -172,15 +169,15 @@ class ChunkReader:
 
     def frame(self, variant: int, number: int) -> bytes:
         """The stored bytes of one chunk."""
+        # Into memory of our size: HDF5's index of chunks may claim any number of bytes for one.
+        frame = np.empty(self._most, np.uint8)
         try:
-            mask, frame = self.dataset.id.read_direct_chunk(self.grid.offset(variant, number))
-        except (OSError, RuntimeError, ValueError) as err:
-            raise ValueError(
-                f"{self.dataset.name}, chunk {number} of variant {variant} cannot be read ({err})"
-            ) from err
+            mask, stored = self._stored.id.read_direct_chunk(self.grid.offset(variant, number), out=frame)
+        except HDF5_ERRORS as err:
+            raise ValueError(f"chunk {number} of variant {variant} cannot be read ({err})") from err
         if mask:
-            raise ValueError(f"{self.dataset.name}, chunk {number} of variant {variant} is not compressed as declared")
-        return frame
+            raise ValueError(f"chunk {number} of variant {variant} is not compressed as declared")
+        return bytes(stored)
 
     def check(self, variant: int, number: int) -> tuple[NDArray, int]:
         """The rows of one chunk and their check value."""
@@ -193,6 +190,7 @@ class ChunkReader:
         if len(rows) and (numbers == numbers[0]).all():  # as for one image: nothing to put together
             return self._pick(variant, int(numbers[0]), rows, columns)
         shape = self.grid.row_shape if columns is None else (len(columns), *self.grid.row_shape[1:])
+        self._require(len(rows) * int(np.prod(shape, dtype=np.int64)))
         out = np.empty((len(rows), *shape), self.dtype)
         order = np.argsort(numbers, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1) if len(rows) else []:
@@ -212,13 +210,19 @@ class ChunkReader:
 
     def variant(self, variant: int) -> NDArray:
         """All rows of a variant."""
+        self._require(self.grid.rows * int(np.prod(self.grid.row_shape, dtype=np.int64)))
         chunks = [self.chunk(variant, number) for number in range(self.grid.chunks)]
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
     def all(self) -> NDArray:
         """The whole dataset."""
+        self._require(int(np.prod(self.grid.shape, dtype=np.int64)))
         variants = [self.variant(variant) for variant in range(self.grid.variants)]
         return np.stack(variants) if self.grid.has_variant_axis else variants[0]
+
+    def _require(self, values: int) -> None:
+        """Refuse to read more values than there is memory for, decoded to four bytes each or widened to eight."""
+        require_memory(values * (self.dtype.itemsize + max(4, self.dtype.itemsize)), f"Reading {self._stored.path}")
 
 
 def compress(chunk: NDArray, *, shuffle: bool = False, quantised: bool = False) -> bytes:
@@ -283,7 +287,7 @@ def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle
         decompressor = getattr(_local, "decompressor", None)
         if decompressor is None:
             decompressor = _local.decompressor = zstandard.ZstdDecompressor()
-        raw = decompressor.decompress(frame, allow_extra_data=False)
+        raw = decompressor.decompress(frame, max_output_size=expected, allow_extra_data=False)
     except zstandard.ZstdError as err:
         raise ValueError(str(err)) from err
     return np.frombuffer(raw, dtype).reshape(shape)

@@ -9,16 +9,19 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import NotInRun, RunNotFound
-from store.format.chunks import ChunkReader, write_array
-from store.format.hdf5_file import NewFile, attributes, check_format, damaged, open_file, set_identity
-from store.format.schema import CACHED_BLOCK_ROWS, EVIDENCE, run_field
+from store.format.chunks import write_array
+from store.format.hdf5_file import NewFile, damaged, set_identity
+from store.format.memory import require_memory
+from store.format.record_file import RecordFile
+from store.format.schema import CACHED_BLOCK_ROWS, EVIDENCE, MOST, MOST_JSON_BYTES, RUN_FIELDS, run_field
+from store.format.structure import json_value
 
-MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
+MOST_SHAPES = 1000  # layers, and stages, of a run
+_ENTRY_BYTES = 300  # that an image or a class takes in memory, with its name and its row in a table
 TOP = 5  # classes listed for every prediction; fewer where the run has fewer classes
 _CLASS_PARTS = ("id", "name", "group")
 _VARIANT_PARTS = ("name", "label", "parameters", "keeps_positions")
@@ -243,7 +246,12 @@ def write_description(file: NewFile, run_id: str, description: RunDescription) -
 
 
 def read_description(path: Path) -> RunFacts:
-    """What the run.h5 at `path` says.
+    """What the run.h5 at `path` says; raises as `open_run_file`."""
+    return open_run_file(path)[1]
+
+
+def open_run_file(path: Path) -> tuple[RecordFile, RunFacts]:
+    """The run.h5 at `path`, its structure checked, and what it says.
 
     Raises:
         RunNotFound: there is none.
@@ -251,47 +259,95 @@ def read_description(path: Path) -> RunFacts:
         DamagedFile: it does not hold what was written.
     """
     try:
-        with open_file(path) as file:
-            return _read(file, path)
+        file = RecordFile(path, "run")
     except (FileNotFoundError, NotADirectoryError) as err:
         raise RunNotFound(
             f'There is no run at {str(path.parent)!r}. Record one with "make compute", or check the path.'
         ) from err
-    except (KeyError, ValueError, TypeError, OSError, RuntimeError) as err:
+    try:
+        description = _describe(file)
+    except ValueError as err:
         raise damaged(path, str(err)) from err
+    file.check_structure(description)
+    return file, RunFacts(str(file.facts["run_id"]), description, file.has("masks"), file.has("boxes"))
 
 
-def _read(file: h5py.File, path: Path) -> RunFacts:
+def _describe(file: RecordFile) -> RunDescription:
+    """The description in a run.h5, of whose datasets only the lengths are not known yet; raises ValueError."""
+
     def array(name: str) -> NDArray:
-        return ChunkReader(file[name], run_field(name)).all()
+        return file.reader(name).all()
 
-    def json_value(name: str) -> Any:
-        return json.loads(array(name).tobytes())
-
-    facts = attributes(file)
-    check_format(path, facts)
-    shapes = json_value("layout")
+    for entry in RUN_FIELDS:
+        describes = entry.unit in ("text", "class") or entry.path == "variants/keeps_positions"
+        if describes and (not entry.optional or file.members.find(entry.path) is not None):
+            file.require(entry.path, (None,))
+    lengths = {path: stored.shape[0] for path, stored in file.stored.items()}
+    require_memory(_ENTRY_BYTES * (lengths["labels"] + lengths["classes/id"]), "The list of the run's images")
     classes = (array(f"classes/{part}") for part in _CLASS_PARTS)
     variants = (array(f"variants/{part}") for part in _VARIANT_PARTS)
-    description = RunDescription(
+    shapes = _layout(_json_of(file, "layout"))
+    preparation = _json_of(file, "preparation") if file.has("preparation") else None
+    if not isinstance(preparation, (dict, str, type(None))):
+        raise ValueError("preparation is neither an object nor a text")
+    facts = file.facts
+    return RunDescription(
         classes=tuple(ClassInfo(*(text.decode() for text in row)) for row in zip(*classes, strict=True)),
         variants=tuple(
-            Variant(name.decode(), label.decode(), json.loads(parameters), bool(keeps_positions))
+            Variant(name.decode(), label.decode(), _object(parameters, "variants/parameters"), bool(keeps_positions))
             for name, label, parameters, keeps_positions in zip(*variants, strict=True)
         ),
         labels=array("labels"),
         image_names=tuple(text.decode() for text in array("image_names")),
-        image_shape=tuple(shapes["image"]),
-        map_shape=tuple(shapes["map"]),
-        layers={name: tuple(shape) for name, shape in shapes["layers"].items()},
-        stages={name: tuple(shape) for name, shape in shapes["stages"].items()},
-        configuration=json_value("configuration"),
-        provenance=json_value("provenance"),
-        preparation=json_value("preparation") if "preparation" in file else None,
+        configuration=_object(_bytes_of(file, "configuration"), "configuration"),
+        provenance=_object(_bytes_of(file, "provenance"), "provenance"),
+        preparation=preparation,
+        **shapes,
         **{name: facts[name] for name in _RUN_ATTRIBUTES if name != "signed"},
         signed=bool(facts["signed"]),
     )
-    return RunFacts(str(facts["run_id"]), description, "masks" in file, "boxes" in file)
+
+
+def _bytes_of(file: RecordFile, path: str) -> bytes:
+    count = file.stored[path].shape[0]
+    if count > MOST_JSON_BYTES:
+        raise ValueError(f"{path} has {count:,} bytes, at most {MOST_JSON_BYTES:,} are allowed")
+    return file.reader(path).all().tobytes()
+
+
+def _json_of(file: RecordFile, path: str) -> Any:
+    return json_value(_bytes_of(file, path), path)
+
+
+def _object(raw: bytes, what: str) -> dict[str, Any]:
+    value = json_value(raw, what)
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is not a JSON object")
+    return value
+
+
+def _layout(value: Any) -> dict[str, Any]:
+    """The shapes that the dataset `layout` says, as arguments of a description; raises ValueError."""
+
+    def shape(sides: Any, count: int) -> tuple[int, ...]:
+        if not isinstance(sides, list) or len(sides) != count:
+            raise ValueError(f"layout: {str(sides)[:100]} is not a list of {count} numbers")
+        # bool is an int to Python
+        if not all(isinstance(side, int) and side is not True and 0 < side <= MOST for side in sides):
+            raise ValueError(f"layout: {str(sides)[:100]} are not whole numbers from 1 to {MOST}")
+        return tuple(sides)
+
+    if not isinstance(value, dict):
+        raise ValueError("layout is not a JSON object")
+    groups = {name: value.get(name, {}) for name in ("layers", "stages")}
+    if not all(isinstance(group, dict) and len(group) <= MOST_SHAPES for group in groups.values()):
+        raise ValueError(f"layout: layers and stages must be objects of at most {MOST_SHAPES} shapes")
+    return {
+        "image_shape": shape(value.get("image"), 2),
+        "map_shape": shape(value.get("map"), 2),
+        "layers": {name: shape(sides, 3) for name, sides in groups["layers"].items()},
+        "stages": {name: shape(sides, 2) for name, sides in groups["stages"].items()},
+    }
 
 
 def texts(values: Any) -> NDArray[np.bytes_]:

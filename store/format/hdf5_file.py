@@ -15,9 +15,10 @@ import fcntl
 import os
 import resource
 import shutil
+import stat
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import h5py
 import numpy as np
 
 from store.errors import DamagedFile, RunExists, SchemaMismatch, StoreError, TooManyFiles, WriteFailed
+from store.format.layout import ANALYSIS_FILE, EPOCHS, RUN_FILE, TRAINING
 from store.format.schema import FORMAT, FORMAT_VERSION
 
 PART = ".part"  # ending of a file that is being written
@@ -38,21 +40,90 @@ _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: reserve blocks, leave the length as it is
 _REMEDY = "Restore it from a copy, or delete it and record it again."
 
 
+def regular_file(path: Path) -> os.stat_result:
+    """Facts about a file of a run, which is a plain file in a plain folder: looked at before anything is opened.
+
+    The run's own folder may be a link, since people keep runs on other disks; inside it, a link could lead anywhere,
+    and to open a pipe blocks for ever.
+
+    Raises:
+        DamagedFile: it is a link, a pipe, a device, a folder, or in a folder that is a link.
+        FileNotFoundError, NotADirectoryError: it is not there.
+    """
+    try:
+        if path.parent.name in (EPOCHS, TRAINING) and path.name not in (RUN_FILE, ANALYSIS_FILE, "run.json"):
+            _refuse_other(path.parent, path.parent.lstat(), stat.S_ISDIR, "a folder")
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as err:
+        raise _inaccessible(path, err) from err
+    _refuse_other(path, found, stat.S_ISREG, "a file")
+    return found
+
+
+def folder_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What a folder of a run holds, nothing where it does not exist; raises DamagedFile where it is no folder."""
+    try:
+        _refuse_other(folder, folder.lstat(), stat.S_ISDIR, "a folder")
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as err:
+        raise _inaccessible(folder, err) from err
+
+
+def read_small_file(path: Path, most: int) -> bytes:
+    """All bytes of a file of a run that has at most `most` of them; raises as `regular_file`."""
+    size = regular_file(path).st_size
+    if size > most:
+        raise damaged(path, f"it has {size:,} bytes, and such a file has at most {most:,}")
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+            return file.read(most)
+    except OSError as err:
+        raise _inaccessible(path, err) from err
+
+
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFREG: "a file",
+}
+
+
+def _refuse_other(path: Path, found: os.stat_result, wanted: Callable[[int], bool], what: str) -> None:
+    if not wanted(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "a device")
+        raise DamagedFile(f"{str(path)!r} is {kind}, where a run has {what}. Put {what} with its contents there.")
+
+
+def _inaccessible(path: Path, err: OSError) -> DamagedFile:
+    if isinstance(err, PermissionError):
+        return DamagedFile(f"{str(path)!r}: permission denied. Change its permissions, or ask its owner.")
+    return DamagedFile(f"{str(path)!r} cannot be opened: {err.strerror or err}. {_REMEDY}")
+
+
 def open_file(path: Path) -> h5py.File:
     """The complete file at `path`, read-only.
 
     Raises:
-        DamagedFile: HDF5 cannot open it, or permission is denied.
+        DamagedFile: it is no plain file, HDF5 cannot open it, or permission is denied.
         TooManyFiles: the system lets this process open no more.
         FileNotFoundError, NotADirectoryError: it is not there.
     """
+    if regular_file(path).st_size == 0:
+        raise damaged(path, "it is empty")
     try:
         return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except PermissionError as err:
-        raise DamagedFile(f"{str(path)!r}: permission denied. Change its permissions, or ask its owner.") from err
-    except (OSError, RuntimeError) as err:
+        raise _inaccessible(path, err) from err
+    except (OSError, RuntimeError, ValueError, KeyError) as err:
         if getattr(err, "errno", None) in (errno.EMFILE, errno.ENFILE):
             raise TooManyFiles(
                 f"{str(path)!r} cannot be opened: this process has too many files open. Raise the limit (ulimit -n)."
@@ -63,21 +134,6 @@ def open_file(path: Path) -> h5py.File:
 def damaged(path: Path | str, what: str) -> DamagedFile:
     """The error for a file in which `what` is wrong."""
     return DamagedFile(f"{str(path)!r} is damaged: {what}. {_REMEDY}")
-
-
-def attributes(target: h5py.File | h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """All attributes as Python numbers and texts.
-
-    Raises:
-        ValueError: one of them cannot be read.
-    """
-    values: dict[str, Any] = {}
-    try:
-        for name, value in target.attrs.items():
-            values[name] = value.decode() if isinstance(value, bytes) else value.item()
-    except (OSError, RuntimeError, KeyError, AttributeError, UnicodeDecodeError) as err:
-        raise ValueError(f"an attribute cannot be read ({err})") from err
-    return values
 
 
 def set_attributes(target: h5py.File | h5py.Group | h5py.Dataset, values: Mapping[str, Any]) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 
+from store.errors import DamagedFile
+
 RUN_FILE = "run.h5"
 ANALYSIS_FILE = "analysis.h5"  # derived from all epochs, not part of the record
 EPOCHS = "epochs"
 TRAINING = "training"
 TRAINING_IMAGES = f"{TRAINING}/images.h5"
-_EPOCH_NAME = re.compile(r"^(\d{4,})\.h5$")
+MOST_EPOCHS = 10**9  # numbers of epochs have at most nine digits
+_EPOCH_NAME = re.compile(r"([0-9]{4,9})\.(h5|json)")
+_PART_NAME = re.compile(r"([0-9]{4,9})\.part([0-9]{1,5})of([0-9]{1,5})\.h5")
+_PATH_BYTES, _NAME_BYTES = 1024, 255  # of a path inside a run and of each name in it, as file systems allow
 
 
 def epoch_file(epoch: int) -> str:
@@ -32,7 +37,38 @@ def receipt_file(epoch: int | None) -> str:
     return "run.json" if epoch is None else f"{EPOCHS}/{epoch:04d}.json"
 
 
-def epoch_of(name: str) -> int | None:
-    """The epoch of a file name such as 0003.h5, or None for anything else."""
-    found = _EPOCH_NAME.match(name)
-    return int(found.group(1)) if found else None
+def epoch_of(name: str, ending: str = "h5") -> int | None:
+    """The epoch of a file name such as 0003.h5, or of a receipt's with the ending json; None for anything else."""
+    found = _EPOCH_NAME.fullmatch(name)
+    if found is None or found.group(2) != ending or f"{int(found.group(1)):04d}" != found.group(1):
+        return None
+    return int(found.group(1))
+
+
+def part_of_name(name: str) -> tuple[int, int, int] | None:
+    """Epoch, rank and world of the name of a rank's part; None for anything else."""
+    found = _PART_NAME.fullmatch(name)
+    return (int(found.group(1)), int(found.group(2)), int(found.group(3))) if found else None
+
+
+def inside(name: str, where: str) -> str:
+    """A path that came from outside (a receipt, a listing of object storage), where it stays inside the run.
+
+    Every such name goes through here before it becomes a path: others could name any file of the machine.
+
+    Raises:
+        DamagedFile: it is absolute, leads up, or is no name of a file.
+    """
+    parts = name.split("/")
+    if (
+        len(name.encode(errors="replace")) > _PATH_BYTES
+        or any(part in ("", ".", "..") or len(part.encode(errors="replace")) > _NAME_BYTES for part in parts)
+        or not name.isprintable()
+        or "\\" in name
+        or ":" in parts[0]
+    ):
+        raise DamagedFile(
+            f"{where} names the file {name[:100]!r}, which is no path inside a run. "
+            "Do not use this run, or ask for a copy of it from who recorded it."
+        )
+    return name

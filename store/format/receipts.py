@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import DamagedFile
-from store.format.hdf5_file import atomic_path, damaged
-from store.format.layout import EPOCHS, RUN_FILE, epoch_of, receipt_file
+from store.format.hdf5_file import atomic_path, damaged, read_small_file
+from store.format.layout import EPOCHS, RUN_FILE, epoch_of, inside, receipt_file
+from store.format.structure import json_value
+
+RECEIPT_BYTES = 1 << 20  # some hundred in practice, a few thousand with many ranks
 
 
 def file_sha256(path: Path) -> str:
@@ -37,15 +40,46 @@ def read_receipt(run: Path, epoch: int | None) -> dict[str, Any] | None:
     """
     path = run / receipt_file(epoch)
     try:
-        receipt = json.loads(path.read_text())
-        complete = all({"bytes", "sha256"} <= entry.keys() for entry in receipt["files"].values())
-        if receipt["epoch"] != epoch or not receipt["files"] or not complete or "run_id" not in receipt:
-            raise ValueError(f"it is not the receipt of {'run.h5' if epoch is None else f'epoch {epoch}'}")
-    except FileNotFoundError:
+        receipt = parse_receipt(read_small_file(path, RECEIPT_BYTES), str(path))
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise damaged(path, str(err)) from err
+    if receipt["epoch"] != epoch:
+        raise damaged(path, f"it is not the receipt of {'run.h5' if epoch is None else f'epoch {epoch}'}")
     return receipt
+
+
+def parse_receipt(raw: bytes, where: str) -> dict[str, Any]:
+    """The receipt `raw`: run_id, epoch, and by file name "bytes" and "sha256"; raises DamagedFile where it is none.
+
+    A file's name is a plain name: receipt and files lie in one folder.
+    """
+    try:
+        if len(raw) > RECEIPT_BYTES:
+            raise ValueError(f"it has more than {RECEIPT_BYTES:,} bytes")
+        receipt = json_value(raw, "it")
+        files = receipt.get("files") if isinstance(receipt, dict) else None
+        if not isinstance(files, dict) or not files or not all(map(_is_entry, files.values())):
+            raise ValueError('"files" must map names to "bytes" and "sha256"')
+        if not isinstance(receipt.get("run_id"), str) or not isinstance(receipt.get("epoch", ""), (int, type(None))):
+            raise ValueError('"run_id" must be a text, and "epoch" a number or null')
+    except ValueError as err:
+        raise DamagedFile(
+            f"{where} is not a receipt: {err}. Restore it from a copy, or resume the run to have it written again."
+        ) from err
+    for name in files:
+        if "/" in inside(name, where):
+            raise DamagedFile(f"{where} names {name!r}, which is not in its folder. Do not use this run.")
+    return receipt
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("bytes"), int)
+        and 0 <= entry["bytes"] < 2**63
+        and isinstance(entry.get("sha256"), str)
+        and len(entry["sha256"]) == 64
+    )
 
 
 def files_of(run: Path, epoch: int | None) -> list[Path]:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+
+from store.format.layout import MOST_EPOCHS
 
 FORMAT = "classprint-run"
 FORMAT_VERSION = 1
@@ -16,6 +19,8 @@ CHUNK_BYTES = 131072  # about ten images' maps of 200 classes and 8 x 8 cells
 SMALL_CHUNK_BYTES = 32768  # of what is read image by image and gains nothing from longer chunks
 SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes")
 CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
+MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
+ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
 EVIDENCE = ("network", "exact", "frozen_norm", "linearised", "none")
 
 # Letter of a dimension -> name of the axis, as every dataset's attribute `axes` has it. Digits stand for themselves.
@@ -37,6 +42,9 @@ AXES: Mapping[str, str] = {
     "sh": "y",
     "sw": "x",
     "M": "training_image",
+    "E": "epoch",
+    "I": "pair",
+    "J": "row",
     "B": "byte",
     "3": "channel",
     "4": "edge",
@@ -257,3 +265,90 @@ def chunk_shape(field: Field, shape: tuple[int, ...], itemsize: int) -> tuple[in
     most = SMALL_CHUNK_BYTES if field.path in SMALL_CHUNKS else CHUNK_BYTES
     rows = max(1, min(shape[rows_axis], most // max(row_bytes, 1)))
     return (1,) * rows_axis + (rows, *shape[rows_axis + 1 :])
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of the format: "text", "whole" or "real" (numbers), and what a number may be."""
+
+    kind: str
+    low: float = -np.inf
+    high: float = np.inf
+    optional: bool = False
+    may_be_nan: bool = False
+
+
+_COMMON = {
+    "kind": Attribute("text"),
+    "run_id": Attribute("text"),
+    "complete": Attribute("whole", 1, 1),
+}
+_EPOCH = Attribute("whole", 0, MOST_EPOCHS - 1)
+ATTRIBUTES: Mapping[str, Mapping[str, Attribute]] = {
+    "run": {
+        **_COMMON,
+        "name": Attribute("text"),
+        "signed": Attribute("whole", 0, 1),
+        "planned_epochs": Attribute("whole", 0, MOST_EPOCHS),
+        "kept_maps": Attribute("whole", 0, MOST),
+        "evidence": Attribute("text"),
+        "evidence_error": Attribute("real", 0, may_be_nan=True),
+    },
+    "epoch": {
+        **_COMMON,
+        "epoch": _EPOCH,
+        "label": Attribute("text", optional=True),
+        "planned_epochs": Attribute("whole", 0, MOST_EPOCHS, optional=True),
+        "recorded": Attribute("text", optional=True),
+        "parts": Attribute("whole", 1, MOST, optional=True),
+        "part": Attribute("whole", 0, MOST, optional=True),
+        "first_image": Attribute("whole", 0, 2**31, optional=True),
+        "end_image": Attribute("whole", 1, 2**31, optional=True),
+    },
+    "training_images": _COMMON,
+    "training_epoch": {**_COMMON, "epoch": _EPOCH},
+    "analysis": {"kind": Attribute("text"), "run_id": Attribute("text"), "analysis_version": Attribute("whole")},
+}
+METRIC = Attribute("real", may_be_nan=True)
+MOST_METRICS = 1000  # of an epoch
+MOST_JSON_BYTES = 4 << 20  # of the configuration and the like: some 10 kB in practice
+TEXT_BYTES = 4096  # of a name, as long as paths may be
+PARAMETER_BYTES = 65536  # of a variant's parameters
+
+
+def value_range(field: Field, sizes: Mapping[str, int]) -> tuple[float, float]:
+    """Smallest and largest value that the unit of a dataset allows in a run of the given sizes."""
+    if field.name.endswith("scale"):
+        return float(np.finfo(np.float32).tiny), np.inf
+    ranges = {
+        "fraction": (-ROUNDING, 1 + ROUNDING),
+        "0..1": (-ROUNDING, 1 + ROUNDING),
+        "0..2": (-ROUNDING, 2 + ROUNDING),
+        "-1..1": (-1 - ROUNDING, 1 + ROUNDING),
+        "boolean": (0, 1),
+        "class": (0, sizes["C"] - 1),
+        "rank": (1, sizes["C"]),
+        "cell": (0, sizes["H"] * sizes["W"]),
+        "image": (0, sizes["N"]),
+    }
+    return ranges.get(field.unit, (-np.inf, np.inf))
+
+
+def check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> None:
+    """Refuse numbers that the unit of a dataset rules out, such as class 200 of 200; raises ValueError.
+
+    NaN stands only where it has a meaning: means over no images.
+    """
+    if values.dtype.kind == "S" or not values.size:
+        return
+    if values.dtype.kind == "f":
+        finite = np.isfinite(values)
+        if not finite.all():
+            if "NaN" not in field.meaning and not field.path.startswith("variant_metrics/"):
+                raise ValueError("it holds numbers that are not finite")
+            values = values[finite]
+    low, high = value_range(field, sizes)
+    if not values.size or np.isinf([low, high]).all():
+        return
+    if values.min() < low or values.max() > high:
+        raise ValueError(f"it holds {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")

@@ -8,132 +8,25 @@ from __future__ import annotations
 
 import os
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import DamagedFile, NotInRun, TooManyFiles
 from store.format import layout
-from store.format.chunks import ChunkReader
-from store.format.hdf5_file import attributes, check_format, damaged, open_file
-from store.format.schema import CACHED_BLOCK_ROWS, epoch_field, field_of
+from store.format.description import RunFacts
+from store.format.hdf5_file import damaged
+from store.format.record_file import RecordFile
+from store.format.schema import epoch_field
 
 Rows = NDArray[np.int64]
 Selection = Sequence[int] | NDArray | slice | None
 
 T = TypeVar("T")
-
-
-class RecordFile:
-    """One complete HDF5 file of a run; every read either returns what was written or raises DamagedFile.
-
-    `kind` is "run", "epoch", "training_images" or "training_epoch".
-    """
-
-    def __init__(self, path: Path, kind: str) -> None:
-        self.path, self.kind = path, kind
-        self._file = open_file(path)
-        try:
-            self.facts = attributes(self._file)
-        except ValueError as err:
-            raise damaged(path, str(err)) from err
-        check_format(path, self.facts)
-        if self.facts.get("kind") != kind or self.facts.get("complete") != 1:
-            raise damaged(path, f"it is not a complete {kind} file")
-        self._readers: dict[str, ChunkReader] = {}
-        self._metrics: dict[str, float] | None = None
-        self._cached: dict[str, tuple[int, tuple[int, ...]]] = {}
-        self._descriptor = self._file.id.get_vfd_handle()  # HDF5's own: for reads at an offset, which leave no trace
-
-    def has(self, path: str) -> bool:
-        """Whether the file has a dataset at `path`."""
-        return self._guard(path, lambda: path in self._file)
-
-    def stored_bytes(self, path: str) -> int:
-        """Bytes that a dataset takes in the file, 0 where it does not exist."""
-        try:
-            return int(self._file[path].id.get_storage_size())
-        except (KeyError, OSError, RuntimeError):
-            return 0
-
-    def names(self, group: str) -> tuple[str, ...]:
-        """Names inside a group, none where it does not exist."""
-        return self._guard(group, lambda: tuple(self._file[group]) if group in self._file else ())
-
-    def dataset(self, path: str) -> h5py.Dataset:
-        """HDF5's own object of a dataset, for its shape, type and attributes."""
-        return self._guard(path, lambda: self._file[path])
-
-    def metrics(self) -> dict[str, float]:
-        """The attributes of the group `metrics`."""
-        if self._metrics is None:  # a complete file does not change, and reading attributes is slow
-            self._metrics = self._guard("metrics", lambda: _floats(attributes(self._file["metrics"])))
-        return dict(self._metrics)
-
-    def rows(self, path: str, variant: int, rows: Rows, columns: Rows | None = None) -> NDArray:
-        """Rows of a variant of a dataset, in the order asked for."""
-        return self._guard(path, lambda: self.reader(path).read(variant, rows, columns))
-
-    def all_rows(self, path: str, variant: int = 0) -> NDArray:
-        """All rows of a variant of a dataset."""
-        return self._guard(path, lambda: self.reader(path).variant(variant))
-
-    def reader(self, path: str) -> ChunkReader:
-        """The reader of a dataset; raises ValueError or KeyError where it is not as the format demands."""
-        found = self._readers.get(path)
-        if found is None:
-            found = self._readers[path] = ChunkReader(self._file[path], field_of(self.kind, path))
-        return found
-
-    def cached_rows(self, kind: str, variant: int, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Quantised maps (n, H, W) and scales (n,); `kind` is "true_class" or "predicted_class"."""
-        quantised = self._guard(f"cached/{kind}_map", lambda: self._cached_maps(kind, variant, rows))
-        return quantised, self.all_rows(f"cached/{kind}_scale", variant)[rows]
-
-    def _cached_maps(self, kind: str, variant: int, rows: Rows) -> NDArray[np.uint8]:
-        offset, shape = self._cached_offset(kind)
-        row_bytes = int(np.prod(shape[2:]))
-        checks = self.reader(f"cached/{kind}_crc32").variant(variant)
-        out = np.empty((len(rows), *shape[2:]), np.uint8)
-        order = np.argsort(rows, kind="stable")
-        blocks = rows[order] // CACHED_BLOCK_ROWS
-        for group in np.split(order, np.flatnonzero(np.diff(blocks)) + 1) if len(rows) else []:
-            block = int(rows[group[0]]) // CACHED_BLOCK_ROWS
-            first = block * CACHED_BLOCK_ROWS
-            count = min(CACHED_BLOCK_ROWS, shape[1] - first)
-            # Not a memory map: a file that is cut short under one kills the process, where this gets too few bytes.
-            raw = os.pread(self._descriptor, count * row_bytes, offset + (variant * shape[1] + first) * row_bytes)
-            if len(raw) != count * row_bytes or zlib.crc32(raw) != checks[block]:
-                raise ValueError(f"rows {first} to {first + count - 1} of variant {variant} fail their checksum")
-            out[group] = np.frombuffer(raw, np.uint8).reshape(count, *shape[2:])[rows[group] - first]
-        return out
-
-    def _cached_offset(self, kind: str) -> tuple[int, tuple[int, ...]]:
-        place = self._cached.get(kind)
-        if place is None:
-            dataset = self._file[f"cached/{kind}_map"]
-            offset = dataset.id.get_offset()
-            if offset is None or dataset.dtype != np.uint8 or dataset.ndim != 4:
-                raise ValueError("it is not stored in one piece")
-            place = self._cached[kind] = (offset, dataset.shape)
-        return place
-
-    def _guard(self, path: str, read: Callable[[], T]) -> T:
-        try:
-            return read()
-        except (ValueError, KeyError, OSError, RuntimeError, TypeError) as err:
-            raise damaged(self.path, f"{path}: {err}") from err
-
-
-def _floats(values: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
 
 
 class EpochData(Protocol):
@@ -189,22 +82,25 @@ class JoinedEpoch:
         return out
 
 
-def open_epoch(path: Path, run_id: str, epoch: int) -> RecordFile | JoinedEpoch:
-    """The complete epoch at `path`, with its parts if it has any.
+def open_epoch(path: Path, facts: RunFacts, epoch: int) -> RecordFile | JoinedEpoch:
+    """The complete epoch at `path`, its structure checked, with its parts if it has any.
 
     Raises:
-        DamagedFile: a file cannot be opened, or is of another run, epoch or part than its name says.
+        DamagedFile: a file cannot be opened, is not as the format demands, or is of another run, epoch or part than
+            its name says.
         SchemaMismatch: it is of another format version.
     """
     found = RecordFile(path, "epoch")
-    check_identity(found, run_id=run_id, epoch=epoch)
+    check_identity(found, run_id=facts.id, epoch=epoch)
     if "part" in found.facts:
         raise damaged(path, "it is one rank's part, put in the place of the whole epoch")
-    world = found.facts.get("parts", 1)
-    return found if world == 1 else JoinedEpoch(found, open_parts(path.parent.parent, run_id, epoch, world))
+    found.check_structure(facts.description)
+    if not found.is_joined:
+        return found
+    return JoinedEpoch(found, open_parts(path.parent.parent, facts, epoch, found.facts["parts"]))
 
 
-def open_parts(run: Path, run_id: str, epoch: int, world: int) -> list[RecordFile]:
+def open_parts(run: Path, facts: RunFacts, epoch: int, world: int) -> list[RecordFile]:
     """All complete parts of an epoch in the order of their images.
 
     Raises:
@@ -219,15 +115,17 @@ def open_parts(run: Path, run_id: str, epoch: int, world: int) -> list[RecordFil
             raise DamagedFile(
                 f"{str(path)!r} is gone, so epoch {epoch} is not complete. Restore it from a copy."
             ) from err
-        check_identity(part, run_id=run_id, epoch=epoch)
+        check_identity(part, run_id=facts.id, epoch=epoch)
         if (part.facts.get("part"), part.facts.get("parts")) != (rank, world):
             raise damaged(path, f"it holds part {part.facts.get('part')} of {part.facts.get('parts')}")
+        part.check_structure(facts.description)
         parts.append(part)
     parts.sort(key=lambda part: part.facts["first_image"])
-    for before, after in pairwise(parts):
-        end, first = before.facts["end_image"], after.facts["first_image"]
+    edges = [0, *(part.facts["end_image"] for part in parts)]
+    starts = [*(part.facts["first_image"] for part in parts), len(facts.description.labels)]
+    for number, (end, first) in enumerate(zip(edges, starts, strict=True)):
         if end != first:
-            raise damaged(after.path, f"images {end} to {first} are in no part or in two")
+            raise damaged(parts[min(number, world - 1)].path, f"images {end} to {first} are in no part or in two")
     return parts
 
 
@@ -240,13 +138,13 @@ def check_identity(file: RecordFile, *, run_id: str, epoch: int | None) -> None:
         raise damaged(file.path, f"it holds epoch {found_epoch}, its name says {epoch}")
 
 
-Opener = Callable[[Path, str, int], EpochData]
+Opener = Callable[[Path, int], EpochData]
 
 
 class EpochCache:
     """At most `limit` open epochs, the least recently used leaves first; thread-safe.
 
-    `opener` opens the epoch at a path, given the run's id and the epoch, or raises DamagedFile.
+    `opener` opens the epoch at a path, given its number, or raises DamagedFile.
     """
 
     def __init__(self, opener: Opener, limit: int = 96) -> None:
@@ -254,7 +152,7 @@ class EpochCache:
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, int, int], EpochData] = OrderedDict()
 
-    def get(self, path: Path, *, run_id: str, epoch: int) -> EpochData:
+    def get(self, path: Path, epoch: int) -> EpochData:
         """The open epoch at `path`; a file that was replaced since is opened again.
 
         Raises:
@@ -273,10 +171,10 @@ class EpochCache:
                 self._open.move_to_end(key)
                 return found
         try:
-            opened = self._opener(path, run_id, epoch)
+            opened = self._opener(path, epoch)
         except TooManyFiles:
             self._close_half()
-            opened = self._opener(path, run_id, epoch)
+            opened = self._opener(path, epoch)
         with self._lock:
             found = self._open.setdefault(key, opened)
             while len(self._open) > self._limit:

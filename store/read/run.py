@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from store.errors import DamagedFile, NotInRun, RunNotFound, SchemaMismatch, StoreError
 from store.format import layout
-from store.format.description import Timeline, Variant, read_description
+from store.format.description import RunFacts, Timeline, Variant, open_run_file
 from store.format.hdf5_file import damaged
 from store.format.quantization import decode, error_bound, zero_point
 from store.format.receipts import read_receipt
@@ -25,7 +25,6 @@ from store.read.epoch_data import (
     EpochCache,
     EpochData,
     Opener,
-    RecordFile,
     Selection,
     int64,
     of_all_classes,
@@ -51,10 +50,10 @@ def open_run(path: str | Path) -> Run:
     return Run(RemoteSource(str(path)) if is_remote(path) else LocalSource(Path(path)))
 
 
-def _opener(source: Source) -> Opener:
+def _opener(source: Source, facts: RunFacts) -> Opener:
     # Not a method: a run in a circle with its cache of epochs would keep files open until garbage is collected.
-    def opened(path: Path, run_id: str, epoch: int) -> EpochData:
-        data = open_epoch(path, run_id, epoch)
+    def opened(path: Path, epoch: int) -> EpochData:
+        data = open_epoch(path, facts, epoch)
         source.in_use(path, data)
         return data
 
@@ -72,13 +71,13 @@ class Run:
         self.source, self.path = source, source.folder
         source.in_use(source.fetch_run(), self)
         run_file = self.path / layout.RUN_FILE
-        facts, receipt = read_description(run_file), read_receipt(self.path, None)
+        self._file, facts = open_run_file(run_file)
+        receipt = read_receipt(self.path, None)
         if receipt is not None and receipt["run_id"] != facts.id:
             raise damaged(run_file, f"it is of run {facts.id!r}, its receipt of {receipt['run_id']!r}")
         self.id, self.description = facts.id, facts.description
         self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
-        self._file = RecordFile(run_file, "run")
-        self._cache = EpochCache(_opener(source), source.open_files)
+        self._cache = EpochCache(_opener(source, facts), source.open_files)
         self._known: dict[int, State] = {}
         self.damaged: dict[int, str] = {}
         self.refresh()
@@ -220,7 +219,7 @@ class Run:
         return True
 
     def _open(self, epoch: int) -> EpochData:
-        return self._cache.get(self.source.fetch_epoch(epoch), run_id=self.id, epoch=epoch)
+        return self._cache.get(self.source.fetch_epoch(epoch), epoch)
 
     def read(self, epoch: int, query: Callable[[EpochData], T]) -> T:
         """What `query` makes of an epoch's data; an epoch found damaged is remembered in `damaged`.
@@ -478,7 +477,7 @@ class Run:
     @property
     def training_ledger(self) -> TrainingLedger:
         """How the training images fared, epoch by epoch; raises StoreError where the run lies at a URL."""
-        return TrainingLedger(self.on_disk("Reading the training ledger"), self.id)
+        return TrainingLedger(self.on_disk("Reading the training ledger"), self.id, self.description)
 
 
 _COLUMN_NAMES = tuple(field.name for field in IMAGE_COLUMNS)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from store.format import layout
+from store.format.hdf5_file import folder_entries
 
-_RECEIPT_NAME = re.compile(r"^(\d{4,})\.json$")
 State = tuple[str, int]  # changes when a file does: a time or a tag, and the size
 Listing = tuple[dict[int, State], set[int]]
 
@@ -39,15 +37,15 @@ class LocalSource:
     open_files: int = 96
 
     def look(self) -> Listing:
-        """Epochs that have a file, with its state, and the epochs that have a receipt."""
+        """Epochs that have a file, with its state, and the epochs that have a receipt.
+
+        Raises:
+            DamagedFile: the folder of epochs is none, or permission is denied.
+        """
         names: dict[str, State] = {}
-        try:
-            entries = list(os.scandir(self.folder / layout.EPOCHS))
-        except (FileNotFoundError, NotADirectoryError):
-            return {}, set()
-        for entry in entries:
+        for entry in folder_entries(self.folder / layout.EPOCHS):
             try:
-                state = entry.stat()
+                state = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # a .part file that was completed meanwhile
                 continue
             names[entry.name] = (str(state.st_mtime_ns), state.st_size)
@@ -68,5 +66,5 @@ class LocalSource:
 def listing(names: dict[str, State]) -> Listing:
     """Epoch -> state of those file names that are epochs, and the epochs that have a receipt."""
     found = {epoch: state for name, state in names.items() if (epoch := layout.epoch_of(name)) is not None}
-    receipts = {int(match.group(1)) for name in names if (match := _RECEIPT_NAME.match(name))}
+    receipts = {epoch for name in names if (epoch := layout.epoch_of(name, "json")) is not None}
     return found, receipts

@@ -9,8 +9,11 @@ import pandas as pd
 
 from store.errors import NotInRun
 from store.format import layout
+from store.format.description import RunDescription
+from store.format.hdf5_file import folder_entries
+from store.format.record_file import RecordFile
 from store.format.schema import TRAINING_FIELDS
-from store.read.epoch_data import RecordFile, check_identity, int64
+from store.read.epoch_data import check_identity, int64
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,12 @@ class TrainingLedger:
 
     path: Path
     run_id: str
+    description: RunDescription
 
     @property
     def epochs(self) -> tuple[int, ...]:
         """Epochs of the ledger, ascending."""
-        names = (path.name for path in (self.path / layout.TRAINING).glob("*.h5"))
+        names = (entry.name for entry in folder_entries(self.path / layout.TRAINING))
         return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name)) is not None))
 
     def images(self) -> pd.DataFrame:
@@ -44,4 +48,5 @@ class TrainingLedger:
         except FileNotFoundError as err:
             raise NotInRun(f"{name} is not in the run {str(self.path)!r}: its ledger holds {self.epochs}.") from err
         check_identity(file, run_id=self.run_id, epoch=epoch)
+        file.check_structure(self.description)
         return file

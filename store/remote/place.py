@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from store.errors import DamagedFile, StoreError
+from store.errors import StoreError
+from store.format.receipts import RECEIPT_BYTES, parse_receipt
 
 
 def is_remote(path: str | Path) -> bool:
@@ -61,13 +61,12 @@ class Place:
         with self.system.open(self.path(name), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def receipt(self, name: str) -> tuple[bytes, dict[str, dict[str, Any]]]:
+        """A receipt, and name -> "bytes" and "sha256" of the files that it lists.
 
-def receipt_entries(raw: bytes, where: str) -> dict[str, dict[str, Any]]:
-    """Name -> "bytes" and "sha256" of the files that the receipt at `where` lists; raises DamagedFile."""
-    try:
-        entries = json.loads(raw)["files"].items()
-        return {name: {"bytes": int(entry["bytes"]), "sha256": str(entry["sha256"])} for name, entry in entries}
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise DamagedFile(
-            f"{where} is not a receipt: {err}. Restore it from a copy, or resume the run to have it written again."
-        ) from err
+        Raises:
+            FileNotFoundError: there is none.
+            DamagedFile: it is no receipt.
+        """
+        raw = self.reach("cat_file", name, start=0, end=RECEIPT_BYTES + 1)  # no more, whatever its size
+        return raw, parse_receipt(raw, f"{self.url}/{name}")["files"]

@@ -20,7 +20,7 @@ from store.format.hdf5_file import PART
 from store.format.receipts import file_sha256
 from store.read.source import Listing, State, listing
 from store.remote.file_cache import FileCache, hold_file, marker_of
-from store.remote.place import Place, receipt_entries
+from store.remote.place import Place
 
 
 class RemoteSource:
@@ -55,7 +55,9 @@ class RemoteSource:
             entries = self._place.reach("ls", folder, detail=True)
         except FileNotFoundError:
             return {}
-        return {entry["name"].rsplit("/", 1)[-1]: _state(entry) for entry in entries if entry["type"] == "file"}
+        where = f"The folder {self._place.path(folder)!r}"
+        names = {layout.inside(entry["name"].rsplit("/", 1)[-1], where): entry for entry in entries if _is_file(entry)}
+        return {name: _state(entry) for name, entry in names.items()}
 
     def in_use(self, path: Path, holder: object) -> None:
         """Keep a fetched file in the cache for as long as `holder` lives."""
@@ -92,15 +94,14 @@ class RemoteSource:
             if not self._is_cached(final, state):
                 entries: dict[str, dict[str, Any]] = {}
                 with suppress(FileNotFoundError):
-                    raw = self._place.reach("cat_file", receipt)
-                    entries = receipt_entries(raw, f"{self._place.url}/{receipt}")
+                    raw, entries = self._place.receipt(receipt)
                     final.parent.mkdir(parents=True, exist_ok=True)
                     (self.folder / receipt).write_bytes(raw)
                 # Before the download, so that the bound holds while it runs.
                 self._cache.make_room(max(state[1], sum(entry["bytes"] for entry in entries.values())))
                 # Without a receipt there is nothing to check against: the file's own checksums have to do.
                 for file in {final.name, *entries}:
-                    self._fetch(str(Path(name).with_name(Path(file).name)), entries.get(file, {}).get("sha256"))
+                    self._fetch(str(Path(name).with_name(file)), entries.get(file, {}).get("sha256"))
                 self._mark(final, state)
         return final
 
@@ -150,6 +151,11 @@ class RemoteSource:
 
 class _Holder:
     """Keeps a file in the cache between fetching and opening it, one per thread."""
+
+
+def _is_file(entry: dict[str, Any]) -> bool:
+    """Whether an entry of a listing is a plain file: on this machine, a link may have the type "file", too."""
+    return entry["type"] == "file" and not entry.get("islink")
 
 
 def _state(entry: dict[str, Any]) -> State:

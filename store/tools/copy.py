@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from store.errors import DamagedFile, RunExists, RunNotFound, WriteFailed
 from store.format import layout
-from store.format.hdf5_file import PART
-from store.remote.place import Place, receipt_entries
+from store.format.hdf5_file import PART, regular_file
+from store.remote.place import Place
 
 BLOCK = 8 << 20  # bytes at a time: few requests to object storage, little memory
 
@@ -47,13 +48,33 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
 
 
 def _files_to_copy(place: Place) -> dict[str, int]:
-    """Name -> size of a run's complete files."""
+    """Name -> size of a run's complete files.
+
+    Raises:
+        DamagedFile: a name leads out of the run, or one of them is a link, a pipe or the like.
+    """
+    if place.is_local:
+        return _local_files(Path(place.root))
     try:
         found = place.reach("find", "", detail=True)
     except FileNotFoundError:
         return {}
-    names = {path[len(place.root) :].lstrip("/"): int(entry["size"]) for path, entry in found.items()}
-    return {name: size for name, size in names.items() if not name.endswith(PART)}
+    where = f"The listing of {place.url!r}"
+    names = {layout.inside(path[len(place.root) :].lstrip("/"), where): entry for path, entry in found.items()}
+    return {name: int(entry["size"]) for name, entry in names.items() if not name.endswith(PART)}
+
+
+def _local_files(folder: Path) -> dict[str, int]:
+    """As `_files_to_copy`, of a folder of this machine, in which no link is followed."""
+    found: dict[str, int] = {}
+    for here, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(here) / name
+            if name in files and not name.endswith(PART):
+                found[layout.inside(path.relative_to(folder).as_posix(), str(folder))] = regular_file(path).st_size
+            elif path.is_symlink():
+                raise DamagedFile(f"{str(path)!r} is a symbolic link, where a run has a folder. Put the folder there.")
+    return found
 
 
 def _recorded_digests(place: Place, sizes: dict[str, int]) -> dict[str, str]:
@@ -62,7 +83,7 @@ def _recorded_digests(place: Place, sizes: dict[str, int]) -> dict[str, str]:
     for name in sizes:
         folder, _, last = name.rpartition("/")
         if last.endswith(".json") and folder in ("", layout.EPOCHS):
-            entries = receipt_entries(place.reach("cat_file", name), f"{place.url}/{name}")
+            _, entries = place.receipt(name)
             found |= {f"{folder}/{file}".lstrip("/"): entry["sha256"] for file, entry in entries.items()}
     absent = sorted(found.keys() - sizes.keys())
     if absent:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from store.check.verify import expected_datasets
 from store.errors import StoreError
 from store.format import layout
-from store.read.epoch_data import RecordFile
+from store.format.record_file import RecordFile
 from store.read.run import Run
 
 
@@ -79,11 +78,11 @@ def _add_file(run: Run, path: Path, sizes: dict[str, list[int]]) -> None:
     kind = "run" if path.name == layout.RUN_FILE else "epoch"
     try:
         file = RecordFile(path, kind)
-        for name in expected_datasets(file, run.description):
-            dataset = file.dataset(name)
+        file.check_structure(run.description)
+        for name, stored in file.stored.items():
             total = sizes[_group(kind, name)]
             total[0] += file.stored_bytes(name)
-            total[1] += int(np.prod(dataset.shape, dtype=np.int64)) * dataset.dtype.itemsize
+            total[1] += int(np.prod(stored.shape, dtype=np.int64)) * stored.dtype.itemsize
     except (StoreError, FileNotFoundError):
         return  # `describe` lists it as damaged
 

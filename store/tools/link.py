@@ -13,7 +13,10 @@ import numpy as np
 
 from store.errors import NotInRun
 from store.format import layout
+from store.format.description import RunDescription, open_run_file
 from store.format.hdf5_file import VIEW_BYTES, NewFile, atomic_file, claim, part_of, set_attributes, set_identity
+from store.format.record_file import RecordFile
+from store.format.structure import StoredDataset
 from store.read.run import Run
 
 LINK_FILE = "all.h5"
@@ -35,7 +38,7 @@ def link_run(run: Run) -> Path:
         raise NotInRun(f"The run {str(run.path)!r} has no epochs yet: there is nothing to link.")
     final = folder / LINK_FILE
     with claim(part_of(final)), atomic_file(final) as file:  # claimed: two commands would write one unfinished file
-        _link_epochs(file, run.path, epochs)
+        _link_epochs(file, run.path, run.description, epochs)
         _link_run_file(file, run.path)
         file.create_dataset("epoch", data=np.asarray(epochs, np.int32))
         set_identity(file, "link", run.id, {})
@@ -43,37 +46,32 @@ def link_run(run: Run) -> Path:
     return final
 
 
-def _link_epochs(file: NewFile, path: Path, epochs: tuple[int, ...]) -> None:
+def _link_epochs(file: NewFile, path: Path, description: RunDescription, epochs: tuple[int, ...]) -> None:
     names = [layout.epoch_file(epoch) for epoch in epochs]
-    datasets = [_datasets(path / name) for name in names]
-    for dataset, (shape, dtype, axes) in datasets[0].items():
+    datasets = [_datasets(path / name, description) for name in names]
+    for dataset, stored in datasets[0].items():
         # A view of a dataset that one epoch lacks would show numbers that nobody recorded.
         if any(dataset not in others for others in datasets) or dataset.endswith("_crc32"):
             continue
         file.reserve(VIEW_BYTES * len(names))
-        view = h5py.VirtualLayout((len(names), *shape), dtype)
+        view = h5py.VirtualLayout((len(names), *stored.shape), stored.dtype)
         for place, name in enumerate(names):
-            view[place] = h5py.VirtualSource(name, dataset, shape)
+            view[place] = h5py.VirtualSource(name, dataset, stored.shape)
         file.create_virtual_dataset(dataset, view)
-        set_attributes(file[dataset], {"axes": f"epoch {axes}"})
+        set_attributes(file[dataset], {"axes": f"epoch {stored.field.axes}"})
 
 
-def _datasets(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype, str]]:
-    """Path -> shape, type and names of the axes of every dataset of a file."""
-    found: dict[str, tuple[tuple[int, ...], np.dtype, str]] = {}
-
-    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = (item.shape, item.dtype, item.attrs["axes"].decode())
-
-    with h5py.File(path, "r", locking=False) as file:
-        file.visititems(add)
-    return found
+def _datasets(path: Path, description: RunDescription) -> dict[str, StoredDataset]:
+    """Path -> what is known of every dataset that an epoch's file holds or shows."""
+    file = RecordFile(path, "epoch")
+    file.check_structure(description)
+    return {**file.views, **file.stored}
 
 
 def _link_run_file(file: NewFile, path: Path) -> None:
-    with h5py.File(path / layout.RUN_FILE, "r", locking=False) as source:
-        for name in ("pixels", "labels", "image_names", "variants", "masks", "boxes"):
-            if name in source:
-                file[name] = h5py.ExternalLink(layout.RUN_FILE, name)
-        file["class_table"] = h5py.ExternalLink(layout.RUN_FILE, "classes")
+    source, _ = open_run_file(path / layout.RUN_FILE)
+    for name in ("pixels", "labels", "image_names", "masks", "boxes"):
+        if source.has(name):
+            file[name] = h5py.ExternalLink(layout.RUN_FILE, name)
+    for name, target in (("variants", "variants"), ("class_table", "classes")):
+        file[name] = h5py.ExternalLink(layout.RUN_FILE, target)

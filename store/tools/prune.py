@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 
 from store.errors import RunExists
 from store.format import layout
-from store.format.chunks import ChunkReader, ChunkWriter, write_array
-from store.format.description import json_bytes
+from store.format.chunks import ChunkWriter, write_array
+from store.format.description import RunFacts, json_bytes
 from store.format.hdf5_file import NewFile, atomic_path, set_attributes, unfinished_file, write_errors
 from store.format.quantization import decode, error_bound
 from store.format.receipts import files_of, write_receipt
-from store.format.schema import epoch_field, run_field
+from store.format.record_file import RecordFile
+from store.format.schema import FORMAT, FORMAT_VERSION, epoch_field, run_field
 from store.read.epoch_data import open_parts
 from store.read.run import Run
 from store.tools.new_place import chosen_epochs, local_folder
@@ -96,38 +98,39 @@ def _rewrite_run_file(run: Run, part: Path, facts: dict[str, Any], *, epochs: li
 
 
 def _write_epoch(run: Run, source: Path, part: Path, facts: dict[str, Any], top: int | None) -> None:
-    with h5py.File(source, "r", locking=False) as old:
-        if top is None or old["maps"].is_virtual:
-            shutil.copyfile(source, part)
-        else:
-            with unfinished_file(part) as new:
-                new.reserve(source.stat().st_size - old["maps"].id.get_storage_size())
-                _copy_but_maps(old, new)
-                _keep_strongest(run, old, new, top)
-        world = int(old.attrs.get("parts", 1)) if old["maps"].is_virtual else 1
+    old = RecordFile(source, "epoch")
+    old.check_structure(run.description)
+    if top is None or old.is_joined:
+        shutil.copyfile(source, part)
+    else:
+        with unfinished_file(part) as new:
+            new.reserve(source.stat().st_size - old.stored_bytes("maps"))
+            _copy_but_maps(source, old, new)
+            _keep_strongest(run, old, new, top)
     with unfinished_file(part, "r+") as file:
         set_attributes(file, {name: value for name, value in facts.items() if name != "kept_maps"})
-        if top is not None and world > 1:
-            epoch = int(file.attrs["epoch"])
-            parts = open_parts(part.parent.parent, facts["run_id"], epoch, world)
+        if top is not None and old.is_joined:
+            pruned = RunFacts(facts["run_id"], replace(run.description, kept_maps=top), run.has_masks, run.has_boxes)
+            parts = open_parts(part.parent.parent, pruned, old.facts["epoch"], old.facts["parts"])
             for path in MAP_DATASETS:
                 file.pop(path, None)
                 show_parts(file, path, parts)
             set_attributes(file["maps"], {"zero_point": run.zero_point})
 
 
-def _copy_but_maps(old: h5py.File, new: NewFile) -> None:
-    for name, value in old.attrs.items():
-        new.attrs[name] = value
-    for name in old:
-        if name not in MAP_DATASETS:
-            old.copy(name, new)
+def _copy_but_maps(source: Path, old: RecordFile, new: NewFile) -> None:
+    """Copy what the schema knows, and no other dataset that may be in the file."""
+    set_attributes(new, {"format": FORMAT, "format_version": FORMAT_VERSION, **old.facts})
+    with h5py.File(source, "r", locking=False) as file:
+        for path in ("metrics", *old.stored):
+            if path not in MAP_DATASETS:
+                file.copy(path, new.require_group(path.rpartition("/")[0] or "/"), name=path.rpartition("/")[2])
 
 
-def _keep_strongest(run: Run, old: h5py.File, new: NewFile, top: int) -> None:
+def _keep_strongest(run: Run, old: RecordFile, new: NewFile, top: int) -> None:
     """Write the maps of the `top` highest logits of each image and of its true class; their bytes stay as they are."""
-    data = {path: ChunkReader(old[path], epoch_field(path)) for path in _SOURCES if path in old}
-    first_image, grid = int(old.attrs.get("first_image", 0)), data["maps"].grid
+    data = {path: old.reader(path) for path in _SOURCES if old.has(path)}
+    first_image, grid = old.facts.get("first_image", 0), data["maps"].grid
     sizes = {**run.description.sizes, "N": grid.rows, "K": top + 1}
     writers = {path: ChunkWriter(new, path, epoch_field(path), epoch_field(path).shape(sizes)) for path in MAP_DATASETS}
     for variant, number in np.ndindex(grid.variants, grid.chunks):

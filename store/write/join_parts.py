@@ -6,7 +6,6 @@ similarities, class columns, confusion, metrics.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +20,9 @@ from store.format.description import RunDescription, RunFacts
 from store.format.hdf5_file import VIEW_BYTES, NewFile, atomic_file, claim, part_of, set_attributes, set_identity
 from store.format.quantization import zero_point
 from store.format.receipts import write_receipt
-from store.format.schema import EPOCH_FIELDS, epoch_field
-from store.read.epoch_data import RecordFile, open_parts
+from store.format.record_file import RecordFile
+from store.format.schema import epoch_field
+from store.read.epoch_data import open_parts
 from store.write.summary import CACHED, JOINT_INPUTS, Columns, joint_columns
 
 
@@ -44,7 +44,7 @@ def join_parts(run: Path, facts: RunFacts, epoch: int, *, world: int) -> bool:
         if final.exists():
             part_of(final).unlink()
             return True
-        parts = open_parts(run, facts.id, epoch, world)
+        parts = open_parts(run, facts, epoch, world)
         with atomic_file(final) as file:
             _write_joined(file, facts.description, parts)
             about = {"epoch": epoch, "label": parts[0].facts.get("label", ""), "parts": world}
@@ -57,8 +57,9 @@ def finish_parts(run: Path, facts: RunFacts) -> None:
     """Join epochs whose parts are all complete, and remove the parts of those that lost a rank."""
     found: dict[tuple[int, int], list[Path]] = {}
     for path in (run / layout.EPOCHS).glob("*.part*of*.h5"):
-        epoch, _, world = (int(number) for number in re.findall(r"\d+", path.name)[:3])
-        found.setdefault((epoch, world), []).append(path)
+        part = layout.part_of_name(path.name)
+        if part is not None:
+            found.setdefault((part[0], part[2]), []).append(path)
     for (epoch, world), paths in found.items():
         if (run / layout.epoch_file(epoch)).exists() or join_parts(run, facts, epoch, world=world):
             continue
@@ -67,13 +68,9 @@ def finish_parts(run: Path, facts: RunFacts) -> None:
 
 
 def _write_joined(file: NewFile, description: RunDescription, parts: list[RecordFile]) -> None:
-    for field in EPOCH_FIELDS:
-        if field.joint or field.path.endswith("_crc32"):  # check values of cached blocks stay with the parts
-            continue
-        names = parts[0].names(field.path.split("/")[0]) if "*" in field.path else ("",)
-        for path in (field.path.replace("*", name) for name in names):
-            if parts[0].has(path):
-                show_parts(file, path, parts)
+    for path in parts[0].stored:
+        if not path.endswith("_crc32"):  # check values of cached blocks stay with the parts
+            show_parts(file, path, parts)
     variants = range(len(description.variants))
     columns: Columns = {
         name: np.stack([np.concatenate([part.all_rows(f"images/{name}", v) for part in parts]) for v in variants])
@@ -94,18 +91,18 @@ def _every_row(part: RecordFile) -> np.ndarray:
 def show_parts(file: NewFile, path: str, parts: list[RecordFile]) -> None:
     """A virtual dataset: the rows of all parts, one after the other."""
     rows_axis = int(epoch_field(path).has_variant_axis)
-    shapes = [part.dataset(path).shape for part in parts]
+    shapes = [part.stored[path].shape for part in parts]
     shape = list(shapes[0])
     shape[rows_axis] = sum(each[rows_axis] for each in shapes)
     file.reserve(VIEW_BYTES * len(parts))
-    view = h5py.VirtualLayout(tuple(shape), parts[0].dataset(path).dtype)
+    view = h5py.VirtualLayout(tuple(shape), parts[0].stored[path].dtype)
     first = 0
     for part, each in zip(parts, shapes, strict=True):
         index = (slice(None),) * rows_axis + (slice(first, first + each[rows_axis]),)
         view[index] = h5py.VirtualSource(part.path.name, path, each)  # a relative name: the run can be moved
         first += each[rows_axis]
     file.create_virtual_dataset(path, view)
-    set_attributes(file[path], {"axes": parts[0].dataset(path).attrs["axes"].decode()})
+    set_attributes(file[path], {"axes": parts[0].stored[path].field.axes})
 
 
 def write_identity(file: NewFile, facts: RunFacts, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:

@@ -70,8 +70,7 @@ def _analysis(run: object) -> list[str]:
     ]
 
 
-def _refused(question: Callable[[], object], said: list[str], faults: list[str], refused: list[str]
-) -> object:
+def _refused(question: Callable[[], object], said: list[str], faults: list[str], refused: list[str]) -> object:
     try:
         answer = question()
     except StoreError as error:
@@ -105,7 +104,12 @@ def examine(path: Path) -> dict[str, object]:
     finally:
         signal.alarm(0)
     leaked = [text for text in said if SECRET in text]
-    return {"faults": sorted(set(faults)), "refused": len(refused), "leaked": bool(leaked), "seconds": round(time.monotonic() - begun, 2)}
+    return {
+        "faults": sorted(set(faults)),
+        "refused": len(refused),
+        "leaked": bool(leaked),
+        "seconds": round(time.monotonic() - begun, 2),
+    }
 
 
 def main() -> None:

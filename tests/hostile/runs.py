@@ -51,7 +51,7 @@ def replace_dataset(file: h5py.File, path: str, values: np.ndarray, **options: o
         dataset.attrs[name] = value
 
 
-# --- files that are no files -------------------------------------------------------------------------------------
+# --- files that are no files ----------------------------------------------------------------------------------------
 
 
 def _fifo(name: str, run: Path, secret: Path) -> None:
@@ -139,7 +139,7 @@ def ten_thousand_epochs_of_nothing(run: Path, secret: Path) -> None:
         (run / "epochs" / f"{number:04d}.h5").touch()
 
 
-# --- receipts ------------------------------------------------------------------------------------------------------
+# --- receipts -------------------------------------------------------------------------------------------------------
 
 
 def _receipt(text: str, run: Path, secret: Path) -> None:
@@ -178,7 +178,7 @@ def receipt_of_300_megabytes(run: Path, secret: Path) -> None:
         file.truncate(300_000_000)
 
 
-# --- links that lead out of the file ---------------------------------------------------------------------------------
+# --- links that lead out of the file --------------------------------------------------------------------------------
 
 
 def _external_storage(name: str, path: str, run: Path, secret: Path) -> None:
@@ -244,7 +244,7 @@ def groups_in_a_circle(run: Path, secret: Path) -> None:
             group["root"] = file["/"]
 
 
-# --- sizes ---------------------------------------------------------------------------------------------------------------
+# --- sizes ----------------------------------------------------------------------------------------------------------
 
 
 def _huge(name: str, path: str, run: Path, secret: Path) -> None:
@@ -332,7 +332,7 @@ for _path in ("configuration", "provenance", "layout"):
         add(f"{_path}: {_name}", partial(_json_dataset, _path, _content))
 
 
-# --- code ------------------------------------------------------------------------------------------------------------------
+# --- code -----------------------------------------------------------------------------------------------------------
 
 
 def _configured(change: dict[str, object], run: Path, secret: Path) -> None:
@@ -364,7 +364,7 @@ for _name, _change in {
     add(f"configuration {_name}", partial(_configured, _change))
 
 
-# --- kinds, shapes and ranges ------------------------------------------------------------------------------------------------
+# --- kinds, shapes and ranges ---------------------------------------------------------------------------------------
 
 
 def _group_for_dataset(name: str, path: str, run: Path, secret: Path) -> None:
@@ -467,7 +467,7 @@ for _name, _values in {"descending": [2, 1, 0], "beyond": [0, 0, 9], "negative":
     add(f"labels {_name}", partial(_labels, _values))
 
 
-# --- attributes ----------------------------------------------------------------------------------------------------------------
+# --- attributes -----------------------------------------------------------------------------------------------------
 
 _ATTRIBUTES = {
     "text of any length": "x",
@@ -494,8 +494,32 @@ def _null_attribute(name: str, key: str, run: Path, secret: Path) -> None:
 
 
 for _name, _keys in {
-    RUN: ("run_id", "name", "signed", "kept_maps", "planned_epochs", "precision", "kind", "sealed"),
-    EPOCH: ("run_id", "epoch", "parts", "part", "kind", "sealed"),
+    RUN: (
+        "run_id",
+        "name",
+        "signed",
+        "kept_maps",
+        "planned_epochs",
+        "evidence",
+        "evidence_error",
+        "kind",
+        "complete",
+        "format",
+        "format_version",
+        "schema_version",
+    ),
+    EPOCH: (
+        "run_id",
+        "epoch",
+        "parts",
+        "part",
+        "kind",
+        "complete",
+        "format",
+        "format_version",
+        "label",
+        "first_image",
+    ),
     ANALYSIS: ("run_id", "analysis_version", "kind"),
 }.items():
     for _key in _keys:
@@ -520,12 +544,12 @@ def _dataset_attribute(key: str, value: object, run: Path, secret: Path) -> None
             file[path].attrs[key] = value
 
 
-for _key in ("zero_point", "zero", "check", "check_kind", "axes"):
+for _key in ("zero_point", "check", "axes"):
     for _kind, _value in _ATTRIBUTES.items():
         add(f"attribute of datasets {_key} is {_kind}", partial(_dataset_attribute, _key, _value))
 
 
-# --- text ------------------------------------------------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------------------------------
 
 HOSTILE_TEXTS = {
     "html": "<script>alert(1)</script><img src=//host.example/x>",

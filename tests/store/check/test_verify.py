@@ -7,7 +7,7 @@ import pytest
 
 from store import resume_run
 from store.check.verify import verify_run
-from store.format.chunks import ChunkReader, write_array
+from store.format.chunks import write_array
 from store.format.hdf5_file import set_attributes, unfinished_file
 from store.format.receipts import write_receipt
 from store.format.schema import epoch_field, run_field
@@ -22,7 +22,7 @@ def change(run, path, at, value, *, kept=False):
     if not kept:
         field = field.of_all_classes()
     with unfinished_file(file_path, "r+") as file:
-        values = ChunkReader(file[path], field).all().copy()
+        values = file[path][...]
         values[at] = value
         del file[path]
         write_array(file, path, field, values)

@@ -89,8 +89,10 @@ def test_maps_that_cannot_be_exported_leave_no_half_file(tiny_run, tmp_path, mon
 
 
 def test_a_folder_without_permission_is_reported_as_that(tiny_run, monkeypatch, capsys):
-    def forbidden(*_):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    def forbidden(path, flags, *mode, opened=os.open):
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, flags, *mode)
 
     monkeypatch.setattr("store.format.hdf5_file.os.open", forbidden)
     assert main(["link", str(tiny_run)]) == 1

@@ -6,10 +6,10 @@ import fcntl
 import os
 
 import fsspec
-import pandas as pd
 import pytest
 
 from store import DamagedFile, RunNotFound, StoreError, open_run
+from store.analysis.analyse import analyse
 from store.analysis.analysis_file import read_analysis, write_analysis
 from store.check.verify import verify_run
 from store.remote.file_cache import FileCache
@@ -159,11 +159,15 @@ def test_the_analysis_of_a_remote_run_is_fetched_renewed_and_forgotten(bucket, c
     assert read_analysis(remote) is None
     system, root = fsspec.core.url_to_fs(url)
     there = f"{root}/analysis.h5"
-    for value in (1.0, 2.0):
-        write_analysis(local, local.epochs, {"classes": pd.DataFrame({"value": [value] * 3})}, {})
+    analyse(local)
+    derived = read_analysis(local)
+    tables = {name: derived.table(name) for name in derived.tables}
+    arrays = {name: derived.array(name) for name in derived.arrays}
+    for value in (0.25, 0.5):
+        write_analysis(local, local.epochs, {**tables, "classes": tables["classes"].assign(accuracy=value)}, arrays)
         system.put_file(str(local.path / "analysis.h5"), there)
         remote.refresh()
-        assert read_analysis(remote).table("classes")["value"].tolist() == [value] * 3
+        assert read_analysis(remote).table("classes")["accuracy"].unique() == [value]
     assert read_analysis(open_run(url)).epochs == local.epochs
     system.rm_file(there)
     remote.refresh()
