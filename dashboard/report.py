@@ -167,7 +167,8 @@ def _stale_note(run: Run, analysis: Analysis) -> str:
 
 def _training(run: Run, epoch: int) -> Section:
     series = training_series(run.metrics())
-    charts = "".join(_svg(training_curve(series, quantity, epoch=epoch), 380) for quantity in ("loss", "accuracy"))
+    drawn = (training_curve(series, quantity=quantity, epoch=epoch) for quantity in ("loss", "accuracy"))
+    charts = "".join(_svg(chart, 380) for chart in drawn)
     return Section("Loss and accuracy", f'<div class="row">{charts}</div>', f"The rule marks epoch {epoch}.")
 
 
