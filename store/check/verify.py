@@ -22,7 +22,7 @@ from store.format.hdf5_file import attributes
 from store.format.quantization import zero_point
 from store.format.receipts import file_sha256, read_receipt
 from store.format.schema import CACHED_BLOCK_ROWS, EPOCH_FIELDS, RUN_FIELDS, TRAINING_FIELDS, Field, field_of
-from store.read.epoch_data import JoinedEpoch, RecordFile, open_epoch
+from store.read.epoch_data import JoinedEpoch, RecordFile, check_identity, open_epoch
 from store.read.source import LocalSource
 from store.remote.place import is_remote
 
@@ -68,9 +68,7 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
     complete, receipts = LocalSource(path).look()
     for epoch in sorted(complete.keys() | receipts):
         problems += _epoch_problems(path, facts, epoch, report)
-    for file in sorted((path / layout.TRAINING).glob("*.h5")):
-        problems += [Problem(f"{layout.TRAINING}/{file.name}", text) for text in _ledger_problems(file, facts, report)]
-    return problems
+    return [*problems, *_ledger_problems(path, facts, report)]
 
 
 def bytes_to_check(path: str | Path) -> int:
@@ -100,18 +98,29 @@ def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -
         return [*problems, Problem(name, str(err))]
 
 
-def _ledger_problems(path: Path, facts: RunFacts, report: Progress) -> Iterator[str]:
-    """Problems of a file of the training ledger; it has no receipt."""
-    is_images = path.name == Path(layout.TRAINING_IMAGES).name
-    try:
-        file = RecordFile(path, "training_images" if is_images else "training_epoch")
-        if file.facts["run_id"] != facts.id:
-            yield f"it belongs to run {file.facts['run_id']!r}, not to {facts.id!r}"
-        if not is_images and file.facts["epoch"] != layout.epoch_of(path.name):
-            yield f"it holds epoch {file.facts['epoch']}, its name says {layout.epoch_of(path.name)}"
-        yield from _file_problems(file, facts.description, report)
-    except (StoreError, KeyError) as err:
-        yield str(err)
+def _ledger_problems(run: Path, facts: RunFacts, report: Progress) -> Iterator[Problem]:
+    """Problems of the training ledger, whose files have no receipts."""
+    counts: dict[str, int] = {}
+    for path in sorted((run / layout.TRAINING).glob("*.h5")):
+        name = f"{layout.TRAINING}/{path.name}"
+        is_images = name == layout.TRAINING_IMAGES
+        try:
+            file = RecordFile(path, "training_images" if is_images else "training_epoch")
+            check_identity(file, run_id=facts.id, epoch=None if is_images else layout.epoch_of(path.name))
+            counts[name] = _training_images(file)
+            yield from (Problem(name, text) for text in _file_problems(file, facts.description, report))
+        except StoreError as err:
+            yield Problem(name, str(err))
+    if counts and not (run / layout.TRAINING_IMAGES).exists():
+        yield Problem(layout.TRAINING_IMAGES, "it is missing, so nobody knows which images the ledger is about")
+    images = counts.get(layout.TRAINING_IMAGES)
+    for name, count in counts.items():
+        if images is not None and count != images:
+            yield Problem(name, f"it holds {count} training images, {layout.TRAINING_IMAGES} lists {images}")
+
+
+def _training_images(file: RecordFile) -> int:
+    return int(file.dataset("labels" if file.kind == "training_images" else "prediction").shape[0])
 
 
 def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Problem]:
@@ -166,9 +175,10 @@ def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str
     sizes = dict(description.sizes)
     if file.kind != "epoch":
         fields = [field for field in (*RUN_FIELDS, *TRAINING_FIELDS) if field.kind == file.kind]
-        free = {"B", "M"}
+        if file.kind != "run":
+            sizes["M"] = _training_images(file)
         return {
-            field.path: None if free & {*field.dims} else field.shape(sizes)
+            field.path: None if "B" in field.dims else field.shape(sizes)
             for field in fields
             if not field.optional or file.has(field.path)
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import h5py
+import hdf5plugin  # noqa: F401 - lets h5py read the maps
 import numpy as np
 import pytest
 
@@ -18,10 +20,10 @@ from store.tools.prune import prune_run
 from tests.store.contents import digests
 
 
-@pytest.fixture
-def run_in_parts(tmp_path):
-    """A run of one epoch that two ranks recorded."""
-    description = synthetic_description("parts", 4, 4, epochs=1)
+@pytest.fixture(params=[0, 2], ids=["all maps", "few maps"])
+def run_in_parts(tmp_path, request):
+    """A run of one epoch that two ranks recorded, with the maps of all or of few classes."""
+    description = synthetic_description("parts", 4, 4, epochs=1, options={"kept_maps": request.param})
     path = tmp_path / "parts"
     with create_run(path, description) as new:
         for variant in description.variant_names:
@@ -76,6 +78,14 @@ def test_a_run_that_ranks_recorded_in_parts_is_pruned_part_by_part(run_in_parts,
     kept = small.has_map(epoch=1, variant="gray", images=None)
     maps = [run.maps(epoch=1, variant="gray", images=None) for run in (small, run_in_parts)]
     assert np.array_equal(maps[0][kept], maps[1][kept]) and (kept.sum(1) == 2).all()
+    logits = [run.logits(epoch=1, variant="gray") for run in (small, run_in_parts)]
+    bound = np.nanmax(run_in_parts.map_error(epoch=1, variant="gray", images=None))
+    np.testing.assert_allclose(*logits, rtol=0, atol=bound)
+    assert kept[np.arange(16), small.labels].all()
+    with h5py.File(small.path / "epochs" / "0001.h5", locking=False) as joined:  # what other tools see of it
+        shown = joined["maps"][1] * joined["map_scale"][1][..., None, None]
+        each = np.arange(16)[:, None]
+        assert np.array_equal(shown, maps[0][each, joined["map_classes"][1]])
     for name in ("predictions 1 gray", "confusion 1 gray", "layers 1", "stages 1"):
         assert digests(small)[name] == digests(copied)[name] == digests(run_in_parts)[name]
 
