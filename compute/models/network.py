@@ -43,7 +43,7 @@ class ClassMapNetwork(nn.Module):
 
 
 class WithoutTrace(ClassMapNetwork):
-    """Wraps a plain module that returns class maps; its record holds maps but no layers and no stages."""
+    """Wraps a plain module that returns class maps; its record has maps, but no layers or stages."""
 
     encoder_prefix = "body."
 

@@ -19,8 +19,8 @@ LARGEST_GRID = 64  # input cells; beyond it the (cells x 4 cells) matrix of each
 class DepthwiseUpsampling(nn.Module):
     """(N, C, h, w) -> (N, C, 2h, 2w), each class by its own 4x4 kernel: ConvTranspose2d(C, C, 4, 2, 1, groups=C).
 
-    The weight has that layer's shape, (C, 1, 4, 4), and meaning, so that files are interchangeable. It is done as one
-    small matrix product per class: of a training step of 403 ms PyTorch's grouped layer took 59 ms, this takes 2 ms
+    The weight has that layer's shape, (C, 1, 4, 4), and meaning, so that files are interchangeable. It is computed as
+    one small matrix product per class: of a training step of 403 ms PyTorch's grouped layer took 59 ms, this takes 2 ms
     (100 images, bfloat16, two Zen 4 cores), equal to 1e-12 in float64.
     """
 
@@ -43,7 +43,7 @@ class DepthwiseUpsampling(nn.Module):
         """`upsampling_taps`, cached: (16, hw * 4hw)."""
         key = (height, width)
         if key not in self._taps:
-            with torch.inference_mode(False):  # else a cache filled while recording could not serve training
+            with torch.inference_mode(False):  # else tensors cached while recording could not be used in training
                 self._taps[key] = upsampling_taps(height, width).flatten(1).to(self.weight.device)
         return self._taps[key]
 
@@ -126,7 +126,7 @@ class EncoderDecoder(ResNetNetwork):
         features = self.encoder(x, stages)
         if features.shape[2:] == (1, 1) and isinstance(self.encoded.norm, nn.InstanceNorm2d):
             raise BadModel(
-                "The encoder leaves a single cell of these images, which InstanceNorm would turn into 0. "
+                "The encoder reduces these images to a single cell, which InstanceNorm would turn into 0. "
                 "Use larger images (data.size) or model.options.encoder_norm=batch."
             )
         encoded = self.encoded(features)

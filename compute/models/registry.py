@@ -38,7 +38,7 @@ def names() -> tuple[str, ...]:
 
 
 def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
-    """The network `name` for so many classes, freshly initialised from torch's current seed.
+    """The network `name` with that many classes, initialised from torch's current random state.
 
     Args:
         name: a registered name, or `package.module:Name` of a class or function that can be imported.
@@ -77,7 +77,7 @@ def _import(name: str) -> Factory:
     except (ImportError, AttributeError, ValueError) as err:
         raise BadModel(
             f"The network '{name}' cannot be imported: {err}. "
-            "The module must be on Python's path (PYTHONPATH) and hold that name."
+            "The module must be on Python's path (PYTHONPATH) and define that name."
         ) from err
 
 

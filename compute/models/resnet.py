@@ -75,7 +75,7 @@ class ResNetNetwork(ClassMapNetwork):
         return self.run(x, {})
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class maps alone: the stages, a fifth of the time, are left out."""
+        """Class maps alone: the stages take a fifth of the time and are left out."""
         return self.run(x, None).maps
 
 

@@ -1,6 +1,6 @@
-"""Checkpoints: `0007.pt` holds the recorded weights of epoch 7, `0007.state.pt` what resuming needs besides.
+"""Checkpoints: `0007.pt` has the recorded weights of epoch 7, `0007.state.pt` what else resuming needs.
 
-Both hold tensors and plain values only (loadable with `weights_only=True`) and are written to a temporary file and
+Both contain tensors and plain values only (loadable with `weights_only=True`) and are written to a temporary file and
 renamed, so no checkpoint is ever incomplete. Older `.state.pt` are removed: only the last epoch can be resumed.
 """
 
@@ -54,7 +54,7 @@ class CheckpointFolder:
         """Writes the epoch's two files; the weights come last, because their file makes the checkpoint count.
 
         Raises:
-            WriteFailed: the disk refuses; earlier checkpoints stay as they are.
+            WriteFailed: the disk refuses to write; earlier checkpoints stay as they are.
         """
         averaged = trainer.averaged
         state = {

@@ -23,7 +23,7 @@ from compute.errors import BadWeights
 from compute.models import ClassMapNetwork
 from store.format.receipts import file_sha256
 
-# what torch.load raises for damaged files, besides UnpicklingError for files that hold more than tensors
+# what torch.load raises for damaged files, besides UnpicklingError for files that contain more than tensors
 UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
 _WRAPPERS = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
 _ZIP_START = b"PK\x03\x04"  # how torch.load tells its own archives from older files
@@ -62,7 +62,7 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
             (`module.`) or a compiled network (`_orig_mod.`).
 
     Raises:
-        BadWeights: the file is absent, holds pickled code or no tensors, a shape differs, or nothing fits.
+        BadWeights: the file is absent, contains pickled code or no tensors, a shape differs, or nothing fits.
     """
     if source == "none":
         return WeightsReport(source)
@@ -76,7 +76,7 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
     _check_tensors(source, matching, own)
     if not matching:
         raise BadWeights(
-            f"Nothing in the weights '{source}' fits this network: the file holds {_first_names(state)}, "
+            f"Nothing in the weights '{source}' fits this network: the file contains {_first_names(state)}, "
             f"the encoder has {_first_names(name.removeprefix(prefix) for name in own)}. Name a ResNet-18 state dict."
         )
     network.load_state_dict(matching, strict=False)
@@ -172,7 +172,7 @@ def _read_state_dict(path: Path) -> Mapping[str, Tensor]:
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not state or not all(_is_plain(*each) for each in state.items()):
         raise BadWeights(
-            f"The weights file '{path}' holds a {type(state).__name__} that is empty or holds more than tensors. "
+            f"The weights file '{path}' contains a {type(state).__name__} that is empty or has more than tensors. "
             "Save model.state_dict() with torch.save."
         )
     return state
@@ -190,11 +190,13 @@ def _check_tensors(source: str, matching: Mapping[str, Tensor], own: Mapping[str
     for name, value in matching.items():
         if value.shape != own[name].shape:
             raise BadWeights(
-                f"The weights '{source}' hold {name} as {tuple(value.shape)}, the network needs "
+                f"The weights '{source}' contain {name} as {tuple(value.shape)}, the network needs "
                 f"{tuple(own[name].shape)}. They belong to another network; name a ResNet-18 file."
             )
         if not torch.isfinite(value).all():
-            raise BadWeights(f"The weights '{source}' hold NaN or infinity in {name}. Download or export them again.")
+            raise BadWeights(
+                f"The weights '{source}' contain NaN or infinity in {name}. Download or export them again."
+            )
 
 
 def _is_plain(name: object, value: object) -> bool:
