@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -104,6 +107,8 @@ class EncoderDecoder(ResNetNetwork):
         scale: initial weight of the last BatchNorm. S_k is the mean of ReLU(BatchNorm(.)), so at PyTorch's 1 every S_k
             starts near 0.4 and the softmax is flat; a larger one lets a short training begin peaked.
     """
+
+    option_limits: ClassVar[Mapping[str, Any]] = {**ResNetNetwork.option_limits, "encoder_norm": frozenset(NORMS)}
 
     def __init__(
         self, classes: int, *, stem: str, upsample: tuple[bool, bool], encoder_norm: str, dropout: float, scale: float

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +61,8 @@ class ResNetEncoder(nn.Module):
 
 class ResNetNetwork(ClassMapNetwork):
     """What the networks here share: a ResNet encoder, and `run`, which a subclass implements."""
+
+    option_limits: ClassVar[Mapping[str, Any]] = {"dropout": (0.0, 1.0), "stem": frozenset(STEMS)}
 
     def __init__(self, stem: str) -> None:
         super().__init__()
