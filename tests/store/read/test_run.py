@@ -18,17 +18,6 @@ from store.read.source import LocalSource
 from store.synthetic import is_wrong, synthetic_images, synthetic_layers, synthetic_maps, write_synthetic_run
 
 
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
-
-
-@pytest.fixture
-def copy(tiny_run, tmp_path):
-    """A run of one's own to spoil."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "copy"))
-
-
 def flip(path, position, bit=0):
     data = bytearray(path.read_bytes())
     data[position] ^= 1 << bit

@@ -7,13 +7,12 @@ import hdf5plugin  # noqa: F401 - lets h5py read the maps
 import numpy as np
 import pytest
 
-from store import NotInRun, RunExists, create_run, open_run, resume_run
+from store import NotInRun, RunExists, open_run
 from store.check.verify import verify_run
 from store.synthetic import (
+    create_synthetic_run,
+    record_synthetic_epoch,
     synthetic_description,
-    synthetic_images,
-    synthetic_layers,
-    synthetic_maps,
     write_synthetic_run,
 )
 from store.tools.prune import prune_run
@@ -24,20 +23,10 @@ from tests.store.contents import digests
 def run_in_parts(tmp_path, request):
     """A run of one epoch that two ranks recorded, with the maps of all or of few classes."""
     description = synthetic_description("parts", 4, 4, epochs=1, options={"kept_maps": request.param})
-    path = tmp_path / "parts"
-    with create_run(path, description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
-    layers, writer = synthetic_layers(description, 1), resume_run(path)
+    writer = create_synthetic_run(tmp_path / "parts", description)
     for rank, images in enumerate((range(7), range(7, 16))):
-        rows = slice(images.start, images.stop)
-        with writer.epoch(1, part=(rank, 2), images=images) as recording:
-            for variant in description.variant_names:
-                recording.write(variant, images.start, synthetic_maps(description, 1, variant)[rows])
-            recording.write_layers(
-                images.start, *({name: array[rows] for name, array in kind.items()} for kind in layers)
-            )
-    return open_run(path)
+        record_synthetic_epoch(writer, 1, part=(rank, 2), images=images)
+    return open_run(writer.path)
 
 
 def test_pruning_epochs_makes_a_new_complete_run_and_leaves_the_old(run, tmp_path):
@@ -116,10 +105,9 @@ def test_a_run_is_not_pruned_into_itself_and_a_stopped_pruning_leaves_nothing(co
 def test_maps_of_any_strength_are_pruned_to_a_run_that_verifies(tmp_path, factor):
     options = {"variants": ("clean",), "signed": True, "layers": {}, "stages": {}}
     description = synthetic_description("strength", 6, 3, epochs=1, options=options)
-    with create_run(tmp_path / "run", description) as new:
-        new.write_images("clean", 0, synthetic_images(description, "clean"))
+    writer = create_synthetic_run(tmp_path / "run", description)
     maps = np.random.default_rng(0).normal(0, factor, (18, 6, 8, 8)).astype(np.float32)
-    with resume_run(tmp_path / "run").epoch(1) as recording:
+    with writer.epoch(1) as recording:
         recording.write("clean", 0, maps)
     assert verify_run(tmp_path / "run") == []
     assert verify_run(prune_run(open_run(tmp_path / "run"), tmp_path / "small", top=2)) == []
