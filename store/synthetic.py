@@ -39,7 +39,7 @@ STAGES: Mapping[str, tuple[int, int]] = {
     "layer4": (2, 2),
 }
 GROUPS = ("animals", "vehicles", "food")
-NAMES = (
+NAMES = [
     "brown bear",
     "school bus",
     "guacamole",
@@ -49,16 +49,11 @@ NAMES = (
     "bison",
     "trolleybus",
     "espresso",
-)
+]
 
 
 def write_synthetic_run(
-    path: str | Path,
-    *,
-    epochs: int = 3,
-    classes: int = 5,
-    images_per_class: int = 4,
-    **options: object,
+    path: str | Path, *, epochs: int = 3, classes: int = 5, images_per_class: int = 4, **options: object
 ) -> Path:
     """Path of a new, complete run of the given size.
 

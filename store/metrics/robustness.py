@@ -49,7 +49,7 @@ def different_reason(
 def different_reason_share(clean_correct: ArrayLike, perturbed_correct: ArrayLike, consistency: ArrayLike) -> float:
     """Share of `different_reason` among the images correct before and after, 0..1; NaN where there are none."""
     both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
-    return _mean(different_reason(clean_correct, perturbed_correct, consistency)[both].astype(np.float64))
+    return _mean((np.asarray(consistency)[both] < MOVED_BELOW).astype(np.float64))
 
 
 @dataclass(frozen=True)

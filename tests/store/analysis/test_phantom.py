@@ -9,9 +9,9 @@ from compute.data.dataset import Limits
 from compute.data.phantom.dataset import class_parts, load_phantom
 from compute.recording.perturbations import perturb_array
 from store import RunDescription, create_run, open_run, queries, resume_run
-from store.analysis import from_table, read_analysis
-from store.analysis.analyse import analyse
+from store.analysis import from_table
 from store.analysis.localisation import localisation_of
+from tests.store.crafted_run import analysed
 
 USED_VARIANTS = ("clean", "gray", "blur5", "bgr", "brg")
 
@@ -55,9 +55,12 @@ def run(tmp_path_factory):
     with resume_run(path).epoch(1, {}, threads=1) as recording:
         for name, block in perturbed.items():
             recording.write(name, 0, colour_maps(block, len(pixels.classes)))
-    opened = open_run(path)
-    analyse(opened)
-    return opened
+    return open_run(path)
+
+
+@pytest.fixture(scope="module")
+def analysis(run):
+    return analysed(run)
 
 
 @pytest.mark.parametrize(
@@ -77,17 +80,17 @@ def test_a_variant_takes_the_logit_of_the_hues_that_it_changes(run, variant, los
     assert drops["blur5"].abs().max() < 0.2 * drops["gray"].max()  # the network sees colour alone
 
 
-def test_red_turns_into_blue_and_the_findings_say_so(run):
+def test_red_turns_into_blue_and_the_findings_say_so(run, analysis):
     predictions = run.predictions(epoch=1, variant="bgr")
     hues = np.array([class_parts(int(index))[1] for index in range(8)])
     red = hues[predictions["label"]] == "red"
     assert (hues[predictions["prediction"][red]] == "blue").mean() > 0.9
-    reported = [entry.text for entry in from_table(read_analysis(run).table("findings"))]
+    reported = [entry.text for entry in from_table(analysis.table("findings"))]
     assert any("are predicted as" in text or "accuracy falls" in text for text in reported)
 
 
-def test_the_maps_of_that_network_locate_the_object(run):
-    table = read_analysis(run).table("localisation")
+def test_the_maps_of_that_network_locate_the_object(analysis):
+    table = analysis.table("localisation")
     values = table.set_index("quantity")["value"]
     assert values["evidence_on_object"] > values["evidence_on_others"] + 0.1 > values["object_area"]
     assert localisation_of(table) == "locates"

@@ -101,8 +101,7 @@ def test_augrc_is_scikit_learns_area_under_the_generalised_risk(seed):
 
 
 @pytest.mark.parametrize(
-    ("seed", "aurc", "augrc"),
-    [(0, 0.2481321, 0.1407051), (1, 0.3091361, 0.1833333), (2, 0.2998768, 0.1971154)],
+    ("seed", "aurc", "augrc"), [(0, 0.2481321, 0.1407051), (1, 0.3091361, 0.1833333), (2, 0.2998768, 0.1971154)]
 )
 def test_areas_agree_with_those_of_torch_uncertainty(seed, aurc, augrc):
     """Values of torch-uncertainty 0.13.0, AURC and AUGRC; it integrates by trapezoids from the first image on."""

@@ -45,11 +45,7 @@ HAND_WORKED = {
         ],
         [1, -1, 0, 0.96],
     ),
-    "shares (.25 .75 0 0) and (.5 .25 .25 0): .25 + .25": (
-        measure.overlap,
-        [[[1, 3], [0, 0]], [[2, 1], [1, 0]]],
-        0.5,
-    ),
+    "shares (.25 .75 0 0) and (.5 .25 .25 0): .25 + .25": (measure.overlap, [[[1, 3], [0, 0]], [[2, 1], [1, 0]]], 0.5),
     "nothing to share": (measure.overlap, [SINGLE, SILENT], 0),
 }
 

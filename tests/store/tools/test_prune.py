@@ -9,12 +9,7 @@ import pytest
 
 from store import NotInRun, RunExists, open_run
 from store.check.verify import verify_run
-from store.synthetic import (
-    create_synthetic_run,
-    record_synthetic_epoch,
-    synthetic_description,
-    write_synthetic_run,
-)
+from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description, write_synthetic_run
 from store.tools.prune import prune_run
 from tests.store.contents import digests
 

@@ -11,12 +11,7 @@ import pytest
 
 from store import NotInRun, open_run, resume_run
 from store.check.verify import verify_run
-from store.synthetic import (
-    create_synthetic_run,
-    record_synthetic_epoch,
-    synthetic_description,
-    write_synthetic_run,
-)
+from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description, write_synthetic_run
 
 RANKS = (range(0, 7), range(7, 8), range(8, 20))
 
