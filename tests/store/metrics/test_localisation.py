@@ -74,13 +74,13 @@ def test_pair_similarity_equals_trying_every_pair(seed):
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     units = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
     cosines, same_class = units @ units.T, labels[:, None] == labels
-    found = localisation.pair_similarity(maps, labels, 4)
+    within, between = localisation.pair_similarity(maps, labels, 4)
     for label in range(3):
         mine = labels == label
         others = ~np.eye(9, dtype=bool)
-        assert found.within_class[label] == pytest.approx(cosines[mine[:, None] & same_class & others].mean())
-        assert found.between_classes[label] == pytest.approx(cosines[mine[:, None] & ~same_class].mean())
-    assert np.isnan(found.within_class[3]) and np.isnan(found.between_classes[3])
+        assert within[label] == pytest.approx(cosines[mine[:, None] & same_class & others].mean())
+        assert between[label] == pytest.approx(cosines[mine[:, None] & ~same_class].mean())
+    assert np.isnan(within[3]) and np.isnan(between[3])
 
 
 @given(st.integers(0, 2**31))

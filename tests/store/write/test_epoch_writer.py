@@ -179,19 +179,18 @@ def test_wrong_shapes_places_and_repeats_are_refused_at_once(empty_run, descript
         recording.write("clean", 8, maps[8:])
 
 
-def test_an_incomplete_epoch_cannot_be_finished(empty_run, description):
+def test_an_incomplete_epoch_cannot_be_finished_nor_one_without_the_layers_that_the_run_describes(
+    empty_run, description, tmp_path
+):
     recording = resume_run(empty_run).epoch(1)
     recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
     with pytest.raises(StoreError, match="20 of 40 maps were not written, the first is image 0 of variant 'gray'"):
         recording.finish()
     assert leftovers(empty_run) == []
-
-
-def test_layers_are_demanded_where_the_run_describes_them(tmp_path):
-    description = synthetic_description("new", 2, 2, epochs=1, options={"variants": ("clean",)})
-    recording = create_synthetic_run(tmp_path / "new", description).epoch(1)
-    recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
-    recording.write_layers(0, *({k: v[:3] for k, v in kind.items()} for kind in synthetic_layers(description, 1)))
+    layered = synthetic_description("layered", 2, 2, epochs=1, options={"variants": ("clean",)})
+    recording = create_synthetic_run(tmp_path / "layered", layered).epoch(1)
+    recording.write("clean", 0, synthetic_maps(layered, 1, "clean"))
+    recording.write_layers(0, *({k: v[:3] for k, v in kind.items()} for kind in synthetic_layers(layered, 1)))
     with pytest.raises(StoreError, match="the layers of 1 images were not written"):
         recording.finish()
 
@@ -233,12 +232,9 @@ def test_the_queue_is_bounded(empty_run, description, monkeypatch):
     recording.abort()
 
 
-def test_another_configuration_does_not_resume(empty_run):
+def test_another_configuration_does_not_resume(empty_run, description):
     with pytest.raises(RunMismatch, match="epochs: 2 before, 9 now; model: 'paper' before, 'cam' now"):
-        resume_run(
-            empty_run,
-            configuration={"profile": "synthetic", "model": "cam", "data": "synthetic", "seed": 0, "epochs": 9},
-        )
+        resume_run(empty_run, configuration={**description.configuration, "model": "cam", "epochs": 9})
     with pytest.raises(RunNotFound, match="There is no run at"):
         resume_run(empty_run.parent / "other")
 
