@@ -262,7 +262,9 @@ SECTIONS = {
     "short": Section(short, "As below"),
     "runs": _tabled(runs, "`store.analysis.analyse`"),
     "correction": _tabled(findings_maps.correction, "`store.metrics.correction`"),
-    "failure_ranking": Section(failure_ranking, "`store.metrics.failure_detection`, `store.analysis.failure_ranking`"),
+    "failure_ranking": Section(
+        failure_ranking, "`store.metrics.failure_detection`, `store.analysis.confidence_scores`"
+    ),
     "learning": _tabled(learning, "`store.metrics.learning`"),
     "persistence": _tabled(persistent_errors, "`store.metrics.learning`"),
     "cues": _tabled(findings_maps.cues, "`store.metrics.robustness`"),

@@ -1,1 +1,1 @@
-"""Training a class-map network and recording everything it shows. The only package that may import torch."""
+"""Training a class-map network and recording its maps. The only package that may import torch."""

@@ -9,7 +9,7 @@ from compute.runs.interrupt import STOP_MESSAGE, STOPPED, StopRequest
 
 
 def _run(stop: StopRequest) -> int:
-    """The exit code of the command line, however early it is stopped; a library may turn a stop into another error."""
+    """Runs the command line and returns its exit code. A library that is stopped may raise another error."""
     try:
         from compute.cli import main
 
@@ -26,5 +26,5 @@ if __name__ == "__main__":
     stop.handle_signals()
     code = _run(stop)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # nothing is left to stop; Python's own exit would die of the signal
+        signal.signal(number, signal.SIG_IGN)  # a signal while Python shuts down would replace the exit code
     sys.exit(code)

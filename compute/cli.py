@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need 
 
 OUT_OF_TIME = 75  # EX_TEMPFAIL, "try again": a job queue can run the same command again to resume
 REFUSED = 2
-LONGEST_NAME = 200  # bytes; file systems allow 255, and some files are named like the run and a little more
+LONGEST_NAME = 200  # bytes; file systems allow 255, and some file names extend the run's name
 RESUME = "Run the same command again to resume."
 NEXT_STEP = "Look at it with: make dashboard"
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], stop: StopRequest | None = None) -> int:
 
     Args:
         arguments: the command line after `python -m compute`.
-        stop: what handles this program's signals, if anything does.
+        stop: the handler of this program's signals, if there is one.
     """
     parser = _parser()
     if not arguments:
@@ -62,7 +62,7 @@ def _train_or_plan(options: argparse.Namespace) -> int:
     profile = _profile(options)
     if options.time_limit is not None and not options.time_limit > 0:
         raise BadOption(f"--time-limit {options.time_limit:g} is invalid: allowed are seconds greater than 0.")
-    use_threads(options.threads)  # before anything computes: the count decides the last bits
+    use_threads(options.threads)  # before any computation: the thread count changes the last bits
     path = Path(options.runs_dir) / _run_name(options)
     with join_process_group(choose_device(options.device)) as processes:
         return _train_in_group(options, profile, path, processes)
@@ -82,7 +82,7 @@ def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, p
         # a run that was stopped before its analysis is analysed now
         if options.command == "train" and processes.first and not options.no_analysis and not _is_analysed(path):
             _analyse(path)
-        _say(processes, f"The run '{path}' is complete, epochs recorded: {profile.training.epochs}. {NEXT_STEP}")
+        _say(processes, f"The run '{path}' is complete (epochs recorded: {profile.training.epochs}). {NEXT_STEP}")
         return 0
     plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
     _say(processes, plan.text)
@@ -152,12 +152,13 @@ def _run_name(options: argparse.Namespace) -> str:
     """The name of the run's folder inside the folder of runs.
 
     Raises:
-        BadOption: the name is empty, hidden, too long, a path, or holds control characters.
+        BadOption: the name is empty, hidden, too long, a path, or contains control characters.
     """
     name = Path(options.profile).stem if options.run is None else options.run
     if not name.strip() or name.startswith(".") or "/" in name or os.sep in name or not name.isprintable():
         raise BadOption(
-            f"--run {name!r} is not a name. Choose one without slashes, a leading dot or control characters."
+            f"--run {name!r} cannot be the name of a run. "
+            f"Choose one without slashes, a leading dot or control characters."
         )
     if len(os.fsencode(name)) > LONGEST_NAME:
         raise BadOption(f"--run '{name[:20]}...' is longer than {LONGEST_NAME} bytes. Choose a shorter name.")
@@ -184,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
         ("train", "train and record a run, or resume it"),
-        ("plan", "print how long train would take and how much disk space"),
+        ("plan", "estimate the time and disk space that train would take, without starting it"),
     ):
         command = commands.add_parser(
             name, help=text, epilog=_settings_text(), formatter_class=argparse.RawDescriptionHelpFormatter
@@ -193,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(function=_train_or_plan)
     table = commands.add_parser("table", help="print the columns of the paper's Table 1 for recorded runs")
     table.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
-    table.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    table.add_argument("--markdown", action="store_true", help="print a Markdown table")
     table.set_defaults(function=_print_table)
     command = commands.add_parser("analyse", help="compute the cross-epoch analysis of a run and print its findings")
     command.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
@@ -225,14 +226,13 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--time-limit",
         type=float,
         metavar="SECONDS",
-        help="start no epoch that would end later than this after the start (exit code 75); the first always starts",
+        help="start no epoch that would end after this time (exit code 75); the first epoch always starts",
     )
-    command.add_argument("--no-analysis", action="store_true", help="leave out the cross-epoch analysis at the end")
+    command.add_argument("--no-analysis", action="store_true", help="skip the cross-epoch analysis at the end")
 
 
 def _settings_text() -> str:
     """Every setting of a profile with its default, for --help."""
     lines = [f"  {name:32} {text} (default {default})" for name, default, text in settings_table()]
-    return "settings, in a profile's TOML file as KEY under [SECTION], for --set as SECTION.KEY=VALUE:\n" + "\n".join(
-        lines
-    )
+    heading = "settings: KEY = VALUE below [SECTION] in a profile's TOML file, or --set SECTION.KEY=VALUE:"
+    return "\n".join([heading, *lines])

@@ -1,4 +1,4 @@
-"""What can be refused before or while computing. The command line prints the message and exits with code 2."""
+"""Everything that is refused before or during a run. The command line prints the message and exits with code 2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BadModel(ComputeError, ValueError):
 
 
 class BadWeights(ComputeError, ValueError):
-    """A weights file that cannot be read, holds more than tensors, or does not fit the network."""
+    """A weights file that cannot be read, contains more than tensors, or does not fit the network."""
 
 
 class BadCheckpoint(ComputeError):
@@ -28,7 +28,7 @@ class RunInUse(ComputeError):
 
 
 class DoesNotFit(ComputeError):
-    """A run that the disk cannot hold, or an epoch that the time limit cannot."""
+    """A run that does not fit on the disk, or an epoch that does not fit into the time limit."""
 
 
 class TrainingDiverged(ComputeError):
@@ -36,11 +36,11 @@ class TrainingDiverged(ComputeError):
 
 
 class ProcessLost(ComputeError):
-    """Another process of a run on several processes has ended."""
+    """Another process of the same run has ended."""
 
 
 class DataError(ComputeError, ValueError):
-    """Anything wrong with a data source."""
+    """Any problem with a data source."""
 
 
 class DataNotFound(DataError):

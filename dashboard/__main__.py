@@ -9,10 +9,14 @@ from pathlib import Path
 from dashboard.report import write_report
 from store import StoreError, open_run
 
+_ENVIRONMENT = """The dashboard itself is started with `make dashboard` and reads two variables: CLASSPRINT_RUNS, the
+folder of runs, and CLASSPRINT_NETWORKS, the networks of your own that the Live page may build when a run names them, as
+package.module:Name,... (docs/custom-network.md)."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns 0 on success, 2 where it cannot be done, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__, epilog=_ENVIRONMENT)
     commands = parser.add_subparsers(required=True)
     report = commands.add_parser("report", help="write a self-contained HTML report of a run")
     report.add_argument("run", type=Path, help="folder of the run, such as runs/quick")

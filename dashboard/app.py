@@ -13,7 +13,7 @@ if _ROOT not in sys.path:
 import streamlit as st  # noqa: E402
 
 from dashboard import process_memory  # noqa: E402
-from dashboard.shell import navigation, sidebar, url_state  # noqa: E402
+from dashboard.shell import navigation, protection, sidebar, url_state  # noqa: E402
 from store import StoreError  # noqa: E402
 
 
@@ -21,6 +21,7 @@ def main() -> None:
     """Draw the frame, then the page, inside the one place that turns the store's errors into messages."""
     process_memory.limit_malloc_arenas()
     st.set_page_config(page_title="Classprint", page_icon=str(sidebar.LOGO), layout="wide")
+    protection.refuse_without_settings()
     url_state.start_link_check()
     registered = navigation.streamlit_pages()
     hidden = navigation.hidden_pages(registered)

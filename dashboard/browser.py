@@ -63,10 +63,10 @@ def serve_dashboard(runs: Path, *, script: Path = APP) -> Iterator[Server]:
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     environment = {**os.environ, "CLASSPRINT_RUNS": str(runs.absolute())}
-    # Streamlit reads .streamlit/config.toml from the working directory, which is the repository's root.
+    # Another script has no settings beside it; Streamlit also reads those in the working folder.
     with tempfile.TemporaryFile("w+") as log:
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=APP.parents[1], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=APP.parent, env=environment, stdout=log, stderr=log)
         try:
             if not _wait_for_answer(process, f"{url}/_stcore/health"):
                 log.seek(0)

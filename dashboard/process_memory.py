@@ -1,7 +1,7 @@
 """When the process collects garbage and gives memory back: after every 250th run of the script.
 
-Streamlit collects after every run, which `.streamlit/config.toml` switches off: with pandas and Altair loaded it took
-a third of a rerun, and it held up every other reader. Python still collects young cycles by itself.
+Streamlit collects after every run, which `dashboard/.streamlit/config.toml` switches off: with pandas and Altair loaded
+it took a third of a rerun, and it held up every other reader. Python still collects young cycles by itself.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ th, td { text-align: left; white-space: nowrap; padding: 5px 12px; border-bottom
 }
 """
 _COLOURS = "magma"
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Classprint: {name}</title>'
+        # Texts are escaped; should one not be, the browser still loads and runs nothing.
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
         f"<body><h1>{name}</h1><p>{escape(summary)}</p>{body}</body></html>"
     )
@@ -167,7 +170,8 @@ def _stale_note(run: Run, analysis: Analysis) -> str:
 
 def _training(run: Run, epoch: int) -> Section:
     series = training_series(run.metrics())
-    charts = "".join(_svg(training_curve(series, quantity, epoch=epoch), 380) for quantity in ("loss", "accuracy"))
+    drawn = (training_curve(series, quantity=quantity, epoch=epoch) for quantity in ("loss", "accuracy"))
+    charts = "".join(_svg(chart, 380) for chart in drawn)
     return Section("Loss and accuracy", f'<div class="row">{charts}</div>', f"The rule marks epoch {epoch}.")
 
 

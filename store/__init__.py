@@ -19,26 +19,3 @@ from store.format.description import ClassInfo, RunDescription, Timeline, Varian
 from store.read.run import Run, open_run
 from store.write.epoch_writer import EpochWriter
 from store.write.run_writer import RunWriter, create_run, resume_run
-
-__all__ = [
-    "BadMaps",
-    "ClassInfo",
-    "DamagedFile",
-    "EpochWriter",
-    "NotInRun",
-    "Run",
-    "RunDescription",
-    "RunExists",
-    "RunMismatch",
-    "RunNotFound",
-    "RunWriter",
-    "SchemaMismatch",
-    "StoreError",
-    "Timeline",
-    "TooManyFiles",
-    "Variant",
-    "WriteFailed",
-    "create_run",
-    "open_run",
-    "resume_run",
-]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.format.description import ClassInfo, RunDescription, Variant
-from store.write.run_writer import create_run, resume_run
+from store.write.run_writer import RunWriter, create_run, resume_run
 
 VARIANTS = (
     Variant("clean"),
@@ -39,7 +39,7 @@ STAGES: Mapping[str, tuple[int, int]] = {
     "layer4": (2, 2),
 }
 GROUPS = ("animals", "vehicles", "food")
-NAMES = (
+NAMES = [
     "brown bear",
     "school bus",
     "guacamole",
@@ -49,16 +49,11 @@ NAMES = (
     "bison",
     "trolleybus",
     "espresso",
-)
+]
 
 
 def write_synthetic_run(
-    path: str | Path,
-    *,
-    epochs: int = 3,
-    classes: int = 5,
-    images_per_class: int = 4,
-    **options: object,
+    path: str | Path, *, epochs: int = 3, classes: int = 5, images_per_class: int = 4, **options: object
 ) -> Path:
     """Path of a new, complete run of the given size.
 
@@ -70,17 +65,30 @@ def write_synthetic_run(
         RunExists: there is a run at `path`.
     """
     description = synthetic_description(Path(path).name, classes, images_per_class, epochs=epochs, options=options)
+    writer = create_synthetic_run(path, description)
+    for epoch in range(1, epochs + 1):
+        record_synthetic_epoch(writer, epoch, threads=1)
+    return writer.path
+
+
+def create_synthetic_run(path: str | Path, description: RunDescription) -> RunWriter:
+    """The writer of a new run that has its images and no epochs yet; raises RunExists."""
     with create_run(path, description) as new:
         for variant in description.variant_names:
             new.write_images(variant, 0, synthetic_images(description, variant))
-    writer = resume_run(path, configuration=description.configuration)
-    for epoch in range(1, epochs + 1):
-        with writer.epoch(epoch, synthetic_metrics(epoch), threads=1) as recording:
-            for variant in description.variant_names:
-                recording.write(variant, 0, synthetic_maps(description, epoch, variant))
-            if description.layers or description.stages:
-                recording.write_layers(0, *synthetic_layers(description, epoch))
-    return Path(path)
+    return resume_run(path, configuration=description.configuration)
+
+
+def record_synthetic_epoch(writer: RunWriter, epoch: int, **options: Any) -> None:
+    """Record an epoch, or a rank's part of one; `options` are those of `RunWriter.epoch`."""
+    description = writer.facts.description
+    with writer.epoch(epoch, synthetic_metrics(epoch), **options) as recording:
+        first, rows = recording.images.start, slice(recording.images.start, recording.images.stop)
+        for variant in description.variant_names:
+            recording.write(variant, first, synthetic_maps(description, epoch, variant)[rows])
+        if description.layers or description.stages:
+            kinds = synthetic_layers(description, epoch)
+            recording.write_layers(first, *({name: array[rows] for name, array in kind.items()} for kind in kinds))
 
 
 def synthetic_description(
@@ -188,7 +196,7 @@ def synthetic_metrics(epoch: int) -> dict[str, float]:
         "validation_loss": 4 * float(np.exp(-epoch / 4)),
         "validation_top1": top1 * 0.9,
         "validation_top5": (1 + top1 * 0.9) / 2,
-        "learning_rate": 1e-3 / epoch,
+        "learning_rate": 1e-3 / max(epoch, 1),
         "train_seconds": 10.0,
         "record_seconds": 1.0,
         "train_images_per_second": 1000.0,

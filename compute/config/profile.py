@@ -25,7 +25,7 @@ def load_profile(name: str, overrides: Iterable[str] = ()) -> Profile:
     """The settings of profile `name`, a built-in one or the path of a TOML file, with overrides applied.
 
     Args:
-        overrides: texts `section.key=value`; the value in TOML's notation; quotes around a word may be left out.
+        overrides: texts `section.key=value`, the value as in TOML; a single word needs no quotes.
 
     Raises:
         BadOption: there is no such profile, key or choice, or a value has the wrong type or range.
@@ -66,7 +66,7 @@ def override(profile: Profile, text: str) -> Profile:
     """The profile with one `section.key=value` (or `model.options.name=value`) applied.
 
     Raises:
-        BadOption: the text has another form, or the key or value is not known.
+        BadOption: the text is malformed, or the key or value is unknown.
     """
     path, equals, value_text = text.partition("=")
     section, _, key = path.strip().partition(".")
@@ -110,7 +110,7 @@ def _sections() -> dict[str, Any]:
 
 
 def _toml_value(text: str) -> Any:
-    """What TOML reads in the text; a bare word is a string."""
+    """The text parsed as a TOML value; a bare word is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -118,7 +118,7 @@ def _toml_value(text: str) -> Any:
 
 
 def _checked(section: str, key: str, value: Any) -> Any:
-    """The value in the setting's type, refused if it is outside its limits."""
+    """The value in the setting's type; raises BadOption if it is outside its limits."""
     fields = {each.name: each for each in dataclasses.fields(_sections()[section])}
     if key not in fields:
         raise BadOption(f"There is no setting '{section}.{key}'. Section {section} has: {', '.join(fields)}.")

@@ -45,7 +45,7 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class WeightsSettings:
-    """What the encoder starts from."""
+    """The encoder's initial weights."""
 
     source: str = setting("none", "imagenet (torchvision's), none, or the path of a state dict")
 
@@ -59,33 +59,39 @@ class TrainingSettings:
     optimizer: str = setting("adamw", "the optimizer", choices=("sgd", "adamw"))
     learning_rate: float = setting(2e-3, "peak learning rate", above=0)
     final_learning_rate: float = setting(0.0, "learning rate at the end of the schedule", minimum=0)
-    momentum: float = setting(0.9, "momentum of sgd; first beta of adamw", minimum=0, maximum=0.999)
+    momentum: float = setting(0.9, "momentum (sgd) or first beta (adamw)", minimum=0, maximum=0.999)
     weight_decay: float = setting(1e-2, "weight decay of convolutions and linear layers; see decay_all", minimum=0)
     decay_all: bool = setting(False, "also decay the parameters of BatchNorm and biases, as plain PyTorch does")
     schedule: str = setting("onecycle", "how the learning rate changes", choices=("constant", "cosine", "onecycle"))
     warmup: float = setting(0.3, "share of the steps in which onecycle rises", minimum=0, maximum=0.9)
-    label_smoothing: float = setting(0.0, "share of the target spread over all classes", minimum=0, maximum=0.9)
+    label_smoothing: float = setting(
+        0.0, "share of the target probability that is spread over all classes", minimum=0, maximum=0.9
+    )
     weight_averaging: float = setting(
         0.0, "decay of a moving average of the weights; 0 = off", minimum=0, maximum=0.9999
     )
     precision: str = setting("bfloat16", "precision of the convolutions", choices=("bfloat16", "float32"))
-    # off: 406 against 365 ms a step on a CPU, and 67 s to compile; on a GPU it is untried
+    # off: 406 against 365 ms per step on a CPU, and 67 s to compile; on a GPU it is untried
     compile: bool = setting(False, "run torch.compile on the training step; slower on a CPU")
     seed: int = setting(0, "seed of weights, order, augmentation and dropout", minimum=0, maximum=MAX_SEED)
 
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """How training images are varied, in batches on the device."""
+    """Random changes to the training images, batch by batch on the device."""
 
     rotation: float = setting(20.0, "largest rotation in degrees, either way", minimum=0, maximum=180)
-    flip: float = setting(0.5, "probability of a mirror image", minimum=0, maximum=1)
-    shift: float = setting(0.0, "largest shift as a share of the side, each way", minimum=0, maximum=1)
+    flip: float = setting(0.5, "probability of a horizontal flip", minimum=0, maximum=1)
+    shift: float = setting(0.0, "largest shift in each direction, as a share of the side", minimum=0, maximum=1)
     zoom: float = setting(0.0, "scale between 1 - zoom and 1 + zoom", minimum=0, maximum=0.9)
     brightness: float = setting(0.0, "factor between 1 - brightness and 1 + brightness", minimum=0, maximum=0.9)
     erase: float = setting(0.0, "side of a square set to the mean, as a share of the image's", minimum=0, maximum=0.9)
-    interpolation: str = setting("bilinear", "of rotated and zoomed images", choices=("nearest", "bilinear"))
-    border: str = setting("reflection", "what lies outside the image", choices=("zeros", "border", "reflection"))
+    interpolation: str = setting(
+        "bilinear", "how rotated and zoomed images are resampled", choices=("nearest", "bilinear")
+    )
+    border: str = setting(
+        "reflection", "how pixels outside the image are filled", choices=("zeros", "border", "reflection")
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Zip and tar archives unpacked into a folder: completely or not at all, and never outside of it.
+"""Zip and tar archives unpacked into a folder: completely or not at all, and never outside it.
 
-tarfile and zipfile read the archives; what they let pass is refused here: bombs, links, paths that lead outside, two
-files of one name, and tar archives that end too early. (tarfile's filter "data" would strip a path's leading slash and
-let links pass that stay inside, and not every Python 3.11 has it.)
+tarfile and zipfile read the archives; what they accept is refused here: bombs, links, paths that lead outside, two
+files with the same name, and tar archives that end too early. (tarfile's filter "data" would strip a path's leading
+slash and let links pass that stay inside, and not every Python 3.11 has it.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ERRORS = (
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far an archive may grow before it is refused as a bomb."""
+    """How large an archive may become, unpacked, before it is refused as a bomb."""
 
     files: int = 5_000_000
     bytes: int = 400 << 30
@@ -66,7 +66,7 @@ def extract_archive(archive: Path, target: Path, *, bounds: Bounds = Bounds()) -
     """The new folder `target` with the archive's files in it; on any error nothing is left behind.
 
     Raises:
-        BadArchive: the archive is damaged or truncated, holds links, devices or paths that lead outside, or unpacks
+        BadArchive: the archive is damaged or truncated, contains links, devices or paths that lead outside, or unpacks
             to more than `bounds` allows; or the disk is full.
     """
     with unfinished_folder(target) as unfinished:
@@ -90,14 +90,14 @@ def _failure(archive: Path, unfinished: Path, err: Exception) -> str:
         )
     problem = str(err) or type(err).__name__
     if isinstance(err, FileExistsError):
-        problem = f"it holds '{Path(err.filename).relative_to(unfinished)}' twice"
+        problem = f"it contains '{Path(err.filename).relative_to(unfinished)}' twice"
     elif isinstance(err, OSError) and err.strerror:
         problem = f"'{str(err.filename or '').removeprefix(f'{unfinished}/')}': {err.strerror}"
     elif isinstance(err, tarfile.ReadError) and "could not be opened" in problem:
         problem = "it is neither zip nor tar, or is cut short"  # tarfile's own text has a line for each compression.
     return (
         f"The archive '{archive}' can't be unpacked: {problem}. "
-        "Get it again, or unpack it yourself and give the folder."
+        "Download it again, or unpack it yourself and name the folder."
     )
 
 
@@ -112,26 +112,28 @@ def _extract_all(archive: Path, folder: Path, bounds: Bounds) -> None:
             _write(member, folder.joinpath(*_safe_parts(archive, member.name)))
             bar.update()
     if not files:
-        raise BadArchive(f"The archive '{archive}' holds no files. Get it again.")
+        raise BadArchive(f"The archive '{archive}' contains no files. Download it again.")
 
 
 def _check_bounds(archive: Path, bounds: Bounds, files: int, unpacked: int, packed: int) -> None:
     excess = None
     if files > bounds.files:
-        excess = f"holds more than {bounds.files:,} files"
+        excess = f"contains more than {bounds.files:,} files"
     elif unpacked > bounds.bytes:
         excess = f"unpacks to more than {bounds.bytes:,} bytes"
     elif unpacked > bounds.ratio_from and unpacked > bounds.ratio * packed:
         excess = f"unpacks to more than {bounds.ratio} times its size, as archive bombs do"
     if excess:
-        raise BadArchive(f"The archive '{archive}' {excess}. If you trust it, unpack it yourself and give the folder.")
+        raise BadArchive(f"The archive '{archive}' {excess}. If you trust it, unpack it yourself and name the folder.")
 
 
 def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
-    """The parts of a member's path; refuses those that would land outside of the folder, also on Windows."""
+    """The parts of a member's path; refuses those that would end up outside the folder, also on Windows."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
-        raise BadArchive(f"The archive '{archive}' holds the path {name!r}, which leads outside. It was not unpacked.")
+        raise BadArchive(
+            f"The archive '{archive}' contains the path {name!r}, which leads outside. It was not unpacked."
+        )
     return path.parts
 
 
@@ -145,7 +147,8 @@ def _write(member: _Member, path: Path) -> None:
 def _check_plain(archive: Path, name: str, plain: bool) -> None:
     if not plain:
         raise BadArchive(
-            f"The archive '{archive}' holds {name!r}, a link or a device. It was not unpacked; an image set needs none."
+            f"The archive '{archive}' contains {name!r}, a link or a device. "
+            f"It was not unpacked; an image set needs neither."
         )
 
 
@@ -159,7 +162,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """A member's name; where the archive does not name its encoding, UTF-8 if it is that: macOS leaves the mark out."""
+    """A member's name, as UTF-8 where that is valid although the flag is not set: macOS does not set it."""
     if info.flag_bits & _NAMED_UTF8:
         return info.filename
     try:

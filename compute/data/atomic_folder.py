@@ -1,6 +1,6 @@
-"""Folders of the cache that are written beside their place and moved there when complete.
+"""Folders of the cache, written under a temporary name and renamed when complete.
 
-What a killed process left half-written is removed by the next one that writes there.
+The half-written folder of a killed process is removed by the next process that writes there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, to be filled and renamed to it; it is removed if that does not happen.
 
     Raises:
-        CacheUnusable: the folder that is to hold `target` can't be created or written.
+        CacheUnusable: the folder that contains `target` can't be created or written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +47,9 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
 
 
 def _remove_abandoned(folder: Path, lock: int) -> None:
-    """Removes the unfinished folders of killed processes, then holds the lock shared.
+    """Removes the unfinished folders of killed processes, then takes a shared lock.
 
-    Every writer holds the lock as long as it lives: who gets it exclusively knows that all others are done or dead.
+    Every writer keeps it until it ends, so a process that gets the lock exclusively knows that no other one is writing.
     """
     try:
         with suppress(BlockingIOError):
@@ -58,5 +58,5 @@ def _remove_abandoned(folder: Path, lock: int) -> None:
                 if _UNFINISHED.fullmatch(each.name[-14:]) and each.is_dir():
                     shutil.rmtree(each, ignore_errors=True)
         fcntl.flock(lock, fcntl.LOCK_SH)
-    except OSError:  # A file system without locks: an unfinished folder may belong to a living process.
+    except OSError:  # A file system without locks: an unfinished folder may belong to a running process.
         return

@@ -37,7 +37,7 @@ class Dataset:
     """A training and a validation set over the same classes; the validation set is sorted by label.
 
     `checksum` is a SHA-256 in hex over both sets' images and labels and the class ids: equal data, equal checksum.
-    `notes` are sentences about what the source holds and the data set does not.
+    `notes` are sentences about images of the source that the data set leaves out.
     """
 
     name: str

@@ -27,7 +27,7 @@ _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # The EXIF tag, and its val
 
 
 def read_image(source: Path | IO[bytes], size: int, *, name: str | None = None) -> np.ndarray:
-    """One image file as uint8 (size,size,3); `name` stands for the source in messages.
+    """One image file as uint8 (size,size,3); messages call it `name`.
 
     Raises:
         BadImage: the file can't be read, is truncated, is not an image, or is unreasonably large.
@@ -147,7 +147,7 @@ def _check_pixels(image: Image.Image, size: int) -> None:
     width, height = image.size
     if width * height > LARGEST_PIXELS:
         raise Image.DecompressionBombError(f"{width} x {height} pixels")
-    if size * size * max(width, height) > LARGEST_PIXELS * min(width, height):  # Resizing would make the bomb.
+    if size * size * max(width, height) > LARGEST_PIXELS * min(width, height):  # Resizing would create the bomb.
         raise ValueError(f"it is too narrow, {width} x {height} pixels, to be resized; crop it to what matters")
 
 
@@ -155,7 +155,7 @@ def _reduce_depth(image: Image.Image) -> Image.Image:
     """16-bit levels scaled to 8 bits, where Pillow would clip them; 32-bit and float levels by their own range."""
     levels = np.asarray(image, np.float64)
     if not np.isfinite(levels).all():
-        raise ValueError("it holds NaN or infinity")
+        raise ValueError("it contains NaN or infinity")
     if image.mode.startswith("I;16") or (image.mode == "I" and levels.min() >= 0 and levels.max() <= 65535):
         gray = levels / 257
     else:

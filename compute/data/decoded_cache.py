@@ -1,4 +1,4 @@
-"""Image files decoded into a data set and kept decoded on disk, so that the next run on the same files starts at once.
+"""Decoded images, cached on disk so that the next run on the same files starts at once.
 
 A cache entry is used only while the source's files are the same in name, size and time, and while its own bytes have
 the checksum that they were written with. Deleting the cache is always safe.
@@ -32,11 +32,11 @@ _SPLITS = ("train", "validation")
 def load_listing(listing: Listing, size: int, cache: Path) -> Dataset:
     """The listed files as a data set of size x size images, from the cache where it is still valid.
 
-    A cache that can't be written is a warning, not an error.
+    If the cache can't be written, that is a warning and not an error.
 
     Raises:
         BadImage: a file that is not a readable image; the message names it.
-        BadLayout: a path that is not a file, or a box outside of its image.
+        BadLayout: a path that is not a file, or a box outside its image.
     """
     source = _source_digest(listing, size)
     entry = cache / "images" / f"{listing.root.name}-{_selection_digest(listing, size)}"
@@ -52,7 +52,7 @@ def load_listing(listing: Listing, size: int, cache: Path) -> Dataset:
     except (OSError, CacheUnusable) as err:
         if _read_entry(entry, source, listing) is None:  # Another process may have been faster.
             warnings.warn(
-                f"The decoded images can't be kept in '{entry}': {err} The next run decodes again.", stacklevel=2
+                f"The decoded images can't be cached in '{entry}': {err} The next run decodes again.", stacklevel=2
             )
     return dataset
 
@@ -72,7 +72,7 @@ def _crop_box(path: Path, box: np.ndarray, size: int) -> tuple[int, int, int, in
     width, height = image_size(path)
     if box[0] >= width or box[1] >= height:
         raise BadLayout(
-            f"The box {box.tolist()} of '{path}' lies outside of its {width} x {height} pixels. Correct the annotation."
+            f"The box {box.tolist()} of '{path}' is outside its {width} x {height} pixels. Correct the annotation."
         )
     return square_crop(width, height, size).box(box.tolist())
 
@@ -99,12 +99,12 @@ def _read_split(folder: Path, files: ImageFiles) -> ImageSet:
     images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
     boxes = np.load(folder / "boxes.npy", allow_pickle=False) if files.boxes is not None else None
     if len(images) != len(files.paths):
-        raise ValueError(f"'{folder}' holds {len(images)} images, not {len(files.paths)}.")
+        raise ValueError(f"'{folder}' contains {len(images)} images, not {len(files.paths)}.")
     return ImageSet(images, files.labels, files.paths, boxes=boxes)
 
 
 def _write_entry(entry: Path, dataset: Dataset, source: str) -> None:
-    """Writes an entry beside its place and moves it there, in place of an older one."""
+    """Writes an entry under a temporary name and renames it, replacing an older one."""
     with unfinished_folder(entry) as unfinished:
         for split in _SPLITS:
             images: ImageSet = getattr(dataset, split)

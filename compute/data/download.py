@@ -21,7 +21,7 @@ _CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, TimeoutE
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file on the web, and the checksum and the bytes that it must have."""
+    """A file on the web, with the checksum and size that it must have."""
 
     url: str
     md5: str
@@ -29,7 +29,7 @@ class RemoteFile:
 
 
 def download(remote: RemoteFile, path: Path, *, attempts: int = 5, pause: float = 2.0) -> Path:
-    """`path`, holding the remote file; a file that is there already and has its checksum is not downloaded again.
+    """Downloads the file to `path` and returns it; an existing file with the right checksum is kept.
 
     What has arrived stays in `<path>.part`, so that an interrupted download is resumed: within this call after `pause`
     seconds, at most `attempts` times, or in a later call.
@@ -72,7 +72,7 @@ def _download_part(remote: RemoteFile, part: Path, attempts: int, pause: float) 
             problem = err
         if _bytes_so_far(part) == remote.size:
             return
-    reason = getattr(problem, "reason", None) or problem or "the connection broke off again and again"
+    reason = getattr(problem, "reason", None) or problem or "the connection was lost repeatedly"
     raise DownloadFailed(_advice(remote, part, str(reason))) from problem
 
 
@@ -102,8 +102,8 @@ def _receive(remote: RemoteFile, part: Path) -> None:
 
 def _other_file(remote: RemoteFile, what: str) -> DownloadFailed:
     return DownloadFailed(
-        f"'{remote.url}' is {what}: it is another file (or a login page). "
-        "Download the archive yourself and give its path."
+        f"'{remote.url}' is {what}: it is a different file (or a login page). "
+        "Download the archive yourself and pass its path."
     )
 
 
@@ -117,7 +117,7 @@ def _advice(remote: RemoteFile, part: Path, problem: str) -> str:
     resume = f" {arrived:,} of {remote.size:,} bytes have arrived; the next attempt resumes there." if arrived else ""
     return (
         f"'{remote.url}' could not be downloaded: {problem}.{resume} Check the network, or download the archive on "
-        "another machine and give its path."
+        "another machine and pass its path."
     )
 
 

@@ -1,6 +1,6 @@
 """Folders with train/<class>/ and val/<class>/ images: which files belong to which class, and the classes' names.
 
-Whatever can't be used is refused by name, so that no image is ever left out in silence.
+A file that can't be used is refused by name, so that no image is ever left out silently.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ class Listing:
     classes: tuple[ClassInfo, ...]
     train: ImageFiles
     validation: ImageFiles
-    notes: tuple[str, ...] = ()  # what the folder holds and the listing does not
+    notes: tuple[str, ...] = ()  # about images of the folder that the listing leaves out
 
 
 def list_folder(root: Path) -> Listing:
     """The image files of train/<class>/ and val/<class>/ (or valid, validation, test).
 
-    Images lie in the class folder or in its folder `images`. A class is named after its folder, with spaces for
+    Images are in the class folder or in its folder `images`. A class is named after its folder, with spaces for
     underscores, in one group; a `classes.csv` (id, name, group) beside `train` gives better names and groups, and so
     does a `words.txt` where the folders are named by WordNet ids.
 
     Raises:
-        BadLayout: a folder is missing, empty, holds other files, or the two splits have different classes.
+        BadLayout: a folder is missing, empty, contains other files, or the two splits have different classes.
     """
     validation = validation_folder(root) or root / VALIDATION_NAMES[0]
     ids = subfolders(root / "train")
@@ -72,17 +72,19 @@ def list_folder(root: Path) -> Listing:
 
 
 def validation_folder(root: Path) -> Path | None:
-    """The folder that holds the validation images, or None."""
+    """The folder of the validation images, or None."""
     return next((root / name for name in VALIDATION_NAMES if (root / name).is_dir()), None)
 
 
 def _images_folder(folder: Path) -> Path:
-    """The class folder, or its folder `images` where that is all it holds."""
+    """The class folder, or its folder `images` where it contains nothing else."""
     if not (folder / "images").is_dir():
         return folder
     beside = [entry.name for entry in visible_entries(folder) if entry.name != "images"]
     if any(Path(name).suffix.lower() in SUFFIXES for name in beside):
-        raise BadLayout(f"'{folder}' holds {quote(beside)} beside its folder 'images'. Put all images into one.")
+        raise BadLayout(
+            f"'{folder}' contains {quote(beside)} beside its folder 'images'. Put all images into one folder."
+        )
     return folder / "images"
 
 
@@ -94,14 +96,14 @@ def _check_same_classes(train: Path, ids: tuple[str, ...], validation: Path) -> 
     ):
         if missing:
             raise BadLayout(
-                f"The classes {quote(missing)} of '{here}' are not in '{there}'. Both need the same folders."
+                f"The classes {quote(missing)} of '{here}' are not in '{there}'. Both need the same class folders."
             )
     if len(ids) < 2:
-        raise BadLayout(f"'{train}' holds only the class {ids[0]!r}. A classifier needs two or more.")
+        raise BadLayout(f"'{train}' contains only the class {ids[0]!r}. A classifier needs two or more.")
 
 
 def _hidden_image_notes(root: Path, validation: Path) -> tuple[str, ...]:
-    """A sentence for each split in which a hidden folder holds images: not used, like all that is hidden."""
+    """A sentence for each split that has images in a hidden folder: hidden files and folders are not used."""
 
     def holds_image(folder: Path) -> bool:
         try:
@@ -115,20 +117,20 @@ def _hidden_image_notes(root: Path, validation: Path) -> tuple[str, ...]:
         names = [each.name for each in hidden if holds_image(each) or holds_image(each / "images")]
         if names:
             notes.append(
-                f"'{split}' also holds images in the hidden folders {quote(names)}, which are not used. "
+                f"'{split}' also has images in the hidden folders {quote(names)}, which are not used. "
                 "Rename them without the dot to use them."
             )
     return tuple(notes)
 
 
-# --- What folders hold -----------------------------------------------------------------------------------------------
+# --- Contents of folders ---------------------------------------------------------------------------------------------
 
 
 def visible_entries(folder: Path) -> list[os.DirEntry[str]]:
     """The entries of a folder sorted by name, without hidden files and what file managers leave behind.
 
     Raises:
-        BadLayout: the folder can't be read, or a name in it is not UTF-8 or holds control characters.
+        BadLayout: the folder can't be read, or a name in it is not UTF-8 or contains control characters.
     """
     try:
         with os.scandir(folder) as found:
@@ -140,7 +142,8 @@ def visible_entries(folder: Path) -> list[os.DirEntry[str]]:
     for each in entries:
         if _UNUSABLE.search(each.name):
             raise BadLayout(
-                f"'{folder}' holds the name {each.name!r}, which is not UTF-8 or holds control characters. Rename it."
+                f"'{folder}' contains the name {each.name!r}, which is not UTF-8 or contains control characters. "
+                f"Rename it."
             )
     return sorted(entries, key=lambda entry: entry.name)
 
@@ -157,7 +160,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
     except OSError:
         folder, broken = False, True
     if broken:
-        raise BadLayout(f"'{entry.path}' is a link that leads nowhere or in circles. Repair or remove it.")
+        raise BadLayout(f"'{entry.path}' is a broken or circular link. Repair or remove it.")
     return folder
 
 
@@ -165,13 +168,13 @@ def subfolders(folder: Path) -> tuple[str, ...]:
     """The names of a folder's subfolders in order.
 
     Raises:
-        BadLayout: there is no such folder, or it holds no subfolder.
+        BadLayout: there is no such folder, or it has no subfolder.
     """
     if not folder.is_dir():
         raise BadLayout(f"The folder '{folder}' does not exist. An image set needs train and val folders.")
     names = tuple(entry.name for entry in visible_entries(folder) if is_folder(entry))
     if not names:
-        raise BadLayout(f"'{folder}' holds no class folder. It must hold one folder of images per class.")
+        raise BadLayout(f"'{folder}' contains no class folder. It must contain one folder of images per class.")
     return names
 
 
@@ -179,17 +182,19 @@ def class_images(root: Path, folder: Path) -> list[str]:
     """The image files of one class folder, relative to `root`, sorted by name.
 
     Raises:
-        BadLayout: the folder is empty or holds anything that is not an image; the message names it.
+        BadLayout: the folder is empty or contains anything that is not an image; the message names it.
     """
     names = [entry.name for entry in visible_entries(folder)]
     others = [name for name in names if Path(name).suffix.lower() not in SUFFIXES]
     if others:
         formats = ", ".join(sorted(SUFFIXES))
         raise BadLayout(
-            f"'{folder}' holds something that is not an image: {quote(others)}. Move it elsewhere. Formats: {formats}."
+            f"'{folder}' contains something other than images: {quote(others)}. Move it elsewhere. Formats: {formats}."
         )
     if not names:
-        raise BadLayout(f"The class folder '{folder}' holds no images. Fill it, or remove the class from both splits.")
+        raise BadLayout(
+            f"The class folder '{folder}' contains no images. Add some, or remove the class from both splits."
+        )
     prefix = folder.relative_to(root).as_posix()
     return [f"{prefix}/{name}" for name in names]
 
@@ -270,11 +275,11 @@ def read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as err:
-        raise BadLayout(f"'{path}' is not a text in UTF-8: byte {err.start} is wrong. Save it as UTF-8.") from err
+        raise BadLayout(f"'{path}' is not UTF-8 text: byte {err.start} is invalid. Save it as UTF-8.") from err
     except OSError as err:
         raise BadLayout(f"'{path}' can't be read: {err.strerror}. Check its permissions.") from err
     if "\0" in text:
-        raise BadLayout(f"'{path}' holds zero bytes: it is not a text. Save it as UTF-8.")
+        raise BadLayout(f"'{path}' contains zero bytes, so it is not a text file. Save it as UTF-8.")
     return text
 
 
@@ -282,7 +287,7 @@ def read_lines(path: Path) -> list[str]:
     """The lines of one of Tiny ImageNet's lists, without blank ones.
 
     Raises:
-        BadLayout: there is no such file, or it is not a text in UTF-8.
+        BadLayout: there is no such file, or it is not UTF-8 text.
     """
     if not path.is_file():
         raise BadLayout(f"'{path}' is missing: the folder is not a complete Tiny ImageNet. Unpack the archive again.")

@@ -45,7 +45,8 @@ def load_dataset(
 
     Raises:
         BadOption: a size or limit that can't be met.
-        DataError: the source does not exist, is not an image set, or holds something unreadable; the message names it.
+        DataError: the source does not exist, is not an image set, or contains something unreadable; the message names
+            it.
     """
     if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
         raise BadOption(f"Images of {size} pixels are not possible. Choose {SMALLEST_SIZE} to {LARGEST_SIZE}.")
@@ -69,12 +70,12 @@ def list_source(source: str, *, cache: Path) -> Listing:
     if is_archive(path):
         folder = _unpack(path, cache)
     elif not path.is_dir():
-        raise DataNotFound(f"'{path}' is neither a folder nor a zip or tar archive. Give one of these.")
+        raise DataNotFound(f"'{path}' is neither a folder nor a zip or tar archive. Name one of these.")
     root = _find_root(folder)
     if is_tiny_imagenet(root):
         return list_tiny_imagenet(root)
     listing = list_folder(root)
-    # An archive without a folder of its own is unpacked into one of the cache, whose name says nothing.
+    # An archive without a top folder is unpacked into a folder of the cache, whose name ends in a checksum.
     return replace(listing, name=_stem(path)) if root == folder != path else listing
 
 
@@ -82,7 +83,7 @@ def _existing_path(source: str) -> Path:
     """The path that a source names.
 
     Raises:
-        DataNotFound: nothing can be found there.
+        DataNotFound: there is nothing at that path.
     """
     try:
         path = Path(source).expanduser()
@@ -102,7 +103,7 @@ def _existing_path(source: str) -> Path:
 
 
 def _unpack(archive: Path, cache: Path) -> Path:
-    """The folder in the cache that holds the files of an archive; unpacked there unless it was before."""
+    """The folder in the cache with the files of an archive, which is unpacked only the first time."""
     status = archive.stat()
     state = repr((str(archive.resolve()), status.st_size, status.st_mtime_ns))
     target = cache / "unpacked" / f"{_stem(archive)[:100]}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
@@ -115,7 +116,7 @@ def _stem(archive: Path) -> str:
 
 
 def _find_root(folder: Path) -> Path:
-    """The folder that holds `train` and the validation images: `folder`, or the only folder in it, or in that.
+    """The folder with `train` and the validation images: `folder`, the only folder in it, or the only folder in that.
 
     Raises:
         BadLayout: there is none; the message says what was expected and what is there.
@@ -131,7 +132,7 @@ def _find_root(folder: Path) -> Path:
     found = [entry.name + ("/" if entry.is_dir() else "") for entry in visible_entries(folder)]
     raise BadLayout(
         f"'{folder}' is not an image set. Expected: train/<class>/ and {VALIDATION_NAMES[0]}/<class>/ folders of "
-        f"images (or {', '.join(VALIDATION_NAMES[1:])}; in small letters), or Tiny ImageNet's wnids.txt, train/ and "
+        f"images (or {', '.join(VALIDATION_NAMES[1:])}; in lower case), or Tiny ImageNet's wnids.txt, train/ and "
         f"val/. Found: {quote(found) if found else 'nothing'}."
     )
 
@@ -162,7 +163,7 @@ def _apply_limits(listing: Listing, limits: Limits) -> Listing:
 def _first_files(
     files: ImageFiles, chosen: np.ndarray, name: str, per_class: int | None
 ) -> tuple[ImageFiles, tuple[str, ...]]:
-    """The first files of the chosen classes; a sentence where the limit leaves some out: profiles set it, too."""
+    """The first files of the chosen classes, and a note if the limit leaves some out: profiles set limits, too."""
     rows_of = [np.flatnonzero(files.labels == label) for label in chosen]
     rows = np.concatenate([each[:per_class] for each in rows_of])
     boxes = None if files.boxes is None else files.boxes[rows]

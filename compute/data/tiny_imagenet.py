@@ -29,7 +29,7 @@ IDS, ANNOTATIONS = Path("wnids.txt"), Path("val", "val_annotations.txt")
 
 
 def is_tiny_imagenet(root: Path) -> bool:
-    """Whether a folder looks like Tiny ImageNet: it has one of its lists, and val holds no class folders."""
+    """Whether a folder looks like Tiny ImageNet: it has one of its lists, and val has no class folders."""
     if not ((root / IDS).is_file() or (root / ANNOTATIONS).is_file()) or not (root / "val").is_dir():
         return False
     return {entry.name for entry in visible_entries(root / "val") if is_folder(entry)} <= {"images"}
@@ -46,7 +46,7 @@ def list_tiny_imagenet(root: Path) -> Listing:
     folders = subfolders(root / "train")
     missing, unknown = sorted(set(ids) - set(folders)), sorted(set(folders) - set(ids))
     if missing or unknown:
-        what = f"lacks {quote(missing)}" if missing else f"also holds {quote(unknown)}"
+        what = f"lacks {quote(missing)}" if missing else f"also contains {quote(unknown)}"
         raise BadLayout(
             f"'{root / 'train'}' {what}, unlike wnids.txt with its {len(ids)} classes. Unpack the archive again."
         )

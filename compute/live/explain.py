@@ -18,7 +18,7 @@ from compute.live.predictor import Predictor
 
 
 class Logits(nn.Module):
-    """S_k (n, C), the means of a network's class maps (paper, Eq. 8); ReLUs not in place, as captum's hooks need."""
+    """S_k (n, C), the means of a network's class maps (paper, Eq. 8); no ReLU is in place, for captum's hooks."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def explainable_layers(predictor: Predictor) -> tuple[str, ...]:
 def grad_cam(
     predictor: Predictor, image: NDArray[np.uint8], *, class_index: int, layer: str = "layer4"
 ) -> NDArray[np.float32]:
-    """Grad-CAM of a class at a layer: (h, w) float32, not negative, at the layer's own size, unit: logit a cell.
+    """Grad-CAM of a class at a layer: (h, w) float32, not negative, at the layer's own size, unit: logits per cell.
 
     relu(sum_j alpha_j a_j), with alpha_j the mean over the cells of dS_k/da_j.
 

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from compute.config.profile import parse_profile
+from compute.config.settings import Profile
 from compute.errors import BadCheckpoint, BadOption
-from compute.models import ClassMapNetwork, build
+from compute.models import ClassMapNetwork
+from compute.models.registry import build_recorded
 from compute.recording.perturbations import perturb_array
 from compute.recording.recorder import class_maps
 from compute.runs.device import choose_device
 from compute.training.augment import Normaliser
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
 from store import Run, open_run
+
+LARGEST_SIDE = 1024  # pixels of an image: the limit of data.size
 
 
 @dataclass(frozen=True)
@@ -69,30 +75,62 @@ class Predictor:
 def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> Predictor:
     """The network of a run after `epoch`, ready to predict.
 
+    Nothing in the run is trusted: its network is one of the registry or of the operator, its settings are within their
+    limits, and its weights are tensors of the network's own shapes.
+
     Raises:
         RunNotFound, SchemaMismatch, DamagedFile: there is no readable run at `run_path`.
-        BadCheckpoint: the weights of that epoch were not saved, are damaged, or fit another network.
-        BadModel: the network cannot be built, for instance because it is the user's own and not on the path.
+        BadCheckpoint: the weights of that epoch were not saved, or are damaged.
+        BadModel: the network may not be built, or the weights belong to another one.
+        BadOption: the configuration is invalid.
     """
     run = open_run(run_path)
     on_device = choose_device(device)
-    network = _network(run)
-    CheckpointFolder(Path(run_path) / CHECKPOINTS, run_id=run.id).load_into(network, epoch)
+    settings = _settings(run)
+    folder = Path(run_path) / CHECKPOINTS
+    for path in (folder, *folder.glob(f"{epoch:04d}.pt")):
+        if not path.resolve().is_relative_to(Path(run_path).resolve()):
+            raise BadCheckpoint(
+                f"'{path}' is a link that leads out of the run, so it is not read. Copy the file there."
+            )
+    weights = CheckpointFolder(folder, run_id=run.id).load(epoch).weights
+    network = build_recorded(run.configuration.get("model"), weights, classes=len(run.classes))
     network.to(on_device).to(memory_format=torch.channels_last).eval()
-    data = run.configuration["data"]
     return Predictor(
         network=network,
-        normalise=Normaliser(data["mean"], data["sd"], on_device),
-        precision=run.configuration["training"]["precision"],
+        normalise=Normaliser(settings.data.mean, settings.data.sd, on_device),
+        precision=settings.training.precision,
         image_shape=(run.image_shape[0], run.image_shape[1]),
-        seed=data["seed"],
+        seed=settings.data.seed,
         epoch=epoch,
     )
 
 
-def _network(run: Run) -> ClassMapNetwork:
-    """The run's network, its weights not loaded yet."""
-    settings = run.configuration.get("model")
-    if not settings:
-        raise BadCheckpoint(f"The run '{run.name}' does not name its network, so its maps cannot be computed again.")
-    return build(settings["name"], len(run.classes), **settings["options"])
+def _settings(run: Run) -> Profile:
+    """The settings of the run that a prediction depends on, checked like those of a profile.
+
+    Raises:
+        BadOption: one is missing or outside its limits.
+    """
+    wanted = {"data": ("mean", "sd", "seed"), "training": ("precision",)}
+    chosen: dict[str, dict[str, Any]] = {name: {} for name in wanted}
+    for name, keys in wanted.items():
+        section = run.configuration.get(name)
+        for key in keys:
+            if not isinstance(section, dict) or key not in section:
+                raise BadOption(f"The configuration of the run '{run.name}' lacks {name}.{key}. Record the run again.")
+            chosen[name][key] = section[key]
+    profile = parse_profile(chosen)
+    for name in ("mean", "sd"):
+        values = getattr(profile.data, name)
+        if len(values) != 3 or not all(1e-6 <= abs(value) <= 1e6 or (name == "mean" and not value) for value in values):
+            raise BadOption(
+                f"data.{name} of the run '{run.name}' is {list(values)[:4]}: three numbers of an ordinary size are "
+                "needed, one for each channel. Record the run again."
+            )
+    if max(run.image_shape) > LARGEST_SIDE:
+        raise BadOption(
+            f"The images of the run '{run.name}' are {'×'.join(map(str, run.image_shape))} pixels. The network is "
+            f"run for images up to {LARGEST_SIDE} pixels a side."
+        )
+    return profile

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from compute.models import cam, grid, paper  # noqa: F401 - importing a model's module registers it
+from compute.models import cam, grid, paper
 from compute.models.network import ClassMapNetwork, Trace, describe
 from compute.models.registry import build, names, register
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class ClassMapNetwork(nn.Module):
     signed: bool = False
     encoder_prefix: str = "encoder."
     own_weights: tuple[str, ...] = ()  # names in a ResNet file for which this network has layers of another shape
+    # What a run that may come from a stranger may ask for: option -> (lowest, highest), or a frozenset of its choices.
+    option_limits: ClassVar[Mapping[str, Any]] = {}
 
     def trace(self, x: Tensor) -> Trace:
         """Class maps of images x (N, 3, h, w) float, with the layers and stages that led to them."""
@@ -43,7 +45,7 @@ class ClassMapNetwork(nn.Module):
 
 
 class WithoutTrace(ClassMapNetwork):
-    """Wraps a plain module that returns class maps; its record holds maps but no layers and no stages."""
+    """Wraps a plain module that returns class maps; its record has maps, but no layers or stages."""
 
     encoder_prefix = "body."
 

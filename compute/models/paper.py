@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,8 +22,8 @@ LARGEST_GRID = 64  # input cells; beyond it the (cells x 4 cells) matrix of each
 class DepthwiseUpsampling(nn.Module):
     """(N, C, h, w) -> (N, C, 2h, 2w), each class by its own 4x4 kernel: ConvTranspose2d(C, C, 4, 2, 1, groups=C).
 
-    The weight has that layer's shape, (C, 1, 4, 4), and meaning, so that files are interchangeable. It is done as one
-    small matrix product per class: of a training step of 403 ms PyTorch's grouped layer took 59 ms, this takes 2 ms
+    The weight has that layer's shape, (C, 1, 4, 4), and meaning, so that files are interchangeable. It is computed as
+    one small matrix product per class: of a training step of 403 ms PyTorch's grouped layer took 59 ms, this takes 2 ms
     (100 images, bfloat16, two Zen 4 cores), equal to 1e-12 in float64.
     """
 
@@ -43,7 +46,7 @@ class DepthwiseUpsampling(nn.Module):
         """`upsampling_taps`, cached: (16, hw * 4hw)."""
         key = (height, width)
         if key not in self._taps:
-            with torch.inference_mode(False):  # else a cache filled while recording could not serve training
+            with torch.inference_mode(False):  # else tensors cached while recording could not be used in training
                 self._taps[key] = upsampling_taps(height, width).flatten(1).to(self.weight.device)
         return self._taps[key]
 
@@ -105,6 +108,8 @@ class EncoderDecoder(ResNetNetwork):
             starts near 0.4 and the softmax is flat; a larger one lets a short training begin peaked.
     """
 
+    option_limits: ClassVar[Mapping[str, Any]] = {**ResNetNetwork.option_limits, "encoder_norm": frozenset(NORMS)}
+
     def __init__(
         self, classes: int, *, stem: str, upsample: tuple[bool, bool], encoder_norm: str, dropout: float, scale: float
     ) -> None:
@@ -126,7 +131,7 @@ class EncoderDecoder(ResNetNetwork):
         features = self.encoder(x, stages)
         if features.shape[2:] == (1, 1) and isinstance(self.encoded.norm, nn.InstanceNorm2d):
             raise BadModel(
-                "The encoder leaves a single cell of these images, which InstanceNorm would turn into 0. "
+                "The encoder reduces these images to a single cell, which InstanceNorm would turn into 0. "
                 "Use larger images (data.size) or model.options.encoder_norm=batch."
             )
         encoded = self.encoded(features)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,8 @@ class ResNetEncoder(nn.Module):
 class ResNetNetwork(ClassMapNetwork):
     """What the networks here share: a ResNet encoder, and `run`, which a subclass implements."""
 
+    option_limits: ClassVar[Mapping[str, Any]] = {"dropout": (0.0, 1.0), "stem": frozenset(STEMS)}
+
     def __init__(self, stem: str) -> None:
         super().__init__()
         self.encoder = ResNetEncoder(stem)
@@ -75,7 +78,7 @@ class ResNetNetwork(ClassMapNetwork):
         return self.run(x, {})
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class maps alone: the stages, a fifth of the time, are left out."""
+        """Class maps alone: the stages take a fifth of the time and are left out."""
         return self.run(x, None).maps
 
 

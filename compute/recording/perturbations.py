@@ -25,14 +25,14 @@ LUMA_BITS = 16
 # Blur: 15-bit taps, and an 8.8 fixed-point image between the passes: 255 * 2^8 * 2^15 still fits 31 bits.
 TAP_BITS = 15
 BETWEEN_BITS = 8
-PLACE_BITS = 6  # source places of moved pixels are rounded to 1/64 pixel, so bilinear weights have 12 bits
+PLACE_BITS = 6  # source positions of moved pixels are rounded to 1/64 pixel, so bilinear weights have 12 bits
 NOISE_STREAM = 0x5A17  # keeps the noise apart from other random numbers drawn from the same run seed
 IMAGES_AT_ONCE = 64  # the 32-bit intermediates of 64 small images stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class Strength:
-    """A number that sets how strong a perturbation is: its default is recorded, its range is what a slider offers."""
+    """One strength of a perturbation: runs are recorded at its default, and sliders cover its range."""
 
     name: str
     default: float
@@ -52,7 +52,7 @@ class Perturbation:
     keeps_positions: bool = True
 
     def variant(self) -> Variant:
-        """What run.h5 says about the variant that it makes."""
+        """The variant as run.h5 describes it."""
         return Variant(
             self.name, self.label, {each.name: each.default for each in self.strengths}, self.keeps_positions
         )
@@ -110,11 +110,11 @@ def check_variants(names: Sequence[str]) -> tuple[Variant, ...]:
     """The variants of a run, checked: all exist, none twice, "clean" first.
 
     Raises:
-        BadOption: one of these does not hold.
+        BadOption: one of these is not the case.
     """
     variants = tuple(find_perturbation(name).variant() for name in names)
     if len(set(names)) != len(names):
-        raise BadOption(f"A variant is named twice in {list(names)}. Name each one once.")
+        raise BadOption(f"A variant is listed twice in {list(names)}. List each one once.")
     if not names or names[0] != "clean":
         raise BadOption(f"The variants {list(names)} must begin with 'clean', to which the others are compared.")
     return variants
@@ -170,7 +170,7 @@ def _filter(values: Tensor, taps: Sequence[int], axis: int) -> Tensor:
 
 
 def _salt_pepper(images: Tensor, numbers: Sequence[int], seed: int, *, density: float) -> Tensor:
-    """Of every image round(density * values) channel values become 0 and 255 by turns (paper, Eq. 12)."""
+    """In every image, round(density * values) channel values become alternately 0 and 255 (paper, Eq. 12)."""
     flat = images.flatten(1).clone()
     positions = noise_positions(density, flat.shape[1], numbers=numbers, seed=seed)
     on_device = to_device(torch.from_numpy(positions), images.device)
@@ -241,7 +241,7 @@ def gaussian_taps(size: int, sigma: float) -> tuple[int, ...]:
 
 
 def noise_positions(density: float, values: int, *, numbers: Sequence[int], seed: int) -> np.ndarray:
-    """Where each image's noise falls: (N, M) int64 positions in 0..values-1, without replacement.
+    """The positions of each image's noise: (N, M) int64 positions in 0..values-1, without replacement.
 
     M = round(density * values), halves rounded up (Eq. 12). Row n depends on (seed, numbers[n]) alone, so every epoch
     sees the same image. A lower density takes the first columns of a higher one: raising a slider adds noise and moves

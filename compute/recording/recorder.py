@@ -1,7 +1,8 @@
 """One epoch's record: every validation image, clean and perturbed, through the network and into the epoch file.
 
-The clean pass also gives the validation metrics and the layers, so nothing runs twice; the writer compresses on threads
-of its own. A pass is queued on the device before the maps of the previous one are waited for: a GPU is never idle.
+The clean pass also gives the validation metrics and the layers, so no image runs twice; the writer compresses on
+threads of its own. A pass is queued on the device before the maps of the previous one are waited for: a GPU is never
+idle.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class ValidationSet:
     images: Tensor  # uint8 (n, h, w, 3), of absolute numbers first .. first + n - 1
     labels: Tensor  # int64 (n,)
     first: int  # absolute number of the first of them
-    seed: int  # of the random variants
+    seed: int  # seed of the random variants
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Recorder:
             batches = list(_slices(total, self.settings.batch))
             for number in range(processes.largest(len(batches))):
                 for variant in variants:
-                    self.stop.check()  # a collective call: as often in a process that has a batch less
+                    self.stop.check()  # a collective call: every process makes equally many, even one with a batch less
                     if number < len(batches):
                         result = self._run(network, variant, batches[number], metrics)
                         self._write_result(writer, queued)  # waits, while the device works on the pass just queued
@@ -131,7 +132,7 @@ class Recorder:
             self._timed(writer.write_layers, result.start, *arrays)
 
     def _timed(self, write: Callable[..., None], *arguments: Any) -> None:
-        """Calls the writer, which returns at once unless its queue is full, and adds up the time of waiting."""
+        """Calls the writer, which returns at once unless its queue is full, and adds up the waiting time."""
         started = time.perf_counter()
         write(*arguments)
         self._waited += time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Where a run computes: the device, its threads and precision, and copies to and from it."""
+"""The device that a run computes on: its threads and precision, and copies to and from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def choose_device(name: str = "auto") -> torch.device:
         raise BadOption(f"The device '{name}' was requested, but PyTorch finds no CUDA GPU here. Use cpu or auto.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise BadOption(
-            f"The device '{name}' was requested, but PyTorch finds {torch.cuda.device_count()} here, counted from 0. "
+            f"The device '{name}' was requested, but PyTorch finds {torch.cuda.device_count()} GPU(s) here, "
+            f"counted from 0. "
             "Under torchrun start no more processes on a machine than it has GPUs."
         )
     if device.type not in ("cpu", "cuda"):
@@ -55,7 +56,7 @@ def use_threads(count: int) -> None:
     """Sets how many CPU threads compute; 0 leaves PyTorch's choice, all cores or OMP_NUM_THREADS.
 
     Where other programs keep the cores busy, one thread can be ten times faster than two, which wait for each other at
-    every operation (585 against 2,300 to 9,000 ms a step). All cores stay the default, because the count changes the
+    every operation (585 against 2,300 to 9,000 ms per step). All cores stay the default, because the count changes the
     last bits of a sum, and repeating a record needs the same count.
 
     Raises:
@@ -82,7 +83,7 @@ def prepare_device(device: torch.device, *, compiled: bool) -> None:
     if compiled and device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise BadOption("training.compile=true needs triton on a GPU. Install it, or leave training.compile=false.")
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # compiled kernels and nccl work on the current one
+        torch.cuda.set_device(device)  # compiled kernels and nccl work on the current device
         torch.backends.cudnn.benchmark = True
 
 
@@ -94,7 +95,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """A copy of CPU values on the device; not from ordinary memory, which would wait for all work queued there."""
+    """A copy of CPU values on the device, through pinned memory: else it would wait for all work queued there."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 

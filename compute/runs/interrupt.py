@@ -1,4 +1,4 @@
-"""Why a run stops early: Ctrl-C, SIGTERM or the end of its time. It always stops where it can be resumed.
+"""How a run stops early: Ctrl-C, SIGTERM or its time limit. It always stops at a point where it can be resumed.
 
 No torch here: `python -m compute` handles signals from its very first import on.
 """
@@ -19,7 +19,7 @@ from compute.errors import DoesNotFit
 if TYPE_CHECKING:
     from compute.training.distributed import Processes
 
-STOPPED = 130  # the exit code of a program that Ctrl-C ended
+STOPPED = 130  # the usual exit code of a program that Ctrl-C ended
 STOP_MESSAGE = "\nStopped. Complete epochs are kept. Run the same command again to resume."
 CHECKS_PER_EXCHANGE = 10  # asking the other processes makes a GPU wait
 
@@ -57,13 +57,13 @@ class StopRequest:
         self.processes, self._waits_for_check = processes, True
         try:
             yield
-            if processes.any(self.requested):  # after the last batch: what follows can be done by the same command
+            if processes.any(self.requested):  # stopped after the last batch: running the command again does the rest
                 raise Interrupted
         finally:
             self._waits_for_check = False
 
     def check(self) -> None:
-        """Returns if the work may go on; called equally often in every process.
+        """Returns if the run may continue; must be called equally often in every process.
 
         Raises:
             Interrupted: a stop was requested in this process or in another one; several processes exchange this only
@@ -96,9 +96,9 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 class TimeLimit:
-    """So many seconds for one call of a command; `check` is called between epochs.
+    """A limit in seconds on one call of a command; `check` is called between epochs.
 
-    An epoch is begun only if the longest one so far, and a seventh more, would still fit. The first is always begun.
+    An epoch starts only if the longest one so far plus a seventh still fits. The first epoch always starts.
     """
 
     MARGIN = 1.15
@@ -111,11 +111,11 @@ class TimeLimit:
         self.epochs = 0  # finished in this call
 
     def expect(self, seconds: float) -> None:
-        """Takes in how long an epoch took in an earlier call."""
+        """Notes how long an epoch took in an earlier call."""
         self.longest = max(self.longest, seconds)
 
     def epoch_finished(self, seconds: float) -> None:
-        """Takes in how long an epoch took now, trained and recorded."""
+        """Notes how long an epoch took in this call, with its recording."""
         self.expect(seconds)
         self.epochs += 1
 
@@ -123,15 +123,16 @@ class TimeLimit:
         """Returns if one more epoch may begin.
 
         Raises:
-            OutOfTime: it would not be finished in time, as one of the processes sees it.
-            DoesNotFit: the same, and no epoch was finished in this call, so that calling again would never end.
+            OutOfTime: it would not be finished in time, by the clock of any process.
+            DoesNotFit: the same, and no epoch was finished in this call, so that calling again would never finish the
+                run.
         """
         late = time.monotonic() + self.MARGIN * self.longest > self.ends
         if not self.processes.any(self.longest > 0 and late):
             return
         if not self.epochs:
             raise DoesNotFit(
-                f"An epoch of this run takes about {self.longest:.0f} s, which do not fit into what is left of the "
-                f"--time-limit of {self.seconds:.0f} s after the preparations. Set a longer one."
+                f"An epoch of this run takes about {self.longest:.0f} s, longer than what is left of the "
+                f"--time-limit of {self.seconds:.0f} s after the preparations. Set a longer limit."
             )
         raise OutOfTime

@@ -1,4 +1,4 @@
-"""What a run will take, before it starts: time from a few real steps on a copy of the network, disk from the shapes."""
+"""Estimates before a run starts: time from a few real steps on a copy of the network, disk space from the shapes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAP_BYTES_PER_CELL = 0.62  # Zstandard over 8-bit real maps took 0.36 (74 % zero
 PROBABILITY_BYTES = 3.6  # per class, of 4: float32 hardly compresses
 COLUMN_BYTES = 160  # per image and variant, before compression
 IMAGE_BYTES = 0.95  # per channel value: photographs hardly compress losslessly
-RESERVE = 200_000_000  # bytes that a run leaves free
+RESERVE = 200_000_000  # bytes of disk that a run leaves free
 
 # Whole steps, since the first ones allocate, choose kernels and fill caches, and take up to ten times as long.
 WARM_UP_STEPS = 4
@@ -39,7 +39,7 @@ PROBE_SECONDS = 10.0  # after which no further step is measured
 
 @dataclass(frozen=True)
 class Speed:
-    """Images a second, measured, of all processes together; recording counts every variant of an image."""
+    """Measured images per second, all processes together; recording counts every variant of an image."""
 
     training: float
     recording: float
@@ -55,10 +55,10 @@ class Plan:
     free_bytes: int
 
     def check(self, path: Path) -> None:
-        """Returns if the disk can hold the run.
+        """Returns if the run fits on the disk.
 
         Raises:
-            DoesNotFit: it cannot.
+            DoesNotFit: it does not.
         """
         if self.new_bytes + RESERVE > self.free_bytes:
             raise DoesNotFit(
@@ -138,12 +138,12 @@ def _size(count: float) -> str:
 
 
 def measure_speed(prepared: PreparedRun, *, steps: int = STEPS) -> Speed:
-    """Images a second of whole training steps, and of recording into a complete epoch in a temporary folder."""
+    """Images per second of whole training steps, and of recording into a complete epoch in a temporary folder."""
     return Speed(training=_training_speed(prepared, steps), recording=_recording_speed(prepared))
 
 
 def _training_speed(prepared: PreparedRun, steps: int) -> float:
-    """Images a second, from the median of the steps after the warm-up, on a copy; torch.compile is left out."""
+    """Images per second, from the median of the steps after the warm-up, on a copy; torch.compile is left out."""
     settings, processes = replace(prepared.profile.training, compile=False), prepared.processes
     network = copy.deepcopy(prepared.network)
     trainer = Trainer(network, settings=settings, augment=prepared.augmenter, processes=processes)
@@ -161,7 +161,7 @@ def _training_speed(prepared: PreparedRun, steps: int) -> float:
 
 
 def median_seconds(step: Callable[[], None], steps: int, device: torch.device, processes: Processes) -> float:
-    """Seconds that a step takes: the median after the warm-up, of at most so many steps and for a limited time."""
+    """Seconds that a step takes: the median after the warm-up, over a limited number of steps and a limited time."""
     times: list[float] = []
     started = time.perf_counter()
     for number in range(WARM_UP_STEPS + steps):
@@ -178,7 +178,7 @@ def median_seconds(step: Callable[[], None], steps: int, device: torch.device, p
 
 
 def _recording_speed(prepared: PreparedRun) -> float:
-    """Images a second through network and store; the second of two small recordings counts."""
+    """Images per second through network and store; the second of two small recordings counts."""
     network, processes = copy.deepcopy(prepared.network), prepared.processes
     alone = replace(prepared, dataset=probe_sample(prepared), processes=Processes())
     recorder = alone.recorder(quiet=True)
@@ -198,7 +198,7 @@ def _recording_speed(prepared: PreparedRun) -> float:
 
 
 def probe_sample(prepared: PreparedRun) -> Dataset:
-    """The data set with PROBE_IMAGES validation images, evenly out of all of them."""
+    """The data set with PROBE_IMAGES validation images, spread evenly over all of them."""
     whole = prepared.dataset.validation
     rows = np.unique(np.linspace(0, len(whole.labels) - 1, min(PROBE_IMAGES, len(whole.labels))).astype(int))
     sample = ImageSet(

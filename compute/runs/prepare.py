@@ -75,7 +75,7 @@ class PreparedRun:
         return ValidationSet(images, labels, part.start, self.profile.data.seed)
 
     def recorder(self, *, stop: StopRequest | None = None, quiet: bool = False) -> Recorder:
-        """What records this process's part of the validation images."""
+        """The recorder of this process's part of the validation images."""
         return Recorder(
             self.validation_set(),
             settings=self.profile.recording,
@@ -86,7 +86,7 @@ class PreparedRun:
         )
 
     def configuration(self) -> dict[str, Any]:
-        """What determines the record, and must be equal to resume: settings, and data and weights by their SHA-256."""
+        """What determines the record and must match to resume: settings, and data and weights by their SHA-256."""
         settings = as_dict(self.profile)
         settings["data"] |= {"source": self.dataset.name, "sha256": self.dataset.checksum}
         settings["weights"] |= {"source": self.weights.source, "sha256": self.weights.sha256}
@@ -149,7 +149,7 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
 
 
 def _fit_batch(profile: Profile, images: int, processes: int) -> tuple[Profile, tuple[str, ...]]:
-    """The profile with a batch that so many training images can fill, and a note if it was changed.
+    """The profile with a batch that the training images can fill, and a note if it was changed.
 
     Raises:
         BadOption: BatchNorm needs two images in every process, and there are fewer.
@@ -171,7 +171,7 @@ def _fit_batch(profile: Profile, images: int, processes: int) -> tuple[Profile, 
 
 
 def _check(profile: Profile, processes: Processes) -> None:
-    """Refuses what depends on more than one setting."""
+    """Refuses settings that contradict each other or the number of processes."""
     try:
         check_variants(profile.recording.variants)
     except ValueError as err:

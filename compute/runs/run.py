@@ -47,11 +47,11 @@ def open_or_create(prepared: PreparedRun, path: Path) -> RunWriter:
 
     Raises:
         RunMismatch: the run there has another configuration.
-        WriteFailed: the disk refuses; nothing is left behind.
+        WriteFailed: the disk refuses to write; nothing is left behind.
     """
     if prepared.processes.first and not run_exists(path):
         with create_run(path, prepared.description(path.name)) as new_run:
-            # run.h5 holds the images of all processes
+            # run.h5 contains the images of all processes
             replace(prepared, processes=Processes()).recorder().write_images(new_run)
     prepared.processes.wait()
     return open_run_writer(prepared, path)
@@ -67,7 +67,8 @@ def lock_run(path: Path, processes: Processes) -> Iterator[None]:
     with ExitStack() as stack:
         refused = False
         if processes.first:
-            # A lock and not a note: it ends with its process. Two commands on one run removed each other's checkpoints.
+            # A lock rather than a marker file: it ends with its process. Two commands on one run removed each other's
+            # checkpoints.
             part = path / f"training{PART}"
             refused = not stack.enter_context(claim(part, wait=False))
             if not refused:
@@ -75,7 +76,7 @@ def lock_run(path: Path, processes: Processes) -> Iterator[None]:
         if processes.any(refused):
             raise RunInUse(
                 f"The run '{path}' is being trained by another command. Wait for it or stop it; "
-                "to train another run beside it, name that with --run."
+                "to train another run beside it, give that another name with --run."
             )
         yield
 
@@ -126,7 +127,9 @@ class Experiment:
                     self.limit.check()
                 started = time.perf_counter()
                 metrics = self.trainer.train_epoch(epoch, training_set)
-                metrics |= self._save_checkpoint(epoch, metrics)  # before the record, which can be made from it
+                metrics |= self._save_checkpoint(
+                    epoch, metrics
+                )  # before the record, which can be repeated from the weights
                 self._record(epoch, metrics, network=self._trained_network())
                 if self.limit:
                     self.limit.epoch_finished(time.perf_counter() - started)
@@ -166,7 +169,7 @@ class Experiment:
         try:
             title = f"epoch {epoch}/{self.epochs} recording"
             metrics = metrics | self.recorder.record(network, writer, title=title, processes=processes)
-        except BaseException:  # also a stop: no incomplete file stays
+        except BaseException:  # on a stop, too: no incomplete file stays behind
             writer.abort()
             raise
         writer.set_metrics(metrics)

@@ -1,6 +1,6 @@
-"""Checkpoints: `0007.pt` holds the recorded weights of epoch 7, `0007.state.pt` what resuming needs besides.
+"""Checkpoints: `0007.pt` has the recorded weights of epoch 7, `0007.state.pt` what else resuming needs.
 
-Both hold tensors and plain values only (loadable with `weights_only=True`) and are written to a temporary file and
+Both contain tensors and plain values only (loadable with `weights_only=True`) and are written to a temporary file and
 renamed, so no checkpoint is ever incomplete. Older `.state.pt` are removed: only the last epoch can be resumed.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from compute.errors import BadCheckpoint
 from compute.models import ClassMapNetwork
 from compute.training.trainer import Trainer
-from compute.training.weights import UNREADABLE, first_line, load_tensors
+from compute.training.weights import UNREADABLE, first_line, is_plain, load_tensors
 from store.format.hdf5_file import atomic_path
 
 CHECKPOINTS = "checkpoints"  # the folder inside a run
@@ -54,7 +54,7 @@ class CheckpointFolder:
         """Writes the epoch's two files; the weights come last, because their file makes the checkpoint count.
 
         Raises:
-            WriteFailed: the disk refuses; earlier checkpoints stay as they are.
+            WriteFailed: the disk refuses to write; earlier checkpoints stay as they are.
         """
         averaged = trainer.averaged
         state = {
@@ -88,6 +88,9 @@ class CheckpointFolder:
             BadCheckpoint: the file is absent, damaged or of another run.
         """
         document = self._read(self._path(epoch), epoch, {"weights", "metrics"})
+        weights = document["weights"]
+        if not isinstance(weights, dict) or not all(is_plain(*each) for each in weights.items()):
+            raise BadCheckpoint(f"The weights in '{self._path(epoch)}' are not named tensors. {_REMEDY}")
         return Checkpoint(epoch, document["weights"], document["metrics"], document["run_id"])
 
     def load_into(self, network: ClassMapNetwork, epoch: int) -> Checkpoint:
@@ -133,7 +136,7 @@ class CheckpointFolder:
         if not path.is_file():
             raise BadCheckpoint(f"There is no checkpoint '{path}', so the run cannot be resumed there. {_REMEDY}")
         try:
-            document = load_tensors(path)
+            document = load_tensors(path, archive_only=True)
         except (pickle.UnpicklingError, *UNREADABLE) as err:
             raise BadCheckpoint(f"The checkpoint '{path}' cannot be read: {first_line(err)}. {_REMEDY}") from err
         if not isinstance(document, dict) or not keys <= document.keys():

@@ -24,7 +24,7 @@ class RunningMetrics:
         self.sums += values.to(self.sums.dtype)
 
     def read(self, processes: Processes | None = None) -> dict[str, float]:
-        """Means over all images, of all processes when given: loss in nats, top1 and top5 as fractions."""
+        """Means over all images, of all processes if they are given: loss in nats, top1 and top5 as fractions."""
         sums = self.sums.clone()
         if processes is not None:
             sums = processes.total(sums)

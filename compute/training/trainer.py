@@ -39,7 +39,7 @@ class TrainingSet:
 
 
 class Trainer:
-    """The network with its optimizer and augmentation; `train_epoch` trains one epoch and returns its metrics.
+    """The network with its optimiser and augmentation; `train_epoch` trains one epoch and returns its metrics.
 
     Args:
         network: on its device, channels last.

@@ -23,8 +23,11 @@ from compute.errors import BadWeights
 from compute.models import ClassMapNetwork
 from store.format.receipts import file_sha256
 
-# what torch.load raises for damaged files, besides UnpicklingError for files that hold more than tensors
-UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
+# what torch.load raises for damaged files, besides UnpicklingError for files that contain more than tensors
+UNREADABLE = (
+    *(RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error),
+    MemoryError,
+)
 _WRAPPERS = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
 _ZIP_START = b"PK\x03\x04"  # how torch.load tells its own archives from older files
 
@@ -62,7 +65,7 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
             (`module.`) or a compiled network (`_orig_mod.`).
 
     Raises:
-        BadWeights: the file is absent, holds pickled code or no tensors, a shape differs, or nothing fits.
+        BadWeights: the file is absent, contains pickled code or no tensors, a shape differs, or nothing fits.
     """
     if source == "none":
         return WeightsReport(source)
@@ -76,7 +79,7 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
     _check_tensors(source, matching, own)
     if not matching:
         raise BadWeights(
-            f"Nothing in the weights '{source}' fits this network: the file holds {_first_names(state)}, "
+            f"Nothing in the weights '{source}' fits this network: the file contains {_first_names(state)}, "
             f"the encoder has {_first_names(name.removeprefix(prefix) for name in own)}. Name a ResNet-18 state dict."
         )
     network.load_state_dict(matching, strict=False)
@@ -91,10 +94,11 @@ def load_weights(network: ClassMapNetwork, source: str) -> WeightsReport:
     )
 
 
-def load_tensors(path: Path) -> Any:
+def load_tensors(path: Path, *, archive_only: bool = False) -> Any:
     """What torch.save wrote into a file, on the CPU; only tensors and plain values are unpickled.
 
-    A file without checksums, written before PyTorch 1.6 or under set_crc32_options(False), is loaded as it is.
+    A file without checksums, written before PyTorch 1.6 or under set_crc32_options(False), is loaded as it is, unless
+    `archive_only` asks for what PyTorch writes today: an older file says itself how much memory it takes.
 
     Raises:
         ValueError: a record has changed since it was written.
@@ -104,6 +108,8 @@ def load_tensors(path: Path) -> Any:
         is_archive = file.read(len(_ZIP_START)) == _ZIP_START
     if is_archive:  # torch.load compares no checksum: one flipped bit would silently be another network
         _check_records(path)
+    elif archive_only:
+        raise ValueError("it is no archive as torch.save writes it")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -120,6 +126,10 @@ def _check_records(path: Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            # torch.save never compresses; what a record unpacks to must not exceed what the file holds
+            compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+            if compressed or sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its archive holds more than its size")
             # PyTorch writes 0 throughout where checksums are switched off
             has_checksums = any(entry.CRC for entry in archive.infolist())
             changed = archive.testzip() if has_checksums else None
@@ -170,9 +180,9 @@ def _read_state_dict(path: Path) -> Mapping[str, Tensor]:
         ) from err
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not state or not all(_is_plain(*each) for each in state.items()):
+    if not isinstance(state, Mapping) or not state or not all(is_plain(*each) for each in state.items()):
         raise BadWeights(
-            f"The weights file '{path}' holds a {type(state).__name__} that is empty or holds more than tensors. "
+            f"The weights file '{path}' contains a {type(state).__name__} that is empty or has more than tensors. "
             "Save model.state_dict() with torch.save."
         )
     return state
@@ -190,14 +200,16 @@ def _check_tensors(source: str, matching: Mapping[str, Tensor], own: Mapping[str
     for name, value in matching.items():
         if value.shape != own[name].shape:
             raise BadWeights(
-                f"The weights '{source}' hold {name} as {tuple(value.shape)}, the network needs "
+                f"The weights '{source}' contain {name} as {tuple(value.shape)}, the network needs "
                 f"{tuple(own[name].shape)}. They belong to another network; name a ResNet-18 file."
             )
         if not torch.isfinite(value).all():
-            raise BadWeights(f"The weights '{source}' hold NaN or infinity in {name}. Download or export them again.")
+            raise BadWeights(
+                f"The weights '{source}' contain NaN or infinity in {name}. Download or export them again."
+            )
 
 
-def _is_plain(name: object, value: object) -> bool:
+def is_plain(name: object, value: object) -> bool:
     """Whether this is a named tensor that can be copied into a network as it is."""
     if not isinstance(name, str) or not isinstance(value, Tensor):
         return False

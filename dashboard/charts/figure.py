@@ -125,15 +125,41 @@ def epoch_axis() -> alt.X:
     )
 
 
-def chosen_epoch(epoch: int | None) -> dict[str, pd.DataFrame]:
-    """The table behind `epoch_rule`; no table where no epoch is chosen."""
-    return {} if epoch is None else {"chosen": pd.DataFrame({"epoch": [epoch]})}
+def chosen_epoch(epoch: int) -> dict[str, pd.DataFrame]:
+    """The table behind `epoch_rule`."""
+    return {"chosen": pd.DataFrame({"epoch": [epoch]})}
 
 
 def epoch_rule(palette: Palette) -> alt.Chart:
     """A rule at the chosen epoch."""
     rule = rows("chosen").mark_rule(color=palette.prediction, strokeWidth=2, opacity=0.8)
-    return rule.encode(x=alt.X("epoch:Q"), tooltip=[alt.Tooltip("epoch:Q", title="chosen epoch")])
+    return rule.encode(x=alt.X("epoch:Q"), tooltip=tooltips(("epoch:Q", "", "chosen epoch")))
+
+
+def reference_line(table: str, x: str, y: str, palette: Palette) -> alt.Chart:
+    """A dashed line to compare points with: what no change, or no effect, would look like."""
+    line = rows(table).mark_line(color=palette.neutral, strokeDash=[5, 4])
+    return line.encode(x=alt.X(f"{x}:Q"), y=alt.Y(f"{y}:Q"))
+
+
+def reference_rule(table: str, x: str, palette: Palette) -> alt.Chart:
+    """A dashed upright line, at chance or at zero."""
+    return rows(table).mark_rule(color=palette.neutral, strokeDash=[5, 4]).encode(x=alt.X(f"{x}:Q"))
+
+
+def point_selection(*fields: str) -> alt.Parameter:
+    """Makes the marks of a chart clickable; `on_point` of `downloads.chart` gets these fields."""
+    return alt.selection_point(name="point", fields=list(fields), on="click", empty=False)
+
+
+def tooltips(*fields: str | tuple[str, ...]) -> list[alt.Tooltip]:
+    """What a mark says under the pointer: fields with their type, a number format and a title where they need them.
+
+    As in `tooltips("epoch:Q", ("share:Q", ".1%"), ("coverage:Q", ".1%", "accepted"), ("label:N", "", "variant"))`.
+    """
+    entries = ((field, "", "") if isinstance(field, str) else (*field, "")[:3] for field in fields)
+    none = alt.Undefined
+    return [alt.Tooltip(name, format=form or none, title=title or none) for name, form, title in entries]
 
 
 def legend_columns(wide: int, narrow: int = 2) -> alt.ExprRef:

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import Figure, drawing, rows, tooltips
 from dashboard.shared.theme import LIGHT, Palette
 
 PREDICTIONS = ("correct", "wrong")
@@ -77,12 +77,7 @@ def _histogram(
             color=alt.Color("prediction:N", title=None, scale=colours, legend=legend),
             order=alt.Order("prediction:N", sort="descending"),
             opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),
-            tooltip=[
-                alt.Tooltip("low:Q", title="from", format=".3~f"),
-                alt.Tooltip("high:Q", title="to", format=".3~f"),
-                alt.Tooltip("prediction:N"),
-                alt.Tooltip("count:Q"),
-            ],
+            tooltip=tooltips(("low:Q", ".3~f", "from"), ("high:Q", ".3~f", "to"), "prediction:N", "count:Q"),
         )
         .add_params(alt.selection_interval(name="range", encodings=["x"]))
         .properties(height=height)

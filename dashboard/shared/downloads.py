@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard.charts.figure import Figure, digest, render
 from dashboard.query_cache import QUERY_CACHE
 from dashboard.shared.theme import Palette, palette
+from store.tools.csv_table import to_csv
 
 
 def current_palette() -> Palette:
@@ -95,5 +96,5 @@ def csv_button(label: str, table: pd.DataFrame, file_name: str) -> None:
 
 
 def csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV bytes, UTF-8, with a header."""
-    return table.to_csv(index=False).encode()
+    """A table as CSV bytes for spreadsheets: with a byte order mark, no text a formula (`store.tools.csv_table`)."""
+    return to_csv(table).encode("utf-8-sig")

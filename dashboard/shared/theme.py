@@ -112,23 +112,39 @@ def duration(seconds: float) -> str:
 
 
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|#"})
-# Read as a heading, a quote, a list or a rule at the beginning of a line only.
-_OPENING = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
-# Streamlit turns these into links even where their marks are escaped, so the two parts are separated.
-_LINK = re.compile(r"(?i)(www)(?=\.)|(https?\\:|ftp\\:)(?=//)|(?<=[\w.+-])(@)(?=[\w-])")
+# Line ends, control characters and blanks: a name is one line, so that no part of it may begin a heading or a list.
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # would turn the text around a name, too
+# Read as a heading, a quote, a list or a rule at the beginning only.
+_OPENING = re.compile(r"^(?:([-+=])|(\d+)([.)]))")
+# Streamlit makes links, icons, emoji and arrows of these even where their marks are escaped: a joiner separates them.
+_JOINED = re.compile(r"(?i)(?<=www)(?=\.)|(?<=:)(?=[\w+/-])|(?<=[\w.+-]@)(?=[\w-])|(?<=[-<>=~])(?=[-<>=])")
 _JOINER = "\u2060"  # of no width, and no place to break a line
 _FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # Hebrew, Arabic and their kin
 _ISOLATE, _END = "\u2068", "\u2069"
 
 
-def escape_markdown(text: str) -> str:
-    """A text, such as a class's name, that Markdown shows as it is: no mark of it becomes formatting or a link.
+def one_line(text: str) -> str:
+    """A text without line ends, control characters and invisible marks of direction."""
+    return _BLANKS.sub(" ", _DIRECTIONS.sub("", text)).strip()
 
-    One that is written from right to left is isolated, so that numbers beside it stay where they are.
+
+def escape_markdown(text: object) -> str:
+    """A text, such as a class's name, that Streamlit's Markdown shows as it is, on one line.
+
+    No mark of it becomes formatting, a link, an image, an icon, a formula or an emoji. One that is written from right
+    to left is isolated, so that numbers beside it stay where they are.
     """
-    marked = _OPENING.sub(r"\1\3\\\2\4", text.translate(_MARKS))
-    shown = _LINK.sub(lambda found: found[0] + _JOINER, marked)
+    separated = _JOINED.sub(_JOINER, one_line(str(text)))
+    shown = _OPENING.sub(r"\2\\\1\3", separated.translate(_MARKS))
     return f"{_ISOLATE}{shown}{_END}" if _FROM_THE_RIGHT.search(shown) else shown
+
+
+def code_span(text: object) -> str:
+    """A text in Markdown's code style: between more backticks than it has in a row itself."""
+    line = one_line(str(text))
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if "`" in line else f"{fence}{line or ' '}{fence}"
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -5,5 +5,3 @@ Reading is light; `store.analysis.analyse.analyse`, which derives it, imports mo
 
 from store.analysis.analysis_file import Analysis, read_analysis
 from store.analysis.findings import Finding, from_table
-
-__all__ = ["Analysis", "Finding", "from_table", "read_analysis"]

@@ -10,7 +10,7 @@ import pandas as pd
 from store.analysis import tables
 from store.analysis.analysis_file import write_analysis
 from store.analysis.checkpoint_selection import best_epochs, ensembles, resampled_metrics
-from store.analysis.failure_ranking import failure_ranking
+from store.analysis.confidence_scores import failure_ranking
 from store.analysis.finding_candidates import CANDIDATES, FindingInputs
 from store.analysis.findings import as_table, select
 from store.analysis.gather import gather

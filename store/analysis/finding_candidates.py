@@ -97,26 +97,19 @@ def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, 
 def accuracy_drops(inputs: FindingInputs) -> list[Finding]:
     """How much accuracy drops under each variant, image by image."""
     record = inputs.record
-    correct = record.correct
-    comparisons, found = len(correct) - 1, []
-    for number in range(1, len(correct)):
-        drop = correct[0].astype(float) - correct[number]
+    clean, *perturbed = record.correct
+    comparisons, found = len(perturbed), []
+    for variant, correct in zip(record.run.variants[1:], perturbed, strict=True):
+        drop = clean.astype(float) - correct
         mean, low, high = mean_interval(drop, level=joint_level(comparisons))
         if not drop.any() or not np.isfinite(low):
             continue
         p = paired_p(int((drop > 0).sum()), int((drop < 0).sum()))
-        variant, before, after = (
-            record.run.variants[number],
-            percent(correct[0].mean()),
-            percent(correct[number].mean()),
+        before, after = percent(clean.mean()), percent(correct.mean())
+        text = f"Under {inputs.variant(variant)} the accuracy " + (
+            f"falls from {before} to {after}." if mean > 0 else f"does not fall: {before} clean, {after} perturbed."
         )
-        text = (
-            f"Under {inputs.variant(variant)} the accuracy falls from {before} to {after}."
-            if mean > 0
-            else f"Under {inputs.variant(variant)} the accuracy does not fall: {before} clean, {after} perturbed."
-        )
-        query = {"epoch": inputs.last, "variant": variant}
-        tested = _tested(p, comparisons, query)
+        tested = _tested(p, comparisons, {"epoch": inputs.last, "variant": variant})
         strength = max(min(low, 1.0), 0.0)
         found.append(Finding("accuracy", text, mean, low, high, "share", "robustness", strength, **tested))
     return found
@@ -162,23 +155,16 @@ def error_detection(inputs: FindingInputs) -> list[Finding]:
     best = maps.loc[maps["auroc"].idxmax()]
     reference = float(table.loc[table["score"] == REFERENCE, "auroc"].iloc[0])
     low, high = float(best["gain_low"]), float(best["gain_high"])
-    outcome = (
-        "The maps detect wrong predictions better than the softmax"
-        if low > 0
-        else "The maps detect wrong predictions less well than the softmax"
-        if high < 0
-        else "The maps are not shown to detect wrong predictions better or worse than the softmax"
-    )
+    outcome = "are not shown to detect wrong predictions better or worse"
+    if low > 0 or high < 0:
+        outcome = f"detect wrong predictions {'better' if low > 0 else 'less well'}"
     text = (
-        f"{outcome}: their best score, “{best['label']}”, reaches an AUROC of {best['auroc']:.3f}, "
-        f"the maximum softmax {reference:.3f} ({int(best['images'])} images)."
+        f"The maps {outcome} than the softmax: their best score, “{best['label']}”, reaches an AUROC of "
+        f"{best['auroc']:.3f}, the maximum softmax {reference:.3f} ({int(best['images'])} images)."
     )
     strength = float(np.clip(2 * max(low, -high, 0.05), 0, 1))
-    gain, query = float(best["gain"]), {"epoch": inputs.last}
-    others = len(table) - 1
-    return [
-        Finding("failure_ranking", text, gain, low, high, "AUROC", "trust", strength, comparisons=others, query=query)
-    ]
+    tested: dict[str, Any] = {"comparisons": len(table) - 1, "query": {"epoch": inputs.last}}
+    return [Finding("failure_ranking", text, float(best["gain"]), low, high, "AUROC", "trust", strength, **tested)]
 
 
 def corrections(inputs: FindingInputs) -> list[Finding]:
@@ -193,7 +179,7 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     third = int((winners != run.labels[wrong]).sum())
     few = max(size // 16, 1)
     by_few = int((cells <= few).sum())
-    low, high = _wilson_interval(by_few, count)
+    low, high = map(float, wilson(by_few, count))
     half = int(np.quantile(cells, 0.5, method="inverted_cdf"))
     text = (
         f"In {percent(by_few / count)} of the {count} wrong prediction{'' if count == 1 else 's'} the true class at "
@@ -234,9 +220,8 @@ def localisation(inputs: FindingInputs) -> list[Finding]:
         moved = percent(float(table.loc["shift_following", "value"]))
         shown.append(f"their centres move {moved} of the way with the images that are shifted")
     text = f"{outcome}: {'; '.join(shown)}."
-    return [
-        Finding("localisation", text, value, low, high, "share", "trust", strength=0.6, query={"epoch": inputs.last})
-    ]
+    query = {"epoch": inputs.last}
+    return [Finding("localisation", text, value, low, high, "share", "trust", strength=0.6, query=query)]
 
 
 def similar_maps(inputs: FindingInputs) -> list[Finding]:
@@ -308,7 +293,6 @@ def map_lead(inputs: FindingInputs) -> list[Finding]:
     # In a CAM, maps of any two classes have a cosine of 0.99, so 99.9 % of its maps came "first". It is a count and not
     # a test: with independent predictions the map would come second by construction.
     quantities = inputs.tables["localisation"].set_index("quantity")["value"]
-    # 99.9 % of the maps of a CAM came "first", since any two of its maps have a cosine of 0.99.
     if quantities.get("between_classes", 0.0) >= FORMED:
         return []
     lead = inputs.tables["images"]["map_lead"].to_numpy()
@@ -317,7 +301,7 @@ def map_lead(inputs: FindingInputs) -> list[Finding]:
         return []
     order = "before" if 2 * ahead >= differing else "after"
     shown = ahead if order == "before" else differing - ahead
-    low, high = _wilson_interval(shown, differing)
+    low, high = map(float, wilson(shown, differing))
     text = (
         f"The map of the true class takes its final form (cosine of {FORMED}) {order} the prediction stabilises in "
         f"{percent(shown / differing)} of the {differing} images where the two do not coincide."
@@ -333,7 +317,7 @@ def forgetting(inputs: FindingInputs) -> list[Finding]:
     forgotten, wrong = int((history == "forgotten").sum()), int(history.isin(["forgotten", "never correct"]).sum())
     if not forgotten or len(inputs.record.epochs) < 2:
         return []
-    low, high = _wilson_interval(forgotten, wrong)
+    low, high = map(float, wilson(forgotten, wrong))
     text = f"{forgotten} of the {wrong} images that end up wrong were predicted correctly at an earlier epoch."
     return [Finding("forgetting", text, forgotten / wrong, low, high, "share", "learning", strength=low / 2)]
 
@@ -411,11 +395,6 @@ def failing_clusters(inputs: FindingInputs) -> list[Finding]:
 def _tested(p: float, comparisons: int, query: dict[str, Any]) -> dict[str, Any]:
     """The fields of a tested finding, its p-value adjusted for the comparisons that it was picked from."""
     return {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
-
-
-def _wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    low, high = wilson(successes, trials)
-    return float(low), float(high)
 
 
 def _exact_interval(successes: ArrayLike, trials: int, comparisons: int) -> tuple[float, float]:

@@ -31,12 +31,12 @@ def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFr
     object_following: how far the maps follow their own object, 1 = as a map in its shape would (see there).
     shift_following: how far the maps' centres move with the images under the variant `shift`, 1 = with them.
     """
-    similar = localisation.pair_similarity(final.true_class_maps, record.run.labels, len(record.run.classes))
-    rows = [_row("within_class", similar.within_class), _row("between_classes", similar.between_classes)]
+    within, between = localisation.pair_similarity(final.true_class_maps, record.run.labels, len(record.run.classes))
+    columns = {"within_class": within, "between_classes": between}
     for name in ("evidence_on_object", "object_area", "evidence_on_others", "peak_on_object"):
-        rows.append(_row(name, images[name].to_numpy()))
-    rows.append(_follow(images, record.run.labels))
-    rows.append(_shift(record, final))
+        columns[name] = images[name].to_numpy()
+    rows = [_row(name, values) for name, values in columns.items()]
+    rows += [_follow(images, record.run.labels), _shift(record, final)]
     return pd.DataFrame([row for row in rows if row is not None], columns=["quantity", "value", "low", "high"])
 
 

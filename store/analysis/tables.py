@@ -93,7 +93,7 @@ def class_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) ->
     """
     run, epochs = record.run, record.epochs
     accuracy = np.stack(record.class_accuracies)[:, 0]
-    similar = localisation.pair_similarity(final.true_class_maps, run.labels, len(run.classes))
+    within, between = localisation.pair_similarity(final.true_class_maps, run.labels, len(run.classes))
     formed = images["formation"] != NEVER
     by_class = images.assign(
         silent_share=final.true_class_maps.max((1, 2)) <= 0, map_lead=images["map_lead"].where(formed).astype(float)
@@ -102,8 +102,8 @@ def class_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) ->
         formation=epoch_numbers(epochs, learning.formation(np.stack(record.pattern_similarities))),
         half_correct=epoch_numbers(epochs, learning.first_correct(np.nan_to_num(accuracy) >= 0.5)),
         accuracy=accuracy[-1],
-        within_class=similar.within_class,
-        between_classes=similar.between_classes,
+        within_class=within,
+        between_classes=between,
     )
     summaries = {
         "image_formation": by_class["formation"].agg(_median_event),
@@ -161,7 +161,7 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, I
     run, epochs = record.run, record.epochs
     count = len(run.classes)
     ever, series, reverse = pair_series(run.labels, [found[0] for found in record.predictions], count)
-    events = confusion.pair_events(series) if len(ever) else None
+    events = confusion.pair_events(series)
     names, true_class, predicted_class = run.classes["name"].to_numpy(), ever // count, ever % count
     overlap = confusion.pair_overlap(
         final.true_class_maps, final.predicted_class_maps, run.labels, record.predictions[-1][0], count
@@ -172,12 +172,10 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, I
             "true_class": names[true_class],
             "predicted_class_index": predicted_class,
             "predicted_class": names[predicted_class],
-            "onset": epoch_numbers(epochs, events.onset) if events else ever,
-            "peak": epoch_numbers(epochs, events.peak) if events else ever,
-            "resolved": epoch_numbers(epochs, events.resolved) if events else ever,
-            "peak_count": events.peak_count if events else ever,
+            **{name: epoch_numbers(epochs, getattr(events, name)) for name in ("onset", "peak", "resolved")},
+            "peak_count": events.peak_count,
             "last_count": series[-1],
-            "slope": events.slope if events else ever.astype(np.float64),
+            "slope": events.slope,
             "reverse": reverse,
             "similarity": maps.cosine(final.patterns[true_class], final.patterns[predicted_class]),
             "overlap": overlap[true_class, predicted_class],

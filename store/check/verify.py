@@ -24,7 +24,7 @@ from store.format.receipts import file_sha256, read_receipt
 from store.format.record_file import RecordFile
 from store.format.schema import Attribute, check_values
 from store.format.structure import unchecked_metadata
-from store.read.epoch_data import JoinedEpoch, open_epoch
+from store.read.epoch_data import JoinedEpoch, check_identity, open_epoch
 from store.read.source import LocalSource
 from store.remote.place import is_remote
 
@@ -71,8 +71,7 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
         return [*problems, Problem(layout.EPOCHS, str(err))]
     for epoch in sorted(complete.keys() | receipts):
         problems += _epoch_problems(path, facts, epoch, report)
-    for name in (f"{layout.TRAINING}/{file}" for file in ledger):
-        problems += [Problem(name, text) for text in _ledger_problems(path / name, facts, report)]
+    problems += _ledger_problems(path, ledger, facts, report)
     # No part of the record, but read beside it.
     return problems + [Problem(layout.ANALYSIS_FILE, text) for text in analysis_problems(path, facts)]
 
@@ -104,19 +103,25 @@ def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -
         return [*problems, Problem(name, str(err))]
 
 
-def _ledger_problems(path: Path, facts: RunFacts, report: Progress) -> Iterator[str]:
-    """Problems of a file of the training ledger; it has no receipt."""
-    is_images = path.name == Path(layout.TRAINING_IMAGES).name
-    try:
-        file = RecordFile(path, "training_images" if is_images else "training_epoch")
-        if file.facts["run_id"] != facts.id:
-            yield f"it belongs to run {file.facts['run_id']!r}, not to {facts.id!r}"
-        if not is_images and file.facts["epoch"] != layout.epoch_of(path.name):
-            yield f"it holds epoch {file.facts['epoch']}, its name says {layout.epoch_of(path.name)}"
-        file.check_structure(facts.description)
-        yield from _file_problems(file, facts.description, report)
-    except StoreError as err:
-        yield str(err)
+def _ledger_problems(run: Path, names: list[str], facts: RunFacts, report: Progress) -> Iterator[Problem]:
+    """Problems of the training ledger, whose files have no receipts."""
+    counts: dict[str, int] = {}
+    for name in (f"{layout.TRAINING}/{file}" for file in names):
+        is_images = name == layout.TRAINING_IMAGES
+        try:
+            file = RecordFile(run / name, "training_images" if is_images else "training_epoch")
+            check_identity(file, run_id=facts.id, epoch=None if is_images else layout.epoch_of(Path(name).name))
+            file.check_structure(facts.description)
+            counts[name] = file.training_images
+            yield from (Problem(name, text) for text in _file_problems(file, facts.description, report))
+        except StoreError as err:
+            yield Problem(name, str(err))
+    if counts and layout.TRAINING_IMAGES not in counts and not (run / layout.TRAINING_IMAGES).exists():
+        yield Problem(layout.TRAINING_IMAGES, "it is missing, so nobody knows which images the ledger is about")
+    images = counts.get(layout.TRAINING_IMAGES)
+    for name, count in counts.items():
+        if images is not None and count != images:
+            yield Problem(name, f"it holds {count} training images, {layout.TRAINING_IMAGES} lists {images}")
 
 
 def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Problem]:

@@ -92,6 +92,11 @@ class RecordFile:
         """Whether it shows an epoch that ranks recorded in parts."""
         return self.facts.get("parts", 1) > 1 and "part" not in self.facts
 
+    @property
+    def training_images(self) -> int:
+        """Number of training images of a file of the training ledger."""
+        return self.stored["labels" if self.kind == "training_images" else "prediction"].shape[0]
+
     def check_structure(self, description: RunDescription) -> None:
         """Compare every dataset that a complete file must hold, and optional ones it has, with the format.
 
@@ -104,6 +109,9 @@ class RecordFile:
         kept = bool(description.kept_maps)
         for path, shape in own.items():
             self.require(path, shape, kept=kept)
+        lengths = {stored.shape[0] for stored in self.stored.values()}
+        if self.kind.startswith("training") and len(lengths) > 1:
+            raise damaged(self.path, f"its datasets have {sorted(lengths)} training images")
         if shown:
             epoch, world = self.facts["epoch"], self.facts["parts"]
             names = {Path(layout.part_file(epoch, rank, world)).name for rank in range(world)}

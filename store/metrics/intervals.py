@@ -90,10 +90,14 @@ class WidestDifference:
     p: float
 
 
-def class_means(values: ArrayLike, labels: ArrayLike) -> Float64:
-    """Mean of the values (..., N) of each class, (..., C) float64, C = largest label + 1; NaN where there is none."""
+def class_means(values: ArrayLike, labels: ArrayLike, classes: int | None = None) -> Float64:
+    """Mean of the values (..., N) of each class, (..., C) float64; NaN for a class without any.
+
+    Args:
+        labels: (N,) class indices. classes: C; default: the largest label + 1.
+    """
     values, labels = np.asarray(values, np.float64), np.asarray(labels, np.int64)
-    count = np.bincount(labels)
+    count = np.bincount(labels, minlength=classes or 0)
     flat = values.reshape(-1, len(labels))
     sums = np.stack([np.bincount(labels, row, len(count)) for row in flat])
     means = np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)

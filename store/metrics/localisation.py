@@ -175,19 +175,10 @@ def shift_following(before: ArrayLike, after: ArrayLike, applied: ArrayLike) -> 
     return (np.asarray(after, np.float64) - np.asarray(before, np.float64)) @ applied / (applied @ applied)
 
 
-@dataclass(frozen=True)
-class PairSimilarity:
-    """Mean cosine between the own maps of two different images, arrays (C,); NaN where there is no such pair.
+def pair_similarity(maps: ArrayLike, labels: ArrayLike, classes: int) -> tuple[Float64, Float64]:
+    """Mean cosine of the maps (N, y, x) of two different images, over all pairs at once: (within, between), each (C,).
 
-    within: both of the class. between: one of the class, one of any other.
-    """
-
-    within_class: Float64
-    between_classes: Float64
-
-
-def pair_similarity(maps: ArrayLike, labels: ArrayLike, classes: int) -> PairSimilarity:
-    """How similar the own maps (N, y, x) are within each class and across classes, over all pairs at once.
+    Within: both images of the class. Between: one of the class, one of any other. NaN where there is no such pair.
 
     Equation:
         within_c = (|sum u|^2 - sum |u|^2) / (n (n - 1)), u the maps of c scaled to length 1
@@ -203,7 +194,7 @@ def pair_similarity(maps: ArrayLike, labels: ArrayLike, classes: int) -> PairSim
     loud = np.bincount(labels, length[:, 0] > 0, classes)
     within = np.einsum("ci,ci->c", sums, sums) - loud
     between = np.einsum("ci,ci->c", sums, sums.sum(0) - sums)
-    return PairSimilarity(_per_pair(within, count * (count - 1)), _per_pair(between, count * (len(maps) - count)))
+    return _per_pair(within, count * (count - 1)), _per_pair(between, count * (len(maps) - count))
 
 
 def _per_pair(sums: Float64, pairs: NDArray) -> Float64:

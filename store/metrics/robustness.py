@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.metrics.intervals import class_means
+
 Float64 = NDArray[np.float64]
 MOVED_BELOW = 0.5  # cosine to the clean map, below which a map counts as moved
 
@@ -47,7 +49,7 @@ def different_reason(
 def different_reason_share(clean_correct: ArrayLike, perturbed_correct: ArrayLike, consistency: ArrayLike) -> float:
     """Share of `different_reason` among the images correct before and after, 0..1; NaN where there are none."""
     both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
-    return _mean(different_reason(clean_correct, perturbed_correct, consistency)[both].astype(np.float64))
+    return _mean((np.asarray(consistency)[both] < MOVED_BELOW).astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> Cue
     """
     label_logits, labels = np.asarray(label_logits, np.float64), np.asarray(labels)
     count = np.bincount(labels, minlength=classes)
-    centred = label_logits[0] - _class_means(label_logits[:1], labels, count)[0, labels]
+    centred = label_logits[0] - class_means(label_logits[0], labels, classes)[labels]
     freedom = len(labels) - np.count_nonzero(count)
     deviation = np.sqrt((centred**2).sum() / freedom) if freedom > 0 else 0.0
     drops = (label_logits[0] - label_logits) / deviation if deviation > 0 else np.full(label_logits.shape, np.nan)
-    mean = _class_means(drops, labels, count)
-    variance = _divide(_class_means((drops - mean[:, labels]) ** 2, labels, count) * count, np.maximum(count - 1, 0))
+    mean = class_means(drops, labels, classes)
+    variance = _divide(class_means((drops - mean[:, labels]) ** 2, labels, classes) * count, np.maximum(count - 1, 0))
     return CueProfile(mean, np.sqrt(_divide(variance, count)), count)
 
 
@@ -96,11 +98,6 @@ def cue_order(drops: ArrayLike) -> NDArray[np.int64]:
     if drops.shape[0] < 3 or drops.shape[1] == 0:
         return np.arange(drops.shape[0])
     return leaves_list(linkage(drops, "ward")).astype(np.int64)
-
-
-def _class_means(values: Float64, labels: NDArray, count: NDArray) -> Float64:
-    sums = np.stack([np.bincount(labels, row, len(count)) for row in values])
-    return _divide(sums, count)
 
 
 def _divide(numerator: NDArray, denominator: NDArray) -> Float64:

@@ -16,26 +16,3 @@ from store.queries.failures import FailureFilter, accepted_errors, failures, sel
 from store.queries.minimal_correction import MinimalCorrection, minimal_correction
 from store.queries.pattern_search import PatternIndex, pattern_index, search_index
 from store.queries.perturbation import cue_profiles, evidence_under
-
-__all__ = [
-    "FailureFilter",
-    "MinimalCorrection",
-    "PatternIndex",
-    "accepted_errors",
-    "accuracy_by_variant",
-    "calibration_table",
-    "class_accuracy",
-    "class_order",
-    "confused_pairs",
-    "cue_profiles",
-    "evidence_under",
-    "failures",
-    "group_history",
-    "minimal_correction",
-    "pair_history",
-    "pattern_index",
-    "risk_coverage",
-    "search_index",
-    "select_failures",
-    "similarity_against_confusion",
-]

@@ -28,17 +28,25 @@ def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20)
     wrong = counts * ~np.eye(len(counts), dtype=bool)
     order = np.argsort(-wrong, axis=None, kind="stable")[:k]
     true_class, predicted_class = np.unravel_index(order[wrong.flat[order] > 0], counts.shape)
-    table = _named_pairs(run, true_class, predicted_class)
+    names, groups = run.classes["name"].to_numpy(), run.classes["group"].to_numpy()
     found, images = counts[true_class, predicted_class], counts.sum(1)[true_class]
     low, high = wilson(found, images)
     patterns = run.patterns(epoch=epoch, variant=variant)
-    return table.assign(
-        count=found,
-        share=found / np.maximum(images, 1),
-        low=low,
-        high=high,
-        reverse=counts[predicted_class, true_class],
-        similarity=maps.cosine(patterns[true_class], patterns[predicted_class]),
+    return pd.DataFrame(
+        {
+            "true_class_index": true_class,
+            "true_class": names[true_class],
+            "predicted_class_index": predicted_class,
+            "predicted_class": names[predicted_class],
+            "true_group": groups[true_class],
+            "predicted_group": groups[predicted_class],
+            "count": found,
+            "share": found / np.maximum(images, 1),
+            "low": low,
+            "high": high,
+            "reverse": counts[predicted_class, true_class],
+            "similarity": maps.cosine(patterns[true_class], patterns[predicted_class]),
+        }
     )
 
 
@@ -66,31 +74,19 @@ def _predictions_by_epoch(run: Run, variant: str) -> Iterator[tuple[int, NDArray
 
 def group_history(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     """A row per epoch and pair of groups: epoch, true_group, predicted_group, count, share (of the true group)."""
-    names, groups = _groups(run)
-    true_class, epochs, counts = groups[run.labels], [], []
+    groups, names = pd.factorize(run.classes["group"])  # in order of their first class
+    true_group, epochs, pairs = groups[run.labels], [], []
     for epoch, predictions in _predictions_by_epoch(run, variant):
-        pairs = np.bincount(true_class * len(names) + groups[predictions], minlength=len(names) ** 2)
         epochs.append(epoch)
-        counts.append(pairs.reshape(len(names), len(names)))
-    table = _group_rows(names, np.reshape(counts, (len(epochs), len(names), len(names))).astype(np.int64))
-    table.insert(0, "epoch", np.repeat(np.asarray(epochs, np.int64), len(names) ** 2))
-    return table
-
-
-def _groups(run: Run) -> tuple[NDArray, NDArray[np.int64]]:
-    """Names of the groups in order of their first class, and the group of each class."""
-    groups, names = pd.factorize(run.classes["group"])
-    return np.asarray(names, object), groups.astype(np.int64)
-
-
-def _group_rows(names: NDArray, counts: NDArray) -> pd.DataFrame:
-    """A row per pair of groups, of counts (..., G, G)."""
-    true_class, predicted_class = (side.ravel() for side in np.indices(counts.shape)[-2:])
-    texts = pd.Series(names).array  # taking from pandas' own array is four times as fast as from Python's texts
+        pairs.append(np.bincount(true_group * len(names) + groups[predictions], minlength=len(names) ** 2))
+    counts = np.reshape(pairs, (len(epochs), len(names), len(names))).astype(np.int64)
+    true_index, predicted_index = (side.ravel() for side in np.indices(counts.shape)[1:])
+    texts = pd.Series(np.asarray(names, object)).array  # taking from pandas' own array is four times as fast
     return pd.DataFrame(
         {
-            "true_group": texts.take(true_class),
-            "predicted_group": texts.take(predicted_class),
+            "epoch": np.repeat(np.asarray(epochs, np.int64), len(names) ** 2),
+            "true_group": texts.take(true_index),
+            "predicted_group": texts.take(predicted_index),
             "count": counts.ravel(),
             "share": measure.row_shares(counts).ravel(),
         }
@@ -131,20 +127,6 @@ def _rank_correlation(first: NDArray, second: NDArray) -> float:
         return float("nan")
     ranks = [pd.Series(values).rank().to_numpy() for values in (first, second)]
     return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _named_pairs(run: Run, true_class: NDArray, predicted_class: NDArray) -> pd.DataFrame:
-    names, groups = run.classes["name"].to_numpy(), run.classes["group"].to_numpy()
-    return pd.DataFrame(
-        {
-            "true_class_index": true_class,
-            "true_class": names[true_class],
-            "predicted_class_index": predicted_class,
-            "predicted_class": names[predicted_class],
-            "true_group": groups[true_class],
-            "predicted_group": groups[predicted_class],
-        }
-    )
 
 
 Order = Literal["index", "name", "group", "accuracy", "formation", "similarity"]

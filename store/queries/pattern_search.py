@@ -27,11 +27,7 @@ class PatternIndex:
 
 
 def pattern_index(
-    run: Run,
-    *,
-    epoch: int,
-    variant: str = "clean",
-    kind: Literal["predicted_class", "true_class"] = "predicted_class",
+    run: Run, *, epoch: int, variant: str = "clean", kind: Literal["predicted_class", "true_class"] = "predicted_class"
 ) -> PatternIndex:
     """The maps of the predicted (or true) class of all images of one epoch and variant, each scaled to length 1."""
     read = run.predicted_class_maps if kind == "predicted_class" else run.true_class_maps

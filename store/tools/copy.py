@@ -155,10 +155,7 @@ def _transfer(origin: Place, name: str, copy: Place, part: str, report: Callable
     digest = hashlib.sha256()
     try:
         copy.system.makedirs(copy.path(part).rpartition("/")[0], exist_ok=True)
-        with (
-            origin.system.open(origin.path(name), "rb") as reader,
-            copy.system.open(copy.path(part), "wb") as writer,
-        ):
+        with origin.system.open(origin.path(name), "rb") as reader, copy.system.open(copy.path(part), "wb") as writer:
             while block := reader.read(BLOCK):
                 digest.update(block)
                 writer.write(block)

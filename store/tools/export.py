@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from store.format.hdf5_file import atomic_path
 from store.read.run import Run, Selection
+from store.tools.csv_table import to_csv
 from store.tools.new_place import chosen_epochs, local_folder, unused
 
 FORMATS = ("parquet", "csv")
@@ -68,7 +69,11 @@ def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFra
     """What appends a piece of a table to the file at `path`."""
     if file_format == "csv":
         with path.open("w", encoding="utf-8", newline="") as file:
-            yield lambda piece: piece.to_csv(file, index=False, header=file.tell() == 0)
+
+            def write(piece: pd.DataFrame) -> None:
+                to_csv(piece, file, header=file.tell() == 0)
+
+            yield write
         return
     with ExitStack() as opened:
         writer: pq.ParquetWriter | None = None

@@ -29,13 +29,7 @@ from store.write.join_parts import show_parts
 from store.write.summary import kept_classes
 
 MAP_DATASETS = ("maps", "map_scale", "map_classes", "logits")
-_SOURCES = (
-    *MAP_DATASETS,
-    "probabilities",
-    "images/prediction",
-    "images/predicted_logit",
-    "images/label_logit",
-)
+_SOURCES = (*MAP_DATASETS, "probabilities", "images/prediction", "images/predicted_logit", "images/label_logit")
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:

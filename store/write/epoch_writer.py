@@ -115,10 +115,7 @@ class EpochWriter:
             self._queue(self._record, index, at, maps[at - first : stop - first])
 
     def write_layers(
-        self,
-        start: int,
-        layers: Mapping[str, Float32] | None = None,
-        stages: Mapping[str, Float32] | None = None,
+        self, start: int, layers: Mapping[str, Float32] | None = None, stages: Mapping[str, Float32] | None = None
     ) -> None:
         """Queue the clean variant's inner layers: activations (n, F, h, w), not negative, and stage means (n, h, w).
 

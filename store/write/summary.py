@@ -18,6 +18,7 @@ from store.format.quantization import Quantiser, decode, zero_point
 from store.format.schema import IMAGE_COLUMNS
 from store.metrics import correction
 from store.metrics import maps as measures
+from store.metrics.intervals import class_means
 from store.metrics.variant_metrics import COLUMNS, variant_metric_columns
 
 Columns = dict[str, NDArray]
@@ -179,24 +180,27 @@ def joint_columns(description: RunDescription, columns: Columns, cached: Columns
 def _joint_of_variant(labels: NDArray, columns: Columns, cached: Columns, classes: int) -> Columns:
     prediction = columns["prediction"].astype(np.int64)
     count = np.bincount(labels, minlength=classes)
-    pattern = class_means(cached["true_class"], labels, classes)
+    pattern = class_patterns(cached["true_class"], labels, classes)
     similarity = measures.cosine(cached["true_class"], pattern[labels])
     confusion = np.bincount(labels * classes + prediction, minlength=classes * classes).reshape(classes, classes)
+    averaged = {
+        "accuracy": prediction == labels,
+        "mean_confidence": columns["confidence"],
+        "mean_label_probability": columns["label_probability"],
+        "spread": 1 - similarity,
+    }
     return {
         "images/similarity": similarity,
         "images/predicted_similarity": measures.cosine(cached["predicted_class"], pattern[prediction]),
         "classes/pattern": pattern,
         "classes/count": count.astype(np.int32),
-        "classes/accuracy": _mean(prediction == labels, labels, count),
-        "classes/mean_confidence": _mean(columns["confidence"], labels, count),
-        "classes/mean_label_probability": _mean(columns["label_probability"], labels, count),
-        "classes/spread": _mean(1 - similarity, labels, count),
+        **{f"classes/{name}": class_means(of, labels, classes).astype(np.float32) for name, of in averaged.items()},
         "classes/predicted_count": confusion.sum(0).astype(np.int32),
         "confusion": confusion.astype(np.int32),
     }
 
 
-def class_means(true_class_maps: Float32, labels: NDArray, classes: int) -> Float32:
+def class_patterns(true_class_maps: Float32, labels: NDArray, classes: int) -> Float32:
     """Class patterns (C, H, W): the mean map of each class; 0 for a class without images. Labels ascend."""
     pattern = np.zeros((classes, *true_class_maps.shape[1:]), np.float32)
     edges = np.searchsorted(labels, np.arange(classes + 1))
@@ -204,8 +208,3 @@ def class_means(true_class_maps: Float32, labels: NDArray, classes: int) -> Floa
         if last > first:
             pattern[index] = true_class_maps[first:last].mean(0, dtype=np.float64)
     return pattern
-
-
-def _mean(values: NDArray, labels: NDArray, count: NDArray) -> Float32:
-    total = np.bincount(labels, weights=values.astype(np.float64), minlength=len(count))
-    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0).astype(np.float32)

@@ -62,12 +62,12 @@ def test_the_plan_is_printed_before_the_work_and_names_what_matters(tmp_path, ca
         (["--data", "a\nb"], "There is no data set 'a\\nb'"),
         (["--data", "a\udcffb"], "There is no data set 'a\\udcffb'"),
         (["--weights", ""], "There is no weights file"),
-        (["--run", ""], "--run '' is not a name"),
-        (["--run", "../x"], "--run '../x' is not a name"),
-        (["--run", "a/b"], "--run 'a/b' is not a name"),
-        (["--run", "/abs"], "--run '/abs' is not a name"),
-        (["--run", "."], "--run '.' is not a name"),
-        (["--run", "a\nb"], "is not a name"),
+        (["--run", ""], "--run '' cannot be the name of a run"),
+        (["--run", "../x"], "--run '../x' cannot be the name of a run"),
+        (["--run", "a/b"], "--run 'a/b' cannot be the name of a run"),
+        (["--run", "/abs"], "--run '/abs' cannot be the name of a run"),
+        (["--run", "."], "--run '.' cannot be the name of a run"),
+        (["--run", "a\nb"], "cannot be the name of a run"),
         (["--run", "ü" * 101], "is longer than 200 bytes"),
         (["--threads", "100000"], "--threads 100000 is invalid"),
         (["--threads", "-2"], "--threads -2 is invalid"),
@@ -85,7 +85,7 @@ def test_a_gpu_that_is_not_there_is_refused(capsys, tmp_path):
 
 def test_weights_of_another_network_are_refused_before_the_run_is_made(capsys, tmp_path):
     torch.save({"0.weight": torch.zeros(1, 2, 3)}, tmp_path / "wrong.pt")
-    assert "hold encoder.0.weight as (1, 2, 3)" in refused(capsys, tmp_path, "--weights", str(tmp_path / "wrong.pt"))
+    assert "contain encoder.0.weight as (1, 2, 3)" in refused(capsys, tmp_path, "--weights", str(tmp_path / "wrong.pt"))
 
 
 def test_a_batch_larger_than_the_training_set_is_made_smaller_and_noted(tmp_path, capsys):
@@ -126,7 +126,7 @@ def test_provenance_says_where_the_record_comes_from(recorded):
     assert provenance["parameters"] == 8 * 3 * 25 + 16 + 8 * 8 + 8
 
 
-def test_the_configuration_holds_every_setting(recorded):
+def test_the_configuration_contains_every_setting(recorded):
     configuration = open_run(recorded).configuration
     assert set(configuration) == {"data", "model", "weights", "training", "augmentation", "recording"}
     assert configuration["model"]["name"] == TINY

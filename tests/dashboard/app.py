@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 import dashboard
@@ -18,6 +20,13 @@ from store.synthetic import (
 )
 
 APP = Path(dashboard.__file__).with_name("app.py")
+SETTINGS = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text("utf-8"))
+
+# `streamlit run` reads the settings beside its script, AppTest does not.
+for _section, _options in SETTINGS.items():
+    for _name, _value in _options.items():
+        if not isinstance(_value, dict):
+            config.set_option(f"{_section}.{_name}", _value)
 
 
 def open_page(monkeypatch, runs, page="overview", /, *, timeout=60, **parameters):

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store import ClassInfo, Run, RunDescription, create_run, open_run, resume_run
+from store.analysis import Analysis, read_analysis
+from store.analysis.analyse import analyse
 
 CELLS = (4, 4)
 
@@ -58,6 +60,14 @@ def craft(
             for number, variant in enumerate(variants):
                 recording.write(variant, 0, _maps(predictions[epoch, number], labels, classes, own, (epoch, number)))
     return open_run(path)
+
+
+def analysed(run: Run) -> Analysis:
+    """The analysis of a run, made anew."""
+    analyse(run)
+    found = read_analysis(run)
+    assert found is not None
+    return found
 
 
 def synthetic_pixels(images: int, *, moved: bool) -> NDArray[np.uint8]:

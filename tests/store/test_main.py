@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from store import open_run, resume_run
+from store import resume_run
 from store.__main__ import main
-from store.synthetic import synthetic_layers, synthetic_maps
+from store.synthetic import record_synthetic_epoch
 
 
 def test_every_command_works_from_the_command_line(copy, tmp_path, capsys):
@@ -71,11 +71,7 @@ def test_a_url_is_no_folder_to_write_into(tiny_run, tmp_path, capsys, monkeypatc
 
 
 def test_epoch_0_and_labels_of_epochs_are_known_to_every_command(copy, tmp_path, capsys):
-    description = open_run(copy).description
-    with resume_run(copy).epoch(0, label="untrained") as recording:
-        for variant in description.variant_names:
-            recording.write(variant, 0, synthetic_maps(description, 0, variant))
-        recording.write_layers(0, *synthetic_layers(description, 0))
+    record_synthetic_epoch(resume_run(copy), 0, label="untrained")
     for arguments in (
         ["link", str(copy)],
         ["export", str(copy), str(tmp_path / "out"), "--epochs", "0"],

@@ -70,7 +70,7 @@ def load_phantom(*, size: int = 64, seed: int = 0, limits: Limits = Limits()) ->
     A smaller limit gives a subset of the same images; `limits.classes` takes the first classes, eight to a shape.
 
     Raises:
-        BadOption: a size outside 16..1024 or a number of classes or images that the phantom can't give.
+        BadOption: a size outside 16..1024 or a number of classes or images that the phantom does not have.
     """
     classes = phantom_classes()
     count = len(classes) if limits.classes is None else limits.classes

@@ -58,9 +58,7 @@ def draw_scenes(classes: np.ndarray, numbers: np.ndarray, *, seed: int, split: i
     colour = _object_colour(random, hue)
     near, far = _background_colours(random, colour)
     radius = random.uniform(0.26, 0.42)
-    light = direction(
-        random.uniform(-0.24, 0.06)
-    )  # From above, more often from the left, as in most images with a shadow.
+    light = direction(random.uniform(-0.24, 0.06))  # From above, more often from the left, as drawings are usually lit.
     scene = Scene(
         shape=shape,
         striped=texture == TEXTURES.index("striped"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import Figure, drawing, point_selection, reference_line, rows, tooltips
 from dashboard.shared.theme import LIGHT, Palette
 
 _DIAGONAL = pd.DataFrame({"before": [0, 1], "after": [0, 1]})
@@ -27,9 +27,9 @@ def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Pa
 
 @drawing
 def _change(palette: Palette) -> alt.TopLevelMixin:
-    chosen = alt.selection_point(name="point", fields=["class_index"], on="click", empty=False)
-    colours = alt.Scale(domain=["gained", "lost", "same"], range=[palette.correct, palette.wrong, palette.neutral])
-    diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
+    changes = ["gained", "lost", "same"]
+    colours = alt.Scale(domain=changes, range=[palette.correct, palette.wrong, palette.neutral])
+    shapes = alt.Scale(domain=changes, range=["triangle-up", "triangle-down", "circle"])
     points = (
         rows("classes")
         .mark_point(filled=True, size=70, opacity=0.75)
@@ -37,18 +37,9 @@ def _change(palette: Palette) -> alt.TopLevelMixin:
             x=alt.X("before:Q", title="accuracy: before", axis=alt.Axis(format=".0%")),
             y=alt.Y("after:Q", title="accuracy: after", axis=alt.Axis(format=".0%")),
             color=alt.Color("change:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
-            shape=alt.Shape(
-                "change:N",
-                title=None,
-                scale=alt.Scale(domain=["gained", "lost", "same"], range=["triangle-up", "triangle-down", "circle"]),
-            ),
-            tooltip=[
-                alt.Tooltip("name:N"),
-                alt.Tooltip("group:N"),
-                alt.Tooltip("before:Q", format=".0%"),
-                alt.Tooltip("after:Q", format=".0%"),
-            ],
+            shape=alt.Shape("change:N", title=None, scale=shapes),
+            tooltip=tooltips("name:N", "group:N", ("before:Q", ".0%"), ("after:Q", ".0%")),
         )
-        .add_params(chosen)
+        .add_params(point_selection("class_index"))
     )
-    return alt.layer(diagonal.encode(x=alt.X("before:Q"), y=alt.Y("after:Q")), points, height=360)
+    return alt.layer(reference_line("diagonal", "before", "after", palette), points, height=360)

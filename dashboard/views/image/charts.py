@@ -7,13 +7,20 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows
+from dashboard.charts.figure import (
+    Figure,
+    chosen_epoch,
+    drawing,
+    epoch_axis,
+    epoch_rule,
+    point_selection,
+    rows,
+    tooltips,
+)
 from dashboard.shared.theme import LIGHT, Palette
 
 
-def probability_curve(
-    frame: pd.DataFrame, *, name: str, epoch: int | None = None, palette: Palette = LIGHT, height: int = 250
-) -> Figure:
+def probability_curve(frame: pd.DataFrame, *, name: str, epoch: int, palette: Palette = LIGHT) -> Figure:
     """One image's probability of one class over the epochs, each epoch's prediction marked as correct or wrong.
 
     Args:
@@ -21,15 +28,18 @@ def probability_curve(
         name: of the class whose P_k is drawn.
         epoch: the epoch to mark.
         palette: colours for the background.
-        height: in pixels.
     """
-    frame = frame.assign(prediction=["correct" if correct else "wrong" for correct in frame["correct"]])
-    tables = {"image": frame, **chosen_epoch(epoch)}
-    return Figure(_probability("chosen" in tables, palette, height), tables, replacements={"P(class)": f"P({name})"})
+    tables = {"image": _with_words(frame), **chosen_epoch(epoch)}
+    return Figure(_probability(palette), tables, replacements={"P(class)": f"P({name})"})
+
+
+def _with_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the column `prediction`, correct or wrong, of which `_correctness` makes colours and shapes."""
+    return frame.assign(prediction=["correct" if correct else "wrong" for correct in frame["correct"]])
 
 
 @drawing
-def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMixin:
+def _probability(palette: Palette) -> alt.TopLevelMixin:
     x = epoch_axis()
     y = alt.Y(
         "probability:Q", title="P(class)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5, titleLimit=180)
@@ -42,15 +52,10 @@ def _probability(marked: bool, palette: Palette, height: int) -> alt.TopLevelMix
             x=x,
             y=y,
             **_correctness(palette, title="prediction"),
-            tooltip=[
-                alt.Tooltip("epoch:Q"),
-                alt.Tooltip("probability:Q", format=".3f"),
-                alt.Tooltip("predicted_class:N", title="prediction"),
-            ],
+            tooltip=tooltips("epoch:Q", ("probability:Q", ".3f"), ("predicted_class:N", "", "prediction")),
         )
     )
-    layers = [epoch_rule(palette), line, points] if marked else [line, points]
-    return alt.layer(*layers, height=height)
+    return alt.layer(epoch_rule(palette), line, points, height=250)
 
 
 def _correctness(palette: Palette, *, title: str | None) -> dict[str, Any]:
@@ -72,13 +77,11 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
             chosen image).
         palette: colours for the background.
     """
-    shown = frame.assign(prediction=["correct" if correct else "wrong" for correct in frame["correct"]])
-    return Figure(_scatter(palette), {"images": shown})
+    return Figure(_scatter(palette), {"images": _with_words(frame)})
 
 
 @drawing
 def _scatter(palette: Palette) -> alt.TopLevelMixin:
-    chosen = alt.selection_point(name="point", fields=["image"], on="click", empty=False)
     base = rows("images").encode(
         x=alt.X("similarity:Q", title="similarity of the map to the class pattern", scale=alt.Scale(zero=False)),
         y=alt.Y(
@@ -87,14 +90,14 @@ def _scatter(palette: Palette) -> alt.TopLevelMixin:
     )
     points = base.mark_point(filled=True, size=55, opacity=0.75).encode(
         **_correctness(palette, title=None),
-        tooltip=[
-            alt.Tooltip("image:Q"),
-            alt.Tooltip("predicted_class:N", title="prediction"),
-            alt.Tooltip("similarity:Q", format=".3f"),
-            alt.Tooltip("label_probability:Q", title="P(true class)", format=".3f"),
-        ],
+        tooltip=tooltips(
+            "image:Q",
+            ("predicted_class:N", "", "prediction"),
+            ("similarity:Q", ".3f"),
+            ("label_probability:Q", ".3f", "P(true class)"),
+        ),
     )
     here = base.transform_filter("datum.here").mark_point(
         shape="circle", size=340, filled=False, strokeWidth=2.5, opacity=1, color=palette.prediction
     )
-    return alt.layer(points.add_params(chosen), here, height=230)
+    return alt.layer(points.add_params(point_selection("image")), here, height=230)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows
+from dashboard.charts.figure import (
+    Figure,
+    chosen_epoch,
+    drawing,
+    epoch_axis,
+    epoch_rule,
+    point_selection,
+    reference_line,
+    reference_rule,
+    rows,
+    tooltips,
+)
 from dashboard.charts.intervals import interval_dots
 from dashboard.shared.theme import LIGHT, Palette
 
 
 def accuracy_curves(
-    frame: pd.DataFrame, *, highlight: str, by: str = "group", epoch: int | None = None, palette: Palette = LIGHT
+    frame: pd.DataFrame, *, highlight: str, by: str = "group", epoch: int, palette: Palette = LIGHT
 ) -> Figure:
     """Accuracy of every group or class over the epochs, one of them highlighted.
 
@@ -24,16 +35,16 @@ def accuracy_curves(
     """
     shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
     tables = {"accuracy": shown.assign(highlighted=shown[by] == highlight), **chosen_epoch(epoch)}
-    return Figure(_accuracy(by, "chosen" in tables, palette), tables)
+    return Figure(_accuracy(by, palette), tables)
 
 
 @drawing
-def _accuracy(by: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
+def _accuracy(by: str, palette: Palette) -> alt.TopLevelMixin:
     base = rows("accuracy").encode(
         x=epoch_axis(),
         y=alt.Y("accuracy:Q", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
         detail=alt.Detail(f"{by}:N"),
-        tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip(f"{by}:N"), alt.Tooltip("accuracy:Q", format=".1%")],
+        tooltip=tooltips("epoch:Q", f"{by}:N", ("accuracy:Q", ".1%")),
     )
     behind = base.transform_filter("!datum.highlighted").mark_line(color=palette.neutral, opacity=0.35, strokeWidth=1.2)
     front = base.transform_filter("datum.highlighted").mark_line(
@@ -41,8 +52,7 @@ def _accuracy(by: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
         strokeWidth=3.5,
         point=alt.OverlayMarkDef(color=palette.true_class, size=45, filled=True),
     )
-    layers = [epoch_rule(palette)] if marked else []
-    return alt.layer(*layers, behind, front, height=320)
+    return alt.layer(epoch_rule(palette), behind, front, height=320)
 
 
 # Multiples of these spread evenly over a square, whatever their number (Roberts 2018, the R2 sequence).
@@ -76,8 +86,7 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figur
 
 @drawing
 def _formation(palette: Palette) -> alt.TopLevelMixin:
-    diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
-    chosen = alt.selection_point(name="point", fields=["class_index"], on="click", empty=False)
+    chosen = point_selection("class_index")
     scale, ticks = alt.Scale(zero=False, nice=False, padding=12), alt.Axis(tickMinStep=1, format="d")
     points = (
         rows("classes")
@@ -89,17 +98,17 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
                 "accuracy:Q", title="accuracy", scale=alt.Scale(scheme="cividis"), legend=alt.Legend(format=".0%")
             ),
             stroke=alt.condition(chosen, alt.value(palette.prediction), alt.value(None)),
-            tooltip=[
-                alt.Tooltip("name:N"),
-                alt.Tooltip("group:N"),
-                alt.Tooltip("image_formation:Q", title="map formed"),
-                alt.Tooltip("stabilisation:Q", title="prediction stabilised"),
-                alt.Tooltip("accuracy:Q", format=".0%"),
-            ],
+            tooltip=tooltips(
+                "name:N",
+                "group:N",
+                ("image_formation:Q", "", "map formed"),
+                ("stabilisation:Q", "", "prediction stabilised"),
+                ("accuracy:Q", ".0%"),
+            ),
         )
         .add_params(chosen)
     )
-    return alt.layer(diagonal.encode(x=alt.X("x:Q"), y=alt.Y("y:Q")), points).properties(height=320)
+    return alt.layer(reference_line("diagonal", "x", "y", palette), points, height=320)
 
 
 def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
@@ -115,25 +124,18 @@ def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 @drawing
 def _histories(names: tuple[str, ...], palette: Palette) -> alt.Chart:
     order = list(names)
-    colours = [
-        palette.correct,
-        palette.true_class,
-        palette.series[4],
-        palette.prediction,
-        palette.wrong,
-        palette.neutral,
-    ]
-    chosen = alt.selection_point(name="point", fields=["history"], on="click", empty=False)
+    good, bad = (palette.correct, palette.true_class, palette.series[4]), (palette.prediction, palette.wrong)
+    scale = alt.Scale(domain=order, range=[*good, *bad, palette.neutral])
     return (
         rows("histories")
         .mark_bar()
         .encode(
             y=alt.Y("history:N", sort=order, title=None),
             x=alt.X("images:Q"),
-            color=alt.Color("history:N", sort=order, scale=alt.Scale(domain=order, range=colours), legend=None),
-            tooltip=[alt.Tooltip("history:N"), alt.Tooltip("images:Q")],
+            color=alt.Color("history:N", sort=order, scale=scale, legend=None),
+            tooltip=tooltips("history:N", "images:Q"),
         )
-        .add_params(chosen)
+        .add_params(point_selection("history"))
         .properties(height=240)
     )
 
@@ -160,13 +162,12 @@ def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
         y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=240)),
         x=alt.X("gain:Q", title="accuracy gained over the last epoch alone", axis=alt.Axis(format="+.1%")),
         colour=alt.condition("datum.significant", alt.value(palette.true_class), alt.value(palette.neutral)),
-        tooltip=[
-            alt.Tooltip("label:N", title="average of"),
-            *(alt.Tooltip(f"gain{end}:Q", format="+.2%") for end in ("", "_low", "_high")),
-            alt.Tooltip("top1:Q", format=".2%"),
-            alt.Tooltip("nll:Q", format=".3f"),
-            alt.Tooltip("ece:Q", format=".2%"),
-        ],
+        tooltip=tooltips(
+            ("label:N", "", "average of"),
+            *((f"gain{end}:Q", "+.2%") for end in ("", "_low", "_high")),
+            ("top1:Q", ".2%"),
+            ("nll:Q", ".3f"),
+            ("ece:Q", ".2%"),
+        ),
     )
-    zero = rows("zero").mark_rule(color=palette.neutral, strokeDash=[5, 4]).encode(x=alt.X("gain:Q"))
-    return alt.layer(zero, *dots, height=alt.Step(30))
+    return alt.layer(reference_rule("zero", "gain", palette), *dots, height=alt.Step(30))

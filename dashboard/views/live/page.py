@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -36,11 +37,15 @@ def main() -> None:
         )
         return
     if not isinstance(selection.run.configuration.get("model"), dict):
+        name = escape_markdown(selection.name)
         st.info(
-            f"Run “{selection.name}” does not say which network it recorded, so no image can be passed through it.",
+            f"Run “{name}” does not say which network it recorded, so no image can be passed through it.",
             icon=":material/help:",
         )
         return
+    own = os.environ.get("CLASSPRINT_NETWORKS", "").strip()
+    if own:
+        st.caption(f"Besides Classprint's own networks, a run may use those named at start: {escape_markdown(own)}.")
     image = _chosen_image(selection)
     if image is not None:
         _predict(selection, image)
@@ -62,10 +67,10 @@ def _chosen_image(selection: Selection) -> np.ndarray | None:
             return None
         upload = prepare_upload(content, (height, width))
     except ValueError as error:
-        st.error(f"This image cannot be read: {error}", icon=":material/broken_image:")
+        st.error(escape_markdown(f"This image cannot be read: {error}"), icon=":material/broken_image:")
         return None
     if upload.notes:
-        st.caption(" ".join(upload.notes))
+        st.caption(escape_markdown(" ".join(upload.notes)))
     return upload.image
 
 
@@ -110,7 +115,10 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
         perturbed = _perturb(predictor, image)
         maps, chances = predictor.predict(np.stack([image, perturbed]))  # type: ignore[attr-defined]
     except ComputeError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
+    if not np.isfinite(maps).all():
+        st.error("The network returns maps with infinite or undefined values, so there is no prediction.")
         return
     changed = not np.array_equal(image, perturbed)
     for number, title in enumerate(("The image as the network sees it", "The perturbed image")[: 1 + changed]):
@@ -203,7 +211,7 @@ def _reference(selection: Selection, predictor: object, image: np.ndarray, predi
         else:
             found = deconvolution(predictor, image, class_index=prediction)  # type: ignore[arg-type]
     except (ComputeError, ImportError) as error:
-        st.info(str(error), icon=":material/help:")
+        st.info(escape_markdown(str(error)), icon=":material/help:")
         return
     name = data.class_names(selection.run)[prediction]
     if wanted == "gradcam":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows
+from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows, tooltips
 from dashboard.shared.theme import LIGHT, Palette
 
 _LABEL_ROOM = 0.25  # a smaller accuracy leaves no room for its label between the dot and the variants' names
@@ -39,9 +41,7 @@ def training_series(metrics: pd.DataFrame) -> pd.DataFrame:
     return long.dropna(subset=["value"])
 
 
-def training_curve(
-    series: pd.DataFrame, quantity: str, *, epoch: int | None = None, palette: Palette = LIGHT, height: int = 330
-) -> Figure:
+def training_curve(series: pd.DataFrame, *, quantity: str, epoch: int, palette: Palette = LIGHT) -> Figure:
     """Loss or accuracy over the epochs, training against validation (Fig. 2), the chosen epoch ruled.
 
     Args:
@@ -49,17 +49,17 @@ def training_curve(
         quantity: 'loss' or 'accuracy'.
         epoch: the epoch to mark.
         palette: colours for the background.
-        height: in pixels.
     """
     tables = {"series": series[series.quantity == quantity], **chosen_epoch(epoch)}
-    return Figure(_training(quantity == "accuracy", "chosen" in tables, palette, height), tables)
+    return Figure(_training(quantity == "accuracy", palette), tables)
 
 
 @drawing
-def _training(accuracy: bool, marked: bool, palette: Palette, height: int) -> alt.TopLevelMixin:
+def _training(accuracy: bool, palette: Palette) -> alt.TopLevelMixin:
     parts = ["training", "validation"] + (["validation top-5"] if accuracy else [])
     colours = alt.Scale(domain=parts, range=[palette.neutral, palette.true_class, palette.series[3]][: len(parts)])
     chosen = alt.selection_point(name="point", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
+    legend = alt.Legend(orient="top", symbolType="stroke", columns=2)
     base = rows("series").encode(
         x=epoch_axis(),
         y=alt.Y(
@@ -68,19 +68,12 @@ def _training(accuracy: bool, marked: bool, palette: Palette, height: int) -> al
             axis=alt.Axis(format=".0%" if accuracy else "~g"),
             scale=alt.Scale(zero=accuracy),
         ),
-        color=alt.Color(
-            "part:N", title=None, scale=colours, legend=alt.Legend(orient="top", symbolType="stroke", columns=2)
-        ),
-        tooltip=[
-            alt.Tooltip("epoch:Q"),
-            alt.Tooltip("part:N"),
-            alt.Tooltip("value:Q", format=".2%" if accuracy else ".4f"),
-        ],
+        color=alt.Color("part:N", title=None, scale=colours, legend=legend),
+        tooltip=tooltips("epoch:Q", "part:N", ("value:Q", ".2%" if accuracy else ".4f")),
     )
     points = base.mark_point(filled=True, size=42, opacity=1).add_params(chosen)
-    layers = [epoch_rule(palette)] if marked else []
-    layers += [base.mark_line(strokeWidth=2), points]
-    return alt.layer(*layers, title="Accuracy" if accuracy else "Loss", height=height)
+    layers = epoch_rule(palette), base.mark_line(strokeWidth=2), points
+    return alt.layer(*layers, title="Accuracy" if accuracy else "Loss", height=330)
 
 
 def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
@@ -112,21 +105,18 @@ def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
             y=y,
             x=x,
             color=alt.Color("measure:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
-            tooltip=[
-                alt.Tooltip("variant_label:N", title="variant"),
-                alt.Tooltip("measure:N"),
-                alt.Tooltip("value:Q", format=".2%"),
-                alt.Tooltip("mean_confidence:Q", title="mean confidence", format=".2f"),
-            ],
+            tooltip=tooltips(
+                ("variant_label:N", "", "variant"),
+                "measure:N",
+                ("value:Q", ".2%"),
+                ("mean_confidence:Q", ".2f", "mean confidence"),
+            ),
         )
     )
     text = alt.Text("top1:Q", format=".1%")
     wide, narrow = alt.datum.top1 >= _LABEL_ROOM, alt.datum.top1 < _LABEL_ROOM
-    before = (
-        rows("variants").transform_filter(wide).mark_text(align="right", dx=-9, fontSize=11, color=palette.true_class)
-    )
-    behind = (
-        rows("variants").transform_filter(narrow).mark_text(align="left", dx=9, fontSize=11, color=palette.true_class)
-    )
+    style: dict[str, Any] = {"fontSize": 11, "color": palette.true_class}
+    before = rows("variants").transform_filter(wide).mark_text(align="right", dx=-9, **style)
+    behind = rows("variants").transform_filter(narrow).mark_text(align="left", dx=9, **style)
     labels = (before.encode(y=y, x=alt.X("top1:Q"), text=text), behind.encode(y=y, x=alt.X("top5:Q"), text=text))
     return alt.layer(span, dots, *labels, title="Accuracy by variant", height=330)

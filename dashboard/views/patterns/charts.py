@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import Figure, drawing, point_selection, rows, tooltips
 from dashboard.shared.theme import LIGHT, Palette
 
 
@@ -71,33 +71,17 @@ def _similarity(palette: Palette) -> alt.TopLevelMixin:
         .encode(
             x=alt.X("similarity:Q"),
             y=alt.Y("rate:Q"),
-            tooltip=[
-                alt.Tooltip("similarity:Q", format=".2f"),
-                alt.Tooltip("rate:Q", title="mean of all pairs", format=".2%"),
-                alt.Tooltip("pairs:Q"),
-            ],
+            tooltip=tooltips(("similarity:Q", ".2f"), ("rate:Q", ".2%", "mean of all pairs"), "pairs:Q"),
         )
     )
-    return alt.layer(_points(palette), line, height=320)
-
-
-def _points(palette: Palette) -> alt.Chart:
-    """A point per pair, of the table `pairs`."""
-    chosen = alt.selection_point(name="point", fields=["first_index", "second_index"], on="click", empty=False)
-    return (
+    points = (
         rows("pairs")
         .mark_circle(size=55, opacity=0.6, color=palette.true_class)
         .encode(
             x=alt.X("similarity:Q", title="similarity of the two patterns (cosine)", scale=alt.Scale(zero=False)),
             y=alt.Y("rate:Q", title="predicted as each other", axis=alt.Axis(format=".0%")),
-            tooltip=[
-                alt.Tooltip("first:N"),
-                alt.Tooltip("second:N"),
-                alt.Tooltip("similarity:Q", format=".2f"),
-                alt.Tooltip("rate:Q", format=".1%"),
-                alt.Tooltip("count:Q"),
-            ],
+            tooltip=tooltips("first:N", "second:N", ("similarity:Q", ".2f"), ("rate:Q", ".1%"), "count:Q"),
         )
-        .add_params(chosen)
-        .properties(height=320)
+        .add_params(point_selection("first_index", "second_index"))
     )
+    return alt.layer(points, line, height=320)

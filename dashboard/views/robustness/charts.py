@@ -7,13 +7,21 @@ import json
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, legend_columns, rows
+from dashboard.charts.figure import (
+    Figure,
+    chosen_epoch,
+    drawing,
+    epoch_axis,
+    epoch_rule,
+    legend_columns,
+    point_selection,
+    rows,
+    tooltips,
+)
 from dashboard.shared.theme import LIGHT, Palette
 
 
-def variant_curves(
-    frame: pd.DataFrame, figure: str, *, title: str, epoch: int | None = None, palette: Palette = LIGHT
-) -> Figure:
+def variant_curves(frame: pd.DataFrame, *, figure: str, title: str, epoch: int, palette: Palette = LIGHT) -> Figure:
     """One measure of every variant over the epochs; the line of the clean images is thicker.
 
     Args:
@@ -24,14 +32,12 @@ def variant_curves(
         palette: colours for the background.
     """
     shown = frame[["epoch", "variant_label", figure]].dropna()
-    tables = {"figures": shown, **chosen_epoch(epoch)}
-    return Figure(
-        _curves(tuple(dict.fromkeys(frame["variant_label"])), figure, title, "chosen" in tables, palette), tables
-    )
+    names = tuple(dict.fromkeys(frame["variant_label"]))
+    return Figure(_curves(names, figure, title, palette), {"figures": shown, **chosen_epoch(epoch)})
 
 
 @drawing
-def _curves(names: tuple[str, ...], figure: str, title: str, marked: bool, palette: Palette) -> alt.TopLevelMixin:
+def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -> alt.TopLevelMixin:
     colours = alt.Scale(domain=list(names), range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
     legend = alt.Legend(orient="top", symbolType="stroke", columns=legend_columns(4))
@@ -48,18 +54,13 @@ def _curves(names: tuple[str, ...], figure: str, title: str, marked: bool, palet
             legend=legend,  # the same as the colours': one legend shows both
             scale=alt.Scale(domain=list(names), range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
         ),
-        tooltip=[
-            alt.Tooltip("epoch:Q"),
-            alt.Tooltip("variant_label:N", title="variant"),
-            alt.Tooltip(f"{figure}:Q", format=".3f"),
-        ],
+        tooltip=tooltips("epoch:Q", ("variant_label:N", "", "variant"), (f"{figure}:Q", ".3f")),
     )
     clean = (
         alt.condition(f"datum.variant_label === {json.dumps(names[0])}", alt.value(3.2), alt.value(1.8)) if names else 2
     )
-    layers = [epoch_rule(palette)] if marked else []
-    layers += [base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)]
-    return alt.layer(*layers, height=340)
+    lines, points = base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)
+    return alt.layer(epoch_rule(palette), lines, points, height=340)
 
 
 OUTCOME_NAMES = {
@@ -88,7 +89,6 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 @drawing
 def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
     colours = [palette.correct, palette.prediction, palette.neutral, palette.true_class, palette.wrong]
-    chosen = alt.selection_point(name="point", fields=["variant", "outcome"], on="click", empty=False)
     return (
         rows("outcomes")
         .mark_bar()
@@ -103,13 +103,10 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
                 legend=alt.Legend(orient="top", columns=legend_columns(3, 1), labelLimit=300),
             ),
             order=alt.Order("rank:Q"),
-            tooltip=[
-                alt.Tooltip("variant_label:N", title="variant"),
-                alt.Tooltip("outcome_name:N", title="outcome"),
-                alt.Tooltip("images:Q"),
-                alt.Tooltip("share:Q", format=".1%"),
-            ],
+            tooltip=tooltips(
+                ("variant_label:N", "", "variant"), ("outcome_name:N", "", "outcome"), "images:Q", ("share:Q", ".1%")
+            ),
         )
-        .add_params(chosen)
+        .add_params(point_selection("variant", "outcome"))
         .properties(height=alt.Step(26))
     )

@@ -6,7 +6,15 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.figure import Figure, drawing, rows
+from dashboard.charts.figure import (
+    Figure,
+    drawing,
+    point_selection,
+    reference_line,
+    reference_rule,
+    rows,
+    tooltips,
+)
 from dashboard.charts.intervals import interval_dots
 from dashboard.shared.theme import LIGHT, Palette
 
@@ -26,9 +34,7 @@ def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> Figu
 
 @drawing
 def _reliability(palette: Palette) -> alt.TopLevelMixin:
-    chosen = alt.selection_point(name="point", fields=["lower", "upper"], on="click", empty=False)
     x = alt.X("confidence:Q", title="mean confidence of the bin", scale=alt.Scale(domain=[0, 1]))
-    diagonal = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
     bars = (
         rows("bins")
         .mark_rule(color=palette.true_class, strokeWidth=2)
@@ -41,17 +47,13 @@ def _reliability(palette: Palette) -> alt.TopLevelMixin:
             x=x,
             y=alt.Y("accuracy:Q", title="accuracy of the bin", scale=alt.Scale(domain=[0, 1])),
             size=alt.Size("count:Q", title="images", scale=alt.Scale(range=[30, 500]), legend=None),
-            tooltip=[
-                alt.Tooltip("lower:Q", format=".2f"),
-                alt.Tooltip("upper:Q", format=".2f"),
-                alt.Tooltip("count:Q"),
-                alt.Tooltip("confidence:Q", format=".3f"),
-                alt.Tooltip("accuracy:Q", format=".3f"),
-            ],
+            tooltip=tooltips(
+                ("lower:Q", ".2f"), ("upper:Q", ".2f"), "count:Q", ("confidence:Q", ".3f"), ("accuracy:Q", ".3f")
+            ),
         )
-        .add_params(chosen)
+        .add_params(point_selection("lower", "upper"))
     )
-    return alt.layer(diagonal.encode(x=alt.X("confidence:Q"), y=alt.Y("accuracy:Q")), bars, points, height=340)
+    return alt.layer(reference_line("diagonal", "confidence", "accuracy", palette), bars, points, height=340)
 
 
 def failure_ranking_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
@@ -79,14 +81,9 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
         y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=260)),
         x=alt.X("auroc:Q", title="AUROC: correct against wrong predictions", scale=alt.Scale(zero=False)),
         colour=alt.Color("kind:N", title="computed from", scale=colours, legend=alt.Legend(orient="top")),
-        tooltip=[
-            alt.Tooltip("label:N"),
-            alt.Tooltip("kind:N"),
-            *(alt.Tooltip(f"auroc{end}:Q", format=".3f") for end in ("", "_low", "_high")),
-        ],
+        tooltip=tooltips("label:N", "kind:N", *((f"auroc{end}:Q", ".3f") for end in ("", "_low", "_high"))),
     )
-    chance = rows("chance").mark_rule(color=palette.neutral, strokeDash=[5, 4]).encode(x=alt.X("auroc:Q"))
-    return alt.layer(chance, *dots, height=alt.Step(24))
+    return alt.layer(reference_rule("chance", "auroc", palette), *dots, height=alt.Step(24))
 
 
 def with_percent_marks(curves: pd.DataFrame, *, every: float = 0.05) -> pd.DataFrame:
@@ -119,26 +116,22 @@ def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = No
 
 @drawing
 def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette: Palette) -> alt.TopLevelMixin:
-    pick = alt.selection_point(name="point", fields=["key", "percent"], on="click", empty=False)
     order = list(scores)
     colours = alt.Scale(domain=order, range=[palette.ink, *palette.series][: len(order)])
+
+    legend = alt.Legend(orient="top", columns=2)
 
     def encoded(table: str) -> alt.Chart:
         return rows(table).encode(
             x=alt.X("coverage:Q", title="coverage: share of predictions accepted", axis=alt.Axis(format=".0%")),
             y=alt.Y("risk:Q", title="risk: wrong among them", axis=alt.Axis(format=".0%")),
-            color=alt.Color(
-                "score:N", title=None, sort=order, scale=colours, legend=alt.Legend(orient="top", columns=2)
-            ),
-            tooltip=[
-                alt.Tooltip("score:N"),
-                alt.Tooltip("coverage:Q", title="accepted", format=".1%"),
-                alt.Tooltip("risk:Q", title="wrong among them", format=".2%"),
-            ],
+            color=alt.Color("score:N", title=None, sort=order, scale=colours, legend=legend),
+            tooltip=tooltips("score:N", ("coverage:Q", ".1%", "accepted"), ("risk:Q", ".2%", "wrong among them")),
         )
 
     points = encoded("points")
-    layers = [encoded("curves").mark_line(strokeWidth=2.2), points.mark_circle(size=60, opacity=1).add_params(pick)]
+    dots = points.mark_circle(size=60, opacity=1).add_params(point_selection("key", "percent"))
+    layers = [encoded("curves").mark_line(strokeWidth=2.2), dots]
     if chosen is not None:
         here = f"datum.key == '{chosen[0]}' && datum.percent == {int(chosen[1])}"
         layers.append(points.transform_filter(here).mark_point(size=260, strokeWidth=2.5, opacity=1))

@@ -96,7 +96,7 @@ def test_an_override_of_one_model_option_keeps_the_others():
         ("data.size=8", r"data.size = 8 is too small. The minimum is 16"),
     ],
 )
-def test_a_wrong_override_is_refused_with_what_holds(text, message):
+def test_a_wrong_override_is_refused_with_what_is_allowed(text, message):
     with pytest.raises(BadOption, match=message):
         override(Profile(), text)
 

@@ -68,7 +68,7 @@ def test_backslashes_in_names_separate_folders(tmp_path, name):
 def test_a_truncated_archive_is_refused(tmp_path, name, part):
     path = write_archive(tmp_path / name, FILES)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
-    assert_refused(path, rf"archive '.*{name}' can't be unpacked: .* Get it again, or unpack it yourself")
+    assert_refused(path, rf"archive '.*{name}' can't be unpacked: .* Download it again, or unpack it yourself")
 
 
 @pytest.mark.parametrize("cut", ["between two files", "before the end mark", "in a header"])
@@ -136,7 +136,7 @@ def test_links_in_zip_archives_are_refused(tmp_path):
 @pytest.mark.parametrize("suffix", ["zip", "tar"])
 def test_two_files_of_one_name_are_refused(tmp_path, suffix):
     archive = write_archive(tmp_path / f"a.{suffix}", {"a/b": b"1", "a/./b": b"2"})
-    assert_refused(archive, "can't be unpacked: it holds 'a/b' twice")
+    assert_refused(archive, "can't be unpacked: it contains 'a/b' twice")
 
 
 def test_bombs_are_refused_by_ratio_size_and_count_a_real_one_by_default(tmp_path):
@@ -146,7 +146,7 @@ def test_bombs_are_refused_by_ratio_size_and_count_a_real_one_by_default(tmp_pat
         assert_refused(archive, "unpacks to more than 1,000,000 bytes", Bounds(bytes=1_000_000))
     assert_refused(write_archive(tmp_path / "real.zip", {"zeros": bytes(80 << 20)}), "as archive bombs do")
     many = write_archive(tmp_path / "many.tar", {str(n): b"" for n in range(20)})
-    assert_refused(many, "holds more than 10 files", Bounds(files=10))
+    assert_refused(many, "contains more than 10 files", Bounds(files=10))
 
 
 def test_a_zip_that_claims_smaller_sizes_is_refused(tmp_path):
@@ -162,10 +162,10 @@ def test_an_encrypted_archive_is_refused(tmp_path):
     for header, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
         content[content.index(header) + flags] |= 1
     path.write_bytes(content)
-    assert_refused(path, "is encrypted, password required .* unpack it yourself and give the folder")
+    assert_refused(path, "is encrypted, password required .* unpack it yourself and name the folder")
 
 
 def test_an_empty_archive_and_a_file_that_is_none_are_refused(tmp_path):
-    assert_refused(write_archive(tmp_path / "empty.zip", {}), "holds no files")
+    assert_refused(write_archive(tmp_path / "empty.zip", {}), "contains no files")
     (tmp_path / "noise.tar").write_bytes(os.urandom(2000))
     assert_refused(tmp_path / "noise.tar", r"noise\.tar' can't be unpacked: it is neither zip nor tar")

@@ -129,8 +129,8 @@ def float_levels(value: float) -> Image.Image:
         ("text.jpg", b"hello", "is not an image that Pillow can read"),
         ("empty.png", b"", "is not an image that Pillow can read"),
         ("cut.jpg", image_bytes(Image.effect_noise((64, 64), 50), "jpeg")[:600], "can't be read: .*[Tt]runcated"),
-        ("nan.tif", image_bytes(float_levels(np.nan), "tiff"), "can't be read: it holds NaN or infinity"),
-        ("inf.tif", image_bytes(float_levels(np.inf), "tiff"), "can't be read: it holds NaN or infinity"),
+        ("nan.tif", image_bytes(float_levels(np.nan), "tiff"), "can't be read: it contains NaN or infinity"),
+        ("inf.tif", image_bytes(float_levels(np.inf), "tiff"), "can't be read: it contains NaN or infinity"),
         # Resizing would bring its short side to 64 pixels and its long one to 6.4 million.
         ("line.png", image_bytes(Image.new("L", (100_000, 1)), "png"), "can't be read: it is too narrow, 100000 x 1 p"),
     ],

@@ -58,7 +58,7 @@ def test_a_damaged_cache_is_decoded_again(fruit, load, tmp_path, damage):
 
 def test_a_cache_that_cannot_be_written_is_only_a_warning(fruit, load, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.warns(UserWarning, match=r"can't be kept in .* The next run decodes again"):
+    with pytest.warns(UserWarning, match=r"can't be cached in .* The next run decodes again"):
         assert len(load(fruit).train) == 12
 
 

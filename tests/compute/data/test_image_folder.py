@@ -61,8 +61,8 @@ def test_a_class_table_gives_names_and_groups(fruit, load):
         (b"id,name,group\napple,  ,f\nplum,p,f\npear_tree,y,\n", "has no name for the classes 'apple'"),
         (b"id,name,group\napple,x,\nplum,x,\npear_tree,y,\n", "an id or a name twice: 'x'"),
         (b"id,name,group\napple,x,\nplum,y,\npear_tree,z,\nplum,w,\n", "an id or a name twice: 'plum'"),
-        ("id,name,group\napple,Äpfel,f\n".encode("latin-1"), "not a text in UTF-8: byte 20 is wrong"),
-        (b"id,name,group\napple,a\0b,f\n", "holds zero bytes"),
+        ("id,name,group\napple,Äpfel,f\n".encode("latin-1"), "not UTF-8 text: byte 20 is invalid"),
+        (b"id,name,group\napple,a\0b,f\n", "contains zero bytes"),
         (b"id,name,group\napple," + b"y" * 200_000 + b",f\n", "is not a CSV file: field larger"),
     ],
 )
@@ -98,7 +98,7 @@ def test_folders_may_begin_with_a_dash(fruit, load, tmp_path, monkeypatch):
 @pytest.mark.parametrize("folder", ["train", "train/apple"])
 def test_names_with_control_characters_or_not_in_utf8_are_refused(fruit, load, name, folder):
     (fruit / "train" / "apple" / "0.png").rename(fruit / folder / os.fsdecode(name + b".png"))
-    with pytest.raises(BadLayout, match=r"which is not UTF-8 or holds control characters. Rename it"):
+    with pytest.raises(BadLayout, match=r"which is not UTF-8 or contains control characters. Rename it"):
         load(fruit)
 
 
@@ -107,16 +107,22 @@ def test_names_with_control_characters_or_not_in_utf8_are_refused(fruit, load, n
     [
         (
             lambda root: (root / "val" / "plum").rename(root / "val" / "prune"),
-            r"classes 'plum' of '.*train' are not in '.*val'. Both need the same folders",
+            r"classes 'plum' of '.*train' are not in '.*val'. Both need the same class folders",
         ),
         (lambda root: write_image(root / "val/kiwi/0.png"), r"classes 'kiwi' of '.*val' are not in '.*train'"),
-        (lambda root: [p.unlink() for p in (root / "train" / "plum").iterdir()], "plum' holds no images"),
-        (lambda root: (root / "train" / "plum" / "notes.txt").write_text("x"), "not an image: 'notes.txt'"),
-        (lambda root: (root / "val" / "plum" / "more").mkdir(), "not an image: 'more'"),
-        (lambda root: [p.rename(root / p.name) for p in (root / "train").iterdir()], "train' holds no class folder"),
-        (lambda root: write_image(root / "train/apple/images/1.png"), r"holds '0\.png'.* beside its folder 'images'"),
-        (lambda root: (root / "train/quince").symlink_to("quince"), "train/quince' is a link that leads nowhere or"),
-        (lambda root: (root / "train/quince").symlink_to("..nowhere"), "in circles. Repair or remove it"),
+        (lambda root: [p.unlink() for p in (root / "train" / "plum").iterdir()], "plum' contains no images"),
+        (
+            lambda root: (root / "train" / "plum" / "notes.txt").write_text("x"),
+            "something other than images: 'notes.txt'",
+        ),
+        (lambda root: (root / "val" / "plum" / "more").mkdir(), "something other than images: 'more'"),
+        (lambda root: [p.rename(root / p.name) for p in (root / "train").iterdir()], "train' contains no class folder"),
+        (
+            lambda root: write_image(root / "train/apple/images/1.png"),
+            r"contains '0\.png'.* beside its folder",
+        ),
+        (lambda root: (root / "train/quince").symlink_to("quince"), "train/quince' is a broken or circular link"),
+        (lambda root: (root / "train/quince").symlink_to("..nowhere"), "circular link. Repair or remove it"),
     ],
 )
 def test_invalid_class_folders_are_refused_by_name(fruit, load, change, message):
@@ -128,7 +134,7 @@ def test_invalid_class_folders_are_refused_by_name(fruit, load, change, message)
 def test_a_single_class_is_refused(load, tmp_path):
     for split in ("train", "val"):
         write_image(tmp_path / "one" / split / "apple" / "0.png")
-    with pytest.raises(BadLayout, match=r"holds only the class 'apple'\. A classifier needs two or more"):
+    with pytest.raises(BadLayout, match=r"contains only the class 'apple'\. A classifier needs two or more"):
         load(tmp_path / "one")
 
 
@@ -142,5 +148,5 @@ def test_hidden_folders_are_not_used_and_a_note_says_so_where_they_hold_images(f
     after = load(fruit)
     assert after.checksum == before.checksum
     assert len(after.notes) == 2
-    assert "train' also holds images in the hidden folders '.net', which are not used" in after.notes[0]
+    assert "train' also has images in the hidden folders '.net', which are not used" in after.notes[0]
     assert "Rename them without the dot" in after.notes[1]

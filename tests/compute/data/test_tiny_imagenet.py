@@ -65,9 +65,9 @@ def test_every_class_has_one_of_about_thirty_groups():
         (lambda root: (root / "wnids.txt").unlink(), r"wnids\.txt' is missing: the folder is not a complete"),
         (lambda root: (root / "words.txt").unlink(), r"words\.txt' is missing"),
         (lambda root: (root / "val/val_annotations.txt").unlink(), r"val_annotations\.txt' is missing"),
-        (lambda root: (root / "words.txt").write_bytes(b"n01443537\tcaf\xe9\n"), "byte 13 is wrong"),
+        (lambda root: (root / "words.txt").write_bytes(b"n01443537\tcaf\xe9\n"), "byte 13 is invalid"),
         (lambda root: (root / "wnids.txt").write_text("n01443537\n" * 2), "names 'n01443537' more than once"),
-        (lambda root: (root / "wnids.txt").write_text("n01443537\n"), "also holds 'n02012849', 'n03126707', 'n09"),
+        (lambda root: (root / "wnids.txt").write_text("n01443537\n"), "also contains 'n02012849', 'n03126707', 'n09"),
         (lambda root: (root / "wnids.txt").open("a").write("n00000001\n"), "lacks 'n00000001', unlike wnids.txt"),
         (lambda root: (root / "val/images/val_3.JPEG").unlink(), r"lacks 'val_3\.JPEG'"),
         (lambda root: (root / "train/n09999999/images").rename(root / "train/n09999999/x"), "images' can't be read"),
@@ -75,7 +75,7 @@ def test_every_class_has_one_of_about_thirty_groups():
         (lambda root: (root / "val/val_annotations.txt").write_text(""), "has no image of 'n01443537'"),
         (lambda root: change_first_box(root, "5 0 3 3"), "Line 1 of .* a box that ends before it begins"),
         (lambda root: change_first_box(root, f"0 0 3 {10**30}"), "Line 1 of .* is not 'image, class, box'"),
-        (lambda root: change_first_box(root, "16 0 17 3"), r"box \[16, 0, 18, 4\] of .* lies outside of its 16 x 16"),
+        (lambda root: change_first_box(root, "16 0 17 3"), r"box \[16, 0, 18, 4\] of .* is outside its 16 x 16"),
     ],
 )
 def test_an_incomplete_or_damaged_tiny_imagenet_is_refused(tiny, load, damage, message):

@@ -183,7 +183,7 @@ def test_results_are_new_arrays_and_do_not_depend_on_the_batch(images, name):
     [
         (["gray", "clean"], "must begin with 'clean'"),
         ([], "must begin with 'clean'"),
-        (["clean", "gray", "gray"], "named twice"),
+        (["clean", "gray", "gray"], "listed twice"),
         (["clean", "sepia"], r"There is no variant 'sepia'\. Available: clean, gray, blur3"),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_time_limit_stops_between_epochs_and_the_same_command_resumes_to_the_s
     assert open_run(tmp_path / "tiny").epochs == (1,)
     assert "The time limit is near" in capsys.readouterr().out
     assert main(command(tmp_path, "--time-limit", "0.001")) == 2
-    assert "do not fit into what is left of the --time-limit" in capsys.readouterr().err
+    assert "longer than what is left of the --time-limit" in capsys.readouterr().err
     assert main(command(tmp_path, "--time-limit", "1000")) == 0
     assert_same_record(finished, tmp_path / "tiny")
 

@@ -95,22 +95,22 @@ def test_a_stem_of_another_size_is_left_out_where_the_network_replaces_it(saved)
     [
         (
             {"0.weight": torch.zeros(8, 3, 7, 7)},
-            r"hold encoder.0.weight as \(8, 3, 7, 7\), the network needs \(8, 3, 5, 5\)",
+            r"contain encoder.0.weight as \(8, 3, 7, 7\), the network needs \(8, 3, 5, 5\)",
         ),
         ({"0.weight": torch.full((8, 3, 5, 5), float("nan"))}, r"NaN or infinity in encoder.0.weight"),
         (
             {"features.3.weight": torch.zeros(3)},
-            r"Nothing in the weights .* fits this network: the file holds features.3.weight",
+            r"Nothing in the weights .* fits this network: the file contains features.3.weight",
         ),
-        ({7: torch.zeros(3)}, "holds a dict that is empty or"),
-        ({"0.weight": torch.zeros(8, 3, 5, 5).to_sparse()}, "holds a dict that is empty or"),
+        ({7: torch.zeros(3)}, "contains a dict that is empty or"),
+        ({"0.weight": torch.zeros(8, 3, 5, 5).to_sparse()}, "contains a dict that is empty or"),
         (
             {"0.weight": torch.zeros(8, 3, 5, 5, device="meta")},
-            "holds a dict that is empty or",
+            "contains a dict that is empty or",
         ),
-        ({"epoch": 3}, "holds a dict that is empty or"),
-        ({}, "holds a dict that is empty or"),
-        ([torch.zeros(3)], r"holds a list"),
+        ({"epoch": 3}, "contains a dict that is empty or"),
+        ({}, "contains a dict that is empty or"),
+        ([torch.zeros(3)], r"contains a list"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(network, saved, state, message):

@@ -48,6 +48,9 @@ def test_colours_with_a_meaning_stand_out_from_the_background(palette, backgroun
     assert _contrast(palette.ink, background) >= 12
 
 
+LINE_ENDS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\t", "\x00")
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -56,7 +59,11 @@ def test_colours_with_a_meaning_stand_out_from_the_background(palette, backgroun
         ("+ more", r"\+ more"),
         ("1. FC", r"1\. FC"),
         ("12) b", r"12\) b"),
-        ("a\n- b", "a\n\\- b"),
+        *((f"a{end}- b{end}===", "a - b ===".replace("===", "=\u2060=\u2060=")) for end in LINE_ENDS),
+        ("\u202eevil\u202c \u200f", "evil"),
+        (":material/home: :smile: :red[x]", "\\:\u2060material/home\\: \\:\u2060smile\\: \\:\u2060red\\[x\\]"),
+        ("a->b", "a-\u2060\\>b"),
+        ("$x$ ![i](http://h/i)", "\\$x\\$ !\\[i\\](http\\:\u2060//h/i)"),
         ("*x* [y](z)", r"\*x\* \[y\](z)"),
         ("well-known 2.5", "well-known 2.5"),
     ],
@@ -70,6 +77,14 @@ def test_no_name_becomes_a_link_and_all_of_it_is_still_there(name):
     shown = theme.escape_markdown(name)
     assert not re.search(r"(?i)www\.|://|\w@\w", shown)
     assert shown.replace("\\", "").replace("\u2060", "") == name
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a", "`a`"), ("", "` `"), ("a`b", "`` a`b ``"), ("``", "``` `` ```"), ("a\r\n# b", "`a # b`")],
+)
+def test_a_text_stays_within_its_code_span(text, shown):
+    assert theme.code_span(text) == shown
 
 
 def test_a_name_written_from_right_to_left_is_isolated_from_the_numbers_beside_it():

@@ -124,19 +124,20 @@ def test_training_series_keeps_what_was_measured_and_nothing_else():
 def test_training_series_of_a_run_without_metrics_is_empty_and_still_draws():
     series = overview_charts.training_series(pd.DataFrame({"epoch": [1]}))
     assert series.empty
-    assert overview_charts.training_curve(series, "loss").to_dict()["title"] == "Loss"
+    assert overview_charts.training_curve(series, quantity="loss", epoch=1).to_dict()["title"] == "Loss"
 
 
 def test_the_loss_chart_draws_only_losses_and_marks_the_chosen_epoch():
-    chart = overview_charts.training_curve(overview_charts.training_series(METRICS), "loss", epoch=2)
+    chart = overview_charts.training_curve(overview_charts.training_series(METRICS), quantity="loss", epoch=2)
     values = [row["value"] for row in rows(chart) if "value" in row]
     assert sorted(values) == [1.0, 2.0, 2.0, 2.5, 3.0, 3.2]
     assert layers(chart)[0]["mark"]["type"] == "rule" and {"epoch": 2} in rows(chart)
 
 
 def test_the_accuracy_chart_shows_percent_from_zero_and_can_be_clicked():
-    spec = overview_charts.training_curve(overview_charts.training_series(METRICS), "accuracy").to_dict()
-    axis = spec["layer"][0]["encoding"]["y"]
+    series = overview_charts.training_series(METRICS)
+    spec = overview_charts.training_curve(series, quantity="accuracy", epoch=1).to_dict()
+    axis = spec["layer"][1]["encoding"]["y"]
     assert axis["axis"]["format"] == ".0%" and axis["scale"]["zero"] is True
     assert [param["name"] for param in spec["params"]] == ["point"]
 
@@ -145,7 +146,7 @@ def test_the_probability_chart_marks_wrong_predictions_by_colour_and_shape():
     frame = pd.DataFrame(
         {"epoch": [1, 2], "probability": [0.2, 0.9], "predicted_class": ["bison", "bear"], "correct": [False, True]}
     )
-    points = layers(image_charts.probability_curve(frame, name="bear", palette=DARK))[1]["encoding"]
+    points = layers(image_charts.probability_curve(frame, name="bear", epoch=1, palette=DARK))[2]["encoding"]
     assert points["color"]["scale"] == {"domain": ["correct", "wrong"], "range": [DARK.correct, DARK.wrong]}
     assert points["shape"]["scale"]["range"] == ["circle", "cross"]
     assert points["y"]["title"] == "P(bear)" and points["y"]["scale"]["domain"] == [0, 1]
@@ -178,9 +179,9 @@ def test_bins_count_every_prediction_once():
 
 def test_a_pair_is_drawn_both_ways():
     table = pd.DataFrame({"epoch": [1, 2], "count": [3, 1], "reverse": [0, 2]})
-    chart = confusion_charts.pair_curve(table, "camel", "gazelle")
+    chart = confusion_charts.pair_curve(table, true_class="camel", prediction="gazelle", epoch=1)
     ways = ["camel predicted as gazelle", "gazelle predicted as camel"]
-    assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == ways
+    assert chart.to_dict()["layer"][1]["encoding"]["color"]["scale"]["domain"] == ways
     ways_drawn = [row for row in rows(chart) if "way" in row]
     assert {(row["epoch"], row["way"]): row["images"] for row in ways_drawn} == {
         (1, "camel predicted as gazelle"): 3,
@@ -194,7 +195,7 @@ def test_a_pair_is_drawn_both_ways():
 @pytest.mark.parametrize(
     ("draw", "arguments"),
     [
-        (robustness_charts.variant_curves, (VARIANT_METRICS, "top1")),
+        (robustness_charts.variant_curves, (VARIANT_METRICS,)),
         (learning_charts.formation_scatter, (CLASSES,)),
         (learning_charts.history_bars, (HISTORY,)),
         (trust_charts.reliability_diagram, (BINS,)),
@@ -205,7 +206,7 @@ def test_a_pair_is_drawn_both_ways():
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_every_chart_is_valid_vega_lite_and_what_is_sent_is_the_same(draw, arguments, palette):
-    more = {"title": "top-1"} if draw is robustness_charts.variant_curves else {}
+    more = {"figure": "top1", "title": "top-1", "epoch": 1} if draw is robustness_charts.variant_curves else {}
     chart = draw(*arguments, palette=palette, **more)
     checked, sent = chart.to_dict(), chart.specification()
     alt.Chart.from_dict(checked)  # raises where the schema does not hold
@@ -220,8 +221,8 @@ def test_every_chart_is_valid_vega_lite_and_what_is_sent_is_the_same(draw, argum
 
 
 def test_variants_are_drawn_with_their_names_and_without_what_was_not_measured():
-    drawn = rows(robustness_charts.variant_curves(VARIANT_METRICS, "nll", title="NLL"))
-    assert [(row["epoch"], row["variant_label"], row["nll"]) for row in drawn] == [
+    drawn = rows(robustness_charts.variant_curves(VARIANT_METRICS, figure="nll", title="NLL", epoch=1))
+    assert [(row["epoch"], row["variant_label"], row["nll"]) for row in drawn if "nll" in row] == [
         (1, "clean", 2.0),
         (1, "[B,G,R]", 3.0),
         (2, "clean", 1.0),
@@ -229,7 +230,7 @@ def test_variants_are_drawn_with_their_names_and_without_what_was_not_measured()
 
 
 def test_accuracy_curves_average_groups_and_highlight_one():
-    drawn = rows(learning_charts.accuracy_curves(RACE, highlight="a"))
+    drawn = rows(learning_charts.accuracy_curves(RACE, highlight="a", epoch=1))
     values = {(row["epoch"], row["group"]): (row["accuracy"], row["highlighted"]) for row in drawn if "group" in row}
     assert values == {(1, "a"): (0.5, True), (1, "b"): (0.2, False), (2, "a"): (1.0, True), (2, "b"): (0.4, False)}
 

@@ -176,4 +176,5 @@ def test_the_dashboard_starts_without_torch():
         "import sys; sys.argv=['x']; from streamlit.testing.v1 import AppTest; "
         f"AppTest.from_file({str(APP)!r}, default_timeout=60).run(); sys.exit('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, cwd=APP.parent)
+    assert done.returncode == 0

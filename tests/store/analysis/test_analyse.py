@@ -12,7 +12,7 @@ from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
 from store.analysis.findings import TESTED_KINDS
 from store.synthetic import write_synthetic_run
-from tests.store.crafted_run import CELLS, craft, one_cell
+from tests.store.crafted_run import CELLS, analysed, craft, one_cell
 
 
 def test_queries_give_the_same_with_and_without_the_analysis(learned, tmp_path):
@@ -49,8 +49,7 @@ def test_a_run_without_epochs_cannot_be_analysed(tmp_path):
 @pytest.mark.parametrize("options", [{"variants": ("clean",)}, {"signed": True}, {"masks": None, "boxes": None}])
 def test_runs_of_every_kind_can_be_analysed(tmp_path, options):
     run = open_run(write_synthetic_run(tmp_path / "run", epochs=1, **options))
-    analyse(run)
-    found = read_analysis(run)
+    found = analysed(run)
     assert len(found.table("images")) == 20
     assert np.isnan(found.table("images")["evidence_on_object"]).all() == ("masks" in options)
     assert ("object_following" in found.table("localisation")["quantity"].tolist()) == ("masks" not in options)
@@ -98,15 +97,14 @@ ODD = {
 def test_an_odd_run_is_analysed_and_claims_nothing_that_needs_a_test(tmp_path, name):
     predictions, labels, options = ODD[name]
     run = craft(tmp_path / "odd", np.array(predictions), labels=labels, **options)
-    analyse(run)
-    analysis = read_analysis(run)
+    analysis = analysed(run)
     reported = from_table(analysis.table("findings"))
     kinds = {entry.kind for entry in reported}
     assert not kinds & {*TESTED_KINDS, "failure_ranking", "localisation"}  # a handful of images shows neither
     assert all(np.isfinite([entry.value, entry.low, entry.high]).all() for entry in reported)
     assert len(analysis.table("images")) == len(labels)
     assert len(queries.accuracy_by_variant(run)) == len(run.epochs) * len(run.variants)
-    analysed = AnalysedRun(run, analysis, seconds=1.0)
+    results = [AnalysedRun(run, analysis, seconds=1.0)]
     for name, section in SECTIONS.items():
-        written = section.figures([analysed])
+        written = section.figures(results)
         assert "nan" not in written and "inf]" not in written, f"{name}: {written}"

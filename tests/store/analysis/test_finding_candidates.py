@@ -3,15 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from store.analysis import from_table, read_analysis
-from store.analysis.analyse import analyse
+from store.analysis import from_table
 from store.analysis.findings import TESTED_KINDS
-from tests.store.crafted_run import craft, one_cell
+from tests.store.crafted_run import analysed, craft, one_cell
 
 
 def found(run):
-    analyse(run)
-    return from_table(read_analysis(run).table("findings"))
+    return from_table(analysed(run).table("findings"))
 
 
 @pytest.fixture(scope="module")

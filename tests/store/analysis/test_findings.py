@@ -18,12 +18,9 @@ def test_a_p_value_is_multiplied_by_the_number_of_things_compared():
     assert joint_level(50) == pytest.approx(1 - 0.05 / 400)
 
 
-def test_statements_that_fail_the_test_are_left_out():
+def test_statements_that_fail_the_test_are_left_out_and_all_kinds_share_an_error_rate_of_five_percent():
     kept = select([finding("cue", p=0.3), finding("cluster", p=0.001), finding("pair")])
     assert [entry.kind for entry in kept] == ["cluster", "pair"]
-
-
-def test_the_error_rate_of_five_percent_is_shared_by_all_kinds_of_tested_statements():
     assert len(TESTED_KINDS) == 8
     assert [entry.p for entry in select([finding("cue", p=0.0062), finding("cluster", p=0.0063)])] == [0.0062]
 
@@ -36,14 +33,10 @@ def test_at_most_two_of_a_kind_are_chosen_and_ten_in_all():
     assert [entry.strength for entry in kept] == sorted((entry.strength for entry in kept), reverse=True)
 
 
-def test_two_statements_of_a_kind_are_about_different_classes():
-    entries = [
-        finding(strength=strength, query={"class": name}) for strength, name in ((0.9, "a"), (0.8, "a"), (0.7, "b"))
-    ]
+def test_two_statements_of_a_kind_are_about_different_classes_and_give_way_to_other_kinds():
+    about = [(0.9, "a"), (0.8, "a"), (0.7, "b")]
+    entries = [finding(strength=strength, query={"class": name}) for strength, name in about]
     assert [entry.strength for entry in select(entries)] == [0.9, 0.7]
-
-
-def test_a_second_statement_of_a_kind_gives_way_to_a_kind_that_was_not_chosen_yet():
     many = [finding("cue", strength=0.9), finding("cue", strength=0.8), finding("pair", strength=0.5)]
     assert [entry.strength for entry in select(many, most=2)] == [0.9, 0.5]
     assert [entry.strength for entry in select(many, most=3)] == [0.9, 0.8, 0.5]
@@ -51,9 +44,8 @@ def test_a_second_statement_of_a_kind_gives_way_to_a_kind_that_was_not_chosen_ye
 
 def test_the_kinds_that_are_always_reported_are_so_even_when_the_evidence_is_weak():
     strong = [finding(f"kind {i}", strength=0.9) for i in range(12)]
-    assert "failure_ranking" in [
-        entry.kind for entry in select([*strong, finding("failure_ranking", strength=0.01, p=0.8)])
-    ]
+    kept = select([*strong, finding("failure_ranking", strength=0.01, p=0.8)])
+    assert "failure_ranking" in [entry.kind for entry in kept]
 
 
 def test_findings_survive_being_written_as_a_table():

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from store.analysis import read_analysis
-from store.analysis.analyse import analyse
 from store.analysis.localisation import deciding_quantity, localisation_of
-from tests.store.crafted_run import craft, one_cell
+from tests.store.crafted_run import analysed, craft, one_cell
 
 
 def object_run(path, follows):
@@ -24,8 +22,7 @@ def object_run(path, follows):
 
     predictions = np.tile(np.array(labels), (1, 2, 1))
     run = craft(path, predictions, labels=labels, variants=("clean", "shift"), own=own, masks=masks)
-    analyse(run)
-    return read_analysis(run).table("localisation")
+    return analysed(run).table("localisation")
 
 
 def test_maps_that_follow_their_object_locate_it(tmp_path):
@@ -60,10 +57,7 @@ def test_maps_that_ignore_the_object_encode_the_class(tmp_path):
     ],
 )
 def test_objects_decide_or_shifted_images_where_objects_leave_it_open(follow, shift, quantity, expected):
-    rows = [
-        (name, sum(ends) / 2, *ends)
-        for name, ends in (("shift_following", shift), ("object_following", follow))
-        if ends
-    ]
+    both = (("shift_following", shift), ("object_following", follow))
+    rows = [(name, sum(ends) / 2, *ends) for name, ends in both if ends]
     table = pd.DataFrame(rows, columns=["quantity", "value", "low", "high"])
     assert (deciding_quantity(table), localisation_of(table)) == (quantity, expected)

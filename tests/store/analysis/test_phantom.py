@@ -9,9 +9,9 @@ from compute.data.dataset import Limits
 from compute.data.phantom.dataset import class_parts, load_phantom
 from compute.recording.perturbations import perturb_array
 from store import RunDescription, create_run, open_run, queries, resume_run
-from store.analysis import from_table, read_analysis
-from store.analysis.analyse import analyse
+from store.analysis import from_table
 from store.analysis.localisation import localisation_of
+from tests.store.crafted_run import analysed
 
 USED_VARIANTS = ("clean", "gray", "blur5", "bgr", "brg")
 
@@ -55,50 +55,42 @@ def run(tmp_path_factory):
     with resume_run(path).epoch(1, {}, threads=1) as recording:
         for name, block in perturbed.items():
             recording.write(name, 0, colour_maps(block, len(pixels.classes)))
-    opened = open_run(path)
-    analyse(opened)
-    return opened
+    return open_run(path)
 
 
-def mean_drops(run):
+@pytest.fixture(scope="module")
+def analysis(run):
+    return analysed(run)
+
+
+@pytest.mark.parametrize(
+    ("variant", "lost", "kept"),
+    [
+        ("gray", ["red", "green", "blue"], ["gray"]),
+        ("bgr", ["red", "blue"], ["green", "gray"]),
+        ("brg", ["red", "green", "blue"], ["gray"]),
+    ],
+)
+def test_a_variant_takes_the_logit_of_the_hues_that_it_changes(run, variant, lost, kept):
     table = queries.cue_profiles(run, epoch=1)
     hues = np.array([class_parts(int(index))[1] for index in table["class_index"]])
-    return table["drop"].groupby([table["variant"], hues]).mean()
+    drops = table["drop"].groupby([table["variant"], hues]).mean()
+    assert min(drops[variant][lost]) > 1
+    assert drops[variant][kept].to_numpy() == pytest.approx([0] * len(kept), abs=0.01)
+    assert drops["blur5"].abs().max() < 0.2 * drops["gray"].max()  # the network sees colour alone
 
 
-def test_gray_takes_the_logit_of_every_hue_but_gray(run):
-    drops = mean_drops(run)["gray"]
-    assert min(drops["red"], drops["green"], drops["blue"]) > 1
-    assert drops["gray"] == pytest.approx(0, abs=0.01)
-
-
-def test_bgr_takes_the_logit_of_red_and_blue_and_leaves_green_and_gray(run):
-    drops = mean_drops(run)["bgr"]
-    assert min(drops["red"], drops["blue"]) > 1
-    assert drops[["green", "gray"]].to_numpy() == pytest.approx([0, 0], abs=0.01)
-
-
-def test_brg_takes_the_logit_of_all_three_hues(run):
-    drops = mean_drops(run)["brg"]
-    assert min(drops["red"], drops["green"], drops["blue"]) > 1
-
-
-def test_blur_takes_little_from_a_network_that_sees_colour_alone(run):
-    drops = mean_drops(run)
-    assert drops["blur5"].abs().max() < 0.2 * drops["gray"].max()
-
-
-def test_red_turns_into_blue_and_the_findings_say_so(run):
+def test_red_turns_into_blue_and_the_findings_say_so(run, analysis):
     predictions = run.predictions(epoch=1, variant="bgr")
     hues = np.array([class_parts(int(index))[1] for index in range(8)])
     red = hues[predictions["label"]] == "red"
     assert (hues[predictions["prediction"][red]] == "blue").mean() > 0.9
-    reported = [entry.text for entry in from_table(read_analysis(run).table("findings"))]
+    reported = [entry.text for entry in from_table(analysis.table("findings"))]
     assert any("are predicted as" in text or "accuracy falls" in text for text in reported)
 
 
-def test_the_maps_of_that_network_locate_the_object(run):
-    table = read_analysis(run).table("localisation")
+def test_the_maps_of_that_network_locate_the_object(analysis):
+    table = analysis.table("localisation")
     values = table.set_index("quantity")["value"]
     assert values["evidence_on_object"] > values["evidence_on_others"] + 0.1 > values["object_area"]
     assert localisation_of(table) == "locates"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -111,14 +113,47 @@ def test_an_attribute_that_is_not_the_formats_is_named(kept_run, path, name, val
     assert any(f"{path}: its {name.replace('_', ' ')}" in str(problem) for problem in verify_run(kept_run))
 
 
-def test_the_training_ledger_is_checked(run):
-    writer = resume_run(run)
-    labels = np.arange(30) % 5
-    writer.write_training_images([f"{i}.png" for i in range(30)], labels)
-    columns = {"prediction": labels, "label_probability": labels / 5, "margin": labels - 2.0, "loss": labels * 1.0}
-    writer.write_training_epoch(1, columns)
-    assert verify_run(run) == []
-    writer.write_training_epoch(1, {**columns, "loss": labels * np.nan})
-    assert [str(problem) for problem in verify_run(run)] == [f"training/0001.h5: loss: {NOT_FINITE}"]
-    (run / "training" / "0001.h5").rename(run / "training" / "0002.h5")
-    assert "it holds epoch 1, its name says 2" in str(verify_run(run)[0])
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+LEDGER = {"prediction": np.arange(30) % 5, "label_probability": np.full(30, 0.5), "margin": np.ones(30)}
+LEDGER |= {"loss": np.ones(30)}
+LEDGER_CHANGES = {
+    "nan": (lambda new, _: new({**LEDGER, "loss": np.full(30, np.nan)}), f"0001.h5: loss: {NOT_FINITE}"),
+    "class": (lambda new, _: new({**LEDGER, "prediction": np.full(30, 5)}), "0001.h5: prediction: it holds 5 to 5"),
+    "share": (lambda new, _: new({**LEDGER, "label_probability": np.full(30, 2)}), "allowed are -0.0001 to 1.0001"),
+    "length": (lambda new, _: new({**LEDGER, "loss": np.ones(29)}), "loss: its shape is (29,), the run demands (30,)"),
+    "count": (
+        lambda new, _: new({name: column[:9] for name, column in LEDGER.items()}),
+        "0001.h5: it holds 9 training images, training/images.h5 lists 30",
+    ),
+    "column": (lambda new, _: new({"prediction": LEDGER["prediction"]}), "0001.h5: label_probability: "),
+    "name": (lambda _, file: file.rename(file.with_name("0002.h5")), "it holds epoch 1, its name says 2"),
+    "bit": (lambda _, file: flip_a_bit(file), "training/0001.h5: "),
+    "images": (lambda _, file: file.with_name("images.h5").unlink(), "training/images.h5: it is missing"),
+    "other run": (
+        lambda _, file: shutil.copyfile(write_ledger(file.parents[1].with_name("other")) / "training/0001.h5", file),
+        "0001.h5: 'TRAINING/0001.h5' is damaged: it belongs to run",
+    ),
+}
+
+
+def write_ledger(path):
+    """Folder of a run of one epoch with a training ledger of 30 images."""
+    writer = resume_run(write_synthetic_run(path, epochs=1, variants=VARIANTS))
+    writer.write_training_images([f"{i}.png" for i in range(30)], np.arange(30) % 5)
+    writer.write_training_epoch(1, LEDGER)
+    return path
+
+
+@pytest.mark.parametrize("change", LEDGER_CHANGES)
+def test_the_training_ledger_is_checked(tmp_path, change):
+    path = write_ledger(tmp_path / "run")
+    assert verify_run(path) == []
+    apply, problem = LEDGER_CHANGES[change]
+    apply(lambda columns: resume_run(path).write_training_epoch(1, columns), path / "training" / "0001.h5")
+    found = [str(problem).replace(str(path / "training"), "TRAINING") for problem in verify_run(path)]
+    assert len(found) >= 1 and any(problem in text for text in found), found

@@ -8,8 +8,8 @@ from math import isnan
 import numpy as np
 import pytest
 
-from store import ClassInfo, NotInRun, Variant, create_run, open_run
-from store.synthetic import synthetic_description, synthetic_images
+from store import ClassInfo, NotInRun, Variant, open_run
+from store.synthetic import create_synthetic_run, synthetic_description
 
 PLAIN = {"variants": ("clean", "gray"), "layers": {}, "stages": {}, "masks": None, "boxes": None}
 
@@ -17,10 +17,7 @@ PLAIN = {"variants": ("clean", "gray"), "layers": {}, "stages": {}, "masks": Non
 def stored(path, **options):
     """A run without epochs of the description's options at `path`, opened."""
     description = synthetic_description(path.name, 5, 4, epochs=2, options={**PLAIN, **options})
-    with create_run(path, description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
-    return open_run(path)
+    return open_run(create_synthetic_run(path, description).path)
 
 
 @pytest.mark.parametrize(

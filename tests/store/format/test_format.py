@@ -9,14 +9,7 @@ import numpy as np
 import pytest
 
 from store.format.chunks import ChunkGrid
-from store.format.schema import (
-    CACHED_BLOCK_ROWS,
-    CHUNK_BYTES,
-    EPOCH_FIELDS,
-    FIELDS,
-    FORMAT_VERSION,
-    epoch_field,
-)
+from store.format.schema import CACHED_BLOCK_ROWS, CHUNK_BYTES, EPOCH_FIELDS, FIELDS, FORMAT_VERSION, epoch_field
 
 FORMAT = (Path(__file__).parents[3] / "store" / "FORMAT.md").read_text()
 

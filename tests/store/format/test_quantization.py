@@ -37,17 +37,11 @@ def assert_within_bound(maps, quantiser):
 
 
 @pytest.mark.parametrize("per_map", [False, True])
-@given(maps=map_blocks())
+@pytest.mark.parametrize("signed", [False, True])
+@given(data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_every_value_decodes_within_the_stated_bound(per_map, maps):
-    assert_within_bound(maps, Quantiser(per_map=per_map))
-
-
-@pytest.mark.parametrize("per_map", [False, True])
-@given(maps=map_blocks(signed=True))
-@settings(max_examples=150, deadline=None)
-def test_every_signed_value_decodes_within_the_stated_bound(per_map, maps):
-    assert_within_bound(maps, Quantiser(signed=True, per_map=per_map))
+def test_every_value_decodes_within_the_stated_bound(signed, per_map, data):
+    assert_within_bound(data.draw(map_blocks(signed=signed)), Quantiser(signed=signed, per_map=per_map))
 
 
 @pytest.mark.parametrize("classes", [1, 2, 200, 1000, 1500])
@@ -91,15 +85,12 @@ def test_values_that_no_byte_stands_for_are_refused_with_image_and_class(value, 
     assert (caught.value.image, caught.value.class_index) == (2, 5)
 
 
-def test_a_negative_value_is_refused_unless_the_run_is_signed():
+def test_a_negative_value_is_refused_unless_the_run_is_signed_and_a_negative_zero_is_zero():
     maps = np.ones((1, 2, 2, 2), np.float32)
     maps[0, 1, 0, 1] = -1e-20
     with pytest.raises(BadMaps, match="must be finite and not negative"):
         Quantiser().encode(maps)
     assert_within_bound(maps, Quantiser(signed=True))
-
-
-def test_a_negative_zero_is_zero():
     maps = np.array([[[[-0.0, 3.0]], [[-0.0, -0.0]]]], np.float32)
     quantised, _ = assert_within_bound(maps, Quantiser())
     assert quantised.ravel().tolist() == [0, 255, 0, 0]

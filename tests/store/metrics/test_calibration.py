@@ -26,17 +26,10 @@ def test_bins_of_equal_width_match_hand_computed_values():
     assert (bins.confidence[1], bins.accuracy[1]) == (pytest.approx(0.75), 0.75)
     assert np.isnan(bins.accuracy[0]) and bins.gap[0] == 0
     assert calibration.ece(bins) == pytest.approx(0)
-
-
-def test_ece_and_mce_match_hand_computed_values():
+    edges = calibration.reliability([0.0, 0.5, 1.0], [True] * 3, bins=2)  # one on an edge belongs to the lower bin
+    assert edges.count.tolist() == [2, 1]
     bins = calibration.reliability(CONFIDENCE, CORRECT, bins=10)  # gaps .45 .65 .15 .05, one image each
-    assert calibration.ece(bins) == pytest.approx(0.325)
-    assert calibration.mce(bins) == pytest.approx(0.65)
-
-
-def test_a_confidence_on_an_edge_belongs_to_the_lower_bin():
-    bins = calibration.reliability([0.0, 0.5, 1.0], [True] * 3, bins=2)
-    assert bins.count.tolist() == [2, 1]
+    assert (calibration.ece(bins), calibration.mce(bins)) == (pytest.approx(0.325), pytest.approx(0.65))
 
 
 def test_bins_of_equal_mass_hold_equally_many_images_and_keep_ties_together():
@@ -57,12 +50,9 @@ def test_brier_spans_zero_to_two():
     assert calibration.brier([[0.0, 1.0]], [0]) == 2
 
 
-def test_columns_of_different_length_are_refused():
+def test_columns_of_different_length_and_no_bins_are_refused():
     with pytest.raises(ValueError, match=r"same length, at least 1, got shapes \(2,\) and \(1,\)"):
         calibration.reliability([0.5, 0.5], [True])
-
-
-def test_no_bins_are_refused():
     with pytest.raises(ValueError, match="at least one bin, got bins=0"):
         calibration.reliability(CONFIDENCE, CORRECT, bins=0)
 

@@ -35,14 +35,11 @@ def test_a_medoid_is_the_map_nearest_to_all_others_of_its_cluster():
     assert found.medoid.tolist() == [4, 1]
 
 
-def test_maps_without_structure_are_one_cluster():
-    found = clusters.find_clusters(np.random.default_rng(0).random((40, 8, 8)))
-    assert (found.count.tolist(), found.silhouette) == ([40], 0)
-
-
-def test_silent_and_equal_maps_are_one_cluster():
-    assert clusters.find_clusters(np.zeros((7, 4, 4))).count.tolist() == [7]
-    assert clusters.find_clusters(np.ones((1, 4, 4))).medoid.tolist() == [0]
+@pytest.mark.parametrize("maps", [np.random.default_rng(0).random((40, 8, 8)), np.zeros((7, 4, 4)), np.ones((1, 4, 4))])
+def test_maps_without_structure_silent_and_equal_ones_are_one_cluster(maps):
+    found = clusters.find_clusters(maps)
+    assert (found.count.tolist(), found.silhouette) == ([len(maps)], 0)
+    assert 0 <= found.medoid[0] < len(maps)
 
 
 def test_clusters_ignore_how_strong_a_map_is():
@@ -68,15 +65,15 @@ def test_the_lift_of_a_cluster_matches_hand_computed_values():
     assert lift.low + lift.high[::-1] == pytest.approx([2, 2])  # what one half has more, the other has less
 
 
-def test_a_cluster_without_errors_and_one_with_all_of_them_have_the_lift_that_is_possible():
+def test_clusters_without_errors_or_with_all_of_them_and_whole_classes_have_the_lift_that_is_possible():
     lift = clusters.error_lift(np.array([0] * 6 + [1] * 2), np.array([0] * 6 + [1] * 2, bool))
     assert (lift.lift.tolist(), lift.low[0], lift.high[1]) == ([0, 4], 0, 4)
     assert 0 < lift.high[0] < 1 < lift.low[1] < 4
-
-
-def test_a_cluster_that_is_the_whole_class_fails_as_the_class_does():
     lift = clusters.error_lift(np.zeros(4, int), np.array([1, 0, 0, 0], bool))
     assert (lift.lift.tolist(), lift.low.tolist(), lift.high.tolist()) == ([1], [1], [1])
+    lift = clusters.error_lift(np.array([0, 0, 1]), np.zeros(3, bool))
+    assert lift.error.tolist() == [0, 0]
+    assert np.isnan([lift.lift, lift.low, lift.high]).all()
 
 
 @pytest.mark.parametrize(
@@ -88,12 +85,6 @@ def test_the_interval_of_the_lift_holds_the_true_value_about_as_often_as_stated(
     found = [clusters.error_lift(member, random.random(images) < rates) for _ in range(600)]
     covered = [lift.low[1] <= errors[0] / rates.mean() <= lift.high[1] for lift in found if np.isfinite(lift.low[1])]
     assert 0.925 <= np.mean(covered) <= 0.99  # 0.95, three standard errors below
-
-
-def test_a_class_without_errors_has_no_lift():
-    lift = clusters.error_lift(np.array([0, 0, 1]), np.zeros(3, bool))
-    assert lift.error.tolist() == [0, 0]
-    assert np.isnan([lift.lift, lift.low, lift.high]).all()
 
 
 def test_the_survival_of_a_cluster_is_the_share_that_stays_in_it():

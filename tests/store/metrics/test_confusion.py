@@ -18,12 +18,9 @@ def test_onset_peak_and_resolution_match_hand_computed_values():
     assert (events.peak.tolist(), events.peak_count.tolist()) == ([2, 2, 4, 0], [5, 2, 7, 3])
 
 
-def test_the_slope_is_that_of_a_straight_line_over_the_window():
+def test_the_slope_is_that_of_a_straight_line_over_the_window_and_none_of_a_single_epoch():
     counts = np.array([[90, 0, 2, 4, 6], [5, 5, 5, 5, 5]]).T
     assert confusion.pair_events(counts, window=4).slope.tolist() == [2, 0]
-
-
-def test_a_single_epoch_has_no_slope():
     assert confusion.pair_events([[4, 1]]).slope.tolist() == [0, 0]
 
 

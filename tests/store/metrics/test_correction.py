@@ -20,22 +20,19 @@ def test_difference_averages_to_the_margin_of_the_logits():
     assert correction.difference(PREDICTED, TRUE_CLASS).mean() == PREDICTED.mean() - TRUE_CLASS.mean()
 
 
-def test_one_cell_corrects_a_mistake_that_sits_in_one_cell():
-    assert correction.correction_cells(PREDICTED, TRUE_CLASS) == 1  # 5 - 5 = 0: the true class ties, which counts
-
-
-def test_a_hair_above_the_tie_needs_a_second_cell():
-    assert correction.correction_cells(PREDICTED + np.array([[0, 0.1], [0, 0]]), TRUE_CLASS) == 2
-
-
-def test_correct_predictions_and_ties_need_no_cell():
-    assert correction.correction_cells(
-        np.stack([TRUE_CLASS, TRUE_CLASS]), np.stack([PREDICTED, TRUE_CLASS])
-    ).tolist() == [0, 0]
-
-
-def test_a_mistake_made_by_every_cell_needs_every_cell():
-    assert correction.correction_cells(np.full((3, 3), 0.1), np.zeros((3, 3))) == 9
+@pytest.mark.parametrize(
+    ("predicted_class", "true_class", "cells"),
+    [
+        (PREDICTED, TRUE_CLASS, 1),  # 5 - 5 = 0: the true class ties, which counts
+        (PREDICTED + np.array([[0, 0.1], [0, 0]]), TRUE_CLASS, 2),  # a hair above the tie
+        (TRUE_CLASS, PREDICTED, 0),  # correct
+        (TRUE_CLASS, TRUE_CLASS, 0),  # a tie
+        (np.full((3, 3), 0.1), np.zeros((3, 3)), 9),  # a mistake made by every cell
+    ],
+)
+def test_the_fewest_cells_match_hand_computed_values(predicted_class, true_class, cells):
+    assert correction.correction_cells(predicted_class, true_class) == cells
+    assert correction.correction_cells(np.stack([predicted_class] * 2), true_class).tolist() == [cells] * 2
 
 
 def test_cells_are_removed_from_the_largest_difference_down_and_ties_in_reading_order():
@@ -55,43 +52,31 @@ def test_logits_after_removal_take_another_k_for_each_image():
     assert correction.logits_after_removal(maps, order, [0, 2]).tolist() == [[2.5, 1.25], [0.25, 0.75]]
 
 
-def test_a_third_class_can_win_once_the_mistake_is_corrected():
-    third = np.array([[0.0, 3.0], [0.0, 3.0]])  # 1.5 against 1.0 after the removal of the first cell
-    maps = np.stack(
-        [[PREDICTED, TRUE_CLASS, third], [PREDICTED, TRUE_CLASS, third * 0], [PREDICTED, TRUE_CLASS, third]]
-    )
-    cells, winner = correction.corrected_prediction(maps, predicted_class=[0, 0, 0], true_class=[1, 1, 0])
-    assert cells.tolist() == [1, 1, 0]
-    assert winner.tolist() == [2, 1, 0]
+THIRD = np.array([[0.0, 3.0], [0.0, 3.0]])  # 1.5 against 1.0 after the removal of the first cell
+TIES = np.array([[9.0, 2.0], [1.0, 1.0]])
 
 
-def test_a_third_class_that_only_ties_does_not_win():
-    third = np.array([[9.0, 2.0], [1.0, 1.0]])
-    cells, winner = correction.corrected_prediction(
-        np.stack([PREDICTED, TRUE_CLASS, third])[None], predicted_class=[0], true_class=[1]
-    )
-    assert (cells.tolist(), winner.tolist()) == ([1], [1])
-    cells, winner = correction.corrected_prediction(
-        np.stack([PREDICTED, third, TRUE_CLASS])[None], predicted_class=[0], true_class=[2]
-    )
-    assert (cells.tolist(), winner.tolist()) == ([1], [2])
+@pytest.mark.parametrize(
+    ("maps", "predicted_class", "true_class", "cells", "winner"),
+    [
+        ([PREDICTED, TRUE_CLASS, THIRD], 0, 1, 1, 2),  # a third class can win
+        ([PREDICTED, TRUE_CLASS, THIRD * 0], 0, 1, 1, 1),
+        ([PREDICTED, TRUE_CLASS, THIRD], 0, 0, 0, 0),
+        ([PREDICTED, TRUE_CLASS, TIES], 0, 1, 1, 1),  # one that only ties does not
+        ([PREDICTED, TIES, TRUE_CLASS], 0, 2, 1, 2),
+        ([PREDICTED, TRUE_CLASS], 1, 1, 0, 1),  # a correct prediction wins whatever the maps say
+    ],
+)
+def test_the_corrected_prediction_matches_hand_computed_values(maps, predicted_class, true_class, cells, winner):
+    found = correction.corrected_prediction(np.stack([maps] * 2), [predicted_class] * 2, [true_class] * 2)
+    assert [values.tolist() for values in found] == [[cells] * 2, [winner] * 2]
 
 
-def test_a_correct_prediction_wins_whatever_the_maps_say():
-    cells, winner = correction.corrected_prediction(
-        np.stack([PREDICTED, TRUE_CLASS])[None], predicted_class=[1], true_class=[1]
-    )
-    assert (cells.tolist(), winner.tolist()) == ([0], [1])
-
-
-def test_the_interval_of_k_matches_hand_computed_values():
+def test_the_interval_of_k_matches_hand_computed_values_and_refuses_a_negative_error():
     d = np.array([[5.0, -1.0], [2.0, -1.0]])
     assert [int(k) for k in correction.k_interval(d, 0.0)] == [1, 1]
     assert [int(k) for k in correction.k_interval(d, 0.25)] == [1, 2]  # D + 0.25 leaves 0.75 after one cell
     assert [int(k) for k in correction.k_interval(d, 1.25)] == [0, 4]  # D - 1.25 sums to 0: perhaps no mistake at all
-
-
-def test_a_negative_error_is_refused():
     with pytest.raises(ValueError, match=r"cannot be negative, got -0\.5"):
         correction.k_interval(np.zeros((2, 2, 2)), [0.5, -0.5])
 

@@ -35,14 +35,11 @@ def test_figures_match_hand_computed_values():
     assert figures.augrc == pytest.approx(0.25 * 0.25 + 0.125)
 
 
-def test_the_curve_matches_hand_computed_values():
+def test_the_curve_matches_hand_computed_values_and_has_one_point_for_tied_scores():
     curve = failure_detection.risk_coverage(SCORE, CORRECT)
     assert curve.threshold.tolist() == [0.9, 0.8, 0.7, 0.6]
     assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1]
     assert curve.risk.tolist() == [0, 0.5, pytest.approx(1 / 3), 0.5]
-
-
-def test_tied_scores_make_one_point_of_the_curve():
     curve = failure_detection.risk_coverage([0.9, 0.5, 0.5, 0.5], CORRECT)
     assert (curve.threshold.tolist(), curve.coverage.tolist()) == ([0.9, 0.5], [0.25, 1])
 
@@ -104,8 +101,7 @@ def test_augrc_is_scikit_learns_area_under_the_generalised_risk(seed):
 
 
 @pytest.mark.parametrize(
-    ("seed", "aurc", "augrc"),
-    [(0, 0.2481321, 0.1407051), (1, 0.3091361, 0.1833333), (2, 0.2998768, 0.1971154)],
+    ("seed", "aurc", "augrc"), [(0, 0.2481321, 0.1407051), (1, 0.3091361, 0.1833333), (2, 0.2998768, 0.1971154)]
 )
 def test_areas_agree_with_those_of_torch_uncertainty(seed, aurc, augrc):
     """Values of torch-uncertainty 0.13.0, AURC and AUGRC; it integrates by trapezoids from the first image on."""
@@ -176,12 +172,9 @@ def test_a_coarse_score_keeps_the_figures_and_the_order():
     assert failure_detection.coarse(score[:500]).tolist() == score[:500].tolist()
 
 
-def test_scores_that_are_not_finite_are_refused():
+def test_scores_that_are_not_finite_and_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="must be finite, but that of image 2 is not"):
         failure_detection.detection([0.1, 0.2, np.nan, 0.3], CORRECT)
-
-
-def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match=r"same length, at least 1, got shapes \(3,\) and \(4,\)"):
         failure_detection.risk_coverage([0.1, 0.2, 0.3], CORRECT)
 

@@ -12,28 +12,22 @@ from store.metrics import intervals
 from store.metrics.intervals import class_means, widest_difference
 
 
-@given(st.integers(0, 60), st.integers(1, 60))
-@settings(max_examples=60, deadline=None)
-def test_the_wilson_interval_agrees_with_scipy(successes, trials):
-    successes = min(successes, trials)
-    expected = scipy.stats.binomtest(successes, trials).proportion_ci(method="wilson")
-    low, high = intervals.wilson(successes, trials)
-    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
-
-
+@pytest.mark.parametrize("method", ["wilson", "exact"])
 @given(st.integers(0, 60), st.integers(1, 60), st.sampled_from([0.9, 0.95, 1 - 1e-7]))
 @settings(max_examples=60, deadline=None)
-def test_the_exact_interval_agrees_with_scipy(successes, trials, level):
+def test_the_interval_of_a_share_agrees_with_scipy(method, successes, trials, level):
     successes = min(successes, trials)
-    expected = scipy.stats.binomtest(successes, trials).proportion_ci(level, method="exact")
-    low, high = intervals.exact_interval(successes, trials, level=level)
-    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    expected = scipy.stats.binomtest(successes, trials).proportion_ci(level, method=method)
+    interval = intervals.wilson if method == "wilson" else intervals.exact_interval
+    low, high = interval(successes, trials, level=level)
+    assert (low, high) == (pytest.approx(expected.low, abs=1e-9), pytest.approx(expected.high, abs=1e-9))
 
 
 def test_the_interval_of_a_ratio_matches_hand_computed_values():
     # Wilson: 0.8 in 0.4902 .. 0.9433, 0.2 in 0.0567 .. 0.5098; put into the equation of the docstring.
     low, high = intervals.ratio_interval(8, 10, 2, 10)
     assert (low, high) == (pytest.approx(1.3712, abs=1e-3), pytest.approx(14.198, abs=0.02))
+    assert [float(edge) for edge in intervals.wilson(0, 0)] == [0, 1]
     assert intervals.ratio_interval(0, 10, 2, 10)[0] == 0
     assert intervals.ratio_interval(2, 10, 0, 10)[1] == np.inf
 
@@ -52,10 +46,6 @@ def test_the_interval_of_a_ratio_of_many_trials_is_that_of_scipy():
     expected = scipy.stats.contingency.relative_risk(4000, 10000, 3000, 12000).confidence_interval()
     found = intervals.ratio_interval(4000, 10000, 3000, 12000)
     assert (found[0], found[1]) == pytest.approx((expected.low, expected.high), rel=1e-3)
-
-
-def test_without_a_trial_a_share_lies_between_zero_and_one():
-    assert [float(edge) for edge in intervals.wilson(0, 0)] == [0, 1]
 
 
 def test_the_interval_of_a_mean_matches_a_hand_computed_value():
@@ -85,18 +75,12 @@ def test_the_p_value_is_that_of_trying_every_order():
     assert found.p == pytest.approx(exact, abs=0.02)
 
 
-def test_the_interval_excludes_zero_where_the_p_value_is_small():
+def test_clear_differences_exclude_zero_and_equal_values_have_none():
     clear = widest_difference(np.repeat([1.0, 1.0, 4.0], 20), np.repeat([0, 1, 2], 20))
     assert clear.p == 1 / 1000
     assert 0 < clear.low < clear.value == 3 < clear.high
-
-
-def test_values_that_are_all_equal_differ_by_zero():
-    found = widest_difference(np.ones(8), np.repeat([0, 1], 4))
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
-
-
-def test_a_single_class_is_refused():
+    equal = widest_difference(np.ones(8), np.repeat([0, 1], 4))
+    assert (equal.value, equal.low, equal.high, equal.p) == (0, 0, 0, 1)
     with pytest.raises(ValueError, match="needs two classes, got 1"):
         widest_difference([1.0, 2.0], [3, 3])
 

@@ -16,32 +16,33 @@ def columns(*images):
     return np.array(images).T
 
 
-def test_a_map_is_formed_once_its_similarity_stays_above_the_threshold():
-    similarity = columns([0.2, 0.95, 0.5, 0.9, 1.0], [0.9, 0.9, 0.9, 0.9, 1.0], [0.1, 0.1, 0.1, 0.1, 1.0])
-    assert learning.formation(similarity).tolist() == [3, 0, 4]
+CORRECT = columns([0, 1, 0, 1, 1], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]).astype(bool)
+EVENTS = {
+    "a map is formed once its similarity stays above the threshold": (
+        learning.formation,
+        [columns([0.2, 0.95, 0.5, 0.9, 1.0], [0.9, 0.9, 0.9, 0.9, 1.0], [0.1, 0.1, 0.1, 0.1, 1.0])],
+        [3, 0, 4],
+    ),
+    "a map that is silent at the end never forms": (learning.formation, [columns([0.0, 0.0, 0.0])], [learning.NEVER]),
+    "a prediction stabilises at its last change": (
+        learning.stabilisation,
+        [columns([3, 1, 3, 3], [2, 2, 2, 2], [0, 1, 2, 3])],
+        [2, 0, 3],
+    ),
+    "learned": (learning.learned, [CORRECT], [3, -1, -1]),
+    "first correct": (learning.first_correct, [CORRECT], [1, 0, -1]),
+    "forgotten": (learning.forgetting_count, [CORRECT], [1, 1, 0]),
+    "flips": (learning.flip_count, [columns([3, 1, 3, 3], [2, 2, 2, 2]).astype(np.uint16)], [2, 0]),
+    "lead of the map": (learning.map_lead, [[5, 2, 3, learning.NEVER], [2, 5, learning.NEVER, 1]], [3, -3, 0, 0]),
+    "agreement": (learning.variant_agreement, [[[0, 1], [0, 2], [3, 1], [0, 2]]], [2 / 3, 1 / 3]),
+    "agreement of the clean images alone": (learning.variant_agreement, [[[0, 1]]], [1, 1]),
+}
 
 
-def test_a_map_that_is_silent_at_the_end_never_forms():
-    assert learning.formation(columns([0.0, 0.0, 0.0])).tolist() == [learning.NEVER]
-
-
-def test_a_prediction_stabilises_at_its_last_change():
-    assert learning.stabilisation(columns([3, 1, 3, 3], [2, 2, 2, 2], [0, 1, 2, 3])).tolist() == [2, 0, 3]
-
-
-def test_learned_first_correct_and_forgotten_match_hand_computed_values():
-    correct = columns([0, 1, 0, 1, 1], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]).astype(bool)
-    assert learning.learned(correct).tolist() == [3, -1, -1]
-    assert learning.first_correct(correct).tolist() == [1, 0, -1]
-    assert learning.forgetting_count(correct).tolist() == [1, 1, 0]
-
-
-def test_flips_count_changes_from_one_epoch_to_the_next():
-    assert learning.flip_count(columns([3, 1, 3, 3], [2, 2, 2, 2]).astype(np.uint16)).tolist() == [2, 0]
-
-
-def test_the_map_leads_when_it_forms_before_the_prediction_stabilises():
-    assert learning.map_lead([5, 2, 3, learning.NEVER], [2, 5, learning.NEVER, 1]).tolist() == [3, -3, 0, 0]
+@pytest.mark.parametrize("case", EVENTS)
+def test_events_match_hand_worked_values(case):
+    function, arguments, expected = EVENTS[case]
+    assert function(*arguments).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -79,11 +80,6 @@ def test_persistence_matches_hand_computed_values():
     assert found.run.tolist() == [3, 1, 0]
     assert found.confidence == pytest.approx([0.4, 0.8, 0])
     assert found.score == pytest.approx([0.6, 0.8, 0])
-
-
-def test_agreement_counts_the_variants_that_give_the_clean_prediction():
-    assert learning.variant_agreement([[0, 1], [0, 2], [3, 1], [0, 2]]) == pytest.approx([2 / 3, 1 / 3])
-    assert learning.variant_agreement([[0, 1]]).tolist() == [1, 1]
 
 
 def test_label_candidates_have_both_a_low_probability_and_a_persistent_error():

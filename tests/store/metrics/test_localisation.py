@@ -8,24 +8,15 @@ from hypothesis import strategies as st
 from store.metrics import localisation
 
 
-def test_the_cover_of_a_mask_is_the_share_of_each_cell():
+def test_the_cover_of_masks_and_boxes_matches_hand_computed_values():
     mask = np.zeros((4, 4), bool)
     mask[:2, :2] = True
     mask[3, 3] = True
     assert localisation.mask_cover(mask, (2, 2)).tolist() == [[1, 0], [0, 0.25]]
-
-
-def test_cells_that_do_not_align_with_pixels_share_them():
-    mask = np.array([[True, False, False]])
+    mask = np.array([[True, False, False]])  # cells that do not align with pixels share them
     assert localisation.mask_cover(mask, (1, 2)) == pytest.approx(np.array([[2 / 3, 0]]))
-
-
-def test_the_cover_of_a_box_matches_hand_computed_values():
     cover = localisation.box_cover([[1, 0, 3, 2], [0, 0, 4, 4]], (4, 4), (2, 2))
     assert cover.tolist() == [[[0.5, 0.5], [0, 0]], [[1, 1], [1, 1]]]
-
-
-def test_a_box_covers_what_its_mask_covers():
     mask = np.zeros((6, 9), bool)
     mask[1:5, 2:8] = True
     boxes = localisation.box_cover([[2, 1, 8, 5]], (6, 9), (4, 4))[0]
@@ -38,12 +29,9 @@ def test_evidence_and_peak_on_the_object_match_hand_computed_values():
     # The third map has 11 11 0 10 above its weakest cell, which holds no evidence.
     assert localisation.evidence_on_object(maps, cover) == pytest.approx([0.875, 0, 16.5 / 32])
     assert localisation.peak_on_object(maps, cover) == pytest.approx([1, 0, 0.75])
-
-
-def test_a_silent_map_scores_the_objects_area():
-    cover = np.array([[1, 0.5], [0, 0]])
-    assert localisation.evidence_on_object(np.zeros((2, 2)), cover) == localisation.object_area(cover) == 0.375
-    assert localisation.peak_on_object(np.zeros((2, 2)), cover) == 0.375
+    silent = np.zeros((2, 2))
+    assert localisation.evidence_on_object(silent, cover) == localisation.object_area(cover) == 0.375
+    assert localisation.peak_on_object(silent, cover) == 0.375
 
 
 def test_a_map_that_follows_its_object_beats_the_class_habit_and_a_fixed_map_does_not():
@@ -54,12 +42,8 @@ def test_a_map_that_follows_its_object_beats_the_class_habit_and_a_fixed_map_doe
     assert (follows.evidence_on_object.tolist(), follows.evidence_on_others.tolist()) == ([1] * 4, [0] * 4)
     code = localisation.image_localisation(np.broadcast_to(cover[:1], cover.shape), cover, labels)
     assert code.evidence_on_object.mean() == code.evidence_on_others.mean() == 0.25
-
-
-def test_a_class_of_one_image_has_no_other_objects():
-    assert np.isnan(
-        localisation.image_localisation(np.ones((1, 2, 2)), np.ones((1, 2, 2)), [0]).evidence_on_others
-    ).all()
+    alone = localisation.image_localisation(np.ones((1, 2, 2)), np.ones((1, 2, 2)), [0])
+    assert np.isnan(alone.evidence_on_others).all()
 
 
 def test_the_centre_of_mass_is_in_cells_and_that_of_a_silent_map_in_the_middle():
@@ -76,9 +60,6 @@ def test_following_is_one_for_maps_that_move_along_and_zero_for_those_that_stay(
     assert localisation.shift_following(before, before + applied * 0.5 + [0.5, 1.0], applied) == pytest.approx(
         [0.5] * 5
     )
-
-
-def test_a_shift_of_zero_is_refused():
     with pytest.raises(ValueError, match="The images were not shifted"):
         localisation.shift_following(np.zeros((2, 2)), np.ones((2, 2)), [0, 0])
 
@@ -93,13 +74,13 @@ def test_pair_similarity_equals_trying_every_pair(seed):
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     units = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
     cosines, same_class = units @ units.T, labels[:, None] == labels
-    found = localisation.pair_similarity(maps, labels, 4)
+    within, between = localisation.pair_similarity(maps, labels, 4)
     for label in range(3):
         mine = labels == label
         others = ~np.eye(9, dtype=bool)
-        assert found.within_class[label] == pytest.approx(cosines[mine[:, None] & same_class & others].mean())
-        assert found.between_classes[label] == pytest.approx(cosines[mine[:, None] & ~same_class].mean())
-    assert np.isnan(found.within_class[3]) and np.isnan(found.between_classes[3])
+        assert within[label] == pytest.approx(cosines[mine[:, None] & same_class & others].mean())
+        assert between[label] == pytest.approx(cosines[mine[:, None] & ~same_class].mean())
+    assert np.isnan(within[3]) and np.isnan(between[3])
 
 
 @given(st.integers(0, 2**31))

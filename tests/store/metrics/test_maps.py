@@ -22,64 +22,51 @@ FLAT = np.full((2, 2), 0.5, np.float32)
 SILENT = np.zeros((2, 2), np.float32)
 
 
-def test_a_logit_is_the_mean_of_its_map():
-    maps = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
-    assert measure.logits(maps).tolist() == [[1.5, 5.5, 9.5], [13.5, 17.5, 21.5]]
-    assert measure.logits(maps).dtype == np.float32
+ORDINARY = np.random.default_rng(0).normal(size=(7, 5, 8, 8)).astype(np.float32)
+HAND_WORKED = {
+    "the mean": (measure.logits, [np.arange(12.0).reshape(3, 2, 2)], [1.5, 5.5, 9.5]),
+    "probabilities": (measure.softmax, [[0.0, np.log(3.0)]], [0.25, 0.75]),
+    "huge logits": (measure.softmax, [[1e30, 0.0, -1e30]], [1, 0, 0]),
+    "peaks of one, silent maps of zero": (
+        measure.normalise,
+        [np.stack([[[1.0, 2.0], [0.0, 4.0]], SILENT, [[-8.0, 4.0], [0.0, 2.0]]])],
+        np.array([[[0.25, 0.5], [0.0, 1.0]], [[0, 0], [0, 0]], [[-1.0, 0.5], [0.0, 0.25]]]),
+    ),
+    "one cell is sharp": (measure.sharpness, [np.stack([SINGLE, FLAT, SILENT])], [1, 0, 0]),
+    "|M|_1 = 7, |M|_2 = 5, n = 4: (2 - 7/5) / (2 - 1)": (measure.sharpness, [[[3, 0], [4, 0]]], 0.6),
+    "maps of one cell": (measure.sharpness, [[[[5.0]], [[0.0]]]], [0, 0]),
+    "entropy": (measure.map_entropy, [np.stack([SINGLE, FLAT, SILENT])], [0, np.log(4), np.log(4)]),
+    "peak share": (measure.peak_share, [[[[1, 2], [0, 5]], FLAT, SILENT]], [0.625, 0.25, 0.25]),
+    "cosine sees signs": (
+        measure.cosine,
+        [
+            np.stack([SINGLE, SINGLE, SILENT, [[3.0, 4.0], [0.0, 0.0]]]),
+            np.stack([SINGLE * 2, -SINGLE, SINGLE, [[4.0, 3.0], [0.0, 0.0]]]),
+        ],
+        [1, -1, 0, 0.96],
+    ),
+    "shares (.25 .75 0 0) and (.5 .25 .25 0): .25 + .25": (measure.overlap, [[[1, 3], [0, 0]], [[2, 1], [1, 0]]], 0.5),
+    "nothing to share": (measure.overlap, [SINGLE, SILENT], 0),
+}
 
 
-def test_logits_of_a_strided_view_equal_those_of_its_copy():
-    maps = np.random.default_rng(0).normal(size=(6, 3, 8, 8)).astype(np.float32)
-    assert np.array_equal(measure.logits(maps[::2, :, ::-1]), measure.logits(maps[::2, :, ::-1].copy()))
+@pytest.mark.parametrize("case", HAND_WORKED)
+def test_measures_match_hand_worked_values(case):
+    function, arguments, expected = HAND_WORKED[case]
+    found = function(*arguments)
+    assert found == pytest.approx(expected) and found.dtype == np.float32
 
 
-def test_logits_in_parts_equal_logits_at_once():
-    maps = np.random.default_rng(0).normal(size=(7, 5, 8, 8)).astype(np.float32)
-    parts = np.concatenate([measure.logits(maps[:3]), measure.logits(maps[3:])])
-    assert np.array_equal(parts, measure.logits(maps))
+def test_logits_of_views_and_parts_equal_those_of_the_whole():
+    assert np.array_equal(measure.logits(ORDINARY[::2, :, ::-1]), measure.logits(ORDINARY[::2, :, ::-1].copy()))
+    parts = np.concatenate([measure.logits(ORDINARY[:3]), measure.logits(ORDINARY[3:])])
+    assert np.array_equal(parts, measure.logits(ORDINARY))
 
 
-def test_softmax_matches_hand_computed_and_scipy_values():
-    assert measure.softmax([0.0, np.log(3.0)]) == pytest.approx([0.25, 0.75])
+def test_softmax_agrees_with_scipy_and_ignores_a_common_offset():
     logits = np.random.default_rng(1).normal(0, 20, (50, 200)).astype(np.float32)
     assert measure.softmax(logits) == pytest.approx(scipy.special.softmax(logits.astype(np.float64), axis=-1), abs=1e-7)
-
-
-def test_softmax_survives_huge_logits():
-    assert measure.softmax([1e30, 0.0, -1e30]).tolist() == [1, 0, 0]
-
-
-def test_softmax_ignores_a_common_offset():
-    logits = np.random.default_rng(2).normal(size=(4, 9))
-    assert measure.softmax(logits) == pytest.approx(measure.softmax(logits + 50), abs=1e-6)
-
-
-def test_normalised_maps_peak_at_one_and_silent_maps_stay_zero():
-    maps = np.stack([[[1.0, 2.0], [0.0, 4.0]], SILENT, [[-8.0, 4.0], [0.0, 2.0]]])
-    expected = [[[0.25, 0.5], [0.0, 1.0]], [[0, 0], [0, 0]], [[-1.0, 0.5], [0.0, 0.25]]]
-    assert measure.normalise(maps).tolist() == expected
-
-
-def test_sharpness_is_one_for_a_single_cell_and_zero_for_flat_or_silent_maps():
-    assert measure.sharpness(np.stack([SINGLE, FLAT, SILENT])).tolist() == [1, 0, 0]
-
-
-def test_sharpness_matches_a_hand_computed_value():
-    # |M|_1 = 7, |M|_2 = 5, n = 4: (2 - 7/5) / (2 - 1)
-    assert measure.sharpness([[3, 0], [4, 0]]) == pytest.approx(0.6)
-
-
-def test_sharpness_of_maps_with_one_cell_is_zero():
-    assert measure.sharpness([[[5.0]], [[0.0]]]).tolist() == [0, 0]
-
-
-def test_map_entropy_is_zero_for_a_single_cell_and_highest_for_flat_or_silent_maps():
-    entropy = measure.map_entropy(np.stack([SINGLE, FLAT, SILENT]))
-    assert entropy == pytest.approx([0, np.log(4), np.log(4)])
-
-
-def test_peak_share_matches_hand_computed_values():
-    assert measure.peak_share([[[1, 2], [0, 5]], FLAT, SILENT]) == pytest.approx([0.625, 0.25, 0.25])
+    assert measure.softmax(logits[:, :9] + 50) == pytest.approx(measure.softmax(logits[:, :9]), abs=1e-6)
 
 
 def test_negative_cells_are_no_evidence():
@@ -89,24 +76,8 @@ def test_negative_cells_are_no_evidence():
     assert measure.overlap(signed, positive) == pytest.approx(1)
 
 
-def test_cosine_sees_signs_and_is_zero_for_a_zero_map():
-    a = np.stack([SINGLE, SINGLE, SILENT, [[3.0, 4.0], [0.0, 0.0]]])
-    b = np.stack([SINGLE * 2, -SINGLE, SINGLE, [[4.0, 3.0], [0.0, 0.0]]])
-    assert measure.cosine(a, b) == pytest.approx([1, -1, 0, 0.96])
-
-
-def test_overlap_matches_a_hand_computed_value():
-    # shares (.25 .75 0 0) and (.5 .25 .25 0): .25 + .25
-    assert measure.overlap([[1, 3], [0, 0]], [[2, 1], [1, 0]]) == pytest.approx(0.5)
-    assert measure.overlap(SINGLE, SILENT) == 0
-
-
-def test_pairs_broadcast_over_leading_axes():
-    maps = np.random.default_rng(3).normal(size=(3, 5, 4, 4))
-    assert measure.cosine(maps, maps[:1]).shape == measure.overlap(maps, maps[:1]).shape == (3, 5)
-
-
-def test_maps_without_two_axes_are_refused():
+def test_pairs_broadcast_and_maps_without_two_axes_are_refused():
+    assert measure.cosine(ORDINARY, ORDINARY[:1]).shape == measure.overlap(ORDINARY, ORDINARY[:1]).shape == (7, 5)
     with pytest.raises(ValueError, match=r"axes y and x at the end, got an array of shape \(4,\)"):
         measure.sharpness([1, 2, 3, 4])
 
@@ -158,30 +129,25 @@ def lit(*cells, shape=(4, 4)):
     return result
 
 
-def test_evidence_of_a_single_cell_travels_rows_plus_columns():
-    assert earth_mover(lit((0, 0)), lit((3, 2))) == pytest.approx(5)
-    assert earth_mover(lit((0, 0)), lit((0, 1))) == pytest.approx(1)
+PATTERN = np.random.default_rng(0).random((4, 4))
 
 
-def test_half_of_the_evidence_travels_half_as_far_on_average():
-    assert earth_mover(lit((1, 1), (2, 2)), 8 * lit((1, 1))) == pytest.approx(1)
-
-
-def test_unlike_the_overlap_it_grows_with_the_distance():
-    near, far = earth_mover(lit((0, 0)), np.stack([lit((0, 1)), lit((3, 3))]))
-    assert near < far
-
-
-def test_equal_shapes_are_at_no_distance_whatever_their_strength():
-    pattern = np.random.default_rng(0).random((4, 4))
-    assert earth_mover(pattern, 3 * pattern) == pytest.approx(0, abs=1e-12)
-    assert earth_mover(np.ones((1, 1)), np.full((1, 1), 2.0)) == 0
-
-
-def test_a_silent_map_has_no_distance_and_negative_cells_are_no_evidence():
-    assert np.isnan(earth_mover(lit((0, 0)), np.zeros((4, 4))))
-    assert np.isnan(earth_mover(-lit((0, 0)), lit((0, 0))))
-    assert earth_mover(lit((0, 0)) - lit((3, 3)), lit((0, 0))) == 0
+@pytest.mark.parametrize(
+    ("first", "second", "distance"),
+    [
+        (lit((0, 0)), lit((3, 2)), 5),  # rows plus columns
+        (lit((0, 0)), lit((0, 1)), 1),
+        (lit((1, 1), (2, 2)), 8 * lit((1, 1)), 1),  # half of the evidence, two cells
+        (lit((0, 0)), lit((3, 3)), 6),
+        (PATTERN, 3 * PATTERN, 0),  # equal shapes, whatever their strength
+        (np.ones((1, 1)), np.full((1, 1), 2.0), 0),
+        (lit((0, 0)), np.zeros((4, 4)), np.nan),  # a silent map has no distance
+        (-lit((0, 0)), lit((0, 0)), np.nan),
+        (lit((0, 0)) - lit((3, 3)), lit((0, 0)), 0),  # negative cells are no evidence
+    ],
+)
+def test_evidence_travels_from_cell_to_cell(first, second, distance):
+    assert earth_mover(first, second) == pytest.approx(distance, abs=1e-12, nan_ok=True)
 
 
 def test_maps_broadcast_over_leading_axes():
@@ -230,20 +196,14 @@ def test_the_most_similar_maps_come_first():
     assert cosines == pytest.approx([1, 4 / 17**0.5, 0.5**0.5])
 
 
-def test_a_blank_pattern_has_similarity_zero_and_few_candidates_give_few_rows():
+def test_blank_patterns_few_candidates_and_tiny_maps_are_searched_and_other_shapes_refused():
     units = measure.units(np.eye(4, dtype=np.float32).reshape(4, 2, 2))
     rows, cosines = measure.nearest(np.zeros((2, 2)), units, k=2)
     assert (rows.tolist(), cosines.tolist()) == ([0, 1], [0, 0])
     assert measure.nearest(np.ones((2, 2)), units, k=99)[0].tolist() == [0, 1, 2, 3]
     assert measure.nearest(np.ones((2, 2)), units[:0])[0].tolist() == []
-
-
-def test_tiny_maps_are_found_like_large_ones():
-    units = measure.units(np.array([[[1e-30, 2e-30]], [[2.0, 1.0]]], np.float32))
-    assert measure.nearest([[1, 2]], units, k=1)[1] == pytest.approx([1])
-
-
-def test_a_pattern_of_another_shape_is_refused():
+    tiny = measure.units(np.array([[[1e-30, 2e-30]], [[2.0, 1.0]]], np.float32))
+    assert measure.nearest([[1, 2]], tiny, k=1)[1] == pytest.approx([1])
     with pytest.raises(ValueError, match=r"pattern has 4 cells, but the candidates are an array of shape \(3, 9\)"):
         measure.nearest(np.ones((2, 2)), measure.units(np.ones((3, 3, 3))))
 

@@ -19,9 +19,6 @@ def test_flip_rate_is_the_share_of_changed_predictions():
 def test_consistency_is_averaged_of_unchanged_predictions_and_responsiveness_of_flipped_ones():
     assert robustness.unchanged_consistency(CLEAN, PERTURBED, CONSISTENCY) == pytest.approx(0.7)
     assert robustness.responsiveness(CLEAN, PERTURBED, CONSISTENCY) == pytest.approx(1.0)
-
-
-def test_without_a_flip_there_is_no_responsiveness():
     assert np.isnan(robustness.responsiveness(CLEAN, CLEAN, CONSISTENCY))
     assert np.isnan(robustness.unchanged_consistency(CLEAN, CLEAN + 1, CONSISTENCY))
 
@@ -49,13 +46,10 @@ def test_similar_cue_profiles_are_side_by_side():
     assert robustness.cue_order(np.empty((4, 0))).tolist() == [0, 1, 2, 3]
 
 
-def test_without_a_deviation_the_cue_profile_is_unknown():
+def test_without_a_deviation_the_cue_profile_is_unknown_and_one_image_has_no_standard_error():
     for logits, labels in (([[1.0, 5.0], [0.0, 1.0]], [0, 1]), ([[2.0, 2.0, 3.0], [0.0, 0.0, 1.0]], [0, 0, 1])):
         cues = robustness.cue_profile(logits, labels, 2)
         assert np.isnan(cues.drop).all() and np.isnan(cues.error).all()
-
-
-def test_a_class_of_one_image_has_a_drop_but_no_standard_error():
     cues = robustness.cue_profile([[1.0, 2.0, 4.0], [1.0, 1.0, 3.0]], [0, 1, 1], 2)
     assert cues.drop[1, 0] == 0 and np.isnan(cues.error[1, 0])
 

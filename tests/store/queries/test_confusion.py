@@ -49,19 +49,21 @@ def test_classes_can_be_ordered(run):
     assert sorted(queries.class_order(run, "similarity", epoch=3)) == [0, 1, 2, 3, 4]
 
 
-def test_ordering_by_formation_needs_an_analysis(run):
-    with pytest.raises(ValueError, match=r"formation epochs of 'tiny' are not known yet: run .*compute analyse"):
-        queries.class_order(run, "formation", epoch=3)
-
-
-def test_an_unknown_order_is_refused(run):
-    with pytest.raises(ValueError, match="cannot be ordered by 'luck'"):
-        queries.class_order(run, "luck", epoch=3)
-
-
-def test_an_epoch_outside_the_run_is_refused(run):
-    with pytest.raises(NotInRun, match="Epoch 9 is not in the run"):
-        queries.confused_pairs(run, epoch=9)
+@pytest.mark.parametrize(
+    ("query", "error", "message"),
+    [
+        (
+            lambda run: queries.class_order(run, "formation", epoch=3),
+            ValueError,
+            r"formation epochs of 'tiny' are not known yet: run .*compute analyse",
+        ),
+        (lambda run: queries.class_order(run, "luck", epoch=3), ValueError, "cannot be ordered by 'luck'"),
+        (lambda run: queries.confused_pairs(run, epoch=9), NotInRun, "Epoch 9 is not in the run"),
+    ],
+)
+def test_what_is_not_known_is_refused(run, query, error, message):
+    with pytest.raises(error, match=message):
+        query(run)
 
 
 def test_classes_can_be_ordered_by_formation(learned):

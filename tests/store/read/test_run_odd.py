@@ -12,10 +12,16 @@ import numpy as np
 import pytest
 
 from bench.store_queries import all_queries
-from store import DamagedFile, RunExists, RunNotFound, WriteFailed, create_run, open_run, resume_run
+from store import DamagedFile, RunExists, RunNotFound, WriteFailed, open_run, resume_run
 from store.check.verify import verify_run
 from store.format.hdf5_file import claim
-from store.synthetic import synthetic_description, synthetic_images, synthetic_maps, write_synthetic_run
+from store.synthetic import (
+    create_synthetic_run,
+    record_synthetic_epoch,
+    synthetic_description,
+    synthetic_maps,
+    write_synthetic_run,
+)
 
 ODD = {
     "one class, one image": {"classes": 1, "images_per_class": 1},
@@ -60,24 +66,19 @@ def test_a_setting_that_is_not_a_number_does_not_stop_a_run_from_being_resumed(t
     assert resume_run(path, configuration=settings).complete_epochs == (1,)
 
 
-def new_run(path, **options):
-    """The description of a run without epochs at `path`."""
-    description = synthetic_description(
-        "two", 3, 2, epochs=2, options={"variants": ("clean",), "layers": {}, **options}
-    )
-    with create_run(path, description) as new:
-        new.write_images("clean", 0, synthetic_images(description, "clean"))
-    return description
+def new_run(path):
+    """The writer of a run without epochs at `path`."""
+    options = {"variants": ("clean",), "layers": {}, "stages": {}}
+    return create_synthetic_run(path, synthetic_description("two", 3, 2, epochs=2, options=options))
 
 
 def test_of_two_writers_of_an_epoch_one_is_refused_and_the_other_is_not_disturbed(tmp_path):
-    description = new_run(tmp_path / "run", stages={})
-    one, two = resume_run(tmp_path / "run"), resume_run(tmp_path / "run")
+    one, two = new_run(tmp_path / "run"), resume_run(tmp_path / "run")
     first = one.epoch(1)
     with pytest.raises(WriteFailed, match=r"0001.h5.part' is being written by another process"):
         two.epoch(1)
     third = resume_run(tmp_path / "run")  # must not clean the first one's unfinished file away
-    first.write("clean", 0, synthetic_maps(description, 1, "clean"))
+    first.write("clean", 0, synthetic_maps(one.facts.description, 1, "clean"))
     first.finish()
     with pytest.raises(RunExists, match="is complete already and is never written again"):
         third.epoch(1)
@@ -122,12 +123,10 @@ def test_a_run_that_moves_while_it_is_open_is_reported_and_reads_on_from_its_new
 
 
 def test_a_run_that_moves_while_it_is_written_loses_the_epoch_in_progress_only(tmp_path):
-    description = new_run(tmp_path / "run", stages={})
-    for epoch in (1, 2):
-        recording = resume_run(tmp_path / "run").epoch(epoch)
-        recording.write("clean", 0, synthetic_maps(description, epoch, "clean"))
-        if epoch == 1:
-            recording.finish()
+    writer = new_run(tmp_path / "run")
+    record_synthetic_epoch(writer, 1)
+    recording = writer.epoch(2)
+    recording.write("clean", 0, synthetic_maps(writer.facts.description, 2, "clean"))
     (tmp_path / "run").rename(tmp_path / "moved")
     with pytest.raises(WriteFailed, match=r"0002.h5' could not be written: No such file or directory"):
         recording.finish()

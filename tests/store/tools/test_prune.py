@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
+import h5py
+import hdf5plugin  # noqa: F401 - lets h5py read the maps
 import numpy as np
 import pytest
 
-from store import NotInRun, RunExists, create_run, open_run, resume_run
+from store import NotInRun, RunExists, open_run
 from store.check.verify import verify_run
-from store.synthetic import (
-    synthetic_description,
-    synthetic_images,
-    synthetic_layers,
-    synthetic_maps,
-    write_synthetic_run,
-)
+from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description, write_synthetic_run
 from store.tools.prune import prune_run
 from tests.store.contents import digests
 
 
-@pytest.fixture
-def run_in_parts(tmp_path):
-    """A run of one epoch that two ranks recorded."""
-    description = synthetic_description("parts", 4, 4, epochs=1)
-    path = tmp_path / "parts"
-    with create_run(path, description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
-    layers, writer = synthetic_layers(description, 1), resume_run(path)
+@pytest.fixture(params=[0, 2], ids=["all maps", "few maps"])
+def run_in_parts(tmp_path, request):
+    """A run of one epoch that two ranks recorded, with the maps of all or of few classes."""
+    description = synthetic_description("parts", 4, 4, epochs=1, options={"kept_maps": request.param})
+    writer = create_synthetic_run(tmp_path / "parts", description)
     for rank, images in enumerate((range(7), range(7, 16))):
-        rows = slice(images.start, images.stop)
-        with writer.epoch(1, part=(rank, 2), images=images) as recording:
-            for variant in description.variant_names:
-                recording.write(variant, images.start, synthetic_maps(description, 1, variant)[rows])
-            recording.write_layers(
-                images.start, *({name: array[rows] for name, array in kind.items()} for kind in layers)
-            )
-    return open_run(path)
+        record_synthetic_epoch(writer, 1, part=(rank, 2), images=images)
+    return open_run(writer.path)
 
 
 def test_pruning_epochs_makes_a_new_complete_run_and_leaves_the_old(run, tmp_path):
@@ -76,6 +62,14 @@ def test_a_run_that_ranks_recorded_in_parts_is_pruned_part_by_part(run_in_parts,
     kept = small.has_map(epoch=1, variant="gray", images=None)
     maps = [run.maps(epoch=1, variant="gray", images=None) for run in (small, run_in_parts)]
     assert np.array_equal(maps[0][kept], maps[1][kept]) and (kept.sum(1) == 2).all()
+    logits = [run.logits(epoch=1, variant="gray") for run in (small, run_in_parts)]
+    bound = np.nanmax(run_in_parts.map_error(epoch=1, variant="gray", images=None))
+    np.testing.assert_allclose(*logits, rtol=0, atol=bound)
+    assert kept[np.arange(16), small.labels].all()
+    with h5py.File(small.path / "epochs" / "0001.h5", locking=False) as joined:  # what other tools see of it
+        shown = joined["maps"][1] * joined["map_scale"][1][..., None, None]
+        each = np.arange(16)[:, None]
+        assert np.array_equal(shown, maps[0][each, joined["map_classes"][1]])
     for name in ("predictions 1 gray", "confusion 1 gray", "layers 1", "stages 1"):
         assert digests(small)[name] == digests(copied)[name] == digests(run_in_parts)[name]
 
@@ -106,10 +100,9 @@ def test_a_run_is_not_pruned_into_itself_and_a_stopped_pruning_leaves_nothing(co
 def test_maps_of_any_strength_are_pruned_to_a_run_that_verifies(tmp_path, factor):
     options = {"variants": ("clean",), "signed": True, "layers": {}, "stages": {}}
     description = synthetic_description("strength", 6, 3, epochs=1, options=options)
-    with create_run(tmp_path / "run", description) as new:
-        new.write_images("clean", 0, synthetic_images(description, "clean"))
+    writer = create_synthetic_run(tmp_path / "run", description)
     maps = np.random.default_rng(0).normal(0, factor, (18, 6, 8, 8)).astype(np.float32)
-    with resume_run(tmp_path / "run").epoch(1) as recording:
+    with writer.epoch(1) as recording:
         recording.write("clean", 0, maps)
     assert verify_run(tmp_path / "run") == []
     assert verify_run(prune_run(open_run(tmp_path / "run"), tmp_path / "small", top=2)) == []

@@ -12,8 +12,9 @@ import pytest
 from store import BadMaps, NotInRun, RunExists, RunMismatch, RunNotFound, StoreError, create_run, open_run, resume_run
 from store.check.verify import verify_run
 from store.synthetic import (
+    create_synthetic_run,
+    record_synthetic_epoch,
     synthetic_description,
-    synthetic_images,
     synthetic_layers,
     synthetic_maps,
     write_synthetic_run,
@@ -30,17 +31,8 @@ def description():
 
 @pytest.fixture
 def empty_run(tmp_path, description):
-    """A run with its images and no epochs."""
-    with create_run(tmp_path / "new", description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
-    return tmp_path / "new"
-
-
-def record(run, description, epoch=1, **options):
-    with resume_run(run).epoch(epoch, {"train_loss": 1.0}, **options) as recording:
-        for variant in description.variant_names:
-            recording.write(variant, 0, synthetic_maps(description, epoch, variant))
+    """Folder of a run with its images and no epochs."""
+    return create_synthetic_run(tmp_path / "new", description).path
 
 
 def leftovers(run):
@@ -48,7 +40,7 @@ def leftovers(run):
 
 
 def test_maps_come_back_within_the_stated_error(empty_run, description):
-    record(empty_run, description)
+    record_synthetic_epoch(resume_run(empty_run), 1)
     run = open_run(empty_run)
     for variant in description.variant_names:
         given = synthetic_maps(description, 1, variant)
@@ -62,7 +54,7 @@ def test_maps_come_back_within_the_stated_error(empty_run, description):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_blocks_of_any_size_in_any_order_give_the_same_file(empty_run, description, threads):
-    record(empty_run, description)
+    record_synthetic_epoch(resume_run(empty_run), 1)
     maps = {variant: synthetic_maps(description, 1, variant) for variant in description.variant_names}
     with resume_run(empty_run).epoch(2, threads=threads) as recording:
         for start, stop in ((7, 20), (0, 1), (1, 7)):
@@ -80,10 +72,9 @@ def test_blocks_of_any_size_in_any_order_give_the_same_file(empty_run, descripti
 def test_every_summary_column_has_its_hand_worked_value(tmp_path):
     options = {**PLAIN, "variants": ("clean",), "map_shape": (1, 2), "labels": np.array([0, 0, 1])}
     description = synthetic_description("two", 2, 1, epochs=1, options={**options, "image_names": ("a", "b", "c")})
-    with create_run(tmp_path / "two", description) as new:
-        new.write_images("clean", 0, np.zeros((3, 16, 16, 3), np.uint8))
+    writer = create_synthetic_run(tmp_path / "two", description)
     maps = np.array([[[[4, 0]], [[0, 2]]], [[[2, 0]], [[2, 2]]], [[[0, 0]], [[3, 3]]]], np.float32)
-    with resume_run(tmp_path / "two").epoch(1) as recording:
+    with writer.epoch(1) as recording:
         recording.write("clean", 0, maps)
     table = open_run(tmp_path / "two").predictions(epoch=1, variant="clean")
     e = np.e
@@ -128,20 +119,14 @@ def test_class_columns_and_confusion_have_their_hand_worked_values(tiny_run):
 
 
 def test_a_run_is_never_overwritten(empty_run, description):
-    with (
-        pytest.raises(RunExists, match=r"There is a run at .* already. Resume it"),
-        create_run(empty_run, description),
-    ):
-        pass
-    record(empty_run, description)
+    with pytest.raises(RunExists, match=r"There is a run at .* already. Resume it"):
+        create_synthetic_run(empty_run, description)
+    record_synthetic_epoch(resume_run(empty_run), 1)
     with pytest.raises(RunExists, match=r"Epoch 1 of .* is complete already"):
         resume_run(empty_run).epoch(1)
     (empty_run / "run.h5").unlink()
-    with (
-        pytest.raises(RunExists, match=r"holds epochs but no run\.h5"),
-        create_run(empty_run, description),
-    ):
-        pass
+    with pytest.raises(RunExists, match=r"holds epochs but no run\.h5"):
+        create_synthetic_run(empty_run, description)
 
 
 def test_a_run_that_fails_to_start_leaves_nothing(tmp_path, description):
@@ -156,7 +141,7 @@ def test_a_run_that_fails_to_start_leaves_nothing(tmp_path, description):
 
 
 def test_an_epoch_that_fails_leaves_nothing_and_the_others_stay(empty_run, description):
-    record(empty_run, description)
+    record_synthetic_epoch(resume_run(empty_run), 1)
     with pytest.raises(RuntimeError, match="the network"), resume_run(empty_run).epoch(2) as recording:
         recording.write("clean", 0, synthetic_maps(description, 2, "clean"))
         raise RuntimeError("the network broke")
@@ -194,21 +179,18 @@ def test_wrong_shapes_places_and_repeats_are_refused_at_once(empty_run, descript
         recording.write("clean", 8, maps[8:])
 
 
-def test_an_incomplete_epoch_cannot_be_finished(empty_run, description):
+def test_an_incomplete_epoch_cannot_be_finished_nor_one_without_the_layers_that_the_run_describes(
+    empty_run, description, tmp_path
+):
     recording = resume_run(empty_run).epoch(1)
     recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
     with pytest.raises(StoreError, match="20 of 40 maps were not written, the first is image 0 of variant 'gray'"):
         recording.finish()
     assert leftovers(empty_run) == []
-
-
-def test_layers_are_demanded_where_the_run_describes_them(tmp_path):
-    description = synthetic_description("new", 2, 2, epochs=1, options={"variants": ("clean",)})
-    with create_run(tmp_path / "new", description) as new:
-        new.write_images("clean", 0, synthetic_images(description, "clean"))
-    recording = resume_run(tmp_path / "new").epoch(1)
-    recording.write("clean", 0, synthetic_maps(description, 1, "clean"))
-    recording.write_layers(0, *({k: v[:3] for k, v in kind.items()} for kind in synthetic_layers(description, 1)))
+    layered = synthetic_description("layered", 2, 2, epochs=1, options={"variants": ("clean",)})
+    recording = create_synthetic_run(tmp_path / "layered", layered).epoch(1)
+    recording.write("clean", 0, synthetic_maps(layered, 1, "clean"))
+    recording.write_layers(0, *({k: v[:3] for k, v in kind.items()} for kind in synthetic_layers(layered, 1)))
     with pytest.raises(StoreError, match="the layers of 1 images were not written"):
         recording.finish()
 
@@ -250,12 +232,9 @@ def test_the_queue_is_bounded(empty_run, description, monkeypatch):
     recording.abort()
 
 
-def test_another_configuration_does_not_resume(empty_run):
+def test_another_configuration_does_not_resume(empty_run, description):
     with pytest.raises(RunMismatch, match="epochs: 2 before, 9 now; model: 'paper' before, 'cam' now"):
-        resume_run(
-            empty_run,
-            configuration={"profile": "synthetic", "model": "cam", "data": "synthetic", "seed": 0, "epochs": 9},
-        )
+        resume_run(empty_run, configuration={**description.configuration, "model": "cam", "epochs": 9})
     with pytest.raises(RunNotFound, match="There is no run at"):
         resume_run(empty_run.parent / "other")
 
@@ -274,7 +253,7 @@ def test_resuming_removes_what_a_killed_writer_left_but_nothing_in_use(empty_run
 
 
 def test_a_receipt_that_was_not_written_is_written_by_resuming(empty_run, description):
-    record(empty_run, description)
+    record_synthetic_epoch(resume_run(empty_run), 1)
     receipt = empty_run / "epochs" / "0001.json"
     before = json.loads(receipt.read_text())
     receipt.unlink()
@@ -310,14 +289,10 @@ def test_runs_of_every_kind_can_be_written_and_verified(tmp_path, options):
 def recorded(path, epochs=(1,), **options):
     """A small run of the description's options at `path`, opened; an epoch may be (number, label)."""
     description = synthetic_description(path.name, 5, 4, epochs=2, options={**PLAIN, "variants": ("clean",), **options})
-    with create_run(path, description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
+    writer = create_synthetic_run(path, description)
     for epoch in epochs:
         number, label = epoch if isinstance(epoch, tuple) else (epoch, "")
-        with resume_run(path).epoch(number, label=label) as recording:
-            for variant in description.variant_names:
-                recording.write(variant, 0, synthetic_maps(description, number, variant))
+        record_synthetic_epoch(writer, number, label=label)
     return open_run(path)
 
 

@@ -11,15 +11,22 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from store import RunExists, create_run, open_run, resume_run
+from store import RunExists, open_run, resume_run
 from store.check.verify import verify_run
 from store.format.receipts import file_sha256
-from store.synthetic import synthetic_description, synthetic_images, synthetic_layers, synthetic_maps, synthetic_metrics
+from store.synthetic import (
+    create_synthetic_run,
+    synthetic_description,
+    synthetic_layers,
+    synthetic_maps,
+    synthetic_metrics,
+)
 from tests.store.contents import digests
 
 KILLS = int(os.environ.get("CLASSPRINT_KILLS", "12"))
@@ -31,15 +38,13 @@ DESCRIPTION = synthetic_description("killed", 40, 16, epochs=EPOCHS, options={"v
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from store import WriteFailed, create_run, resume_run
+from store import WriteFailed, resume_run
 from store.synthetic import *
 
 path = Path(sys.argv[1])
 variants = ("clean", "gray")
 description = synthetic_description("full", 40, 8, epochs=2, options={"variants": variants})
-with create_run(path, description) as new:
-    for variant in variants:
-        new.write_images(variant, 0, synthetic_images(description, variant))
+create_synthetic_run(path, description)
 
 def write(epoch):
     with resume_run(path).epoch(epoch, threads=2) as recording:
@@ -67,12 +72,8 @@ write(2)
 
 def record(path: Path) -> None:
     """Record the run in small blocks, or resume it; each epoch is begun while the last one is still being completed."""
-    try:
-        with create_run(path, DESCRIPTION) as new:
-            for variant in VARIANTS:
-                new.write_images(variant, 0, synthetic_images(DESCRIPTION, variant))
-    except RunExists:
-        pass  # a child that was killed came that far
+    with suppress(RunExists):  # a child that was killed came that far
+        create_synthetic_run(path, DESCRIPTION)
     writer = resume_run(path, configuration=DESCRIPTION.configuration)
     finishing = []
     for epoch in sorted(set(range(1, EPOCHS + 1)) - set(writer.complete_epochs)):

@@ -3,10 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from store import open_run
-from store.analysis import read_analysis
-from store.analysis.analyse import analyse
 from store.tools.prune import prune_run
-from tests.store.crafted_run import craft
+from tests.store.crafted_run import analysed, craft
 
 
 def test_the_ranking_compares_every_score_with_the_maximum_softmax(analysis):
@@ -22,6 +20,5 @@ def test_a_run_that_kept_only_the_strongest_map_has_no_score_that_needs_the_seco
     scores = {}
     for kept in (1, 2):
         pruned = open_run(prune_run(run, tmp_path / f"top{kept}", top=kept))
-        analyse(pruned)
-        scores[kept] = set(read_analysis(pruned).table("failure_ranking")["score"])
+        scores[kept] = set(analysed(pruned).table("failure_ranking")["score"])
     assert scores[2] - scores[1] == {"cells_to_flip"}
