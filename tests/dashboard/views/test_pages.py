@@ -10,8 +10,14 @@ import sys
 import pytest
 
 from dashboard.shell import navigation
-from store.synthetic import synthetic_description, write_synthetic_run
-from tests.dashboard.app import APP, assert_no_errors, record_epoch, start_run, texts
+from store import resume_run
+from store.synthetic import (
+    create_synthetic_run,
+    record_synthetic_epoch,
+    synthetic_description,
+    write_synthetic_run,
+)
+from tests.dashboard.app import APP, assert_no_errors, texts
 
 NAMES = [page.name for page in navigation.available()]
 
@@ -90,8 +96,7 @@ def test_without_a_run_the_dashboard_explains_how_to_make_one(opened, tmp_path, 
 
 
 def test_a_run_without_a_finished_epoch_says_that_it_waits(opened, tmp_path):
-    description = synthetic_description("young", 3, 2, epochs=2)
-    start_run(tmp_path / "young", description)
+    create_synthetic_run(tmp_path / "young", synthetic_description("young", 3, 2, epochs=2))
     app = opened(tmp_path)
     assert_no_errors(app)
     assert "no complete epoch yet" in texts(app)
@@ -120,7 +125,7 @@ def test_a_new_epoch_of_a_growing_run_appears_on_the_next_look(opened, tmp_path)
     app = opened(tmp_path)
     assert "epoch **1**" in texts(app)
     assert app.get("progress")[0].proto.text.startswith("1 of 2 epochs")
-    record_epoch(path, 2)
+    record_synthetic_epoch(resume_run(path), 2)
     app.run()
     assert "epoch **2**" in texts(app)
 
