@@ -1,6 +1,6 @@
-"""analysis.h5: what was derived from all epochs of a run, in one file that may be deleted and derived again.
+"""analysis.h5: the cross-epoch analysis of a run, in one file that may be deleted and computed again.
 
-Tables lie at tables/<name>, a compound value per row, and arrays at arrays/<name>; text is UTF-8 of fixed length.
+Tables are at tables/<name>, a compound value per row, arrays at arrays/<name>; text is UTF-8 of fixed length.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from store.format.hdf5_file import PART, NewFile, atomic_file, open_file, set_at
 from store.format.layout import ANALYSIS_FILE
 from store.read.run import Run
 
-ANALYSIS_VERSION = 1  # raised whenever a figure is computed in another way: files of older versions are not read
+ANALYSIS_VERSION = 1  # increase it whenever a figure is computed differently: files of older versions are not read
 _STORAGE = {"chunks": True, "shuffle": True, "compression": "gzip", "compression_opts": 1, "fletcher32": True}
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A run's derived tables, read when needed. `epochs` are those it was derived from."""
+    """The tables of a run's analysis, read when needed. `epochs` are those that it was computed from."""
 
     path: Path
     epochs: tuple[int, ...]
@@ -36,7 +36,7 @@ class Analysis:
     arrays: tuple[str, ...]
 
     def stale(self, run: Run) -> bool:
-        """Whether the run holds other epochs by now than this was derived from."""
+        """Whether the run's epochs have changed since the analysis was computed."""
         return self.epochs != run.epochs
 
     def table(self, name: str) -> pd.DataFrame:
@@ -52,7 +52,7 @@ class Analysis:
 
 
 def read_analysis(run: Run) -> Analysis | None:
-    """The analysis beside the run, None where there is none or it is of another run or version of this code.
+    """The analysis in the run's folder; None where there is none, or it is of another run or version of this code.
 
     It may be stale: see `Analysis.stale`. Raises DamagedFile where the file cannot be read.
     """
@@ -69,10 +69,10 @@ def read_analysis(run: Run) -> Analysis | None:
 def write_analysis(
     run: Run, epochs: tuple[int, ...], tables: Mapping[str, pd.DataFrame], arrays: Mapping[str, NDArray]
 ) -> Path:
-    """Write analysis.h5 beside the run, whole or not at all, in place of an older one; returns its path.
+    """Write analysis.h5 into the run's folder, completely or not at all, replacing an older one; returns its path.
 
     Raises:
-        WriteFailed: the file system refuses; an older analysis stays as it was.
+        WriteFailed: the file system refuses to write; an older analysis stays as it was.
     """
     final = Path(run.path) / ANALYSIS_FILE
     part = final.with_name(f"{final.name}.{os.getpid()}{PART}")
@@ -90,7 +90,7 @@ def write_analysis(
 
 @contextmanager
 def _reading(path: Path) -> Iterator[h5py.File]:
-    """The open file; whatever cannot be read of it inside the block is DamagedFile."""
+    """The open file; anything that cannot be read inside the block raises DamagedFile."""
     try:
         with open_file(path) as file:
             yield file

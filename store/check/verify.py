@@ -26,14 +26,14 @@ from store.read.epoch_data import JoinedEpoch, RecordFile, check_identity, open_
 from store.read.source import LocalSource
 from store.remote.place import is_remote
 
-Progress = Callable[[int], None]  # is given the bytes checked since the last call
-ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
-UNREADABLE = (ValueError, KeyError, OSError, RuntimeError, TypeError, DamagedFile)  # what damage makes of a read
+Progress = Callable[[int], None]  # called with the number of bytes checked since the last call
+ROUNDING = 1e-4  # tolerance: float32 arithmetic may leave a range such as 0..1 by this much
+UNREADABLE = (ValueError, KeyError, OSError, RuntimeError, TypeError, DamagedFile)  # what reading a damaged file raises
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem of a run: the file, inside the run, and what is wrong with it."""
+    """One problem of a run: the file, relative to the run, and what is wrong with it."""
 
     file: str
     text: str
@@ -82,7 +82,7 @@ def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -
     name = layout.epoch_file(epoch)
     problems = list(_receipt_problems(path, facts.id, epoch))
     if not (path / name).exists():
-        return problems or [Problem(name, "its receipt is there, the file is gone")]
+        return problems or [Problem(name, "its receipt exists, but the file is gone")]
     try:
         data = open_epoch(path / name, facts.id, epoch)
         data.metrics()
@@ -131,7 +131,7 @@ def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Pr
         yield Problem(name, str(err))
         return
     if receipt is None:
-        yield Problem(name, "it is missing: resume the run, or copy it, to have it written again")
+        yield Problem(name, "it is missing: resume or copy the run to have it written again")
         return
     if receipt["run_id"] != run_id:
         yield Problem(name, f"it is of run {receipt['run_id']!r}, run.h5 of {run_id!r}")
@@ -140,7 +140,7 @@ def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Pr
         if not file.exists():
             text = "it was recorded, but the file is gone"
         elif file.stat().st_size != entry["bytes"]:
-            text = f"it has {file.stat().st_size} bytes, {entry['bytes']} were recorded"
+            text = f"it has {file.stat().st_size} bytes, but {entry['bytes']} were recorded"
         elif file_sha256(file) != entry["sha256"]:
             text = "its bytes are not those that were recorded (SHA-256 differs from the receipt)"
         else:
@@ -171,7 +171,7 @@ def _file_problems(file: RecordFile, description: RunDescription, report: Progre
 
 
 def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str, tuple[int, ...] | None]:
-    """Path -> shape (None for any) of every dataset that a complete file must hold itself, and optional ones it has."""
+    """Path -> shape (None for any) of every dataset that a complete file must contain, and of its optional ones."""
     sizes = dict(description.sizes)
     if file.kind != "epoch":
         fields = [field for field in (*RUN_FIELDS, *TRAINING_FIELDS) if field.kind == file.kind]
@@ -183,7 +183,7 @@ def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str
             if not field.optional or file.has(field.path)
         }
     is_part = "part" in file.facts
-    has_own_images = is_part or file.facts.get("parts", 1) == 1  # else its parts hold what belongs to single images
+    has_own_images = is_part or file.facts.get("parts", 1) == 1  # else its parts contain the datasets of single images
     if is_part:
         sizes["N"] = int(file.facts["end_image"]) - int(file.facts["first_image"])
         sizes["R"] = -(-sizes["N"] // CACHED_BLOCK_ROWS)
@@ -203,25 +203,25 @@ def expected_datasets(file: RecordFile, description: RunDescription) -> dict[str
 
 
 def _check_declaration(dataset: h5py.Dataset, field: Field, shape: tuple[int, ...] | None) -> None:
-    """Refuse a dataset of another shape or type, or with other axes, than the format demands."""
+    """Refuse a dataset whose shape, type or axes differ from what the format requires."""
     wanted = np.dtype(field.dtype)
     if shape is not None and dataset.shape != shape:
-        raise ValueError(f"its shape is {dataset.shape}, the run demands {shape}")
+        raise ValueError(f"its shape is {dataset.shape}, but the run requires {shape}")
     if dataset.dtype.kind != wanted.kind or (wanted.kind != "S" and dataset.dtype != wanted):
-        raise ValueError(f"its type is {dataset.dtype}, the format demands {wanted}")
+        raise ValueError(f"its type is {dataset.dtype}, but the format requires {wanted}")
     axes = attributes(dataset).get("axes")
     if axes != field.axes:
-        raise ValueError(f"its axes are {axes!r}, the format demands {field.axes!r}")
+        raise ValueError(f"its axes are {axes!r}, but the format requires {field.axes!r}")
 
 
 def _check_chunks(reader: ChunkReader, field: Field, sizes: Mapping[str, int]) -> None:
     grid = reader.grid
     if grid.chunk != (*(1,) * grid.has_variant_axis, grid.chunk_rows, *grid.row_shape):
-        raise ValueError(f"its chunks are {grid.chunk}, the format demands whole rows of one variant")
+        raise ValueError(f"its chunks are {grid.chunk}, but the format requires whole rows of one variant")
     checks = np.zeros((grid.variants, grid.chunks), np.uint32)
     for index in np.ndindex(*checks.shape):
         rows, checks[index] = reader.check(*index)
-        # A valid checksum says that bytes are as written, not that the writer wrote values that can be.
+        # A valid checksum shows that the bytes are as written, not that the values written are possible.
         _check_values(rows, field, sizes)
     if combine(checks) != int(reader.dataset.attrs["check"]):
         raise ValueError("its chunks are not those that were recorded (the check value differs)")
@@ -240,13 +240,13 @@ def _check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> No
     if values.dtype.kind == "f":
         finite = np.isfinite(values)
         if not finite.all() and not _may_be_nan(field):
-            raise ValueError("it holds numbers that are not finite")
+            raise ValueError("it contains numbers that are not finite")
         values = values[finite]
     low, high = _range_of(field, sizes)
     if np.isinf([low, high]).all() or not values.size:
         return
     if values.min() < low or values.max() > high:
-        raise ValueError(f"it holds {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")
+        raise ValueError(f"it contains {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")
 
 
 def _may_be_nan(field: Field) -> bool:

@@ -1,4 +1,4 @@
-"""The one table of what a run holds: path, dimensions, type, unit and meaning of every dataset; FORMAT.md explains it.
+"""The table of a run's datasets: path, dimensions, type, unit and meaning of each; FORMAT.md explains it.
 
 Dimensions: see `AXES`. `*` in a path stands for a layer's or stage's name.
 """
@@ -13,9 +13,9 @@ import numpy as np
 FORMAT = "classprint-run"
 FORMAT_VERSION = 1
 CHUNK_BYTES = 131072  # about ten images' maps of 200 classes and 8 x 8 cells
-SMALL_CHUNK_BYTES = 32768  # of what is read image by image and gains nothing from longer chunks
+SMALL_CHUNK_BYTES = 32768  # for data that are read image by image and gain nothing from longer chunks
 SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes")
-CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
+CACHED_BLOCK_ROWS = 64  # rows of a cached dataset per check value
 EVIDENCE = ("network", "exact", "frozen_norm", "linearised", "none")
 
 # Letter of a dimension -> name of the axis, as every dataset's attribute `axes` has it. Digits stand for themselves.
@@ -60,7 +60,7 @@ class Field:
     meaning: str
     storage: str = "chunked"
     optional: bool = False
-    joint: bool = False  # needs all images of a class, so a rank's part does not hold it
+    joint: bool = False  # needs all images of a class, so a rank's part does not contain it
 
     @property
     def name(self) -> str:

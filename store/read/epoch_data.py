@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class RecordFile:
-    """One complete HDF5 file of a run; every read either returns what was written or raises DamagedFile.
+    """One complete HDF5 file of a run; a read returns what was written or raises DamagedFile.
 
     `kind` is "run", "epoch", "training_images" or "training_epoch".
     """
@@ -50,7 +50,7 @@ class RecordFile:
         self._readers: dict[str, ChunkReader] = {}
         self._metrics: dict[str, float] | None = None
         self._cached: dict[str, tuple[int, tuple[int, ...]]] = {}
-        self._descriptor = self._file.id.get_vfd_handle()  # HDF5's own: for reads at an offset, which leave no trace
+        self._descriptor = self._file.id.get_vfd_handle()  # HDF5's own, for reads at an offset
 
     def has(self, path: str) -> bool:
         """Whether the file has a dataset at `path`."""
@@ -68,7 +68,7 @@ class RecordFile:
         return self._guard(group, lambda: tuple(self._file[group]) if group in self._file else ())
 
     def dataset(self, path: str) -> h5py.Dataset:
-        """HDF5's own object of a dataset, for its shape, type and attributes."""
+        """The h5py object of a dataset, for its shape, type and attributes."""
         return self._guard(path, lambda: self._file[path])
 
     def metrics(self) -> dict[str, float]:
@@ -78,7 +78,7 @@ class RecordFile:
         return dict(self._metrics)
 
     def rows(self, path: str, variant: int, rows: Rows, columns: Rows | None = None) -> NDArray:
-        """Rows of a variant of a dataset, in the order asked for."""
+        """Rows of a variant of a dataset, in the requested order."""
         return self._guard(path, lambda: self.reader(path).read(variant, rows, columns))
 
     def all_rows(self, path: str, variant: int = 0) -> NDArray:
@@ -86,7 +86,7 @@ class RecordFile:
         return self._guard(path, lambda: self.reader(path).variant(variant))
 
     def reader(self, path: str) -> ChunkReader:
-        """The reader of a dataset; raises ValueError or KeyError where it is not as the format demands."""
+        """The reader of a dataset; raises ValueError or KeyError where it is not as the format requires."""
         found = self._readers.get(path)
         if found is None:
             found = self._readers[path] = ChunkReader(self._file[path], field_of(self.kind, path))
@@ -108,7 +108,7 @@ class RecordFile:
             block = int(rows[group[0]]) // CACHED_BLOCK_ROWS
             first = block * CACHED_BLOCK_ROWS
             count = min(CACHED_BLOCK_ROWS, shape[1] - first)
-            # Not a memory map: a file that is cut short under one kills the process, where this gets too few bytes.
+            # Not a memory map: a file that is cut short under one kills the process, whereas this gets too few bytes.
             raw = os.pread(self._descriptor, count * row_bytes, offset + (variant * shape[1] + first) * row_bytes)
             if len(raw) != count * row_bytes or zlib.crc32(raw) != checks[block]:
                 raise ValueError(f"rows {first} to {first + count - 1} of variant {variant} fail their checksum")
@@ -137,7 +137,7 @@ def _floats(values: dict[str, Any]) -> dict[str, float]:
 
 
 class EpochData(Protocol):
-    """What a reader asks of an epoch, whether one process or many ranks wrote it."""
+    """The interface to an epoch, whether one process or many ranks wrote it."""
 
     @property
     def facts(self) -> dict[str, Any]: ...
@@ -150,7 +150,7 @@ class EpochData(Protocol):
 
 
 class JoinedEpoch:
-    """An epoch in parts: rows come from the parts, what needs all images from the joined file."""
+    """An epoch in parts: rows come from the parts, datasets over all images from the joined file."""
 
     def __init__(self, joint: RecordFile, parts: list[RecordFile]) -> None:
         self.joint, self.parts = joint, parts
@@ -158,7 +158,7 @@ class JoinedEpoch:
         self._edges = np.array([parts[0].facts["first_image"], *(part.facts["end_image"] for part in parts)])
 
     def rows(self, path: str, variant: int, rows: Rows, columns: Rows | None = None) -> NDArray:
-        """Rows of a variant of a dataset, in the order asked for."""
+        """Rows of a variant of a dataset, in the requested order."""
         if epoch_field(path).joint:
             return self.joint.rows(path, variant, rows, columns)
         return self._gather(rows, lambda part, local: (part.rows(path, variant, local, columns),))[0]
@@ -175,7 +175,7 @@ class JoinedEpoch:
         return quantised, scale
 
     def _gather(self, rows: Rows, read: Callable[[RecordFile, Rows], tuple[NDArray, ...]]) -> list[NDArray]:
-        """What `read` gives for the rows of each part, put together in the order asked for."""
+        """The results of `read` for the rows of each part, combined in the requested order."""
         owner = np.searchsorted(self._edges, rows, side="right") - 1
         places = [np.flatnonzero(owner == number) for number in np.unique(owner)] or [np.arange(0)]
         pieces = []
@@ -199,7 +199,7 @@ def open_epoch(path: Path, run_id: str, epoch: int) -> RecordFile | JoinedEpoch:
     found = RecordFile(path, "epoch")
     check_identity(found, run_id=run_id, epoch=epoch)
     if "part" in found.facts:
-        raise damaged(path, "it is one rank's part, put in the place of the whole epoch")
+        raise damaged(path, "it is one rank's part in place of the whole epoch")
     world = found.facts.get("parts", 1)
     return found if world == 1 else JoinedEpoch(found, open_parts(path.parent.parent, run_id, epoch, world))
 
@@ -208,7 +208,7 @@ def open_parts(run: Path, run_id: str, epoch: int, world: int) -> list[RecordFil
     """All complete parts of an epoch in the order of their images.
 
     Raises:
-        DamagedFile: one is absent, damaged or another's, or they leave a gap.
+        DamagedFile: one is absent, damaged or of another epoch, or they leave a gap.
     """
     parts = []
     for rank in range(world):
@@ -221,7 +221,7 @@ def open_parts(run: Path, run_id: str, epoch: int, world: int) -> list[RecordFil
             ) from err
         check_identity(part, run_id=run_id, epoch=epoch)
         if (part.facts.get("part"), part.facts.get("parts")) != (rank, world):
-            raise damaged(path, f"it holds part {part.facts.get('part')} of {part.facts.get('parts')}")
+            raise damaged(path, f"it contains part {part.facts.get('part')} of {part.facts.get('parts')}")
         parts.append(part)
     parts.sort(key=lambda part: part.facts["first_image"])
     for before, after in pairwise(parts):
@@ -232,19 +232,19 @@ def open_parts(run: Path, run_id: str, epoch: int, world: int) -> list[RecordFil
 
 
 def check_identity(file: RecordFile, *, run_id: str, epoch: int | None) -> None:
-    """Refuse a file that was put in another's place; raises DamagedFile."""
+    """Raise DamagedFile for a file that replaced another one."""
     found_run, found_epoch = file.facts.get("run_id"), file.facts.get("epoch")
     if found_run != run_id:
         raise damaged(file.path, f"it belongs to run {found_run!r}, not to {run_id!r}")
     if found_epoch != epoch:
-        raise damaged(file.path, f"it holds epoch {found_epoch}, its name says {epoch}")
+        raise damaged(file.path, f"it contains epoch {found_epoch}, but its name says {epoch}")
 
 
 Opener = Callable[[Path, str, int], EpochData]
 
 
 class EpochCache:
-    """At most `limit` open epochs, the least recently used leaves first; thread-safe.
+    """At most `limit` open epochs; the least recently used one is closed first; thread-safe.
 
     `opener` opens the epoch at a path, given the run's id and the epoch, or raises DamagedFile.
     """
@@ -259,7 +259,7 @@ class EpochCache:
 
         Raises:
             DamagedFile: it is gone, or see the opener.
-            TooManyFiles: the system lets this process open no more, although some were closed.
+            TooManyFiles: this process may not open any more files, even after closing some.
         """
         name = str(path)
         try:
@@ -318,7 +318,7 @@ def rows_of(selection: Selection, count: int, *, what: str) -> NDArray[np.int64]
         raise TypeError(f"{what.capitalize()}s are selected by a list of whole numbers or a slice, got {selection!r}.")
     outside = rows[(rows < 0) | (rows >= count)]
     if len(outside):
-        raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it holds {count}, 0 to {count - 1}.")
+        raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it has {count}, 0 to {count - 1}.")
     return rows.astype(np.int64)
 
 

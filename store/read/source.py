@@ -11,12 +11,12 @@ from typing import Protocol
 from store.format import layout
 
 _RECEIPT_NAME = re.compile(r"^(\d{4,})\.json$")
-State = tuple[str, int]  # changes when a file does: a time or a tag, and the size
+State = tuple[str, int]  # changes with the file: a time or a tag, and the size
 Listing = tuple[dict[int, State], set[int]]
 
 
 class Source(Protocol):
-    """What a reader asks of the place where a run lies."""
+    """The interface to the place where a run is stored."""
 
     @property
     def folder(self) -> Path: ...  # where fetched files are
@@ -62,7 +62,7 @@ class LocalSource:
         return self.folder / layout.epoch_file(epoch)
 
     def in_use(self, path: Path, holder: object) -> None:
-        """Nothing: a run's own files are never removed."""
+        """Does nothing: a run's own files are never removed."""
 
 
 def listing(names: dict[str, State]) -> Listing:

@@ -28,13 +28,13 @@ def link_run(run: Run) -> Path:
     Raises:
         NotInRun: the run has no epochs.
         StoreError: the run is at a URL.
-        WriteFailed: the file system refuses.
+        WriteFailed: the file system refuses to write.
     """
     folder, epochs = run.on_disk("Linking"), run.epochs
     if not epochs:
         raise NotInRun(f"The run {str(run.path)!r} has no epochs yet: there is nothing to link.")
     final = folder / LINK_FILE
-    with claim(part_of(final)), atomic_file(final) as file:  # claimed: two commands would write one unfinished file
+    with claim(part_of(final)), atomic_file(final) as file:  # locked: two commands would write the same unfinished file
         _link_epochs(file, run.path, epochs)
         _link_run_file(file, run.path)
         file.create_dataset("epoch", data=np.asarray(epochs, np.int32))

@@ -258,7 +258,7 @@ def test_maps_that_are_not_finite_end_the_run_and_leave_the_complete_epochs(tmp_
                 prepared.network.maps.bias.fill_(float("nan"))
 
     work.checkpoints.save = spoil
-    with pytest.raises(StoreError, match=r"Epoch 2, variant .clean., image 0 .* holds nan"):
+    with pytest.raises(StoreError, match=r"Epoch 2, variant .clean., image 0 .* has nan"):
         work.train_and_record()
     assert open_run(tmp_path / "broken").epochs == (1,)
     assert not list((tmp_path / "broken").glob("**/*.part"))
