@@ -116,7 +116,7 @@ def _ledger_problems(run: Path, facts: RunFacts, report: Progress) -> Iterator[P
     images = counts.get(layout.TRAINING_IMAGES)
     for name, count in counts.items():
         if images is not None and count != images:
-            yield Problem(name, f"it holds {count} training images, {layout.TRAINING_IMAGES} lists {images}")
+            yield Problem(name, f"it contains {count} training images, {layout.TRAINING_IMAGES} lists {images}")
 
 
 def _training_images(file: RecordFile) -> int:
