@@ -26,8 +26,8 @@ ENSEMBLE_EPOCHS = 5  # last epochs whose disagreement is a score
 PROBABILITY_BLOCK = 4096  # images whose probabilities of these epochs are in memory at once
 MAP_BLOCK = 256  # images whose maps of all classes are in memory at once
 RESAMPLES = 400
-# Correct and wrong predictions each, for an interval. With one or two wrong ones most resamples are alike, and one of two
-# equal scores came out as better in 19 % and 7 % of simulated rankings.
+# Correct and wrong predictions each, for an interval. With one or two wrong ones most resamples are alike, and of equal
+# scores one came out as better in 19 % and 7 % of simulated rankings.
 FEWEST_OF_EACH = 5
 
 
