@@ -113,6 +113,7 @@ def image_tiles(
         selection,
         tiles,
         maps,
+        # All images travel as one file, which the browser decodes once.
         images=data.image_atlas(run, images, (selection.variant,)) if images else None,
         size=size,
         overlay=None if overlay is None or not each else overlay or data.localisation(run) == "locates",

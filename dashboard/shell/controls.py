@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.shell import url_state
+from dashboard.shell import navigation, url_state
 
 
 def _key(name: str, place: str = "") -> str:
@@ -22,6 +22,7 @@ def _write(name: str, default: Any, resets: Sequence[str] = (), place: str = "")
         value, default = (f"{value[0]:g}-{value[1]:g}", f"{default[0]:g}-{default[1]:g}")
     elif isinstance(value, list):
         value = url_state.SEPARATOR.join(value)
+    # Without the default, a link to the latest epoch follows a run that grows.
     url_state.write({**dict.fromkeys(resets), name: None if value in (default, None, "") else value})
 
 
@@ -128,6 +129,21 @@ def step_slider(label: str, name: str, numbers: Sequence[int], value: int, *, de
     st.session_state[_key(name)] = value
     if len(numbers) > 1:
         st.select_slider(label, numbers, key=_key(name), on_change=_write, args=(name, default))
+
+
+def write_button(label: str, changes: Mapping[str, Any] | None, **options: Any) -> None:
+    """A button that writes parameters into the URL, disabled where `changes` is None; options as of `st.button`."""
+    st.button(label, disabled=changes is None, on_click=url_state.write, args=(changes or {},), **options)
+
+
+def page_link(page: str, label: str, changes: Mapping[str, Any] | None = None, *, icon: str = "") -> None:
+    """A link to another page with the same selection and some changes; with the page's own icon by default."""
+    st.page_link(
+        f"views/{page}/page.py",
+        label=label,
+        icon=f":material/{icon or navigation.page_info(page).icon}:",
+        query_params=url_state.shared_parameters(changes),
+    )
 
 
 def page(name: str, rows: int, per_page: int) -> slice:

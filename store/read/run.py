@@ -169,8 +169,9 @@ class Run:
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """Recorded stages of the encoder."""
-        return tuple(self.description.stages)
+        """Recorded stages of the encoder, from the input inwards: maps only shrink, and the stem comes first."""
+        stages = self.description.stages
+        return tuple(sorted(stages, key=lambda name: (-stages[name][0], name != "stem", name)))
 
     @property
     def configuration(self) -> dict[str, Any]:

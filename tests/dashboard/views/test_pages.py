@@ -17,9 +17,8 @@ from store.synthetic import (
     synthetic_description,
     write_synthetic_run,
 )
-from tests.dashboard.app import APP, assert_no_errors, texts
+from tests.dashboard.app import APP, PAGES, assert_no_errors, texts
 
-NAMES = [page.name for page in navigation.available()]
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +36,7 @@ def parameter(app, name):
     return value if isinstance(value, str) else value[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_shows_a_good_run_without_warning(opened, good_runs, name):
     app = opened(good_runs, name, run="plain")
     assert_no_errors(app, warnings=False)
@@ -45,7 +44,7 @@ def test_a_page_shows_a_good_run_without_warning(opened, good_runs, name):
     assert "plain" in texts(app)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_variant(opened, good_runs, name):
     app = opened(good_runs, name, run="signed", epoch="1", variant="bgr", scale="common", colours="cividis")
     assert_no_errors(app)
