@@ -15,7 +15,7 @@ from store import ClassInfo
 from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description
 
 APP = Path(dashboard.__file__).with_name("app.py")
-PAGES = [page.name for page in navigation.available()]
+PAGES = [page.name for page in navigation.PAGES]
 SETTINGS = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text("utf-8"))
 
 # `streamlit run` reads the settings beside its script, AppTest does not.

@@ -46,7 +46,7 @@ def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
         color=alt.Color("variant_label:N", title=None, sort=list(names), scale=colours, legend=legend),
-        # Dashes too: eight colours alone are not told apart by everybody.
+        # Dashes too: not everybody can distinguish eight colours.
         strokeDash=alt.StrokeDash(
             "variant_label:N",
             title=None,
