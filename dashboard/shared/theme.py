@@ -50,11 +50,6 @@ DARK = Palette(
 CORRECT, WRONG, TRUE_CLASS, PREDICTION, NEUTRAL = "correct", "wrong", "true_class", "prediction", "neutral"
 
 
-def palette(dark: bool) -> Palette:
-    """The palette that belongs to the background."""
-    return DARK if dark else LIGHT
-
-
 def tick_or_cross(correct: bool) -> str:
     """✓ or ✗."""
     return "✓" if correct else "✗"

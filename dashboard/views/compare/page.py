@@ -76,7 +76,7 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
     st.caption(
         f"{'Both are compared' if third else 'Compared'} with the state of the sidebar: run **{selection.name}**, "
         f"**epoch {here.epoch}**, **{escape_markdown(here.run.variant(here.variant).label)}**. "
-        "States pinned there are the default here."
+        "States pinned there are preselected here."
     )
     return [*states, here], [*classes, own]
 

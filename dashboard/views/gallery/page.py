@@ -170,7 +170,7 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str
             if rows.empty:
                 st.caption("No images match.")
                 return
-            content = image_tiles.image_tiles(selection, rows.head(_PER_PAGE), which=which, size=42, overlay=None)
+            content = image_tiles.image_tiles(selection, rows.head(_PER_PAGE), which=which, size=42, overlay=False)
             tile_grid(content, key=f"row-{class_index}", on_open=url_state.open_image)
             if len(rows) > _PER_PAGE:
                 st.caption(f"{_PER_PAGE} of {len(rows)} images. Click the pattern on the left to see only this class.")

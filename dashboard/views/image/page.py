@@ -267,7 +267,7 @@ def _similar_images(selection: Selection, image: int, frame: pd.DataFrame) -> No
     st.subheader("Images with the most similar maps", anchor=False)
     found = data.nearest_images(selection.run, image, selection.epoch, selection.variant)
     image_tiles.image_grid(
-        selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=None
+        selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=False
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Cosine similarity between the maps of the predicted classes.", width="content")

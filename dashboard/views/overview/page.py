@@ -114,7 +114,7 @@ def _failures(selection: Selection) -> None:
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:
             st.markdown(f"**{name}**")
-            image_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=None)
+            image_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=False)
             st.caption(reason)
     controls.page_link("failures", "All mistakes")
 

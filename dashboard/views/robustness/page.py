@@ -119,7 +119,7 @@ def _images(selection: Selection, variant: str) -> None:
         maps = controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
         if selection.class_index is not None:
             name = escape_markdown(data.class_names(run)[selection.class_index])
-            controls.write_button(f"Only {name}: show all classes", {"class": None, "page": None})
+            controls.write_button(f"Show all classes, not only {name}", {"class": None, "page": None})
     was, now = before["correct"], after["correct"]
     predictions = {"lost": was & ~now, "correct": was & now, "gained": ~was & now}
     evidence = data.evidence_under(run, selection.epoch, variant)["outcome"]

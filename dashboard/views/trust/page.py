@@ -134,7 +134,7 @@ def _images_in_range(selection: Selection, frame: pd.DataFrame, ends: tuple[floa
 
 def _mistake_grid(selection: Selection, rows: pd.DataFrame, *, key: str, title: str, page: str) -> None:
     image_tiles.image_grid(
-        selection, rows, key=key, which=image_tiles.BOTH, size=72, overlay=None, title=title, page=page
+        selection, rows, key=key, which=image_tiles.BOTH, size=72, overlay=False, title=title, page=page
     )
 
 

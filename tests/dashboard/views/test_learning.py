@@ -55,23 +55,12 @@ def test_pairs_are_filtered_by_outcome(chosen, expected):
 
 def test_a_criterion_comes_with_its_measure_over_the_epochs():
     best = pd.DataFrame(
-        {
-            "criterion": ["Accuracy", "Robust accuracy"],
-            "metric": ["top1", "robust_top1"],
-            "direction": ["max", "max"],
-            "epoch": [2, 1],
-            "value": [0.6, 0.35],
-            "last_value": [0.6, 0.2],
-        }
+        [("Accuracy", "top1", "max", 2, 0.6, 0.6), ("Robust accuracy", "robust_top1", "max", 1, 0.35, 0.2)],
+        columns=["criterion", "metric", "direction", "epoch", "value", "last_value"],
     )
-    figures = pd.DataFrame(
-        {
-            "epoch": [1, 1, 1, 2, 2, 2],
-            "variant": ["clean", "gray", "bgr"] * 2,
-            "top1": [0.5, 0.4, 0.3, 0.6, 0.2, 0.2],
-            "unchanged_consistency": [1.0, 0.9, 0.8, 1.0, 0.7, 0.6],
-        }
-    )
+    figures = pd.DataFrame({"epoch": [1, 1, 1, 2, 2, 2], "variant": ["clean", "gray", "bgr"] * 2})
+    figures["top1"] = [0.5, 0.4, 0.3, 0.6, 0.2, 0.2]
+    figures["unchanged_consistency"] = [1.0, 0.9, 0.8, 1.0, 0.7, 0.6]
     rows = learning_parts.criterion_rows(best, figures)
     assert rows["curve"].tolist() == [[0.5, 0.6], pytest.approx([0.35, 0.2])]
     assert rows["better"].tolist() == ["high", "high"]

@@ -57,10 +57,10 @@ def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_vari
     [
         ("epoch", "99", "has epochs 1 to 3"),
         ("epoch", "two", "has epochs 1 to 3"),
-        ("variant", "sepia", "there is clean, gray"),
-        ("run", "../../etc", "there is"),
+        ("variant", "sepia", "allowed are clean, gray"),
+        ("run", "../../etc", "allowed are"),
         ("image", "-3", "a whole number from 0 to 29"),
-        ("class", "n99999999", "there is n00000000"),
+        ("class", "n99999999", "allowed are n00000000"),
         ("pin", "7.clean", "such as “1.clean”"),
     ],
 )
