@@ -20,7 +20,6 @@ from store.synthetic import (
 from tests.dashboard.app import APP, PAGES, assert_no_errors, texts
 
 
-
 @pytest.fixture(scope="session")
 def good_runs(tmp_path_factory):
     """A folder with two runs: 'plain', and 'signed' whose maps may be negative and which has no layers."""
