@@ -5,6 +5,7 @@
     python -m bench findings RUN [RUN ...]                the figures of docs/findings.md
     python -m bench nulls RUN [RUN ...]                   false findings on shuffled runs
     python -m bench experiment --profile NAME ...         train, verify, analyse, write docs/results/RUN
+    python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
 
 Each benchmark runs in a process of its own. All four take most of an hour; nothing else should be running. A benchmark
 replaces its own section of the document and leaves the others as they are.
@@ -12,7 +13,6 @@ replaces its own section of the document and leaves the others as they are.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench import document
 
-COMMANDS = ("findings", "nulls", "experiment")
+COMMANDS = ("findings", "nulls", "experiment", "same_record")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",
@@ -35,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
         return int(importlib.import_module(f"bench.{words[0]}").main(words[1:]))
-    parser = argparse.ArgumentParser(
-        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = document.parser("", __doc__)
     parser.add_argument("benchmark", nargs="?", choices=BENCHMARKS, help="only this one (default: all)")
     parser.add_argument("--run", default="runs/quick", help="a recorded run (default: %(default)s)")
     parser.add_argument("--data", help="images for the benchmark compute, as for python -m compute (default: phantom)")

@@ -263,9 +263,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench compute", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = document.parser("compute", __doc__)
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--data", help="as for python -m compute")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

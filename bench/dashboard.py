@@ -11,7 +11,6 @@ budgets stand beside the figures; nothing is asserted.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import painting, sessions
+from bench import document, painting, sessions
 from bench.document import failure_lines, table
 from bench.sessions import HOME, PAGES, TITLES, View, Walk
 from dashboard.browser import Server, chromium_path, open_chromium, serve_dashboard
@@ -38,9 +37,7 @@ EMPTY_PAGE = 'import streamlit as st\n\nst.set_page_config(layout="wide")\nst.wr
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print tables in Markdown."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench dashboard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = document.parser("dashboard", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
     parser.add_argument("--sessions", type=int, default=20, help="how many at once")
     parser.add_argument("--clicks", type=int, default=240, help="of the single session; the many make 3 times as many")

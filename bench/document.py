@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -19,6 +20,12 @@ Written by `make bench` (`python -m bench`). Each section names its command, the
 Ratios between the lines of one table carry over to other machines better than the figures themselves.
 """
 _LIBRARIES = ("numpy", "h5py", "hdf5plugin", "zstandard", "pandas", "torch", "streamlit", "altair")
+
+
+def parser(command: str, text: str) -> argparse.ArgumentParser:
+    """The parser of one command of bench; its help is the module's text as it is laid out."""
+    prog = f"python -m bench {command}".rstrip()
+    return argparse.ArgumentParser(prog=prog, description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def machine() -> str:

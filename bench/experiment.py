@@ -146,9 +146,7 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench experiment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = document.parser("experiment", __doc__)
     for name in ("--data", "--weights", "--device", "--threads"):
         parser.add_argument(name, help="as for python -m compute")
     parser.add_argument("--profile", default="quick", help="as for python -m compute (default: quick)")

@@ -6,7 +6,6 @@ Each run is analysed (unless --keep), its figures are computed from the record, 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ class Section:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Refresh the document; 1 if it has no block for some figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench findings", description=__doc__)
+    parser = document.parser("findings", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of recorded runs")
     parser.add_argument("--keep", action="store_true", help="take the analyses as they are")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="BLOCK", help="leave the other blocks")

@@ -10,7 +10,6 @@ a longer one grows as well.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import time
@@ -30,9 +29,7 @@ STRETCHES = 20  # of the walk; a sample after each
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Walk, and print a table in Markdown."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench memory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = document.parser("memory", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="a run; its folder is what the dashboard shows")
     parser.add_argument("--clicks", type=int, default=9000)
     options = parser.parse_args(arguments)

@@ -7,7 +7,6 @@ share of shuffles with any statement, over all kinds together, is promised to be
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -152,7 +151,7 @@ class Shuffler:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Shuffle, count the false statements and print them as Markdown; 1 if there are surely more than promised."""
-    parser = argparse.ArgumentParser(prog="python -m bench nulls", description=__doc__)
+    parser = document.parser("nulls", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of analysed runs")
     parser.add_argument("--shuffles", type=int, default=200, help="shuffles of each run (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="also refresh the block 'null' of this document")

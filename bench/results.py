@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,7 +101,7 @@ def differences(run: Run) -> pd.DataFrame:
     paper, recorded = as_dict(load_profile("paper")), run.configuration
     rows = []
     for section in SETTINGS_COMPARED:
-        theirs, ours = _flatten(paper[section]), _flatten(recorded.get(section, {}))
+        theirs, ours = (pd.json_normalize(each.get(section, {})).to_dict("records")[0] for each in (paper, recorded))
         for key in [*theirs, *(key for key in ours if key not in theirs and key != "sha256")]:
             pair = ["" if value is None else str(value) for value in (theirs.get(key), ours.get(key))]
             if key in ours and pair[0] != pair[1]:
@@ -115,14 +114,6 @@ def differences(run: Run) -> pd.DataFrame:
         rows.append(("initial weights", "all of ResNet-18's encoder", drawn))
     rows.append(("validation images", table1.PAPER_VALIDATION_IMAGES, f"all {len(run.labels):,}"))
     return pd.DataFrame(rows, columns=["setting", "paper", "run"])
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat
 
 
 def _differences_text(run: Run, table: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """Do two versions of the code record the same? Compares two runs of the same settings, dataset by dataset.
 
-    python -m bench.same_record OLD_RUN NEW_RUN
+    python -m bench same_record OLD_RUN NEW_RUN
 
 Record both with the same profile, seed and one thread (`python -m compute train --threads 1 ...`). Every dataset of
 run.h5, of the epochs and of analysis.h5 is compared bit for bit; `RENAMED` says what a dataset or column of the older
@@ -10,11 +10,10 @@ reported but do not count.
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,76 +22,28 @@ import hdf5plugin  # noqa: F401 - lets h5py read the chunks
 import numpy as np
 from numpy.typing import NDArray
 
-# Parts of a path between slashes, old -> new; a key with a slash replaces the end of a path, and comes first.
-RENAMED: dict[str, str] = {
-    "run.h5/variants": "run.h5/variants/name",
-    "classes/silent": "classes/silent_share",
-    "findings/figure": "findings/value",
-    "images/run": "images/error_run",
-    "league/pictures": "failure_ranking/images",
-    "@zero": "@zero_point",
-    "area": "object_area",
-    "better": "direction",
-    "between": "between_classes",
-    "birth": "onset",
-    "cells_to_fix": "correction_cells",
-    "codes": "quantised",
-    "compared": "comparisons",
-    "death": "resolved",
-    "elsewhere": "evidence_on_others",
-    "entrenchment": "persistence",
-    "figure": "metric",
-    "figures": "variant_metrics",
-    "first_right": "first_correct",
-    "fix_winner": "corrected_prediction",
-    "follow": "object_following",
-    "follow_high": "object_following_high",
-    "follow_low": "object_following_low",
-    "forgettings": "forgetting_count",
-    "gained": "localisation_gain",
-    "half": "half_correct",
-    "hot": "cached",
-    "inside": "evidence_on_object",
-    "kept_consistency": "unchanged_consistency",
-    "lead": "map_lead",
-    "league": "failure_ranking",
-    "likeness": "similarity",
-    "likeness_order": "similarity_order",
-    "lost": "newly_wrong",
-    "lucky_share": "different_reason_share",
-    "map_step": "map_scale",
-    "mean_truth_probability": "mean_label_probability",
-    "mode": "cluster",
-    "mode_survival": "cluster_survival",
-    "modes": "clusters",
-    "never_right": "never_correct",
-    "own_check": "true_class_crc32",
-    "own_map": "true_class_map",
-    "own_step": "true_class_scale",
-    "peak_inside": "peak_on_object",
-    "picture_formation": "image_formation",
-    "pictures": "pixels",
-    "place": "localisation",
-    "possible": "possible_gain",
-    "predicted": "predicted_class",
-    "predicted_check": "predicted_class_crc32",
-    "predicted_index": "predicted_class_index",
-    "predicted_map": "predicted_class_map",
-    "predicted_score": "predicted_logit",
-    "predicted_step": "predicted_class_scale",
-    "purpose": "criterion",
-    "run_confidence": "error_run_confidence",
-    "settling": "stabilisation",
-    "step": "scale",
-    "sure": "selection_share",
-    "truth": "true_class",
-    "truth_index": "true_class_index",
-    "truth_probability": "label_probability",
-    "truth_rank": "label_rank",
-    "truth_score": "label_logit",
-    "within": "within_class",
-    "won": "newly_correct",
-}
+from bench import document
+
+# Parts of a path between slashes, old=new; one with a slash replaces the end of a path, and comes first.
+OLDER_NAMES = """
+run.h5/variants=run.h5/variants/name classes/silent=classes/silent_share findings/figure=findings/value
+images/run=images/error_run league/pictures=failure_ranking/images @zero=@zero_point area=object_area better=direction
+between=between_classes birth=onset cells_to_fix=correction_cells codes=quantised compared=comparisons death=resolved
+elsewhere=evidence_on_others entrenchment=persistence figure=metric figures=variant_metrics first_right=first_correct
+fix_winner=corrected_prediction follow=object_following follow_high=object_following_high
+follow_low=object_following_low forgettings=forgetting_count gained=localisation_gain half=half_correct hot=cached
+inside=evidence_on_object kept_consistency=unchanged_consistency lead=map_lead league=failure_ranking
+likeness=similarity likeness_order=similarity_order lost=newly_wrong lucky_share=different_reason_share
+map_step=map_scale mean_truth_probability=mean_label_probability mode=cluster mode_survival=cluster_survival
+modes=clusters never_right=never_correct own_check=true_class_crc32 own_map=true_class_map own_step=true_class_scale
+peak_inside=peak_on_object picture_formation=image_formation pictures=pixels place=localisation possible=possible_gain
+predicted=predicted_class predicted_check=predicted_class_crc32 predicted_index=predicted_class_index
+predicted_map=predicted_class_map predicted_score=predicted_logit predicted_step=predicted_class_scale
+purpose=criterion run_confidence=error_run_confidence settling=stabilisation step=scale sure=selection_share
+truth=true_class truth_index=true_class_index truth_probability=label_probability truth_rank=label_rank
+truth_score=label_logit within=within_class won=newly_correct
+"""
+RENAMED = dict(pair.split("=") for pair in OLDER_NAMES.split())
 # Identity, texts about the run and times differ between any two runs. Nothing read the array that is gone.
 NOT_COMPARED = (
     # What no page read is no longer derived.
@@ -183,14 +134,12 @@ def compare(old_run: Path, new_run: Path) -> tuple[list[str], bool]:
     return lines, same
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the comparison; 1 where numbers differ."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.same_record", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = document.parser("same_record", __doc__)
     parser.add_argument("old", type=Path, help="folder of the run that the older code recorded")
     parser.add_argument("new", type=Path, help="folder of the run that this code recorded")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     lines, same = compare(options.old, options.new)
     print(*lines, "All numbers are the same." if same else "Some numbers differ or are missing.", sep="\n")
     return 0 if same else 1

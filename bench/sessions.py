@@ -21,11 +21,11 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-from dashboard.shell.navigation import available
+from dashboard.shell import navigation
 from dashboard.shell.url_state import HOME
 from store import Run
 
-TITLES: dict[str, str] = {page.name: page.title for page in available()}
+TITLES: dict[str, str] = {page.name: page.title for page in navigation.PAGES}
 PAGES: tuple[str, ...] = tuple(TITLES)
 TIMEOUT = 120.0  # seconds for one rerun
 REMEMBERED_RUNS = 2  # Streamlit's global.maxCachedMessageAge

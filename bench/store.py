@@ -10,7 +10,6 @@ cache; with --repeat on a run of that many epochs, copies of its own. CPU time i
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 import time
@@ -33,20 +32,13 @@ from store.format.schema import CHUNK_BYTES
 
 Maps = NDArray[np.float32]
 BATCH = 250
-COPIES = (
-    "clean",
-    "again1",
-    "again2",
-    "again3",
-)  # the same maps four times, so that work done once an epoch weighs little
+COPIES = ("clean", "again1", "again2", "again3")  # the same maps, so that work done once an epoch weighs little
 REFERENCE = "float16, HDF5 gzip 4"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the tables in Markdown."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench store", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = document.parser("store", __doc__)
     parser.add_argument("--run", action="append", required=True, help="may be given several times")
     parser.add_argument("--images", type=int, default=4000, help="of each run (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=0, help="epochs to read from, copies of those of the last run")
@@ -140,12 +132,12 @@ def compare_formats(sample: Sample, folder: Path) -> dict[str, Cost]:
         )
         size, count = _remove(path), len(sample.maps)
         costs[name] = Cost(size / count, worked / count, error)
-    costs["this store"] = write_epoch(sample, folder / "run", check=True)
+    costs["this store"] = write_epoch(sample, folder / "run")
     return costs
 
 
-def write_epoch(sample: Sample, path: Path, *, check: bool = False) -> Cost:
-    """Write and seal an epoch of the sample with this store, four times over, and remove it; errors with `check`."""
+def write_epoch(sample: Sample, path: Path) -> Cost:
+    """Write an epoch of the sample with this store, four times over, compare every value, and remove it."""
     maps, run = sample.maps, sample.run
     description = RunDescription(
         name="bench",
@@ -170,7 +162,7 @@ def write_epoch(sample: Sample, path: Path, *, check: bool = False) -> Cost:
     worked = (time.process_time() - worked) / passes
     with h5py.File(path / epoch_file(1), "r", locking=False) as file:
         size = sum(file[name].id.get_storage_size() for name in ("maps", "map_scale")) / passes
-    error, bound = _check(open_run(path), maps) if check else (float("nan"), float("nan"))
+    error, bound = _check(open_run(path), maps)
     _remove(path)
     return Cost(size, worked, error, bound)
 

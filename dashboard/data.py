@@ -6,9 +6,10 @@ Tables and arrays are shared by all sessions, see `query_cache.py`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,10 @@ from dashboard.query_cache import cached_query, cached_run_query
 from store import DamagedFile, Run, Timeline, open_run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.localisation import localisation_of
+from store.metrics.maps import cosine
 from store.queries.table1 import recorded_result
 
+T = TypeVar("T")
 _VARIANT_COLUMNS = ["variant", "variant_label", "top1", "top5", "mean_confidence", "flip_rate"]
 
 
@@ -123,52 +126,31 @@ def predictions(run: Run, epoch: int, variant: str) -> pd.DataFrame:
     return table.assign(**{column: pd.Series(values, dtype=object) for column, values in words.items()})
 
 
-@cached_query
-def class_table(run: Run, epoch: int, variant: str) -> pd.DataFrame:
-    """A row per class: accuracy, mean confidence, spread, counts."""
-    return run.class_table(epoch=epoch, variant=variant)
+def _at_state(question: Callable[..., T], **fixed: Any) -> Callable[..., T]:
+    """A question of the store as pages ask it, `(run, epoch, variant, further keywords)`, with its answers cached."""
+
+    @cached_query
+    def ask(run: Run, epoch: int, variant: str, **more: Any) -> T:
+        return question(run, epoch=epoch, variant=variant, **fixed, **more)
+
+    return ask
 
 
-@cached_query
-def patterns(run: Run, epoch: int, variant: str) -> np.ndarray:
-    """Every class's pattern, which is the mean of the true-class maps of its images, (C, H, W) float32."""
-    return run.patterns(epoch=epoch, variant=variant)
-
-
-@cached_query
-def confusion(run: Run, epoch: int, variant: str) -> np.ndarray:
-    """Counts (C, C) by true class and prediction."""
-    return run.confusion(epoch=epoch, variant=variant)
-
-
-@cached_query
-def confused_pairs(run: Run, epoch: int, variant: str) -> pd.DataFrame:
-    """The hundred most frequent confusions: see `store.queries.confused_pairs`."""
-    return queries.confused_pairs(run, epoch=epoch, variant=variant, k=100)
-
-
-@cached_query
-def similar_classes(run: Run, epoch: int, variant: str) -> pd.DataFrame:
-    """Similarity of patterns against confusion: see `store.queries.similarity_against_confusion`."""
-    return queries.similarity_against_confusion(run, epoch=epoch, variant=variant, k=1200)
-
-
-@cached_query
-def calibration(run: Run, epoch: int, variant: str, edges: str, label: int | None = None) -> pd.DataFrame:
-    """A row per reliability bin, of all images or of one class's: see `store.queries.calibration_table`."""
-    return queries.calibration_table(run, epoch=epoch, variant=variant, edges=edges, label=label)  # type: ignore[arg-type]
-
-
-@cached_query
-def risk_coverage(run: Run, epoch: int, variant: str, score: str) -> pd.DataFrame:
-    """The risk-coverage curve of a confidence score: see `store.queries.risk_coverage`."""
-    return queries.risk_coverage(run, epoch=epoch, variant=variant, score=score)
-
-
-@cached_query
-def evidence_under(run: Run, epoch: int, variant: str) -> pd.DataFrame:
-    """What became of each prediction and its map under a variant: see `store.queries.evidence_under`."""
-    return queries.evidence_under(run, epoch=epoch, variant=variant)
+# A row per class: accuracy, mean confidence, spread, counts.
+class_table = _at_state(Run.class_table)
+# Every class's pattern, which is the mean of the true-class maps of its images, (C, H, W) float32.
+patterns = _at_state(Run.patterns)
+# Counts (C, C) by true class and prediction, and the most frequent confusions.
+confusion = _at_state(Run.confusion)
+confused_pairs = _at_state(queries.confused_pairs, k=100)
+# How similar the patterns of two classes are, against how often these are confused.
+similar_classes = _at_state(queries.similarity_against_confusion, k=1200)
+# A row per reliability bin; `edges` says how wide bins are, `label` whose images count.
+calibration = _at_state(queries.calibration_table)
+# The risk-coverage curve of the confidence score `score`.
+risk_coverage = _at_state(queries.risk_coverage)
+# What became of each prediction and its map under a variant.
+evidence_under = _at_state(queries.evidence_under)
 
 
 @cached_query
@@ -183,10 +165,8 @@ def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
     return table[["variant", "variant_label", "outcome", "images", "share"]]
 
 
-@cached_query
-def cue_profiles(run: Run, epoch: int) -> pd.DataFrame:
-    """How much of its logit each class loses under each variant: see `store.queries.cue_profiles`."""
-    return queries.cue_profiles(run, epoch=epoch)
+# How much of its logit each class loses under each variant, asked with `epoch`.
+cue_profiles = cached_query(queries.cue_profiles)
 
 
 # Images and their maps
@@ -284,10 +264,13 @@ def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> p
 # All epochs
 
 
-@cached_run_query
-def metrics(run: Run) -> pd.DataFrame:
-    """A row per epoch: losses, accuracies, rates."""
-    return run.metrics()
+# A row per epoch: losses, accuracies, rates.
+metrics = cached_run_query(Run.metrics)
+# A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence; asked with `variant`.
+class_accuracy = cached_run_query(queries.class_accuracy)
+# How often two classes (`true_class`, `predicted_class`) or groups were predicted as each other at every epoch.
+pair_history = cached_run_query(queries.pair_history)
+group_history = cached_run_query(queries.group_history)
 
 
 @cached_run_query
@@ -297,9 +280,17 @@ def all_patterns(run: Run, variant: str) -> np.ndarray:
 
 
 @cached_run_query
-def class_accuracy(run: Run, variant: str) -> pd.DataFrame:
-    """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
-    return queries.class_accuracy(run, variant=variant)
+def similarity_to_final(run: Run, variant: str) -> np.ndarray:
+    """Cosine similarity of every class's pattern at every epoch to its final pattern, (E, C)."""
+    patterns_by_epoch = all_patterns(run, variant)
+    return cosine(patterns_by_epoch, np.broadcast_to(patterns_by_epoch[-1], patterns_by_epoch.shape))
+
+
+@cached_run_query
+def accuracy_grid(run: Run, variant: str) -> np.ndarray:
+    """Accuracy of every class at every epoch, (E, C)."""
+    table = class_accuracy(run, variant=variant)
+    return table.pivot(index="epoch", columns="class_index", values="accuracy").to_numpy()
 
 
 @cached_run_query
@@ -340,18 +331,6 @@ def pair_counts(run: Run, epoch: int, variant: str) -> np.ndarray:
         for true_class, prediction in zip(pairs["true_class_index"], pairs["predicted_class_index"], strict=True)
     ]
     return np.array(counts, np.int64).reshape(len(pairs), len(run.epochs))
-
-
-@cached_run_query
-def pair_history(run: Run, true_class: int, prediction: int, variant: str) -> pd.DataFrame:
-    """How often two classes were predicted as each other, a row per epoch."""
-    return queries.pair_history(run, true_class=true_class, predicted_class=prediction, variant=variant)
-
-
-@cached_run_query
-def group_history(run: Run, variant: str) -> pd.DataFrame:
-    """How often groups were predicted as each other, a row per epoch and pair: see `store.queries.group_history`."""
-    return queries.group_history(run, variant=variant)
 
 
 # The cross-epoch analysis

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from dashboard.browser import open_chromium, serve_dashboard
-from dashboard.shell.navigation import available
+from dashboard.shell.navigation import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -55,7 +55,7 @@ def _all_pages(browser: Browser, url: str, run_name: str, folder: Path, *, full:
         for width, height in HEIGHT_BY_WIDTH.items():
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
             window = context.new_page()
-            for page in available():
+            for page in PAGES:
                 address = "" if page.name == "overview" else page.name
                 extra = f"&{PARAMETERS[page.name]}" if page.name in PARAMETERS else ""
                 window.goto(f"{url}/{address}?run={quote(run_name)}{extra}")

@@ -21,7 +21,7 @@ from store.tools.link import link_run
 from store.tools.prune import prune_run
 
 STOPPED = 130  # the usual exit code of a program that Ctrl-C ended
-READ_URLS = ("info", "export", "copy")  # the other commands need the run in a folder
+READ_URLS = ("info", "export", "copy")  # the other commands need the whole run in a folder
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.command
     try:
         return command(options)
-    except BrokenPipeError:  # such as `| head`
+    except BrokenPipeError:  # the reader of a pipe has closed it, such as `| head`
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m store",
         description="Describe, check, export and copy recorded runs.",
         epilog=f"Files of a run at a URL are cached in ${CACHE_VARIABLE}/runs (by default ~/.cache/classprint/runs), "
-        f"at most ${LIMIT_VARIABLE} gigabytes of them (by default {DEFAULT_GB:.0f}) besides those being read.",
+        f"up to ${LIMIT_VARIABLE} gigabytes (by default {DEFAULT_GB:.0f}) plus those being read.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -61,21 +61,23 @@ def _parser() -> argparse.ArgumentParser:
     verify = add("verify", _verify, "check every byte and value of a run; exit with 1 if there are problems")
     add("link", _link, "write all.h5, which shows the whole run as one array per dataset")
     export = add("export", _export, "write predictions, classes and metrics as tables, and chosen maps as NPZ files")
-    export.add_argument("folder", help="where to write")
+    export.add_argument("folder", help="folder to write into")
     export.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the tables (default: %(default)s)")
     export.add_argument("--epochs", type=_numbers, help="such as 1,5,20-25 (default: all)")
     export.add_argument("--variants", type=lambda text: tuple(text.split(",")), default=(), help="default: all")
-    export.add_argument("--maps", type=_numbers, metavar="IMAGES", help="also the maps of these images, such as 0,7-9")
+    export.add_argument(
+        "--maps", type=_numbers, metavar="IMAGES", help="also export the maps of these images, such as 0,7-9"
+    )
     prune = add("prune", _prune, "make a smaller run: chosen epochs, or only each image's strongest maps")
     prune.add_argument("target", help="folder of the new run")
     prune.add_argument("--epochs", type=_numbers, help="epochs to keep, such as 1,5,20-25 (default: all)")
     prune.add_argument(
         "--top", type=int, help="keep the maps of each image's TOP most probable classes and its true class"
     )
-    copy = add("copy", _copy, "copy a run to or from any place that fsspec reaches, and check every byte")
+    copy = add("copy", _copy, "copy a run between folders and URLs (any that fsspec reaches), and check every byte")
     copy.add_argument("target", help="folder or URL, such as s3://bucket/runs/paper")
     for command in (verify, copy):
-        command.add_argument("--quiet", action="store_true", help="no progress bar")
+        command.add_argument("--quiet", action="store_true", help="show no progress bar")
     return parser
 
 
@@ -131,7 +133,7 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _open_and_report_damage(path: str) -> Run:
-    """The run; the epochs that the output will lack are named on stderr."""
+    """The run; damaged epochs, which the output will lack, are named on stderr."""
     run = open_run(path)
     for epoch, reason in sorted(run.damaged.items()):
         print(f"Epoch {epoch} is left out: {reason}", file=sys.stderr)

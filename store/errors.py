@@ -1,4 +1,4 @@
-"""What can go wrong with a run, one class per fact; a message says what was asked, what is the case, what to do."""
+"""What can go wrong with a run, one class per fact; a message says what was asked, what was found and what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RunNotFound(StoreError):
 
 
 class RunExists(StoreError):
-    """A run is already at the place where a new one should be written."""
+    """There is already a run at the path where a new one was to be written."""
 
 
 class SchemaMismatch(StoreError):
@@ -20,7 +20,7 @@ class SchemaMismatch(StoreError):
 
 
 class NotInRun(StoreError):
-    """The epoch, variant, image, class or column asked for is not in the run."""
+    """The requested epoch, variant, image, class or column is not in the run."""
 
 
 class DamagedFile(StoreError):
@@ -28,7 +28,7 @@ class DamagedFile(StoreError):
 
 
 class TooManyFiles(StoreError):
-    """The system lets this process open no more files; nothing is wrong with the run."""
+    """This process may not open any more files; nothing is wrong with the run."""
 
 
 class NotEnoughMemory(StoreError):
@@ -36,7 +36,7 @@ class NotEnoughMemory(StoreError):
 
 
 class RunMismatch(StoreError):
-    """The run on disk has another configuration than the one asked for."""
+    """The configuration of the run on disk differs from the requested one."""
 
 
 class WriteFailed(StoreError):

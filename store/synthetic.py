@@ -1,4 +1,4 @@
-"""A tiny but complete run with known, believable values, written by the real writer: for tests and trying a page.
+"""A tiny but complete run with known, plausible values, written by the real writer: for tests and for trying pages.
 
 Every class has a fixed pattern of a few lit cells. An image's own map is that pattern times a strength that grows
 with the epoch and falls with the severity of the variant; other maps are weaker. A few images, the same in every
@@ -58,7 +58,7 @@ def write_synthetic_run(
     """Path of a new, complete run of the given size.
 
     Args:
-        options: fields of `RunDescription` to set otherwise, such as variants, image_shape, map_shape, signed,
+        options: fields of `RunDescription` with other values, such as variants, image_shape, map_shape, signed,
             kept_maps, layers={} and stages={} for none, masks=None, boxes=None, name.
 
     Raises:
@@ -187,7 +187,7 @@ def synthetic_layers(
 
 
 def synthetic_metrics(epoch: int) -> dict[str, float]:
-    """Metrics of an epoch as a training would give them."""
+    """Plausible metrics of an epoch."""
     top1 = 1 - 0.7 * float(np.exp(-epoch / 3))
     return {
         "train_loss": 4 * float(np.exp(-epoch / 3)),

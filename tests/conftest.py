@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Before numpy and torch are imported, here and in every program that a test starts: the test processes share the cores,
+# and threads of several of them would wait for each other at every operation.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from dashboard.browser import open_chromium, serve_dashboard
 from store import open_run

@@ -37,8 +37,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise BadOption(
             f"The device '{name}' was requested, but PyTorch finds {torch.cuda.device_count()} GPU(s) here, "
-            f"counted from 0. "
-            "Under torchrun start no more processes on a machine than it has GPUs."
+            "counted from 0. Under torchrun start no more processes on a machine than it has GPUs."
         )
     if device.type not in ("cpu", "cuda"):
         raise BadOption(f"Classprint computes on cpu or cuda, not on '{name}'.")

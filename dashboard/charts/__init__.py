@@ -1,1 +1,4 @@
-"""Charts as pure functions: a tidy DataFrame in, an Altair chart out. No Streamlit, no store."""
+"""Charts as pure functions: a tidy DataFrame in, a `Figure` out. No Streamlit, no store.
+
+Every chart function also takes `palette`, the colours for the reader's background; without one it draws on white.
+"""

@@ -53,7 +53,7 @@ class Figure:
     def to_dict(self) -> dict[str, Any]:
         """Vega-Lite as plain JSON, the rows under `datasets`."""
         datasets = {name: to_values(table)["values"] for name, table in self.tables.items()}
-        return {**_replaced(self.drawing, self.replacements), "datasets": datasets}
+        return {**_replace_texts(self.drawing, self.replacements), "datasets": datasets}
 
     def specification(self) -> dict[str, Any]:
         """Vega-Lite with Arrow bytes under `datasets`: what Streamlit sends without converting it.
@@ -63,27 +63,31 @@ class Figure:
         contents = {name: arrow(table) for name, table in self.tables.items()}
         named = {name: hashlib.blake2b(content, digest_size=16).hexdigest() for name, content in contents.items()}
         datasets = {named[name]: content for name, content in contents.items()}
-        return {**_renamed(_replaced(self.drawing, self.replacements), named), **_ON_PAGE, "datasets": datasets}
+        return {
+            **_rename_tables(_replace_texts(self.drawing, self.replacements), named),
+            **_ON_PAGE,
+            "datasets": datasets,
+        }
 
 
-def _renamed(drawing: Drawing, names: Mapping[str, str]) -> dict[str, Any]:
+def _rename_tables(drawing: Drawing, names: Mapping[str, str]) -> dict[str, Any]:
     """A drawing, or a layer of one, with its tables renamed."""
     changed = dict(drawing)
     if "data" in drawing:
         changed["data"] = {**drawing["data"], "name": names[drawing["data"]["name"]]}
     if "layer" in drawing:
-        changed["layer"] = [_renamed(layer, names) for layer in drawing["layer"]]
+        changed["layer"] = [_rename_tables(layer, names) for layer in drawing["layer"]]
     return changed
 
 
-def _replaced(part: Any, replacements: Mapping[str, str]) -> Any:
+def _replace_texts(part: Any, replacements: Mapping[str, str]) -> Any:
     """A part of a drawing with some texts replaced."""
     if not replacements:
         return part
     if isinstance(part, dict):
-        return {name: _replaced(value, replacements) for name, value in part.items()}
+        return {name: _replace_texts(value, replacements) for name, value in part.items()}
     if isinstance(part, list):
-        return [_replaced(value, replacements) for value in part]
+        return [_replace_texts(value, replacements) for value in part]
     return replacements.get(part, part) if isinstance(part, str) else part
 
 
@@ -162,7 +166,7 @@ def tooltips(*fields: str | tuple[str, ...]) -> list[alt.Tooltip]:
     return [alt.Tooltip(name, format=form or none, title=title or none) for name, form, title in entries]
 
 
-def legend_columns(wide: int, narrow: int = 2) -> alt.ExprRef:
+def legend_columns(wide: int, narrow: int) -> alt.ExprRef:
     """Columns of a legend: fewer where the plot is as narrow as on a phone."""
     return alt.ExprRef(f"width > 400 ? {wide} : {narrow}")
 

@@ -30,6 +30,7 @@ def value_bins(
     """
     low, high = limits
     one_each = whole and high - low < 80
+    # Values that are all the same still need a bin with a width.
     edges = np.arange(low - 0.5, high + 1) if one_each else np.linspace(low, max(high, low + 1e-9), bins + 1)
     parts = []
     for prediction, counted in zip(PREDICTIONS, (correct, ~correct), strict=True):
@@ -48,7 +49,6 @@ def value_histogram(
         bins: from `value_bins`.
         title: of the axis.
         chosen: (lowest, highest) value of the chosen range.
-        palette: colours for the background.
         height: in pixels.
     """
     middle = (bins["low"] + bins["high"]) / 2

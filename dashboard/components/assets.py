@@ -15,20 +15,15 @@ import streamlit as st
 _FOLDER = Path(__file__).parent
 
 
-def script(name: str) -> str:
-    """The JavaScript of a component, after what all of them share."""
+def source(name: str, kind: str) -> str:
+    """The script ('js') or style ('css') of a component, after what all of them share."""
     # Concatenated as text: a component of Streamlit is one module, and nothing may be fetched from elsewhere.
-    return "\n".join((_FOLDER / part).read_text("utf-8") for part in ("base.js", f"{name}.js"))
-
-
-def style(name: str) -> str:
-    """The CSS of a component, after what all of them share."""
-    return "\n".join((_FOLDER / part).read_text("utf-8") for part in ("base.css", f"{name}.css"))
+    return "\n".join((_FOLDER / f"{part}.{kind}").read_text("utf-8") for part in ("base", name))
 
 
 def register(name: str) -> Callable[..., Any]:
     """The function that draws a component; called once, when its module is imported."""
-    return st.components.v2.component(f"classprint_{name}", js=script(name), css=style(name))
+    return st.components.v2.component(f"classprint_{name}", js=source(name, "js"), css=source(name, "css"))
 
 
 def on_trigger(key: str, trigger: str, act: Callable[[Any], None] | None) -> Callable[[], None]:
@@ -42,12 +37,12 @@ def on_trigger(key: str, trigger: str, act: Callable[[Any], None] | None) -> Cal
     return triggered
 
 
-def encoded(values: np.ndarray) -> str:
+def to_base64(values: np.ndarray) -> str:
     """An array's bytes in base64, little-endian, in C order."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
-def packed(data: dict[str, Any]) -> bytes:
+def to_json(data: dict[str, Any]) -> bytes:
     """The content as JSON in bytes: Streamlit sends bytes as they are, but encodes a dict twice."""
     return json.dumps(data, separators=(",", ":")).encode()
 

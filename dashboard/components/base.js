@@ -1,7 +1,7 @@
 // What every component shares. Concatenated in front of its script; nothing here touches the document outside it.
 const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
-// Data travel as JSON in bytes (see `packed` in assets.py).
+// Data travel as JSON in bytes (see `to_json` in assets.py).
 const unpack = (data) => JSON.parse(new TextDecoder().decode(data));
 
 const element = (tag, className, text) => {
@@ -144,8 +144,8 @@ const walkWithArrows = (grid) => {
 // One that stays on its page is a button; one that leads nowhere is an image with a caption.
 const openTile = (tile, entry, send) => {
   if (entry.href) tile.href = entry.href;
-  else tile.setAttribute("role", entry.open ? "button" : "img");
-  if (!entry.href && entry.open) {
+  else tile.setAttribute("role", entry.opens ? "button" : "img");
+  if (!entry.href && entry.opens) {
     tile.onkeydown = (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
@@ -155,6 +155,6 @@ const openTile = (tile, entry, send) => {
   tile.onclick = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
-    if (entry.href || entry.open) send(entry.id);
+    if (entry.href || entry.opens) send(entry.id);
   };
 };

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.components.assets import encoded, identity, on_trigger, packed, register
-from dashboard.images.maps import COMMON, DIVERGING, ScaledMaps, colour_map, scale_maps
+from dashboard.components.assets import identity, on_trigger, register, to_base64, to_json
+from dashboard.images.maps import COMMON, ScaledMaps, colour_map, map_colours, scale_maps
 from dashboard.images.sheet import Atlas
 from store.queries import MinimalCorrection
 
@@ -57,6 +57,7 @@ def payload(shown: CorrectionPanels) -> dict[str, Any]:
     """What travels to the browser; JSON-able."""
     correction = shown.correction
     other, other_logit = strongest_other(correction)
+    # The browser shows three bars: the two classes compared, and the strongest of all others.
     third = correction.winners.copy()
     third[(third == correction.prediction) | (third == correction.against)] = -1
     # Names travel for the few classes that are ever shown, not for all.
@@ -71,12 +72,12 @@ def payload(shown: CorrectionPanels) -> dict[str, Any]:
         "height": height,
         "width": width,
         "photo": vars(shown.photograph),
-        "maps": encoded(shown.maps.codes),
-        "table": encoded(colour_map(DIVERGING if shown.maps.signed else shown.colours)),
-        "difference": encoded(difference.codes),
+        "maps": to_base64(shown.maps.codes),
+        "table": to_base64(colour_map(map_colours(shown.maps, shown.colours))),
+        "difference": to_base64(difference.codes),
         "largest": f"{float(np.abs(correction.difference).max(initial=0)):.3g}",
         "order": [int(cell) for cell in correction.order],
-        "logits": encoded(logits.astype("<f4")),
+        "logits": to_base64(logits.astype("<f4")),
         "names": [shown.names[number] for number in used],
         "prediction": place[correction.prediction],
         "against": place[correction.against],
@@ -100,4 +101,4 @@ def correction_panels(shown: CorrectionPanels, *, key: str, on_rest: Callable[[i
         key: of the element.
         on_rest: called with the number of removed cells when the slider comes to rest.
     """
-    _CORRECTION(key=key, data=packed(payload(shown)), on_cells_change=on_trigger(key, "cells", on_rest))
+    _CORRECTION(key=key, data=to_json(payload(shown)), on_cells_change=on_trigger(key, "cells", on_rest))

@@ -14,8 +14,8 @@ const offscreen = (data, codes, table) => {
   return canvas;
 };
 
-const valuesOf = (codes, packed) => {
-  const sparse = new Float32Array(packed.buffer);
+const valuesOf = (codes, bytes) => {
+  const sparse = new Float32Array(bytes.buffer);
   const values = new Float32Array(codes.length);
   let next = 0;
   codes.forEach((code, cell) => { if (code) { values[cell] = sparse[next]; next += 1; } });

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.components.assets import encoded, identity, on_trigger, packed, register
+from dashboard.components.assets import identity, on_trigger, register, to_base64, to_json
 from dashboard.images.maps import DIVERGING, DIVERGING_LIGHT, colour_map
 
 _MATRIX = register("matrix")
@@ -59,6 +59,7 @@ def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
     share = values / largest
     if matrix.logarithmic:
+        # log(1 + n): a single mistake stays visible beside a diagonal of hundreds.
         share = np.sign(values) * np.log1p(np.abs(values)) / np.log1p(largest)
     codes = 128 + np.round(share * 127) if matrix.signed else 1 + np.round(np.clip(share, 0, 1) * 254)
     return np.where(empty, 0, np.clip(codes, 1, 255)).astype(np.uint8), largest
@@ -87,11 +88,11 @@ def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
     scale = ", logarithmic" if matrix.logarithmic else ""
     data: dict[str, Any] = {
         "title": title,
-        "codes": encoded(codes),
+        "codes": to_base64(codes),
         # Only the filled cells: of 200 x 200 classes most pairs never occur.
-        "values": encoded(np.nan_to_num(np.asarray(matrix.values, np.float32))[codes > 0].astype("<f4")),
-        "table": encoded(_table(DIVERGING, matrix.signed, (70, 255))),
-        "table_light": encoded(_table(DIVERGING_LIGHT, matrix.signed, (212, 0))),
+        "values": to_base64(np.nan_to_num(np.asarray(matrix.values, np.float32))[codes > 0].astype("<f4")),
+        "table": to_base64(_table(DIVERGING, matrix.signed, (70, 255))),
+        "table_light": to_base64(_table(DIVERGING_LIGHT, matrix.signed, (212, 0))),
         "rows": list(matrix.rows),
         "columns": list(matrix.columns),
         "row_title": matrix.row_title,
@@ -121,4 +122,4 @@ def matrix_canvas(matrix: Matrix, *, title: str, key: str, on_cell: Callable[[in
         if on_cell is not None:
             on_cell(int(cell["row"]), int(cell["column"]))
 
-    _MATRIX(key=key, data=packed(payload(matrix, title=title)), on_cell_change=on_trigger(key, "cell", chosen))
+    _MATRIX(key=key, data=to_json(payload(matrix, title=title)), on_cell_change=on_trigger(key, "cell", chosen))

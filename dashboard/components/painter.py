@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.components.assets import encoded, identity, on_trigger, packed, register
+from dashboard.components.assets import identity, on_trigger, register, to_base64, to_json
 from dashboard.images.maps import DIVERGING, colour_map
 
 _PAINTER = register("painter")
+# A hexadecimal digit a cell: a pattern of 8x8 cells takes 64 characters of a link.
 _LETTERS = "0123456789abcdef"
 _TOP, _ZERO = 15, 8
 
@@ -41,7 +42,7 @@ def payload(text: str, shape: tuple[int, int], *, signed: bool, colours: str) ->
         "height": shape[0],
         "width": shape[1],
         "signed": signed,
-        "table": encoded(colour_map(DIVERGING if signed else colours)),
+        "table": to_base64(colour_map(DIVERGING if signed else colours)),
     }
     return data | {"identity": identity(data)}
 
@@ -60,4 +61,4 @@ def painter(
         on_paint: called with the new text at the end of each stroke, before the page runs again.
     """
     content = payload(text, shape, signed=signed, colours=colours)
-    _PAINTER(key=key, data=packed(content), on_pattern_change=on_trigger(key, "pattern", on_paint))
+    _PAINTER(key=key, data=to_json(content), on_pattern_change=on_trigger(key, "pattern", on_paint))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from dashboard.components.assets import encoded, identity, on_trigger, packed, register
-from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map
+from dashboard.components.assets import identity, on_trigger, register, to_base64, to_json
+from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map, map_colours
 from dashboard.images.sheet import Atlas
 
 _GRID = register("tiles")
@@ -74,18 +74,22 @@ class TileSet:
     differences: ScaledMaps | None = None
     difference_legend: str = "difference of the maps"
 
+    def with_lines(self, lines: Iterable[Sequence[str]]) -> TileSet:
+        """The same tiles with other lines under their titles."""
+        tiles = tuple(replace(tile, lines=tuple(own)) for tile, own in zip(self.tiles, lines, strict=True))
+        return replace(self, tiles=tiles)
+
 
 def payload(content: TileSet) -> dict[str, Any]:
     """What travels to the browser for a grid; JSON-able."""
     parts = max((len(tile.maps) + len(tile.images) + len(tile.differences) for tile in content.tiles), default=1)
-    signed = content.maps is not None and content.maps.signed
     data: dict[str, Any] = {
-        "tiles": [_tile(tile) for tile in content.tiles],
+        "tiles": [vars(tile) for tile in content.tiles],
         "atlas": vars(content.images) if content.images else None,
         "maps": _maps(content.maps),
         "differences": _maps(content.differences),
-        "difference_table": encoded(colour_map(DIVERGING)) if content.differences is not None else None,
-        "table": encoded(colour_map(DIVERGING if signed else content.colours)),
+        "difference_table": to_base64(colour_map(DIVERGING)) if content.differences is not None else None,
+        "table": to_base64(colour_map(map_colours(content.maps, content.colours))),
         "parts": parts,
         "tile": parts * content.size + 3 * (parts - 1),
         "overlay": content.overlay,
@@ -93,27 +97,11 @@ def payload(content: TileSet) -> dict[str, Any]:
         "legend": None,
     }
     if content.maps is not None:
-        data["legend"] = _legend(content.maps, content.legend or content.maps.label)
+        data["legend"] = content.maps.legend(content.legend)
     if content.differences is not None:
         each = "each by its own largest value" if content.differences.maximum is None else "one common scale, logits"
-        data["difference_legend"] = _legend(content.differences, f"{content.difference_legend}; {each}")
+        data["difference_legend"] = content.differences.legend(f"{content.difference_legend}; {each}")
     return data | {"identity": identity(data)}
-
-
-def _tile(tile: Tile) -> dict[str, Any]:
-    return {
-        "id": tile.id,
-        "title": tile.title,
-        "lines": list(tile.lines),
-        "images": list(tile.images),
-        "maps": list(tile.maps),
-        "differences": list(tile.differences),
-        "role": tile.role,
-        "bar": tile.bar,
-        "href": tile.href,
-        "open": tile.opens,
-        "chosen": tile.chosen,
-    }
 
 
 def _maps(scaled: ScaledMaps | None) -> dict[str, Any] | None:
@@ -122,7 +110,7 @@ def _maps(scaled: ScaledMaps | None) -> dict[str, Any] | None:
     codes = scaled.codes
     marks = ["silent" if silent else "" for silent in scaled.silent]
     return {
-        "codes": encoded(codes),
+        "codes": to_base64(codes),
         "height": codes.shape[-2],
         "width": codes.shape[-1],
         # Rounded: five digits are enough for the readout, and fewer bytes.
@@ -141,10 +129,6 @@ def _ends(scaled: ScaledMaps) -> list[list[float]] | None:
     return np.stack([scaled.lowest, scaled.highest], -1).astype(np.float64).round(5).tolist()
 
 
-def _legend(scaled: ScaledMaps, label: str) -> dict[str, str]:
-    return {"low": scaled.low, "high": scaled.high, "label": label}
-
-
 def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | None = None) -> None:
     """Draw a grid of tiles.
 
@@ -153,4 +137,4 @@ def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | No
         key: of the element; the same key with other content redraws in place.
         on_open: called with a tile's id when it is clicked, before the page runs again.
     """
-    _GRID(key=key, data=packed(payload(content)), on_open_change=on_trigger(key, "open", on_open))
+    _GRID(key=key, data=to_json(payload(content)), on_open_change=on_trigger(key, "open", on_open))

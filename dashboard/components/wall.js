@@ -47,7 +47,7 @@ class WallView {
     const children = [];
     let group = null;
     this.tiles.forEach((tile, position) => {
-      const { heading } = data.tiles[position];
+      const heading = data.tiles[position].role;
       if (heading && heading !== group) { children.push(this.heading(heading)); group = heading; }
       children.push(tile.node);
     });
@@ -78,7 +78,7 @@ class WallView {
     gauge.append(fill);
     const line = element("span", "line");
     node.append(canvas, gauge, line, element("span", "title", entry.title));
-    node.title = entry.tip || entry.title;
+    node.title = entry.title;
     node.dataset.id = entry.id;
     node.classList.toggle("chosen", entry.chosen);
     openTile(node, entry, open);
@@ -92,12 +92,12 @@ class WallView {
     this.label.textContent = `epoch ${data.epochs[at]}`;
     const cells = data.height * data.width;
     this.tiles.forEach((tile, position) => {
-      const entry = data.tiles[position];
-      paintCodes(tile.canvas, this.codes, (at * data.classes + entry.row) * cells, data.height, data.width, this.table);
-      const share = this.shares[at * data.classes + entry.row];
+      const place = at * data.classes + data.tiles[position].maps[0];
+      paintCodes(tile.canvas, this.codes, place * cells, data.height, data.width, this.table);
+      const share = this.shares[place];
       tile.fill.style.width = `${100 * share}%`;
-      tile.line.textContent = `${Math.round(100 * share)} %${entry.line ? ` · ${entry.line}` : ""}`;
-      tile.node.setAttribute("aria-label", `${entry.title}, ${tile.line.textContent}`);
+      tile.line.textContent = `${Math.round(100 * share)} %`;
+      tile.node.setAttribute("aria-label", `${data.tiles[position].title}, ${tile.line.textContent}`);
     });
   }
 }

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.components.assets import encoded, identity, on_trigger, packed, register
+from dashboard.components.assets import identity, on_trigger, register, to_base64, to_json
 from dashboard.components.tiles import Tile
-from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map
+from dashboard.images.maps import ScaledMaps, colour_map, map_colours
 
 _WALL = register("wall")
 
@@ -20,8 +20,8 @@ class Wall:
     """What a wall shows.
 
     Attributes:
-        tiles: one per class as displayed; the first of `maps` is the class's row in the patterns, the first of
-            `lines` is added to the caption, and `role` is the heading under which the tile stands.
+        tiles: one per class as displayed; the first of `maps` is the class's row in the patterns, and `role` is the
+            heading under which the tile stands.
         patterns: display codes (E, C, H, W) of all epochs.
         accuracy: (E, C) fraction correct, drawn as a bar under each pattern.
         epochs: (E,) their numbers.
@@ -43,29 +43,17 @@ def payload(wall: Wall) -> dict[str, Any]:
     """What travels to the browser for a wall; JSON-able."""
     codes = wall.patterns.codes
     data: dict[str, Any] = {
-        "tiles": [
-            {
-                "id": tile.id,
-                "row": tile.maps[0],
-                "title": tile.title,
-                "line": tile.lines[0] if tile.lines else "",
-                "heading": tile.role,
-                "href": tile.href,
-                "open": True,
-                "chosen": tile.chosen,
-            }
-            for tile in wall.tiles
-        ],
-        "codes": encoded(codes),
+        "tiles": [vars(tile) for tile in wall.tiles],
+        "codes": to_base64(codes),
         "classes": codes.shape[1],
         "height": codes.shape[2],
         "width": codes.shape[3],
-        "accuracy": encoded(np.nan_to_num(np.asarray(wall.accuracy)).astype("<f4")),
+        "accuracy": to_base64(np.nan_to_num(np.asarray(wall.accuracy)).astype("<f4")),
         "epochs": [int(epoch) for epoch in wall.epochs],
         "start": int(wall.start),
         "size": wall.size,
-        "table": encoded(colour_map(DIVERGING if wall.patterns.signed else wall.colours)),
-        "legend": {"low": wall.patterns.low, "high": wall.patterns.high, "label": wall.patterns.label},
+        "table": to_base64(colour_map(map_colours(wall.patterns, wall.colours))),
+        "legend": wall.patterns.legend(),
     }
     return data | {"identity": identity(data)}
 
@@ -87,7 +75,7 @@ def playing_wall(
     """
     _WALL(
         key=key,
-        data=packed(payload(wall)),
+        data=to_json(payload(wall)),
         on_open_change=on_trigger(key, "open", on_open),
         on_epoch_change=on_trigger(key, "epoch", on_epoch),
     )

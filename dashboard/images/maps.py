@@ -113,6 +113,15 @@ class ScaledMaps:
             return "each map from its own lowest to its highest cell"
         return "each map by its own maximum (Eq. 10)" if self.maximum is None else "all maps by one common maximum"
 
+    def legend(self, label: str = "") -> dict[str, str]:
+        """Both ends of the legend and its label, by default the name of the scale: what a component shows."""
+        return {"low": self.low, "high": self.high, "label": label or self.label}
+
+
+def map_colours(maps: ScaledMaps | None, colours: str) -> str:
+    """The colour map that maps are drawn in: the chosen one, but signed maps always in the diverging one."""
+    return DIVERGING if maps is not None and maps.signed else colours
+
 
 def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> ScaledMaps:
     """Class maps as display codes.

@@ -13,6 +13,22 @@ from dashboard.shared.theme import CORRECT, percent
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 
+ORDERS = {
+    "group": "by group",
+    "similarity": "by similarity",
+    "accuracy": "by accuracy",
+    "formation": "by formation",
+    "name": "by name",
+    "index": "as recorded",
+}
+
+
+def choose_order(selection: Selection, orders: Sequence[str]) -> str:
+    """In which order the classes stand: a key of `ORDERS`; by formation only where the run has an analysis."""
+    formed = data.analysis_table(selection.run, "classes") is not None
+    shown = [name for name in orders if name != "formation" or formed]
+    return controls.segmented("Order", "order", shown, names=ORDERS.__getitem__)
+
 
 def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72) -> TileSet:
     """Tiles for some classes: class pattern, name and accuracy.
@@ -35,6 +51,7 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72)
             lines=(f"{percent(float(shares[number]), 0)} correct",),
             maps=(position,),
             href=address(identifiers[number]),
+            # NaN, where the run has no image of the class, is not valid JSON.
             bar=float(np.nan_to_num(shares[number])),
             role=CORRECT,
         )
@@ -48,9 +65,17 @@ def class_grid(selection: Selection, classes: Sequence[int], *, key: str, size: 
     tile_grid(class_tiles(selection, classes, size=size), key=f"classes-{key}", on_open=url_state.open_class)
 
 
-def choose_class(selection: Selection, resets: Sequence[str] = ()) -> int:
-    """A list of the classes; the number of the chosen one, the first by default."""
+def choose_class(selection: Selection, name: str = "class", *, default: int = 0, resets: Sequence[str] = ()) -> int:
+    """A list of the classes; the number of the chosen one.
+
+    Args:
+        selection: the run.
+        name: of the parameter in the URL.
+        default: the number of the class that is chosen at first.
+        resets: parameters that are invalid for another class.
+    """
     identifiers = data.class_ids(selection.run)
     names = data.class_labels(selection.run).__getitem__
-    chosen = controls.select("Class", "class", identifiers, default=identifiers[0], names=names, resets=resets)
-    return identifiers.index(chosen)
+    return identifiers.index(
+        controls.select("Class", name, identifiers, default=identifiers[default], names=names, resets=resets)
+    )

@@ -11,13 +11,13 @@ import streamlit as st
 
 from dashboard.charts.figure import Figure, digest, render
 from dashboard.query_cache import QUERY_CACHE
-from dashboard.shared.theme import Palette, palette
+from dashboard.shared.theme import DARK, LIGHT, Palette
 from store.tools.csv_table import to_csv
 
 
 def current_palette() -> Palette:
     """The colours for the reader's background."""
-    return palette(st.context.theme.type == "dark")
+    return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def chart(

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.charts.intervals import interval_svg
 from dashboard.shared import downloads
 from dashboard.shared.theme import count, escape_markdown, percent
-from dashboard.shell import navigation, url_state
+from dashboard.shell import controls, navigation
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
 
@@ -167,14 +167,10 @@ def _figure(selection: Selection, finding: Finding) -> None:
     )
     st.image(drawn, width=220)
     st.caption(f"**{escape_markdown(figure(finding))}**")
-    page = navigation.page_info(finding.page)
+    title = navigation.page_info(finding.page).title
     reset = {"run": selection.name, **dict.fromkeys(("variant", "class", "image", "pin"))}
-    st.page_link(
-        f"views/{page.name}/page.py",
-        label=f"See it on {page.title}",
-        icon=":material/arrow_forward:",
-        query_params=url_state.shared_parameters({**reset, **finding.query, **_PAGE_OPTIONS.get(finding.kind, {})}),
-    )
+    changes = {**reset, **finding.query, **_PAGE_OPTIONS.get(finding.kind, {})}
+    controls.page_link(finding.page, f"See it on {title}", changes, icon="arrow_forward")
 
 
 def questions_table(found: Sequence[Finding]) -> pd.DataFrame:

@@ -78,7 +78,7 @@ def image_tiles(
     *,
     which: str = PREDICTED,
     size: int = 92,
-    overlay: bool | None = False,
+    overlay: bool = True,
 ) -> TileSet:
     """Tiles for some rows of the predictions.
 
@@ -87,7 +87,7 @@ def image_tiles(
         rows: of `data.predictions`, in the order of display.
         which: a key of `MAP_CHOICES`.
         size: edge of an image in CSS pixels.
-        overlay: None offers no overlay; otherwise whether maps start over the images.
+        overlay: offer to lay the maps over the images; they start there where they were found to locate the object.
     """
     run = selection.run
     images = tuple(int(image) for image in rows["image"])
@@ -113,9 +113,10 @@ def image_tiles(
         selection,
         tiles,
         maps,
+        # All images travel as one file, which the browser decodes once.
         images=data.image_atlas(run, images, (selection.variant,)) if images else None,
         size=size,
-        overlay=None if overlay is None or not each else overlay or data.localisation(run) == "locates",
+        overlay=data.localisation(run) == "locates" if overlay and each else None,
     )
     return content if each else replace(content, maps=None)
 
@@ -144,7 +145,7 @@ def image_grid(
     key: str,
     which: str = PREDICTED,
     size: int = 92,
-    overlay: bool | None = False,
+    overlay: bool = True,
     title: str = "",
     page: str = "",
     per_page: int = 20,
@@ -157,7 +158,7 @@ def image_grid(
         key: of the element.
         which: a key of `MAP_CHOICES`.
         size: edge of an image in CSS pixels.
-        overlay: None offers no overlay; otherwise whether maps start over the images.
+        overlay: offer to lay the maps over the images; they start there where they were found to locate the object.
         title: of the sheet that can be downloaded; none is offered without one.
         page: the parameter of the URL with the number of the page; without one all rows are drawn.
         per_page: images on a page.

@@ -10,25 +10,24 @@ from dashboard.shell.url_state import Selection
 
 
 def needs_analysis(selection: Selection) -> None:
-    """This part spans all epochs and is derived once; how to derive it, and what is wrong with what was derived."""
+    """Say that a part of the page needs the cross-epoch analysis and how to compute it, or why it cannot be read."""
     damage = data.analysis_damage(selection.run)
     if damage:
         st.warning(damage, icon=":material/broken_image:")
         return
     st.info(
-        "This part is derived once from all epochs, and that has not been done for "
-        f"“{escape_markdown(selection.name)}”. Run `python -m compute analyse {selection.run.path}`, and it appears "
-        "here.",
+        f"This part needs the cross-epoch analysis, which “{escape_markdown(selection.name)}” does not have yet. "
+        f"To compute it, run `python -m compute analyse {selection.run.path}`.",
         icon=":material/function:",
     )
 
 
 def warn_stale(selection: Selection) -> None:
-    """Say so where the run has epochs by now that the analysis does not know."""
+    """Say so where the analysis does not cover the epochs that the run has now."""
     known = data.analysis_epochs(selection.run)
     if known and known != selection.run.epochs:
         st.info(
-            f"This was derived from {epoch_list(known)}; the run holds {epoch_list(selection.run.epochs)} by now. "
-            f"Run `python -m compute analyse {selection.run.path}` to take them in.",
+            f"The cross-epoch analysis covers {epoch_list(known)}, but the run now has "
+            f"{epoch_list(selection.run.epochs)}. To update it, run `python -m compute analyse {selection.run.path}`.",
             icon=":material/update:",
         )

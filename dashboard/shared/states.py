@@ -53,6 +53,7 @@ def state_names(states: Sequence[State]) -> list[str]:
 
 def on_one_grid(maps: Sequence[np.ndarray]) -> np.ndarray:
     """The maps (..., H, W) of several states on one grid, (S, ..., H, W): coarse cells are repeated, means stay."""
+    # The least common multiple, so that each cell is repeated a whole number of times.
     height, width = (int(np.lcm.reduce([part.shape[axis] for part in maps])) for axis in (-2, -1))
     return np.stack([part.repeat(height // part.shape[-2], -2).repeat(width // part.shape[-1], -1) for part in maps])
 

@@ -50,11 +50,6 @@ DARK = Palette(
 CORRECT, WRONG, TRUE_CLASS, PREDICTION, NEUTRAL = "correct", "wrong", "true_class", "prediction", "neutral"
 
 
-def palette(dark: bool) -> Palette:
-    """The palette that belongs to the background."""
-    return DARK if dark else LIGHT
-
-
 def tick_or_cross(correct: bool) -> str:
     """✓ or ✗."""
     return "✓" if correct else "✗"
@@ -67,7 +62,10 @@ def role(correct: bool) -> str:
 
 def percent(share: float, digits: int = 1) -> str:
     """A fraction as a percentage, '–' where there is none."""
-    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+    if share is None or not math.isfinite(share):
+        return "–"
+    # Python rounds 33.25 to 33.2, charts and tables in the browser to 33.3: a page says the same number everywhere.
+    return f"{100 * share + math.copysign(1e-9, share):.{digits}f} %"
 
 
 def probability(value: float) -> str:
@@ -87,6 +85,11 @@ def count(number: int) -> str:
 def plural(number: int, noun: str, nouns: str | None = None) -> str:
     """'1 image', '10 000 images'."""
     return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def frequencies(counts: Iterable[tuple[str, int]]) -> str:
+    """Names with how often each occurs, as Markdown: 'ring (3×), circle (1×)'."""
+    return ", ".join(f"{escape_markdown(name)} ({number}×)" for name, number in counts)
 
 
 def epoch_list(numbers: Iterable[int]) -> str:

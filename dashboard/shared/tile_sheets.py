@@ -12,13 +12,15 @@ import streamlit as st
 from PIL import Image
 
 from dashboard.components.tiles import Tile, TileSet, tile_grid
-from dashboard.images.maps import DIVERGING, ScaledMaps, colourise
+from dashboard.images.maps import DIVERGING, ScaledMaps, colourise, map_colours
 from dashboard.images.sheet import Atlas, SheetTile, sheet
 from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 
 _WIDTH = 1500  # pixels that a sheet may be wide
-_COLOURED = {name: rgb(getattr(LIGHT, name)) for name in ("correct", "wrong", "true_class", "prediction", "neutral")}
+_ROLE_COLOURS = {
+    name: rgb(getattr(LIGHT, name)) for name in ("correct", "wrong", "true_class", "prediction", "neutral")
+}
 
 
 def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str) -> None:
@@ -75,9 +77,9 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
         ValueError: there is no tile.
     """
     # Made from the tiles on the page, not from a second reading of the record: the sheet cannot differ from the page.
-    photographs = unpacked(content.images)
-    colours = DIVERGING if content.maps is not None and content.maps.signed else content.colours
-    maps, differences = _coloured(content.maps, colours), _coloured(content.differences, DIVERGING)
+    photographs = split_atlas(content.images)
+    colours = map_colours(content.maps, content.colours)
+    maps, differences = _colour_maps(content.maps, colours), _colour_maps(content.differences, DIVERGING)
     tiles = [
         SheetTile(
             images=(
@@ -86,7 +88,7 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
                 *(differences[row] for row in tile.differences),
             ),
             lines=(tile.title, *tile.lines),
-            colour=_COLOURED.get(tile.role),
+            colour=_ROLE_COLOURS.get(tile.role),
         )
         for tile in content.tiles
     ]
@@ -100,7 +102,7 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
     return sheet(tiles, title=title, size=size, columns=columns, legends=legends)
 
 
-def _coloured(maps: ScaledMaps | None, colours: str) -> list[np.ndarray]:
+def _colour_maps(maps: ScaledMaps | None, colours: str) -> list[np.ndarray]:
     return [] if maps is None else [colourise(code, colours) for code in maps.codes]
 
 
@@ -108,7 +110,7 @@ def _parts(tile: Tile) -> int:
     return len(tile.images) + len(tile.maps) + len(tile.differences)
 
 
-def unpacked(atlas: Atlas | None) -> list[np.ndarray]:
+def split_atlas(atlas: Atlas | None) -> list[np.ndarray]:
     """The images of an atlas, each (height, width, 3) uint8, in their order; the empty places at its end too."""
     if atlas is None:
         return []

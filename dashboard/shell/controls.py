@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.shell import url_state
+from dashboard.shell import navigation, url_state
 
 
 def _key(name: str, place: str = "") -> str:
@@ -22,7 +22,15 @@ def _write(name: str, default: Any, resets: Sequence[str] = (), place: str = "")
         value, default = (f"{value[0]:g}-{value[1]:g}", f"{default[0]:g}-{default[1]:g}")
     elif isinstance(value, list):
         value = url_state.SEPARATOR.join(value)
+    # Without the default, a link to the latest epoch follows a run that grows.
     url_state.write({**dict.fromkeys(resets), name: None if value in (default, None, "") else value})
+
+
+def _bind(name: str, value: object, default: Any, resets: Sequence[str] = (), place: str = "") -> dict[str, Any]:
+    """Make a widget show a value; returns the options with which it writes another one into the URL."""
+    # Set before the widget is drawn, on every run: the URL is the state, the widget only shows it.
+    st.session_state[_key(name, place)] = value
+    return {"key": _key(name, place), "on_change": _write, "args": (name, default, tuple(resets), place)}
 
 
 def select(
@@ -47,10 +55,7 @@ def select(
         place: where it stands, for a second control of the same parameter.
     """
     value = url_state.choice(name, options, default)
-    # Set before the widget is drawn, on every run: the URL is the state, the widget only shows it.
-    st.session_state[_key(name, place)] = value
-    args = (name, default, tuple(resets), place)
-    st.selectbox(label, options, key=_key(name, place), format_func=names, on_change=_write, args=args)
+    st.selectbox(label, options, format_func=names, **_bind(name, value, default, resets, place))
     return value
 
 
@@ -59,16 +64,7 @@ def segmented(
 ) -> str:
     """One of a few words, all of them visible; the first is the default."""
     value = url_state.choice(name, options, options[0])
-    st.session_state[_key(name)] = value
-    st.segmented_control(
-        label,
-        options,
-        key=_key(name),
-        format_func=names,
-        required=True,
-        on_change=_write,
-        args=(name, options[0], tuple(resets)),
-    )
+    st.segmented_control(label, options, format_func=names, required=True, **_bind(name, value, options[0], resets))
     return value
 
 
@@ -83,16 +79,13 @@ def multiselect(label: str, name: str, words: Mapping[str, str], *, most: int, p
         placeholder: shown while nothing is chosen.
     """
     value = url_state.words(name, list(words), most=most)
-    st.session_state[_key(name)] = value
     st.multiselect(
         label,
         list(words),
-        key=_key(name),
         format_func=words.__getitem__,
         max_selections=most,
         placeholder=placeholder,
-        on_change=_write,
-        args=(name, "", ("page",)),
+        **_bind(name, value, "", ["page"]),
     )
     return value
 
@@ -107,27 +100,38 @@ def range_slider(
 ) -> tuple[float, float]:
     """A range on a slider with two ends; the default one is all of it."""
     value = url_state.value_range(name, default)
-    st.session_state[_key(name)] = value
-    args = (name, default, tuple(resets))
-    st.slider(label, default[0], default[1], step=step, format="%g", key=_key(name), on_change=_write, args=args)
+    st.slider(label, default[0], default[1], step=step, format="%g", **_bind(name, value, default, resets))
     return value
 
 
 def number_slider(label: str, name: str, low: float, high: float, default: float) -> float:
     """A number on a slider."""
     value = url_state.number(name, low, high, default)
-    st.session_state[_key(name)] = value
     # About a thousand steps, whatever the unit.
     step = 10.0 ** np.floor(np.log10((high - low) / 1000)) if high > low else 1.0
-    st.slider(label, low, high, step=step, format="%.4g", key=_key(name), on_change=_write, args=(name, default))
+    st.slider(label, low, high, step=step, format="%.4g", **_bind(name, value, default))
     return value
 
 
 def step_slider(label: str, name: str, numbers: Sequence[int], value: int, *, default: int) -> None:
     """A slider over whole numbers that need not be consecutive (the recorded epochs)."""
-    st.session_state[_key(name)] = value
     if len(numbers) > 1:
-        st.select_slider(label, numbers, key=_key(name), on_change=_write, args=(name, default))
+        st.select_slider(label, numbers, **_bind(name, value, default))
+
+
+def write_button(label: str, changes: Mapping[str, Any] | None, **options: Any) -> None:
+    """A button that writes parameters into the URL, disabled where `changes` is None; options as of `st.button`."""
+    st.button(label, disabled=changes is None, on_click=url_state.write, args=(changes or {},), **options)
+
+
+def page_link(page: str, label: str, changes: Mapping[str, Any] | None = None, *, icon: str = "") -> None:
+    """A link to another page with the same selection and some changes; with the page's own icon by default."""
+    st.page_link(
+        f"views/{page}/page.py",
+        label=label,
+        icon=f":material/{icon or navigation.page_info(page).icon}:",
+        query_params=url_state.shared_parameters(changes),
+    )
 
 
 def page(name: str, rows: int, per_page: int) -> slice:
@@ -135,13 +139,10 @@ def page(name: str, rows: int, per_page: int) -> slice:
     pages = max(1, -(-rows // per_page))
     number = url_state.integer(name, 1, pages, 1)
     if pages > 1:
-        st.session_state[_key(name)] = number
-        st.pagination(pages, key=_key(name), on_change=_write, args=(name, 1))
+        st.pagination(pages, **_bind(name, number, 1))
     return slice((number - 1) * per_page, min(rows, number * per_page))
 
 
 def number_input(label: str, name: str, low: int, high: int, value: int, *, resets: Sequence[str] = ()) -> None:
     """A whole number that can be typed or stepped; `value` is shown, what is typed goes into the URL."""
-    st.session_state[_key(name)] = value
-    args = (name, -1, tuple(resets))
-    st.number_input(label, low, high, step=1, width=150, key=_key(name), on_change=_write, args=args)
+    st.number_input(label, low, high, step=1, width=150, **_bind(name, value, -1, resets))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import streamlit as st
@@ -41,20 +39,10 @@ PAGES: tuple[PageInfo, ...] = (
     PageInfo("about", "About", "info", "Where do these numbers come from, and how are they defined?"),
 )
 
-_VIEWS = Path(__file__).parents[1] / "views"
-
-
-@cache
-def available() -> tuple[PageInfo, ...]:
-    """The pages whose view exists."""
-    return tuple(page for page in PAGES if (_VIEWS / page.name / "page.py").is_file())
-
 
 def streamlit_pages() -> dict[str, st.Page]:
     """The pages by name as Streamlit's objects; the home page is the default one, served at the root."""
-    return {
-        page.name: _streamlit_page(page, "home" if page.name == url_state.HOME else page.name) for page in available()
-    }
+    return {page.name: _streamlit_page(page, "home" if page.name == url_state.HOME else page.name) for page in PAGES}
 
 
 def _streamlit_page(page: PageInfo, address: str) -> st.Page:

@@ -58,7 +58,7 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
 def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Page]) -> None:
     parameters = url_state.shared_parameters()
     with place:
-        for page in navigation.available():
+        for page in navigation.PAGES:
             st.page_link(registered[page.name], query_params=parameters, width="stretch")
 
 
@@ -186,7 +186,7 @@ def explain(error: StoreError) -> None:
 def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
     url_state.accept_unread(url_state.SHARED)
     st.title("Page not found", anchor=False)
-    names = [page.name for page in navigation.available()]
+    names = [page.name for page in navigation.PAGES]
     st.info(f"There is no page “{name}”. The sidebar lists all pages.", icon=":material/search_off:")
     for near in get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [url_state.HOME]:
         st.page_link(

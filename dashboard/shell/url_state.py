@@ -138,7 +138,7 @@ def _read(name: str, default: T, parse: Callable[[str], T | None], allowed: str,
 def choice(name: str, options: Sequence[str], default: str) -> str:
     """A parameter that is one of some words; the default where it is missing or invalid."""
     shown = ", ".join(options[:8]) + (f" and {len(options) - 8} more" if len(options) > 8 else "")
-    allowed = f"there is {shown}" if options else "there is none"
+    allowed = f"allowed are {shown}" if options else "there is nothing to choose from"
     return _read(name, default, lambda value: value if value in options else None, allowed, default or "none")
 
 
@@ -151,7 +151,7 @@ def words(name: str, options: Sequence[str], *, most: int) -> list[str]:
     valid = list(dict.fromkeys(word for word in value.split(SEPARATOR) if word in known))[:most]
     text = SEPARATOR.join(valid)
     if text != value:
-        _report_invalid(name, value, f"there is {text}" if valid else "there is none", text or "none")
+        _report_invalid(name, value, f"only {text} is valid" if valid else "none of it is valid", text or "none")
     return valid
 
 

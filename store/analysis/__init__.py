@@ -1,6 +1,6 @@
-"""What spans a run's epochs: derived once by `python -m compute analyse RUN`, read by pages and queries.
+"""The cross-epoch analysis of a run: computed once by `python -m compute analyse RUN`, read by pages and queries.
 
-Reading is light; `store.analysis.analyse.analyse`, which derives it, imports more.
+Reading it imports little; computing it, by `store.analysis.analyse.analyse`, imports more.
 """
 
 from store.analysis.analysis_file import Analysis, read_analysis

@@ -1,4 +1,4 @@
-"""The whole analysis of a run: gather, derive, write."""
+"""The whole analysis of a run: gather, compute, write."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from store.read.run import Run
 
 
 def analyse(run: Run) -> Path:
-    """Derive everything that spans a run's epochs and write it to analysis.h5 beside the run; returns its path.
+    """Compute the cross-epoch analysis of a run and write it to analysis.h5 in its folder; returns that path.
 
-    Reads summary columns, class tables and cached maps of every epoch; maps and probabilities of the last few only.
+    Reads the summary columns, class tables and cached maps of every epoch, but maps and probabilities of the last few
+    only.
     Tables: epochs (metrics per epoch and variant), images, classes, cues, pairs, clusters, cluster_survival,
     failure_ranking, best_epochs, ensembles, localisation, findings. Arrays: class_accuracy and class_confidence
     (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E), pattern_similarity (E, C) and predictions (E, N) of the clean
@@ -30,7 +31,7 @@ def analyse(run: Run) -> Path:
 
     Raises:
         NotInRun: the run has no complete epoch yet.
-        WriteFailed: the file system refuses.
+        WriteFailed: the file system refuses to write.
     """
     if not run.epochs:
         raise NotInRun(

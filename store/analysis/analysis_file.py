@@ -1,4 +1,4 @@
-"""analysis.h5: what was derived from all epochs of a run, in one file that may be deleted and derived again.
+"""analysis.h5: the cross-epoch analysis of a run, in one file that may be deleted and computed again.
 
 Tables lie at tables/<name>, a compound value per row, and arrays at arrays/<name>; text is UTF-8 of fixed length. Both
 are stored in chunks as a run's own datasets are, and their structure is checked as theirs is.
@@ -226,7 +226,7 @@ _INDEX_KINDS = {"image": "whole", "class": "whole", "epoch": "whole", "variant":
 
 @dataclass(frozen=True)
 class Analysis:
-    """A run's derived tables, read when needed. `epochs` are those it was derived from."""
+    """The tables of a run's analysis, read when needed. `epochs` are those that it was computed from."""
 
     path: Path
     epochs: tuple[int, ...]
@@ -235,7 +235,7 @@ class Analysis:
     facts: RunFacts
 
     def stale(self, run: Run) -> bool:
-        """Whether the run holds other epochs by now than this was derived from."""
+        """Whether the run's epochs have changed since the analysis was computed."""
         return self.epochs != run.epochs
 
     def table(self, name: str) -> pd.DataFrame:
@@ -250,7 +250,7 @@ class Analysis:
 
 
 def read_analysis(run: Run) -> Analysis | None:
-    """The analysis beside the run, None where there is none or it is of another run or version of this code.
+    """The analysis in the run's folder; None where there is none, or it is of another run or version of this code.
 
     It may be stale: see `Analysis.stale`. Raises DamagedFile where the file is not as the analysis writes it.
     """
@@ -290,10 +290,10 @@ def _read(path: Path, facts: RunFacts) -> Analysis | None:
 def write_analysis(
     run: Run, epochs: tuple[int, ...], tables: Mapping[str, pd.DataFrame], arrays: Mapping[str, NDArray]
 ) -> Path:
-    """Write analysis.h5 beside the run, whole or not at all, in place of an older one; returns its path.
+    """Write analysis.h5 into the run's folder, completely or not at all, replacing an older one; returns its path.
 
     Raises:
-        WriteFailed: the file system refuses; an older analysis stays as it was.
+        WriteFailed: the file system refuses to write; an older analysis stays as it was.
     """
     final = Path(run.path) / ANALYSIS_FILE
     part = final.with_name(f"{final.name}.{os.getpid()}{PART}")
@@ -325,7 +325,7 @@ class _AnalysisFile:
     def array_structure(self, name: str, description: RunDescription, epochs: int) -> Shape:
         """Shape of an array, which is found to be as declared."""
         if name not in ARRAYS:
-            raise ValueError(f"it holds no array {name!r}")
+            raise ValueError(f"it contains no array {name!r}")
         field = ARRAYS[name]
         sizes: dict[str, int | None] = {**description.sizes, "E": epochs, "I": None}
         shape = tuple(sizes[dim] for dim in field.dims)
@@ -342,7 +342,7 @@ class _AnalysisFile:
     def table_structure(self, name: str, description: RunDescription) -> tuple[Field, Shape, np.dtype]:
         """The field, shape and type of a table, which is found to be as declared."""
         if name not in TABLES:
-            raise ValueError(f"it holds no table {name!r}")
+            raise ValueError(f"it contains no table {name!r}")
         path = f"tables/{name}"
         found = self._members.find(path)
         if not isinstance(found, h5d.DatasetID):
@@ -397,7 +397,7 @@ def _check_column(values: NDArray, kind: str, where: str, description: RunDescri
     ranges = {"image": (0, sizes["N"] - 1), "class": (0, sizes["C"] - 1), "epoch": (-1, MOST_EPOCHS)}
     low, high = ranges.get(kind, (0, 0))
     if kind in ranges and len(values) and (values.min() < low or values.max() > high):
-        raise ValueError(f"{where}: it holds {values.min()} to {values.max()}, allowed are {low} to {high}")
+        raise ValueError(f"{where}: it contains {values.min()} to {values.max()}, allowed are {low} to {high}")
 
 
 @contextmanager

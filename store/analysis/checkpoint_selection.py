@@ -1,4 +1,4 @@
-"""Checkpoint selection: the best epoch by each criterion, how sure that is, and what ensembles would have gained."""
+"""Checkpoint selection: the best epoch by each criterion, how certain that is, and what ensembles would have gained."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def ensembles(record: EpochRecord) -> pd.DataFrame:
 
 
 def gains(after: NDArray[np.bool_], before: NDArray[np.bool_]) -> dict[str, float]:
-    """What predictions gain over those before, from which of them are correct, each (N,) bool.
+    """The accuracy gained by predictions over earlier ones, from which of them are correct, each (N,) bool.
 
     gain (accuracy) with gain_low and gain_high (95 %), newly_correct and newly_wrong (images).
     """

@@ -18,7 +18,7 @@ from store.metrics import correction, failure_detection, learning, maps
 from store.metrics.calibration import TINY, mutual_information
 from store.read.run import Run
 
-if TYPE_CHECKING:  # pages need the scores of columns alone, and none of what gathering imports
+if TYPE_CHECKING:  # pages need only the scores of columns, and not the slow imports of gathering
     from store.analysis.gather import EpochRecord, FinalEpoch
 
 Float64 = NDArray[np.float64]
@@ -26,8 +26,8 @@ ENSEMBLE_EPOCHS = 5  # last epochs whose disagreement is a score
 PROBABILITY_BLOCK = 4096  # images whose probabilities of these epochs are in memory at once
 MAP_BLOCK = 256  # images whose maps of all classes are in memory at once
 RESAMPLES = 400
-# Correct and wrong predictions each, for an interval: with one or two, resamples mostly repeat the same images, and of
-# equal scores one came out better in 19 % and 7 % of simulations.
+# Correct and wrong predictions each, for an interval. With one or two wrong ones most resamples are alike, and of equal
+# scores one came out as better in 19 % and 7 % of simulated rankings.
 FEWEST_OF_EACH = 5
 
 
@@ -79,7 +79,7 @@ KINDS = {score.name: score.kind for score in COLUMN_SCORES} | {k: kind for k, (_
 
 
 def column_scores(run: Run, *, epoch: int, variant: str) -> dict[str, Float64]:
-    """Every score that summary columns alone give, name -> (N,) float64."""
+    """Every score that needs summary columns only, name -> (N,) float64."""
     names = {column for score in COLUMN_SCORES for column in score.columns}
     columns = {name: run.column(name, epoch=epoch, variant=variant) for name in sorted(names)}
     return {score.name: score.compute(columns) for score in COLUMN_SCORES}
@@ -95,7 +95,7 @@ def score_values(run: Run, score: str, *, epoch: int, variant: str) -> Float64:
         if known.name == score:
             return known.compute({name: run.column(name, epoch=epoch, variant=variant) for name in known.columns})
     names = ", ".join(known.name for known in COLUMN_SCORES)
-    raise ValueError(f"No confidence score {score!r} follows from the summary columns: choose one of {names}.")
+    raise ValueError(f"The summary columns give no confidence score {score!r}: choose one of {names}.")
 
 
 def all_scores(record: EpochRecord, final: FinalEpoch, *, seed: int = 0) -> dict[str, Float64]:
@@ -103,14 +103,14 @@ def all_scores(record: EpochRecord, final: FinalEpoch, *, seed: int = 0) -> dict
     run, epoch = record.run, record.epochs[-1]
     scores = column_scores(run, epoch=epoch, variant=record.clean)
     prediction = record.predictions[-1][0].astype(np.int64)
-    # Patterns of the fitted half alone: a pattern made with the reported images' labels would know a little of whether
-    # they are predicted correctly.
+    # Patterns of the fitted half alone: a pattern made with the labels of the reported images would leak whether they
+    # are predicted correctly.
     fitted = ~failure_detection.reported_half(run.labels, seed=seed)
     patterns = np.zeros((len(run.classes), *final.true_class_maps.shape[1:]))
     np.add.at(patterns, run.labels[fitted], final.true_class_maps[fitted])
     similarity = maps.cosine(final.predicted_class_maps, patterns[prediction])
     scores["pattern_similarity"] = similarity.astype(np.float64)
-    if run.kept_maps != 1:  # the runner-up's map was kept, too
+    if run.kept_maps != 1:  # the runner-up's map is kept, too
         scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
     if len(run.variants) > 1:
         scores["agreement"] = learning.variant_agreement(record.predictions[-1])

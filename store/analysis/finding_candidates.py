@@ -1,4 +1,4 @@
-"""Candidates for findings: one function per kind of statement, each of the record and the analysis's tables."""
+"""Candidates for findings: one function per kind of statement, from the record and the analysis's tables."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class FindingInputs:
         return self.record.run.classes["id"].to_numpy()
 
     def variant(self, name: str) -> str:
-        """A variant's label in quotation marks, to stand after "under"."""
+        """A variant's label in quotation marks, as it follows "under"."""
         return f"“{self.record.run.variant(name).label}”"
 
 
 def predicted_as(inputs: FindingInputs) -> list[Finding]:
-    """Under a variant, a class (or group) is predicted as another far more often than clean or than others are."""
+    """Classes (or groups) predicted as another under a variant far more often than clean, and than the others are."""
     run = inputs.record.run
     counts = np.stack([run.confusion(epoch=inputs.last, variant=variant) for variant in run.variants])
     groups = list(dict.fromkeys(run.classes["group"]))
@@ -59,7 +59,7 @@ def predicted_as(inputs: FindingInputs) -> list[Finding]:
 
 
 def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, *, by_class: bool) -> list[Finding]:
-    """Of each variant the switch with the highest lower bound, tested against its clean share and the other classes'.
+    """For each variant, the switch with the highest lower bound, tested against its clean share and the other classes'.
 
     Args:
         counts: (V, C, C) confusions of classes or groups. names: (C,).
@@ -116,7 +116,7 @@ def accuracy_drops(inputs: FindingInputs) -> list[Finding]:
 
 
 def paired_p(first: int, second: int) -> float:
-    """Two-sided p-value of images that changed one way and the other, if both were as likely: McNemar's test, exact."""
+    """Two-sided p-value of so many images changing each way, if both ways are equally likely: McNemar's exact test."""
     return float(scipy.stats.binomtest(int(first), int(first) + int(second), 0.5).pvalue)
 
 
@@ -188,7 +188,7 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
         + (f"; in {percent(third / count)} of all a third class wins then." if third else ".")
     )
     query = {"epoch": inputs.last, "sort": "fewest_cells"}
-    strength = low / 2  # it is about all classes: findings about one come first
+    strength = low / 2  # about all classes: findings about a single one rank higher
     return [Finding("correction", text, by_few / count, low, high, "share", "failures", strength, query=query)]
 
 
@@ -225,7 +225,7 @@ def localisation(inputs: FindingInputs) -> list[Finding]:
 
 
 def similar_maps(inputs: FindingInputs) -> list[Finding]:
-    """How similar the maps of a class are, against those of two classes."""
+    """How similar the maps of one class are, compared with those of two classes."""
     table = inputs.tables["localisation"].set_index("quantity")
     if not {"within_class", "between_classes"} <= set(table.index):
         return []
@@ -237,7 +237,7 @@ def similar_maps(inputs: FindingInputs) -> list[Finding]:
         f"The maps of two images of one class have a mean cosine similarity of {value:.2f}, those of two classes "
         f"{other:.2f}."
     )
-    strength = float(np.clip(low - other, 0, 1)) / 2  # it is about all classes: findings about one come first
+    strength = float(np.clip(low - other, 0, 1)) / 2  # about all classes: findings about a single one rank higher
     return [Finding("similarity", text, value, low, high, "cosine", "patterns", strength)]
 
 
@@ -286,11 +286,11 @@ def formation(inputs: FindingInputs) -> list[Finding]:
 
 
 def map_lead(inputs: FindingInputs) -> list[Finding]:
-    """Whether maps take their form before or after the prediction stabilises.
+    """Whether maps reach their final form before or after the prediction stabilises.
 
-    Nothing where even the maps of two classes have that form: a constant under them makes all CAMs similar.
+    No statement where even the maps of two classes are that similar: a constant in all its maps makes a CAM's similar.
     """
-    # In a CAM, maps of any two classes have a cosine of 0.99, so 99.9 % of its maps came "first". It is a count and not
+    # Any two maps of a CAM have a cosine of 0.99, so 99.9 % of its maps came "first". It is a count and not
     # a test: with independent predictions the map would come second by construction.
     quantities = inputs.tables["localisation"].set_index("quantity")["value"]
     if quantities.get("between_classes", 0.0) >= FORMED:
@@ -306,7 +306,7 @@ def map_lead(inputs: FindingInputs) -> list[Finding]:
         f"The map of the true class takes its final form (cosine of {FORMED}) {order} the prediction stabilises in "
         f"{percent(shown / differing)} of the {differing} images where the two do not coincide."
     )
-    strength = float(np.clip(2 * low - 1, 0, 1)) / 2  # it is about all classes: findings about one come first
+    strength = float(np.clip(2 * low - 1, 0, 1)) / 2  # about all classes: findings about a single one rank higher
     kind = "formation before prediction"
     return [Finding(kind, text, shown / differing, low, high, "share", "learning", strength)]
 
@@ -377,7 +377,7 @@ def failing_clusters(inputs: FindingInputs) -> list[Finding]:
     for row in split.itertuples():
         mine = record.run.labels == row.class_index
         inside, outside = wrong[mine & (member == row.cluster)], wrong[mine & (member != row.cluster)]
-        # Fisher's exact test, one-sided: so many wrong ones or more, drawn from the class without looking.
+        # Fisher's exact test, one-sided: at least as many wrong ones in a random draw from the class.
         drawn = (len(inside) + len(outside), inside.sum() + outside.sum(), len(inside))
         tests.append((float(scipy.stats.hypergeom.sf(inside.sum() - 1, *drawn)), inside, outside, row.class_index))
     p, inside, outside, label = min(tests, key=lambda entry: entry[0])
@@ -398,7 +398,7 @@ def _tested(p: float, comparisons: int, query: dict[str, Any]) -> dict[str, Any]
 
 
 def _exact_interval(successes: ArrayLike, trials: int, comparisons: int) -> tuple[float, float]:
-    """Interval of a share picked from so many comparisons."""
+    """Interval of a share that was picked from several comparisons."""
     low, high = exact_interval(successes, trials, level=joint_level(comparisons))
     return float(low), float(high)
 

@@ -1,10 +1,10 @@
 """Findings: the most striking true statements about a run, each computed, with its interval and a link.
 
-A statement that was picked as the largest of many is only made if it survives the picking: its p-value is adjusted
+A statement that was picked as the largest of many is only made if it survives that selection: its p-value is adjusted
 for everything that it was picked from, and has to stay below 5 % over the number of kinds of tested statements
 (Bonferroni). So the chance that a run yields any false tested statement is 5 % at most, whatever else is true of it,
 and the intervals of all of them hold jointly at 95 %. Statements without a test are counts and means of this run, each
-with an interval of its own. All of them are about other images of the same classes, not about another training.
+with an interval of its own. All of them generalise to other images of the same classes, not to another training.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TESTED_KINDS = ("predicted as", "group predicted as", "accuracy", "cue", "pair",
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement. `value` with its interval in `unit`; `page` and `query` say where it can be seen.
+    """One statement. `value` with its interval in `unit`; `page` and `query` link to where it is shown.
 
     strength: 0..1, how striking, for the order.
     p: adjusted for the `comparisons` that it was picked from, NaN where nothing is tested.
@@ -55,7 +55,7 @@ def joint_level(comparisons: int) -> float:
 
 
 def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
-    """The strongest candidates that hold; kinds in ALWAYS_REPORTED are always among them.
+    """The strongest candidates that survive their test; kinds in ALWAYS_REPORTED are always among them.
 
     At most two of a kind, and these of different classes. The second one counts half, so that a page shows different
     things rather than one thing twice.

@@ -13,7 +13,7 @@ from store.metrics.clusters import Clusters, find_clusters
 from store.read.run import Run
 
 Float32 = NDArray[np.float32]
-CLUSTER_IMAGES = 1300  # a class beyond it is clustered by an even sample: the distances grow with the square
+CLUSTER_IMAGES = 1300  # larger classes are clustered by an even sample: the number of distances grows with the square
 
 
 @dataclass
@@ -45,7 +45,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class FinalEpoch:
-    """The last epoch's clean maps, and what is defined by them."""
+    """The last epoch's clean maps, and what follows from them."""
 
     true_class_maps: Float32  # (N, H, W)
     predicted_class_maps: Float32  # (N, H, W)
@@ -56,7 +56,7 @@ class FinalEpoch:
 
 
 def gather(run: Run) -> tuple[EpochRecord, FinalEpoch]:
-    """The record of all epochs of a run that has one at least, and its last epoch's maps."""
+    """What one pass over all epochs of a run collects, and the last epoch's maps; the run needs at least one epoch."""
     record, final = EpochRecord(run, run.epochs), _final_epoch(run)
     for epoch in record.epochs:
         _add_columns(record, epoch)

@@ -1,4 +1,4 @@
-"""Localisation: do a network's maps locate the object, or only encode the class? It decides how they are shown."""
+"""Localisation: do a network's maps locate the object, or only encode the class? That decides how pages show them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.metrics import localisation
 from store.metrics.intervals import mean_interval
 from store.read.run import Run
 
-if TYPE_CHECKING:  # reading the answer needs none of what gathering imports
+if TYPE_CHECKING:  # reading the answer does not need the slow imports of gathering
     from store.analysis.gather import EpochRecord, FinalEpoch
 
 SHIFT = "shift"  # the variant whose images are moved
@@ -43,7 +43,7 @@ def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFr
 def deciding_quantity(table: pd.DataFrame) -> str | None:
     """The quantity of `localisation_table` that decides; None where there is neither.
 
-    object_following, or where its interval holds 0.1 (or the run knows no objects) shift_following.
+    object_following, or shift_following where its interval contains 0.1 or the run has no objects.
     """
     known = table[table["quantity"].isin(["object_following", "shift_following"])]
     clear = known[(known["low"] >= FOLLOWS) | (known["high"] < FOLLOWS)]
@@ -54,10 +54,10 @@ def deciding_quantity(table: pd.DataFrame) -> str | None:
 
 
 def localisation_of(table: pd.DataFrame) -> str:
-    """What the rows of `localisation_table` say of the maps: "locates", "encodes" or "unknown".
+    """What the rows of `localisation_table` show of the maps: "locates", "encodes" or "unknown".
 
-    "locates": the maps follow the object; the whole interval of the deciding quantity lies at 0.1 or above. "encodes":
-    they show the class, not where it is; all of it lies below. "unknown": the interval holds 0.1, or nothing decides.
+    "locates": the maps follow the object; the whole interval of the deciding quantity is at 0.1 or above. "encodes":
+    they show the class, not where it is; the whole interval is below. "unknown": it contains 0.1, or nothing decides.
     """
     row = table[table["quantity"] == deciding_quantity(table)]
     if row.empty:

@@ -129,7 +129,7 @@ def _object_following_by_class(by_class: Any) -> pd.DataFrame:
 
 
 def _median_event(epochs: pd.Series) -> float:
-    """Median epoch of an event, where what never happens comes after everything; NEVER if that is the median."""
+    """Median epoch of an event, where an event that never happens counts as the latest; NEVER if that is the median."""
     median = float(epochs.where(epochs != NEVER, np.inf).astype(float).median())
     return median if np.isfinite(median) else NEVER
 

@@ -1,4 +1,4 @@
-"""What must hold between the datasets of a run, recomputed from pixels, cached maps and maps as they decode."""
+"""The identities between the datasets of a run, recomputed from pixels, cached maps and decoded maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.metrics import maps as measures
 from store.read.epoch_data import EpochData, Rows, of_all_classes
 from store.write.summary import CACHED, Columns, joint_columns, kept_classes
 
-BLOCK = 512  # images at a time: bounds the memory that decoded maps take
+BLOCK = 512  # images at a time: limits the memory of decoded maps
 SUM_TOLERANCE = 1e-4
 ROUNDING = 1e-5  # of float32 means, relative
 LOG_TOLERANCE = 1e-3  # float32 logits of some tens, exponentiated
@@ -24,7 +24,7 @@ JOINT_IMAGE_COLUMNS = ("similarity", "predicted_similarity")  # they need all im
 
 
 def check_run_file(file: RecordFile, description: RunDescription) -> Iterator[str]:
-    """Each identity of run.h5 that does not hold, in words; raises DamagedFile where a dataset cannot be read."""
+    """Each violated identity of run.h5, in words; raises DamagedFile where a dataset cannot be read."""
     changed = np.zeros(len(description.variants), np.int64)
     has_sha256, wrong_sha256 = file.has("image_sha256"), 0
     for rows in _blocks(len(description.labels)):
@@ -41,7 +41,7 @@ def check_run_file(file: RecordFile, description: RunDescription) -> Iterator[st
 
 
 def check_epoch(data: EpochData, facts: RunFacts) -> Iterator[str]:
-    """Each identity of an epoch that does not hold, in words; raises DamagedFile where a dataset cannot be read."""
+    """Each violated identity of an epoch, in words; raises DamagedFile where a dataset cannot be read."""
     description, labels = facts.description, facts.description.labels
     all_columns: list[Columns] = []
     all_cached: list[Columns] = []
@@ -71,7 +71,7 @@ def _blocks(count: int) -> Iterator[Rows]:
 
 
 def _check_joint(data: EpochData, expected: Columns, variants: tuple[str, ...]) -> Iterator[str]:
-    """What needs all images: similarities, class columns, confusion and the metrics of variants."""
+    """The identities that need all images: similarities, class columns, confusion and the metrics of variants."""
     for path, values in expected.items():
         group, _, name = path.rpartition("/")
         if group == "variant_metrics":

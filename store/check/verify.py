@@ -33,7 +33,7 @@ Progress = Callable[[int], None]  # is given the bytes checked since the last ca
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem of a run: the file, inside the run, and what is wrong with it."""
+    """One problem of a run: the file, relative to the run, and what is wrong with it."""
 
     file: str
     text: str
@@ -87,7 +87,7 @@ def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -
     name = layout.epoch_file(epoch)
     problems = list(_receipt_problems(path, facts.id, epoch))
     if not os.path.lexists(path / name):
-        return problems or [Problem(name, "its receipt is there, the file is gone")]
+        return problems or [Problem(name, "its receipt exists, but the file is gone")]
     try:
         data = open_epoch(path / name, facts, epoch)
         data.metrics()
@@ -121,7 +121,7 @@ def _ledger_problems(run: Path, names: list[str], facts: RunFacts, report: Progr
     images = counts.get(layout.TRAINING_IMAGES)
     for name, count in counts.items():
         if images is not None and count != images:
-            yield Problem(name, f"it holds {count} training images, {layout.TRAINING_IMAGES} lists {images}")
+            yield Problem(name, f"it contains {count} training images, {layout.TRAINING_IMAGES} lists {images}")
 
 
 def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Problem]:
@@ -132,7 +132,7 @@ def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Pr
         yield Problem(name, str(err))
         return
     if receipt is None:
-        yield Problem(name, "it is missing: resume the run, or copy it, to have it written again")
+        yield Problem(name, "it is missing: resume or copy the run to have it written again")
         return
     if receipt["run_id"] != run_id:
         yield Problem(name, f"it is of run {receipt['run_id']!r}, run.h5 of {run_id!r}")
@@ -141,7 +141,7 @@ def _receipt_problems(path: Path, run_id: str, epoch: int | None) -> Iterator[Pr
         try:
             size = regular_file(file).st_size
             if size != entry["bytes"]:
-                text = f"it has {size} bytes, {entry['bytes']} were recorded"
+                text = f"it has {size} bytes, but {entry['bytes']} were recorded"
             elif file_sha256(file) != entry["sha256"]:
                 text = "its bytes are not those that were recorded (SHA-256 differs from the receipt)"
             else:
@@ -161,7 +161,7 @@ def _file_problems(file: RecordFile, description: RunDescription, report: Progre
         try:
             axes = file.attribute(path, "axes", Attribute("text"))
             if axes != stored.field.axes:
-                raise ValueError(f"its axes are {axes!r}, the format demands {stored.field.axes!r}")
+                raise ValueError(f"its axes are {axes!r}, but the format requires {stored.field.axes!r}")
             if path == "maps":
                 zero = zero_point(description.signed)
                 if file.attribute(path, "zero_point", Attribute("whole")) != zero:

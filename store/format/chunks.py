@@ -30,7 +30,7 @@ _local = threading.local()
 
 @dataclass(frozen=True)
 class ChunkGrid:
-    """How the rows of a dataset are cut into chunks."""
+    """How the rows of a dataset are divided into chunks."""
 
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
@@ -96,7 +96,7 @@ class ChunkWriter:
             set_attributes(self.dataset, {"axes": field.axes})
 
     def put(self, variant: int, start: int, rows: NDArray) -> None:
-        """Record rows start.. of a variant; chunks go to disk as soon as they are whole."""
+        """Record rows start.. of a variant; a chunk is written as soon as it is complete."""
         rows = rows.astype(self.dtype, copy=False)
         stop = start + len(rows)
         for number in range(start // self.grid.chunk_rows, -(-stop // self.grid.chunk_rows)):
@@ -125,7 +125,7 @@ class ChunkWriter:
         self._checks[variant, number] = frame_check(frame)
         with write_errors(self._file.path):
             self._file.reserve(len(frame))
-            # Past HDF5's own filters, which one thread at a time may run.
+            # Bypasses HDF5's own filters, which only one thread at a time may run.
             self.dataset.id.write_direct_chunk(self.grid.offset(variant, number), frame)
 
     def finish(self) -> None:
@@ -147,7 +147,7 @@ def write_array(file: NewFile, path: str, field: Field, array: NDArray) -> None:
 class ChunkReader:
     """One dataset of a complete file; thread-safe.
 
-    Every method raises ValueError where the file does not hold what was written.
+    Every method raises ValueError where the file does not contain what was written.
     """
 
     def __init__(self, stored: StoredDataset) -> None:
@@ -187,7 +187,7 @@ class ChunkReader:
     def read(self, variant: int, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> NDArray:
         """Rows of a variant in the given order, repeats allowed; `columns` selects along the axis after the rows."""
         numbers = rows // self.grid.chunk_rows
-        if len(rows) and (numbers == numbers[0]).all():  # as for one image: nothing to put together
+        if len(rows) and (numbers == numbers[0]).all():  # as for one image: nothing to assemble
             return self._pick(variant, int(numbers[0]), rows, columns)
         shape = self.grid.row_shape if columns is None else (len(columns), *self.grid.row_shape[1:])
         self._require(len(rows) * int(np.prod(shape, dtype=np.int64)))
@@ -203,7 +203,7 @@ class ChunkReader:
         chosen = (local,) if columns is None else (local[:, None], columns)
         if not self._shuffle:
             return self.chunk(variant, number)[chosen]
-        # Picked before the bytes of the numbers are put together again: a row out of forty is a fortieth of the work.
+        # Selected before the bytes are regrouped into numbers: one row of forty is a fortieth of the work.
         stored = (self.dtype.itemsize, *self.grid.chunk[self.grid.has_variant_axis :])
         planes = decompress(self.frame(variant, number), stored, np.dtype(np.uint8), shuffle=False)
         return unshuffled(planes[(slice(None), *chosen)], self.dtype)
@@ -255,12 +255,13 @@ def unshuffled(planes: NDArray[np.uint8], dtype: np.dtype) -> NDArray:
 
 
 def _compressor(quantised: bool) -> zstandard.ZstdCompressor:
-    """This thread's compressor; they are costly to make and must not be shared."""
+    """This thread's compressor: one is costly to create and must not be shared."""
     name = f"compressor_{quantised}"
     found = getattr(_local, name, None)
     if found is None:
-        # Quantised maps look random but for runs of zeros: short repeats are accidents, and naming them costs more than
-        # the Huffman code of what they replace. Only long ones are sought, in a small table: 5 % smaller, 20 % faster.
+        # Quantised maps look random but for runs of zeros: short repeats are accidents, and encoding them costs more
+        # than the Huffman code of what they replace. Only long ones are searched for, in a small table: 5 % smaller, 20
+        # % faster.
         tuned = {"min_match": 7, "hash_log": 6, "strategy": zstandard.STRATEGY_FAST} if quantised else {}
         parameters = zstandard.ZstdCompressionParameters.from_level(
             ZSTD_LEVEL, source_size=CHUNK_BYTES, write_checksum=True, write_content_size=True, **tuned
@@ -281,7 +282,7 @@ def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle
     expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     try:
         header = zstandard.get_frame_parameters(frame)
-        # Looked at first: a damaged header could ask for any amount of memory, or switch its own checksum off.
+        # Checked first: a damaged header could demand any amount of memory, or switch its own checksum off.
         if header.content_size != expected or not header.has_checksum or header.dict_id:
             raise ValueError(f"a frame header does not fit its chunk of {expected} bytes")
         decompressor = getattr(_local, "decompressor", None)

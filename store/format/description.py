@@ -1,4 +1,4 @@
-"""The plain records that go into and come out of a run, and how run.h5 stores them."""
+"""The dataclasses that describe a run, and how run.h5 stores them."""
 
 from __future__ import annotations
 
@@ -39,32 +39,33 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of presenting the images: unchanged ("clean") or perturbed.
+    """One version of the images: unchanged ("clean") or perturbed.
 
-    `parameters` are JSON values; `keeps_positions` says whether a cell of a map stays at its place in the image, which
-    a shift or a rotation breaks.
+    `parameters` are JSON values; `keeps_positions` says whether a map cell stays at its position in the image, unlike
+    under a shift or a rotation.
     """
 
     name: str
-    label: str = ""  # for people; the name where it is not given
+    label: str = ""  # shown to people; the name unless given
     parameters: Mapping[str, Any] = field(default_factory=dict)
     keeps_positions: bool = True
 
     def __post_init__(self) -> None:
-        """Label a variant without a label by its name."""
+        """Use the name as the label where none is given."""
         object.__setattr__(self, "label", self.label or self.name)
 
 
 @dataclass(frozen=True)
 class RunDescription:
-    """Everything about a run that is known before its first epoch.
+    """Everything that is known about a run before its first epoch.
 
     Labels ascend, so that a class is a contiguous slice of images; the first variant is "clean".
     `layers` maps a layer's name to (channels, h, w), `stages` a stage's name to (h, w).
     Masks are (N, h, w) bool, boxes (N, 4) integers x0, y0, x1, y1 with the end excluded.
     `preparation` says how a file became pixels: JSON values such as resize, crop, mean and interpolation, or a text.
-    `evidence` says what the maps are (see FORMAT.md), `evidence_error` the largest relative error that its proof found.
-    `kept_maps` = k > 0 keeps of each image only the maps of its k highest logits and of its true class; 0 keeps all.
+    `evidence` says what the maps are (see FORMAT.md), `evidence_error` the largest relative error found when that was
+    checked. `kept_maps` = k > 0 keeps only the maps of each image's k highest logits and of its true class; 0 keeps
+    all.
     """
 
     name: str
@@ -85,10 +86,10 @@ class RunDescription:
     evidence: str = "network"
     evidence_error: float = nan  # NaN = not known
     kept_maps: int = 0
-    planned_epochs: int = 0  # 0 = not known beforehand; epoch 0 does not count
+    planned_epochs: int = 0  # 0 = unknown; epoch 0 does not count
 
     def __post_init__(self) -> None:
-        """Refuse a description that no run could be written from; raises ValueError."""
+        """Raise ValueError for a description that cannot become a run."""
         given = np.asarray(self.labels)
         if given.dtype.kind not in "iu":
             raise ValueError(f"Labels must be whole numbers, got {given.dtype}.")
@@ -114,7 +115,7 @@ class RunDescription:
         texts = [self.name, *names, *(variant.label for variant in self.variants), *self.image_names]
         texts += [text for entry in self.classes for text in (entry.id, entry.name, entry.group)]
         for text in texts:
-            # In a file, text ends at its first zero byte; and names that the file system gave may not be UTF-8.
+            # Text in a file ends at its first zero byte, and names from the file system may not be UTF-8.
             if "\0" in text or text.encode(errors="replace").decode() != text:
                 raise ValueError(f"The name {text!r} cannot be written as text: leave out zero bytes, and use UTF-8.")
 
@@ -124,12 +125,12 @@ class RunDescription:
         shapes |= {f"stage {name!r}": tuple(shape) for name, shape in self.stages.items()}
         for what, shape in shapes.items():
             if len(shape) != (3 if what.startswith("layer") else 2) or min(shape) < 1:
-                raise ValueError(f"The shape of {what} is {shape}: it must be of whole numbers above 0.")
+                raise ValueError(f"The shape of {what} is {shape}: it must consist of whole numbers above 0.")
         cells = self.map_shape[0] * self.map_shape[1]
         for what, count in (("classes", len(self.classes)), ("cells in a map", cells)):
             if count > MOST:
                 raise ValueError(
-                    f"A run holds at most {MOST:,} {what}, got {count:,}: they are stored as 16-bit numbers."
+                    f"A run can have at most {MOST:,} {what}, got {count:,}: they are stored as 16-bit numbers."
                 )
 
     def _check_images(self) -> None:
@@ -172,12 +173,12 @@ class RunDescription:
         """Index of a variant; raises NotInRun."""
         names = self.variant_names
         if variant not in names:
-            raise NotInRun(f"Variant {variant!r} is not in the run: it holds {', '.join(names)}.")
+            raise NotInRun(f"Variant {variant!r} is not in the run: it has {', '.join(names)}.")
         return names.index(variant)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Length of every dimension of the schema that the run fixes: V N C P K H W h w T R."""
+        """Length of every dimension of the schema that is fixed for a run: V N C P K H W h w T R."""
         classes = len(self.classes)
         return {
             "V": len(self.variants),
@@ -200,14 +201,14 @@ class Timeline:
 
     epochs: NDArray[np.int64]  # (E,)
     maps: NDArray[np.float32]  # (E, H, W), logits; NaN where the class's map is not kept
-    probabilities: NDArray[np.float32]  # (E,) of the class asked for
+    probabilities: NDArray[np.float32]  # (E,) of the requested class
     predictions: NDArray[np.int64]  # (E,) the predicted class
     confidences: NDArray[np.float32]  # (E,) its probability
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What run.h5 says, without its images: the run's id and its description (masks and boxes left out)."""
+    """The content of run.h5 without images, masks and boxes: the run's id and its description."""
 
     id: str
     description: RunDescription
@@ -216,7 +217,7 @@ class RunFacts:
 
 
 def write_description(file: NewFile, run_id: str, description: RunDescription) -> None:
-    """Write everything of a description into run.h5, the images left out."""
+    """Write a description into run.h5, without the images."""
     shapes = {
         "layers": {name: list(shape) for name, shape in description.layers.items()},
         "stages": {name: list(shape) for name, shape in description.stages.items()},
@@ -256,7 +257,7 @@ def open_run_file(path: Path) -> tuple[RecordFile, RunFacts]:
     Raises:
         RunNotFound: there is none.
         SchemaMismatch: it is of another format version.
-        DamagedFile: it does not hold what was written.
+        DamagedFile: its content is not what was written.
     """
     try:
         file = RecordFile(path, "run")

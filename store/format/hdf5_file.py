@@ -1,10 +1,10 @@
-"""The HDF5 files of a run: opening a complete one, and writing a new one so that it is there whole or not at all.
+"""The HDF5 files of a run: opening a complete one, and writing a new one completely or not at all.
 
-Metadata carries checksums (file format of HDF5 1.10 and later), text has a fixed length (variable-length text would sit
+Metadata carries checksums (file format of HDF5 1.10 and later), text has a fixed length (variable-length text would be
 in a heap without a checksum), and every chunk has its own; so no byte that matters can change unnoticed.
 
-HDF5 (2.0) may crash some time after it could not write. So the disk is asked to reserve space for what HDF5 is about to
-write, and says there that it is full; and a file that is given up is closed into memory.
+HDF5 (2.0) may crash some time after a failed write. So disk space is reserved before HDF5 writes, which reports a full
+disk in time, and an abandoned file is closed into memory.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from store.format.layout import ANALYSIS_FILE, EPOCHS, RUN_FILE, TRAINING
 from store.format.schema import FORMAT, FORMAT_VERSION
 
 PART = ".part"  # ending of a file that is being written
-VIEW_BYTES = 1024  # what a virtual dataset takes for each file that it shows
+VIEW_BYTES = 1024  # bytes that a virtual dataset takes for each of its source files
 _LIBRARY_VERSIONS = ("v110", "v114")
 _METADATA_BYTES = 1 << 18  # for HDF5's own structures
-_DATASET_BYTES = 4096  # of them, and of attributes, for a dataset without its index
-_RESERVE_BYTES = 16 << 20  # to reserve at a time: a call of the system for each chunk would cost more than its write
+_DATASET_BYTES = 4096  # for such structures and the attributes of a dataset without its index
+_RESERVE_BYTES = 16 << 20  # bytes to reserve at a time: a system call for each chunk would cost more than writing it
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: reserve blocks, leave the length as it is
 _REMEDY = "Restore it from a copy, or delete it and record it again."
 
@@ -132,7 +132,7 @@ def open_file(path: Path) -> h5py.File:
 
 
 def damaged(path: Path | str, what: str) -> DamagedFile:
-    """The error for a file in which `what` is wrong."""
+    """The error for a damaged file; `what` says what is wrong with it."""
     return DamagedFile(f"{str(path)!r} is damaged: {what}. {_REMEDY}")
 
 
@@ -157,25 +157,25 @@ def check_format(path: Path | str, facts: Mapping[str, Any]) -> None:
     version = facts.get("format_version")
     if facts.get("format") == FORMAT and version == FORMAT_VERSION:
         return
-    if "schema_version" in facts:  # every version before the first release; they said 1, too
+    if "schema_version" in facts:  # versions before the first release, which called themselves 1, too
         raise SchemaMismatch(f"{str(path)!r} was made by an unreleased version of Classprint. Record the run again.")
     if facts.get("format") != FORMAT or not isinstance(version, int):
         raise SchemaMismatch(f"{str(path)!r} is not a file of a Classprint run. Check the path.")
     remedy = "Update Classprint to read it." if version > FORMAT_VERSION else "Record the run again."
     raise SchemaMismatch(
-        f"{str(path)!r} has format version {version}, this Classprint reads version {FORMAT_VERSION}. {remedy}"
+        f"{str(path)!r} has format version {version}, but this Classprint reads version {FORMAT_VERSION}. {remedy}"
     )
 
 
 @contextmanager
 def write_errors(path: Path | str) -> Iterator[None]:
-    """Turn what the file system or HDF5 refuses inside the block into WriteFailed."""
+    """Turn errors of the file system or HDF5 inside the block into WriteFailed."""
     try:
         yield
     except StoreError:
         raise
     except (OSError, RuntimeError) as err:
-        # HDF5 describes its buffers at length; the system's own word for the reason is what helps.
+        # HDF5's message describes its buffers at length; only the system's reason helps the user.
         number = getattr(err, "errno", None)
         reason = os.strerror(number) if number else str(err)
         raise WriteFailed(
@@ -200,7 +200,7 @@ class NewFile(h5py.File):
         super().__init__(path, mode, libver=_LIBRARY_VERSIONS, locking=False, rdcc_nbytes=0)
         self.path = path
         self._lock = threading.Lock()
-        self._expected = self.reserved = 0  # bytes that it will have, and bytes that the disk reserved
+        self._expected = self.reserved = 0  # size that the file will have, and size reserved on disk
         try:
             self.reserve(0)
         except OSError:
@@ -221,7 +221,7 @@ class NewFile(h5py.File):
                 try:
                     reserve_on_disk(descriptor, self.path, self.reserved, end + _RESERVE_BYTES)
                     end += _RESERVE_BYTES
-                except OSError:  # not so far ahead, then
+                except OSError:  # less far ahead, then
                     reserve_on_disk(descriptor, self.path, self.reserved, end)
                 self.reserved = end
 
@@ -233,13 +233,13 @@ class NewFile(h5py.File):
         return super().create_dataset(name, shape, dtype, data, **options)
 
     def finish(self) -> None:
-        """Write everything and close; raises OSError or RuntimeError where the disk refuses: then give it up."""
+        """Write everything and close; on OSError or RuntimeError (the disk refuses) call `give_up`."""
         self.flush()
         self.close()
-        os.truncate(self.path, self.path.stat().st_size)  # hands back what was reserved
+        os.truncate(self.path, self.path.stat().st_size)  # releases the reserved space
 
     def give_up(self) -> None:
-        """Close without writing, whatever state the disk is in."""
+        """Close without writing, even if the disk fails."""
         if not self:
             return
         with suppress(OSError, RuntimeError):
@@ -262,12 +262,12 @@ def reserve_on_disk(descriptor: int, path: Path, start: int, stop: int) -> None:
         number = ctypes.get_errno()
         if number not in (errno.EOPNOTSUPP, errno.ENOSYS):
             raise OSError(number, os.strerror(number))
-    if shutil.disk_usage(path.parent).free < stop - start:  # a system or file system that reserves nothing
+    if shutil.disk_usage(path.parent).free < stop - start:  # a system or file system that cannot reserve space
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _memory_file() -> int:
-    """A descriptor of a file in memory or, where the system lacks that, of a temporary one."""
+    """A descriptor of a file in memory, or of a temporary file where the system has no such files."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("given up")
     with tempfile.TemporaryFile() as file:
@@ -291,13 +291,13 @@ def unfinished_file(part: Path, mode: str = "w") -> Iterator[NewFile]:
 
 @contextmanager
 def atomic_path(final: Path, part: Path | None = None) -> Iterator[Path]:
-    """Where to write a file that takes its final name when the block ends; nothing is left when the block raises.
+    """A temporary path for a file that takes its final name when the block ends; nothing is left when the block raises.
 
     Args:
         part: its name until then.
 
     Raises:
-        WriteFailed: the file system refuses, also inside the block.
+        WriteFailed: the file system refuses to write, also inside the block.
     """
     part = part or part_of(final)
     try:
@@ -323,7 +323,7 @@ def write_once(final: Path) -> Iterator[NewFile]:
 
     Raises:
         RunExists: another process completed it meanwhile.
-        WriteFailed: the file system refuses, or another process is writing it. Other errors pass through.
+        WriteFailed: the file system refuses to write, or another process is writing it. Other errors pass through.
     """
     part = part_of(final)
     with claim(part):
@@ -346,7 +346,7 @@ def part_of(final: Path) -> Path:
 
 
 def publish(part: Path, final: Path) -> None:
-    """Give a finished file its final name so that it is there whole or not at all, even after a power cut."""
+    """Give a finished file its final name, so that it is complete or absent even after a power cut."""
     with write_errors(final):
         _sync(part)
         part.replace(final)
@@ -365,7 +365,7 @@ def _sync(path: Path) -> None:
 def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
     """Lock an unfinished file against other processes; yields whether it is ours (always, unless `wait` is False).
 
-    The lock ends with the process, however that ends, so what a killed writer left may be removed.
+    The lock ends with its process in any case, so what a killed writer left may be removed.
 
     Raises:
         WriteFailed: `wait` and another process is writing it.
@@ -382,7 +382,7 @@ def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def _lock(part: Path) -> tuple[int, bool]:
-    """An open descriptor of a file, created where it is not there, and whether the lock on it is ours."""
+    """An open descriptor of a file, created if necessary, and whether the lock on it is ours."""
     while True:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
         try:

@@ -1,6 +1,6 @@
-"""Maps as bytes: eight bits a cell and one scale per map, `value = (byte - zero_point) * scale`.
+"""Maps as bytes: eight bits per cell and one scale per map, `value = (byte - zero_point) * scale`.
 
-The scale is the value of one quantisation step, and the encoder is free to choose it:
+The scale is the value of one quantisation step. The encoder chooses it:
 
 - One for all maps of an image, the image's largest value / 255, halved for a weaker map until that map spans at least
   31 steps. Weak maps, most of all maps, then take few distinct bytes, and the scales of an image are powers of two
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from store.errors import BadMaps
 
-# Steps that the largest value of an image, and every other map with evidence, spans at least.
+# Steps spanned at least by the largest value of an image, and by every other map with evidence.
 # One scale for an image, because logits and softmax add its maps up; a scale for each map took 34 % more bytes.
 _IMAGE_STEPS, _LEAST_STEPS = 255, 31
 # The smallest normal float32: below it a scale would lose its own digits (and its inverse would be infinite).
@@ -33,25 +33,25 @@ Float32 = NDArray[np.float32]
 
 
 def zero_point(signed: bool) -> int:
-    """The byte that stands for 0: in the middle where maps may be negative, else 0."""
+    """The byte that encodes 0: 128 where maps may be negative, else 0."""
     return 128 if signed else 0
 
 
 @dataclass(frozen=True)
 class Quantiser:
-    """How the maps of one run become bytes; `per_map` gives every map the finest scale of its own."""
+    """The quantisation of one run's maps; `per_map` gives every map the finest scale of its own."""
 
     signed: bool = False
     per_map: bool = False
 
     @property
     def zero_point(self) -> int:
-        """The byte that stands for 0."""
+        """The byte that encodes 0."""
         return zero_point(self.signed)
 
     @property
     def levels(self) -> int:
-        """Steps from 0 to the largest value that a byte can stand for."""
+        """Steps from 0 to the largest value that a byte can encode."""
         return 127 if self.signed else 255
 
     def encode(
@@ -63,7 +63,7 @@ class Quantiser:
 
         Args:
             maps: C-contiguous; non-negative unless `signed`.
-            scratch: an array of the same shape to work in. Fresh memory costs more than the arithmetic here.
+            scratch: a work array of the same shape. Allocating one costs more than the arithmetic here.
             out: an array of the same shape for the quantised maps.
 
         Raises:
@@ -96,7 +96,7 @@ class Quantiser:
         return np.maximum(scales.astype(np.float32), LEAST_SCALE)
 
     def peaks(self, maps: Float32) -> Float32:
-        """Largest absolute value of each map, (n, C); raises BadMaps for what has no byte."""
+        """Largest absolute value of each map, (n, C); raises BadMaps for values that no byte can encode."""
         cells = maps.reshape(*maps.shape[:-2], -1)
         starts = np.arange(0, cells.size, cells.shape[-1])
         if self.signed:
@@ -106,7 +106,7 @@ class Quantiser:
                 return peaks.reshape(maps.shape[:-2])
         else:
             # Non-negative floats order like their bit patterns, and as unsigned integers everything else is larger:
-            # infinity, NaN, and, by the sign, whatever is negative. One pass finds the peak and what has no byte.
+            # infinity, NaN, and, by the sign, whatever is negative. One pass finds the peak and the invalid values.
             bits = np.maximum.reduceat(cells.ravel().view(np.uint32), starts)
             if bits.max() >= _INFINITY and cells.min() >= 0:  # a negative zero, nothing else (NaN is not >= 0)
                 bits = (np.maximum.reduceat(cells.ravel(), starts) + np.float32(0)).view(np.uint32)
@@ -137,5 +137,5 @@ def _refusal(cells: Float32, *, signed: bool) -> BadMaps:
     value = cells[image, class_index, cell]
     rule = "every value must be finite" if signed else "every value must be finite and not negative"
     return BadMaps(
-        f"The map of image {image}, class {class_index} holds {value} in cell {cell}: {rule}.", image, class_index
+        f"The map of image {image}, class {class_index} has {value} in cell {cell}: {rule}.", image, class_index
     )

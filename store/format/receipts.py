@@ -91,7 +91,7 @@ def files_of(run: Path, epoch: int | None) -> list[Path]:
 
 
 def write_missing_receipts(run: Path, run_id: str) -> None:
-    """Write the receipts of complete files whose writer stopped before it came to that."""
+    """Write the missing receipts of complete files: their writer stopped too early."""
     epochs = sorted(epoch for path in (run / EPOCHS).glob("*.h5") if (epoch := epoch_of(path.name)) is not None)
     for epoch in (None, *epochs):
         try:

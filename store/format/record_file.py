@@ -59,7 +59,7 @@ class RecordFile:
     """One complete HDF5 file of a run; every read either returns what was written or raises DamagedFile.
 
     `kind` is "run", "epoch", "training_images" or "training_epoch". Datasets can be read once `check_structure` found
-    them to be as the format demands in a run of that description.
+    them to be as the format requires in a run of that description.
     """
 
     def __init__(self, path: Path, kind: str) -> None:
@@ -101,7 +101,7 @@ class RecordFile:
         """Compare every dataset that a complete file must hold, and optional ones it has, with the format.
 
         Raises:
-            DamagedFile: one is missing or not as the format demands.
+            DamagedFile: one is missing or not as the format requires.
         """
         self.sizes = dict(description.sizes)
         self._guard("", lambda: self._check_ranks(len(description.labels)))
@@ -118,7 +118,7 @@ class RecordFile:
             self.views = {path: self._checked_dataset(path, shape, kept, names) for path, shape in shown.items()}
 
     def require(self, path: str, shape: Shape, *, kept: bool = False) -> None:
-        """Find the dataset at a path as the format demands it, lengths of None being free, or raise DamagedFile."""
+        """Find the dataset at a path as the format requires it, lengths of None being free, or raise DamagedFile."""
         self.stored[path] = self._checked_dataset(path, shape, kept)
 
     def _checked_dataset(self, path: str, shape: Shape, kept: bool, views: Collection[str] = ()) -> StoredDataset:
@@ -131,7 +131,7 @@ class RecordFile:
             return
         first, end, parts = (self.facts.get(name, -1) for name in ("first_image", "end_image", "parts"))
         if not 0 <= first < end <= images or not self.facts["part"] < parts <= images:
-            raise ValueError(f"it holds images {first} to {end} as part {self.facts['part']} of {parts}")
+            raise ValueError(f"it contains images {first} to {end} as part {self.facts['part']} of {parts}")
         rows = end - first
         self.sizes = {**self.sizes, "N": rows, "R": -(-rows // CACHED_BLOCK_ROWS)}
 

@@ -1,4 +1,4 @@
-"""The one table of what a run holds: path, dimensions, type, unit and meaning of every dataset; FORMAT.md explains it.
+"""The table of a run's datasets: path, dimensions, type, unit and meaning of each; FORMAT.md explains it.
 
 Dimensions: see `AXES`. `*` in a path stands for a layer's or stage's name.
 """
@@ -16,7 +16,7 @@ from store.format.layout import MOST_EPOCHS
 FORMAT = "classprint-run"
 FORMAT_VERSION = 1
 CHUNK_BYTES = 131072  # about ten images' maps of 200 classes and 8 x 8 cells
-SMALL_CHUNK_BYTES = 32768  # of what is read image by image and gains nothing from longer chunks
+SMALL_CHUNK_BYTES = 32768  # for data that are read image by image and gain nothing from longer chunks
 SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes")
 CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
 MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
@@ -68,7 +68,7 @@ class Field:
     meaning: str
     storage: str = "chunked"
     optional: bool = False
-    joint: bool = False  # needs all images of a class, so a rank's part does not hold it
+    joint: bool = False  # needs all images of a class, so a rank's part does not contain it
 
     @property
     def name(self) -> str:
@@ -345,10 +345,10 @@ def check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> Non
         finite = np.isfinite(values)
         if not finite.all():
             if "NaN" not in field.meaning and not field.path.startswith("variant_metrics/"):
-                raise ValueError("it holds numbers that are not finite")
+                raise ValueError("it contains numbers that are not finite")
             values = values[finite]
     low, high = value_range(field, sizes)
     if not values.size or np.isinf([low, high]).all():
         return
     if values.min() < low or values.max() > high:
-        raise ValueError(f"it holds {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")
+        raise ValueError(f"it contains {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")

@@ -43,7 +43,7 @@ Shape = tuple[int | None, ...]  # None: any length
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """A dataset that was found to be as the format demands."""
+    """A dataset that was found to be as the format requires."""
 
     id: h5d.DatasetID
     path: str
@@ -83,14 +83,14 @@ class Members:
         """The group at a path, None where there is none; raises ValueError for anything else."""
         found = self.find(path)
         if found is not None and not isinstance(found, h5g.GroupID):
-            raise ValueError(f"{path} is not a group, as the format demands")
+            raise ValueError(f"{path} is not a group, as the format requires")
         return found
 
 
 def check_dataset(
     members: Members, path: str, field: Field, shape: Shape, dtype: np.dtype, views: Collection[str] = ()
 ) -> StoredDataset:
-    """The dataset at a path, as the format demands it.
+    """The dataset at a path, as the format requires it.
 
     Args:
         shape: its lengths, None for any.
@@ -102,11 +102,11 @@ def check_dataset(
     """
     found = members.find(path)
     if not isinstance(found, h5d.DatasetID):
-        raise ValueError(f"{path} is {'missing' if found is None else 'not a dataset, as the format demands'}")
+        raise ValueError(f"{path} is {'missing' if found is None else 'not a dataset, as the format requires'}")
     dtype, length = _checked_type(found, path, dtype), found.shape
     if len(length or ()) != len(shape) or any(want not in (None, has) for want, has in zip(shape, length, strict=True)):
         wanted = tuple("any" if side is None else side for side in shape)
-        raise ValueError(f"{path}: its shape is {length}, the run demands {wanted}")
+        raise ValueError(f"{path}: its shape is {length}, but the run requires {wanted}")
     creation = found.get_create_plist()
     layout = creation.get_layout()
     if creation.get_external_count():
@@ -117,14 +117,14 @@ def check_dataset(
     filters = tuple(creation.get_filter(place)[0] for place in range(creation.get_nfilters()))
     if field.storage == "contiguous" or 0 in length:  # HDF5 gives an empty dataset no chunks
         if layout == h5d.VIRTUAL or filters:
-            raise ValueError(f"{path} is not stored in one piece, as the format demands")
+            raise ValueError(f"{path} is not stored in one piece, as the format requires")
         offset, count = found.get_offset(), math.prod(length) * dtype.itemsize
         if count and (offset is None or offset + count > members.bytes):
             raise ValueError(f"{path}: its {count:,} bytes are not in the file")
         return StoredDataset(found, path, field, length, dtype, offset=offset or 0)
     wanted_filters = (SHUFFLE, ZSTD) if field.storage == "shuffled" else (ZSTD,)
     if layout != h5d.CHUNKED or filters != wanted_filters:
-        raise ValueError(f"{path} is not stored as the format demands, in chunks with the filters {wanted_filters}")
+        raise ValueError(f"{path} is not stored as the format requires, in chunks with the filters {wanted_filters}")
     chunk = creation.get_chunk()
     _check_chunk(path, field, length, chunk, dtype.itemsize, members.bytes)
     return StoredDataset(found, path, field, length, dtype, chunk)
@@ -136,9 +136,9 @@ def _checked_type(found: h5d.DatasetID, path: str, wanted: np.dtype) -> np.dtype
         most = PARAMETER_BYTES if path == "variants/parameters" else TEXT_BYTES
         if isinstance(stored, h5t.TypeStringID) and not stored.is_variable_str() and stored.get_size() <= most:
             return np.dtype(f"S{stored.get_size()}")
-        raise ValueError(f"{path}: the format demands text of a fixed length of at most {most} bytes")
+        raise ValueError(f"{path}: the format requires text of a fixed length of at most {most} bytes")
     if not stored.equal(_type_of(wanted)):
-        raise ValueError(f"{path}: its type is not {wanted}, as the format demands")
+        raise ValueError(f"{path}: its type is not {wanted}, as the format requires")
     return wanted
 
 
@@ -151,7 +151,7 @@ def _check_view(creation: h5py.h5p.PropDCID, layout: int, path: str, views: Coll
     """Refuse a virtual dataset that shows anything but the same dataset of the parts beside it."""
     count = creation.get_virtual_count() if layout == h5d.VIRTUAL else 0
     if not 0 < count <= len(views):
-        raise ValueError(f"{path} does not show the parts of the epoch, as the format demands")
+        raise ValueError(f"{path} does not show the parts of the epoch, as the format requires")
     for place in range(count):
         name, dataset = creation.get_virtual_filename(place), creation.get_virtual_dsetname(place)
         if name not in views or dataset.lstrip("/") != path:
@@ -167,7 +167,7 @@ def _check_chunk(
     most = max(1, CHUNK_BYTES // row_bytes)
     if chunk != whole or not 1 <= chunk[axis] <= most:
         raise ValueError(
-            f"{path}: its chunks are {chunk}, the format demands whole rows of one variant, at most {most}"
+            f"{path}: its chunks are {chunk}, but the format requires whole rows of one variant, at most {most}"
         )
     count = (shape[0] if axis else 1) * -(-shape[axis] // chunk[axis])
     if count * _FRAME_BYTES > file_bytes:
@@ -219,7 +219,7 @@ def json_value(raw: bytes, what: str) -> Any:
 
 
 def unchecked_metadata(path: Path, members: Members, datasets: Iterable[StoredDataset]) -> Iterator[str]:
-    """What of a file's metadata has no checksum, though the format demands it, in words."""
+    """What of a file's metadata has no checksum, though the format requires it, in words."""
     if members.superblock < 3:
         yield "its metadata has no checksums: it is of an older file format of HDF5 than 1.10"
         return
@@ -228,4 +228,4 @@ def unchecked_metadata(path: Path, members: Members, datasets: Iterable[StoredDa
         for dataset in datasets:
             file.seek(h5o.get_info(dataset.id).addr)
             if file.read(4) != b"OHDR":
-                yield f"{dataset.path}: its metadata has no checksum, as the format demands"
+                yield f"{dataset.path}: its metadata has no checksum, as the format requires"

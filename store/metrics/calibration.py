@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
-TINY = float(np.finfo(np.float32).tiny)  # a probability that float32 rounded to zero counts as this, about e^-87
+TINY = float(np.finfo(np.float32).tiny)  # stands in for a probability that float32 rounded to zero, about e^-87
 
 
 @dataclass(frozen=True)
 class Reliability:
     """Bins of a reliability diagram, each array (bins,); mean confidence and accuracy of an empty bin are NaN.
 
-    A bin holds lower < confidence <= upper; the first one holds its lower edge, too.
+    A bin contains lower < confidence <= upper, the first one its lower edge, too.
     """
 
     lower: Float64
@@ -69,7 +69,7 @@ def ece(bins: Reliability) -> float:
 
 
 def mce(bins: Reliability) -> float:
-    """Maximum calibration error over the bins that hold an image, 0..1 (Guo et al. 2017, Eq. 5)."""
+    """Maximum calibration error over the bins that contain an image, 0..1 (Guo et al. 2017, Eq. 5)."""
     return float(bins.gap.max())
 
 

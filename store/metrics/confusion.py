@@ -1,6 +1,6 @@
 """Confusion of pairs of classes: over the epochs, between groups, and where on the map it happens.
 
-Confusion matrices hold counts (..., C, C), rows the true class, columns the prediction.
+Confusion matrices contain counts (..., C, C): rows are true classes, columns predictions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from store.metrics.learning import NEVER
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-OPTIMAL_UP_TO = 400  # optimal leaf ordering takes the third power of the number of classes
+OPTIMAL_UP_TO = 400  # optimal leaf ordering takes time cubic in the number of classes
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class PairEvents:
 
     onset: first position with `present` mistakes or more, NEVER if there is none.
     peak: position of the most mistakes (the first one), peak_count how many these are.
-    resolved: position after the last with `present` mistakes or more, NEVER while there are and if there never were.
+    resolved: position after the last with `present` mistakes or more, NEVER while there still are, or if there never
+        were.
     slope: mistakes per epoch, least squares over the last `window` positions.
     """
 
@@ -110,7 +111,7 @@ def pair_overlap(
 ) -> Float64:
     """Mean overlap of the true class's and the prediction's map over the mistakes of each pair, (C, C) float64.
 
-    High: look-alikes, both classes claim the same cells. Low: other evidence, perhaps another thing in the image.
+    High: look-alikes, both classes claim the same cells. Low: other evidence, perhaps another object in the image.
     NaN for pairs without a mistake, the diagonal among them.
 
     Args:

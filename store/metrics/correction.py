@@ -1,8 +1,8 @@
 """Minimal correction: the fewest cells of the maps whose removal corrects a wrong prediction, exactly.
 
 A logit is the mean of its map, so the margin of a mistake is the mean of D = M_predicted - M_true. Zeroing a cell in
-both maps takes its D out of that mean, so the cells with the largest D are the fewest that correct the mistake; no
-forward pass is needed. Tie rule, here and everywhere: a mistake is corrected once the true class at least ties.
+both maps takes its D out of that mean, so removing the cells with the largest D corrects the mistake with the fewest
+cells; no forward pass is needed. Ties, here and everywhere: a mistake is corrected once the true class at least ties.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def correction_cells(predicted_class_map: ArrayLike, true_class_map: ArrayLike) 
 
 def _least_removal(d: Float64) -> Int64:
     # What is left after removing the k largest is the sum of the n - k smallest: summed upwards from the smallest,
-    # "nothing left" is exactly zero, so rounding can never make a mistake unfixable.
+    # "nothing left" is exactly zero, so rounding can never leave a mistake uncorrectable.
     cells = np.sort(d.reshape(*d.shape[:-2], -1), axis=-1)
     left = np.cumsum(cells, axis=-1)[..., ::-1]
     corrections = left <= 0
@@ -85,7 +85,7 @@ def logits_after_removal(maps: ArrayLike, order: ArrayLike, k: ArrayLike) -> NDA
 def corrected_prediction(maps: ArrayLike, predicted_class: ArrayLike, true_class: ArrayLike) -> tuple[Int64, Int64]:
     """k* of each image and the class that wins once those cells are removed from every map, two (n,) int64.
 
-    The true class wins unless a third class has a higher logit. Where the prediction is correct, k* is 0 and it wins.
+    The true class wins unless a third class has a higher logit. Of a correct prediction k* is 0.
 
     Args:
         maps: (n, C, y, x).
@@ -98,6 +98,6 @@ def corrected_prediction(maps: ArrayLike, predicted_class: ArrayLike, true_class
     fewest = _least_removal(d)
     after = logits_after_removal(maps, removal_order(d), fewest)
     wrong = predicted_class != true_class
-    after[rows[wrong], predicted_class[wrong]] = -np.inf  # it lost or tied: never the winner
+    after[rows[wrong], predicted_class[wrong]] = -np.inf  # the old prediction lost or tied: it is never the winner
     best = after.argmax(-1)
     return fewest, np.where(wrong & (after[rows, best] > after[rows, true_class]), best, true_class)

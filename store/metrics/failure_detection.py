@@ -1,7 +1,7 @@
 """Failure detection: does a confidence score separate correct predictions from wrong ones?
 
 A confidence score is any number per image that is meant to be high for correct predictions. Equal scores are ties
-everywhere: curves hold one point per distinct score, and areas are the mean over all orders in which tied images could
+everywhere: curves have one point per distinct score, and areas are means over all orders in which tied images could
 be accepted. So nothing here depends on the order of the images, and a constant score is worth exactly chance.
 """
 
@@ -83,7 +83,7 @@ def resamples(images: int, *, count: int = 500, seed: int = 0) -> NDArray[np.int
 
 
 def coarse(score: ArrayLike, *, levels: int = 1000) -> Float64:
-    """The score rounded to about `levels` steps that hold equally many images, (N,) float64, for a fast bootstrap.
+    """The score rounded to about `levels` steps of equally many images, (N,) float64, for a fast bootstrap.
 
     Ties within a step count as ties, so areas move by less than a step's share; use the exact score for estimates.
     """
@@ -108,7 +108,7 @@ def interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
 def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 0.95) -> tuple[Float64, Float64]:
     """Intervals (low, high), each (S,), that hold for all S estimates at once with the probability `level`.
 
-    Narrower than Bonferroni's where estimates go together, and needs no more resamples than a single interval.
+    Narrower than Bonferroni's where estimates are correlated, and needs no more resamples than a single interval.
 
     Equation:
         estimate_s -+ q sd_s, q the `level` quantile over resamples b of max_s |sample_sb - mean_s| / sd_s
@@ -121,7 +121,7 @@ def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 
     known = samples[:, ~np.isnan(samples).any(0)]
     if known.shape[1] < 2:
         return np.full(len(estimates), np.nan), np.full(len(estimates), np.nan)
-    # Not Bonferroni's percentiles: with 16 scores they lie beyond the last of 400 resamples.
+    # Not Bonferroni's percentiles: with 16 scores they are beyond the last of 400 resamples.
     spread = known.std(1, ddof=1)
     away = np.abs(known - known.mean(1, keepdims=True))
     furthest = np.divide(away, spread[:, None], out=np.zeros_like(away), where=spread[:, None] > 0).max(0)
@@ -131,7 +131,7 @@ def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 
 
 @dataclass(frozen=True)
 class Combination:
-    """Logistic regression over standardised scores, never judged on the images that it was fitted on.
+    """Logistic regression over standardised scores, never evaluated on the images that it was fitted on.
 
     probability: (N,) float64, of a correct prediction, for all images. reported: (N,) bool, those unseen by the fit.
     """
@@ -151,7 +151,7 @@ def reported_half(labels: ArrayLike, *, seed: int = 0) -> NDArray[np.bool_]:
 
 
 def fit_combination(scores: ArrayLike, correct: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> Combination:
-    """Logistic regression of `correct` on the scores, fitted on one half of each class and meant for the other.
+    """Logistic regression of `correct` on the scores, fitted on one half of each class and evaluated on the other.
 
     Where all predictions of the fitted half are correct, or all wrong, every image gets that half's accuracy.
 
@@ -187,7 +187,7 @@ def _columns(score: ArrayLike, correct: ArrayLike) -> tuple[Float64, NDArray[np.
 
 
 def _tally(score: Float64, correct: NDArray[np.bool_], weights: NDArray) -> tuple[Float64, Float64]:
-    """Right and wrong predictions at each distinct score, best score first, two (resamples, distinct)."""
+    """Correct and wrong predictions at each distinct score, best score first, two (resamples, distinct)."""
     order = np.argsort(-score, kind="stable")
     starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))
     weights = weights[:, order]
@@ -213,7 +213,7 @@ def _figures(hits: Float64, errors: Float64) -> tuple[Float64, ...]:
 
 
 def _aurc(hits: Float64, errors: Float64, accepted: Float64, accepted_wrong: Float64) -> Float64:
-    """Mean selective risk over all coverages; within a tie the errors come evenly, so that harmonic numbers sum it."""
+    """Mean selective risk over all coverages; within a tie errors are spread evenly, which harmonic numbers sum."""
     size = hits + errors
     rate = np.divide(errors, size, out=np.zeros_like(size), where=size > 0)
     before, errors_before = accepted - size, accepted_wrong - errors

@@ -30,7 +30,7 @@ def wilson(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> t
 def ratio_interval(
     successes: ArrayLike, trials: ArrayLike, other_successes: ArrayLike, other_trials: ArrayLike, *, level: float = 0.95
 ) -> tuple[Float64, Float64]:
-    """Interval of a share over another, independent one, (low, high), each (...) float64, 0..infinity.
+    """Interval of the ratio of two independent shares, (low, high), each (...) float64, 0..infinity.
 
     Equation:
         low = l1 (2 p1 - l1) / (p1 p2 + sqrt((p1 p2)^2 - l1 u2 (2 p1 - l1) (2 p2 - u2))),
@@ -49,7 +49,7 @@ def ratio_interval(
 
 
 def exact_interval(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> tuple[Float64, Float64]:
-    """Interval of a share that holds at least as often as `level` says, (low, high), each (...) float64 in 0..1.
+    """Interval of a share that covers it at least as often as `level` says, (low, high), each (...) float64 in 0..1.
 
     Wider than `wilson`, but reliable far out in the tails, where many intervals have to hold jointly.
 
@@ -110,7 +110,7 @@ def widest_difference(
     """The widest difference between the means of two classes, tested against relabelled images.
 
     Relabelling keeps ties, skew and class sizes as they are, so nothing is assumed of the distribution; taking the
-    largest difference anew under every relabelling accounts for having picked it (Westfall and Young 1993). The
+    largest difference again under every relabelling accounts for having picked it (Westfall and Young 1993). The
     interval is value -+ the `level` quantile of the relabelled differences, which holds for all pairs of classes
     jointly where classes differ by a shift: Tukey's honest significance, by permutation instead of normality.
 

@@ -1,5 +1,5 @@
-"""Events over the recorded epochs: when a map took its form, when the prediction stabilised, what was forgotten, which
-errors persist.
+"""Events over the recorded epochs: when maps form, when predictions stabilise, what is forgotten and which errors
+persist.
 
 The first axis is always the epoch; events are positions on it (0 = first recorded epoch), and NEVER where the event did
 not happen. Translate positions to epoch numbers with `run.epochs`.
@@ -83,7 +83,7 @@ HISTORIES = ("always correct", "learned", "learned late", "flip-flopping", "forg
 
 
 def history(correct: ArrayLike, *, late: float = 0.75, restless: int = 3) -> NDArray[np.int8]:
-    """Which of HISTORIES each image went through, (E, ...) bool -> (...) int8.
+    """The history of each image, an index into HISTORIES, (E, ...) bool -> (...) int8.
 
     never correct; forgotten = correct once, wrong at the end; flip-flopping = correct at the end after being forgotten
     `restless` times or more; learned late = correct to the end only within the last 1 - `late` of the epochs; always
@@ -148,7 +148,7 @@ def persistence(predictions: ArrayLike, confidences: ArrayLike, labels: ArrayLik
 def label_issue_candidates(
     self_confidence: ArrayLike, run: ArrayLike, *, share: float = 0.02, min_run: int = 2
 ) -> NDArray[np.bool_]:
-    """Images whose label may be wrong, (N,) bool: little probability for the true class, and one persistent error.
+    """Images whose label may be wrong, (N,) bool: a low probability of the true class, and a persistent error.
 
     Candidates have a self-confidence among the lowest `share` of all images and the same wrong prediction for the
     last `min_run` epochs or more. They are candidates only: a hard image looks the same.
@@ -163,7 +163,7 @@ def label_issue_candidates(
 
 
 def at_most_per_pair(order: ArrayLike, true_class: ArrayLike, prediction: ArrayLike, *, most: int) -> Int64:
-    """The rows of `order` in their order, but at most `most` of each (true class, prediction) pair: a varied list.
+    """The rows of `order` in their order, but at most `most` of each (true class, prediction) pair, for variety.
 
     Args:
         order: (n,) rows, best first. true_class, prediction: (N,) class indices.

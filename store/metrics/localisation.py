@@ -1,8 +1,8 @@
 """Localisation: do a network's maps locate the object, or do they only encode the class?
 
 `cover` (..., y, x) is the share of each cell's area that the object takes, 0..1. Evidence is what a map has above its
-weakest cell: a constant under a map (a CAM has one of several times its relief) raises the logit and says nothing about
-where. A flat map has exactly the object's share of the area as evidence on the object.
+weakest cell: a constant under a map (a CAM has one of several times its relief) raises the logit but says nothing about
+the position. A flat map has exactly the object's share of the area as evidence on the object.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
-_FEWEST = 5  # images more than classes, for an interval: with 2 classes of 2 the interval held in only 80 % of cases
-_ROUNDING = 1e-12  # of objects that all lie in the same cells
+_FEWEST = 5  # images more than classes, for an interval: with 2 classes of 2 images it held in only 80 % of cases
+_ROUNDING = 1e-12  # for objects that are all in the same cells
 
 
 def mask_cover(masks: ArrayLike, map_shape: tuple[int, int]) -> Float64:
@@ -47,7 +47,7 @@ def evidence_on_object(maps: ArrayLike, cover: ArrayLike) -> Float64:
 
 
 def peak_on_object(maps: ArrayLike, cover: ArrayLike) -> Float64:
-    """Share of the strongest cell that lies on the object, (...) float64; tied cells count alike.
+    """Share of the strongest cell that is on the object, (...) float64; tied cells count alike.
 
     The pointing game (Zhang et al. 2016) with the hit measured by area: chance is exactly the object's area share.
     """
@@ -64,11 +64,12 @@ def object_area(cover: ArrayLike) -> Float64:
 
 @dataclass(frozen=True)
 class ImageLocalisation:
-    """Where the evidence of each image's map lies, arrays (N,); shares are 0..1, and NaN marks a class of one image.
+    """The position of the evidence in each image's map, arrays (N,); shares are 0..1, and NaN marks a class of one
+    image.
 
     evidence_on_object: share on the image's own object. object_area: the same of a flat map.
-    evidence_on_others: the same if the object lay where it lies in the class's other images, else NaN; only what
-    `evidence_on_object` has beyond it shows that the map follows the object, not the class's habit.
+    evidence_on_others: the mean share on the objects of the class's other images; only what `evidence_on_object`
+    has beyond it shows that the map follows the object, rather than the usual position in its class.
     peak_on_object: share of the strongest cell on the object.
     localisation_gain: what the map gains by following its own object, else NaN; its mean is that of
     evidence_on_object - evidence_on_others. possible_gain: the same of a map in the shape of the object.
@@ -83,7 +84,8 @@ class ImageLocalisation:
 
 
 def image_localisation(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> ImageLocalisation:
-    """Evidence on the object against what area and the class's habit explain; maps and cover (N, y, x), labels (N,).
+    """Evidence on the object, beyond what its area and the usual position in its class explain; maps and cover (N, y,
+    x), labels (N,).
 
     Equation:
         gain_i = n / (n - 1) sum_{y,x} (M_i - mean M) (C_i - mean C), M the map as a distribution, C the cover, n the
@@ -112,10 +114,11 @@ def image_localisation(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> 
 def object_following(
     gain: ArrayLike, possible_gain: ArrayLike, labels: ArrayLike, *, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """How far maps follow their objects, as (value, low, high): 0 = only the class's habit, 1 = as the object itself.
+    """How far maps follow their objects, as (value, low, high): 0 = no more than the usual position in the class, 1 =
+    as the object itself.
 
-    How far a map can follow at all (how large its cells are, how far apart the objects of a class lie) counts in the
-    numerator and in the denominator. NaN where all objects of a class lie in the same cells; the interval is infinite
+    How far a map can follow at all (how large its cells are, how far apart the objects of a class are) counts in the
+    numerator and in the denominator. NaN where all objects of a class are in the same cells; the interval is infinite
     with fewer than five images more than classes.
 
     Equation:
@@ -140,8 +143,8 @@ def object_following(
         return value, float("-inf"), float("inf")
     from scipy.special import stdtrit  # here: only the analysis needs it
 
-    # Student's interval of the gains themselves would be about twice too wide: an image that lies where the class's
-    # habit has little evidence is compensated by the others. Hence the residuals z.
+    # Student's interval of the gains themselves would be about twice too wide: an object away from
+    # the usual position in its class is compensated by the others. Hence the residuals z.
     spread = (count / (count - 1) * (reached - value * most) ** 2).sum()
     error = math.sqrt(spread / (len(reached) * (len(reached) - 1)))
     half = float(stdtrit(freedom, (1 + level) / 2)) * error / room

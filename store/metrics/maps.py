@@ -60,7 +60,7 @@ def softmax(logits: ArrayLike) -> Float32:
 def normalise(maps: ArrayLike) -> Float32:
     """Maps scaled to a maximum of 1, same shape, float32; an all-zero map stays zero.
 
-    Signed maps are divided by their largest absolute value, so that they keep their zero and lie in -1..1.
+    Signed maps are divided by their largest absolute value, so that they keep their zero and are in -1..1.
 
     Equation:
         f_k,norm(y, x) = f_k(y, x) / max_{y,x} |f_k|   (paper, Eq. 10, whose maps are never negative)
@@ -97,7 +97,7 @@ def map_entropy(maps: ArrayLike) -> Float32:
 
 
 def peak_share(maps: ArrayLike) -> Float32:
-    """Share of each map's evidence that sits in its strongest cell, (...) float32, 1/cells..1; silent = 1/cells.
+    """Share of each map's evidence in its strongest cell, (...) float32, 1/cells..1; silent = 1/cells.
 
     Equation:
         max M / sum M over the positive part
@@ -117,7 +117,7 @@ def cosine(a: ArrayLike, b: ArrayLike) -> Float32:
 
 
 def overlap(a: ArrayLike, b: ArrayLike) -> Float32:
-    """Evidence that two maps place in the same cells, (...) float32, 0..1; 0 where either map is silent.
+    """Evidence that two maps share, cell by cell, (...) float32, 0..1; 0 where either map is silent.
 
     Equation:
         sum_{y,x} min(A / sum A, B / sum B) over the positive parts   (histogram intersection, Swain and Ballard 1991)
@@ -135,7 +135,7 @@ def earth_mover(a: ArrayLike, b: ArrayLike) -> Float64:
     the positive part counts; NaN where either map is silent.
 
     Equation:
-        min sum |flow| over the edges of the grid, so that each cell gives off A / sum A - B / sum B: the distance of
+        min sum |flow| over the edges of the grid, such that each cell sends out A / sum A - B / sum B: the distance of
         Rubner et al. 2000 with city-block distances, as a flow over neighbours (Ling and Okada 2007, EMD-L1)
 
     Args:
@@ -155,14 +155,14 @@ def earth_mover(a: ArrayLike, b: ArrayLike) -> Float64:
         if not len(costs) or not surplus.any():
             distances[row] = 0.0
             continue
-        surplus[-1] = -surplus[:-1].sum()  # supply equals demand to the last bit, as the solver asks
+        surplus[-1] = -surplus[:-1].sum()  # the solver needs supply to equal demand to the last bit
         distances[row] = linprog(costs, A_eq=network, b_eq=surplus, method="highs-ds").fun
     return distances.reshape(a.shape[:-2])
 
 
 @lru_cache(maxsize=8)
 def _neighbour_flows(height: int, width: int) -> Float64:
-    """What each flow along an edge of the grid, in either direction, takes from each cell, (cells, flows)."""
+    """The outflow of each cell per unit of each flow along an edge of the grid, in either direction, (cells, flows)."""
     cells = np.arange(height * width).reshape(height, width)
     ends = np.concatenate(
         [

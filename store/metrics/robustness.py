@@ -41,7 +41,7 @@ def responsiveness(clean: ArrayLike, perturbed: ArrayLike, consistency: ArrayLik
 def different_reason(
     clean_correct: ArrayLike, perturbed_correct: ArrayLike, consistency: ArrayLike
 ) -> NDArray[np.bool_]:
-    """Images correct before and after for a different reason: the map moved (consistency below 0.5), (N,) bool."""
+    """Images predicted correctly before and after with a map that moved (consistency below 0.5), (N,) bool."""
     both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
     return both & (np.asarray(consistency) < MOVED_BELOW)
 
@@ -56,8 +56,8 @@ def different_reason_share(clean_correct: ArrayLike, perturbed_correct: ArrayLik
 class CueProfile:
     """How much the true class's logit falls under each variant, per class; see `cue_profile`.
 
-    drop: (V, C) float64 in standard deviations of the clean logit; 0 = the cue does not matter. All NaN where there
-        is no deviation to measure in, as with one image a class.
+    drop: (V, C) float64 in standard deviations of the clean logit; 0 = the cue does not matter. All NaN where the
+        deviation is not defined, as with one image per class.
     error: (V, C) float64, standard error of `drop`; NaN for classes of one image.
     count: (C,) int64, images.
     """
@@ -68,7 +68,7 @@ class CueProfile:
 
 
 def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> CueProfile:
-    """Reliance of each class on what each variant takes away (colour, fine detail, clean pixels).
+    """How far each class relies on what each variant removes (colour, fine detail, clean pixels).
 
     Equation:
         f_v,c = mean_{x in c} (S_y(x, clean) - S_y(x, v)) / sd

@@ -1,7 +1,7 @@
 """Queries: a run in, a tidy table out, one function for each chart or table of the dashboard.
 
 Rates and confidences are fractions 0..1, classes and images come with index and name. Where a run has an analysis
-(`python -m compute analyse`), queries over all epochs take what it holds and compute only the rest.
+(`python -m compute analyse`), queries over all epochs use it and compute only the rest.
 """
 
 from store.queries.accuracy import accuracy_by_variant, calibration_table, class_accuracy, risk_coverage

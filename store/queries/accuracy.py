@@ -42,7 +42,7 @@ def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
 
 
 def _recorded_classes(run: Run, analysis: Analysis, variant_index: int) -> pd.DataFrame:
-    """What the analysis holds of `class_accuracy` for the epochs that the run still has."""
+    """The part of `class_accuracy` that the analysis has, for epochs that are still in the run."""
     kept = [row for row, epoch in enumerate(analysis.epochs) if epoch in run.epochs]
     classes = run.classes.reset_index()
     table = classes.iloc[np.tile(np.arange(len(classes)), len(kept))].reset_index(drop=True)

@@ -18,7 +18,7 @@ from store.read.run import Run
 
 
 def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20) -> pd.DataFrame:
-    """The k most frequent confusions, most frequent first; fewer where fewer occur.
+    """The k most frequent confusions, most frequent first; fewer if there are fewer.
 
     true_class_index, true_class, predicted_class_index, predicted_class, true_group, predicted_group, count, share (of
     the true class's images) with low and high (Wilson), reverse (count the other way round), similarity (cosine of
@@ -81,7 +81,7 @@ def group_history(run: Run, *, variant: str = "clean") -> pd.DataFrame:
         pairs.append(np.bincount(true_group * len(names) + groups[predictions], minlength=len(names) ** 2))
     counts = np.reshape(pairs, (len(epochs), len(names), len(names))).astype(np.int64)
     true_index, predicted_index = (side.ravel() for side in np.indices(counts.shape)[1:])
-    texts = pd.Series(np.asarray(names, object)).array  # taking from pandas' own array is four times as fast
+    texts = pd.Series(np.asarray(names, object)).array  # four times as fast as from a list of strings
     return pd.DataFrame(
         {
             "epoch": np.repeat(np.asarray(epochs, np.int64), len(names) ** 2),
@@ -163,8 +163,6 @@ def class_order(run: Run, by: Order, *, epoch: int, variant: str = "clean") -> N
 def _formation(run: Run) -> NDArray:
     analysis = read_analysis(run)
     if analysis is None:
-        raise ValueError(
-            f'The formation epochs of {run.name!r} are not known yet: run "python -m compute analyse {run.path}".'
-        )
+        raise ValueError(f'Run {run.name!r} has no formation epochs yet: run "python -m compute analyse {run.path}".')
     formed = analysis.table("classes")["formation"].to_numpy()
     return np.where(formed == NEVER, np.iinfo(np.int64).max, formed)

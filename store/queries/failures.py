@@ -26,13 +26,13 @@ ACROSS_EPOCHS = (
 
 @dataclass(frozen=True)
 class FailureFilter:
-    """Which wrong predictions to list. None leaves a criterion open; ranges include both ends.
+    """Which wrong predictions to list. None sets no condition; ranges include both ends.
 
     true_class, predicted_class: class indices. group: of the true class. cells: range of k*. margin: range of the
     probability of the first minus that of the second class. persistence: range of epochs x confidence x agreement.
     history: one of `store.metrics.learning.HISTORIES`. min_error_run: epochs with this same wrong prediction.
     label_issues: candidates only. sort: any column of the result, largest first unless `ascending`. most_per_pair: at
-    most so many of each (true class, predicted class) pair.
+    most that many of each (true class, predicted class) pair.
     """
 
     true_class: int | None = None
@@ -53,8 +53,8 @@ class FailureFilter:
 def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilter | None = None) -> pd.DataFrame:
     """A row per wrong prediction that passes the filter, with the columns of `Run.predictions`.
 
-    A run with an analysis adds what it knows of the clean images over the epochs: the columns ACROSS_EPOCHS. Without
-    one these columns are missing, and a filter on them passes everything.
+    An analysis adds the columns ACROSS_EPOCHS, about the clean images over the epochs. Without
+    one these columns are missing, and a filter on them has no effect.
 
     Raises:
         ValueError: `where.sort` is no column of the result.
@@ -67,7 +67,7 @@ def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilt
 
 
 def select_failures(table: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
-    """The rows of a table of predictions that `failures` lists, for a caller who has the table already.
+    """As `failures`, for a caller who has the table of predictions already.
 
     Raises:
         ValueError: `where.sort` is no column of the table.
@@ -93,7 +93,7 @@ def accepted_errors(
         ValueError: the coverage is not in 0..1, or no summary column gives the score.
     """
     if not 0 < coverage <= 1:
-        raise ValueError(f"The coverage has to be above 0 and at most 1, got {coverage}.")
+        raise ValueError(f"The coverage must be above 0 and at most 1, got {coverage}.")
     values = score_values(run, score, epoch=epoch, variant=variant)
     threshold = np.sort(values)[::-1][max(int(np.ceil(coverage * len(values) - 1e-9)), 1) - 1]
     table = run.predictions(epoch=epoch, variant=variant).assign(confidence_score=values)

@@ -1,4 +1,4 @@
-"""The minimal correction of one prediction: which cells made it, and how few of them have to be removed."""
+"""The minimal correction of one prediction: which cells decide it, and how few of them have to be removed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MinimalCorrection:
     logits: (cells + 1, C) float32, all logits after k removals. winners: (cells + 1,) int64, the prediction then;
         `against` wins a tie.
     logit_error: largest |mean of the map - recorded logit| of prediction and true class. logit_bound: what quantisation
-        allows; exact: whether the first stays within the second, that is, whether all of this can be trusted.
+        allows; exact: whether the first is within the second, so that the result can be trusted.
     """
 
     image: int
@@ -54,8 +54,9 @@ def minimal_correction(
 ) -> MinimalCorrection:
     """The minimal correction of one image's prediction against the true class, the runner-up if correct, or any class.
 
-    Reads the maps of one image (a chunk) and five columns. Raises NotInRun for what the run does not hold, also a map
-    that it does not keep; logits and winners are then those of the classes whose maps are kept, the others' logits NaN.
+    Reads the maps of one image (a chunk) and five columns. Raises NotInRun for anything that is not in the run, such as
+    a map that was not kept; logits and winners are then those of the classes whose maps are kept, the others' logits
+    NaN.
     """
     found = run.maps(epoch=epoch, variant=variant, images=[image])[0]
     bound = run.map_error(epoch=epoch, variant=variant, images=[image])[0].astype(np.float64)
@@ -70,7 +71,7 @@ def minimal_correction(
         rows_of([against], len(run.classes), what="class")
     if np.isnan(found[against]).any():
         kept = ", ".join(str(index) for index in np.flatnonzero(~np.isnan(bound)))
-        raise NotInRun(f"The map of class {against} is not kept for image {image}: kept are those of classes {kept}.")
+        raise NotInRun(f"The map of class {against} is not kept for image {image}. Choose one of the classes {kept}.")
     difference = correction.difference(found[prediction], found[against])
     order = correction.removal_order(difference)
     low, high = correction.k_interval(difference, bound[prediction] + bound[against])

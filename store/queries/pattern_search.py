@@ -15,7 +15,7 @@ from store.read.run import Run
 
 @dataclass(frozen=True)
 class PatternIndex:
-    """The maps of one epoch and variant, ready to be searched; worth keeping between searches.
+    """The maps of one epoch and variant, prepared for searching; worth caching between searches.
 
     units: (N, cells) float32, see `store.metrics.maps.units`. 10,000 maps of 8x8 cells take 2.6 MB.
     """
@@ -44,7 +44,7 @@ def search_index(
     Args:
         index: the maps to search.
         pattern: of the run's map shape; an empty one has similarity 0 to everything.
-        k: at most so many.
+        k: the most to return.
         among: (n,) the images that may be found; None for all.
 
     Raises:
@@ -53,7 +53,7 @@ def search_index(
     run, epoch, variant = index.run, index.epoch, index.variant
     shape = np.asarray(pattern).shape
     if shape != run.map_shape:
-        raise ValueError(f"The pattern has the shape {shape}, but the run's maps have {run.map_shape}.")
+        raise ValueError(f"The pattern has the shape {shape}, but the run's maps have the shape {run.map_shape}.")
     candidates = index.units if among is None else index.units[among]
     rows, similarity = maps.nearest(np.asarray(pattern, np.float32), candidates, k=k)
     rows = rows if among is None else np.asarray(among)[rows]

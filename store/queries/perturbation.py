@@ -1,4 +1,4 @@
-"""What a perturbation does: does the map change with the prediction, and which cue does a class rely on?"""
+"""The effect of a perturbation: does the map change with the prediction, and which cue does a class rely on?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OUTCOMES = ("stable", "different reason", "same mistake", "responsive", "unrespo
 
 
 def evidence_under(run: Run, *, epoch: int, variant: str) -> pd.DataFrame:
-    """A row per image: what became of its prediction and of the clean prediction's map under the variant.
+    """A row per image: its prediction and the clean prediction's map under the variant, compared with clean.
 
     image, label, true_class, group, clean and perturbed (predictions as class indices), clean_correct,
     perturbed_correct, same_prediction, consistency, label_probability_drop (clean minus perturbed) and outcome, where

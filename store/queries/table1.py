@@ -30,7 +30,7 @@ PAPER_TOP1_BY_EPOCH = {
     **{25: 0.4538, 36: 0.5014, 46: 0.5212, 60: 0.5318, 70: 0.5378, 80: 0.5360},
 }
 PAPER_VALIDATION_IMAGES = "probably 5,000 (its accuracies are multiples of 1/5,000)"
-PAPER_FORMATION = {"school bus": 5, "sock": 10, "brown bear": 30}  # Sec. 5.1: by which epoch the map has its form
+PAPER_FORMATION = {"school bus": 5, "sock": 10, "brown bear": 30}  # Sec. 5.1: by which epoch the map has formed
 PAPER_MACHINE = "one K80, about 12 hours"
 
 _FACTS = ("name", "source", "network", "data", "weights", "epochs", "planned_epochs", "epoch")
@@ -73,7 +73,7 @@ def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
 def table1(results: Iterable[Mapping[str, Any]], *, paper: bool = True) -> pd.DataFrame:
     """Recorded runs, then the paper's rows unless `paper` is False; the columns are COLUMNS.
 
-    name, source ("recorded" or "paper"), network, data, weights (where the training started from), epochs and
+    name, source ("recorded" or "paper"), network, data, weights (the initial ones), epochs and
     planned_epochs (counts), epoch (that the figures are of), top1 and top5 (fractions, all validation images, clean)
     with their 95 % Wilson intervals, parameters (count), minutes (of training and recording). What is not known is
     missing.
@@ -88,7 +88,7 @@ def table1(results: Iterable[Mapping[str, Any]], *, paper: bool = True) -> pd.Da
 
 
 def as_text(table: pd.DataFrame, *, markdown: bool = False, intervals: bool = False) -> str:
-    """The table as aligned text or as Markdown, accuracies in %, with their 95 % intervals if wanted."""
+    """The table as aligned text or as Markdown, accuracies in %, optionally with their 95 % intervals."""
     unit = "% [95 %]" if intervals else "%"
     named = ("run", "network", "data", "initial weights")
     headings = (*named, "epochs", f"top-1 {unit}", f"top-5 {unit}", "M parameters", "minutes")
@@ -120,7 +120,7 @@ def _cells(row: Mapping[Any, Any], *, intervals: bool) -> tuple[str, ...]:
 
 
 def _setting(value: Any) -> str | None:
-    """What a section of the configuration is called; runs recorded by other programs may say it in a word, or not."""
+    """The name in a section of the configuration; runs of other programs may have a plain text there, or nothing."""
     if isinstance(value, Mapping):
         value = value.get("name") or value.get("source")
     return str(value) if value else None

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class EpochData(Protocol):
-    """What a reader asks of an epoch, whether one process or many ranks wrote it."""
+    """The interface to an epoch, whether one process or many ranks wrote it."""
 
     @property
     def facts(self) -> dict[str, Any]: ...
@@ -43,7 +43,7 @@ class EpochData(Protocol):
 
 
 class JoinedEpoch:
-    """An epoch in parts: rows come from the parts, what needs all images from the joined file."""
+    """An epoch in parts: rows come from the parts, datasets over all images from the joined file."""
 
     def __init__(self, joint: RecordFile, parts: list[RecordFile]) -> None:
         self.joint, self.parts = joint, parts
@@ -51,7 +51,7 @@ class JoinedEpoch:
         self._edges = np.array([parts[0].facts["first_image"], *(part.facts["end_image"] for part in parts)])
 
     def rows(self, path: str, variant: int, rows: Rows, columns: Rows | None = None) -> NDArray:
-        """Rows of a variant of a dataset, in the order asked for."""
+        """Rows of a variant of a dataset, in the requested order."""
         if epoch_field(path).joint:
             return self.joint.rows(path, variant, rows, columns)
         return self._gather(rows, lambda part, local: (part.rows(path, variant, local, columns),))[0]
@@ -68,7 +68,7 @@ class JoinedEpoch:
         return quantised, scale
 
     def _gather(self, rows: Rows, read: Callable[[RecordFile, Rows], tuple[NDArray, ...]]) -> list[NDArray]:
-        """What `read` gives for the rows of each part, put together in the order asked for."""
+        """The results of `read` for the rows of each part, combined in the requested order."""
         owner = np.searchsorted(self._edges, rows, side="right") - 1
         places = [np.flatnonzero(owner == number) for number in np.unique(owner)] or [np.arange(0)]
         pieces = []
@@ -86,7 +86,7 @@ def open_epoch(path: Path, facts: RunFacts, epoch: int) -> RecordFile | JoinedEp
     """The complete epoch at `path`, its structure checked, with its parts if it has any.
 
     Raises:
-        DamagedFile: a file cannot be opened, is not as the format demands, or is of another run, epoch or part than
+        DamagedFile: a file cannot be opened, is not as the format requires, or is of another run, epoch or part than
             its name says.
         SchemaMismatch: it is of another format version.
     """
@@ -104,7 +104,7 @@ def open_parts(run: Path, facts: RunFacts, epoch: int, world: int) -> list[Recor
     """All complete parts of an epoch in the order of their images.
 
     Raises:
-        DamagedFile: one is absent, damaged or another's, or they leave a gap.
+        DamagedFile: one is absent, damaged or of another epoch, or they leave a gap.
     """
     parts = []
     for rank in range(world):
@@ -117,7 +117,7 @@ def open_parts(run: Path, facts: RunFacts, epoch: int, world: int) -> list[Recor
             ) from err
         check_identity(part, run_id=facts.id, epoch=epoch)
         if (part.facts.get("part"), part.facts.get("parts")) != (rank, world):
-            raise damaged(path, f"it holds part {part.facts.get('part')} of {part.facts.get('parts')}")
+            raise damaged(path, f"it contains part {part.facts.get('part')} of {part.facts.get('parts')}")
         part.check_structure(facts.description)
         parts.append(part)
     parts.sort(key=lambda part: part.facts["first_image"])
@@ -130,19 +130,19 @@ def open_parts(run: Path, facts: RunFacts, epoch: int, world: int) -> list[Recor
 
 
 def check_identity(file: RecordFile, *, run_id: str, epoch: int | None) -> None:
-    """Refuse a file that was put in another's place; raises DamagedFile."""
+    """Raise DamagedFile for a file that replaced another one."""
     found_run, found_epoch = file.facts.get("run_id"), file.facts.get("epoch")
     if found_run != run_id:
         raise damaged(file.path, f"it belongs to run {found_run!r}, not to {run_id!r}")
     if found_epoch != epoch:
-        raise damaged(file.path, f"it holds epoch {found_epoch}, its name says {epoch}")
+        raise damaged(file.path, f"it contains epoch {found_epoch}, but its name says {epoch}")
 
 
 Opener = Callable[[Path, int], EpochData]
 
 
 class EpochCache:
-    """At most `limit` open epochs, the least recently used leaves first; thread-safe.
+    """At most `limit` open epochs; the least recently used one is closed first; thread-safe.
 
     `opener` opens the epoch at a path, given its number, or raises DamagedFile.
     """
@@ -157,7 +157,7 @@ class EpochCache:
 
         Raises:
             DamagedFile: it is gone, or see the opener.
-            TooManyFiles: the system lets this process open no more, although some were closed.
+            TooManyFiles: this process may not open any more files, even after closing some.
         """
         name = str(path)
         try:
@@ -216,7 +216,7 @@ def rows_of(selection: Selection, count: int, *, what: str) -> NDArray[np.int64]
         raise TypeError(f"{what.capitalize()}s are selected by a list of whole numbers or a slice, got {selection!r}.")
     outside = rows[(rows < 0) | (rows >= count)]
     if len(outside):
-        raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it holds {count}, 0 to {count - 1}.")
+        raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it has {count}, 0 to {count - 1}.")
     return rows.astype(np.int64)
 
 

@@ -1,6 +1,6 @@
-"""Reading a run: `open_run(path)` gives a `Run`, whose methods return arrays and tables with everything decoded.
+"""Reading a run: `open_run(path)` returns a `Run`, whose methods return decoded arrays and tables.
 
-Safe under threads. New epochs appear on `refresh`; a damaged one is reported in `damaged` and the rest stays usable.
+Safe under threads. New epochs appear on `refresh`; a damaged one is listed in `damaged`, and the rest stays usable.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Float32 = NDArray[np.float32]
 
 
 def open_run(path: str | Path) -> Run:
-    """The run at `path`: a folder that holds run.h5, or an fsspec URL of one, such as s3://bucket/runs/paper.
+    """The run at `path`: a folder with run.h5, or an fsspec URL of one, such as s3://bucket/runs/paper.
 
     Raises:
         RunNotFound: there is none.
@@ -64,7 +64,7 @@ class Run:
     """A run on disk. Images are numbered 0..N-1 in class order, classes 0..C-1; epoch 0 is the untrained network.
 
     `images` and `classes` take whole numbers in any order, repeats allowed, a slice, or None for all. Every method
-    raises NotInRun for what the run does not hold and DamagedFile where a file is not what was written.
+    raises NotInRun for anything that is not in the run, and DamagedFile where a file is not as written.
     """
 
     def __init__(self, source: Source) -> None:
@@ -84,7 +84,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name that it was recorded under."""
+        """The name under which it was recorded."""
         return self.description.name
 
     @property
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def planned_epochs(self) -> int:
-        """Epochs of training that the run is to have; 0 = not known."""
+        """The planned epochs of training; 0 = unknown."""
         return self.description.planned_epochs
 
     @property
@@ -153,7 +153,7 @@ class Run:
 
     @property
     def zero_point(self) -> int:
-        """The byte that stands for 0 in maps and cached maps."""
+        """The byte that encodes 0 in maps and cached maps."""
         return zero_point(self.signed)
 
     @property
@@ -168,8 +168,9 @@ class Run:
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """Recorded stages of the encoder."""
-        return tuple(self.description.stages)
+        """Recorded stages of the encoder, from the input inwards: maps only shrink, and the stem comes first."""
+        stages = self.description.stages
+        return tuple(sorted(stages, key=lambda name: (-stages[name][0], name != "stem", name)))
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -182,7 +183,7 @@ class Run:
         return dict(self.description.provenance)
 
     def on_disk(self, purpose: str) -> Path:
-        """The run's own folder; raises StoreError where the run lies at a URL, and only a cache of it is here."""
+        """The run's own folder; raises StoreError for a run at a URL, of which this machine has only a cache."""
         if not self.source.is_local:
             raise StoreError(
                 f"{purpose} needs the whole run in a folder, and {self.name!r} is at a URL. "
@@ -191,7 +192,7 @@ class Run:
         return self.path
 
     def refresh(self) -> bool:
-        """Look for new, replaced and lost epochs; returns whether anything changed.
+        """Look for new, replaced and lost epochs; return whether anything changed.
 
         Raises:
             RunNotFound: the run was moved or deleted since it was opened.
@@ -210,7 +211,7 @@ class Run:
             )
         for epoch in sorted(changed):
             try:
-                if self.source.is_local:  # elsewhere, opening means fetching: later, when it is read
+                if self.source.is_local:  # of a remote run, opening means fetching: that waits until the epoch is read
                     self._open(epoch)
             except (DamagedFile, SchemaMismatch) as err:
                 damaged[epoch] = str(err)
@@ -222,18 +223,18 @@ class Run:
         return self._cache.get(self.source.fetch_epoch(epoch), epoch)
 
     def read(self, epoch: int, query: Callable[[EpochData], T]) -> T:
-        """What `query` makes of an epoch's data; an epoch found damaged is remembered in `damaged`.
+        """The result of `query` for an epoch's data; a damaged epoch is noted in `damaged`.
 
         Raises:
             NotInRun: there is no such epoch.
-            DamagedFile: the file does not hold what was written.
+            DamagedFile: the file's content is not what was written.
         """
         if epoch in self.damaged:
             raise DamagedFile(self.damaged[epoch])
         if epoch not in self._known:
             range_ = f", {self.epochs[0]} to {self.epochs[-1]}" if self.epochs else ""
             raise NotInRun(
-                f"Epoch {epoch} is not in the run {str(self.path)!r}: it holds {len(self.epochs)} epochs{range_}."
+                f"Epoch {epoch} is not in the run {str(self.path)!r}: it has {len(self.epochs)} epochs{range_}."
             )
         try:
             return query(self._open(epoch))
@@ -271,7 +272,7 @@ class Run:
         return self._file.rows("boxes", 0, self.image_rows(images)) if self.has_boxes else None
 
     def maps(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> Float32:
-        """Class maps (n, c, H, W) float32, logits; each value within `map_error` of what the network gave.
+        """Class maps (n, c, H, W) float32, logits; each value within `map_error` of the network's own.
 
         NaN where the map of a class is not kept (see `has_map`).
         """
@@ -289,7 +290,7 @@ class Run:
     def _of_classes(
         self, values: Float32, data: EpochData, variant: int, rows: NDArray[np.int64], columns: NDArray[np.int64] | None
     ) -> Float32:
-        """Values (n, K, ...) of the kept maps as (n, c, ...) of the classes asked for, NaN where not kept."""
+        """Values (n, K, ...) of the kept maps as (n, c, ...) of the requested classes, NaN where not kept."""
         out = of_all_classes(values, data.rows("map_classes", variant, rows), len(self.description.classes))
         return out if columns is None else out[:, columns]
 
@@ -344,7 +345,7 @@ class Run:
         """
         columns = self._columns_of(epoch, variant)
         prediction = columns.pop("prediction")
-        # Texts are taken from pandas' own arrays: making those out of Python's was a third of the time.
+        # Texts come from pandas' own arrays: converting Python strings took a third of the time.
         names, groups = self.classes["name"].array, self.classes["group"].array
         table = {
             **self._label_columns,
@@ -408,14 +409,15 @@ class Run:
         return self.classes.assign(**found)
 
     def patterns(self, *, epoch: int, variant: str) -> Float32:
-        """Class patterns (C, H, W) float32, logits: the mean own map of each class; 0 for a class without images."""
+        """Class patterns (C, H, W) float32, logits: the mean map of its images; 0 for a class without images."""
         index = self.variant_index(variant)
         return self.read(epoch, lambda data: data.all_rows("classes/pattern", index))
 
     def timeline(self, *, image: int, class_index: int, variant: str, epochs: Sequence[int] | None = None) -> Timeline:
-        """One image under one variant over some epochs, by default all: a class's map and probability, and what won.
+        """One image under one variant over some epochs, by default all: a class's map and probability, and the
+        prediction.
 
-        It reads about 180 kB an epoch of 200 classes and 10,000 images: the chunks in which the image lies.
+        It reads about 180 kB per epoch with 200 classes and 10,000 images: the chunks that contain the image.
         """
         index, rows = self.variant_index(variant), self.image_rows([image])
         epochs = self.epochs if epochs is None else epochs

@@ -14,7 +14,7 @@ Listing = tuple[dict[int, State], set[int]]
 
 
 class Source(Protocol):
-    """What a reader asks of the place where a run lies."""
+    """The interface to the place where a run is stored."""
 
     @property
     def folder(self) -> Path: ...  # where fetched files are
@@ -60,7 +60,7 @@ class LocalSource:
         return self.folder / layout.epoch_file(epoch)
 
     def in_use(self, path: Path, holder: object) -> None:
-        """Nothing: a run's own files are never removed."""
+        """Does nothing: a run's own files are never removed."""
 
 
 def listing(names: dict[str, State]) -> Listing:

@@ -1,4 +1,4 @@
-"""The training ledger: how each training image fared at each epoch, in files beside the epochs'."""
+"""The training ledger: how each training image was predicted at each epoch, in files of its own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TrainingLedger:
         try:
             file = RecordFile(self.path / name, kind)
         except FileNotFoundError as err:
-            raise NotInRun(f"{name} is not in the run {str(self.path)!r}: its ledger holds {self.epochs}.") from err
+            raise NotInRun(f"{name} is not in the run {str(self.path)!r}: its ledger has {self.epochs}.") from err
         check_identity(file, run_id=self.run_id, epoch=epoch)
         file.check_structure(self.description)
         return file

@@ -1,12 +1,12 @@
-"""The cache: where it is, and the part of it that holds files of remote runs, bounded in bytes.
+"""The cache folder, and its part for files of remote runs, which is limited in bytes.
 
 CLASSPRINT_CACHE names the folder (default ~/.cache/classprint); all of it may be deleted at any time. Its subfolder
-`runs` holds the fetched files, at most CLASSPRINT_RUN_CACHE_GB gigabytes (default 20): the least recently used are
-removed first. A file that is being read stays, even when that exceeds the bound; readers, in whatever process, show by
-a shared lock that they read it.
+`runs` has the fetched files, at most CLASSPRINT_RUN_CACHE_GB gigabytes (default 20): the least recently used are
+removed first. A file that is being read stays, even when that exceeds the limit: its readers, in any process, have a
+shared lock on it.
 
-An entry is a file and what belongs to it (an epoch's parts and receipt). Its marker, NAME.state, holds the state of the
-original that was fetched; the marker's time is when the entry was last used.
+An entry is a file and those that belong to it (an epoch's parts and receipt). Its marker, NAME.state, has the state of
+the fetched original; the marker's time is when the entry was last used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from store.format.hdf5_file import PART
 CACHE_VARIABLE, LIMIT_VARIABLE = "CLASSPRINT_CACHE", "CLASSPRINT_RUN_CACHE_GB"
 DEFAULT_GB = 20.0
 MARKER = ".state"
-ABANDONED = 86400  # seconds after which an unfinished download counts as one that was killed
+ABANDONED = 86400  # seconds after which an unfinished download counts as abandoned
 
 
 def cache_folder() -> Path:
@@ -55,7 +55,7 @@ class FileCache:
 
     @classmethod
     def from_environment(cls) -> FileCache:
-        """The cache that the environment names; raises StoreError where the bound is not a number."""
+        """The cache that the environment names; raises StoreError where the limit is not a number."""
         given = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_GB)
         try:
             limit = float(given)
@@ -75,7 +75,7 @@ class FileCache:
                 yield Entry(path, tuple(sizes), sum(sizes.values()), marker.stat().st_mtime)
 
     def make_room(self, needed: int) -> None:
-        """Remove entries, the least recently used first, until `needed` more bytes are within the bound."""
+        """Remove entries, the least recently used first, until `needed` more bytes fit into the limit."""
         self._remove_abandoned_downloads()
         entries = sorted(self.entries(), key=lambda entry: entry.used)
         total = sum(entry.size for entry in entries) + needed

@@ -1,4 +1,4 @@
-"""A folder that fsspec reaches, on this machine or elsewhere, and the errors it can give."""
+"""A folder that fsspec reaches, on this machine or elsewhere, and the errors it can raise."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Place:
         return f"{self.root}/{name}".rstrip("/")
 
     def reach(self, method: str, name: str, *arguments: Any, **options: Any) -> Any:
-        """What the file system's method, such as "info", gives for a file.
+        """The result of a method of the file system, such as "info", for a file.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -57,7 +57,7 @@ class Place:
 
     def sha256(self, name: str) -> str:
         """SHA-256 of a file as hex digits; reads all of it."""
-        # Not the tag of an object storage, which is no SHA-256 and differs between providers.
+        # Not the object storage's tag, which is not a SHA-256 and differs between providers.
         with self.system.open(self.path(name), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,7 +1,7 @@
 """Runs on object storage, through fsspec: a complete file is fetched into the cache when it is first needed.
 
-Complete files never change, so a fetched one stays good; it is checked against its receipt on arrival. Only the
-analysis may be written again: it is looked at whenever new epochs are.
+Complete files never change, so a fetched one stays valid; it is checked against its receipt when it arrives. Only the
+analysis may be written again: it is checked whenever new epochs are looked for.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class RemoteSource:
         """Epochs that have a file, with its state, and the epochs that have a receipt; brings the analysis up to date.
 
         Raises:
-            StoreError: the place cannot be reached.
+            StoreError: the URL cannot be reached.
         """
-        self._place.system.invalidate_cache()  # fsspec remembers listings, and training goes on
+        self._place.system.invalidate_cache()  # fsspec caches listings, and training may be adding epochs
         names = self._list(layout.EPOCHS)
         self._listed = {f"{layout.EPOCHS}/{name}": state for name, state in names.items()} | self._list("")
         self._fetch_analysis()
@@ -97,9 +97,9 @@ class RemoteSource:
                     raw, entries = self._place.receipt(receipt)
                     final.parent.mkdir(parents=True, exist_ok=True)
                     (self.folder / receipt).write_bytes(raw)
-                # Before the download, so that the bound holds while it runs.
+                # Before the download, so that the limit is kept while it runs.
                 self._cache.make_room(max(state[1], sum(entry["bytes"] for entry in entries.values())))
-                # Without a receipt there is nothing to check against: the file's own checksums have to do.
+                # Without a receipt there is nothing to check against: the file's own checksums have to suffice.
                 for file in {final.name, *entries}:
                     self._fetch(str(Path(name).with_name(file)), entries.get(file, {}).get("sha256"))
                 self._mark(final, state)
@@ -118,12 +118,12 @@ class RemoteSource:
                     self._mark(path, state)
 
     def _is_cached(self, path: Path, state: State) -> bool:
-        """Whether the cache holds a file in this state; it then stays until this thread asks for another."""
+        """Whether the cache has a file in this state; it then stays until this thread asks for another."""
         self._thread.holder = _Holder()
         try:
             if marker_of(path).read_text() != json.dumps(state) or not hold_file(path, self._thread.holder):
                 return False
-            os.utime(marker_of(path))  # used now
+            os.utime(marker_of(path))  # marks it as just used
         except FileNotFoundError:
             return False
         return True

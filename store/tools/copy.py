@@ -1,4 +1,4 @@
-"""Copying a run to or from any place that fsspec reaches, every byte checked: `python -m store copy FROM TO`."""
+"""Copying a run between folders and URLs that fsspec reaches, every byte checked: `python -m store copy FROM TO`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK = 8 << 20  # bytes at a time: few requests to object storage, little memor
 
 
 def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None = None) -> list[str]:
-    """Names of the files copied; those that are complete at the target already are skipped.
+    """Names of the files copied; those already complete at the target are skipped.
 
     Every file is compared with its receipt as it is read, and read again at the target. run.h5 comes last, so that an
     interrupted copy does not count as a run; copying again resumes it.
@@ -37,7 +37,7 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
     expected = _recorded_digests(origin, sizes)
     _refuse_other_contents(origin, copy, sizes, expected.get(layout.RUN_FILE))
     copied = []
-    # run.h5 last: what an interruption leaves has none, and so is not mistaken for a run.
+    # run.h5 last: without it, an interrupted copy is not mistaken for a run.
     for name in sorted(sizes, key=lambda name: (name == layout.RUN_FILE, name)):
         if _is_copied(copy, name, sizes[name], expected.get(name)):
             report(sizes[name])
@@ -97,23 +97,23 @@ def _refuse_same_place(origin: Place, copy: Place) -> None:
         return
     ends = [os.path.realpath(place.root) if place.is_local else place.root for place in (origin, copy)]
     if any(f"{inner}/".startswith(f"{outer}/") for inner, outer in (ends, reversed(ends))):
-        raise RunExists(f"{copy.url!r} is the run itself, or lies in it or around it. Choose another place.")
+        raise RunExists(f"{copy.url!r} is the run itself, or inside it or around it. Choose another folder.")
 
 
 def _refuse_other_contents(origin: Place, copy: Place, sizes: dict[str, int], expected: str | None) -> None:
-    """Refuse a target that holds another run, or files but none of this run's: the copy belongs inside."""
+    """Refuse a target with another run, or with unrelated files: the copy belongs in a folder inside it."""
     if copy.reach("exists", layout.RUN_FILE):
         if copy.sha256(layout.RUN_FILE) != expected:
-            raise RunExists(f"Another run is at {copy.url!r} already. Choose another place.")
+            raise RunExists(f"There is another run at {copy.url!r} already. Choose another folder.")
         return
     try:
         names = {path.rstrip("/").rpartition("/")[2] for path in copy.reach("ls", "", detail=False)}
     except (FileNotFoundError, NotADirectoryError):
         return
-    names = {name for name in names if not name.endswith(PART)}  # of a copy that was killed
+    names = {name for name in names if not name.endswith(PART)}  # left by a copy that was killed
     if names and not names & {name.partition("/")[0] for name in sizes}:
         within = f"{copy.url}/{origin.root.rpartition('/')[2]}"
-        raise RunExists(f"{copy.url!r} holds other files. Name the copy's own folder, such as {within!r}.")
+        raise RunExists(f"{copy.url!r} contains other files. Name a folder for the copy, such as {within!r}.")
 
 
 def _is_copied(copy: Place, name: str, size: int, expected: str | None) -> bool:
@@ -128,13 +128,13 @@ def _copy_file(origin: Place, copy: Place, name: str, *, expected: str | None, r
             raise DamagedFile(
                 f"{origin.url}/{name} is not what was recorded (SHA-256 differs). Restore it from a copy."
             )
-        if copy.sha256(part) != found:  # read back: a full disk or a proxy may lose what it took
+        if copy.sha256(part) != found:  # read back: a full disk or a proxy may lose what it accepted
             raise WriteFailed(f"{copy.url}/{name} differs from what was written. Check the disk, then copy again.")
 
 
 @contextmanager
 def _new_object(copy: Place, name: str) -> Iterator[str]:
-    """The name under which to write a file that has its own name once the block ends well, and is gone when it raises.
+    """A temporary name for a file that gets its own name when the block succeeds and is removed when it raises.
 
     In a folder it is renamed afterwards. Object storage shows an object only once it is closed, which an exception
     does, too.

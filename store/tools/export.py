@@ -53,7 +53,7 @@ def export_tables(
     targets = {name: unused(folder / f"{name}.{file_format}") for name in tables}
     for name, pieces in tables.items():
         with atomic_path(targets[name]) as part, _table_writer(part, file_format) as write:
-            for piece in pieces:  # one by one: a whole run's table may not fit into memory
+            for piece in pieces:  # one at a time: a whole run's table may not fit into memory
                 write(piece)
     return list(targets.values())
 
@@ -66,7 +66,7 @@ def _labelled(table: pd.DataFrame, epoch: int, variant: str) -> pd.DataFrame:
 
 @contextmanager
 def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """What appends a piece of a table to the file at `path`."""
+    """The function that appends a part of a table to the file at `path`."""
     if file_format == "csv":
         with path.open("w", encoding="utf-8", newline="") as file:
 
@@ -80,7 +80,7 @@ def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFra
 
         def append(piece: pd.DataFrame) -> None:
             nonlocal writer
-            # The first piece fixes the types: a column that is all NaN in a later one must not change them.
+            # The first part fixes the types: a column that is all NaN in a later one must not change them.
             rows = pa.Table.from_pandas(piece, preserve_index=False, schema=writer.schema if writer else None)
             if writer is None:
                 writer = opened.enter_context(pq.ParquetWriter(path, rows.schema))

@@ -1,4 +1,4 @@
-"""A run in words, with the size of its datasets: `python -m store info RUN`."""
+"""A description of a run, with the size of its datasets: `python -m store info RUN`."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def _shape(shape: tuple[int, int]) -> str:
 
 
 def _short(value: object) -> object:
-    """A setting in short: of a table of options, the one that names it."""
+    """A setting in short: of a section, the value that names it."""
     return value.get("name") or value.get("source") or value if isinstance(value, dict) else value
 
 
 def _latest_metrics(run: Run) -> list[str]:
-    """The metrics of the last epoch, four a line."""
+    """The metrics of the last epoch, four per line."""
     if not run.epochs:
         return []
     metrics = run.metrics().iloc[-1].drop("epoch")

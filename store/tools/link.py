@@ -31,7 +31,7 @@ def link_run(run: Run) -> Path:
     Raises:
         NotInRun: the run has no epochs.
         StoreError: the run is at a URL.
-        WriteFailed: the file system refuses.
+        WriteFailed: the file system refuses to write.
     """
     folder, epochs = run.on_disk("Linking"), run.epochs
     if not epochs:

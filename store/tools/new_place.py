@@ -1,4 +1,4 @@
-"""What the tools that write into a new place check before."""
+"""What the tools that write a new folder or file check first."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def chosen_epochs(run: Run, epochs: Sequence[int] | None) -> list[int]:
     chosen = list(run.epochs) if epochs is None else [int(epoch) for epoch in epochs]
     absent = [epoch for epoch in chosen if epoch not in run.epochs]
     if absent or not chosen:
-        raise NotInRun(f"Epochs {absent or chosen} are not in the run: it holds {list(run.epochs)}.")
+        raise NotInRun(f"Epochs {absent or chosen} are not in the run: it has {list(run.epochs)}.")
     return chosen
 
 
 def unused(path: Path) -> Path:
-    """The path, where nothing is there yet; raises StoreError."""
+    """The path, if nothing exists there yet; raises StoreError."""
     if path.exists():
         raise StoreError(f"{str(path)!r} exists already. Move it away, or choose another folder.")
     return path

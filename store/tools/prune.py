@@ -1,4 +1,4 @@
-"""A smaller run out of a run: chosen epochs, or only each image's strongest maps. The run itself is never touched."""
+"""A smaller copy of a run: chosen epochs, or only each image's strongest maps. The run itself is never changed."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _SOURCES = (*MAP_DATASETS, "probabilities", "images/prediction", "images/predict
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:
-    """Path of a new run that holds only some epochs, or of each image only the maps of its `top` strongest classes and
-    of its true class.
+    """Path of a new run with only some epochs, or with only the maps of each image's `top` strongest classes and its
+    true class.
 
     Maps that are left out read as NaN; logits, probabilities and summaries stay those of all maps. The new run has an
-    id of its own, and its provenance says what it was pruned from. The training ledger stays behind.
+    id of its own, and its provenance says what it was pruned from. The training ledger is not copied.
 
     Raises:
-        RunExists: something is at `target` already.
+        RunExists: there is something at `target` already.
         NotInRun: an epoch is not in the run, or none is left.
         StoreError: the run is at a URL, or `target` is one.
-        WriteFailed: the file system refuses.
+        WriteFailed: the file system refuses to write.
     """
     target = local_folder(target)
     run.on_disk("Pruning")
@@ -51,7 +51,7 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     if top is not None and top < 1:
         raise ValueError(f"At least one map of every image must be kept, got top={top}.")
     if target.exists() or run.path.resolve() in target.resolve().parents:
-        raise RunExists(f"{str(target)!r} exists already, or lies in the run. Choose another folder.")
+        raise RunExists(f"{str(target)!r} exists already, or is inside the run. Choose another folder.")
     if top is not None and top >= (run.kept_maps or len(run.classes) - 1):  # the run has no more than that
         top = None
     facts: dict[str, object] = {
@@ -64,13 +64,13 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     try:
         _write_run(run, target, facts, chosen, top)
     except BaseException:
-        shutil.rmtree(target, ignore_errors=True)  # created above, and without run.h5 it is no run
+        shutil.rmtree(target, ignore_errors=True)  # created above, and not a run without run.h5
         raise
     return target
 
 
 def _write_run(run: Run, target: Path, facts: dict[str, Any], epochs: list[int], top: int | None) -> None:
-    # It takes its name last: without run.h5 there is no run, so what an interruption leaves is not mistaken for one.
+    # run.h5 gets its name last: without it, what an interruption leaves is not mistaken for a run.
     with atomic_path(target / layout.RUN_FILE) as part:
         shutil.copyfile(run.path / layout.RUN_FILE, part)
         _rewrite_run_file(run, part, facts, epochs=epochs)

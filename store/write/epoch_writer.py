@@ -33,8 +33,8 @@ from store.metrics import maps as measures
 from store.write.join_parts import join_parts, write_identity, write_joint
 from store.write.summary import CACHED, Columns, Summary, joint_columns, kept_classes
 
-TASK_BYTES = 16 << 20  # maps that one task works on: enough to forget the cost of a call
-BLOCK_BYTES = 1 << 20  # maps quantised at a time: few enough for a core's cache
+TASK_BYTES = 16 << 20  # maps per task: enough to make the cost of a call negligible
+BLOCK_BYTES = 1 << 20  # maps quantised at a time: few enough to stay in a core's cache
 QUEUED_PER_THREAD = 2
 
 Float32 = NDArray[np.float32]
@@ -43,7 +43,7 @@ Float32 = NDArray[np.float32]
 class EpochWriter:
     """One epoch, or one rank's part of it, being written; see `RunWriter.epoch`.
 
-    As a context manager it finishes at the end of the block and leaves nothing behind when the block raises.
+    As a context manager it finishes when the block ends and leaves nothing behind when the block raises.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class EpochWriter:
     def write(self, variant: str, start: int, maps: Float32) -> None:
         """Queue maps (n, C, H, W) float32 of a variant, from image `start` of the run on.
 
-        Any n, any order, but an image's clean maps before its others. The array belongs to the writer from here on: do
+        Any n, any order, but an image's clean maps before its others. The array belongs to the writer from then on: do
         not write into it.
 
         Raises:
@@ -137,7 +137,8 @@ class EpochWriter:
             self._queue(self._record_layers, first, arrays)
 
     def finish(self, *, wait: bool = True) -> Future[None]:
-        """Complete the epoch: summary, checks, flush, final name; with `wait=False` behind the future that is returned.
+        """Complete the epoch: summary, checks, flush, final name; with `wait=False` in the background, behind the
+        returned future.
 
         Raises (or the future's `result` does):
             StoreError: a block was refused, or maps are missing; the unfinished file is removed.
@@ -153,7 +154,7 @@ class EpochWriter:
         return future
 
     def abort(self) -> None:
-        """Give the epoch up; nothing of it stays on disk."""
+        """Abandon the epoch; nothing of it stays on disk."""
         self._closed = True
         self._failure = self._failure or StoreError(f"Epoch {self.epoch} was given up.")
         self._summary.stop()
@@ -223,7 +224,7 @@ class EpochWriter:
             self._datasets[path].put(variant, start, found[path])
 
     def _buffers(self, shape: tuple[int, ...]) -> tuple[Float32, NDArray[np.uint8]]:
-        """This thread's arrays for quantising maps of that shape: fresh memory would cost as much as the arithmetic."""
+        """This thread's arrays for quantising such maps: allocating them would cost as much as the arithmetic."""
         found = getattr(self._local, "buffers", None)
         if found is None or len(found[0]) < shape[0]:
             found = self._local.buffers = (np.empty(shape, np.float32), np.empty(shape, np.uint8))
@@ -234,7 +235,7 @@ class EpochWriter:
         for path, array in arrays.items():
             if path.startswith("stages/"):
                 if not np.isfinite(array).all():
-                    raise BadMaps(f"{path!r} of images {self.images.start + start}.. holds NaN or infinity.")
+                    raise BadMaps(f"{path!r} of images {self.images.start + start}.. contain NaN or infinity.")
                 self._datasets[path].put(0, start, array)
                 continue
             try:

@@ -1,6 +1,6 @@
-"""What a whole epoch's file holds beyond its parts, and how parts that ranks wrote are joined into one epoch.
+"""What an epoch's file contains beyond its parts, and how the parts of several ranks are joined into one epoch.
 
-The joined file shows the parts' datasets by relative names, and holds what needs all images itself: patterns,
+The joined file shows the parts' datasets by relative names, and itself contains what needs all images: patterns,
 similarities, class columns, confusion, metrics.
 """
 
@@ -33,7 +33,7 @@ def join_parts(run: Path, facts: RunFacts, epoch: int, *, world: int) -> bool:
 
     Raises:
         DamagedFile: the parts do not fit together.
-        WriteFailed: the file system refuses.
+        WriteFailed: the file system refuses to write.
     """
     final = run / layout.epoch_file(epoch)
     if not all((run / layout.part_file(epoch, rank, world)).exists() for rank in range(world)):
@@ -106,7 +106,7 @@ def show_parts(file: NewFile, path: str, parts: list[RecordFile]) -> None:
 
 
 def write_identity(file: NewFile, facts: RunFacts, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-    """Write what distinguishes an epoch's file from every other, and the metrics."""
+    """Write the attributes that identify an epoch's file, and the metrics."""
     planned, now = facts.description.planned_epochs, datetime.now(UTC).isoformat(timespec="seconds")
     set_identity(file, "epoch", facts.id, {"planned_epochs": planned, "recorded": now, **values})
     set_attributes(file["maps"], {"zero_point": zero_point(facts.description.signed)})

@@ -75,15 +75,17 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
     """A new run at `path`, complete when the block ends; nothing is left behind when it raises.
 
     Raises:
-        RunExists: there is a run, or the remains of one, at `path`.
-        WriteFailed: the file system refuses.
+        RunExists: there is a run, or what is left of one, at `path`.
+        WriteFailed: the file system refuses to write.
         ValueError: images are missing at the end of the block.
     """
     final = Path(path) / layout.RUN_FILE
     if final.exists():
         raise RunExists(f"There is a run at {str(path)!r} already. Resume it, or choose another name.")
     if any((final.parent / layout.EPOCHS).glob("*.h5")):
-        raise RunExists(f"{str(path)!r} holds epochs but no {layout.RUN_FILE}. Move it away, or choose another name.")
+        raise RunExists(
+            f"{str(path)!r} contains epochs but no {layout.RUN_FILE}. Move it away, or choose another name."
+        )
     run_id = uuid.uuid4().hex
     with write_once(final) as file:
         with write_errors(final):
@@ -103,8 +105,8 @@ def resume_run(
     Ranks call it together, before any of them records: parts of an epoch that lost a rank are removed, too.
 
     Args:
-        configuration: has to be the run's own.
-        free: dotted keys of it that may differ all the same, such as "data.source" beside a checksum of the data.
+        configuration: must equal the run's own.
+        free: dotted keys of it that may differ nevertheless, such as "data.source" beside a checksum of the data.
 
     Raises:
         RunNotFound, SchemaMismatch, DamagedFile: run.h5 is absent, of another version, or damaged.
@@ -170,7 +172,9 @@ class RunWriter:
         if not len(images) or images.step != 1 or images[0] < 0 or images[-1] >= count:
             raise NotInRun(f"Images {images} are not a part of the run's {count} images, 0 to {count - 1}.")
         if part[1] == 1 and len(images) != count:
-            raise NotInRun(f"A single part must hold all {count} images, got {images}. Name the part as (rank, world).")
+            raise NotInRun(
+                f"A single part must contain all {count} images, got {images}. Name the part as (rank, world)."
+            )
         writer = EpochWriter(self.path, self.facts, epoch, threads=threads, part=part, images=images, label=label)
         writer.set_metrics(metrics or {})
         return writer
@@ -185,7 +189,7 @@ class RunWriter:
         self._write_training(layout.TRAINING_IMAGES, "training_images", arrays, {})
 
     def write_training_epoch(self, epoch: int, columns: Mapping[str, NDArray]) -> None:
-        """Record how each training image (M,) fared: prediction, label_probability, margin and loss."""
+        """Record the columns of each training image (M,): prediction, label_probability, margin and loss."""
         self._write_training(layout.training_file(epoch), "training_epoch", columns, {"epoch": epoch})
 
     def _write_training(self, name: str, kind: str, arrays: Mapping[str, NDArray], values: Mapping[str, Any]) -> None:
@@ -208,7 +212,7 @@ def _refuse_differences(
             f"{key}: {before.get(key, 'absent')!r} before, {after.get(key, 'absent')!r} now" for key in different
         )
         raise RunMismatch(
-            f"The run at {str(path)!r} was recorded with another configuration ({listed}). "
+            f"The run at {str(path)!r} was recorded with a different configuration ({listed}). "
             "Use the same settings to resume it, or choose another name."
         )
 

@@ -1,4 +1,4 @@
-"""The summary columns of an epoch: what every page asks first, computed once from the maps before quantisation.
+"""The summary columns of an epoch: what every page reads first, computed once from the maps before quantisation.
 
 `Summary` collects what follows from single images, block by block and from several threads. `joint_columns` then adds
 what needs all images of a class: the class patterns and the similarity to them. It works on the cached maps as stored,
@@ -48,7 +48,7 @@ class Summary:
         self._stopped = False
 
     def stop(self) -> None:
-        """Release the threads that wait for a clean block: it will not come."""
+        """Release the threads that wait for a clean block that will never come."""
         with self._clean_added:
             self._stopped = True
             self._clean_added.notify_all()
@@ -85,7 +85,7 @@ class Summary:
                 self._clean_added.notify_all()
             return np.ones(len(maps), np.float32)
         with self._clean_added:
-            # The clean block was queued first, so some thread is at work on it.
+            # The clean block was queued first, so some thread is working on it.
             self._clean_added.wait_for(lambda: self._stopped or bool(self._clean_known[rows].all()))
             if self._stopped:
                 return np.zeros(len(maps), np.float32)
@@ -146,7 +146,7 @@ def _map_columns(predicted_class: Float32, runner_up: Float32) -> Columns:
 
 def _correction_columns(maps: Float32, prediction: NDArray, labels: NDArray) -> Columns:
     wrong = np.flatnonzero(prediction != labels)
-    if 4 * len(wrong) > len(maps):  # computing it for the correct ones too costs less than copying the wrong ones
+    if 4 * len(wrong) > len(maps):  # computing it for the correct ones, too, costs less than selecting the wrong ones
         cells, winner = correction.corrected_prediction(maps, prediction, labels)
         return {"correction_cells": cells, "corrected_prediction": winner}
     cells, winner = np.zeros(len(maps), np.int64), prediction.copy()
@@ -173,7 +173,7 @@ def joint_columns(description: RunDescription, columns: Columns, cached: Columns
         for v in range(len(columns["prediction"]))
     ]
     joint = {path: np.stack([found[path] for found in per_variant]) for path in per_variant[0]}
-    # Recorded and not derived by readers: from the columns they took 450 ms for a run of 20 epochs, so 10 ms.
+    # Recorded and not derived by readers: computing them took 450 ms for a run of 20 epochs, reading them takes 10 ms.
     return joint | variant_metric_columns({**columns, "similarity": joint["images/similarity"]}, labels)
 
 

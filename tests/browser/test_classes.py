@@ -101,7 +101,7 @@ def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, ana
         assert content(download).startswith(begins)
 
 
-@pytest.mark.parametrize("name", [info.name for info in navigation.available()])
+@pytest.mark.parametrize("name", [info.name for info in navigation.PAGES])
 def test_no_page_scrolls_sideways_on_a_phone_and_its_menu_is_inside(phone, analysed, name):
     visit(phone, f"{analysed}/{name}?run=demo")
     phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")

@@ -10,9 +10,9 @@ import re
 import pytest
 
 from dashboard.browser import serve_dashboard
-from store.synthetic import write_synthetic_run
+from store import resume_run
+from store.synthetic import record_synthetic_epoch, write_synthetic_run
 from tests.browser.chromium import IN_CHROMIUM, settled, visit
-from tests.dashboard.app import record_epoch
 
 pytestmark = IN_CHROMIUM
 
@@ -135,7 +135,7 @@ def test_a_new_epoch_of_a_growing_run_appears_and_keeps_what_is_being_typed(page
     number.click()
     page.keyboard.press("Control+A")
     page.keyboard.type("11")
-    record_epoch(runs / "growing", 2)
+    record_synthetic_epoch(resume_run(runs / "growing"), 2)
     page.get_by_text("2 of 3 epochs recorded").wait_for()
     page.get_by_text("epoch 2, variant clean").wait_for()
     settled(page)

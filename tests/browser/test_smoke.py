@@ -15,7 +15,7 @@ from tests.browser.chromium import IN_CHROMIUM, settled, visit
 pytestmark = IN_CHROMIUM
 
 
-@pytest.mark.parametrize("name", [page.name for page in navigation.available()])
+@pytest.mark.parametrize("name", [page.name for page in navigation.PAGES])
 def test_every_page_opens_from_the_sidebar_without_an_error_or_warning(page, analysed, name):
     visit(page, analysed)
     page.get_by_test_id("stSidebar").get_by_role("link", name=navigation.page_info(name).title, exact=True).click()

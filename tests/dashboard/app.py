@@ -10,16 +10,12 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from store import ClassInfo, create_run, resume_run
-from store.synthetic import (
-    synthetic_description,
-    synthetic_images,
-    synthetic_layers,
-    synthetic_maps,
-    synthetic_metrics,
-)
+from dashboard.shell import navigation
+from store import ClassInfo
+from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description
 
 APP = Path(dashboard.__file__).with_name("app.py")
+PAGES = [page.name for page in navigation.PAGES]
 SETTINGS = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text("utf-8"))
 
 # `streamlit run` reads the settings beside its script, AppTest does not.
@@ -56,28 +52,12 @@ def assert_no_errors(app, *, warnings=True):
     assert warnings or not app.warning, app.warning[0].value
 
 
-def record_epoch(path, number, description=None):
-    """One more epoch of a synthetic run, by default one of 5 classes of 4 images."""
-    description = description or synthetic_description(path.name, 5, 4, epochs=1)
-    with resume_run(path).epoch(number, synthetic_metrics(number), threads=1) as recording:
-        for variant in description.variant_names:
-            recording.write(variant, 0, synthetic_maps(description, number, variant))
-        recording.write_layers(0, *synthetic_layers(description, number))
-
-
-def start_run(path, description):
-    """A synthetic run with its images and no epoch."""
-    with create_run(path, description) as new:
-        for variant in description.variant_names:
-            new.write_images(variant, 0, synthetic_images(description, variant))
-
-
 def write_named_run(path, names, *, group="", images_per_class=4):
     """A synthetic run of 2 epochs whose classes have these names, in one group."""
     classes = tuple(ClassInfo(f"c{place}", name, group) for place, name in enumerate(names))
     description = synthetic_description(path.name, len(classes), images_per_class, epochs=2)
     description = replace(description, classes=classes)
-    start_run(path, description)
+    writer = create_synthetic_run(path, description)
     for number in (1, 2):
-        record_epoch(path, number, description)
+        record_synthetic_epoch(writer, number)
     return path

@@ -28,7 +28,7 @@ def test_a_grid_sends_one_byte_for_each_cell_of_a_map():
     data = tiles.payload(content)
     assert decoded(data["maps"]["codes"]).tolist() == [0, 85, 170, 255, 146, 182, 219, 255]
     assert data["maps"]["peaks"] == [3.0, 7.0]
-    assert data["tiles"][0]["maps"] == [1, 0]
+    assert data["tiles"][0]["maps"] == (1, 0)
     assert "Eq. 10" in data["legend"]["label"]
 
 
@@ -90,7 +90,7 @@ def test_a_wall_sends_all_epochs_at_once():
     made = Wall((Tile("n1", "bear", maps=(1,)),), patterns, np.array([[0.1, 0.2]] * 3), (1, 2, 5), start=2)
     data = wall.payload(made)
     assert len(decoded(data["codes"])) == 3 * 2 * 16
-    assert data["epochs"] == [1, 2, 5] and data["start"] == 2 and data["tiles"][0]["row"] == 1
+    assert data["epochs"] == [1, 2, 5] and data["start"] == 2 and data["tiles"][0]["maps"] == (1,)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
@@ -101,5 +101,5 @@ def test_scripts_never_write_html_or_evaluate_text(path):
 
 @pytest.mark.parametrize("name", ["tiles", "matrix", "wall"])
 def test_each_component_is_one_module_with_one_default_export(name):
-    assert assets.script(name).count("export default function") == 1
-    assert "--st-text-color" in assets.style(name)
+    assert assets.source(name, "js").count("export default function") == 1
+    assert "--st-text-color" in assets.source(name, "css")

@@ -25,7 +25,8 @@ def layers(run: Run) -> list[Layer]:
     """The layers from the image to the probabilities, in order."""
     height, width = run.image_shape
     steps = [Layer("image", f"3 × {height} × {width}", height)]
-    for name, (rows, columns) in sorted(run.description.stages.items(), key=_by_depth):
+    for name in run.stage_names:
+        rows, columns = run.description.stages[name]
         steps.append(Layer(name, f"{rows} × {columns}", rows))
     for name, (channels, rows, columns) in sorted(run.description.layers.items(), key=lambda item: item[1][1]):
         steps.append(Layer(name, f"{channels} × {rows} × {columns}", rows))
@@ -34,17 +35,12 @@ def layers(run: Run) -> list[Layer]:
     return [*steps, Layer("S: mean of f", f"{classes}", 1, recorded=False), Layer("P: softmax", f"{classes}", 1)]
 
 
-def _by_depth(item: tuple[str, tuple[int, int]]) -> tuple[int, bool, str]:
-    """Sorts stages from the input inwards: maps only shrink, and the stem comes first."""
-    name, (rows, _) = item
-    return -rows, name != "stem", name
-
-
 def network_svg(run: Run, *, ink: str, accent: str) -> str:
     """The network as an SVG image: a square per layer, its size the logarithm of the map size, joined by arrows."""
     parts, steps = [], layers(run)
     for place, layer in enumerate(steps):
         centre = _PITCH * place + _PITCH // 2
+        # The logarithm, since edges run from 64 pixels to a single cell.
         side = 14 + 11 * log2(max(layer.edge, 1))
         corner = (centre - side / 2, _MIDDLE - side / 2)
         fill = accent if layer.recorded else "none"

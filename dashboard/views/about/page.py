@@ -84,9 +84,9 @@ def _file_format(selection: Selection) -> None:
             f"{shape} × {classes} × {height} × {width}, uint8",
             "logit = (quantised value − zero point) × scale",
         ),
-        ("map_scale", f"{shape} × {classes}, float32", "the scale of each map; values are off by half of it at most"),
+        ("`map_scale`", f"{shape} × {classes}, float32", "the scale of each map; values are off by half of it at most"),
         (
-            "probabilities",
+            "`probabilities`",
             f"{shape} × {classes}, float32",
             "softmax of the mean of each map, computed before quantisation",
         ),

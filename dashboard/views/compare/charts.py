@@ -17,7 +17,6 @@ def accuracy_change(frame: pd.DataFrame, *, before: str, after: str, palette: Pa
     Args:
         frame: columns name, group, class_index, before, after (fractions).
         before, after: the states' names, for the axes.
-        palette: colours for the background.
     """
     shown = frame.assign(change=["gained" if gain > 0 else "lost" for gain in frame["after"] - frame["before"]])
     shown.loc[shown["after"] == shown["before"], "change"] = "same"

@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.tiles import tile_grid
 from dashboard.shared import downloads
+from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.states import State, flip_tiles, state_names
 from dashboard.shared.theme import escape_markdown, percent, plural
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
@@ -54,14 +55,15 @@ def main() -> None:
 
 def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
     """The states, the sidebar's last, and a class for each; draws a row of controls for each."""
-    run, names, identifiers = selection.run, data.run_names(), data.class_ids(selection.run)
+    run, names = selection.run, data.run_names()
     here = State(run, selection.epoch, selection.variant)
     pinned = selection.pinned or (run.epochs[0], run.variants[0])
     chosen, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
     second = chosen or here  # only the third state can be absent
     # Without a chosen class the page opens on one with something to see.
     own = selection.class_index if selection.class_index is not None else _most_changed(second, here)
-    classes = [_class(row, "with_class", identifiers, own)]
+    with row:
+        classes = [choose_class(selection, "with_class", default=own)]
     states = [second]
     default = selection.name if selection.third else NO_THIRD
     third, row = _row(
@@ -69,11 +71,12 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
     )
     if third is not None:
         states.append(third)
-        classes.append(_class(row, "third_class", identifiers, own))
+        with row:
+            classes.append(choose_class(selection, "third_class", default=own))
     st.caption(
         f"{'Both are compared' if third else 'Compared'} with the state of the sidebar: run **{selection.name}**, "
         f"**epoch {here.epoch}**, **{escape_markdown(here.run.variant(here.variant).label)}**. "
-        "States pinned there are the default here."
+        "States pinned there are preselected here."
     )
     return [*states, here], [*classes, own]
 
@@ -105,16 +108,6 @@ def _row(
 
 def _run_label(name: str) -> str:
     return "no third state" if name == NO_THIRD else name
-
-
-def _class(place: st.delta_generator.DeltaGenerator, name: str, identifiers: list[str], own: int) -> int:
-    """A control for a state's class, by default that of the sidebar's state; returns its number."""
-    selection = url_state.current_selection()
-    labels = dict(zip(identifiers, data.class_names(selection.run), strict=True))
-    with place:
-        return identifiers.index(
-            controls.select("Class", name, identifiers, default=identifiers[own], names=labels.__getitem__)
-        )
 
 
 def _most_changed(one: State, two: State) -> int:
@@ -157,7 +150,7 @@ def _summary(before: State, after: State, *, named: bool) -> None:
                 label,
                 percent(two[key]),
                 f"{100 * (two[key] - one[key]):+.1f}",
-                delta_description=f"points from {percent(one[key])}",
+                delta_description=f"from {percent(one[key])}",
                 border=True,
                 height="stretch",
             )
@@ -179,6 +172,7 @@ def _pair(states: list[State]) -> tuple[State, State]:
     pairs = list(combinations(range(len(states)), 2))
     words = state_names(states)
     labels = {f"{one + 1}-{two + 1}": f"{words[one]} → {words[two]}" for one, two in pairs}
+    # Pairs with the state of the sidebar come first.
     order = sorted(labels, key=lambda name: not name.endswith(str(len(states))))
     chosen = order[0]
     if len(pairs) > 1:

@@ -62,6 +62,7 @@ def flips(before: State, after: State) -> pd.DataFrame:
 def class_changes(before: State, after: State) -> pd.DataFrame:
     """A row per class: class_index, name, group, before, after (accuracy), change, similarity of the two patterns."""
     first, second = data.class_table(*before.key), data.class_table(*after.key)
+    # Runs of different networks may have maps of different sizes.
     one, two = on_one_grid([data.patterns(*before.key), data.patterns(*after.key)])
     return pd.DataFrame(
         {

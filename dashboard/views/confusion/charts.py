@@ -20,7 +20,6 @@ def pair_curve(
         table: columns epoch, count (of `true class` predicted as `prediction`) and reverse.
         true_class, prediction: the classes' names.
         epoch: the epoch to mark.
-        palette: colours for the background.
     """
     ways = {"count": f"{true_class} predicted as {prediction}", "reverse": f"{prediction} predicted as {true_class}"}
     long = table.melt(["epoch"], list(ways), "way", "images")

@@ -10,14 +10,20 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
+from dashboard.shared.class_tiles import choose_order
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import escape_markdown, percent, plural
+from dashboard.shared.theme import escape_markdown, frequencies, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.confusion.charts import pair_curve
-from dashboard.views.confusion.parts import SCALINGS, ScaledConfusion, earlier_state, group_names, grouped, scaled
-
-_ORDERS = {"group": "by group", "similarity": "by similarity", "accuracy": "by accuracy", "index": "as recorded"}
+from dashboard.views.confusion.parts import (
+    SCALINGS,
+    ScaledConfusion,
+    earlier_state,
+    group_names,
+    scale_counts,
+    sum_groups,
+)
 
 
 def main() -> None:
@@ -42,7 +48,7 @@ def _options(selection: Selection) -> tuple[str, str, str]:
     levels = ["classes", "groups"] if len(set(group_names(selection.run))) > 1 else ["classes"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = controls.segmented("Rows and columns", "level", levels, resets=("true_group", "predicted_group"))
-        order = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+        order = choose_order(selection, ["group", "similarity", "accuracy", "index"])
         # A change needs another state; a run of one epoch and variant has none.
         shown = [name for name in SCALINGS if name != "difference" or earlier_state(selection)]
         scaling = controls.segmented("Values", "values", shown, names=SCALINGS.__getitem__)
@@ -75,7 +81,7 @@ def _by_class(selection: Selection, order: str, scaling: str) -> None:
     chosen = _chosen_cell(selection)
     matrix_canvas(
         _matrix(
-            scaled(_counts(selection), scaling, _before(selection)),
+            scale_counts(_counts(selection), scaling, _before(selection)),
             sequence,
             names.tolist(),
             (position[chosen[0]], position[chosen[1]]) if chosen else None,
@@ -89,12 +95,12 @@ def _by_class(selection: Selection, order: str, scaling: str) -> None:
 
 def _by_group(selection: Selection, order: str, scaling: str) -> None:
     earlier = _before(selection)
-    names, values = grouped(selection.run, _counts(selection))
+    names, values = sum_groups(selection.run, _counts(selection))
     sequence = np.arange(len(names))
     if order == "accuracy":
         shares = np.divide(values.diagonal(), values.sum(1), out=np.zeros(len(values)), where=values.sum(1) > 0)
         sequence = np.argsort(-shares, kind="stable")
-    view = scaled(values, scaling, None if earlier is None else grouped(selection.run, earlier)[1])
+    view = scale_counts(values, scaling, None if earlier is None else sum_groups(selection.run, earlier)[1])
     shown = [names[number] for number in sequence]
     chosen = _chosen_groups(selection)
     matrix_canvas(
@@ -148,10 +154,7 @@ def _group_cell(selection: Selection) -> None:
     rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
     st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
-    description = ", ".join(
-        f"{escape_markdown(one)} → {escape_markdown(other)} ({number}×)" for (one, other), number in pairs.items()
-    )
-    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {description}" if description else "."))
+    _mistakes_caption(len(rows), frequencies((" → ".join(pair), number) for pair, number in pairs.items()))
     image_tiles.image_grid(
         selection,
         rows,
@@ -161,6 +164,10 @@ def _group_cell(selection: Selection) -> None:
         title=_group_title(true_class, prediction),
         page="page",
     )
+
+
+def _mistakes_caption(mistakes: int, description: str) -> None:
+    st.caption(plural(mistakes, "wrong prediction") + (f": {description}" if description else "."))
 
 
 def _group_title(true_class: str, prediction: str) -> str:
@@ -250,18 +257,16 @@ def _mistakes_of(selection: Selection, true_class: int) -> None:
     rows = frame[(frame["label"] == true_class) & ~frame["correct"]].sort_values(
         "confidence", ascending=False, kind="stable"
     )
-    st.subheader(escape_markdown(f"{name} predicted as other classes"), anchor=False)
-    pairs = rows["predicted_class"].value_counts().head(6)
-    description = ", ".join(f"{escape_markdown(other)} ({number}×)" for other, number in pairs.items())
-    st.caption(f"{plural(len(rows), 'wrong prediction')}" + (f": {description}" if description else "."))
+    title = f"{name} predicted as other classes"
+    st.subheader(escape_markdown(title), anchor=False)
+    _mistakes_caption(len(rows), frequencies(rows["predicted_class"].value_counts().head(6).items()))
     if len(rows):
-        title = f"{name} predicted as other classes"
         image_tiles.image_grid(selection, rows.head(50), key="row", which=image_tiles.BOTH, size=84, title=title)
 
 
 def _history(selection: Selection, true_class: int, prediction: int) -> None:
-    table = data.pair_history(selection.run, true_class, prediction, selection.variant)
-    names = data.class_names(selection.run)
+    run, names = selection.run, data.class_names(selection.run)
+    table = data.pair_history(run, true_class=true_class, predicted_class=prediction, variant=selection.variant)
     downloads.chart(
         pair_curve,
         table,

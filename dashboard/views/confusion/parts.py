@@ -30,7 +30,7 @@ class ScaledConfusion:
     signed: bool = False
 
 
-def scaled(counts: np.ndarray, scaling: str, before: np.ndarray | None) -> ScaledConfusion:
+def scale_counts(counts: np.ndarray, scaling: str, before: np.ndarray | None) -> ScaledConfusion:
     """A confusion matrix as counts, as shares of its rows or columns, or as a change from another one."""
     counts = counts.astype(np.float64)
     if scaling == "row":
@@ -43,6 +43,7 @@ def scaled(counts: np.ndarray, scaling: str, before: np.ndarray | None) -> Scale
 
 
 def _share(counts: np.ndarray, axis: int) -> np.ndarray:
+    # Without images there is no share; zero is drawn as an empty cell.
     total = counts.sum(axis, keepdims=True)
     return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
 
@@ -60,7 +61,7 @@ def group_names(run: Run) -> list[str]:
     return [group.strip() or NO_GROUP for group in data.class_groups(run)]
 
 
-def grouped(run: Run, counts: np.ndarray) -> tuple[list[str], np.ndarray]:
+def sum_groups(run: Run, counts: np.ndarray) -> tuple[list[str], np.ndarray]:
     """The matrix summed over the classes of each group: the groups' names and (G, G) counts."""
     groups = group_names(run)
     names = list(dict.fromkeys(groups))

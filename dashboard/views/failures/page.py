@@ -135,17 +135,14 @@ def _other_ranges(selection: Selection, frame: pd.DataFrame, ranges: dict[str, t
         return
     with st.container(horizontal=True):
         for name, (low, high) in narrowed.items():
-            st.button(
-                f"{MEASURES[name].name} {low:g} to {high:g}",
-                icon=":material/close:",
-                help="Remove this range.",
-                key=f"remove-{name}",
-                on_click=url_state.write,
-                args=({name: None, "page": None},),
+            label, options = f"{MEASURES[name].name} {low:g} to {high:g}", {"help": "Remove this range."}
+            controls.write_button(
+                label, {name: None, "page": None}, icon=":material/close:", key=f"remove-{name}", **options
             )
 
 
 def _keep_range(by: str, limits: tuple[float, float], *ends: float) -> None:
+    # The slider stands on steps of 0.01, and a drag over the histogram ends between them.
     low, high = (min(max(round(end, 2), limits[0]), limits[1]) for end in ends)
     url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "page": None})
 
@@ -247,12 +244,10 @@ def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
     content = image_tiles.image_tiles(selection, part, which=which, size=78)
     sort = url_state.choice("sort", list(SORTS), "confidence")
     figures = part[[name for name in parts.EXTRA if name in part]]
-    lines = [parts.extra_line(row, sort) for row in figures.itertuples(index=False)]
-    tiles = tuple(
-        replace(tile, lines=(*tile.lines, line)) if line else tile
-        for tile, line in zip(content.tiles, lines, strict=True)
+    extra = (parts.extra_line(row, sort) for row in figures.itertuples(index=False))
+    return content.with_lines(
+        (*tile.lines, line) if line else tile.lines for tile, line in zip(content.tiles, extra, strict=True)
     )
-    return replace(content, tiles=tiles)
 
 
 main()

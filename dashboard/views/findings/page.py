@@ -61,6 +61,7 @@ def _questions(found: list[Finding]) -> None:
     st.dataframe(
         finding_cards.questions_table(found),
         hide_index=True,
+        height="content",
         column_config={
             "question": st.column_config.TextColumn("Question", width="large"),
             "candidates": st.column_config.TextColumn("Candidates", width="medium"),

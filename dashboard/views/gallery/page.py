@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.components.tiles import tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
-from dashboard.shared.theme import escape_markdown, percent, plural
+from dashboard.shared.theme import escape_markdown, frequencies, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.gallery.parts import cluster_tiles, portrait_tiles
@@ -76,14 +76,8 @@ def _choose_class(selection: Selection) -> int:
 
 def _neighbour(label: str, icon: str, identifiers: list[str], number: int, shortcut: str) -> None:
     exists = 0 <= number < len(identifiers)
-    st.button(
-        label,
-        icon=icon,
-        shortcut=shortcut,
-        disabled=not exists,
-        on_click=url_state.write,
-        args=({"class": identifiers[number] if exists else None, "page": None, "cluster": None},),
-    )
+    changes = {"class": identifiers[number], "page": None, "cluster": None} if exists else None
+    controls.write_button(label, changes, icon=icon, shortcut=shortcut)
 
 
 def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
@@ -110,8 +104,7 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
 
 
 def _predicted_as(own: pd.DataFrame) -> str:
-    counts = own[~own["correct"]]["predicted_class"].value_counts().head(5)
-    words = ", ".join(f"{escape_markdown(name)} ({number}×)" for name, number in counts.items())
+    words = frequencies(own[~own["correct"]]["predicted_class"].value_counts().head(5).items())
     return f"Wrongly predicted as: {words}" if words else ""
 
 
@@ -177,7 +170,7 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str
             if rows.empty:
                 st.caption("No images match.")
                 return
-            content = image_tiles.image_tiles(selection, rows.head(_PER_PAGE), which=which, size=42, overlay=None)
+            content = image_tiles.image_tiles(selection, rows.head(_PER_PAGE), which=which, size=42, overlay=False)
             tile_grid(content, key=f"row-{class_index}", on_open=url_state.open_image)
             if len(rows) > _PER_PAGE:
                 st.caption(f"{_PER_PAGE} of {len(rows)} images. Click the pattern on the left to see only this class.")

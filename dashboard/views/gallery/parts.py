@@ -26,6 +26,7 @@ def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int]
     run, epoch, variant = selection.run, selection.epoch, selection.variant
     mean = data.patterns(run, epoch, variant)[class_index]
     own = data.true_class_maps(run, epoch, variant, tuple(int(image) for image in images))
+    # A class may have no images: `std` would warn and give NaN.
     spread = own.std(0) if len(own) else np.zeros_like(mean)
     tiles = (
         Tile(id="mean", title="Pattern", lines=(f"mean map, peak {np.abs(mean).max():.1f}",), maps=(0,)),

@@ -27,7 +27,6 @@ def probability_curve(frame: pd.DataFrame, *, name: str, epoch: int, palette: Pa
         frame: columns epoch, probability, predicted_class (name), correct (bool).
         name: of the class whose P_k is drawn.
         epoch: the epoch to mark.
-        palette: colours for the background.
     """
     tables = {"image": _with_words(frame), **chosen_epoch(epoch)}
     return Figure(_probability(palette), tables, replacements={"P(class)": f"P({name})"})
@@ -60,6 +59,7 @@ def _probability(palette: Palette) -> alt.TopLevelMixin:
 
 def _correctness(palette: Palette, *, title: str | None) -> dict[str, Any]:
     """Correct and wrong predictions apart by colour and by shape."""
+    # Shape as well as colour: some readers cannot tell green from orange.
     names = ["correct", "wrong"]
     colours = alt.Scale(domain=names, range=[palette.correct, palette.wrong])
     shapes = alt.Scale(domain=names, range=["circle", "cross"])
@@ -75,7 +75,6 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     Args:
         frame: columns image, similarity (cosine), label_probability, predicted_class (name), correct, here (bool: the
             chosen image).
-        palette: colours for the background.
     """
     return Figure(_scatter(palette), {"images": _with_words(frame)})
 
@@ -83,7 +82,12 @@ def class_place(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 @drawing
 def _scatter(palette: Palette) -> alt.TopLevelMixin:
     base = rows("images").encode(
-        x=alt.X("similarity:Q", title="similarity of the map to the class pattern", scale=alt.Scale(zero=False)),
+        x=alt.X(
+            "similarity:Q",
+            title="similarity of the map to the class pattern",
+            scale=alt.Scale(zero=False),
+            axis=alt.Axis(tickCount=8),
+        ),
         y=alt.Y(
             "label_probability:Q", title="P(true class)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)
         ),

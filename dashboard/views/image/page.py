@@ -68,12 +68,8 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
         _step("Previous", ":material/chevron_left:", "j", int(browsed[here - 1]) if here else None)
         _step("Next", ":material/chevron_right:", "k", int(browsed[here + 1]) if here + 1 < len(browsed) else None)
         controls.number_input("Image", "image", 0, last, image, resets=_OF_THE_IMAGE)
-        st.page_link(
-            "views/gallery/page.py",
-            label=f"All images of {escape_markdown(row.true_class)}",
-            icon=":material/photo_library:",
-            query_params=url_state.shared_parameters({"class": data.class_ids(selection.run)[int(row.label)]}),
-        )
+        own_class = {"class": data.class_ids(selection.run)[int(row.label)]}
+        controls.page_link("gallery", f"All images of {escape_markdown(row.true_class)}", own_class)
     place = int(np.searchsorted(same_class, image)) + 1
     kind = f"{'prediction' if row.correct else 'mistake'}{' of the class' if within else ''}"
     default = "" if selection.image is not None else f"No image is chosen; this is the most confident {kind}. "
@@ -84,15 +80,8 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
 
 
 def _step(label: str, icon: str, shortcut: str, image: int | None) -> None:
-    st.button(
-        label,
-        icon=icon,
-        shortcut=shortcut,
-        disabled=image is None,
-        on_click=url_state.write,
-        args=({"image": image, **dict.fromkeys(_OF_THE_IMAGE)},),
-        key=f"image-{label}",
-    )
+    changes = None if image is None else {"image": image, **dict.fromkeys(_OF_THE_IMAGE)}
+    controls.write_button(label, changes, icon=icon, shortcut=shortcut, key=f"image-{label}")
 
 
 def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool:
@@ -133,7 +122,7 @@ def _correction(selection: Selection, image: int, row: pd.Series) -> None:
     cells = len(correction.order)
     start = url_state.integer("cells", 0, cells, correction.cells)
     correction_panels(
-        parts.dissected(selection, image, correction, start=start),
+        parts.correction_content(selection, image, correction, start=start),
         key="correction_panels",
         on_rest=lambda out: url_state.write({"cells": None if out == correction.cells else out}),
     )
@@ -278,16 +267,11 @@ def _similar_images(selection: Selection, image: int, frame: pd.DataFrame) -> No
     st.subheader("Images with the most similar maps", anchor=False)
     found = data.nearest_images(selection.run, image, selection.epoch, selection.variant)
     image_tiles.image_grid(
-        selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=None
+        selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=False
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Cosine similarity between the maps of the predicted classes.", width="content")
-        st.page_link(
-            "views/search/page.py",
-            label="Search with this map",
-            icon=":material/pattern:",
-            query_params=url_state.shared_parameters({"image": image, "from": "image"}),
-        )
+        controls.page_link("search", "Search with this map", {"image": image, "from": "image"})
 
 
 def _all_classes(selection: Selection, image: int) -> None:

@@ -187,9 +187,7 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
     run, epoch, clean = selection.run, selection.epoch, selection.run.variants[0]
     name = data.class_names(run)[class_index]
     stages, layers = data.stages(run, epoch, image), data.layers(run, epoch, image)
-    views = [
-        (stage, "mean |activation|", stages[stage][0]) for stage in sorted(stages, key=lambda s: _depth(stages, s))
-    ]
+    views = [(stage, "mean |activation|", stages[stage][0]) for stage in run.stage_names]
     for layer in sorted(layers, key=lambda name: layers[name].shape[-1]):
         values = layers[layer]
         own = values.shape[1] == len(run.classes)
@@ -198,6 +196,7 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
     views.append(("class map", f"f of {name}", data.all_maps(run, epoch, clean, image)[class_index]))
     edge = max(max(view.shape) for _, _, view in views)
     scaled = [scale_maps(view[None].astype(np.float32), signed=run.signed).codes[0] for _, _, view in views]
+    # Views of all sizes travel in one array, enlarged to the largest by repeating cells.
     codes = np.stack([upsample(code, (edge, edge)) for code in scaled])
     tiles = [Tile(id="input", title="input", lines=("×".join(map(str, run.image_shape)),), images=(0,))]
     for position, (title, meaning, view) in enumerate(views):
@@ -216,11 +215,6 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
     )
 
 
-def _depth(stages: dict[str, np.ndarray], name: str) -> tuple[int, bool, str]:
-    """Sorts stages from the input inwards: maps only shrink, and the stem comes first."""
-    return -stages[name].shape[-1], name != "stem", name
-
-
 def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
     """The image as the network saw it, large."""
     row = data.predictions(selection.run, selection.epoch, selection.variant).iloc[image]
@@ -235,7 +229,9 @@ def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
     return TileSet(tiles=(tile,), images=images, size=size, fixed=True)
 
 
-def dissected(selection: Selection, image: int, correction: MinimalCorrection, *, start: int) -> CorrectionPanels:
+def correction_content(
+    selection: Selection, image: int, correction: MinimalCorrection, *, start: int
+) -> CorrectionPanels:
     """The prediction and the class that it is compared with, for the component that removes cells."""
     run = selection.run
     pair = data.all_maps(run, selection.epoch, selection.variant, image)[[correction.prediction, correction.against]]

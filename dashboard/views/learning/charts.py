@@ -31,7 +31,6 @@ def accuracy_curves(
         highlight: the one drawn in front, in colour.
         by: 'group' or 'name'.
         epoch: the epoch to mark.
-        palette: colours for the background.
     """
     shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
     tables = {"accuracy": shown.assign(highlighted=shown[by] == highlight), **chosen_epoch(epoch)}
@@ -72,7 +71,6 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figur
     Args:
         frame: columns name, group, class_index, image_formation, stabilisation (medians over the images, epochs; rows
             with -1, never, are left out), accuracy.
-        palette: colours for the background.
     """
     known = frame[(frame["image_formation"] >= 0) & (frame["stabilisation"] >= 0)]
     index = known["class_index"]
@@ -116,7 +114,6 @@ def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 
     Args:
         frame: columns history and images, in the order of display.
-        palette: colours for the background.
     """
     return Figure(_histories(tuple(frame["history"]), palette), {"histories": frame})
 
@@ -148,7 +145,6 @@ def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
 
     Args:
         frame: columns label, gain, gain_low, gain_high (fractions), top1, nll, ece.
-        palette: colours for the background.
     """
     shown = frame.assign(significant=(frame["gain_low"] > 0) | (frame["gain_high"] < 0))
     return Figure(_gains(tuple(frame["label"]), palette), {"ensembles": shown, "zero": _ZERO})

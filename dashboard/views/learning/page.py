@@ -20,7 +20,6 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.learning import parts
 from dashboard.views.learning.charts import accuracy_curves, formation_scatter, history_bars
 from store.metrics.learning import FORMED, HISTORIES
-from store.metrics.maps import cosine
 
 
 def main() -> None:
@@ -47,7 +46,7 @@ def _accuracy_curves(selection: Selection, class_index: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = controls.segmented("Lines", "lines", ["groups", "classes"])
         choose_class(selection)
-    table = data.class_accuracy(run, selection.variant)
+    table = data.class_accuracy(run, variant=selection.variant)
     if by == "classes":
         table = table[table["group"] == groups[class_index]]
     column = "group" if by == "groups" else "name"
@@ -73,21 +72,20 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
         f"Class pattern of {escape_markdown(data.class_names(run)[class_index])} over the epochs", anchor=False
     )
     patterns = data.all_patterns(run, selection.variant)[:, class_index]
-    table = data.class_accuracy(run, selection.variant)
-    accuracy = table[table["class_index"] == class_index].set_index("epoch")["accuracy"]
-    similarity = cosine(patterns, np.broadcast_to(patterns[-1], patterns.shape))
+    accuracy = data.accuracy_grid(run, selection.variant)[:, class_index]
+    similarity = data.similarity_to_final(run, selection.variant)[:, class_index]
     tiles = [
         Tile(
             id=str(epoch),
             title=f"epoch {epoch}",
-            lines=(f"{percent(float(accuracy[epoch]), 0)} correct", f"similarity to final {similarity[position]:.2f}"),
+            lines=(f"{percent(accuracy[position], 0)} correct", f"similarity to final {similarity[position]:.2f}"),
             maps=(position,),
-            bar=float(np.nan_to_num(accuracy[epoch])),
+            bar=float(np.nan_to_num(accuracy[position])),
             role=role(True),
             opens=True,
             chosen=epoch == selection.epoch,
         )
-        for position, (epoch, pattern) in enumerate(zip(run.epochs, patterns, strict=True))
+        for position, epoch in enumerate(run.epochs)
     ]
     content = image_tiles.tile_set(selection, tiles, patterns, size=74)
     grid_with_sheet(
@@ -128,18 +126,21 @@ def _formation(selection: Selection) -> None:
             hide_index=True,
             height=340,
             column_config={
-                "name": "Class",
+                "name": st.column_config.TextColumn("Class", width=100),
                 "formation": st.column_config.NumberColumn(
-                    "Pattern formed", help="epoch from which the class pattern keeps its form; empty: never"
+                    "Formed", width=62, help="epoch from which the class pattern keeps its form; empty: never"
                 ),
                 "half_correct": st.column_config.NumberColumn(
-                    "Half correct", help="first epoch with half of the images correct; empty: never"
+                    "Half correct", width=62, help="first epoch with half of the images correct; empty: never"
                 ),
                 "never_correct": st.column_config.NumberColumn(
-                    "Never correct", format="percent", help="share of the images never predicted correctly"
+                    "Never correct", format="percent", width=62, help="share of the images never predicted correctly"
                 ),
                 "forgotten": st.column_config.NumberColumn(
-                    "Forgotten", format="percent", help="share of the images once correct and wrong at the end"
+                    "Forgotten",
+                    format="percent",
+                    width=62,
+                    help="share of the images once correct, wrong at the end",
                 ),
             },
             alt="when each class was learned",

@@ -9,12 +9,12 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
+from dashboard.shared.class_tiles import choose_order
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains
-from store.metrics.maps import cosine
 
 _OUTCOMES = {"all": "all", "growing": "growing at the end", "lasting": "present at the end", "overcome": "overcome"}
 _MOST = 200
@@ -69,7 +69,8 @@ def confused_pairs(selection: Selection) -> None:
         f"{plural(len(rows), 'pair')} with three or more mistakes at some epoch, clean"
         + (f"; the first {_MOST} are shown" if len(rows) > _MOST else "")
         + ". First: the first epoch with three mistakes. Overlap: the share of the evidence that both classes' maps of "
-        "these images put into the same cells, high for similar patterns. Click a row to see the images at the peak."
+        "these images put into the same cells at the last epoch, high for similar patterns; empty where the confusion "
+        "is overcome. Click a row to see the images at the peak."
     )
 
 
@@ -113,9 +114,10 @@ def _open_pair(selection: Selection, row: pd.Series) -> None:
 
 def _groups(selection: Selection) -> None:
     """Groups predicted as each other, a row per pair with its share of the true class's images over the epochs."""
-    history = data.group_history(selection.run, selection.variant)
+    history = data.group_history(selection.run, variant=selection.variant)
     apart = history[history["true_group"] != history["predicted_group"]]
     wide = apart.pivot_table(index=["true_group", "predicted_group"], columns="epoch", values="share", sort=False)
+    # Most pairs of groups are never confused.
     wide = wide[wide.max(axis=1) > 0]
     if wide.empty:
         st.info("No group was confused with another.", icon=":material/filter_alt_off:")
@@ -162,7 +164,7 @@ def best_epochs(selection: Selection) -> None:
             on_row=lambda row: url_state.write({"epoch": int(table["epoch"].iloc[row])}),
             column_config={
                 "criterion": "Criterion",
-                "curve": st.column_config.LineChartColumn("Over the epochs", width="medium"),
+                "curve": st.column_config.LineChartColumn("Over the epochs", width="small"),
                 "epoch": st.column_config.NumberColumn("Best epoch", width="small"),
                 "value": st.column_config.NumberColumn("Best value", format="%.3f", width="small"),
                 "last_value": st.column_config.NumberColumn("Last epoch", format="%.3f", width="small"),
@@ -206,7 +208,6 @@ def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
 
 CELLS = {"accuracy": "accuracy", "similarity": "similarity of the class pattern to its final form"}
 _UNITS = {"accuracy": "of the class's images correct", "similarity": "cosine similarity to the final class pattern"}
-_ORDERS = {"group": "by group", "formation": "by formation", "accuracy": "by accuracy", "name": "by name"}
 _TALLEST = 620  # pixels: all classes at once on a screen
 
 
@@ -214,14 +215,15 @@ def class_matrix(selection: Selection) -> None:
     """Draw the matrix, a row per class and a column per epoch; a cell chooses both."""
     run = selection.run
     st.subheader("All classes over the epochs", anchor=False)
-    formed = data.analysis_table(run, "classes") is not None
-    orders = [name for name in _ORDERS if name != "formation" or formed]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cell = controls.segmented("Values", "values", list(CELLS), names=CELLS.__getitem__)
-        by = controls.segmented("Order", "order", orders, names=_ORDERS.__getitem__)
-    values = class_matrix_values(
-        data.all_patterns(run, selection.variant) if cell == "similarity" else None, _accuracy(selection), cell
-    )
+        by = choose_order(selection, ["group", "formation", "accuracy", "name"])
+    # An opposite pattern is no more similar than an unrelated one, so negative cosines are drawn as none.
+    values = (
+        data.accuracy_grid(run, selection.variant)
+        if cell == "accuracy"
+        else np.clip(data.similarity_to_final(run, selection.variant), 0, 1)
+    ).T
     sequence = data.class_order(run, by, selection.epoch, selection.variant)
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
     identifiers, row = data.class_ids(run), np.flatnonzero(sequence == selection.class_index)
@@ -246,23 +248,3 @@ def class_matrix(selection: Selection) -> None:
         ),
     )
     st.caption("Click a cell to choose its class and epoch. No colour: no image correct, or no similarity.")
-
-
-def _accuracy(selection: Selection) -> np.ndarray:
-    """Accuracy of every class at every epoch, (C, E)."""
-    table = data.class_accuracy(selection.run, selection.variant)
-    return table.pivot(index="class_index", columns="epoch", values="accuracy").to_numpy()
-
-
-def class_matrix_values(patterns: np.ndarray | None, accuracy: np.ndarray, cell: str) -> np.ndarray:
-    """The values of the matrix, (C, E).
-
-    Args:
-        patterns: mean own maps (E, C, H, W); needed for 'similarity' only.
-        accuracy: (C, E) fractions.
-        cell: a key of `CELLS`: the accuracy, or the cosine of each epoch's pattern to the last one, negative ones as 0.
-    """
-    if cell == "accuracy" or patterns is None:
-        return accuracy
-    last = np.broadcast_to(patterns[-1], patterns.shape)
-    return np.clip(cosine(patterns, last), 0, 1).T

@@ -231,7 +231,7 @@ def _similar_images(selection: Selection, maps: np.ndarray, prediction: int) -> 
     found = data.search_pattern(selection.run, maps[prediction], selection.epoch, selection.run.variants[0])
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
     image_tiles.image_grid(
-        selection, frame.iloc[found["image"].to_numpy()], key="live-relatives", size=84, overlay=None
+        selection, frame.iloc[found["image"].to_numpy()], key="live-relatives", size=84, overlay=False
     )
 
 

@@ -48,7 +48,6 @@ def training_curve(series: pd.DataFrame, *, quantity: str, epoch: int, palette: 
         series: from `training_series`.
         quantity: 'loss' or 'accuracy'.
         epoch: the epoch to mark.
-        palette: colours for the background.
     """
     tables = {"series": series[series.quantity == quantity], **chosen_epoch(epoch)}
     return Figure(_training(quantity == "accuracy", palette), tables)
@@ -58,6 +57,7 @@ def training_curve(series: pd.DataFrame, *, quantity: str, epoch: int, palette: 
 def _training(accuracy: bool, palette: Palette) -> alt.TopLevelMixin:
     parts = ["training", "validation"] + (["validation top-5"] if accuracy else [])
     colours = alt.Scale(domain=parts, range=[palette.neutral, palette.true_class, palette.series[3]][: len(parts)])
+    # A click anywhere in the chart chooses the nearest epoch.
     chosen = alt.selection_point(name="point", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
     legend = alt.Legend(orient="top", symbolType="stroke", columns=2)
     base = rows("series").encode(
@@ -81,7 +81,6 @@ def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Fig
 
     Args:
         frame: a row per variant: variant_label, top1, top5 (fractions), mean_confidence.
-        palette: colours for the background.
     """
     long = frame.melt(["variant_label", "mean_confidence"], ["top1", "top5"], "measure", "value")
     long["measure"] = long["measure"].map({"top1": "top-1", "top5": "top-5"})

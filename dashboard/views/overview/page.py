@@ -10,7 +10,7 @@ from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_grid
 from dashboard.shared.theme import count, duration, escape_markdown, percent, plural
-from dashboard.shell import url_state
+from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
 from dashboard.views.overview.parts import notable_mistakes, runs_table, setting
@@ -36,7 +36,7 @@ def _card(selection: Selection) -> None:
     with st.grid(4 if selection.variant == run.variants[0] else 5, min_column_width=150):
         for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
-            since = None if change is None else f"points since epoch {earlier[-1]}"
+            since = None if change is None else f"since epoch {earlier[-1]}"  # longer texts are cut off on a phone
             st.metric(label, percent(here[key]), change, border=True, delta_description=since)
         st.metric(
             "Wrong predictions",
@@ -77,12 +77,7 @@ def _findings(selection: Selection) -> None:
         with place:
             finding_cards.brief_card(selection, finding, number)
     more = f"All {len(found)} findings" if len(found) > 3 else "Findings"
-    st.page_link(
-        "views/findings/page.py",
-        label=f"{more}, what was tested and how",
-        icon=":material/lightbulb:",
-        query_params=url_state.shared_parameters(),
-    )
+    controls.page_link("findings", f"{more}, what was tested and how")
 
 
 def _curves(selection: Selection) -> None:
@@ -119,14 +114,9 @@ def _failures(selection: Selection) -> None:
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:
             st.markdown(f"**{name}**")
-            image_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=None)
+            image_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=False)
             st.caption(reason)
-    st.page_link(
-        "views/failures/page.py",
-        label="All mistakes",
-        icon=":material/error:",
-        query_params=url_state.shared_parameters(),
-    )
+    controls.page_link("failures", "All mistakes")
 
 
 def _classes(selection: Selection) -> None:
@@ -159,10 +149,10 @@ def _table_one(selection: Selection) -> None:
         column_order=["name", "top1", "top5", "epoch", "network", "data", "source"],
         column_config={
             "top1": st.column_config.NumberColumn(
-                "Accuracy@1", format="%.2f %%", width=85, help="the prediction is correct"
+                "Top-1", format="%.2f %%", width=85, help="the prediction is correct"
             ),
             "top5": st.column_config.NumberColumn(
-                "Accuracy@5", format="%.2f %%", width=85, help="the true class is among the five most probable"
+                "Top-5", format="%.2f %%", width=85, help="the true class is among the five most probable"
             ),
             "name": st.column_config.TextColumn("Model or run", width=150),
             "network": st.column_config.TextColumn("Network", width=140),

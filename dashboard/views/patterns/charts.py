@@ -52,7 +52,6 @@ def similarity_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure
 
     Args:
         frame: from `pairs_and_means`.
-        palette: colours for the background.
     """
     pairs = frame[frame["row"] == "pair"].drop(columns=["row", "pairs"])
     means = frame[frame["row"] == "mean"][["similarity", "rate", "pairs"]]

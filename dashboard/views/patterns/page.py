@@ -11,36 +11,22 @@ from dashboard.components.tiles import Tile
 from dashboard.components.wall import Wall, playing_wall
 from dashboard.images.maps import scale_maps
 from dashboard.shared import downloads
-from dashboard.shared.class_tiles import class_tiles
+from dashboard.shared.class_tiles import ORDERS, choose_order, class_tiles
+from dashboard.shared.states import signed_number
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import count
 from dashboard.shared.tile_sheets import sheet_button
-from dashboard.shell import controls, url_state
+from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
 from store.metrics.confusion import pattern_similarity
-
-_ORDERS = {
-    "group": "by group",
-    "similarity": "by similarity",
-    "accuracy": "by accuracy",
-    "formation": "by formation",
-    "name": "by name",
-    "index": "as recorded",
-}
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    _wall(selection, _order(selection))
+    _wall(selection, choose_order(selection, list(ORDERS)))
     _similarity(selection)
-
-
-def _order(selection: Selection) -> str:
-    formed = data.analysis_table(selection.run, "classes") is not None
-    shown = [name for name in _ORDERS if name != "formation" or formed]
-    return controls.segmented("Order", "order", shown, names=_ORDERS.__getitem__)
 
 
 def _wall(selection: Selection, by: str) -> None:
@@ -59,13 +45,12 @@ def _wall(selection: Selection, by: str) -> None:
         )
         for number in sequence
     )
-    accuracy = data.class_accuracy(run, selection.variant)
-    grid = accuracy.pivot(index="epoch", columns="class_index", values="accuracy").to_numpy()
     playing_wall(
         Wall(
             tiles=tiles,
+            # Scaled over all epochs at once: on the common scale an early pattern looks as weak as it is.
             patterns=scale_maps(data.all_patterns(run, selection.variant), kind=selection.scale, signed=run.signed),
-            accuracy=grid,
+            accuracy=data.accuracy_grid(run, selection.variant),
             epochs=run.epochs,
             start=run.epochs.index(selection.epoch),
             colours=selection.colours,
@@ -76,7 +61,7 @@ def _wall(selection: Selection, by: str) -> None:
         on_epoch=lambda epoch: url_state.write({"epoch": epoch}),
     )
     sheet_button(
-        selection, class_tiles(selection, sequence.tolist()), title=f"Class patterns {_ORDERS[by]}", key="patterns"
+        selection, class_tiles(selection, sequence.tolist()), title=f"Class patterns {ORDERS[by]}", key="patterns"
     )
     st.caption(
         "A class pattern is the mean over the class's images of the map for that class. Below it: the class's accuracy "
@@ -101,7 +86,7 @@ def _similarity(selection: Selection) -> None:
             on_point=lambda pair: _open_pair(selection, int(pair["first_index"]), int(pair["second_index"])),
         )
         reported = table.attrs.get("spearman", float("nan"))
-        correlation = f" Rank correlation: {reported:.2f}." if np.isfinite(reported) else ""
+        correlation = f" Rank correlation: {signed_number(reported, 2)}." if np.isfinite(reported) else ""
         st.caption(
             f"Line: the mean of all {count(table.attrs['pairs'])} pairs.{correlation} Points: {count(len(table))} "
             "pairs, the most confused and the most similar. Click a point to see the pair's images."
@@ -131,6 +116,7 @@ def _similarity(selection: Selection) -> None:
 
 def _open_pair(selection: Selection, first: int, second: int) -> None:
     """The pair on the Confusion page, in the direction in which it happens more often."""
+    # The table lists unordered pairs, a cell of the matrix has a direction.
     counts = data.confusion(selection.run, selection.epoch, selection.variant)
     true_class, prediction = (first, second) if counts[first, second] >= counts[second, first] else (second, first)
     identifiers = data.class_ids(selection.run)

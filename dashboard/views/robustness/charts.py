@@ -29,7 +29,6 @@ def variant_curves(frame: pd.DataFrame, *, figure: str, title: str, epoch: int, 
         figure: the column to draw; fractions except for `nll`, in nats, and `drop`, in standard deviations.
         title: of the axis.
         epoch: the epoch to mark.
-        palette: colours for the background.
     """
     shown = frame[["epoch", "variant_label", figure]].dropna()
     names = tuple(dict.fromkeys(frame["variant_label"]))
@@ -40,13 +39,14 @@ def variant_curves(frame: pd.DataFrame, *, figure: str, title: str, epoch: int, 
 def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -> alt.TopLevelMixin:
     colours = alt.Scale(domain=list(names), range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
-    legend = alt.Legend(orient="top", symbolType="stroke", columns=legend_columns(4))
+    legend = alt.Legend(orient="top", symbolType="stroke", columns=legend_columns(3, 1))
     base = rows(
         "figures"
     ).encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
         color=alt.Color("variant_label:N", title=None, sort=list(names), scale=colours, legend=legend),
+        # Dashes too: not everybody can distinguish eight colours.
         strokeDash=alt.StrokeDash(
             "variant_label:N",
             title=None,
@@ -56,6 +56,7 @@ def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -
         ),
         tooltip=tooltips("epoch:Q", ("variant_label:N", "", "variant"), (f"{figure}:Q", ".3f")),
     )
+    # Quoted as JSON: a variant's label may contain quotation marks.
     clean = (
         alt.condition(f"datum.variant_label === {json.dumps(names[0])}", alt.value(3.2), alt.value(1.8)) if names else 2
     )
@@ -78,7 +79,6 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     Args:
         frame: columns variant, variant_label, outcome (key of `OUTCOME_NAMES`), images, share; variants in the order of
             display.
-        palette: colours for the background.
     """
     shown = frame.assign(
         outcome_name=frame["outcome"].map(OUTCOME_NAMES), rank=frame["outcome"].map(list(OUTCOME_NAMES).index)
@@ -93,7 +93,7 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
         rows("outcomes")
         .mark_bar()
         .encode(
-            y=alt.Y("variant_label:N", sort=list(names), title=None),
+            y=alt.Y("variant_label:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=150)),
             x=alt.X("share:Q", title="share of the images", stack="zero", axis=alt.Axis(format=".0%")),
             color=alt.Color(
                 "outcome_name:N",

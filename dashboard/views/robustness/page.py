@@ -118,12 +118,8 @@ def _images(selection: Selection, variant: str) -> None:
         )
         maps = controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
         if selection.class_index is not None:
-            name = data.class_names(run)[selection.class_index]
-            st.button(
-                f"Only {escape_markdown(name)}: show all classes",
-                on_click=url_state.write,
-                args=({"class": None, "page": None},),
-            )
+            name = escape_markdown(data.class_names(run)[selection.class_index])
+            controls.write_button(f"Show all classes, not only {name}", {"class": None, "page": None})
     was, now = before["correct"], after["correct"]
     predictions = {"lost": was & ~now, "correct": was & now, "gained": ~was & now}
     evidence = data.evidence_under(run, selection.epoch, variant)["outcome"]

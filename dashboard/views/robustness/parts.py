@@ -51,7 +51,8 @@ def cue_profiles(selection: Selection) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cell = controls.segmented("Change of", "values", list(CELLS), names=CELLS.__getitem__)
         by = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
-    cues = data.cue_profiles(run, selection.epoch)
+    cues = data.cue_profiles(run, epoch=selection.epoch)
+    # A drop counts what is lost; in the matrix, losses are negative in both measures.
     changes = _accuracy_changes(selection) if cell == "accuracy" else -_wide(cues, "drop", others)
     sequence = _sequence(selection, by, cues)
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
@@ -75,9 +76,9 @@ def cue_profiles(selection: Selection) -> None:
         ),
     )
     st.caption(
-        "A row is the cue profile of a class: a class that loses under gray and [B,G,R] relies on colour, one that "
-        "loses under blur relies on fine texture. Click a cell to see its images below. No colour: no change"
-        + (", or unknown because there are no images." if np.isnan(changes).any() else ".")
+        "A row is the cue profile of a class: a class that loses under gray or swapped channels relies on "
+        "colour, one that loses under blur relies on fine texture. Click a cell to see its images below. No "
+        "colour: no change" + (", or unknown because there are no images." if np.isnan(changes).any() else ".")
     )
     _over_epochs(selection)
 

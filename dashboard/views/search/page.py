@@ -57,12 +57,13 @@ def main() -> None:
 
 def _pattern(selection: Selection, which: str) -> tuple[np.ndarray, str, str]:
     """The pattern (H, W) to search for, its text in the painter, and a description of where it comes from."""
-    painted = _painted(selection)
+    painted = _painted_pattern(selection)
+    # A link that contains a pattern or an image means it, also without `from`.
     default = _PAINTED if painted is not None else _IMAGE if selection.image is not None else _CLASS
     options = [default, *(name for name in _STARTS if name != default)]
     start = controls.select("Start from", "from", options, default=default, names=_STARTS.__getitem__)
     if start != _PAINTED:
-        pattern, description = _recorded(selection, which, start)
+        pattern, description = _recorded_pattern(selection, which, start)
         return pattern, pattern_text(pattern, signed=selection.run.signed), description
     description = "Painted by you; the address of this page contains it."
     if painted is None:
@@ -72,7 +73,7 @@ def _pattern(selection: Selection, which: str) -> tuple[np.ndarray, str, str]:
     return painted, url_state.parameter("paint") or "", description
 
 
-def _recorded(selection: Selection, which: str, start: str) -> tuple[np.ndarray, str]:
+def _recorded_pattern(selection: Selection, which: str, start: str) -> tuple[np.ndarray, str]:
     """The map or class pattern (H, W) to start from, and a description of it."""
     run = selection.run
     if start == _IMAGE:
@@ -87,7 +88,7 @@ def _recorded(selection: Selection, which: str, start: str) -> tuple[np.ndarray,
     return pattern, f"The class pattern of {name}: the mean map of its images. Paint on it to change it."
 
 
-def _painted(selection: Selection) -> np.ndarray | None:
+def _painted_pattern(selection: Selection) -> np.ndarray | None:
     """The pattern in the link; None if there is none, or one that does not fit the run's maps, which is reported."""
     text = url_state.parameter("paint")
     if text is None:
@@ -141,11 +142,8 @@ def _similar_images(selection: Selection, pattern: np.ndarray, which: str) -> No
 def _tiles(selection: Selection, frame: pd.DataFrame, found: pd.DataFrame, which: str) -> TileSet:
     rows = frame.iloc[found["image"].to_numpy()]
     content = image_tiles.image_tiles(selection, rows, which=which, size=78)
-    tiles = tuple(
-        replace(tile, lines=(f"similarity {similarity:.3f}", *tile.lines[:1]))
-        for tile, similarity in zip(content.tiles, found["similarity"], strict=True)
-    )
-    return replace(content, tiles=tiles)
+    pairs = zip(content.tiles, found["similarity"], strict=True)
+    return content.with_lines((f"similarity {similarity:.3f}", *tile.lines[:1]) for tile, similarity in pairs)
 
 
 def _summary(found: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from dashboard.charts.figure import (
     Figure,
     drawing,
+    legend_columns,
     point_selection,
     reference_line,
     reference_rule,
@@ -27,7 +28,6 @@ def reliability_diagram(bins: pd.DataFrame, *, palette: Palette = LIGHT) -> Figu
 
     Args:
         bins: columns lower, upper, count, confidence, accuracy, low, high; empty bins are left out.
-        palette: colours for the background.
     """
     return Figure(_reliability(palette), {"bins": bins[bins["count"] > 0], "diagonal": _DIAGONAL})
 
@@ -61,7 +61,6 @@ def failure_ranking_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> F
 
     Args:
         frame: columns label, kind, auroc, auroc_low, auroc_high, in the order of display.
-        palette: colours for the background.
     """
     return Figure(_failure_ranking(tuple(frame["label"]), palette), {"failure_ranking": frame, "chance": _CHANCE})
 
@@ -75,12 +74,18 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
         "fitted": palette.correct,
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
+    legend = alt.Legend(orient="top", columns=legend_columns(4, 2))
     dots = interval_dots(
         "failure_ranking",
         "auroc",
         y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=260)),
-        x=alt.X("auroc:Q", title="AUROC: correct against wrong predictions", scale=alt.Scale(zero=False)),
-        colour=alt.Color("kind:N", title="computed from", scale=colours, legend=alt.Legend(orient="top")),
+        x=alt.X(
+            "auroc:Q",
+            title="AUROC: correct against wrong predictions",
+            scale=alt.Scale(zero=False),
+            axis=alt.Axis(tickCount=8),
+        ),
+        colour=alt.Color("kind:N", title="computed from", scale=colours, legend=legend),
         tooltip=tooltips("label:N", "kind:N", *((f"auroc{end}:Q", ".3f") for end in ("", "_low", "_high"))),
     )
     return alt.layer(reference_rule("chance", "auroc", palette), *dots, height=alt.Step(24))
@@ -108,8 +113,8 @@ def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = No
     Args:
         frame: from `with_percent_marks`.
         chosen: (key, percent) of the chosen point.
-        palette: colours for the background.
     """
+    # The curves have hundreds of rows, so they travel without the columns that only the points need.
     tables = {"curves": frame[["coverage", "risk", "score"]], "points": frame[frame["percent"] > 0]}
     return Figure(_acceptance(tuple(dict.fromkeys(frame["score"])), chosen, palette), tables)
 
@@ -121,7 +126,7 @@ def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette
 
     legend = alt.Legend(orient="top", columns=2)
 
-    def encoded(table: str) -> alt.Chart:
+    def encode(table: str) -> alt.Chart:
         return rows(table).encode(
             x=alt.X("coverage:Q", title="coverage: share of predictions accepted", axis=alt.Axis(format=".0%")),
             y=alt.Y("risk:Q", title="risk: wrong among them", axis=alt.Axis(format=".0%")),
@@ -129,9 +134,9 @@ def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette
             tooltip=tooltips("score:N", ("coverage:Q", ".1%", "accepted"), ("risk:Q", ".2%", "wrong among them")),
         )
 
-    points = encoded("points")
+    points = encode("points")
     dots = points.mark_circle(size=60, opacity=1).add_params(point_selection("key", "percent"))
-    layers = [encoded("curves").mark_line(strokeWidth=2.2), dots]
+    layers = [encode("curves").mark_line(strokeWidth=2.2), dots]
     if chosen is not None:
         here = f"datum.key == '{chosen[0]}' && datum.percent == {int(chosen[1])}"
         layers.append(points.transform_filter(here).mark_point(size=260, strokeWidth=2.5, opacity=1))

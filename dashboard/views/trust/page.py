@@ -55,7 +55,7 @@ def _calibration(selection: Selection) -> None:
         "Bins", "bins", ["width", "mass"], names={"width": "equal width", "mass": "equal count"}.__getitem__
     )
     chosen = selection.class_index
-    table = data.calibration(selection.run, selection.epoch, selection.variant, edges, chosen)
+    table = data.calibration(selection.run, selection.epoch, selection.variant, edges=edges, label=chosen)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     if chosen is not None:
         frame = frame[frame["label"] == chosen]
@@ -134,7 +134,7 @@ def _images_in_range(selection: Selection, frame: pd.DataFrame, ends: tuple[floa
 
 def _mistake_grid(selection: Selection, rows: pd.DataFrame, *, key: str, title: str, page: str) -> None:
     image_tiles.image_grid(
-        selection, rows, key=key, which=image_tiles.BOTH, size=72, overlay=None, title=title, page=page
+        selection, rows, key=key, which=image_tiles.BOTH, size=72, overlay=False, title=title, page=page
     )
 
 
@@ -150,7 +150,7 @@ def _detection(selection: Selection) -> None:
     )
     parts, figures = [], []
     for name in (REFERENCE, score):
-        curve = data.risk_coverage(selection.run, selection.epoch, selection.variant, name)
+        curve = data.risk_coverage(selection.run, selection.epoch, selection.variant, score=name)
         parts.append(curve[["coverage", "risk"]].assign(score=_LABELS[name], key=name))
         figures.append({"Score": _LABELS[name], **curve.attrs})
     table = with_percent_marks(pd.concat(parts, ignore_index=True))
@@ -169,6 +169,7 @@ def _detection(selection: Selection) -> None:
         )
     with right:
         names = {"auroc": "AUROC", "fpr95": "FPR95", "aurc": "AURC", "e_aurc": "E-AURC", "augrc": "AUGRC"}
+        # A column per score, so that both values of a figure stand side by side.
         wide = pd.DataFrame(figures).set_index("Score")[list(names)].rename(columns=names).T
         st.dataframe(
             wide,
@@ -210,13 +211,7 @@ def _accepted_errors(selection: Selection, score: str, share: int) -> None:
 
 def _close_button(*names: str) -> None:
     """A button that removes parameters from the URL."""
-    st.button(
-        "Close",
-        icon=":material/close:",
-        key=f"close-{names[0]}",
-        on_click=url_state.write,
-        args=(dict.fromkeys(names),),
-    )
+    controls.write_button("Close", dict.fromkeys(names), icon=":material/close:", key=f"close-{names[0]}")
 
 
 def _failure_ranking(selection: Selection) -> None:

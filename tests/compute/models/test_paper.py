@@ -167,7 +167,7 @@ def test_an_unknown_norm_is_refused(options):
 
 
 def test_images_too_small_for_instance_norm_are_refused_before_training():
-    with pytest.raises(BadModel, match="leaves a single cell"):
+    with pytest.raises(BadModel, match="to a single cell"):
         describe(build("paper", 3), image_shape=(32, 32), classes=3)
 
 

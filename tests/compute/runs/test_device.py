@@ -30,7 +30,7 @@ def test_one_gpu_for_several_processes_is_refused(four_gpus, monkeypatch):
 
 def test_more_processes_than_gpus_are_refused(four_gpus, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "4")
-    with pytest.raises(BadOption, match=r"'cuda:4' was requested, but PyTorch finds 4 here"):
+    with pytest.raises(BadOption, match=r"'cuda:4' was requested, but PyTorch finds 4 GPU"):
         choose_device("auto")
 
 

@@ -11,15 +11,8 @@ from dashboard.shared.theme import DARK
 from dashboard.views.trust.charts import reliability_diagram
 
 BINS = pd.DataFrame(
-    {
-        "lower": [0.0, 0.5],
-        "upper": [0.5, 1.0],
-        "count": [0, 10],
-        "confidence": [np.nan, 0.8],
-        "accuracy": [np.nan, 0.7],
-        "low": [0.0, 0.4],
-        "high": [1.0, 0.9],
-    }
+    [(0.0, 0.5, 0, np.nan, np.nan, 0.0, 1.0), (0.5, 1.0, 10, 0.8, 0.7, 0.4, 0.9)],
+    columns=["lower", "upper", "count", "confidence", "accuracy", "low", "high"],
 )
 TABLE = pd.DataFrame({"epoch": [1, 1, 2], "name": list("xyz"), "accuracy": [0, 1, 0.2]})
 

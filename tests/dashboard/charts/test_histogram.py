@@ -7,6 +7,14 @@ import numpy as np
 from dashboard.charts.histogram import value_bins, value_histogram
 
 
+def test_bins_count_every_prediction_once():
+    bins = value_bins(
+        np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), limits=(0, 1), bins=2
+    )
+    assert bins["count"].tolist() == [1, 2, 1, 1]
+    assert bins["prediction"].tolist() == ["correct", "correct", "wrong", "wrong"]
+
+
 def test_every_prediction_is_in_one_bin_and_whole_numbers_get_a_bin_each():
     values, right = np.array([0, 1, 1, 5, np.nan]), np.array([True, False, False, False, True])
     bins = value_bins(values, right, limits=(0, 5), whole=True)

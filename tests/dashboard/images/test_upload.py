@@ -23,34 +23,34 @@ def file_of(image, form="PNG", **options):
 def test_it_is_cut_from_the_middle_and_resized():
     image = np.zeros((40, 100, 3), np.uint8)
     image[:, 30:70] = (10, 200, 30)
-    made = prepare_upload(file_of(Image.fromarray(image)), (8, 8))
-    assert made.image.shape == (8, 8, 3) and (made.image == (10, 200, 30)).all()
-    assert made.notes == ()
+    upload = prepare_upload(file_of(Image.fromarray(image)), (8, 8))
+    assert upload.image.shape == (8, 8, 3) and (upload.image == (10, 200, 30)).all()
+    assert upload.notes == ()
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK", "I;16", "F"])
 def test_any_colour_mode_becomes_eight_bit_rgb(mode):
     form = "TIFF" if mode in ("CMYK", "F") else "PNG"
-    made = prepare_upload(file_of(Image.new(mode, (20, 20)), form), (8, 8)).image
-    assert made.shape == (8, 8, 3) and made.dtype == np.uint8
+    upload = prepare_upload(file_of(Image.new(mode, (20, 20)), form), (8, 8)).image
+    assert upload.shape == (8, 8, 3) and upload.dtype == np.uint8
 
 
 def test_sixteen_bits_keep_their_shades():
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)
-    made = prepare_upload(file_of(Image.fromarray(np.tile(ramp, (256, 1)))), (256, 256))
-    assert np.abs(made.image[0, :, 0].astype(int) - np.arange(256)).max() <= 1
-    assert "8 bits" in made.notes[0]
+    upload = prepare_upload(file_of(Image.fromarray(np.tile(ramp, (256, 1)))), (256, 256))
+    assert np.abs(upload.image[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+    assert "8 bits" in upload.notes[0]
 
 
 def test_what_is_transparent_lies_on_gray():
-    made = prepare_upload(file_of(Image.new("RGBA", (20, 20), (255, 0, 0, 0))), (8, 8))
-    assert (made.image == 128).all() and "transparent" in made.notes[0]
+    upload = prepare_upload(file_of(Image.new("RGBA", (20, 20), (255, 0, 0, 0))), (8, 8))
+    assert (upload.image == 128).all() and "transparent" in upload.notes[0]
 
 
 def test_a_moving_image_shows_its_first_frame():
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue", "green")]
-    made = prepare_upload(file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]), (8, 8))
-    assert (made.image == (255, 0, 0)).all() and "first of its 3 frames" in made.notes[0]
+    upload = prepare_upload(file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]), (8, 8))
+    assert (upload.image == (255, 0, 0)).all() and "first of its 3 frames" in upload.notes[0]
 
 
 def test_it_is_turned_upright_by_its_exif_note():
@@ -58,14 +58,14 @@ def test_it_is_turned_upright_by_its_exif_note():
     image.paste((0, 0, 255), (0, 0, 20, 10))
     turned = Image.Exif()
     turned[0x0112] = 3  # upside down
-    made = prepare_upload(file_of(image, "JPEG", exif=turned, quality=95), (20, 20))
-    assert made.image[2, 10, 0] > 200 and made.image[17, 10, 2] > 200
-    assert "upright" in made.notes[0]
+    upload = prepare_upload(file_of(image, "JPEG", exif=turned, quality=95), (20, 20))
+    assert upload.image[2, 10, 0] > 200 and upload.image[17, 10, 2] > 200
+    assert "upright" in upload.notes[0]
 
 
 def test_a_tiny_image_is_enlarged_and_says_so():
-    made = prepare_upload(file_of(Image.new("RGB", (1, 1), "red")), (64, 64))
-    assert made.image.shape == (64, 64, 3) and "enlarged" in made.notes[0]
+    upload = prepare_upload(file_of(Image.new("RGB", (1, 1), "red")), (64, 64))
+    assert upload.image.shape == (64, 64, 3) and "enlarged" in upload.notes[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"<svg></svg>"])

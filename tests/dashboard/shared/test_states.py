@@ -17,11 +17,6 @@ from store import open_run
 from store.synthetic import write_synthetic_run
 
 
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
-
-
 @pytest.fixture
 def selection(run, monkeypatch):
     monkeypatch.setattr(url_state, "link", lambda page, changes=None: f"{page}?{changes}")
@@ -53,7 +48,7 @@ def test_a_state_minus_itself_is_silent(run, selection):
     assert (codes == 128).all() and data["differences"]["marks"] == ["silent"]
 
 
-def test_letters_hold_a_pattern_per_state_and_a_difference_less(run, selection):
+def test_tiles_hold_a_pattern_per_state_and_one_difference_fewer(run, selection):
     states = [State(run, 1, "clean"), State(run, 2, "clean"), State(run, 3, "clean")]
     table = class_changes(states[0], states[2])
     content = pattern_tiles(selection, states, table)

@@ -19,7 +19,7 @@ def test_probabilities_never_round_to_a_false_certainty(value, shown):
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(45, "45 s"), (720, "12 min"), (12000, "3 h 20 min"), (math.nan, "–")])
-def test_durations_are_told_in_the_unit_that_fits(seconds, shown):
+def test_durations_are_shown_in_the_unit_that_fits(seconds, shown):
     assert theme.duration(seconds) == shown
 
 

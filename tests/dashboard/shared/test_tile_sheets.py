@@ -12,7 +12,7 @@ from dashboard.components.tiles import Tile, TileSet
 from dashboard.images.maps import colour_map, scale_maps
 from dashboard.images.sheet import atlas
 from dashboard.shared.theme import LIGHT, rgb
-from dashboard.shared.tile_sheets import file_part, tile_sheet, unpacked
+from dashboard.shared.tile_sheets import file_part, split_atlas, tile_sheet
 
 
 def pixels(sheet):
@@ -28,8 +28,8 @@ def holds(image, colour):
 @pytest.mark.parametrize("count", [1, 3, 7])
 def test_images_come_back_out_of_an_atlas_in_their_order(count):
     images = np.random.default_rng(0).integers(0, 256, (count, 6, 4, 3), np.uint8)
-    assert np.array_equal(unpacked(atlas(images, exact=True))[:count], images)
-    assert unpacked(None) == []
+    assert np.array_equal(split_atlas(atlas(images, exact=True))[:count], images)
+    assert split_atlas(None) == []
 
 
 def test_a_sheet_holds_image_map_difference_rule_and_a_bar_for_each_scale():

@@ -22,7 +22,7 @@ def said(app):
     return "\n".join(caption.value for caption in app.caption)
 
 
-@pytest.mark.parametrize("name", [page.name for page in navigation.available()])
+@pytest.mark.parametrize("name", [page.name for page in navigation.PAGES])
 def test_every_page_shows_the_class_that_the_sidebar_chose(opened, runs, name):
     app = opened(runs, name, **{"class": "n00000002"})
     assert not app.exception and not app.warning

@@ -12,7 +12,7 @@ from dashboard.shared.theme import epoch_list
     ("numbers", "words"),
     [((3,), "epoch 3"), ((1, 2, 3), "epochs 1 to 3"), ((5, 1, 2, 9), "epochs 1 to 2, 5, 9"), ((), "epochs –")],
 )
-def test_epochs_are_told_in_spans(numbers, words):
+def test_epochs_are_listed_in_spans(numbers, words):
     assert epoch_list(numbers) == words
 
 
@@ -67,7 +67,7 @@ def test_good_parameters_are_taken():
         ("density", "much"),
     ],
 )
-def test_a_bad_parameter_is_told_and_the_default_taken(name, value):
+def test_a_bad_parameter_is_reported_and_the_default_taken(name, value):
     values, reported = run_script(**{name: value})
     assert values[:4] == ["up", "1", "0", "1"] and values[6] == "0.05"
     assert len(reported) == 1 and f"“{value}”" in reported[0]

@@ -8,7 +8,6 @@ import pytest
 
 from dashboard.views.about import charts as about_charts
 from dashboard.views.about.parts import GLOSSARY
-from store import open_run
 
 TERMS = [term for terms in GLOSSARY.values() for term in terms]
 
@@ -31,11 +30,6 @@ def test_a_term_has_an_equation_with_matching_braces_and_a_sentence(term):
 def test_what_the_pages_show_is_explained(opened, tiny_run, word):
     reported = "\n".join(part.value for part in opened(tiny_run.parent, "about").markdown)
     assert f"**{word}" in reported
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 def test_the_network_is_drawn_in_order_with_its_shapes(run):

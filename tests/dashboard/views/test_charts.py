@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from dashboard.charts.histogram import value_bins
 from dashboard.shared.theme import DARK, LIGHT
 from dashboard.views.compare import charts as compare_charts
 from dashboard.views.confusion import charts as confusion_charts
@@ -21,66 +20,41 @@ from dashboard.views.patterns.charts import pairs_and_means, similarity_chart
 from dashboard.views.robustness import charts as robustness_charts
 from dashboard.views.trust import charts as trust_charts
 
-METRICS = pd.DataFrame(
-    {
-        "epoch": [1, 2, 3],
-        "train_loss": [3.0, 2.0, 1.0],
-        "validation_loss": [3.2, 2.5, 2.0],
-        "validation_top1": [0.1, 0.3, np.nan],
-        "validation_top5": [0.3, 0.6, 0.7],
-        "learning_rate": [1e-3, 1e-3, 1e-4],
-    }
+
+def table(columns, *rows):
+    """A table from the names of its columns and its rows."""
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+METRICS = table(
+    "epoch train_loss validation_loss validation_top1 validation_top5 learning_rate",
+    (1, 3.0, 3.2, 0.1, 0.3, 1e-3),
+    (2, 2.0, 2.5, 0.3, 0.6, 1e-3),
+    (3, 1.0, 2.0, np.nan, 0.7, 1e-4),
 )
-VARIANT_METRICS = pd.DataFrame(
-    {
-        "epoch": [1, 1, 2, 2],
-        "variant_label": ["clean", "[B,G,R]", "clean", "[B,G,R]"],
-        "top1": [0.5, 0.2, 0.8, 0.4],
-        "nll": [2.0, 3.0, 1.0, np.nan],
-    }
+VARIANT_METRICS = table(
+    "epoch variant_label top1 nll",
+    (1, "clean", 0.5, 2.0),
+    (1, "[B,G,R]", 0.2, 3.0),
+    (2, "clean", 0.8, 1.0),
+    (2, "[B,G,R]", 0.4, np.nan),
 )
-CLASSES = pd.DataFrame(
-    {
-        "class_index": [0, 1, 2],
-        "name": ["bear", "bus", "sock"],
-        "group": ["animals", "vehicles", "clothing"],
-        "before": [0.2, 0.5, 0.7],
-        "after": [0.6, 0.5, 0.1],
-        "accuracy": [0.6, 0.5, 0.1],
-        "image_formation": [2.0, 3.0, -1.0],
-        "stabilisation": [3.0, 2.0, 4.0],
-    }
+CLASSES = table(
+    "class_index name group before after accuracy image_formation stabilisation",
+    (0, "bear", "animals", 0.2, 0.6, 0.6, 2.0, 3.0),
+    (1, "bus", "vehicles", 0.5, 0.5, 0.5, 3.0, 2.0),
+    (2, "sock", "clothing", 0.7, 0.1, 0.1, -1.0, 4.0),
 )
-PAIRS = pd.DataFrame(
-    {
-        "first": ["bear"],
-        "second": ["bus"],
-        "first_index": [0],
-        "second_index": [1],
-        "similarity": [0.4],
-        "rate": [0.1],
-        "count": [3],
-    }
+PAIRS = table("first second first_index second_index similarity rate count", ("bear", "bus", 0, 1, 0.4, 0.1, 3))
+BINS = table(
+    "lower upper count confidence accuracy low high",
+    (0.0, 0.5, 0, np.nan, np.nan, 0.0, 1.0),
+    (0.5, 1.0, 10, 0.8, 0.7, 0.4, 0.9),
 )
-BINS = pd.DataFrame(
-    {
-        "lower": [0.0, 0.5],
-        "upper": [0.5, 1.0],
-        "count": [0, 10],
-        "confidence": [np.nan, 0.8],
-        "accuracy": [np.nan, 0.7],
-        "low": [0.0, 0.4],
-        "high": [1.0, 0.9],
-    }
-)
-RANKING = pd.DataFrame(
-    {
-        "label": ["Maximum softmax", "Sharpness of the map"],
-        "kind": ["softmax", "map"],
-        "auroc": [0.8, 0.5],
-        "auroc_low": [0.75, 0.45],
-        "auroc_high": [0.85, 0.55],
-    }
+RANKING = table(
+    "label kind auroc auroc_low auroc_high",
+    ("Maximum softmax", "softmax", 0.8, 0.75, 0.85),
+    ("Sharpness of the map", "map", 0.5, 0.45, 0.55),
 )
 RACE = pd.DataFrame(
     {
@@ -91,14 +65,10 @@ RACE = pd.DataFrame(
     }
 )
 HISTORY = pd.DataFrame({"history": ["always correct", "never correct"], "images": [7, 2]})
-RISK = pd.DataFrame(
-    {
-        "coverage": [0.5, 1.0],
-        "risk": [0.0, 0.2],
-        "score": ["Maximum softmax"] * 2,
-        "key": "max_softmax",
-        "percent": [50, 100],
-    }
+RISK = table(
+    "coverage risk score key percent",
+    (0.5, 0.0, "Maximum softmax", "max_softmax", 50),
+    (1.0, 0.2, "Maximum softmax", "max_softmax", 100),
 )
 TREND = pd.DataFrame({"similarity": [0.2, 0.4], "rate": [0.0, 0.1], "pairs": [2, 1]})
 
@@ -167,14 +137,6 @@ def test_the_label_of_a_low_accuracy_stands_clear_of_the_variants_names():
     assert before["transform"] == [{"filter": "(datum.top1 >= 0.25)"}] and before["mark"]["align"] == "right"
     assert behind["transform"] == [{"filter": "(datum.top1 < 0.25)"}] and behind["mark"]["align"] == "left"
     assert behind["encoding"]["x"]["field"] == "top5"
-
-
-def test_bins_count_every_prediction_once():
-    bins = value_bins(
-        np.array([0.0, 0.04, 0.99, 1.0, 0.51]), np.array([True, False, True, True, False]), limits=(0, 1), bins=2
-    )
-    assert bins["count"].tolist() == [1, 2, 1, 1]
-    assert bins["prediction"].tolist() == ["correct", "correct", "wrong", "wrong"]
 
 
 def test_a_pair_is_drawn_both_ways():

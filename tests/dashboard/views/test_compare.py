@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from dashboard.shared.states import State, on_one_grid, state_names
 from dashboard.views.compare.parts import class_changes, flips, same_classes, same_images
 from store import open_run
 from store.synthetic import write_synthetic_run
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 def test_flips_list_every_changed_prediction_once_with_its_outcome(run):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from dashboard import data
 from dashboard.components.matrix import Matrix, cell_codes
@@ -12,11 +11,6 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.confusion import parts as confusion_parts
 from store import open_run
 from store.synthetic import write_synthetic_run
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 def seen(run, epoch, variant, pinned=None):
@@ -50,11 +44,11 @@ def test_the_history_of_a_pair_counts_its_images_at_every_epoch(run):
         assert history.tolist() == expected
 
 
-def test_classes_without_a_group_are_put_together_under_a_name(tmp_path):
+def test_classes_without_a_group_form_one_group_with_a_name(tmp_path):
     path = write_synthetic_run(tmp_path / "bare", epochs=1)
     run = open_run(path)
     object.__setattr__(run, "classes", run.classes.assign(group=["", " ", "birds", "birds", ""]))
-    names, counts = confusion_parts.grouped(run, np.ones((5, 5)))
+    names, counts = confusion_parts.sum_groups(run, np.ones((5, 5)))
     assert names == ["no group", "birds"] and counts.tolist() == [[9, 6], [6, 4]]
 
 
@@ -74,15 +68,15 @@ def test_the_change_between_two_states_is_offered_and_named(opened, tiny_run):
 
 def test_the_confusion_matrix_is_scaled_by_row_and_by_column():
     counts = np.array([[3, 1], [0, 0]])
-    assert confusion_parts.scaled(counts, "row", None).values.tolist() == [[0.75, 0.25], [0, 0]]
-    assert confusion_parts.scaled(counts, "column", None).values.tolist() == [[1, 1], [0, 0]]
-    change = confusion_parts.scaled(counts, "difference", np.array([[1, 1], [0, 2]]))
+    assert confusion_parts.scale_counts(counts, "row", None).values.tolist() == [[0.75, 0.25], [0, 0]]
+    assert confusion_parts.scale_counts(counts, "column", None).values.tolist() == [[1, 1], [0, 0]]
+    change = confusion_parts.scale_counts(counts, "difference", np.array([[1, 1], [0, 2]]))
     assert change.signed and change.values.tolist() == [[2, 0], [0, -2]]
 
 
 def test_groups_collapse_the_matrix_and_keep_every_image(run):
     counts = run.confusion(epoch=1, variant="clean")
-    names, grouped = confusion_parts.grouped(run, counts)
+    names, grouped = confusion_parts.sum_groups(run, counts)
     assert names == list(dict.fromkeys(run.classes["group"]))
     assert grouped.sum() == counts.sum() == len(run.labels)
 

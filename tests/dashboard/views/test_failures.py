@@ -6,13 +6,8 @@ import pandas as pd
 import pytest
 
 from dashboard.views.failures import parts as failures_parts
-from store import open_run, queries
+from store import queries
 from store.queries import FailureFilter
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 @pytest.mark.parametrize(

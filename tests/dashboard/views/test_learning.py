@@ -7,26 +7,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard import data
 from dashboard.components.matrix import Matrix, payload
 from dashboard.views.learning import parts as learning_parts
 from dashboard.views.learning.charts import ensemble_gains
-from dashboard.views.learning.parts import class_matrix_values
+from store import open_run
 
 
-def test_a_class_pattern_is_compared_with_its_final_form():
-    last = np.array([[1.0, 0], [0, 0]])
-    patterns = np.stack([np.array([[0.0, 1], [0, 0]]), np.array([[1.0, 1], [0, 0]]), last])[:, None]
-    assert class_matrix_values(patterns, np.zeros((1, 3)), "similarity")[0] == pytest.approx([0, np.sqrt(0.5), 1])
+def test_a_class_pattern_is_compared_with_its_final_form(tiny_run):
+    run = open_run(tiny_run)
+    final = [run.patterns(epoch=epoch, variant="gray").reshape(5, -1) for epoch in (1, 3)]
+    lengths = [np.linalg.norm(patterns, axis=1) for patterns in final]
+    expected = (final[0] * final[1]).sum(1) / (lengths[0] * lengths[1])
+    similarity = data.similarity_to_final(run, "gray")
+    np.testing.assert_allclose(similarity[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(similarity[-1], 1, rtol=1e-5)
 
 
-def test_an_opposite_pattern_has_no_similarity():
-    patterns = np.stack([-np.eye(2), np.eye(2)])[:, None]
-    assert class_matrix_values(patterns, np.zeros((1, 2)), "similarity")[0] == pytest.approx([0, 1])
-
-
-def test_the_accuracy_needs_no_patterns():
-    accuracy = np.array([[0.0, 0.5], [1.0, 1.0]])
-    assert class_matrix_values(None, accuracy, "accuracy") is accuracy
+def test_the_accuracy_of_every_class_at_every_epoch_is_recorded(tiny_run):
+    run = open_run(tiny_run)
+    expected = [run.class_table(epoch=epoch, variant="gray")["accuracy"] for epoch in run.epochs]
+    assert np.array_equal(data.accuracy_grid(run, "gray"), expected)
 
 
 def test_a_matrix_says_how_tall_it_may_become():
@@ -54,23 +55,12 @@ def test_pairs_are_filtered_by_outcome(chosen, expected):
 
 def test_a_criterion_comes_with_its_measure_over_the_epochs():
     best = pd.DataFrame(
-        {
-            "criterion": ["Accuracy", "Robust accuracy"],
-            "metric": ["top1", "robust_top1"],
-            "direction": ["max", "max"],
-            "epoch": [2, 1],
-            "value": [0.6, 0.35],
-            "last_value": [0.6, 0.2],
-        }
+        [("Accuracy", "top1", "max", 2, 0.6, 0.6), ("Robust accuracy", "robust_top1", "max", 1, 0.35, 0.2)],
+        columns=["criterion", "metric", "direction", "epoch", "value", "last_value"],
     )
-    figures = pd.DataFrame(
-        {
-            "epoch": [1, 1, 1, 2, 2, 2],
-            "variant": ["clean", "gray", "bgr"] * 2,
-            "top1": [0.5, 0.4, 0.3, 0.6, 0.2, 0.2],
-            "unchanged_consistency": [1.0, 0.9, 0.8, 1.0, 0.7, 0.6],
-        }
-    )
+    figures = pd.DataFrame({"epoch": [1, 1, 1, 2, 2, 2], "variant": ["clean", "gray", "bgr"] * 2})
+    figures["top1"] = [0.5, 0.4, 0.3, 0.6, 0.2, 0.2]
+    figures["unchanged_consistency"] = [1.0, 0.9, 0.8, 1.0, 0.7, 0.6]
     rows = learning_parts.criterion_rows(best, figures)
     assert rows["curve"].tolist() == [[0.5, 0.6], pytest.approx([0.35, 0.2])]
     assert rows["better"].tolist() == ["high", "high"]

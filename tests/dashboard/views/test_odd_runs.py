@@ -13,9 +13,8 @@ from dashboard.views.image.parts import film_epochs
 from store import Run, open_run
 from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run
-from tests.dashboard.app import assert_no_errors, open_page, texts, write_named_run
+from tests.dashboard.app import PAGES, assert_no_errors, open_page, texts, write_named_run
 
-NAMES = [page.name for page in navigation.available()]
 HOSTILE = (
     "<b>bold</b> *and* [a](link) $x$ `code` :red[no] </script>",
     "say \"hi\" & 'bye'",
@@ -35,6 +34,7 @@ RUNS = {
     | COARSE,
     "clean-only": {"variants": ("clean",), "masks": None, "boxes": None},
     "not-analysed": {},
+    "few-maps": {"kept_maps": 1},
     "no-groups": ["ant", "bee", "cow", "dog", "elk", "fly"],
     "same-names": ["twin", "twin", "other", "other"],
     "hostile": HOSTILE,
@@ -57,7 +57,7 @@ def odd_runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("page", NAMES)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_page_opens_on_an_odd_run(opened, odd_runs, page, run):
     app = opened(odd_runs, page, run=run)
     assert_no_errors(app, warnings=False)
@@ -106,13 +106,18 @@ def test_a_page_opens_although_the_analysis_is_damaged(opened, tmp_path, page):
     assert page in ("overview", "image", "search") or "analysis.h5" in texts(app)
 
 
-@pytest.mark.parametrize("page", [name for name in NAMES if name != "live"])
+@pytest.mark.parametrize("page", [name for name in PAGES if name != "live"])
 def test_a_damaged_epoch_leaves_the_page_with_the_others(opened, tmp_path, page):
     path = write_synthetic_run(tmp_path / "damaged", epochs=3) / "epochs" / "0002.h5"
     path.write_bytes(path.read_bytes()[:2000])
     app = opened(tmp_path, page)
     assert_no_errors(app)
     assert any("Epoch 2" in warning.value for warning in app.warning)
+
+
+@pytest.mark.parametrize("image", [3, 7])
+def test_predictions_are_explained_from_few_maps(opened, odd_runs, image):
+    assert_no_errors(opened(odd_runs, "image", run="few-maps", image=str(image)), warnings=False)
 
 
 def test_one_class_has_no_minimal_correction(opened, odd_runs):

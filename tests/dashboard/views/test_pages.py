@@ -10,10 +10,14 @@ import sys
 import pytest
 
 from dashboard.shell import navigation
-from store.synthetic import synthetic_description, write_synthetic_run
-from tests.dashboard.app import APP, assert_no_errors, record_epoch, start_run, texts
-
-NAMES = [page.name for page in navigation.available()]
+from store import resume_run
+from store.synthetic import (
+    create_synthetic_run,
+    record_synthetic_epoch,
+    synthetic_description,
+    write_synthetic_run,
+)
+from tests.dashboard.app import APP, PAGES, assert_no_errors, texts
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +35,7 @@ def parameter(app, name):
     return value if isinstance(value, str) else value[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_shows_a_good_run_without_warning(opened, good_runs, name):
     app = opened(good_runs, name, run="plain")
     assert_no_errors(app, warnings=False)
@@ -39,7 +43,7 @@ def test_a_page_shows_a_good_run_without_warning(opened, good_runs, name):
     assert "plain" in texts(app)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_variant(opened, good_runs, name):
     app = opened(good_runs, name, run="signed", epoch="1", variant="bgr", scale="common", colours="cividis")
     assert_no_errors(app)
@@ -52,10 +56,10 @@ def test_a_page_shows_a_signed_run_without_layers_at_an_older_epoch_under_a_vari
     [
         ("epoch", "99", "has epochs 1 to 3"),
         ("epoch", "two", "has epochs 1 to 3"),
-        ("variant", "sepia", "there is clean, gray"),
-        ("run", "../../etc", "there is"),
+        ("variant", "sepia", "allowed are clean, gray"),
+        ("run", "../../etc", "allowed are"),
         ("image", "-3", "a whole number from 0 to 29"),
-        ("class", "n99999999", "there is n00000000"),
+        ("class", "n99999999", "allowed are n00000000"),
         ("pin", "7.clean", "such as “1.clean”"),
     ],
 )
@@ -90,8 +94,7 @@ def test_without_a_run_the_dashboard_explains_how_to_make_one(opened, tmp_path, 
 
 
 def test_a_run_without_a_finished_epoch_says_that_it_waits(opened, tmp_path):
-    description = synthetic_description("young", 3, 2, epochs=2)
-    start_run(tmp_path / "young", description)
+    create_synthetic_run(tmp_path / "young", synthetic_description("young", 3, 2, epochs=2))
     app = opened(tmp_path)
     assert_no_errors(app)
     assert "no complete epoch yet" in texts(app)
@@ -120,7 +123,7 @@ def test_a_new_epoch_of_a_growing_run_appears_on_the_next_look(opened, tmp_path)
     app = opened(tmp_path)
     assert "epoch **1**" in texts(app)
     assert app.get("progress")[0].proto.text.startswith("1 of 2 epochs")
-    record_epoch(path, 2)
+    record_synthetic_epoch(resume_run(path), 2)
     app.run()
     assert "epoch **2**" in texts(app)
 

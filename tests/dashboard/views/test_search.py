@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from dashboard.components.painter import pattern_text, text_pattern
-from store import open_run, queries
+from store import queries
 from store.queries import search_index
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 @pytest.mark.parametrize("signed", [False, True])

@@ -53,7 +53,7 @@ def test_a_point_of_the_curve_shows_what_it_wrongly_accepts(opened, tiny_run):
     assert f"{wrong} wrong predictions among 20" in "\n".join(part.value for part in app.markdown)
 
 
-def test_a_point_that_is_on_no_curve_is_told(opened, tiny_run):
+def test_a_point_that_is_on_no_curve_is_reported(opened, tiny_run):
     app = opened(tiny_run.parent, "trust", accepted="sharpness.41")
     assert not app.exception
     assert "“sharpness.41”" in app.warning[0].value

@@ -34,29 +34,29 @@ def change(run, path, at, value, *, kept=False):
 
 
 VARIANTS = ("clean", "gray")
-NOT_FINITE = "it holds numbers that are not finite"
+NOT_FINITE = "it contains numbers that are not finite"
 CHANGES = {
     "maps": ((1, 3, 0, 4, 4), 255, "probabilities are not the softmax of the means of the maps"),
-    "map_scale": ((0, 0, 0), 0, "map_scale: it holds 0 to"),
+    "map_scale": ((0, 0, 0), 0, "map_scale: it contains 0 to"),
     "probabilities": ((0, 0, 0), np.nan, f"probabilities: {NOT_FINITE}"),
     "stages/stem": ((0, 0, 0), np.inf, f"stages/stem: {NOT_FINITE}"),
     "layers/encoder/scale": ((0, 0), np.nan, f"layers/encoder/scale: {NOT_FINITE}"),
-    "images/prediction": ((1, 7), 5, "images/prediction: it holds 0 to 5, allowed are 0 to 4"),
+    "images/prediction": ((1, 7), 5, "images/prediction: it contains 0 to 5, allowed are 0 to 4"),
     "images/runner_up": ((0, 0), 4, "images/runner_up does not agree with"),
-    "images/confidence": ((0, 0), 1.5, "images/confidence: it holds"),
+    "images/confidence": ((0, 0), 1.5, "images/confidence: it contains"),
     "images/margin": ((0, 0), 0.5, "images/margin does not agree with"),
     "images/label_rank": ((1, 3), 4, "images/label_rank does not agree with"),
     "images/label_logit": ((1, 3), 99, "logits of images differ from the means of cached/true_class_map"),
     "images/predicted_logit": ((1, 3), 99, "logits of images differ from the means of cached/predicted_class_map"),
     "images/peak": ((1, 3), 99, "images/peak is not the largest cell"),
-    "images/consistency": ((1, 3), -2, "images/consistency: it holds -2 to"),
+    "images/consistency": ((1, 3), -2, "images/consistency: it contains -2 to"),
     "images/similarity": ((1, 3), 0, "images/similarity does not follow from"),
     "images/correction_cells": ((0, 0), 3, "images/correction_cells is not 0 for a correct prediction"),
     "classes/accuracy": ((0, 0), np.nan, "classes/accuracy does not follow from"),
     "classes/pattern": ((0, 0, 0, 0), np.nan, f"classes/pattern: {NOT_FINITE}"),
     "confusion": ((0, 0, 0), 3, "confusion does not follow from"),
     "variant_metrics/ece": (0, 0.5, "variant_metrics/ece does not follow from"),
-    "run.h5/masks": ((0, 0, 0), 2, "masks: it holds 0 to 2, allowed are 0 to 1"),
+    "run.h5/masks": ((0, 0, 0), 2, "masks: it contains 0 to 2, allowed are 0 to 1"),
     "run.h5/labels": (19, 5, "run.h5"),
     "run.h5/variants/changed_images": (1, 3, "variants/changed_images does not follow from the pixels"),
     "run.h5/image_sha256": ((4, 0), 0, "image_sha256 does not follow from the pixels"),
@@ -64,7 +64,7 @@ CHANGES = {
 CHANGES_OF_KEPT_MAPS = {
     "maps": ((1, 3, 0, 4, 4), 255, "logits differ from the means of the maps by more than their error"),
     "logits": ((0, 0, 0), -99, "logits differ from the means of the maps by more than their error"),
-    "map_classes": ((1, 0, 1), 5, "map_classes: it holds 0 to 5, allowed are 0 to 4"),
+    "map_classes": ((1, 0, 1), 5, "map_classes: it contains 0 to 5, allowed are 0 to 4"),
 }
 OTHER_CLASSES = ((1, 2, 3), (0, 0, 1), (1, 0, 2))  # without the label 0, one class twice, the strongest not first
 
@@ -123,15 +123,15 @@ LEDGER = {"prediction": np.arange(30) % 5, "label_probability": np.full(30, 0.5)
 LEDGER |= {"loss": np.ones(30)}
 LEDGER_CHANGES = {
     "nan": (lambda new, _: new({**LEDGER, "loss": np.full(30, np.nan)}), f"0001.h5: loss: {NOT_FINITE}"),
-    "class": (lambda new, _: new({**LEDGER, "prediction": np.full(30, 5)}), "0001.h5: prediction: it holds 5 to 5"),
+    "class": (lambda new, _: new({**LEDGER, "prediction": np.full(30, 5)}), "0001.h5: prediction: it contains 5 to 5"),
     "share": (lambda new, _: new({**LEDGER, "label_probability": np.full(30, 2)}), "allowed are -0.0001 to 1.0001"),
     "length": (lambda new, _: new({**LEDGER, "loss": np.ones(29)}), "its datasets have [29, 30] training images"),
     "count": (
         lambda new, _: new({name: column[:9] for name, column in LEDGER.items()}),
-        "0001.h5: it holds 9 training images, training/images.h5 lists 30",
+        "0001.h5: it contains 9 training images, training/images.h5 lists 30",
     ),
     "column": (lambda new, _: new({"prediction": LEDGER["prediction"]}), "damaged: label_probability is missing"),
-    "name": (lambda _, file: file.rename(file.with_name("0002.h5")), "it holds epoch 1, its name says 2"),
+    "name": (lambda _, file: file.rename(file.with_name("0002.h5")), "it contains epoch 1, but its name says 2"),
     "bit": (lambda _, file: flip_a_bit(file), "training/0001.h5: "),
     "images": (lambda _, file: file.with_name("images.h5").unlink(), "training/images.h5: it is missing"),
     "other run": (

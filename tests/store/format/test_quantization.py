@@ -80,7 +80,7 @@ def test_the_scale_of_an_image_keeps_31_levels_of_every_map_with_evidence():
 def test_values_that_no_byte_stands_for_are_refused_with_image_and_class(value, signed):
     maps = np.ones((4, 6, 2, 2), np.float32)
     maps[2, 5, 1, 0] = value
-    with pytest.raises(BadMaps, match=r"image 2, class 5 holds .* in cell 2") as caught:
+    with pytest.raises(BadMaps, match=r"image 2, class 5 has .* in cell 2") as caught:
         Quantiser(signed=signed).encode(maps)
     assert (caught.value.image, caught.value.class_index) == (2, 5)
 

@@ -62,6 +62,6 @@ def test_a_thinned_risk_coverage_curve_keeps_its_ends(run):
 
 def test_an_unknown_score_is_refused(run):
     with pytest.raises(
-        ValueError, match="No confidence score 'luck' follows from the summary columns: choose one of max_softmax"
+        ValueError, match="The summary columns give no confidence score 'luck': choose one of max_softmax"
     ):
         queries.risk_coverage(run, epoch=3, score="luck")

@@ -55,7 +55,7 @@ def test_classes_can_be_ordered(run):
         (
             lambda run: queries.class_order(run, "formation", epoch=3),
             ValueError,
-            r"formation epochs of 'tiny' are not known yet: run .*compute analyse",
+            r"Run .tiny. has no formation epochs yet: run .*compute analyse",
         ),
         (lambda run: queries.class_order(run, "luck", epoch=3), ValueError, "cannot be ordered by 'luck'"),
         (lambda run: queries.confused_pairs(run, epoch=9), NotInRun, "Epoch 9 is not in the run"),

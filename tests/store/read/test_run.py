@@ -115,12 +115,12 @@ def test_metrics_are_a_row_per_epoch(run):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        (lambda run: run.column("confidence", epoch=9, variant="clean"), r"Epoch 9 .* holds 3 epochs, 1 to 3"),
+        (lambda run: run.column("confidence", epoch=9, variant="clean"), r"Epoch 9 .* has 3 epochs, 1 to 3"),
         (
             lambda run: run.confusion(epoch=1, variant="sepia"),
-            "Variant 'sepia' is not in the run: it holds clean, gray",
+            "Variant 'sepia' is not in the run: it has clean, gray",
         ),
-        (lambda run: run.pixels([20]), "Image 20 is not in the run: it holds 20, 0 to 19"),
+        (lambda run: run.pixels([20]), "Image 20 is not in the run: it has 20, 0 to 19"),
         (lambda run: run.pixels([-1]), "Image -1 is not in the run"),
         (lambda run: run.maps(epoch=1, variant="clean", images=[0], classes=[5]), "Class 5 is not in the run"),
         (lambda run: run.column("beauty", epoch=1, variant="clean"), "Column 'beauty' is not in the run"),
@@ -178,7 +178,7 @@ def test_swapped_and_foreign_epochs_are_reported(copy, tmp_path):
     second.rename(first)
     (tmp_path / "x").rename(second)
     run = open_run(copy)
-    assert run.epochs == (3,) and "it holds epoch 2, its name says 1" in run.damaged[1]
+    assert run.epochs == (3,) and "it contains epoch 2, but its name says 1" in run.damaged[1]
     other = write_synthetic_run(tmp_path / "other", epochs=1)
     shutil.copy(other / "epochs" / "0001.h5", first)
     assert run.refresh() and "it belongs to run" in run.damaged[1]
@@ -246,7 +246,7 @@ def test_another_format_version_is_named_with_what_to_do(copy, version, advice):
     assert open_run(copy).epochs == (2, 3) and f"format version {version}" in open_run(copy).damaged[1]
     with h5py.File(copy / "run.h5", "r+") as file:
         file.attrs["format_version"] = version
-    message = rf"has format version {version}, this Classprint reads version 1\. {advice}"
+    message = rf"has format version {version}, but this Classprint reads version 1\. {advice}"
     with pytest.raises(SchemaMismatch, match=message):
         open_run(copy)
 

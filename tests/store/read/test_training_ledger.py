@@ -21,8 +21,8 @@ def test_a_training_ledger_comes_back(tmp_path):
     assert ledger.epochs == (1,) and ledger.images()["name"].tolist() == ["a.png", "ü.png"]
     assert ledger.images()["label"].tolist() == [1, 4] and ledger.epoch(1)["prediction"].tolist() == [1, 3]
     assert all(np.array_equal(ledger.epoch(1)[name], column) for name, column in columns.items())
-    with pytest.raises(NotInRun, match="its ledger holds"):
+    with pytest.raises(NotInRun, match="its ledger has"):
         ledger.epoch(2)
     (path / "training" / "0001.h5").rename(path / "training" / "0002.h5")
-    with pytest.raises(DamagedFile, match="it holds epoch 1, its name says 2"):
+    with pytest.raises(DamagedFile, match="it contains epoch 1, but its name says 2"):
         ledger.epoch(2)

@@ -58,7 +58,7 @@ def test_a_damaged_run_is_not_copied_on(copy, run, tmp_path):
 
 def test_a_copy_never_overwrites_another_run(run, copy, tmp_path):
     other = prune_run(run, tmp_path / "other", epochs=[1])
-    with pytest.raises(RunExists, match="Another run is at"):
+    with pytest.raises(RunExists, match="There is another run at"):
         copy_run(str(run.path), str(other))
 
 
@@ -66,7 +66,7 @@ def test_a_copy_into_a_folder_of_other_files_is_refused_with_a_better_place(run,
     stick = tmp_path / "stick"
     stick.mkdir()
     assert copy_run(str(run.path), str(stick / "first"))
-    with pytest.raises(RunExists, match=rf"stick' holds other files. .* such as '{stick}/{run.path.name}'"):
+    with pytest.raises(RunExists, match=rf"stick' contains other files. .* such as '{stick}/{run.path.name}'"):
         copy_run(str(run.path), str(stick))
     assert [path.name for path in stick.iterdir()] == ["first"]
     (stick / "begun" / "epochs").mkdir(parents=True)  # what a copy that was stopped early leaves
@@ -77,6 +77,6 @@ def test_a_copy_into_a_folder_of_other_files_is_refused_with_a_better_place(run,
 def test_a_run_is_never_copied_onto_itself(copy, target):
     (copy.parent / "link").symlink_to(copy)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    with pytest.raises(RunExists, match="is the run itself, or lies in it or around it"):
+    with pytest.raises(RunExists, match="is the run itself, or inside it or around it"):
         copy_run(str(copy), str(copy / target))
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before

@@ -25,7 +25,7 @@ def test_exported_tables_hold_what_the_run_says(run, tmp_path, file_format):
 
 
 def test_an_export_that_fails_leaves_nothing_half_written(run, tmp_path, monkeypatch):
-    with pytest.raises(NotInRun, match=r"Epochs \[9\] are not in the run: it holds \[1, 2, 3\]"):
+    with pytest.raises(NotInRun, match=r"Epochs \[9\] are not in the run: it has \[1, 2, 3\]"):
         export_tables(run, tmp_path / "out", epochs=[1, 9])
     said = run.class_table
 

@@ -83,7 +83,7 @@ def test_a_run_never_says_that_it_keeps_more_maps_than_it_does(run, tmp_path):
 
 
 def test_a_run_is_not_pruned_into_itself_and_a_stopped_pruning_leaves_nothing(copy, tmp_path, monkeypatch):
-    with pytest.raises(RunExists, match="or lies in the run"):
+    with pytest.raises(RunExists, match="or is inside the run"):
         prune_run(open_run(copy), copy / "smaller")
 
     def stop(*_):

@@ -125,7 +125,7 @@ def test_a_run_is_never_overwritten(empty_run, description):
     with pytest.raises(RunExists, match=r"Epoch 1 of .* is complete already"):
         resume_run(empty_run).epoch(1)
     (empty_run / "run.h5").unlink()
-    with pytest.raises(RunExists, match=r"holds epochs but no run\.h5"):
+    with pytest.raises(RunExists, match=r"contains epochs but no run\.h5"):
         create_synthetic_run(empty_run, description)
 
 
@@ -151,7 +151,7 @@ def test_an_epoch_that_fails_leaves_nothing_and_the_others_stay(empty_run, descr
 def test_maps_that_are_not_numbers_are_refused_with_image_and_class(empty_run, description):
     maps = synthetic_maps(description, 1, "clean")
     maps[13, 2, 4, 4] = np.nan
-    message = r"Epoch 1, variant 'clean', image 13 \('val_13.png'\), class 2 \('guacamole'\): .* holds nan"
+    message = r"Epoch 1, variant 'clean', image 13 \('val_13.png'\), class 2 \('guacamole'\): .* has nan"
     with pytest.raises(BadMaps, match=message), resume_run(empty_run).epoch(1) as recording:
         recording.write("clean", 0, maps)
         recording.write("gray", 0, synthetic_maps(description, 1, "gray"))
@@ -165,7 +165,7 @@ def test_wrong_shapes_places_and_repeats_are_refused_at_once(empty_run, descript
         recording.write("clean", 0, maps[:, :4])
     with pytest.raises(ValueError, match="images 15 to 34 are outside 0 to 19"):
         recording.write("clean", 15, maps)
-    with pytest.raises(NotInRun, match="Variant 'sepia' is not in the run: it holds clean, gray"):
+    with pytest.raises(NotInRun, match="Variant 'sepia' is not in the run: it has clean, gray"):
         recording.write("sepia", 0, maps)
     with pytest.raises(ValueError, match="The clean maps of images 0 to 19 must be written before 'gray'"):
         recording.write("gray", 0, maps)

@@ -93,7 +93,7 @@ def test_resuming_removes_the_parts_of_an_epoch_that_lost_a_rank(writer):
 
 
 def test_parts_must_say_which_images_they_hold(writer):
-    with pytest.raises(NotInRun, match="A single part must hold all 20 images"):
+    with pytest.raises(NotInRun, match="A single part must contain all 20 images"):
         writer.epoch(1, images=range(3))
     with pytest.raises(NotInRun, match="are not a part of the run's 20 images"):
         writer.epoch(1, part=(0, 2), images=range(15, 25))
