@@ -101,15 +101,16 @@ def test_a_wrong_override_is_refused_with_what_is_allowed(text, message):
         override(Profile(), text)
 
 
-def test_a_profile_file_with_an_unknown_key_is_refused(tmp_path):
-    (tmp_path / "mine.toml").write_text("[training]\nepocs = 3\n")
-    with pytest.raises(BadOption, match=r"no setting 'training.epocs'"):
-        load_profile(str(tmp_path / "mine.toml"))
-
-
-def test_a_profile_file_that_is_no_toml_is_refused_with_the_line(tmp_path):
-    (tmp_path / "mine.toml").write_text("[training\nepochs = 3\n")
-    with pytest.raises(BadOption, match=r"not valid TOML: .*line 1"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[training]\nepocs = 3\n", r"no setting 'training.epocs'"),
+        ("[training\nepochs = 3\n", r"not valid TOML: .*line 1"),
+    ],
+)
+def test_a_profile_file_with_an_error_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(BadOption, match=message):
         load_profile(str(tmp_path / "mine.toml"))
 
 
