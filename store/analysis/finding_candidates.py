@@ -78,6 +78,7 @@ def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, 
         chance = max((clean + 1) / (of + 1), float(others))
         if times <= clean or chance >= 1:
             continue
+        # Exact: an approximation fails for ten images of a class and p-values corrected for all pairs and variants.
         p = scipy.stats.binomtest(times, of, chance, alternative="greater").pvalue
         low, high = _exact_interval(times, of, comparisons)
         query: dict[str, Any] = {"epoch": inputs.last, "variant": variant}
