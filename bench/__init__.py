@@ -1,1 +1,1 @@
-"""What is measured and compared: `make bench`, `make experiment`, `python -m bench findings`."""
+"""Benchmarks, experiments and figures of documents: `make bench`, `make experiment`, `python -m bench findings`."""

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import document
+from store.errors import StoreError
 
 COMMANDS = ("findings", "nulls", "experiment", "same_record")
 BENCHMARKS = {
@@ -34,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command named first, or the benchmarks; 1 if one of them failed."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
-        return int(importlib.import_module(f"bench.{words[0]}").main(words[1:]))
+        try:
+            return int(importlib.import_module(f"bench.{words[0]}").main(words[1:]))
+        except StoreError as err:  # such as a run that does not exist
+            print(err, file=sys.stderr)
+            return 1
     parser = document.parser("", __doc__)
     parser.add_argument("benchmark", nargs="?", choices=BENCHMARKS, help="only this one (default: all)")
     parser.add_argument("--run", default="runs/quick", help="a recorded run (default: %(default)s)")

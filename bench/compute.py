@@ -1,12 +1,12 @@
-"""Training and recording beside the obvious alternatives, in one run, so that the ratios hold on any machine.
+"""Training and recording beside the obvious alternatives, in one run, so that the ratios carry over to other machines.
 
     python -m bench compute [--data phantom] [--profile quick] [--steps 20] [--rounds 3] [--operators 12]
 
 Training: the profile's own step against the plain torchvision loop (ImageFolder over JPEG files, DataLoader with two
 workers, per-image transforms, float32, PyTorch's grouped transposed convolution). Recording: the forward passes of all
-variants alone against the same passes recorded and sealed. Gallery: maps read from the record against Grad-CAM on
-demand by the usual library. The two sides of a line take turns, in alternating order, after a warm-up of both.
---operators adds the operators in which a training step spends its time.
+variants alone against the same passes recorded into complete files. Gallery: maps read from the record against Grad-CAM
+on demand by the usual library. The two sides of a line alternate, after a warm-up of both. --operators adds the
+operators in which a training step spends its time.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from compute.training.trainer import Trainer
 from store import create_run, open_run, resume_run
 
 GALLERY = 50  # images on one page of a class
-# Images of a class: few seconds of training, and enough passes that sealing, which a run does while the next epoch
-# trains, weighs little.
+# Images of a class: few seconds of training, but enough passes that completing the file, which a run does while the
+# next epoch trains, weighs little.
 SMALL = ("data.train_per_class=10", "data.validation_per_class=10")
 WARM_UP = 4  # untimed steps after each change of sides: what one side prefetched meanwhile must not count
 FULL_TRAINING, FULL_RECORDING = 100_000, 80_000  # training images and recorded passes of an epoch of Tiny ImageNet
@@ -90,7 +90,7 @@ def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str
 
 
 def training_row(prepared: PreparedRun, folder: Path, *, steps: int, rounds: int) -> tuple[Row, float]:
-    """Images a second of both training loops, and the median of ours."""
+    """Images per second of both training loops, and the median of ours."""
     batch = prepared.profile.training.batch
     _write_jpeg(prepared, folder, (steps + WARM_UP) * batch)
 
@@ -110,7 +110,7 @@ def training_row(prepared: PreparedRun, folder: Path, *, steps: int, rounds: int
 
 
 def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[list[Row], float]:
-    """Passes a second through the network alone, and recorded and sealed; and the median of the latter."""
+    """Passes per second through the network alone, and recorded into complete files; and the median of the latter."""
     recorder = prepared.recorder(quiet=True)
     with create_run(path, prepared.description(path.name)) as new_run:
         recorder.write_images(new_run)
@@ -131,13 +131,13 @@ def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[l
     rates = alternate({"alone": alone, "recorded": recorded}, rounds)
     size = (path / "epochs" / "0001.h5").stat().st_size
     slower = statistics.median(rates["alone"]) / statistics.median(rates["recorded"]) - 1
-    row = _row("passes/s: network alone, and recorded and sealed", rates["alone"], rates["recorded"], "{:.0f}")
-    rows = [(*row[:3], f"{slower:+.1%} time"), ("bytes a pass (untrained network)", "", f"{size / passes:.0f}", "")]
+    row = _row("passes/s: network alone, and recorded into complete files", rates["alone"], rates["recorded"], "{:.0f}")
+    rows = [(*row[:3], f"{slower:+.1%} time"), ("bytes per pass (untrained network)", "", f"{size / passes:.0f}", "")]
     return rows, statistics.median(rates["recorded"])
 
 
 def gallery_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:
-    """Milliseconds to the maps of one gallery, other images each time: Grad-CAM on demand, or read from the record."""
+    """Milliseconds to the maps of a gallery, new images each time: Grad-CAM on demand, or read from the record."""
     run, random = open_run(path), np.random.default_rng(0)
     logits = Logits(prepared.network)
 
@@ -181,7 +181,9 @@ def operators_table(prepared: PreparedRun, *, count: int) -> str:
         (f"`{name}`", f"{microseconds / 3e3:.1f}", f"{microseconds / whole:.0%}", f"{calls // 3}")
         for name, (microseconds, calls) in sorted(times.items(), key=lambda item: -item[1][0])[:count]
     ]
-    return document.table((f"operator, its own {'GPU' if on_gpu else 'CPU'} time", "ms a step", "share", "calls"), rows)
+    return document.table(
+        (f"operator, its own {'GPU' if on_gpu else 'CPU'} time", "ms per step", "share", "calls"), rows
+    )
 
 
 def own_steps(prepared: PreparedRun) -> Iterator[None]:
@@ -204,7 +206,7 @@ def _plain_steps(prepared: PreparedRun, folder: Path) -> Iterator[None]:
     """The steps of the loop that most code has, over JPEG files, without end."""
     classes, settings = len(prepared.dataset.classes), prepared.profile.training
     network = build(prepared.profile.model.name, classes, **prepared.profile.model.options).to(prepared.device)
-    # Ours replaces it by a matrix product (59 to 2 ms a step), so the plain loop gets PyTorch's own back.
+    # Ours replaces it by a matrix product (59 to 2 ms per step), so the plain loop gets PyTorch's own back.
     if hasattr(network, "class_maps") and prepared.profile.model.name == "paper":
         grouped = nn.ConvTranspose2d(classes, classes, 4, stride=2, padding=1, bias=False, groups=classes)
         network.get_submodule("class_maps").register_module("conv", grouped.to(prepared.device))
@@ -267,7 +269,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--data", help="as for python -m compute")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--steps", type=int, default=20, help="steps a round")
+    parser.add_argument("--steps", type=int, default=20, help="steps per round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--operators", type=int, default=0, metavar="N", help="also list the N slowest operators")

@@ -1,12 +1,12 @@
-"""The dashboard as its readers meet it: start, server time of each page, and from the click to the painted page.
+"""The dashboard as users experience it: start, server time of each page, and time from the click to the painted page.
 
     python -m bench dashboard --run runs/quick [--sessions 20] [--clicks 240] [--times 7] [--only server]
 
 A real `streamlit run` over the folder of the run. Server: sessions that speak Streamlit's protocol visit the pages in
 random order with a new selection at each click; each rerun is timed from the message to the end of the script. They
-pause 0.5 to 1.5 s between an answer and the next click; further rows have the many sessions with longer pauses and
+pause 0.5 to 1.5 s between a response and the next click; further rows have the many sessions with longer pauses and
 with none, which measures the most that the server can do. Painted: headless Chromium clicks through the pages. The
-budgets stand beside the figures; nothing is asserted.
+budgets are given beside the figures; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dashboard.browser import Server, chromium_path, open_chromium, serve_dashbo
 from store import Run, open_run
 
 PARTS = ("start", "server", "painted")
-SHORT, LONG, NONE = (0.5, 1.5), (2.0, 6.0), (0.0, 0.0)  # seconds between an answer and the next click
+SHORT, LONG, NONE = (0.5, 1.5), (2.0, 6.0), (0.0, 0.0)  # seconds between a response and the next click
 BUDGET_ONE, BUDGET_MANY, BUDGET_PAINTED, BUDGET_START = 200, 1000, 1000, 5  # milliseconds, but the last in seconds
 EMPTY_PAGE = 'import streamlit as st\n\nst.set_page_config(layout="wide")\nst.write("Nothing else.")\n'
 
@@ -73,7 +73,7 @@ def _over(value: float, budget: float) -> str:
 
 
 def start_table(run: Path, *, times: int) -> str:
-    """Seconds from the start of the process to its first answer, to the first page's script and to the painted page."""
+    """Seconds from the start of the process to its first response, the first page's script and the painted page."""
     seconds: dict[str, list[float]] = defaultdict(list)
     failures = []
     for number in range(times):
@@ -92,7 +92,7 @@ def start_table(run: Path, *, times: int) -> str:
 
 
 def empty_page(runs: Path) -> str:
-    """What a rerun of an empty page costs under the dashboard's settings: nothing here can cost less."""
+    """The cost of rerunning an empty page under the dashboard's settings: the lower bound for every page."""
     _progress("the empty page")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "empty.py"

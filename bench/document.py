@@ -1,4 +1,4 @@
-"""The documents that hold measured figures, and the line on machine and time that belongs to each figure."""
+"""The documents with measured figures, and the line on machine and time that belongs to each figure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, text_col
 
 
 def failure_lines(failures: Iterable[str]) -> str:
-    """A line for each error in which reruns of a dashboard ended; '' stands for none."""
+    """A line for each error in which reruns of a dashboard ended; '' means none."""
     counts = Counter(failure for failure in failures if failure)
     return "".join(f"\n\n**{count} reruns failed:** {failure}" for failure, count in counts.most_common())
 
@@ -73,7 +73,7 @@ def write_section(path: Path, title: str, body: str, *, order: Sequence[str]) ->
     sections[title] = body
     ordered = sorted(sections, key=lambda name: order.index(name) if name in order else len(order))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # An hour of measuring is not lost to a stop in the middle of writing.
+    # An interruption while writing does not lose an hour of measurements.
     unfinished = path.with_suffix(".new")
     text = [OPENING, *(f"## {name}\n\n{sections[name].strip()}\n" for name in ordered)]
     unfinished.write_text("\n".join(text), "utf-8")
@@ -89,7 +89,7 @@ def read_sections(text: str) -> dict[str, str]:
 def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:
     """The text with the content of each named block replaced; the other blocks and the prose stay.
 
-    A block stands between `<!-- figures: NAME -->` and `<!-- end -->`.
+    A block is between `<!-- figures: NAME -->` and `<!-- end -->`.
 
     Raises:
         ValueError: the text has no block of one of the names.

@@ -30,11 +30,11 @@ from store.check.verify import bytes_to_check, verify_run
 STEPS = ("train", "verify", "analyse", "results")
 DAMAGED, REFUSED = 1, 2
 VERIFICATION = "verification.csv"
-COMPARED = ("model", "training", "augmentation")  # sections in which a complete run must be what was asked for
+COMPARED = ("model", "training", "augmentation")  # sections in which a complete run must match the request
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the steps asked for, and return the exit code; see the module."""
+    """Run the requested steps, and return the exit code; see the module."""
     options = _parser().parse_args(arguments)
     name = options.run or Path(options.profile).stem
     path, folder = Path(options.runs_dir) / name, options.results or document.ROOT / "docs" / "results" / name
@@ -69,20 +69,20 @@ def is_complete(path: Path, options: argparse.Namespace) -> bool:
     """Whether the run at `path` is complete, so that nothing is left to train.
 
     Raises:
-        BadOption: it is, but under other settings than those asked for.
+        BadOption: it is, but with settings other than those requested.
     """
     if not (path / "run.h5").exists() or not open_run(path).complete:
         return False
     recorded, asked = open_run(path).configuration, as_dict(load_profile(options.profile, options.set))
     different = [
-        f"{section}.{key}: {recorded[section][key]!r} recorded, {value!r} asked for"
+        f"{section}.{key}: {recorded[section][key]!r} recorded, {value!r} requested"
         for section in COMPARED
         for key, value in asked[section].items()
         if key in recorded.get(section, {}) and recorded[section][key] != value
     ]
     if different:
         raise BadOption(
-            f"The run '{path}' has other settings ({'; '.join(different)}). Choose another name with --run."
+            f"The run '{path}' has different settings ({'; '.join(different)}). Choose another name with --run."
         )
     print(f"The run '{path}' is complete: nothing to train.")
     return True
@@ -115,7 +115,7 @@ def is_damaged(folder: Path) -> bool:
 
 
 def verification(folder: Path) -> str:
-    """What the last verification found, in words."""
+    """A summary of the last verification."""
     if not (folder / VERIFICATION).exists():
         return "not run"
     table = pd.read_csv(folder / VERIFICATION)
@@ -156,5 +156,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs-dir", default="runs", help="the folder of the runs (default: runs)")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="default: docs/results/NAME of the run")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="default: all, in this order")
-    parser.add_argument("--note", default="", help="a sentence for the page, such as what else the machine did")
+    parser.add_argument("--note", default="", help="a sentence for the page, for instance on the machine's other load")
     return parser

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def runs(analysed: AnalysedRun) -> Rows:
-    """What each run is, and what its analysis took."""
+    """A description of each run, and the cost of its analysis."""
     run, metrics = analysed.run, analysed.run.metrics()
     rows = {
         "images": analysed.setting("data", "source"),
@@ -80,7 +80,7 @@ def runs(analysed: AnalysedRun) -> Rows:
 
 
 def short(analysed: Sequence[AnalysedRun]) -> str:
-    """The answers to the questions that matter most, in a sentence each."""
+    """The answers to the main questions, in a sentence each."""
     lines = []
     for each in analysed:
         sentences = [*each.sentences("failure_ranking", "localisation"), _ensembles(each), _corrections(each)]

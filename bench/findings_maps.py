@@ -22,7 +22,7 @@ HUES = ("red", "green", "blue", "gray")
 
 
 def correction(analysed: AnalysedRun) -> Rows:
-    """How many cells correct a wrong prediction, which class wins then, and how far quantisation leaves it open."""
+    """How many cells correct a wrong prediction, which class wins then, and how uncertain quantisation makes it."""
     run, at = analysed.run, analysed.last
     wrong = np.flatnonzero(analysed.predictions() != run.labels)
     if not len(wrong):
@@ -68,7 +68,7 @@ def cues(analysed: AnalysedRun) -> Rows:
 def phantom_siblings(analysed: AnalysedRun) -> Rows:
     """How often a phantom image is predicted as the class that its perturbation turns it into.
 
-    Of the images that are predicted correctly when clean; a network that sees what was drawn would reach 100 %.
+    Of the images that are predicted correctly when clean; a network that sees the drawing perfectly would reach 100 %.
     """
     run = analysed.run
     if not analysed.is_phantom or len(run.classes) != 200:

@@ -3,7 +3,7 @@
     python -m bench memory --run runs/quick [--clicks 9000]
 
 Several readers at once visit pages without a pause; after each stretch they close their windows and new ones come.
-Sampled is the memory that only the process holds; what it maps from the run's files belongs to the page cache. The
+The samples are of the process's own memory; what it maps from the run's files belongs to the page cache. The
 slope is that of the second half, when the caches are full. A walk is long enough when that half is flat or when
 a longer one grows as well.
 """

@@ -1,8 +1,8 @@
 """How often does the Findings page state something where there is nothing? `python -m bench nulls RUN [RUN ...]`
 
 The run's own predictions, logits and maps are shuffled so that each kind of tested statement has nothing to find while
-sizes, ties and skew stay as they are; then statements are made and selected as always, and each of them is false. The
-share of shuffles with any statement, over all kinds together, is promised to be 5 % at most.
+sizes, ties and skew stay as they are; then statements are made and selected as usual, and each of them is false. The
+share of shuffles with any statement, over all kinds together, must be 5 % at most.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROMISE = 0.05
 
 @dataclass(frozen=True)
 class ShuffledRun:
-    """What statements ask of a run: its description, and the confusions of shuffled predictions (V, N)."""
+    """The parts of a run that statements need: its description, and the confusions of shuffled predictions (V, N)."""
 
     labels: NDArray[np.int64]
     classes: pd.DataFrame
@@ -80,7 +80,7 @@ class Shuffler:
     def _inputs(
         self, predictions: NDArray, by_epoch: list[NDArray] | None = None, **tables: pd.DataFrame
     ) -> finding_candidates.FindingInputs:
-        """What the makers of statements take.
+        """The inputs of the functions that make statements.
 
         Args:
             predictions: at the last epoch, (V, N).
@@ -150,7 +150,7 @@ class Shuffler:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Shuffle, count the false statements and print them as Markdown; 1 if there are surely more than promised."""
+    """Shuffle, count the false statements and print them as Markdown; 1 if there are clearly more than allowed."""
     parser = document.parser("nulls", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of analysed runs")
     parser.add_argument("--shuffles", type=int, default=200, help="shuffles of each run (default: %(default)s)")

@@ -22,7 +22,7 @@ SIZE: ViewportSize = {"width": 1440, "height": 1000}
 
 
 class NotPainted(RuntimeError):
-    """A page that never was complete; the message says what was missing."""
+    """A page that was never complete; the message says what was missing."""
 
 
 @dataclass(frozen=True)

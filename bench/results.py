@@ -1,4 +1,4 @@
-"""A recorded run as tables and as a Markdown page: everything that the paper reports, and what recording took.
+"""A recorded run as tables and as a Markdown page: everything that the paper reports, and the cost of recording.
 
 Shares and accuracies are fractions 0..1, times seconds, sizes bytes unless a column's name says otherwise.
 """
@@ -24,7 +24,7 @@ WAITS = ("write_wait_seconds", "finish_wait_seconds")
 
 @dataclass(frozen=True)
 class Origin:
-    """What the run's own files do not say: the page's title, the command, what `store verify` found, and a note."""
+    """What the run's own files do not contain: the page's title, the command, what `store verify` found, and a note."""
 
     title: str
     command: str
@@ -69,7 +69,7 @@ def columns_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]], *
 
 
 def select_epochs(epochs: Sequence[int], *, most: int = 10) -> list[int]:
-    """At most so many of the epochs, evenly spaced, the first and the last among them."""
+    """At most `most` epochs, evenly spaced, the first and the last among them."""
     positions = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
     return [int(epochs[position]) for position in positions]
 
@@ -97,7 +97,7 @@ def _table_1_text(run: Run, table: pd.DataFrame) -> str:
 
 
 def differences(run: Run) -> pd.DataFrame:
-    """Every setting in which the run is not the paper's: setting, paper, run; then what no setting says."""
+    """Every setting in which the run differs from the paper: setting, paper, run; then what no setting says."""
     paper, recorded = as_dict(load_profile("paper")), run.configuration
     rows = []
     for section in SETTINGS_COMPARED:

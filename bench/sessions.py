@@ -43,7 +43,7 @@ class Walk:
     """A reader of one run, from a seed: every page once, in random order, then every page again, and so on.
 
     At each click the epoch and the variant change with even chances; class, image and pinned state are chosen anew or
-    dropped. So caches are hit as by a reader who looks at something new each time.
+    dropped. So the caches are used as by a reader who looks at something new each time.
     """
 
     def __init__(self, run: Run, seed: int, *, pages: tuple[str, ...] = PAGES) -> None:
@@ -166,7 +166,7 @@ async def visit_all(url: str, views: Sequence[View]) -> list[Rerun]:
 async def visit_at_once(
     url: str, walks: Sequence[Walk], *, clicks: int, pauses: tuple[float, float], processor: Callable[[], float]
 ) -> list[Rerun]:
-    """The reruns of as many sessions at once as there are walks, each of so many clicks.
+    """The reruns of as many sessions at once as there are walks, each of the same number of clicks.
 
     A session's first page is not counted: it brings the connection up.
 

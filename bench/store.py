@@ -63,7 +63,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one form of storage takes: bytes and processor seconds an image, and the largest error of a value.
+    """The cost of one form of storage: bytes and processor seconds per image, and the largest error of a value.
 
     error: as a share of the largest value of its image. bound: as a share of the stated bound, NaN if none is stated.
     """
@@ -84,7 +84,7 @@ def read_sample(run: Run, count: int) -> Sample:
 
 
 def formats_table(samples: Sequence[Sample], folder: Path) -> str:
-    """Bytes, error and processor time an image of each form of storage, for each run.
+    """Bytes, error and processor time per image of each form of storage, for each run.
 
     Raises:
         RuntimeError: this store decoded a value outside its stated bound.

@@ -37,7 +37,7 @@ def repeat_epochs(run: Run, count: int, folder: Path) -> Run:
 
 
 def all_queries(run: Run) -> dict[str, Query]:
-    """What the pages ask for, by name, each at a random place."""
+    """The queries of the pages, by name, each at a random place."""
     return {**_image_queries(run), **_epoch_queries(run), **_run_queries(run)}
 
 
@@ -111,7 +111,7 @@ def _epoch_queries(run: Run) -> dict[str, Query]:
 
 
 def _run_queries(run: Run) -> dict[str, Query]:
-    """Queries over all epochs, and what every rerun of a page begins with."""
+    """Queries over all epochs, and those that begin every rerun of a page."""
     count, classes = len(run.labels), len(run.classes)
 
     def variant(random: np.random.Generator) -> str:

@@ -28,7 +28,6 @@ OUT_OF_TIME = 75  # EX_TEMPFAIL, "try again": a job queue can run the same comma
 REFUSED = 2
 LONGEST_NAME = 200  # bytes; file systems allow 255, and some file names extend the run's name
 RESUME = "Run the same command again to resume."
-NEXT_STEP = "Look at it with: make dashboard"
 
 
 def main(arguments: Sequence[str], stop: StopRequest | None = None) -> int:
@@ -82,7 +81,9 @@ def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, p
         # a run that was stopped before its analysis is analysed now
         if options.command == "train" and processes.first and not options.no_analysis and not _is_analysed(path):
             _analyse(path)
-        _say(processes, f"The run '{path}' is complete (epochs recorded: {profile.training.epochs}). {NEXT_STEP}")
+        _say(
+            processes, f"The run '{path}' is complete (epochs recorded: {profile.training.epochs}). {_next_step(path)}"
+        )
         return 0
     plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
     _say(processes, plan.text)
@@ -103,8 +104,14 @@ def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, p
     processes.wait()  # the last epoch is complete when every process has written its part
     if processes.first and not options.no_analysis:
         _analyse(path)
-    _say(processes, f"The run '{path}' is complete. {NEXT_STEP}")
+    _say(processes, f"The run '{path}' is complete. {_next_step(path)}")
     return 0
+
+
+def _next_step(path: Path) -> str:
+    """How to open the dashboard on the run at `path`."""
+    folder = "" if path.parent == Path("runs") else f" RUNS='{path.parent}'"
+    return f"Look at it with: make dashboard{folder}"
 
 
 def _say(processes: Processes, text: str) -> None:
@@ -234,5 +241,5 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
 def _settings_text() -> str:
     """Every setting of a profile with its default, for --help."""
     lines = [f"  {name:32} {text} (default {default})" for name, default, text in settings_table()]
-    heading = "settings: KEY = VALUE below [SECTION] in a profile's TOML file, or --set SECTION.KEY=VALUE:"
+    heading = "settings (--set SECTION.KEY=VALUE, or a profile's TOML file) and the default where a profile sets none:"
     return "\n".join([heading, *lines])

@@ -61,7 +61,7 @@ def test_every_make_target_explains_itself_and_the_readme_names_the_ones_users_n
     assert phony is not None
     for target in phony[1].split():
         assert re.search(rf"^{target}:.*## \S", makefile, re.M), f"make {target} has no line in make help"
-    for target in (
+    for target in [
         "compute",
         "plan",
         "experiment",
@@ -72,5 +72,5 @@ def test_every_make_target_explains_itself_and_the_readme_names_the_ones_users_n
         "test",
         "lint",
         "bench",
-    ):
+    ]:
         assert f"`make {target}" in README

@@ -136,7 +136,8 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
     base = typing.get_origin(kind) or kind
     if not isinstance(value, base) or (isinstance(value, bool) and base is not bool):
         words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a table"}
-        raise BadOption(f"{name} is {words.get(base, 'a list')}, not {value!r}. Correct the profile or the override.")
+        wanted = words.get(base, "a list")
+        raise BadOption(f"{name} must be {wanted}, not {value!r}. Correct the profile or the override.")
     return value
 
 

@@ -113,6 +113,7 @@ class HostCopy:
         self._values = values.detach().float().contiguous()
         self._arrived: torch.cuda.Event | None = None
         if self._values.device.type == "cuda":
+            # Pinned: a copy into ordinary memory would wait for all work queued before it, in the middle of an epoch.
             device = self._values.device
             self._values = torch.empty(values.shape, pin_memory=True).copy_(self._values, non_blocking=True)
             self._arrived = torch.cuda.Event()

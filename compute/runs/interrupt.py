@@ -101,7 +101,7 @@ class TimeLimit:
     An epoch starts only if the longest one so far plus a seventh still fits. The first epoch always starts.
     """
 
-    MARGIN = 1.15
+    MARGIN = 1.15  # about a seventh: on a shared machine epochs differ in length
 
     def __init__(self, seconds: float, processes: Processes) -> None:
         self.seconds = seconds

@@ -78,6 +78,7 @@ def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, 
         chance = max((clean + 1) / (of + 1), float(others))
         if times <= clean or chance >= 1:
             continue
+        # Exact: an approximation fails for ten images of a class and p-values corrected for all pairs and variants.
         p = scipy.stats.binomtest(times, of, chance, alternative="greater").pvalue
         low, high = _exact_interval(times, of, comparisons)
         query: dict[str, Any] = {"epoch": inputs.last, "variant": variant}
@@ -182,10 +183,10 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     low, high = map(float, wilson(by_few, count))
     half = int(np.quantile(cells, 0.5, method="inverted_cdf"))
     text = (
-        f"In {percent(by_few / count)} of the {count} wrong prediction{'' if count == 1 else 's'} the true class at "
-        f"least ties once {few} of the {size} cells {'is' if few == 1 else 'are'} removed from the maps, in half of "
-        f"them once {half} {'is' if half == 1 else 'are'}"
-        + (f"; in {percent(third / count)} of all a third class wins then." if third else ".")
+        f"Removing {few} of the {size} cells from the maps lets the true class draw level in "
+        f"{percent(by_few / count)} of "
+        f"the {count} wrong prediction{'' if count == 1 else 's'}; half of them need {half} at most"
+        + (f". In {percent(third / count)} of all a third class wins then." if third else ".")
     )
     query = {"epoch": inputs.last, "sort": "fewest_cells"}
     strength = low / 2  # about all classes: findings about a single one rank higher
@@ -203,7 +204,7 @@ def localisation(inputs: FindingInputs) -> list[Finding]:
         return []
     outcome = {
         "locates": "The maps locate the object" if quantity == "object_following" else "The maps move with the images",
-        "encodes": "The maps encode the class, they do not locate the object",
+        "encodes": "The maps encode the class but do not locate the object",
         "unknown": "Whether the maps locate the object or encode the class stays open",
     }[localisation_of(inputs.tables["localisation"])]
     shown = []

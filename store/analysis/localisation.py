@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # reading the answer does not need the slow imports of gather
 
 SHIFT = "shift"  # the variant whose images are moved
 SHIFT_SHARE = 0.125  # of each side, down and to the right
+# A finer grid alone does not make maps locate the object: `grid` reached 0.10 on phantom and 0.035 on Tiny ImageNet.
 FOLLOWS = 0.1  # a tenth of what a map in the shape of the object would gain, or of the shift applied
 
 

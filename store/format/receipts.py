@@ -27,6 +27,7 @@ def file_sha256(path: Path) -> str:
 
 def write_receipt(run: Path, epoch: int | None, run_id: str) -> None:
     """Write the receipt of an epoch's files, or with `epoch` None of run.h5."""
+    # The whole file's SHA-256: HDF5's own checksums do not notice a file that was deleted or exchanged.
     entries = {file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in files_of(run, epoch)}
     with atomic_path(run / receipt_file(epoch)) as part:
         part.write_text(json.dumps({"run_id": run_id, "epoch": epoch, "files": entries}, indent=1) + "\n")

@@ -103,6 +103,7 @@ def hold_file(path: Path, holder: object) -> bool:
     except FileNotFoundError:
         return False
     weakref.finalize(holder, os.close, descriptor)
+    # A lock, not an age: no file leaves the cache under a reader, and a clock that jumps only changes their order.
     # Fails on a file system without locks, or while the file is being removed: then the link count is 0.
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -87,7 +87,7 @@ def test_a_complete_run_is_not_trained_again(finished_experiment, capsys):
 
 def test_a_complete_run_with_other_settings_is_refused(finished_experiment, capsys):
     assert experiment.main(experiment_arguments(finished_experiment, "--set", "training.learning_rate=0.5")) == 2
-    assert "training.learning_rate: 0.002 recorded, 0.5 asked for" in capsys.readouterr().err
+    assert "training.learning_rate: 0.002 recorded, 0.5 requested" in capsys.readouterr().err
 
 
 def test_a_time_limit_ends_a_call_and_the_next_one_resumes(tmp_path):

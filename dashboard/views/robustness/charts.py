@@ -39,7 +39,8 @@ def variant_curves(frame: pd.DataFrame, *, figure: str, title: str, epoch: int, 
 def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -> alt.TopLevelMixin:
     colours = alt.Scale(domain=list(names), range=[palette.ink, *palette.series][: len(names)])
     percent = figure not in ("nll", "drop")
-    legend = alt.Legend(orient="top", symbolType="stroke", columns=legend_columns(3, 1))
+    # Small symbols close together: on a phone, two long labels just fit side by side.
+    legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=50, columnPadding=4, columns=legend_columns(3, 2))
     base = rows(
         "figures"
     ).encode(

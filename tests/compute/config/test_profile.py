@@ -78,9 +78,9 @@ def test_an_override_of_one_model_option_keeps_the_others():
         ("train.epochs=3", r"no section 'train' in a profile. Sections: data, model"),
         ("training.epoch=3", r"no setting 'training.epoch'. Section training has: epochs, batch"),
         ("training.epochs=0", r"training.epochs = 0 is too small. The minimum is 1"),
-        ("training.epochs=2.5", r"training.epochs is a whole number, not 2.5"),
-        ("training.epochs=true", r"training.epochs is a whole number, not True"),
-        ("training.epochs=many", r"training.epochs is a whole number, not 'many'"),
+        ("training.epochs=2.5", r"training.epochs must be a whole number, not 2.5"),
+        ("training.epochs=true", r"training.epochs must be a whole number, not True"),
+        ("training.epochs=many", r"training.epochs must be a whole number, not 'many'"),
         ("training.learning_rate=0", r"training.learning_rate = 0.0 is invalid"),
         ("training.learning_rate=nan", r"training.learning_rate = nan is invalid"),
         ("training.learning_rate=inf", r"training.learning_rate = inf is invalid: it must be a finite number"),
@@ -89,10 +89,10 @@ def test_an_override_of_one_model_option_keeps_the_others():
         ("model.options.scale=inf", r"model.options = inf is invalid"),
         ("training.seed=4294967296", r"training.seed = 4294967296 is too large. The maximum is 4294967295"),
         ("training.optimizer=adam", r"training.optimizer cannot be 'adam'. It takes one of: sgd, adamw"),
-        ("training.compile=1", r"training.compile is true or false, not 1"),
+        ("training.compile=1", r"training.compile must be true or false, not 1"),
         ("augmentation.flip=2", r"augmentation.flip = 2.0 is too large. The maximum is 1"),
-        ("data.mean=0.5", r"data.mean is a list, not 0.5"),
-        ('data.mean=["a"]', r"data.mean is a number, not 'a'"),
+        ("data.mean=0.5", r"data.mean must be a list, not 0.5"),
+        ('data.mean=["a"]', r"data.mean must be a number, not 'a'"),
         ("data.size=8", r"data.size = 8 is too small. The minimum is 16"),
     ],
 )
@@ -101,15 +101,16 @@ def test_a_wrong_override_is_refused_with_what_is_allowed(text, message):
         override(Profile(), text)
 
 
-def test_a_profile_file_with_an_unknown_key_is_refused(tmp_path):
-    (tmp_path / "mine.toml").write_text("[training]\nepocs = 3\n")
-    with pytest.raises(BadOption, match=r"no setting 'training.epocs'"):
-        load_profile(str(tmp_path / "mine.toml"))
-
-
-def test_a_profile_file_that_is_no_toml_is_refused_with_the_line(tmp_path):
-    (tmp_path / "mine.toml").write_text("[training\nepochs = 3\n")
-    with pytest.raises(BadOption, match=r"not valid TOML: .*line 1"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[training]\nepocs = 3\n", r"no setting 'training.epocs'"),
+        ("[training\nepochs = 3\n", r"not valid TOML: .*line 1"),
+    ],
+)
+def test_a_profile_file_with_an_error_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(BadOption, match=message):
         load_profile(str(tmp_path / "mine.toml"))
 
 

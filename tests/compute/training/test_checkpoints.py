@@ -49,37 +49,28 @@ def test_both_files_load_without_pickled_code(folder, trainer, tmp_path):
         assert isinstance(torch.load(path, weights_only=True), dict)
 
 
-def test_a_truncated_checkpoint_is_refused(folder, trainer, tmp_path):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), r"0001.pt' cannot be read"),
+        (lambda path: path.unlink(), r"no checkpoint '.*0001.pt'"),
+        (lambda path: torch.save({"weights": {}}, path), r"of Classprint: it lacks \['epoch', 'metrics', 'run_id'\]"),
+        (lambda path: torch.save({"weights": os.system}, path), "cannot be read"),  # pickled code
+        (lambda path: (path.parent / "0009.pt").rename(path), r"0001.pt' is of epoch 9, not 1"),
+    ],
+)
+def test_a_file_that_is_not_the_epochs_checkpoint_is_refused(folder, trainer, tmp_path, change, message):
     folder.save(1, trainer, {})
-    path = tmp_path / "0001.pt"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(BadCheckpoint, match=r"0001.pt' cannot be read"):
+    folder.save(9, trainer, {})
+    change(tmp_path / "0001.pt")
+    with pytest.raises(BadCheckpoint, match=message):
         folder.load(1)
-
-
-def test_an_absent_epoch_is_refused(folder):
-    with pytest.raises(BadCheckpoint, match=r"no checkpoint '.*0007.pt'"):
-        folder.load(7)
 
 
 def test_a_checkpoint_of_another_run_is_refused(folder, trainer, tmp_path):
     folder.save(1, trainer, {})
     with pytest.raises(BadCheckpoint, match=r"belongs to run ours, not to theirs"):
         CheckpointFolder(tmp_path, run_id="theirs").load(1)
-
-
-def test_something_else_than_a_checkpoint_is_refused(folder, tmp_path):
-    torch.save({"weights": {}}, tmp_path / "0001.pt")
-    with pytest.raises(
-        BadCheckpoint, match=r"not a checkpoint of Classprint: it lacks \['epoch', 'metrics', 'run_id'\]"
-    ):
-        folder.load(1)
-
-
-def test_pickled_code_in_a_checkpoint_is_refused(folder, tmp_path):
-    torch.save({"weights": os.system}, tmp_path / "0001.pt")
-    with pytest.raises(BadCheckpoint, match="cannot be read"):
-        folder.load(1)
 
 
 def test_a_checkpoint_of_another_network_is_refused(folder, trainer):
@@ -132,10 +123,3 @@ def test_a_changed_weight_is_named(folder, trainer, tmp_path):
     path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     with pytest.raises(BadCheckpoint, match=r"0001.pt' cannot be read: the checksum of its record '.*data/.*' differs"):
         folder.load(1)
-
-
-def test_a_checkpoint_of_another_epoch_is_refused(folder, trainer, tmp_path):
-    folder.save(1, trainer, {})
-    (tmp_path / "0001.pt").rename(tmp_path / "0009.pt")
-    with pytest.raises(BadCheckpoint, match=r"0009.pt' is of epoch 1, not 9"):
-        folder.load(9)

@@ -54,8 +54,8 @@ def test_the_findings_of_a_run_with_known_events_report_these_events(eventful):
     pair = findings["pair"]
     assert pair.text == "At epoch 1, 40 of 40 images of “class 3” were predicted as “class 0”; at epoch 4 none is."
     assert findings["correction"].text == (
-        "In 100 % of the 3 wrong predictions the true class at least ties once 1 of the 16 cells is removed from the "
-        "maps, in half of them once 1 is."
+        "Removing 1 of the 16 cells from the maps lets the true class draw level in 100 % of the 3 wrong predictions; "
+        "half of them need 1 at most."
     )
     assert findings["correction"].query == {"epoch": 4, "sort": "fewest_cells"}
     assert findings["forgetting"].text.startswith("3 of the 3 images that end up wrong")
