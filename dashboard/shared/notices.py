@@ -28,6 +28,7 @@ def warn_stale(selection: Selection) -> None:
     if known and known != selection.run.epochs:
         st.info(
             f"The cross-epoch analysis covers {epoch_list(known)}, but the run now has "
-            f"{epoch_list(selection.run.epochs)}. To update it, run {code_span(f'python -m compute analyse {selection.run.path}')}.",
+            f"{epoch_list(selection.run.epochs)}. To update it, run "
+            f"{code_span(f'python -m compute analyse {selection.run.path}')}.",
             icon=":material/update:",
         )
