@@ -189,7 +189,7 @@ LOCALISATION_LABELS = {
 
 def localisation(analysed: Sequence[AnalysedRun]) -> str:
     """Whether the maps of each run locate the object, then the quantities behind it."""
-    unknown = "Unknown: the run holds neither objects that lie apart nor shifted images."
+    unknown = "Unknown: the run has neither objects at different positions nor shifted images."
     lines = []
     for each in analysed:
         model, (height, width) = each.setting("model", "name"), each.run.map_shape

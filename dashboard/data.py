@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,8 @@ import streamlit as st
 
 from dashboard.images.sheet import Atlas, atlas
 from dashboard.query_cache import cached_query, cached_run_query
-from store import DamagedFile, Run, Timeline, open_run, queries
+from dashboard.shared.theme import one_line
+from store import Run, StoreError, Timeline, open_run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.localisation import localisation_of
 from store.metrics.maps import cosine
@@ -37,17 +39,53 @@ def runs_folder() -> Path:
 
 def run_names() -> list[str]:
     """The names of the runs, the most recently written first, those without an epoch last; empty without a folder."""
-    folder = runs_folder()
-    if not folder.is_dir():
+    runs = {}
+    for path in _folders():
+        with suppress(OSError):  # see `unreadable_folders`
+            if (path / "run.h5").is_file():
+                runs[path.name] = _last_written(path)
+    return sorted(runs, key=runs.__getitem__, reverse=True)
+
+
+def unreadable_folders() -> dict[str, str]:
+    """Folders among the runs that this process may not look into, and why: one of them must not hide the others."""
+    problems = {}
+    for path in _folders():
+        try:
+            (path / "run.h5").is_file()
+            _last_written(path)
+        except OSError as error:
+            problems[path.name] = f"its folder cannot be read: {error.strerror}."
+    return problems
+
+
+def _folders() -> list[Path]:
+    try:
+        return list(runs_folder().iterdir())
+    except OSError:
         return []
-    runs = [path for path in folder.iterdir() if (path / "run.h5").is_file()]
-    return [path.name for path in sorted(runs, key=_last_written, reverse=True)]
 
 
 def _last_written(path: Path) -> tuple[bool, float]:
     epochs = path / "epochs"
-    has_epoch = any(epochs.glob("*.h5"))
-    return has_epoch, (epochs if has_epoch else path).stat().st_mtime
+    try:
+        has_epoch = any(epochs.glob("*.h5"))
+        return has_epoch, (epochs if has_epoch else path).stat().st_mtime
+    except FileNotFoundError:  # removed in between, or a link to nowhere
+        return False, 0.0
+
+
+def reason(error: Exception) -> str:
+    """Why something cannot be read, in the store's words, or the error's kind where the store did not foresee it."""
+    return str(error) if isinstance(error, StoreError) else f"it is malformed ({type(error).__name__})."
+
+
+def open_neighbour(name: str) -> tuple[Run | None, str]:
+    """A run beside the one that is shown, and why it cannot be read; its faults never stop a page."""
+    try:
+        return open_named_run(name), ""
+    except Exception as error:
+        return None, reason(error)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -300,7 +338,7 @@ def accuracy_by_variant(run: Run) -> pd.DataFrame:
 
 
 def _with_variant_labels(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(variant_label=[run.variant(name).label for name in table["variant"]])
+    return table.assign(variant_label=[one_line(run.variant(name).label) for name in table["variant"]])
 
 
 @cached_run_query
@@ -340,9 +378,18 @@ def pair_counts(run: Run, epoch: int, variant: str) -> np.ndarray:
 def _analysis(run: Run) -> tuple[Analysis | None, str]:
     """The run's analysis, None where there is none, and why it cannot be read, empty where it can."""
     try:
-        return read_analysis(run), ""
-    except DamagedFile as error:  # a derived file must not take the pages with it that can do without
-        return None, str(error)
+        analysis = read_analysis(run)
+        if analysis is not None:
+            tables = {name: analysis.table(name) for name in analysis.tables}
+            for name in analysis.arrays:
+                analysis.array(name)
+            if "findings" in tables:
+                from_table(tables["findings"])
+            if "localisation" in tables:
+                localisation_of(tables["localisation"])
+        return analysis, ""
+    except Exception as error:  # a derived file must not take the pages with it that can do without
+        return None, reason(error)
 
 
 def analysis_epochs(run: Run) -> tuple[int, ...]:

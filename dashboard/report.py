@@ -16,7 +16,7 @@ from PIL import Image
 from dashboard.charts.figure import Figure, render
 from dashboard.images.maps import EQ10, RELIEF, ScaledMaps, colour_map, colourise, scale_maps
 from dashboard.images.sheet import SheetTile, png_bytes, sheet
-from dashboard.shared.theme import LIGHT, count, epoch_list, percent, plural, probability, rgb
+from dashboard.shared.theme import LIGHT, count, epoch_list, one_line, percent, plural, probability, rgb
 from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
 from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
 from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
@@ -146,10 +146,14 @@ def sections(run: Run, epoch: int) -> list[Section]:
 
 
 def _findings(run: Run) -> list[Section]:
-    analysis = read_analysis(run)
+    try:
+        analysis = read_analysis(run)
+        found = [] if analysis is None else from_table(analysis.table("findings"))
+    except StoreError as error:  # derived: the report goes on without it, and says so
+        return [Section("Findings", f"<p>{escape(str(error))}</p>")]
     if analysis is None:
         return []
-    items = "".join(f"<li>{escape(finding.text)}</li>" for finding in from_table(analysis.table("findings")))
+    items = "".join(f"<li>{escape(finding.text)}</li>" for finding in found)
     note = "Each tested statement holds after correction for all comparisons that it was selected from." + _stale_note(
         run, analysis
     )
@@ -191,7 +195,7 @@ def _variants(run: Run, epoch: int) -> Section:
     head = ("variant", "top-1", "top-5", "mean confidence", "predictions flipped")
     chart = _svg(
         accuracy_by_variant(
-            table.assign(variant_label=[run.variant(name).label for name in table["variant"]])[
+            table.assign(variant_label=[one_line(run.variant(name).label) for name in table["variant"]])[
                 ["variant_label", "top1", "top5", "mean_confidence"]
             ]
         ),
@@ -294,9 +298,15 @@ def _similarity(run: Run, epoch: int) -> Section:
 def _trust(run: Run, epoch: int) -> Section:
     bins = queries.calibration_table(run, epoch=epoch)
     body, stale = _svg(reliability_diagram(bins), 400), ""
-    analysis = read_analysis(run)
-    if analysis is not None and "failure_ranking" in analysis.tables:
-        body += _svg(failure_ranking_chart(analysis.table("failure_ranking")), 360)
+    try:
+        analysis = read_analysis(run)
+        ranking = None
+        if analysis is not None and "failure_ranking" in analysis.tables:
+            ranking = analysis.table("failure_ranking")
+    except StoreError:  # said under Findings
+        analysis = ranking = None
+    if analysis is not None and ranking is not None:
+        body += _svg(failure_ranking_chart(ranking), 360)
         stale = _stale_note(run, analysis)
     note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}.{stale}"
     return Section("Calibration and failure detection", f'<div class="row">{body}</div>', note)

@@ -116,7 +116,7 @@ def sheet(
     height = 44 + rows * (tile_height + _PADDING) + (14 + 20 * len(legends) if legends else 0)
     canvas = Image.new("RGB", (max(width, 420), height), "white")
     draw = ImageDraw.Draw(canvas)
-    draw.text((_PADDING, 12), title, fill=_INK, font=_font(15))
+    draw.text((_PADDING, 12), " ".join(title.split()), fill=_INK, font=_font(15))
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         corner = (_PADDING + column * (tile_width + _PADDING), 44 + row * (tile_height + _PADDING))
@@ -144,6 +144,7 @@ def _draw_tile(
         draw.rectangle((left, top + size + 2, left + width - 1, top + size + 4), fill=tile.colour)
     for line, text in enumerate(tile.lines):
         font = _font(11)
+        text = " ".join(text.split())  # Pillow measures one line only
         while text and draw.textlength(text, font=font) > width:
             text = text[:-2].rstrip(" …") + "…" if len(text) > 2 else ""
         draw.text((left, top + size + 7 + line * _LINE), text, fill=_FAINT if line else _INK, font=font)

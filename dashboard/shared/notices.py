@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import data
-from dashboard.shared.theme import epoch_list, escape_markdown
+from dashboard.shared.theme import code_span, epoch_list, escape_markdown
 from dashboard.shell.url_state import Selection
 
 
@@ -13,11 +13,11 @@ def needs_analysis(selection: Selection) -> None:
     """Say that a part of the page needs the cross-epoch analysis and how to compute it, or why it cannot be read."""
     damage = data.analysis_damage(selection.run)
     if damage:
-        st.warning(damage, icon=":material/broken_image:")
+        st.warning(escape_markdown(damage), icon=":material/broken_image:")
         return
     st.info(
         f"This part needs the cross-epoch analysis, which “{escape_markdown(selection.name)}” does not have yet. "
-        f"To compute it, run `python -m compute analyse {selection.run.path}`.",
+        f"To compute it, run {code_span(f'python -m compute analyse {selection.run.path}')}.",
         icon=":material/function:",
     )
 
@@ -28,6 +28,7 @@ def warn_stale(selection: Selection) -> None:
     if known and known != selection.run.epochs:
         st.info(
             f"The cross-epoch analysis covers {epoch_list(known)}, but the run now has "
-            f"{epoch_list(selection.run.epochs)}. To update it, run `python -m compute analyse {selection.run.path}`.",
+            f"{epoch_list(selection.run.epochs)}. To update it, run "
+            f"{code_span(f'python -m compute analyse {selection.run.path}')}.",
             icon=":material/update:",
         )

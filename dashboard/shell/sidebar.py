@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.images.maps import COLOUR_MAPS, SCALES
-from dashboard.shared.theme import escape_markdown
+from dashboard.shared.theme import code_span, escape_markdown
 from dashboard.shell import controls, navigation, url_state
 from store import Run, StoreError
 
@@ -139,6 +139,9 @@ def _progress(run: Run) -> None:
         st.warning(
             f"Epoch {epoch} is missing from all pages: {escape_markdown(reason)}", icon=":material/broken_image:"
         )
+    damage = data.analysis_damage(run)
+    if damage:
+        st.warning(f"The pages go on without the analysis: {escape_markdown(damage)}", icon=":material/broken_image:")
     if not run.complete:
         _watch(run.path.name)
 
@@ -187,7 +190,10 @@ def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
     url_state.accept_unread(url_state.SHARED)
     st.title("Page not found", anchor=False)
     names = [page.name for page in navigation.PAGES]
-    st.info(f"There is no page “{name}”. The sidebar lists all pages.", icon=":material/search_off:")
+    st.info(
+        f"There is no page “{escape_markdown(name[: url_state.LONGEST_QUOTE])}”. The sidebar lists all pages.",
+        icon=":material/search_off:",
+    )
     for near in get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [url_state.HOME]:
         st.page_link(
             registered[near],
@@ -200,7 +206,8 @@ def _no_runs() -> None:
     folder = data.runs_folder()
     st.title("No run yet", anchor=False)
     st.markdown(
-        f"""There is no run in `{folder}`. A run is a folder with a file `run.h5` and one file per epoch. To make one:
+        f"""There is no run in {code_span(folder)}. A run is a folder with a file `run.h5` and one file per epoch.
+To make one:
 
 ```
 make compute

@@ -287,6 +287,18 @@ def _read(path: Path, facts: RunFacts) -> Analysis | None:
     return Analysis(path, epochs, tuple(TABLES), tuple(ARRAYS), facts)
 
 
+def readable_analysis(run: Run, *parts: str) -> Analysis | None:
+    """As `read_analysis` for what can do without it: None also where the file or one of these parts is damaged."""
+    try:
+        analysis = read_analysis(run)
+        for name in parts:
+            if analysis is not None:
+                (analysis.table if name in analysis.tables else analysis.array)(name)
+    except DamagedFile:
+        return None
+    return analysis
+
+
 def write_analysis(
     run: Run, epochs: tuple[int, ...], tables: Mapping[str, pd.DataFrame], arrays: Mapping[str, NDArray]
 ) -> Path:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from store.analysis.analysis_file import Analysis, read_analysis
+from store.analysis.analysis_file import Analysis, readable_analysis
 from store.analysis.confidence_scores import REFERENCE, score_values
 from store.metrics import calibration, failure_detection
 from store.metrics.intervals import wilson
@@ -16,7 +16,7 @@ from store.read.run import Run
 
 def accuracy_by_variant(run: Run) -> pd.DataFrame:
     """A row per epoch and variant with the columns of `Run.variant_metrics`."""
-    analysis = read_analysis(run)
+    analysis = readable_analysis(run, "epochs")
     known = analysis.table("epochs") if analysis is not None else pd.DataFrame({"epoch": []})
     covered = set(known["epoch"])
     parts = [known[known["epoch"].isin(run.epochs)]] if covered else []
@@ -29,7 +29,7 @@ def accuracy_by_variant(run: Run) -> pd.DataFrame:
 def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
     index = run.variant_index(variant)
-    analysis = read_analysis(run)
+    analysis = readable_analysis(run, "class_accuracy", "class_confidence")
     rows = [] if analysis is None else [_recorded_classes(run, analysis, index)]
     for epoch in run.epochs:
         if analysis is None or epoch not in analysis.epochs:

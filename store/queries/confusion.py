@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.analysis.analysis_file import read_analysis
+from store.analysis.analysis_file import readable_analysis
 from store.metrics import confusion as measure
 from store.metrics import maps
 from store.metrics.intervals import wilson
@@ -66,7 +66,7 @@ def pair_history(run: Run, *, true_class: int, predicted_class: int, variant: st
 
 def _predictions_by_epoch(run: Run, variant: str) -> Iterator[tuple[int, NDArray]]:
     """The predictions (N,) of every epoch; those of the clean images come from the analysis where it has them."""
-    analysis = read_analysis(run) if variant == run.variants[0] else None
+    analysis = readable_analysis(run, "predictions") if variant == run.variants[0] else None
     known = dict(zip(analysis.epochs, analysis.array("predictions"), strict=True)) if analysis is not None else {}
     for epoch in run.epochs:
         yield epoch, known[epoch] if epoch in known else run.column("prediction", epoch=epoch, variant=variant)
@@ -161,7 +161,7 @@ def class_order(run: Run, by: Order, *, epoch: int, variant: str = "clean") -> N
 
 
 def _formation(run: Run) -> NDArray:
-    analysis = read_analysis(run)
+    analysis = readable_analysis(run, "classes")
     if analysis is None:
         raise ValueError(f'Run {run.name!r} has no formation epochs yet: run "python -m compute analyse {run.path}".')
     formed = analysis.table("classes")["formation"].to_numpy()

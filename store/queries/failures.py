@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from store.analysis.analysis_file import read_analysis
+from store.analysis.analysis_file import readable_analysis
 from store.analysis.confidence_scores import REFERENCE, score_values
 from store.metrics.learning import at_most_per_pair
 from store.read.run import Run
@@ -60,7 +60,7 @@ def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilt
         ValueError: `where.sort` is no column of the result.
     """
     table = run.predictions(epoch=epoch, variant=variant)
-    analysis = read_analysis(run)
+    analysis = readable_analysis(run, "images")
     if analysis is not None:
         table = pd.concat([table, analysis.table("images")[list(ACROSS_EPOCHS)]], axis=1)
     return select_failures(table, where or FailureFilter())

@@ -19,7 +19,7 @@ IN_CHROMIUM = [
 def settled(window):
     """Wait until the script has run; no exception box may be there."""
     window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    assert window.locator("[data-testid=stException]").count() == 0
+    assert window.locator("[data-testid=stException]").all_inner_texts() == []
     return window
 
 

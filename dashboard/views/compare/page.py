@@ -28,6 +28,7 @@ from dashboard.views.compare.parts import (
     same_classes,
     same_images,
 )
+from store import Run
 
 _MOST = 30
 _PER_PAGE = 18
@@ -74,8 +75,9 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
         with row:
             classes.append(choose_class(selection, "third_class", default=own))
     st.caption(
-        f"{'Both are compared' if third else 'Compared'} with the state of the sidebar: run **{selection.name}**, "
-        f"**epoch {here.epoch}**, **{escape_markdown(here.run.variant(here.variant).label)}**. "
+        f"{'Both are compared' if third else 'Compared'} with the state of the sidebar: "
+        f"run **{escape_markdown(selection.name)}**, **epoch {here.epoch}**, "
+        f"**{escape_markdown(here.run.variant(here.variant).label)}**. "
         "States pinned there are preselected here."
     )
     return [*states, here], [*classes, own]
@@ -92,7 +94,7 @@ def _row(
         chosen = controls.select(label, name, runs, default=default, names=_run_label, resets=resets)
     if chosen == NO_THIRD and name == "third":
         return None, four
-    run = selection.run if chosen == selection.name else data.open_named_run(chosen)
+    run = _other_run(selection, chosen)
     if not run.epochs:
         return State(run, 0, run.variants[0]), four
     epoch, variant = pinned if run is selection.run else (run.epochs[-1], run.variants[0])
@@ -104,6 +106,16 @@ def _row(
             "Variant", f"{name}_variant", run.variants, default=variant, names=lambda name: run.variant(name).label
         )
     return State(run, int(number), under), four
+
+
+def _other_run(selection: Selection, chosen: str) -> Run:
+    """The chosen run; the sidebar's own where it cannot be read, which is said."""
+    if chosen == selection.name:
+        return selection.run
+    run, problem = data.open_neighbour(chosen)
+    if run is None:
+        st.warning(f"{escape_markdown(chosen)} is left out: {escape_markdown(problem)}", icon=":material/broken_image:")
+    return run or selection.run
 
 
 def _run_label(name: str) -> str:
@@ -159,7 +171,7 @@ def _summary(before: State, after: State, *, named: bool) -> None:
             st.metric(
                 "Predictions changed",
                 percent(share),
-                f"from {words[0]}",
+                f"from {escape_markdown(words[0])}",
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
@@ -208,7 +220,10 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
                 "name": st.column_config.TextColumn("Class", width=150),
                 **{
                     name: st.column_config.NumberColumn(
-                        label, format="%+.0f" if name == "change" else "%.0f %%", width=78, help=label
+                        label,
+                        format="%+.0f" if name == "change" else "%.0f %%",
+                        width=78,
+                        help=escape_markdown(label),
                     )
                     for name, label in columns.items()
                 },
@@ -224,8 +239,9 @@ def _patterns(selection: Selection, states: list[State], table: pd.DataFrame) ->
     st.subheader("Class patterns that changed most", anchor=False)
     rows = table.sort_values("similarity", kind="stable").head(_MOST)
     words = state_names(states)
+    shown = [escape_markdown(name) for name in words]
     st.caption(
-        f"Each tile: {', then '.join(words)}, then what {words[-1]} gained (warm) or lost (cold). Cosine similarity "
+        f"Each tile: {', then '.join(shown)}, then what {shown[-1]} gained (warm) or lost (cold). Cosine similarity "
         "and change of accuracy are those of the chosen pair of states."
     )
     content = pattern_tiles(selection, states, rows)

@@ -11,7 +11,7 @@ from dashboard.components.correction import correction_panels
 from dashboard.components.tiles import tile_grid
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import class_tiles
-from dashboard.shared.theme import count, escape_markdown, percent
+from dashboard.shared.theme import code_span, count, escape_markdown, percent
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -74,7 +74,7 @@ def _chooser(selection: Selection, frame: pd.DataFrame, image: int) -> None:
     kind = f"{'prediction' if row.correct else 'mistake'}{' of the class' if within else ''}"
     default = "" if selection.image is not None else f"No image is chosen; this is the most confident {kind}. "
     st.caption(
-        f"{default}`{row['name']}` · image {count(image)} of 0 to {count(last)} · "
+        f"{default}{code_span(row['name'])} · image {count(image)} of 0 to {count(last)} · "
         f"number {place} of {len(same_class)} in its class" + (f", {escape_markdown(row.group)}" if row.group else "")
     )
 

@@ -57,8 +57,8 @@ def _facts(selection: Selection) -> list[str]:
     rows = data.metrics(run)
     seconds = sum(float(rows[name].sum()) for name in ("train_seconds", "record_seconds") if name in rows)
     reported = [
-        f"model **{setting(run, 'model')}**",
-        f"data **{setting(run, 'data')}**",
+        f"model **{escape_markdown(setting(run, 'model'))}**",
+        f"data **{escape_markdown(setting(run, 'data'))}**",
         plural(len(run.classes), "class", "classes"),
         plural(len(run.labels), "validation image"),
         plural(len(run.variants), "variant"),
@@ -135,7 +135,7 @@ def _classes(selection: Selection) -> None:
 
 def _table_one(selection: Selection) -> None:
     st.subheader("Runs in this folder and the paper's Table 1", anchor=False)
-    table: pd.DataFrame = runs_table()
+    table, left_out = runs_table()
     st.dataframe(
         table.assign(
             epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
@@ -166,6 +166,10 @@ def _table_one(selection: Selection) -> None:
         "Runs: best recorded epoch, all validation images, clean. The paper's rows are quoted: Tiny ImageNet, except "
         "the middle row, which is ImageNet at 224×224. Accuracies on different images cannot be compared."
     )
+    for name, reason in left_out.items():
+        st.warning(
+            f"**{escape_markdown(name)}** is left out: {escape_markdown(reason)}", icon=":material/broken_image:"
+        )
 
 
 main()

@@ -7,7 +7,7 @@ import pandas as pd
 from dashboard import data
 from dashboard.shared.theme import escape_markdown, probability
 from dashboard.shell.url_state import Selection
-from store import Run, StoreError
+from store import Run
 from store.queries.table1 import table1
 
 
@@ -64,17 +64,23 @@ def _third(selection: Selection, rest: pd.DataFrame) -> tuple[str, str, pd.DataF
     return None if first.empty else (name, reason, first)
 
 
-def runs_table() -> pd.DataFrame:
-    """Every readable run of the folder at its best epoch, then the paper's rows: see `store.queries.table1.table1`."""
-    results = []
+def runs_table() -> tuple[pd.DataFrame, dict[str, str]]:
+    """Every readable run of the folder at its best epoch, then the paper's rows (`store.queries.table1.table1`).
+
+    Returns:
+        The table; and why each run that is not in it cannot be read, by its name.
+    """
+    results, left_out = [], data.unreadable_folders()
     for name in data.run_names():
+        run, problem = data.open_neighbour(name)
         try:
-            run = data.open_named_run(name)
-            if run.epochs:
+            if run is not None and run.epochs:
                 results.append(data.table1_row(run))
-        except StoreError:
-            continue  # the sidebar reports it when the run is chosen
-    return table1(results)
+        except Exception as error:  # of another run than the one that is shown: it must not take this page with it
+            problem = data.reason(error)
+        if problem:
+            left_out[name] = problem
+    return table1(results), left_out
 
 
 def setting(run: Run, name: str) -> str:

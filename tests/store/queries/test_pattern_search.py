@@ -24,7 +24,7 @@ def test_a_class_pattern_finds_the_images_predicted_as_that_class(run):
 
 
 def test_a_pattern_of_another_shape_is_refused(run):
-    with pytest.raises(ValueError, match=r"shape \(4, 4\), but the run's maps have \(8, 8\)"):
+    with pytest.raises(ValueError, match=r"shape \(4, 4\), but the run's maps have the shape \(8, 8\)"):
         queries.search_index(queries.pattern_index(run, epoch=3), np.ones((4, 4)))
 
 
