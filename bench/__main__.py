@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except StoreError as err:  # such as a run that does not exist
             print(err, file=sys.stderr)
             return 1
+    if words and words[0] in BENCHMARKS and {"-h", "--help"} & set(words):  # its own options, not those of all
+        return subprocess.run([sys.executable, "-m", f"bench.{words[0]}", "--help"]).returncode
     parser = document.parser("", __doc__)
     parser.add_argument("benchmark", nargs="?", choices=BENCHMARKS, help="only this one (default: all)")
     parser.add_argument("--run", default="runs/quick", help="a recorded run (default: %(default)s)")

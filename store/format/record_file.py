@@ -73,6 +73,7 @@ class RecordFile:
         self.views: dict[str, StoredDataset] = {}  # datasets of a joined epoch that its parts hold
         self.sizes: Mapping[str, int] = {}
         self._readers: dict[str, ChunkReader] = {}
+        self._checked_columns: set[tuple[str, int]] = set()
         self._metrics: dict[str, float] | None = None
         self._descriptor = self._file.id.get_vfd_handle()  # HDF5's own: for reads at an offset, which leave no trace
 
@@ -205,7 +206,14 @@ class RecordFile:
 
     def all_rows(self, path: str, variant: int = 0) -> NDArray:
         """All rows of a variant of a dataset."""
-        return self._guard(path, lambda: self._checked(path, self.reader(path).variant(variant)))
+        return self._guard(path, lambda: self._all_rows(path, variant))
+
+    def _all_rows(self, path: str, variant: int) -> NDArray:
+        values = self.reader(path).variant(variant)
+        if (path, variant) not in self._checked_columns:  # once: it took as long as reading, and the file is complete
+            self._checked(path, values)
+            self._checked_columns.add((path, variant))
+        return values
 
     def _checked(self, path: str, values: NDArray) -> NDArray:
         """The values: a class or image among them is an index for whoever asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -49,15 +50,22 @@ def test_a_walk_visits_every_page_once_a_round_and_asks_only_for_what_the_run_ho
     assert views == [again.next() for _ in views]
 
 
+def in_a_thread(command, arguments):
+    """Run a command where no event loop runs: the browser tests of this process keep one in the main thread."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(command, arguments).result()
+
+
 @pytest.mark.slow
 def test_both_commands_measure_every_page_of_a_tiny_run(tiny_run, capsys, monkeypatch):
     for pauses in ("SHORT", "LONG"):
         monkeypatch.setattr(dashboard, pauses, (0.0, 0.01))
-    dashboard.main(["--run", str(tiny_run), "--sessions", "2", "--clicks", str(len(PAGES) + 1), "--only", "server"])
+    server_only = ["--run", str(tiny_run), "--sessions", "2", "--clicks", str(len(PAGES) + 1), "--only", "server"]
+    in_a_thread(dashboard.main, server_only)
     text = capsys.readouterr().out
     assert all(f"| {title} |" in text for title in TITLES.values())
     assert "PyTorch after every page but Live: not loaded" in text
     assert "reruns failed" not in text
-    memory.main(["--run", str(tiny_run), "--clicks", "80"])
+    in_a_thread(memory.main, ["--run", str(tiny_run), "--clicks", "80"])
     text = capsys.readouterr().out
     assert "| 80 |" in text and "reruns failed" not in text

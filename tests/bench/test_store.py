@@ -6,9 +6,13 @@ from bench import store_queries
 from bench.__main__ import main
 from bench.document import read_sections
 from store import open_run
+from tests.compute.cases import TINY
 
 
-def test_one_command_writes_the_section_and_leaves_the_others(finished_experiment, tmp_path):
+def test_one_command_writes_the_section_and_leaves_the_others(finished_experiment, tmp_path, monkeypatch):
+    monkeypatch.setenv(
+        "CLASSPRINT_NETWORKS", TINY
+    )  # the benchmark runs in a process of its own, over a run of this network
     document = tmp_path / "docs" / "benchmarks.md"
     document.parent.mkdir()
     document.write_text("# Benchmarks\n\n## Dashboard\n\n| a | 1 |\n", "utf-8")

@@ -95,7 +95,7 @@ def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, ana
     assert download.value.suggested_filename == "demo-epoch3-clean-patterns.png"
     assert image(download).shape[1] > 400
     page.get_by_role("button", name="Download", exact=True).click()
-    for form, begins in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"first_index,")):
+    for form, begins in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b'\xef\xbb\xbf"first_index",')):
         with page.expect_download() as download:
             page.get_by_role("button", name=form, exact=True).click()
         assert content(download).startswith(begins)
