@@ -92,12 +92,12 @@ class Shuffler:
         return finding_candidates.FindingInputs(record, tables)
 
     def _variants(self, random: np.random.Generator) -> list[Finding]:
-        """Each image's predictions are dealt to the variants anew."""
+        """Each image's predictions are shuffled over the variants."""
         inputs = self._inputs(random.permuted(self.predictions, axis=0))
         return finding_candidates.predicted_as(inputs) + finding_candidates.accuracy_drops(inputs)
 
     def _cues(self, random: np.random.Generator) -> list[Finding]:
-        """Each image's drops are dealt to the classes anew."""
+        """Each image's drops are shuffled over the classes."""
         run = self.run
         if len(run.variants) == 1:
             return []
@@ -110,7 +110,7 @@ class Shuffler:
         return finding_candidates.cues(self._inputs(self.predictions, cues=pd.concat(tables, ignore_index=True)))
 
     def _pairs(self, random: np.random.Generator) -> list[Finding]:
-        """Each image's predictions are dealt to the epochs anew."""
+        """Each image's predictions are shuffled over the epochs."""
         run, dealt = self.run, random.permuted(self.clean, axis=0)
         ever, series, _ = pair_series(run.labels, list(dealt), len(run.classes))
         life = confusion.pair_events(series)
@@ -126,7 +126,7 @@ class Shuffler:
         return finding_candidates.resolved_pairs(self._inputs(self.predictions, by_epoch, pairs=pd.DataFrame(columns)))
 
     def _clusters(self, random: np.random.Generator) -> list[Finding]:
-        """The predictions are dealt anew among the images of each class."""
+        """The predictions are shuffled among the images of each class."""
         labels = self.run.labels
         order = np.lexsort((random.random(len(labels)), labels))
         dealt = np.empty_like(self.clean[-1])
@@ -135,7 +135,7 @@ class Shuffler:
         return finding_candidates.failing_clusters(inputs)
 
     def _formation(self, random: np.random.Generator) -> list[Finding]:
-        """The formation epochs are dealt to the images anew."""
+        """The formation epochs are shuffled over the images."""
         images = self.images.assign(formation=random.permutation(self.images["formation"].to_numpy()))
         return finding_candidates.formation(self._inputs(self.predictions, images=images))
 

@@ -42,7 +42,7 @@ class View:
 class Walk:
     """A reader of one run, from a seed: every page once, in random order, then every page again, and so on.
 
-    At each click the epoch and the variant change with even chances; class, image and pinned state are chosen anew or
+    At each click the epoch and the variant change with even chances; class, image and pinned state are chosen again or
     dropped. So the caches are used as by a reader who looks at something new each time.
     """
 

@@ -104,7 +104,7 @@ def open_named_run(name: str) -> Run:
         modified = (path / "run.h5").stat().st_mtime_ns
     except OSError:
         modified = 0  # deleted since it was listed: the store's message says so
-    # One open run for all sessions; a folder that was replaced has another time and is opened anew.
+    # One open run for all sessions; a folder that was replaced has another time and is opened again.
     run = _open_run(str(path), modified)
     run.refresh()
     return run

@@ -110,7 +110,7 @@ def cached_query(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def cached_run_query(function: Callable[P, T]) -> Callable[P, T]:
-    """As `cached_query`, for questions about a whole run: asked anew when it has another epoch or another analysis."""
+    """As `cached_query`, for questions about a whole run: asked again when it has another epoch or another analysis."""
     return _cached(function, _run_state)
 
 

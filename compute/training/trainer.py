@@ -1,6 +1,6 @@
 """One epoch of training: batches from images that are on the device, forward, backward, step.
 
-What an epoch does follows from (seed, epoch) alone: order, augmentation and dropout are seeded anew at its start, so a
+What an epoch does follows from (seed, epoch) alone: order, augmentation and dropout are seeded again at its start, so a
 resumed run needs no saved generator state and gives the same record, bit for bit, as one that was never stopped.
 """
 
