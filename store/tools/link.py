@@ -23,7 +23,7 @@ LINK_FILE = "all.h5"
 
 
 def link_run(run: Run) -> Path:
-    """Path of the run's all.h5, written again from the start: each dataset of an epoch with the epoch as its first axis.
+    """Path of the run's all.h5, always written whole: each dataset of an epoch with the epoch as its first axis.
 
     `maps` is [epoch, variant, image, class, y, x]; `epoch` holds the epochs' numbers, and images, labels, names and
     variants are links to run.h5. Optional datasets that some epoch lacks are left out.

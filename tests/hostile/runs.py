@@ -18,6 +18,8 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from tests.hostile.texts import HOSTILE_TEXTS
+
 Attack = Callable[[Path, Path], None]
 ATTACKS: dict[str, Attack] = {}
 RUN, EPOCH, ANALYSIS = "run.h5", "epochs/0001.h5", "analysis.h5"
@@ -550,18 +552,6 @@ for _key in ("zero_point", "check", "axes"):
 
 
 # --- text -----------------------------------------------------------------------------------------------------------
-
-HOSTILE_TEXTS = {
-    "html": "<script>alert(1)</script><img src=//host.example/x>",
-    "markdown": "![x](http://host.example/x) [click](http://host.example) **b** `c` $x$ :material/x:",
-    "heading": "a\rb\r===\r\n# big\n---",
-    "separators": "a\u2028b\u2029# c\x0bd\x0ce\x85f",
-    "directions": "\u202eevil\u202c \u200f",
-    "formula": '=HYPERLINK("http://host.example","x")',
-    "path": "../../etc/passwd",
-    "long": "x" * 20_000,
-    "blank": " ",
-}
 
 
 def _texts(text: str, run: Path, secret: Path) -> None:
