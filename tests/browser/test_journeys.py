@@ -147,6 +147,7 @@ def test_a_new_epoch_of_a_growing_run_appears_and_keeps_what_is_being_typed(page
 def test_looking_for_new_epochs_repeatedly_adds_nothing_to_the_page(page, address, runs):
     visit(page, f"{address}/gallery?run=growing&epoch=1")
     page.locator(".tile").first.wait_for()
+    settled(page)  # the first tile is drawn long before the last
     before = page.evaluate("document.querySelectorAll('*').length")
     looks = page.evaluate(
         """() => new Promise((done) => {
