@@ -154,6 +154,8 @@ class RunDescription:
             raise ValueError(f"The number of maps kept of each image is {self.kept_maps}: give 0 to keep all.")
         if self.evidence not in EVIDENCE:
             raise ValueError(f"Evidence {self.evidence!r} is unknown: choose one of {', '.join(EVIDENCE)}.")
+        if not self.has_maps and self.map_shape != (1, 1):
+            raise ValueError(f"A run without maps has one cell for each class, but map_shape is {self.map_shape}.")
         if not (isnan(self.evidence_error) or self.evidence_error >= 0):
             raise ValueError(f"The error of the evidence is {self.evidence_error}: give a number from 0 on, or NaN.")
         parameters = [dict(variant.parameters) for variant in self.variants]
@@ -163,6 +165,11 @@ class RunDescription:
             raise ValueError(
                 f"Configuration, provenance, preparation and the variants' parameters must be JSON values: {err}."
             ) from err
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the run has class maps, and not predictions alone."""
+        return self.evidence != "none"
 
     @property
     def variant_names(self) -> tuple[str, ...]:

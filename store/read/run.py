@@ -147,6 +147,11 @@ class Run:
         return self.description.map_shape
 
     @property
+    def has_maps(self) -> bool:
+        """Whether the run has class maps; without them the one cell of a class is its logit."""
+        return self.description.has_maps
+
+    @property
     def signed(self) -> bool:
         """Whether class maps may be negative."""
         return self.description.signed

@@ -69,6 +69,13 @@ def test_what_the_description_says_comes_back(tmp_path, preparation):
     assert isnan(stored(tmp_path / "other").description.evidence_error)
 
 
+def test_a_run_without_maps_has_one_cell_for_each_class(tmp_path):
+    run = stored(tmp_path / "run", evidence="none", map_shape=(1, 1))
+    assert not run.has_maps and stored(tmp_path / "other").has_maps
+    with pytest.raises(ValueError, match=r"one cell for each class, but map_shape is \(4, 4\)"):
+        synthetic_description("third", 5, 4, epochs=1, options={**PLAIN, "evidence": "none", "map_shape": (4, 4)})
+
+
 def test_images_are_known_by_their_pixels(tmp_path):
     run = stored(tmp_path / "run", variants=("clean", "gray", "blur3"))
     assert run.changed_images == {"clean": 0, "gray": 20, "blur3": 0}  # the synthetic blur changes nothing
