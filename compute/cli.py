@@ -76,14 +76,13 @@ def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, p
     prepared = prepare(profile, device=options.device, processes=processes)
     is_new = not run_exists(path)
     processes.wait()  # before the first process creates it
-    left = profile.training.epochs - (0 if is_new else len(open_run_writer(prepared, path).complete_epochs))
+    recorded = 0 if is_new else sum(epoch > 0 for epoch in open_run_writer(prepared, path).complete_epochs)
+    left = profile.training.epochs - recorded
     if left <= 0:
         # a run that was stopped before its analysis is analysed now
         if options.command == "train" and processes.first and not options.no_analysis and not _is_analysed(path):
             _analyse(path)
-        _say(
-            processes, f"The run '{path}' is complete (epochs recorded: {profile.training.epochs}). {_next_step(path)}"
-        )
+        _say(processes, f"The run '{path}' is complete (epochs recorded: {recorded}). {_next_step(path)}")
         return 0
     plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
     _say(processes, plan.text)

@@ -13,10 +13,12 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from compute.errors import RunInUse
+from compute.config.settings import TrainingSettings
+from compute.errors import BadOption, RunInUse
 from compute.models import ClassMapNetwork
 from compute.runs.interrupt import StopRequest, TimeLimit
 from compute.runs.prepare import SOURCE_NAMES, PreparedRun
@@ -24,8 +26,12 @@ from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
 from compute.training.distributed import Processes
 from compute.training.trainer import Trainer
 from store import create_run, open_run, resume_run
+from store.format.description import read_description
 from store.format.hdf5_file import PART, claim
+from store.format.layout import RUN_FILE
 from store.write.run_writer import RunWriter
+
+EPOCHS = "training.epochs"  # the setting that may be raised after the start
 
 
 def open_run_writer(prepared: PreparedRun, path: Path) -> RunWriter:
@@ -33,13 +39,36 @@ def open_run_writer(prepared: PreparedRun, path: Path) -> RunWriter:
 
     Raises:
         RunMismatch: the run has another configuration.
+        BadOption: more epochs were asked for than its learning-rate schedule allows.
     """
+    options: dict[str, Any] = {"configuration": prepared.configuration(), "free": SOURCE_NAMES}
+    if _is_continued(prepared.profile.training, path):
+        options |= {"free": (*SOURCE_NAMES, EPOCHS), "planned_epochs": prepared.profile.training.epochs}
     if prepared.processes.first:
-        resume_run(path, configuration=prepared.configuration(), free=SOURCE_NAMES)
+        resume_run(path, **options)
     prepared.processes.wait()
-    run = resume_run(path, configuration=prepared.configuration(), free=SOURCE_NAMES)
+    run = resume_run(path, **options)
     prepared.processes.wait()
     return run
+
+
+def _is_continued(settings: TrainingSettings, path: Path) -> bool:
+    """Whether the run at `path` is to be trained for more epochs than it was started with.
+
+    Raises:
+        BadOption: it is, and another number of epochs would have changed the learning rate of those behind it.
+    """
+    recorded = read_description(path / RUN_FILE).description
+    if not 0 < recorded.planned_epochs < settings.epochs:
+        return False
+    if settings.schedule == "constant":
+        return True
+    raise BadOption(
+        f"{EPOCHS} is {settings.epochs}, and the run '{path}' was started with {recorded.planned_epochs}. Its schedule "
+        f"{settings.schedule} spreads the learning rate over all epochs, so those already trained do not belong to a "
+        f"training of {settings.epochs}. Choose another name with --run to train one; only a run that was started with "
+        "training.schedule=constant can be trained further."
+    )
 
 
 def open_or_create(prepared: PreparedRun, path: Path) -> RunWriter:
@@ -83,7 +112,7 @@ def lock_run(path: Path, processes: Processes) -> Iterator[None]:
 
 def run_exists(path: Path) -> bool:
     """Whether there is a run at `path`, complete or not."""
-    return (path / "run.h5").exists()
+    return (path / RUN_FILE).exists()
 
 
 class Experiment:

@@ -6,6 +6,7 @@ Safe under threads. New epochs appear on `refresh`; a damaged one is listed in `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,8 +99,12 @@ class Run:
 
     @property
     def planned_epochs(self) -> int:
-        """The planned epochs of training; 0 = unknown."""
-        return self.description.planned_epochs
+        """The planned epochs of training; 0 = unknown. Where training went on, the last epoch says how many."""
+        planned, last = self.description.planned_epochs, max(self.epochs, default=0)
+        if 0 < planned < last:  # only then is the epoch opened: of a run at a URL, that fetches its file
+            with suppress(DamagedFile):
+                return max(planned, self.read(last, lambda data: int(data.facts.get("planned_epochs", 0))))
+        return planned
 
     @property
     def complete(self) -> bool:

@@ -8,6 +8,7 @@ import uuid
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,11 @@ def create_run(path: str | Path, description: RunDescription) -> Iterator[NewRun
 
 
 def resume_run(
-    path: str | Path, *, configuration: Mapping[str, Any] | None = None, free: Collection[str] = ()
+    path: str | Path,
+    *,
+    configuration: Mapping[str, Any] | None = None,
+    free: Collection[str] = (),
+    planned_epochs: int | None = None,
 ) -> RunWriter:
     """The writer of an existing run's further epochs; what an interrupted writer left incomplete is removed.
 
@@ -107,6 +112,7 @@ def resume_run(
     Args:
         configuration: must equal the run's own.
         free: dotted keys of it that may differ nevertheless, such as "data.source" beside a checksum of the data.
+        planned_epochs: of a training that goes on for more epochs than run.h5 says; the epochs that follow note it.
 
     Raises:
         RunNotFound, SchemaMismatch, DamagedFile: run.h5 is absent, of another version, or damaged.
@@ -116,6 +122,8 @@ def resume_run(
     facts = read_description(path / layout.RUN_FILE)
     if configuration is not None:
         _refuse_differences(path, facts.description.configuration, configuration, free)
+    if planned_epochs is not None:
+        facts = replace(facts, description=replace(facts.description, planned_epochs=planned_epochs))
     # Only what the store writes itself: another program may be writing a checkpoint just now.
     for folder in (path, path / layout.EPOCHS, path / layout.TRAINING):
         for stale in sorted(folder.glob(f"*{PART}")):

@@ -23,6 +23,7 @@ from compute.runs.prepare import prepare
 from compute.runs.run import Experiment, lock_run, open_or_create
 from compute.training.distributed import Processes
 from store import RunMismatch, StoreError, open_run
+from store.check.verify import verify_run
 from store.write.epoch_writer import EpochWriter
 from tests.compute.cases import TINY, command, tiny_profile
 
@@ -59,9 +60,10 @@ def run(path: Path, *settings: str, stop: StopRequest | None = None) -> None:
 
 
 def assert_same_record(first: Path, second: Path) -> None:
-    """Every array of both runs, and the weights, bit for bit."""
+    """Every array of both runs of three epochs, and the weights, bit for bit."""
     a, b = open_run(first), open_run(second)
     assert a.epochs == b.epochs == (1, 2, 3)
+    assert a.planned_epochs == b.planned_epochs == 3
     for epoch in a.epochs:
         for variant in a.variants:
             at = {"epoch": epoch, "variant": variant}
@@ -157,6 +159,47 @@ def test_averaged_weights_are_recorded_and_differ_from_the_trained_ones(finished
     paths = finished / "checkpoints" / "0003.pt", tmp_path / "averaged" / "checkpoints" / "0003.pt"
     plain, averaged = (torch.load(path, weights_only=True)["weights"]["maps.weight"] for path in paths)
     assert not torch.equal(plain, averaged)
+
+
+@pytest.mark.parametrize("averaging", ["0", "0.9"])
+def test_a_run_trained_further_has_the_record_of_one_trained_in_one_go(tmp_path, averaging):
+    settings = ("training.schedule=constant", f"training.weight_averaging={averaging}")
+    run(tmp_path / "whole", *settings)
+    run(tmp_path / "further", *settings, "training.epochs=1")
+    first = {path: path.read_bytes() for path in (tmp_path / "further").glob("*.*")}
+    run(tmp_path / "further", *settings, "training.epochs=2")
+    assert open_run(tmp_path / "further").planned_epochs == 2
+    with pytest.raises(Interrupted):
+        run(tmp_path / "further", *settings, stop=StopAfter(7))
+    run(tmp_path / "further", *settings)
+    assert_same_record(tmp_path / "whole", tmp_path / "further")
+    assert open_run(tmp_path / "further").complete
+    assert first == {path: path.read_bytes() for path in first}, "run.h5 is written once"
+    assert verify_run(tmp_path / "further") == []
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", "cosine"])
+def test_more_epochs_are_refused_where_the_learning_rate_depends_on_their_number(tmp_path, capsys, schedule):
+    chosen = ("--set", f"training.schedule={schedule}", "--set")
+    assert main(command(tmp_path, *chosen, "training.epochs=1")) == 0
+    before = files(tmp_path)
+    assert main(command(tmp_path, *chosen, "training.epochs=2")) == REFUSED
+    reported = capsys.readouterr().err
+    assert "training.epochs is 2, and the run" in reported
+    assert "was started with 1" in reported
+    assert "Choose another name with --run" in reported
+    assert files(tmp_path) == before
+
+
+def test_a_run_trained_further_says_so_and_is_left_alone_by_its_first_command(tmp_path, capsys):
+    constant = ("--set", "training.schedule=constant", "--set")
+    assert main(command(tmp_path, *constant, "training.epochs=1")) == 0
+    assert main(command(tmp_path, *constant, "training.epochs=2")) == 0
+    assert "epochs left: 1 of 2" in capsys.readouterr().out
+    assert main(command(tmp_path, *constant, "training.epochs=1")) == 0
+    assert "is complete (epochs recorded: 2)" in capsys.readouterr().out
+    with pytest.raises(RunMismatch, match=r"\(training\.learning_rate: 0.002 before, 0.5 now\)"):
+        run(tmp_path / "tiny", "training.schedule=constant", "training.epochs=2", "training.learning_rate=0.5")
 
 
 def test_a_time_limit_stops_between_epochs_and_the_same_command_resumes_to_the_same_record(finished, tmp_path, capsys):
