@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bench import document
 from store.errors import StoreError
+from store.terminal import accept_any_text
 
 COMMANDS = ("findings", "nulls", "experiment", "same_record")
 BENCHMARKS = {
@@ -33,6 +34,7 @@ BENCHMARKS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command named first, or the benchmarks; 1 if one of them failed."""
+    accept_any_text()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
         try:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from socket import gaierror
 from typing import TYPE_CHECKING
+from urllib.error import URLError
 
 from compute.config.profile import load_profile, profile_names, settings_table
 from compute.config.settings import Profile
@@ -19,13 +21,16 @@ from store import DamagedFile, open_run
 from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
 from store.errors import StoreError
+from store.format.layout import RUN_FILE
 from store.queries.table1 import as_text, recorded_result, table1
+from store.terminal import accept_any_text
 
 if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need it
     from compute.training.distributed import Processes
 
 OUT_OF_TIME = 75  # EX_TEMPFAIL, "try again": a job queue can run the same command again to resume
 REFUSED = 2
+CLOSED = 141  # as a shell reports a program that a closed pipe ended
 LONGEST_NAME = 200  # bytes; file systems allow 255, and some file names extend the run's name
 RESUME = "Run the same command again to resume."
 
@@ -37,6 +42,7 @@ def main(arguments: Sequence[str], stop: StopRequest | None = None) -> int:
         arguments: the command line after `python -m compute`.
         stop: the handler of this program's signals, if there is one.
     """
+    accept_any_text()
     parser = _parser()
     if not arguments:
         parser.print_help()
@@ -45,13 +51,24 @@ def main(arguments: Sequence[str], stop: StopRequest | None = None) -> int:
     options.stop = stop or StopRequest()
     try:
         return options.function(options)
+    except BrokenPipeError:  # the reader of a pipe has closed it, such as `| head`
+        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        return CLOSED
     except OSError as err:
-        print(f"\n{type(err).__name__}: {err}. Check the folder, its permissions and its free space.", file=sys.stderr)
+        print(f"\n{type(err).__name__}: {err}. {_remedy(err)}", file=sys.stderr)
         return REFUSED
     except (ComputeError, StoreError) as err:
         notes = "".join(f" ({note})" for note in getattr(err, "__notes__", ()))
         print(f"\n{type(err).__name__}: {err}{notes}", file=sys.stderr)
         return REFUSED
+
+
+def _remedy(err: OSError) -> str:
+    """What to check after an error of the operating system that nothing closer to it has explained."""
+    if isinstance(err, URLError | ConnectionError | TimeoutError | gaierror):
+        return "Check the network and the address, and run the same command again."
+    return "Check the folder, its permissions and its free space."
 
 
 def _train_or_plan(options: argparse.Namespace) -> int:
@@ -62,7 +79,7 @@ def _train_or_plan(options: argparse.Namespace) -> int:
     if options.time_limit is not None and not options.time_limit > 0:
         raise BadOption(f"--time-limit {options.time_limit:g} is invalid: allowed are seconds greater than 0.")
     use_threads(options.threads)  # before any computation: the thread count changes the last bits
-    path = Path(options.runs_dir) / _run_name(options)
+    path = _run_path(options)
     with join_process_group(choose_device(options.device)) as processes:
         return _train_in_group(options, profile, path, processes)
 
@@ -152,6 +169,17 @@ def _is_analysed(path: Path) -> bool:
     except DamagedFile:
         return False
     return analysis is not None and not analysis.stale(run)
+
+
+def _run_path(options: argparse.Namespace) -> Path:
+    """The folder of the run; raises BadOption where it would be inside another run, or its name is none."""
+    folder = Path(options.runs_dir)
+    if (folder / RUN_FILE).exists():
+        raise BadOption(
+            f"--runs-dir '{folder}' is itself a run. Name the folder around it: "
+            f"--runs-dir '{folder.resolve().parent}' --run '{folder.resolve().name}'."
+        )
+    return folder / _run_name(options)
 
 
 def _run_name(options: argparse.Namespace) -> str:

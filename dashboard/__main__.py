@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dashboard.report import write_report
 from store import StoreError, open_run
+from store.terminal import accept_any_text
 
 _ENVIRONMENT = """The dashboard itself is started with `make dashboard` and reads two variables: CLASSPRINT_RUNS, the
 folder of runs, and CLASSPRINT_NETWORKS, the networks of your own that the Live page may build when a run names them, as
@@ -16,6 +17,7 @@ package.module:Name,... (docs/custom-network.md)."""
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns 0 on success, 2 where it cannot be done, 130 after Ctrl-C."""
+    accept_any_text()
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__, epilog=_ENVIRONMENT)
     commands = parser.add_subparsers(required=True)
     report = commands.add_parser("report", help="write a self-contained HTML report of a run")

@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from store.check.verify import bytes_to_check, verify_run
 from store.errors import StoreError
 from store.read.run import Run, open_run
 from store.remote.file_cache import CACHE_VARIABLE, DEFAULT_GB, LIMIT_VARIABLE
+from store.terminal import ProgressBar, accept_any_text
 from store.tools.copy import copy_run
 from store.tools.export import FORMATS, export_maps, export_tables
 from store.tools.info import describe
@@ -27,6 +26,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 for success, 1 for problems found or an error, 2 for bad arguments, 130 when stopped."""
+    accept_any_text()
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
@@ -98,7 +98,8 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    with tqdm(total=bytes_to_check(options.run), unit="B", unit_scale=True, disable=options.quiet, leave=False) as bar:
+    total = bytes_to_check(options.run)
+    with ProgressBar(total=total, unit="B", unit_scale=True, disable=options.quiet, leave=False) as bar:
         problems = verify_run(options.run, progress=bar.update)
     count = f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}"
     print(*problems, f"{options.run}: {count} found", sep="\n")
@@ -141,7 +142,7 @@ def _open_and_report_damage(path: str) -> Run:
 
 
 def _copy(options: argparse.Namespace) -> int:
-    with tqdm(unit="B", unit_scale=True, disable=options.quiet, leave=False) as bar:
+    with ProgressBar(unit="B", unit_scale=True, disable=options.quiet, leave=False) as bar:
         copied = copy_run(options.run, options.target, progress=bar.update)
     print(f"{options.target}: {len(copied)} files copied, every byte read back")
     return 0

@@ -21,10 +21,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from tqdm import tqdm
-
 from compute.data.atomic_folder import unfinished_folder
 from compute.errors import BadArchive
+from store.terminal import ProgressBar
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 _CHUNK = 1 << 20
@@ -105,7 +104,7 @@ def _extract_all(archive: Path, folder: Path, bounds: Bounds) -> None:
     files = unpacked = 0
     packed = max(archive.stat().st_size, 1)
     members = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
-    with tqdm(desc=f"unpacking {archive.name}", unit=" files", disable=None, leave=False) as bar:
+    with ProgressBar(desc=f"unpacking {archive.name}", unit=" files", leave=False) as bar:
         for member in members:
             files, unpacked = files + 1, unpacked + member.size
             _check_bounds(archive, bounds, files, unpacked, packed)

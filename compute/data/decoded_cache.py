@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from tqdm import tqdm
 
 from compute.data.atomic_folder import unfinished_folder
 from compute.data.dataset import Dataset, ImageSet, dataset_checksum
 from compute.data.decode import image_size, read_images, square_crop
 from compute.data.image_folder import ImageFiles, Listing
 from compute.errors import BadLayout, CacheUnusable
+from store.terminal import ProgressBar
 
 FORMAT = 1  # Raise it when decoding changes: older entries are then decoded again.
 _ENTRY = "entry.json"
@@ -44,7 +44,7 @@ def load_listing(listing: Listing, size: int, cache: Path) -> Dataset:
     if cached is not None:
         return cached
     count = len(listing.train.paths) + len(listing.validation.paths)
-    with tqdm(desc=f"decoding {listing.name}", total=count, unit=" images", disable=None, leave=False) as bar:
+    with ProgressBar(desc=f"decoding {listing.name}", total=count, unit=" images", leave=False) as bar:
         train, validation = (_decode(listing.root, getattr(listing, split), size, bar.update) for split in _SPLITS)
     dataset = _dataset(listing, train, validation)
     try:

@@ -10,9 +10,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from compute.errors import DownloadFailed
+from store.terminal import ProgressBar
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # Seconds to wait for a silent server.
@@ -107,9 +106,9 @@ def _other_file(remote: RemoteFile, what: str) -> DownloadFailed:
     )
 
 
-def _progress_bar(remote: RemoteFile, start: int) -> tqdm:
+def _progress_bar(remote: RemoteFile, start: int) -> ProgressBar:
     name = remote.url.rsplit("/", 1)[-1]
-    return tqdm(desc=name, total=remote.size, initial=start, unit="B", unit_scale=True, unit_divisor=1024, disable=None)
+    return ProgressBar(desc=name, total=remote.size, initial=start, unit="B", unit_scale=True, unit_divisor=1024)
 
 
 def _advice(remote: RemoteFile, part: Path, problem: str) -> str:

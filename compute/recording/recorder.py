@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from compute.config.settings import RecordingSettings
 from compute.models import ClassMapNetwork, Trace
@@ -24,6 +23,7 @@ from compute.runs.interrupt import StopRequest
 from compute.training.augment import Normaliser
 from compute.training.distributed import Processes
 from compute.training.metrics import RunningMetrics
+from store.terminal import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Recorder:
         variants, total = self.settings.variants, len(self.validation.labels)
         metrics = RunningMetrics(self.validation.images.device)
         network.eval()  # BatchNorm's running statistics: a map does not depend on the rest of its batch
-        bar = tqdm(
+        bar = ProgressBar(
             total=total * len(variants),
             desc=title,
             unit=" images",
@@ -153,8 +153,10 @@ class Recorder:
 
     def write_images(self, new_run: Any) -> None:
         """Writes every variant of every image into a new run."""
-        variants = self.settings.variants
-        for variant in tqdm(variants, desc="perturbing the validation images", unit=" variants", disable=self.quiet):
+        bar = ProgressBar(
+            self.settings.variants, desc="perturbing the validation images", unit=" variants", disable=self.quiet
+        )
+        for variant in bar:
             for batch in _slices(len(self.validation.labels), self.settings.batch):
                 new_run.write_images(
                     variant, self.validation.first + batch.start, self.perturbed(variant, batch).cpu().numpy()

@@ -62,8 +62,8 @@ class Plan:
         """
         if self.new_bytes + RESERVE > self.free_bytes:
             raise DoesNotFit(
-                f"The run '{path}' needs about {_size(self.new_bytes)}, "
-                f"but only {_size(self.free_bytes)} are free there. "
+                f"The run '{path}' needs about {_size(self.new_bytes)}, and {_size(RESERVE)} must stay free on its "
+                f"disk, but only {_size(self.free_bytes)} are free there. "
                 "Choose another --runs-dir, fewer epochs or variants."
             )
 

@@ -15,7 +15,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from compute.config.settings import TrainingSettings
 from compute.errors import TrainingDiverged
@@ -26,6 +25,7 @@ from compute.training.augment import Augmenter, RandomNumbers
 from compute.training.distributed import Processes, share_batch_norms
 from compute.training.metrics import RunningMetrics
 from compute.training.optimizers import AveragedWeights, learning_rate, make_optimizer
+from store.terminal import ProgressBar
 
 CHECK_INTERVAL = 20  # steps between readings of the loss: each one waits for the device
 
@@ -84,7 +84,7 @@ class Trainer:
         steps = steps_per_epoch(len(training_set.labels), self.batch)
         metrics, rate = RunningMetrics(self.device), 0.0
         self.network.train()
-        bar = tqdm(
+        bar = ProgressBar(
             total=steps * self.batch,
             desc=f"epoch {epoch}/{self.settings.epochs} training",
             unit=" images",
@@ -142,7 +142,7 @@ class Trainer:
             self.averaged.update(self.network)
         metrics.add(logits, labels)
 
-    def _show(self, bar: tqdm, metrics: RunningMetrics, epoch: int) -> None:
+    def _show(self, bar: ProgressBar, metrics: RunningMetrics, epoch: int) -> None:
         """Shows loss and accuracy on the bar, and stops a training whose loss is no longer finite."""
         current = metrics.read()
         if not math.isfinite(current["loss"]):

@@ -204,6 +204,15 @@ def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
 
 def _no_runs() -> None:
     folder = data.runs_folder()
+    if (folder / "run.h5").exists():
+        st.title("This folder is a run", anchor=False)
+        around = folder.resolve().parent
+        st.markdown(
+            f"{code_span(folder)} is itself a run, and the dashboard shows the runs inside a folder. Start it with the "
+            f"folder around it: {code_span(f'CLASSPRINT_RUNS={around}')}, or "
+            f"{code_span(f'make dashboard RUNS={around}')}."
+        )
+        return
     st.title("No run yet", anchor=False)
     st.markdown(
         f"""There is no run in {code_span(folder)}. A run is a folder with a file `run.h5` and one file per epoch.

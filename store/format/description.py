@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from store.errors import NotInRun, RunNotFound
 from store.format.chunks import write_array
 from store.format.hdf5_file import NewFile, damaged, set_identity
+from store.format.layout import RUN_FILE
 from store.format.memory import require_memory
 from store.format.record_file import RecordFile
 from store.format.schema import CACHED_BLOCK_ROWS, EVIDENCE, MOST, MOST_JSON_BYTES, RUN_FIELDS, run_field
@@ -269,15 +271,21 @@ def open_run_file(path: Path) -> tuple[RecordFile, RunFacts]:
     try:
         file = RecordFile(path, "run")
     except (FileNotFoundError, NotADirectoryError) as err:
-        raise RunNotFound(
-            f'There is no run at {str(path.parent)!r}. Record one with "make compute", or check the path.'
-        ) from err
+        raise RunNotFound(f"There is no run at {str(path.parent)!r}. {_runs_inside(path.parent)}") from err
     try:
         description = _describe(file)
     except ValueError as err:
         raise damaged(path, str(err)) from err
     file.check_structure(description)
     return file, RunFacts(str(file.facts["run_id"]), description, file.has("masks"), file.has("boxes"))
+
+
+def _runs_inside(folder: Path) -> str:
+    """What to do where a folder is no run: it may be the folder of the runs."""
+    runs = [str(path.parent) for path in islice(folder.glob(f"*/{RUN_FILE}"), 3)]
+    if runs:
+        return f"It is a folder of runs: name one, such as {', '.join(map(repr, sorted(runs)))}."
+    return 'Record one with "make compute", or check the path.'
 
 
 def _describe(file: RecordFile) -> RunDescription:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -76,6 +78,40 @@ def test_the_plan_is_printed_before_the_work_and_names_what_matters(tmp_path, ca
 )
 def test_bad_input_is_refused_before_anything_is_written(capsys, tmp_path, more, message):
     assert message in refused(capsys, tmp_path, *more)
+
+
+def test_a_run_in_the_place_of_the_folder_of_runs_is_refused(recorded, capsys):
+    arguments = command(recorded, "--run", "inside")
+    assert main(arguments) == 2
+    assert f"is itself a run. Name the folder around it: --runs-dir '{recorded.parent}'" in capsys.readouterr().err
+    assert not (recorded / "inside").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (URLError("no route"), "Check the network"),
+        (ConnectionResetError("reset"), "Check the network"),
+        (TimeoutError("slow"), "Check the network"),
+        (PermissionError(13, "Permission denied"), "Check the folder, its permissions and its free space"),
+    ],
+)
+def test_what_to_check_depends_on_what_failed(capsys, monkeypatch, tmp_path, error, advice):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("compute.cli.open_run", fail)
+    assert main(["table", str(tmp_path)]) == 2
+    assert advice in capsys.readouterr().err
+
+
+def test_a_reader_that_closes_the_pipe_early_ends_the_command_without_a_word(recorded):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "compute", "table", str(recorded)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2], check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -42,6 +42,11 @@ def test_verify_on_the_command_line_names_the_problems(copy, capsys):
     assert "There is no run at" in capsys.readouterr().err
 
 
+def test_a_folder_of_runs_is_told_apart_from_a_run(tiny_run, capsys):
+    assert main(["info", str(tiny_run.parent)]) == 1
+    assert f"It is a folder of runs: name one, such as '{tiny_run}'." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["-1", "5-1", "1-99999999999", "x", "1,,2"])
 def test_a_list_of_epochs_that_is_invalid_is_refused(copy, tmp_path, capsys, text):
     with pytest.raises(SystemExit, match="2"):

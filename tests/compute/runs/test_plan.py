@@ -70,5 +70,5 @@ def test_the_planned_time_is_images_over_speed(prepared, tmp_path):
 def test_a_run_that_the_disk_cannot_hold_is_refused(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr("compute.runs.plan.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     planned = make_plan(prepared, tmp_path / "a" / "b", epochs_left=3, is_new=True, speed=None)
-    with pytest.raises(DoesNotFit, match=r"needs about .* but only 0 MB are free there"):
+    with pytest.raises(DoesNotFit, match=r"and 200 MB must stay free on its disk, but only 0 MB are"):
         planned.check(tmp_path)

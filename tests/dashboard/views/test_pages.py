@@ -93,6 +93,12 @@ def test_without_a_run_the_dashboard_explains_how_to_make_one(opened, tmp_path, 
     assert "make compute" in texts(app)
 
 
+def test_a_run_in_the_place_of_the_folder_of_runs_is_explained(opened, good_runs):
+    app = opened(good_runs / "plain")
+    assert app.title[0].value == "This folder is a run"
+    assert f"CLASSPRINT_RUNS={good_runs.resolve()}" in texts(app)
+
+
 def test_a_run_without_a_finished_epoch_says_that_it_waits(opened, tmp_path):
     create_synthetic_run(tmp_path / "young", synthetic_description("young", 3, 2, epochs=2))
     app = opened(tmp_path)
