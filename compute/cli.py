@@ -200,12 +200,14 @@ def _run_name(options: argparse.Namespace) -> str:
 
 
 def _profile(options: argparse.Namespace) -> Profile:
-    """The named profile, changed by --set, --data and --weights."""
+    """The named profile, changed by --set, --data, --weights and --partial-weights."""
     profile = load_profile(options.profile, options.set)
     if options.data is not None:
         profile = replace(profile, data=replace(profile.data, source=options.data))
     if options.weights is not None:
         profile = replace(profile, weights=replace(profile.weights, source=options.weights))
+    if options.partial_weights:
+        profile = replace(profile, weights=replace(profile.weights, partial=True))
     return profile
 
 
@@ -240,7 +242,10 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     built_in = ", ".join(profile_names())
     command.add_argument("--profile", default="quick", help=f"{built_in}, or a .toml file (default: quick)")
     command.add_argument("--data", help="phantom, tiny-imagenet, a folder or an archive (sets data.source)")
-    command.add_argument("--weights", help="imagenet, none or the path of a state dict (sets weights.source)")
+    command.add_argument("--weights", help="imagenet, none or a file of weights (sets weights.source)")
+    command.add_argument(
+        "--partial-weights", action="store_true", help="accept a file that fills less than half of the encoder"
+    )
     command.add_argument(
         "--run", "--name", help="name of the run (default: the profile's name); under torchrun write --name"
     )

@@ -47,7 +47,8 @@ class ModelSettings:
 class WeightsSettings:
     """The encoder's initial weights."""
 
-    source: str = setting("none", "imagenet (torchvision's), none, or the path of a state dict")
+    source: str = setting("none", "imagenet (torchvision's), none, or the path of a file of weights")
+    partial: bool = setting(False, "accept a file that fills less than half of the encoder (--partial-weights)")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from compute.training.weights import WeightsReport, load_weights
 from store.format.description import RunDescription
 
 # A resumed run may name its data and weights differently: the SHA-256 beside each of these settings decides.
-SOURCE_NAMES = ("data.source", "weights.source")
+SOURCE_NAMES = ("data.source", "weights.source", "weights.partial")
 # Where the profile's batch is larger than the training set: a first try has few images, and the whole set in one batch
 # would be a single step an epoch.
 STEPS_OF_SMALL_SETS = 8
@@ -125,16 +125,15 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
     _check(profile, processes)
     torch.manual_seed(profile.training.seed)
     if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():
-        load_weights(
-            build(profile.model.name, 2, **profile.model.options), profile.weights.source
-        )  # refuses a missing file before the data are loaded
+        # refuses a missing file before the data are loaded
+        load_weights(build(profile.model.name, 2, **profile.model.options), **vars(profile.weights))
     data = profile.data
     limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
     dataset = load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
     profile, notes = _fit_batch(profile, len(dataset.train.labels), processes.count)
     torch.manual_seed(profile.training.seed)  # again: the check above may have drawn numbers
     network = build(profile.model.name, len(dataset.classes), **profile.model.options)
-    report = load_weights(network, profile.weights.source)
+    report = load_weights(network, **vars(profile.weights))
     network.to(on_device).to(memory_format=torch.channels_last)
     return PreparedRun(
         profile=profile,

@@ -17,7 +17,7 @@ from torch import Tensor
 from compute.errors import BadCheckpoint
 from compute.models import ClassMapNetwork
 from compute.training.trainer import Trainer
-from compute.training.weights import UNREADABLE, first_line, is_plain, load_tensors
+from compute.training.weights_file import UNREADABLE, first_line, is_plain, load_tensors
 from store.format.hdf5_file import atomic_path
 
 CHECKPOINTS = "checkpoints"  # the folder inside a run

@@ -66,6 +66,15 @@ def test_a_file_with_the_networks_own_prefix_and_in_a_checkpoint_dictionary_fits
     assert len(report.loaded) == 5
 
 
+def test_a_file_that_fills_less_than_half_of_the_encoder_is_refused_unless_it_is_meant(network, saved):
+    path = saved({"1.bias": torch.ones(8), "1.weight": torch.ones(8), "conv1.weight": torch.ones(3)})
+    with pytest.raises(
+        BadWeights, match=r"Of the encoder's 5 tensors .* only 2; missing are encoder.0.weight.*--partial-w"
+    ):
+        load_weights(network, path)
+    assert len(load_weights(network, path, partial=True).loaded) == 2
+
+
 def test_what_the_file_lacks_is_reported_and_stays_random(network, saved):
     state = encoder_state()
     del state["0.weight"]
