@@ -262,7 +262,12 @@ def test_a_run_resumes_where_its_images_and_weights_were_renamed(tmp_path):
     settings = ("data.classes=0", "data.train_per_class=0", "data.validation_per_class=0", "training.batch=2")
 
     def named(name: str) -> list[str]:
-        return [*settings, f"data.source='{tmp_path / name}'", f"weights.source='{tmp_path / name}.pt'"]
+        return [
+            *settings,
+            f"data.source='{tmp_path / name}'",
+            f"weights.source='{tmp_path / name}.pt'",
+            "weights.partial=true",
+        ]
 
     with pytest.raises(Interrupted):
         run(tmp_path / "run", *named("old"), stop=StopAfter(8))
