@@ -24,6 +24,7 @@ from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.localisation import localisation_of
 from store.metrics.maps import cosine
 from store.queries.table1 import recorded_result
+from store.read.source import State, path_state
 
 T = TypeVar("T")
 _VARIANT_COLUMNS = ["variant", "variant_label", "top1", "top5", "mean_confidence", "flip_rate"]
@@ -89,7 +90,7 @@ def open_neighbour(name: str) -> tuple[Run | None, str]:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _open_run(path: str, modified: int) -> Run:
+def _open_run(path: str, state: State) -> Run:
     return open_run(path)
 
 
@@ -100,12 +101,8 @@ def open_named_run(name: str) -> Run:
         StoreError: the run cannot be read.
     """
     path = runs_folder() / name
-    try:
-        modified = (path / "run.h5").stat().st_mtime_ns
-    except OSError:
-        modified = 0  # deleted since it was listed: the store's message says so
-    # One open run for all sessions; a folder that was replaced has another time and is opened again.
-    run = _open_run(str(path), modified)
+    # One open run for all sessions; a run.h5 that was replaced is opened again.
+    run = _open_run(str(path), path_state(path / "run.h5"))
     run.refresh()
     return run
 
@@ -137,7 +134,7 @@ def class_groups(run: Run) -> list[str]:
     return [str(group) for group in run.classes["group"]]
 
 
-@cached_query
+@cached_run_query
 def class_order(run: Run, by: str, epoch: int, variant: str) -> np.ndarray:
     """Class numbers (C,) in an order: see `store.queries.class_order`."""
     return np.asarray(queries.class_order(run, by, epoch=epoch, variant=variant))  # type: ignore[arg-type]
@@ -375,19 +372,23 @@ def pair_counts(run: Run, epoch: int, variant: str) -> np.ndarray:
 
 
 @cached_run_query
+def _checked_analysis(run: Run) -> Analysis | None:
+    """The run's analysis with every table and array read once; None where there is none."""
+    analysis = read_analysis(run)
+    if analysis is not None:
+        tables = {name: analysis.table(name) for name in analysis.tables}
+        for name in analysis.arrays:
+            analysis.array(name)
+        from_table(tables["findings"])
+        localisation_of(tables["localisation"])
+    return analysis
+
+
 def _analysis(run: Run) -> tuple[Analysis | None, str]:
     """The run's analysis, None where there is none, and why it cannot be read, empty where it can."""
+    # Not cached: why it cannot be read now (permission, memory, open files) need not hold at the next look.
     try:
-        analysis = read_analysis(run)
-        if analysis is not None:
-            tables = {name: analysis.table(name) for name in analysis.tables}
-            for name in analysis.arrays:
-                analysis.array(name)
-            if "findings" in tables:
-                from_table(tables["findings"])
-            if "localisation" in tables:
-                localisation_of(tables["localisation"])
-        return analysis, ""
+        return _checked_analysis(run), ""
     except Exception as error:  # a derived file must not take the pages with it that can do without
         return None, reason(error)
 
@@ -403,28 +404,32 @@ def analysis_damage(run: Run) -> str:
     return _analysis(run)[1]
 
 
-@cached_run_query
 def analysis_table(run: Run, name: str) -> pd.DataFrame | None:
-    """A table of the run's analysis; None where the run has no analysis, or one without this table."""
-    analysis, _ = _analysis(run)
-    return analysis.table(name) if analysis is not None and name in analysis.tables else None
+    """A table of the run's analysis; None where the run has none that can be read."""
+    return _analysis_part(run, "table", name)
 
 
-@cached_run_query
 def analysis_array(run: Run, name: str) -> np.ndarray | None:
-    """An array of the run's analysis; None where the run has no analysis, or one without this array."""
-    analysis, _ = _analysis(run)
-    return analysis.array(name) if analysis is not None and name in analysis.arrays else None
+    """An array of the run's analysis; None where the run has none that can be read."""
+    return _analysis_part(run, "array", name)
+
+
+def _analysis_part(run: Run, kind: str, name: str) -> Any:
+    return None if _analysis(run)[0] is None else _read_part(run, kind, name)
 
 
 @cached_run_query
+def _read_part(run: Run, kind: str, name: str) -> Any:
+    analysis = _checked_analysis(run)
+    return None if analysis is None else getattr(analysis, kind)(name)
+
+
 def findings(run: Run) -> list[Finding]:
     """The most striking true statements about the run, strongest first; empty without an analysis."""
     table = analysis_table(run, "findings")
     return [] if table is None else from_table(table)
 
 
-@cached_run_query
 def localisation(run: Run) -> str:
     """Whether the run's maps are places in the image: 'place', 'code' or 'unknown'."""
     table = analysis_table(run, "localisation")

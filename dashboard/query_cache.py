@@ -1,7 +1,7 @@
 """One cache for everything that the pages ask of the store: shared by all sessions, bounded in bytes.
 
-An epoch that was recorded never changes, so a result holds for as long as there is room; what was not used for longest
-goes first.
+A result holds for the state of the files that it was read from (`Run.state`), for as long as there is room; what was
+not used for longest goes first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from inspect import signature
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from store import Run
-from store.analysis.analysis_file import ANALYSIS_FILE
 
 BUDGET = 128_000_000  # bytes; the process itself takes about 170 MB
 _OVERHEAD = 1000  # bytes of a key and its entry
@@ -101,24 +101,32 @@ QUERY_CACHE = QueryCache(BUDGET)
 
 
 def cached_query(function: Callable[P, T]) -> Callable[P, T]:
-    """The function with its results cached: for questions about given epochs, which never change.
+    """The function with its results cached: for questions about one epoch, its parameter `epoch`, or about run.h5.
 
-    Arguments must be hashable; a run counts by what and where it is. Results are shared by all readers: arrays become
-    read-only, and a table is handed out as a shallow copy, which pandas copies on write.
+    Arguments must be hashable; a run counts by its state at that epoch. Results are shared by all readers: arrays
+    become read-only, and a table is handed out as a shallow copy, which pandas copies on write.
     """
-    return _cached(function, _run_identity)
+    names = list(signature(function).parameters)
+    place = names.index("epoch") if "epoch" in names else None
+
+    def run_key(run: Run, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Hashable:
+        if place is None:
+            return run.state()
+        return run.state(args[place] if place < len(args) else kwargs["epoch"])
+
+    return _cached(function, run_key)
 
 
 def cached_run_query(function: Callable[P, T]) -> Callable[P, T]:
-    """As `cached_query`, for questions about a whole run: asked again when it has another epoch or another analysis."""
-    return _cached(function, _run_state)
+    """As `cached_query`, for questions about a whole run: asked again when any epoch or the analysis is another one."""
+    return _cached(function, lambda run, *_: run.states)
 
 
-def _cached(function: Callable[P, T], run_key: Callable[[Run], Hashable]) -> Callable[P, T]:
+def _cached(function: Callable[P, T], run_key: Callable[..., Hashable]) -> Callable[P, T]:
     @wraps(function)
     def cached_function(*args: P.args, **kwargs: P.kwargs) -> T:
         values = (*args, *kwargs.items())
-        key = (function, *(run_key(value) if isinstance(value, Run) else value for value in values))
+        key = (function, *(run_key(value, args, kwargs) if isinstance(value, Run) else value for value in values))
 
         def compute() -> T:
             result = function(*args, **kwargs)
@@ -130,12 +138,3 @@ def _cached(function: Callable[P, T], run_key: Callable[[Run], Hashable]) -> Cal
         return result.copy(deep=False) if isinstance(result, pd.DataFrame) else result  # type: ignore[return-value]
 
     return cached_function
-
-
-def _run_identity(run: Run) -> Hashable:
-    return str(run.path), run.id
-
-
-def _run_state(run: Run) -> Hashable:
-    analysis = run.path / ANALYSIS_FILE
-    return str(run.path), run.id, run.epochs, analysis.stat().st_mtime_ns if analysis.is_file() else 0

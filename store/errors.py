@@ -27,6 +27,10 @@ class DamagedFile(StoreError):
     """A file is not as it was written: truncated, changed, or taken from another run."""
 
 
+class OutdatedAnalysis(DamagedFile):
+    """The cross-epoch analysis was computed from an epoch that has been recorded again since."""
+
+
 class TooManyFiles(StoreError):
     """This process may not open any more files; nothing is wrong with the run."""
 

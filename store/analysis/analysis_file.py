@@ -18,7 +18,7 @@ import pandas as pd
 from h5py import h5d, h5t
 from numpy.typing import NDArray
 
-from store.errors import DamagedFile, StoreError
+from store.errors import DamagedFile, OutdatedAnalysis, StoreError
 from store.format.chunks import ChunkReader, write_array
 from store.format.description import RunDescription, RunFacts
 from store.format.hdf5_file import PART, NewFile, atomic_file, open_file, set_attributes
@@ -27,7 +27,7 @@ from store.format.schema import ATTRIBUTES, MOST_EPOCHS, VARIANT_METRICS, Field
 from store.format.structure import HDF5_ERRORS, TEXT_BYTES, Members, Shape, check_dataset, read_attribute
 from store.read.run import Run
 
-ANALYSIS_VERSION = 2  # raised whenever a figure is computed or stored in another way: older files are not read
+ANALYSIS_VERSION = 3  # raised whenever a figure is computed or stored in another way: older files are not read
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 # What the analysis writes: the columns of each table, with what their values are. "whole", "number", "yes_no" and
@@ -214,6 +214,10 @@ ARRAYS: Mapping[str, Field] = {
     )
 }
 _EPOCHS = Field("analysis", "epochs", ("E",), "i8", "epoch", "", storage="shuffled")
+# What the epochs were, so that one that is recorded again is noticed: bytes of each file, and its SHA-256 by its
+# receipt (0 where that is unknown).
+_BYTES = Field("analysis", "epoch_bytes", ("E",), "i8", "byte", "", storage="shuffled")
+_SHA256 = Field("analysis", "epoch_sha256", ("E", "32"), "u1", "SHA-256", "")
 _ROWS = {"images": "N", "classes": "C"}  # tables with a row for each
 _FORMATS = {
     "whole": ("<i8", "<i4", "<i2", "<u2", "<u4", "<u1"),
@@ -226,10 +230,14 @@ _INDEX_KINDS = {"image": "whole", "class": "whole", "epoch": "whole", "variant":
 
 @dataclass(frozen=True)
 class Analysis:
-    """The tables of a run's analysis, read when needed. `epochs` are those that it was computed from."""
+    """The tables of a run's analysis, read when needed.
+
+    `epochs` are those that it was computed from, `recordings` the bytes and SHA-256 of their files.
+    """
 
     path: Path
     epochs: tuple[int, ...]
+    recordings: tuple[tuple[int, str], ...]
     tables: tuple[str, ...]
     arrays: tuple[str, ...]
     facts: RunFacts
@@ -252,9 +260,28 @@ class Analysis:
 def read_analysis(run: Run) -> Analysis | None:
     """The analysis in the run's folder; None where there is none, or it is of another run or version of this code.
 
-    It may be stale: see `Analysis.stale`. Raises DamagedFile where the file is not as the analysis writes it.
+    It may be stale: see `Analysis.stale`.
+
+    Raises:
+        DamagedFile: the file is not as the analysis writes it.
+        OutdatedAnalysis: one of its epochs has been recorded again, so that its numbers are another epoch's.
     """
-    return _read(Path(run.path) / ANALYSIS_FILE, RunFacts(run.id, run.description, run.has_masks, run.has_boxes))
+    path = Path(run.path) / ANALYSIS_FILE
+    analysis = _read(path, RunFacts(run.id, run.description, run.has_masks, run.has_boxes))
+    if analysis is not None:
+        known = dict(zip(analysis.epochs, analysis.recordings, strict=True))
+        again = [epoch for epoch in run.epochs if epoch in known and not _same(known[epoch], run.recording(epoch))]
+        if again:
+            raise OutdatedAnalysis(
+                f"{str(path)!r} was computed before epoch {again[0]} was recorded again. "
+                f'Run "python -m compute analyse {run.path}" again.'
+            )
+    return analysis
+
+
+def _same(first: tuple[int, str], second: tuple[int, str]) -> bool:
+    """Whether two recordings of an epoch may be one: equal sizes, and equal SHA-256 where both are known."""
+    return first[0] == second[0] and (first[1] == second[1] or not (first[1] and second[1]))
 
 
 def analysis_problems(run: Path, facts: RunFacts) -> Iterator[str]:
@@ -278,13 +305,18 @@ def _read(path: Path, facts: RunFacts) -> Analysis | None:
             epochs = tuple(file.read(_EPOCHS, (None,)).tolist())
             if not epochs or epochs != tuple(sorted(set(epochs))) or epochs[0] < 0 or epochs[-1] >= MOST_EPOCHS:
                 raise ValueError("epochs: they must be numbers from 0 on in ascending order")
+            sizes, digests = file.read(_BYTES, (len(epochs),)), file.read(_SHA256, (len(epochs), 32))
+            recordings = [
+                (int(size), digest.tobytes().hex() if digest.any() else "")
+                for size, digest in zip(sizes, digests, strict=True)
+            ]
             for name in TABLES:
                 file.table_structure(name, facts.description)
             for name in ARRAYS:
                 file.array_structure(name, facts.description, len(epochs))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Analysis(path, epochs, tuple(TABLES), tuple(ARRAYS), facts)
+    return Analysis(path, epochs, tuple(recordings), tuple(TABLES), tuple(ARRAYS), facts)
 
 
 def readable_analysis(run: Run, *parts: str) -> Analysis | None:
@@ -312,6 +344,9 @@ def write_analysis(
     with atomic_file(final, part) as file:
         set_attributes(file, {"analysis_version": ANALYSIS_VERSION, "run_id": run.id, "kind": "analysis"})
         _write(file, _EPOCHS, np.asarray(epochs, np.int64))
+        sizes, digests = zip(*(run.recording(epoch) for epoch in epochs), strict=True)
+        _write(file, _BYTES, np.array(sizes, np.int64))
+        _write(file, _SHA256, np.array([list(bytes.fromhex(digest or "00" * 32)) for digest in digests], np.uint8))
         for name, table in tables.items():
             _write(file, _table_field(name), _rows(name, table))
         for name, array in arrays.items():

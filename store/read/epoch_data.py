@@ -22,6 +22,7 @@ from store.format.description import RunFacts
 from store.format.hdf5_file import damaged
 from store.format.record_file import RecordFile
 from store.format.schema import epoch_field
+from store.read.source import Source, file_state
 
 Rows = NDArray[np.int64]
 Selection = Sequence[int] | NDArray | slice | None
@@ -141,6 +142,18 @@ def check_identity(file: RecordFile, *, run_id: str, epoch: int | None) -> None:
 Opener = Callable[[Path, int], EpochData]
 
 
+def epoch_opener(source: Source, facts: RunFacts) -> Opener:
+    """What opens the epochs of a run at its source."""
+
+    # Not a method: a run in a circle with its cache of epochs would keep files open until garbage is collected.
+    def opened(path: Path, epoch: int) -> EpochData:
+        data = open_epoch(path, facts, epoch)
+        source.in_use(path, data)
+        return data
+
+    return opened
+
+
 class EpochCache:
     """At most `limit` open epochs; the least recently used one is closed first; thread-safe.
 
@@ -150,7 +163,7 @@ class EpochCache:
     def __init__(self, opener: Opener, limit: int = 96) -> None:
         self._opener, self._limit = opener, limit
         self._lock = threading.Lock()
-        self._open: OrderedDict[tuple[str, int, int], EpochData] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str, int], EpochData] = OrderedDict()
 
     def get(self, path: Path, epoch: int) -> EpochData:
         """The open epoch at `path`; a file that was replaced since is opened again.
@@ -164,7 +177,7 @@ class EpochCache:
             state = os.stat(name)  # noqa: PTH116 - at every query, and four times as fast as Path.stat
         except OSError as err:
             raise DamagedFile(f"{name!r} is gone: {err}. Restore it from a copy.") from err
-        key = (name, state.st_mtime_ns, state.st_size)
+        key = (name, *file_state(state))
         with self._lock:
             found = self._open.get(key)
             if found is not None:

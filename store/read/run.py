@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from store.errors import DamagedFile, NotInRun, RunNotFound, SchemaMismatch, StoreError
 from store.format import layout
-from store.format.description import RunFacts, Timeline, Variant, open_run_file
+from store.format.description import Timeline, Variant, open_run_file
 from store.format.hdf5_file import damaged
 from store.format.quantization import decode, error_bound, zero_point
 from store.format.receipts import read_receipt
@@ -25,14 +25,13 @@ from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS, VARIANT_METRICS
 from store.read.epoch_data import (
     EpochCache,
     EpochData,
-    Opener,
     Selection,
+    epoch_opener,
     int64,
     of_all_classes,
-    open_epoch,
     rows_of,
 )
-from store.read.source import LocalSource, Source, State
+from store.read.source import LocalSource, Source, State, path_state
 from store.read.training_ledger import TrainingLedger
 from store.remote.place import is_remote
 from store.remote.source import RemoteSource
@@ -49,16 +48,6 @@ def open_run(path: str | Path) -> Run:
         SchemaMismatch, DamagedFile: run.h5 is of another version, or damaged.
     """
     return Run(RemoteSource(str(path)) if is_remote(path) else LocalSource(Path(path)))
-
-
-def _opener(source: Source, facts: RunFacts) -> Opener:
-    # Not a method: a run in a circle with its cache of epochs would keep files open until garbage is collected.
-    def opened(path: Path, epoch: int) -> EpochData:
-        data = open_epoch(path, facts, epoch)
-        source.in_use(path, data)
-        return data
-
-    return opened
 
 
 class Run:
@@ -78,10 +67,31 @@ class Run:
             raise damaged(run_file, f"it is of run {facts.id!r}, its receipt of {receipt['run_id']!r}")
         self.id, self.description = facts.id, facts.description
         self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
-        self._cache = EpochCache(_opener(source, facts), source.open_files)
+        self._cache = EpochCache(epoch_opener(source, facts), source.open_files)
         self._known: dict[int, State] = {}
+        self._run_state = path_state(run_file)
         self.damaged: dict[int, str] = {}
         self.refresh()
+
+    def state(self, epoch: int | None = None) -> tuple[str | int, ...]:
+        """What a cached answer about the run, or about one epoch of it, holds for: another state is another answer.
+
+        It changes when run.h5 or the epoch's files are written again or exchanged, and `refresh` has seen it.
+        """
+        of_epoch = () if epoch is None else self._known.get(epoch, ("", 0))
+        return str(self.path), self.id, *self._run_state, *of_epoch
+
+    @property
+    def states(self) -> tuple[str | int, ...]:
+        """The `state` of the run with all of its epochs and its analysis."""
+        known = self._known
+        analysis = path_state(self.path / layout.ANALYSIS_FILE)
+        return (*self.state(), *self.epochs, *(tag for tag, _ in known.values()), *analysis)
+
+    def recording(self, epoch: int) -> tuple[int, str]:
+        """Bytes of an epoch's file, and its SHA-256 by its receipt, empty where that is unknown."""
+        state = self._known[epoch]
+        return state[1], self.source.recorded_sha256(epoch, state)
 
     @property
     def name(self) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from store.errors import DamagedFile
 from store.format import layout
 from store.format.hdf5_file import folder_entries
+from store.format.receipts import read_receipt
 
-State = tuple[str, int]  # changes when a file does: a time or a tag, and the size
+State = tuple[str, int]  # changes when a file does: times and inode, or a tag, and the size
 Listing = tuple[dict[int, State], set[int]]
 
 
@@ -25,6 +29,7 @@ class Source(Protocol):
     def look(self) -> Listing: ...
     def fetch_run(self) -> Path: ...
     def fetch_epoch(self, epoch: int) -> Path: ...
+    def recorded_sha256(self, epoch: int, state: State) -> str: ...
     def in_use(self, path: Path, holder: object) -> None: ...
 
 
@@ -48,7 +53,7 @@ class LocalSource:
                 state = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # a .part file that was completed meanwhile
                 continue
-            names[entry.name] = (str(state.st_mtime_ns), state.st_size)
+            names[entry.name] = file_state(state)
         return listing(names)
 
     def fetch_run(self) -> Path:
@@ -59,12 +64,41 @@ class LocalSource:
         """Path of an epoch's file."""
         return self.folder / layout.epoch_file(epoch)
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - a frozen value, of a few bytes
+    def recorded_sha256(self, epoch: int, state: State) -> str:
+        """SHA-256 of an epoch's file in a state as its receipt has it; empty without a receipt that can be read."""
+        try:
+            receipt = read_receipt(self.folder, epoch)
+        except DamagedFile:
+            return ""
+        name = Path(layout.epoch_file(epoch)).name
+        return "" if receipt is None else str(receipt["files"].get(name, {}).get("sha256", ""))
+
     def in_use(self, path: Path, holder: object) -> None:
         """Does nothing: a run's own files are never removed."""
 
 
+def file_state(found: os.stat_result) -> State:
+    """What tells a file from another one that takes its place, even one of equal size and time of writing."""
+    # The time of change cannot be set back, and a new file often gets the inode of the one that was removed.
+    return f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}", found.st_size
+
+
+def path_state(path: Path) -> State:
+    """The `file_state` of the file at a path; ("", 0) where there is none, or none that may be looked at."""
+    try:
+        return file_state(path.stat())
+    except OSError:
+        return "", 0
+
+
 def listing(names: dict[str, State]) -> Listing:
-    """Epoch -> state of those file names that are epochs, and the epochs that have a receipt."""
+    """Epoch -> state of the epochs that have a file, of its parts and receipt too, and the epochs with a receipt."""
     found = {epoch: state for name, state in names.items() if (epoch := layout.epoch_of(name)) is not None}
     receipts = {epoch for name in names if (epoch := layout.epoch_of(name, "json")) is not None}
+    for name, (tag, _) in sorted(names.items()):
+        part = layout.part_of_name(name)
+        epoch = part[0] if part else layout.epoch_of(name, "json")
+        if epoch is not None and epoch in found:
+            found[epoch] = f"{found[epoch][0]} {tag}", found[epoch][1]
     return found, receipts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Hashable
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,9 @@ from dashboard.shared import image_tiles
 from dashboard.shared.theme import NEUTRAL, PREDICTION, escape_markdown, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
+from store import Run
 from store.metrics.maps import cosine
+from store.read.source import path_state
 
 _SOURCES = {"file": "file", "clipboard": "clipboard", "camera": "camera", "record": "recorded image"}
 _REFERENCES = {"none": "none", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
@@ -100,10 +103,15 @@ def _content(source: str) -> bytes | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network of this epoch …")
-def _predictor(path: str, run_id: str, epoch: int) -> object:
+def _predictor(path: str, state: Hashable, epoch: int) -> object:
     from compute.live.predictor import load_predictor  # torch: loaded only here, and only when the page is opened
 
     return load_predictor(path, epoch)
+
+
+def _network_state(run: Run, epoch: int) -> Hashable:
+    """What a loaded network holds for: a checkpoint that was exchanged is loaded again."""
+    return run.state(epoch), *(path_state(path) for path in sorted((run.path / "checkpoints").glob("*")))
 
 
 def _predict(selection: Selection, image: np.ndarray) -> None:
@@ -111,7 +119,7 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
 
     run = selection.run
     try:
-        predictor = _predictor(str(run.path), run.id, selection.epoch)
+        predictor = _predictor(str(run.path), _network_state(run, selection.epoch), selection.epoch)
         perturbed = _perturb(predictor, image)
         maps, chances = predictor.predict(np.stack([image, perturbed]))  # type: ignore[attr-defined]
     except ComputeError as error:
