@@ -35,13 +35,14 @@ from bench import document
 from compute.config.profile import load_profile, override
 from compute.live.explain import Logits
 from compute.models import build
-from compute.recording.recorder import Recorder, class_maps, forward
+from compute.recording.epoch_recorder import EpochRecorder, class_maps, forward
+from compute.recording.run_recorder import open_or_create
 from compute.runs.device import describe_device, use_threads
 from compute.runs.prepare import PreparedRun, prepare
 from compute.training.augment import RandomNumbers
 from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer
-from store import create_run, open_run, resume_run
+from store import open_run
 
 GALLERY = 50  # images on one page of a class
 # Images of a class: few seconds of training, but enough passes that completing the file, which a run does while the
@@ -111,10 +112,8 @@ def training_row(prepared: PreparedRun, folder: Path, *, steps: int, rounds: int
 
 def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[list[Row], float]:
     """Passes per second through the network alone, and recorded into complete files; and the median of the latter."""
-    recorder = prepared.recorder(quiet=True)
-    with create_run(path, prepared.description(path.name)) as new_run:
-        recorder.write_images(new_run)
-    run, epochs = resume_run(path), iter(range(1, 1000))
+    run = open_or_create(path, prepared.material(path.name), prepared.processes, quiet=True)
+    recorder, epochs = prepared.epoch_recorder(path, quiet=True), iter(range(1, 1000))
     passes = len(prepared.dataset.validation.labels) * len(prepared.profile.recording.variants)
 
     def recorded() -> float:
@@ -229,14 +228,14 @@ def _plain_steps(prepared: PreparedRun, folder: Path) -> Iterator[None]:
             yield
 
 
-def _forward_only(prepared: PreparedRun, recorder: Recorder) -> None:
+def _forward_only(prepared: PreparedRun, recorder: EpochRecorder) -> None:
     """All variants of all validation images through the network; the maps are dropped."""
     prepared.network.eval()
-    total, size = len(recorder.validation.labels), recorder.settings.batch
+    total, size = len(recorder.images), recorder.settings.batch
     with torch.inference_mode():
         for start in range(0, total, size):
-            for variant in recorder.settings.variants:
-                images = recorder.perturbed(variant, slice(start, min(start + size, total)))
+            for variant in recorder.images.variants:
+                images = recorder.images.batch(variant, slice(start, min(start + size, total)))
                 run = forward if variant == "clean" else class_maps
                 run(prepared.network, prepared.normaliser(images), recorder.precision)
 

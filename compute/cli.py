@@ -85,15 +85,18 @@ def _train_or_plan(options: argparse.Namespace) -> int:
 
 
 def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
+    from compute.recording.run_recorder import lock_run, open_or_create, open_writer, run_exists
     from compute.runs.plan import make_plan, measure_speed
     from compute.runs.prepare import prepare
-    from compute.runs.run import Experiment, lock_run, open_or_create, open_run_writer, run_exists
+    from compute.runs.run import Experiment, material_of
 
     limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
     prepared = prepare(profile, device=options.device, processes=processes)
     is_new = not run_exists(path)
     processes.wait()  # before the first process creates it
-    recorded = 0 if is_new else sum(epoch > 0 for epoch in open_run_writer(prepared, path).complete_epochs)
+    material = material_of(prepared, path)
+    done = () if is_new else open_writer(path, material, processes).complete_epochs
+    recorded = sum(epoch > 0 for epoch in done)
     left = profile.training.epochs - recorded
     if left <= 0:
         # a run that was stopped before its analysis is analysed now
@@ -108,7 +111,7 @@ def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, p
         return 0
     try:
         with lock_run(path, processes):
-            run = open_or_create(prepared, path)
+            run = open_or_create(path, material, processes)
             with options.stop.between_batches(processes):
                 Experiment(prepared, run, options.stop, limit=limit).train_and_record()
     except OutOfTime:

@@ -18,8 +18,8 @@ from compute.config.settings import Profile
 from compute.errors import BadCheckpoint, BadOption
 from compute.models import ClassMapNetwork
 from compute.models.registry import build_recorded
+from compute.recording.epoch_recorder import class_maps
 from compute.recording.perturbations import perturb_array
-from compute.recording.recorder import class_maps
 from compute.runs.device import choose_device
 from compute.training.augment import Normaliser
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -74,13 +75,8 @@ def describe(network: ClassMapNetwork, *, image_shape: tuple[int, int], classes:
         BadModel: the network does not return (N, C, H, W) with C = `classes`.
     """
     weight = next(network.parameters(), torch.zeros(()))  # a network may have none
-    training = network.training
-    network.eval()
-    try:
-        with torch.inference_mode():
-            trace = network.trace(torch.zeros(2, 3, *image_shape, device=weight.device))
-    finally:
-        network.train(training)
+    with evaluation_mode(network), torch.no_grad():
+        trace = network.trace(torch.zeros(2, 3, *image_shape, device=weight.device))
     maps = trace.maps
     if maps.ndim != 4 or maps.shape[:2] != (2, classes):
         raise BadModel(
@@ -92,6 +88,21 @@ def describe(network: ClassMapNetwork, *, image_shape: tuple[int, int], classes:
         layers={name: (value.shape[1], value.shape[2], value.shape[3]) for name, value in trace.layers.items()},
         stages={name: (value.shape[1], value.shape[2]) for name, value in trace.stages.items()},
     )
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block; after it every module is in the mode that it was in.
+
+    `network.train()` afterwards would not do: whoever fine-tunes keeps some modules, such as BatchNorm, in evaluation.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def energy(activation: Tensor) -> Tensor:

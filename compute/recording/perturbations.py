@@ -72,7 +72,13 @@ def perturb(name: str, images: Tensor, *, numbers: Sequence[int], seed: int, **s
         BadOption: an unknown variant or strength, or a strength outside its range.
         ValueError: images of another shape or type.
     """
-    perturbation = find_perturbation(name)
+    return apply(find_perturbation(name), images, numbers=numbers, seed=seed, **strengths)
+
+
+def apply(
+    perturbation: Perturbation, images: Tensor, *, numbers: Sequence[int], seed: int, **strengths: float
+) -> Tensor:
+    """`perturb` for a perturbation itself, which may be one of the user's own."""
     if images.dtype != torch.uint8:
         raise ValueError(f"Images must be uint8, got {images.dtype}. Convert them to 0..255 first.")
     if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape[1:]:
@@ -106,18 +112,55 @@ def find_perturbation(name: str) -> Perturbation:
     return PERTURBATIONS[name]
 
 
-def check_variants(names: Sequence[str]) -> tuple[Variant, ...]:
+def check_variants(variants: Sequence[str | Perturbation | Callable[..., np.ndarray]]) -> tuple[Perturbation, ...]:
     """The variants of a run, checked: all exist, none twice, "clean" first.
+
+    Args:
+        variants: names of PERTURBATIONS, perturbations, and functions (see `own_perturbation`).
 
     Raises:
         BadOption: one of these is not the case.
     """
-    variants = tuple(find_perturbation(name).variant() for name in names)
+    found = tuple(_resolve(each) for each in variants)
+    names = [each.name for each in found]
     if len(set(names)) != len(names):
-        raise BadOption(f"A variant is listed twice in {list(names)}. List each one once.")
+        raise BadOption(f"A variant is listed twice in {names}. List each one once.")
     if not names or names[0] != "clean":
-        raise BadOption(f"The variants {list(names)} must begin with 'clean', to which the others are compared.")
-    return variants
+        raise BadOption(f"The variants {names} must begin with 'clean', to which the others are compared.")
+    return found
+
+
+def _resolve(variant: str | Perturbation | Callable[..., np.ndarray]) -> Perturbation:
+    if isinstance(variant, Perturbation):
+        return variant
+    return find_perturbation(variant) if isinstance(variant, str) else own_perturbation(variant)
+
+
+def own_perturbation(function: Callable[[np.ndarray], np.ndarray]) -> Perturbation:
+    """A function of the user's own as a perturbation: uint8 images (n, h, w, 3) in, changed ones of that shape out.
+
+    Its name becomes the variant's. Where it moves objects, give it the attribute `keeps_positions = False`, so that
+    maps are not compared cell by cell.
+
+    Raises:
+        BadOption: something that cannot be called, or has no name of its own. The function itself, when it is used:
+            it returns another shape or type.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    if not callable(function) or not name.isidentifier():
+        raise BadOption(f"The variant {function!r} is neither a name nor a function with a name of its own.")
+
+    def perturbed(images: Tensor, numbers: Sequence[int], seed: int) -> Tensor:
+        result = np.asarray(function(images.numpy(force=True).copy()))
+        if result.dtype != np.uint8 or result.shape != tuple(images.shape):
+            raise BadOption(
+                f"The variant {name!r} returned {result.dtype} {result.shape} for images uint8 {tuple(images.shape)}. "
+                "Return images of the same type and shape."
+            )
+        return torch.from_numpy(np.ascontiguousarray(result))
+
+    keeps_positions = bool(getattr(function, "keeps_positions", True))
+    return Perturbation(name, name.replace("_", " "), perturbed, keeps_positions=keeps_positions)
 
 
 def _check_strengths(perturbation: Perturbation, strengths: Mapping[str, float]) -> None:

@@ -16,13 +16,13 @@ import torch
 
 from compute.data.dataset import Dataset, ImageSet
 from compute.errors import DoesNotFit
+from compute.recording.run_recorder import open_or_create
 from compute.runs.device import describe_device
 from compute.runs.prepare import PreparedRun
 from compute.training.augment import RandomNumbers
 from compute.training.distributed import Processes
 from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer
-from store import create_run, resume_run
 
 MAP_BYTES_PER_CELL = 0.62  # Zstandard over 8-bit real maps took 0.36 (74 % zero cells) to 0.65 (39 %)
 PROBABILITY_BYTES = 3.6  # per class, of 4: float32 hardly compresses
@@ -181,12 +181,10 @@ def _recording_speed(prepared: PreparedRun) -> float:
     """Images per second through network and store; the second of two small recordings counts."""
     network, processes = copy.deepcopy(prepared.network), prepared.processes
     alone = replace(prepared, dataset=probe_sample(prepared), processes=Processes())
-    recorder = alone.recorder(quiet=True)
     with tempfile.TemporaryDirectory(prefix="classprint-probe-") as folder:
         path = Path(folder) / "probe"
-        with create_run(path, alone.description("probe")) as new_run:
-            recorder.write_images(new_run)
-        run = resume_run(path)
+        run = open_or_create(path, alone.material("probe"), alone.processes, quiet=True)
+        recorder = alone.epoch_recorder(path, quiet=True)
         for epoch in (1, 2):  # the first one warms up
             processes.wait()
             started = time.perf_counter()

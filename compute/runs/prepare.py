@@ -15,8 +15,10 @@ from compute.data.load import load_dataset
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe
 from compute.models.network import Shapes
+from compute.recording.epoch_recorder import EpochRecorder
 from compute.recording.perturbations import check_variants
-from compute.recording.recorder import Recorder, ValidationSet
+from compute.recording.recorded_images import RecordedImages
+from compute.recording.run_recorder import Material
 from compute.runs.device import choose_device, prepare_device
 from compute.runs.interrupt import StopRequest
 from compute.runs.provenance import collect_provenance
@@ -24,6 +26,7 @@ from compute.training.augment import Augmenter, Normaliser
 from compute.training.distributed import Processes
 from compute.training.trainer import TrainingSet
 from compute.training.weights import WeightsReport, load_weights
+from store import open_run
 from store.format.description import RunDescription
 
 # A resumed run may name its data and weights differently: the SHA-256 beside each of these settings decides.
@@ -66,23 +69,26 @@ class PreparedRun:
         train = self.dataset.train
         return TrainingSet(_on(self.device, train.images), _on(self.device, train.labels))
 
-    def validation_set(self) -> ValidationSet:
-        """This process's part of the validation images on the device."""
-        whole = self.dataset.validation
-        part = self.processes.share(len(whole.labels))
-        images = _on(self.device, whole.images[part.start : part.stop])
-        labels = _on(self.device, whole.labels[part.start : part.stop])
-        return ValidationSet(images, labels, part.start, self.profile.data.seed)
-
-    def recorder(self, *, stop: StopRequest | None = None, quiet: bool = False) -> Recorder:
-        """The recorder of this process's part of the validation images."""
-        return Recorder(
-            self.validation_set(),
+    def epoch_recorder(self, path: Path, *, stop: StopRequest | None = None, quiet: bool = False) -> EpochRecorder:
+        """What records this process's share of the validation images of the run at `path`."""
+        part = self.processes.share(len(self.dataset.validation))
+        return EpochRecorder(
+            RecordedImages(open_run(path), part, self.device),
             settings=self.profile.recording,
             normalise=self.normaliser,
             precision=self.profile.training.precision,
             stop=stop,
             quiet=quiet,
+        )
+
+    def material(self, name: str) -> Material:
+        """What run.h5 is made of."""
+        return Material(
+            self.description(name),
+            self.dataset.validation.images,
+            check_variants(self.profile.recording.variants),
+            self.profile.data.seed,
+            SOURCE_NAMES,
         )
 
     def configuration(self) -> dict[str, Any]:
@@ -101,7 +107,7 @@ class PreparedRun:
         return RunDescription(
             name=name,
             classes=self.dataset.classes,
-            variants=check_variants(recording.variants),
+            variants=tuple(each.variant() for each in check_variants(recording.variants)),
             labels=validation.labels,
             image_names=validation.names,
             image_shape=(validation.images.shape[1], validation.images.shape[2]),

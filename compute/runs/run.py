@@ -8,48 +8,37 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from compute.config.settings import TrainingSettings
-from compute.errors import BadOption, RunInUse
+from compute.errors import BadOption
 from compute.models import ClassMapNetwork
+from compute.recording.run_recorder import Material, RunRecorder, run_exists
 from compute.runs.interrupt import StopRequest, TimeLimit
-from compute.runs.prepare import SOURCE_NAMES, PreparedRun
+from compute.runs.prepare import PreparedRun
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
-from compute.training.distributed import Processes
 from compute.training.trainer import Trainer
-from store import create_run, open_run, resume_run
+from store import open_run
 from store.format.description import read_description
-from store.format.hdf5_file import PART, claim
 from store.format.layout import RUN_FILE
 from store.write.run_writer import RunWriter
 
 EPOCHS = "training.epochs"  # the setting that may be raised after the start
 
 
-def open_run_writer(prepared: PreparedRun, path: Path) -> RunWriter:
-    """The writer of the run at `path`; the first process tidies up after an interruption before the others open it.
+def material_of(prepared: PreparedRun, path: Path) -> Material:
+    """What the run at `path` is or will be made of; a training that is continued may have more epochs than it had.
 
     Raises:
-        RunMismatch: the run has another configuration.
         BadOption: more epochs were asked for than its learning-rate schedule allows.
     """
-    options: dict[str, Any] = {"configuration": prepared.configuration(), "free": SOURCE_NAMES}
-    if _is_continued(prepared.profile.training, path):
-        options |= {"free": (*SOURCE_NAMES, EPOCHS), "planned_epochs": prepared.profile.training.epochs}
-    if prepared.processes.first:
-        resume_run(path, **options)
-    prepared.processes.wait()
-    run = resume_run(path, **options)
-    prepared.processes.wait()
-    return run
+    material = prepared.material(path.name)
+    if run_exists(path) and _is_continued(prepared.profile.training, path):
+        return replace(material, free=(*material.free, EPOCHS))
+    return material
 
 
 def _is_continued(settings: TrainingSettings, path: Path) -> bool:
@@ -71,50 +60,6 @@ def _is_continued(settings: TrainingSettings, path: Path) -> bool:
     )
 
 
-def open_or_create(prepared: PreparedRun, path: Path) -> RunWriter:
-    """The writer of the run at `path`, which is created with its images if it does not exist yet.
-
-    Raises:
-        RunMismatch: the run there has another configuration.
-        WriteFailed: the disk refuses to write; nothing is left behind.
-    """
-    if prepared.processes.first and not run_exists(path):
-        with create_run(path, prepared.description(path.name)) as new_run:
-            # run.h5 contains the images of all processes
-            replace(prepared, processes=Processes()).recorder().write_images(new_run)
-    prepared.processes.wait()
-    return open_run_writer(prepared, path)
-
-
-@contextmanager
-def lock_run(path: Path, processes: Processes) -> Iterator[None]:
-    """Locks the run at `path`, whether it exists yet or not, against other commands that would train it.
-
-    Raises:
-        RunInUse: another command has locked it; in each of the processes.
-    """
-    with ExitStack() as stack:
-        refused = False
-        if processes.first:
-            # A lock rather than a marker file: it ends with its process. Two commands on one run removed each other's
-            # checkpoints.
-            part = path / f"training{PART}"
-            refused = not stack.enter_context(claim(part, wait=False))
-            if not refused:
-                stack.callback(part.unlink, missing_ok=True)
-        if processes.any(refused):
-            raise RunInUse(
-                f"The run '{path}' is being trained by another command. Wait for it or stop it; "
-                "to train another run beside it, give that another name with --run."
-            )
-        yield
-
-
-def run_exists(path: Path) -> bool:
-    """Whether there is a run at `path`, complete or not."""
-    return (path / RUN_FILE).exists()
-
-
 class Experiment:
     """The epochs that a run still lacks, or as many of them as the time limit allows."""
 
@@ -134,9 +79,13 @@ class Experiment:
             processes=prepared.processes,
             stop=stop,
         )
-        self.recorder = prepared.recorder(stop=stop)
+        self.recorder = RunRecorder(
+            run,
+            prepared.epoch_recorder(run.path, stop=stop),
+            processes=prepared.processes,
+            completed=self.checkpoints.remove_before if prepared.processes.first else None,
+        )
         self._other_network: ClassMapNetwork | None = None
-        self._finishing: tuple[int, Future[None]] | None = None
         if limit and run.complete_epochs:
             recorded = open_run(run.path).metrics()
             limit.expect(float((recorded["train_seconds"] + recorded["record_seconds"]).max()))
@@ -163,7 +112,7 @@ class Experiment:
                 if self.limit:
                     self.limit.epoch_finished(time.perf_counter() - started)
         finally:
-            self._wait_for_last_file()
+            self.recorder.wait()
 
     def _save_checkpoint(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
         """Saves the epoch's checkpoint and returns checkpoint_seconds."""
@@ -186,24 +135,11 @@ class Experiment:
         return known[-1] if known else 0
 
     def _record(self, epoch: int, metrics: dict[str, float], *, network: ClassMapNetwork) -> None:
-        """Records one epoch, and leaves completing its file to a thread."""
+        """Records one epoch, unless it is recorded already."""
         if epoch in self.run.complete_epochs:
             return
-        started = time.perf_counter()
-        self._wait_for_last_file()
-        metrics = metrics | {"finish_wait_seconds": time.perf_counter() - started}
-        processes, part = self.prepared.processes, self.recorder.validation
-        images = range(part.first, part.first + len(part.labels))
-        writer = self.run.epoch(epoch, part=(processes.rank, processes.count), images=images)
-        try:
-            title = f"epoch {epoch}/{self.epochs} recording"
-            metrics = metrics | self.recorder.record(network, writer, title=title, processes=processes)
-        except BaseException:  # on a stop, too: no incomplete file stays behind
-            writer.abort()
-            raise
-        writer.set_metrics(metrics)
-        self._finishing = epoch, writer.finish(wait=False)
-        if processes.first:
+        metrics = self.recorder.record(epoch, network, metrics, title=f"epoch {epoch}/{self.epochs} recording")
+        if self.prepared.processes.first:
             tqdm.write(_summary(epoch, metrics))
 
     def _trained_network(self) -> ClassMapNetwork:
@@ -219,15 +155,6 @@ class Experiment:
         if self._other_network is None:
             self._other_network = copy.deepcopy(self.prepared.network)
         return self._other_network
-
-    def _wait_for_last_file(self) -> None:
-        """Waits until the last epoch's file is complete, and then removes weights that are not to be kept."""
-        if self._finishing is None:
-            return
-        (epoch, future), self._finishing = self._finishing, None
-        future.result()
-        if self.prepared.processes.first:
-            self.checkpoints.remove_before(epoch)
 
 
 def _summary(epoch: int, metrics: dict[str, float]) -> str:

@@ -9,8 +9,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from compute.config.settings import AugmentationSettings, TrainingSettings
 from compute.models import build
+from compute.recording.epoch_recorder import class_maps, forward
 from compute.recording.perturbations import PERTURBATIONS, perturb
-from compute.recording.recorder import class_maps, forward
 from compute.training.augment import Augmenter, Normaliser, RandomNumbers
 from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer

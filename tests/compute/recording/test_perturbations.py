@@ -9,12 +9,15 @@ from PIL import Image
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from compute.config.settings import PAPER_VARIANTS
+from compute.errors import BadOption
 from compute.recording.perturbations import (
     PERTURBATIONS,
+    apply,
     check_variants,
     gaussian_taps,
     mirrored,
     noise_positions,
+    own_perturbation,
     perturb,
     perturb_array,
     shift_offset,
@@ -52,7 +55,7 @@ def test_the_papers_eight_come_first_and_three_move_objects():
 
 
 def test_a_variant_says_how_it_is_made():
-    (_, variant) = check_variants(["clean", "shift"])
+    variant = check_variants(["clean", "shift"])[1].variant()
     assert (variant.name, variant.label, variant.keeps_positions) == ("shift", "shifted", False)
     assert variant.parameters == {"right": 0.125, "down": 0.125}
 
@@ -208,3 +211,35 @@ def test_a_list_of_variants_is_checked(names, message):
 def test_invalid_images_and_strengths_are_refused(name, images, strengths, message):
     with pytest.raises(ValueError, match=message):
         perturb(name, images, numbers=[0, 1], seed=0, **strengths)
+
+
+def upside_down(images):
+    return images[:, ::-1]
+
+
+upside_down.keeps_positions = False
+
+
+def test_a_function_of_the_users_own_is_a_variant():
+    _, own = check_variants(["clean", upside_down])
+    assert (own.name, own.label, own.keeps_positions) == ("upside_down", "upside down", False)
+    images = np.random.default_rng(0).integers(0, 256, (70, 6, 5, 3), np.uint8)
+    before = images.copy()
+    found = apply(own, torch.from_numpy(images), numbers=range(70), seed=0).numpy()
+    assert np.array_equal(found, images[:, ::-1]) and np.array_equal(images, before)
+
+
+def halved(images):
+    return images[:, ::2]
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        (halved, r"'halved' returned uint8 \(2, 3, 4, 3\) for images uint8 \(2, 6, 4, 3\)"),
+        (lambda x: x, "name of its own"),
+    ],
+)
+def test_a_function_that_is_no_variant_is_refused(variant, message):
+    with pytest.raises(BadOption, match=message):
+        apply(own_perturbation(variant), torch.zeros(2, 6, 4, 3, dtype=torch.uint8), numbers=range(2), seed=0)

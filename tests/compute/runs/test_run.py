@@ -18,9 +18,10 @@ from compute.cli import REFUSED, main
 from compute.errors import BadCheckpoint, RunInUse, TrainingDiverged
 from compute.live.predictor import load_predictor
 from compute.recording.perturbations import perturb_array
+from compute.recording.run_recorder import lock_run, open_or_create
 from compute.runs.interrupt import Interrupted, StopRequest
 from compute.runs.prepare import prepare
-from compute.runs.run import Experiment, lock_run, open_or_create
+from compute.runs.run import Experiment, material_of
 from compute.training.distributed import Processes
 from store import RunMismatch, StoreError, open_run
 from store.check.verify import verify_run
@@ -56,7 +57,9 @@ class StopAfter(StopRequest):
 
 def run(path: Path, *settings: str, stop: StopRequest | None = None) -> None:
     prepared = prepare(tiny_profile(*settings), device="cpu")
-    Experiment(prepared, open_or_create(prepared, path), stop or StopRequest()).train_and_record()
+    Experiment(
+        prepared, open_or_create(path, material_of(prepared, path), prepared.processes), stop or StopRequest()
+    ).train_and_record()
 
 
 def assert_same_record(first: Path, second: Path) -> None:
@@ -297,7 +300,9 @@ def test_a_damaged_checkpoint_stops_the_run_and_says_how_to_resume(finished, tmp
 
 def test_maps_that_are_not_finite_end_the_run_and_leave_the_complete_epochs(tmp_path):
     prepared = prepare(tiny_profile(), device="cpu")
-    work = Experiment(prepared, open_or_create(prepared, tmp_path / "broken"), StopRequest())
+    work = Experiment(
+        prepared, open_or_create(tmp_path / "broken", prepared.material("broken"), prepared.processes), StopRequest()
+    )
     save = work.checkpoints.save
 
     def spoil(epoch, trainer, metrics):
@@ -352,7 +357,7 @@ def test_a_second_command_on_the_same_run_is_refused_until_the_first_is_done(tmp
     path = tmp_path / "tiny"
     with lock_run(path, Processes()):
         assert main(command(tmp_path)) == REFUSED
-        assert f"The run '{path}' is being trained by another command." in capsys.readouterr().err
+        assert f"The run '{path}' is being recorded by another command." in capsys.readouterr().err
         assert files(path) == ["training.part"]
     assert main(command(tmp_path)) == 0
     assert open_run(path).complete
@@ -368,7 +373,7 @@ def test_a_lock_ends_with_its_process_and_not_with_its_file(tmp_path):
 
 def test_a_plan_leaves_what_a_training_process_is_writing(tmp_path):
     path = tmp_path / "tiny"
-    open_or_create(prepare(tiny_profile(), device="cpu"), path)
+    open_or_create(path, prepare(tiny_profile(), device="cpu").material("run"), Processes())
     (path / "checkpoints").mkdir()
     (path / "checkpoints" / "0001.state.part").write_bytes(b"half")
     with lock_run(path, Processes()):

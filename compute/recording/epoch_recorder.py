@@ -17,23 +17,14 @@ from torch import Tensor
 
 from compute.config.settings import RecordingSettings
 from compute.models import ClassMapNetwork, Trace
-from compute.recording.perturbations import perturb
-from compute.runs.device import HostCopy, autocast, has_room
+from compute.models.network import evaluation_mode
+from compute.recording.recorded_images import RecordedImages
+from compute.runs.device import HostCopy, autocast
 from compute.runs.interrupt import StopRequest
 from compute.training.augment import Normaliser
 from compute.training.distributed import Processes
 from compute.training.metrics import RunningMetrics
 from store.terminal import ProgressBar
-
-
-@dataclass(frozen=True)
-class ValidationSet:
-    """This process's part of the validation images on the device."""
-
-    images: Tensor  # uint8 (n, h, w, 3), of absolute numbers first .. first + n - 1
-    labels: Tensor  # int64 (n,)
-    first: int  # absolute number of the first of them
-    seed: int  # seed of the random variants
 
 
 @dataclass(frozen=True)
@@ -47,29 +38,35 @@ class _Result:
     stages: Mapping[str, HostCopy] = field(default_factory=dict)
 
 
-class Recorder:
-    """Runs a network over the validation images and hands its maps to an epoch writer."""
+class EpochRecorder:
+    """Runs a network over the validation images and hands its maps to an epoch writer.
+
+    Args:
+        images: this process's part of them.
+        settings: images per pass, and whether layers are recorded.
+        normalise: makes the network's input of them.
+        precision: "bfloat16" or "float32".
+        stop: asked between passes.
+        quiet: no progress bars.
+    """
 
     def __init__(
         self,
-        validation: ValidationSet,
+        images: RecordedImages,
         *,
         settings: RecordingSettings,
         normalise: Normaliser,
-        precision: str,
+        precision: str = "float32",
         stop: StopRequest | None = None,
         quiet: bool = False,
     ) -> None:
-        self.validation = validation
+        self.images = images
         self.settings = settings
         self.normalise = normalise
         self.precision = precision
         self.stop = stop or StopRequest()
-        self.quiet = quiet  # no progress bars
+        self.quiet = quiet
         self._waited = 0.0
-        # perturbed images are the same every epoch: made once where a GPU has room for them
-        self._caches = has_room(validation.images.device, len(settings.variants) * validation.images.nbytes)
-        self._cached: dict[tuple[str, int], Tensor] = {}
 
     def record(
         self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes | None = None
@@ -86,9 +83,8 @@ class Recorder:
         """
         processes = processes or Processes()
         started, self._waited = time.perf_counter(), 0.0
-        variants, total = self.settings.variants, len(self.validation.labels)
-        metrics = RunningMetrics(self.validation.images.device)
-        network.eval()  # BatchNorm's running statistics: a map does not depend on the rest of its batch
+        variants, total = self.images.variants, len(self.images)
+        metrics = RunningMetrics(self.images.device)
         bar = ProgressBar(
             total=total * len(variants),
             desc=title,
@@ -97,7 +93,9 @@ class Recorder:
             dynamic_ncols=True,
         )
         queued: _Result | None = None
-        with bar, torch.inference_mode():
+        # In evaluation mode BatchNorm uses its running statistics: a map does not depend on the rest of its batch. No
+        # inference_mode: where a network's maps need a gradient of their own, its tensors could not be differentiated.
+        with bar, evaluation_mode(network), torch.no_grad():
             batches = list(_slices(total, self.settings.batch))
             for number in range(processes.largest(len(batches))):
                 for variant in variants:
@@ -113,11 +111,11 @@ class Recorder:
 
     def _run(self, network: ClassMapNetwork, variant: str, batch: slice, metrics: RunningMetrics) -> _Result:
         """Queues one variant of one batch on the device: perturb, run, copy back."""
-        x, start = self.normalise(self.perturbed(variant, batch)), self.validation.first + batch.start
+        x, start = self.normalise(self.images.batch(variant, batch)), self.images.part.start + batch.start
         if variant != "clean":  # the stages are a fifth of a pass: only the clean one, which is recorded, computes them
             return _Result(variant, start, HostCopy(class_maps(network, x, self.precision)))
         trace = forward(network, x, self.precision)
-        metrics.add(trace.maps.mean((-1, -2)), self.validation.labels[batch])
+        metrics.add(trace.maps.mean((-1, -2)), self.images.labels[batch])
         recorded = [trace.layers, trace.stages] if self.settings.layers else [{}, {}]
         layers, stages = ({name: HostCopy(value) for name, value in each.items()} for each in recorded)
         return _Result(variant, start, HostCopy(trace.maps), layers, stages)
@@ -136,31 +134,6 @@ class Recorder:
         started = time.perf_counter()
         write(*arguments)
         self._waited += time.perf_counter() - started
-
-    def perturbed(self, variant: str, batch: slice) -> Tensor:
-        """The images of the batch in a variant: uint8 (n, h, w, 3)."""
-        images = self.validation.images[batch]
-        if variant == "clean":
-            return images
-        if (variant, batch.start) in self._cached:
-            return self._cached[variant, batch.start]
-        first = self.validation.first
-        numbers = range(first + batch.start, first + batch.stop)
-        perturbed = perturb(variant, images, numbers=numbers, seed=self.validation.seed)
-        if self._caches:
-            self._cached[variant, batch.start] = perturbed
-        return perturbed
-
-    def write_images(self, new_run: Any) -> None:
-        """Writes every variant of every image into a new run."""
-        bar = ProgressBar(
-            self.settings.variants, desc="perturbing the validation images", unit=" variants", disable=self.quiet
-        )
-        for variant in bar:
-            for batch in _slices(len(self.validation.labels), self.settings.batch):
-                new_run.write_images(
-                    variant, self.validation.first + batch.start, self.perturbed(variant, batch).cpu().numpy()
-                )
 
 
 def forward(network: ClassMapNetwork, x: Tensor, precision: str) -> Trace:
