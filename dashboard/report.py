@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dashboard.charts.figure import Figure, render
-from dashboard.images.maps import EQ10, RELIEF, ScaledMaps, colour_map, colourise, scale_maps
+from dashboard.images.maps import ScaledMaps, colour_map, colourise, map_colours, scale_maps
 from dashboard.images.sheet import SheetTile, png_bytes, sheet
 from dashboard.shared.theme import LIGHT, count, epoch_list, one_line, percent, plural, probability, rgb
 from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
@@ -205,20 +205,21 @@ def _variants(run: Run, epoch: int) -> Section:
 
 
 def _scaled(run: Run, maps: np.ndarray) -> ScaledMaps:
-    """Maps as the pages draw them by default: a constant would hide the pattern of signed ones."""
-    return scale_maps(maps, kind=RELIEF if run.signed else EQ10)
+    """Maps as the pages draw them by default."""
+    return scale_maps(maps, signed=run.signed)
 
 
 def _patterns(run: Run, epoch: int) -> Section:
     clean = run.variants[0]
     order = queries.class_order(run, "group", epoch=epoch, variant=clean)
     scaled = _scaled(run, run.patterns(epoch=epoch, variant=clean)[order])
+    colours = map_colours(scaled, _COLOURS)
     table = run.class_table(epoch=epoch, variant=clean).iloc[order]
     tiles = [
-        SheetTile((colourise(code, _COLOURS),), (name, f"{percent(accuracy, 0)} correct"))
+        SheetTile((colourise(code, colours),), (name, f"{percent(accuracy, 0)} correct"))
         for code, name, accuracy in zip(scaled.codes, table["name"], table["accuracy"], strict=True)
     ]
-    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(_COLOURS, scaled.label)])
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(colours, scaled.label)])
     groups = ", ".join(group for group in dict.fromkeys(run.classes["group"].iloc[order]) if group.strip())
     return Section(
         "Class patterns",
@@ -243,7 +244,8 @@ def _failures(run: Run, epoch: int) -> Section:
         1,
     )
     scaled = _scaled(run, pair)
-    maps = colourise(scaled.codes, _COLOURS)
+    colours = map_colours(scaled, _COLOURS)
+    maps = colourise(scaled.codes, colours)
     tiles = [
         SheetTile(
             (pixels, *both),
@@ -252,7 +254,7 @@ def _failures(run: Run, epoch: int) -> Section:
         )
         for pixels, both, row in zip(pixels, maps, rows.itertuples(), strict=True)
     ]
-    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4, legends=[(_COLOURS, scaled.label)])
+    content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=4, legends=[(colours, scaled.label)])
     return Section(
         "Most confident wrong predictions",
         _image(content, "wrong predictions with their maps"),

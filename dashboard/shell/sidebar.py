@@ -78,7 +78,7 @@ def _selectors(selection: url_state.Selection) -> None:
     )
     _classes(run)
     with st.popover("Display", icon=":material/palette:", width="stretch"):
-        controls.segmented("Scale of the maps", "scale", url_state.scales(run), names=SCALES.__getitem__)
+        controls.segmented("Scale of the maps", "scale", list(SCALES), names=SCALES.__getitem__)
         controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
         st.caption(
             "Signed maps use a diverging colour map, dark at zero, unless each map is scaled from its lowest to its "

@@ -15,7 +15,7 @@ from urllib.parse import quote_plus, urlencode
 import streamlit as st
 
 from dashboard import data
-from dashboard.images.maps import COLOUR_MAPS, RELIEF, SCALES
+from dashboard.images.maps import COLOUR_MAPS, EQ10, SCALES
 from dashboard.shared.theme import epoch_list
 from store import Run
 
@@ -268,18 +268,13 @@ def read_selection(run_names: Sequence[str], default_run: str) -> Selection | st
         variant=choice("variant", list(run.variants), run.variants[0]),
         class_index=identifiers.index(identifier) if identifier else None,
         image=image if image >= 0 else None,
-        scale=choice("scale", scales(run), scales(run)[0]),
+        scale=choice("scale", list(SCALES), EQ10),
         colours=choice("colours", list(COLOUR_MAPS), COLOUR_MAPS[0]),
         pinned=second,
         third=third,
     )
     st.session_state[_SELECTION] = selection
     return selection
-
-
-def scales(run: Run) -> list[str]:
-    """The scales on which maps can be drawn, the run's default first: a constant hides the pattern of signed maps."""
-    return sorted(SCALES, key=lambda name: name != RELIEF) if run.signed else list(SCALES)
 
 
 def _epoch(run: Run) -> int:

@@ -12,7 +12,7 @@ from store.format.description import RunDescription, RunFacts
 from store.format.quantization import decode, error_bound, zero_point
 from store.format.record_file import RecordFile
 from store.metrics import maps as measures
-from store.read.epoch_data import EpochData, Rows, of_all_classes
+from store.read.epoch_data import EpochData, Rows, mean_maps_of, of_all_classes
 from store.write.summary import CACHED, Columns, joint_columns, kept_classes
 
 BLOCK = 512  # images at a time: limits the memory of decoded maps
@@ -94,7 +94,8 @@ def _check_block(data: EpochData, facts: RunFacts, index: int, rows: Rows, block
     quantised, scale = data.rows("maps", index, rows), data.rows("map_scale", index, rows)
     probabilities = data.rows("probabilities", index, rows)
     maps = decode(quantised, scale, zero_point=zero)
-    logits, error = measures.logits(maps), error_bound(scale)
+    shared = mean_maps_of(data, index, rows, facts.description.map_shape).mean((1, 2))
+    logits, error = measures.logits(maps) + shared[:, None], error_bound(scale)
     if facts.description.kept_maps:
         classes, recorded = data.rows("map_classes", index, rows), data.rows("logits", index, rows)
         yield from _check_kept(recorded, classes, labels, logits, error)
@@ -112,7 +113,7 @@ def _check_block(data: EpochData, facts: RunFacts, index: int, rows: Rows, block
         bound = error_bound(cached_scale)
         if (np.abs(cached - maps[each, classes]) > (bound + error_bound(scale[each, classes]))[:, None, None]).any():
             yield f"cached/{kind}_map differs from maps by more than their errors"
-        if (np.abs(cached.mean((1, 2)) - logit) > bound + ROUNDING * np.abs(logit)).any():
+        if (np.abs(cached.mean((1, 2)) + shared - logit) > bound + ROUNDING * np.abs(logit)).any():
             yield f"the logits of images differ from the means of cached/{kind}_map by more than its error"
         if kind == "predicted_class" and (np.abs(cached.max((1, 2)) - block["peak"]) > bound).any():
             yield "images/peak is not the largest cell of the predicted class's map"

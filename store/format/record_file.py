@@ -148,7 +148,9 @@ class RecordFile:
                 if not field.optional or self.members.find(field.path) is not None
             }
             return own, {}
-        required = ("map_classes", "logits") if description.kept_maps else ()
+        required = ["map_classes", "logits"] if description.kept_maps else []
+        if description.signed and self.members.find("mean_map") is not None:
+            required.append("mean_map")
         of_images: dict[str, Shape] = {}
         of_all: dict[str, Shape] = {}
         for field in EPOCH_FIELDS:

@@ -17,7 +17,7 @@ FORMAT = "classprint-run"
 FORMAT_VERSION = 1
 CHUNK_BYTES = 131072  # about ten images' maps of 200 classes and 8 x 8 cells
 SMALL_CHUNK_BYTES = 32768  # for data that are read image by image and gain nothing from longer chunks
-SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes")
+SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes", "mean_map")
 CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
 MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
 ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
@@ -212,6 +212,7 @@ EPOCH_FIELDS: tuple[Field, ...] = (
     _epoch("map_scale", "V N K", "f4", "logit", "value of one quantisation step of each map"),
     _epoch("map_classes", "V N K", "u2", "class", "classes whose maps are kept, where not all are", optional=True),
     _epoch("logits", "V N C", "f4", "logit", "means of the maps of all classes, where not all are kept", optional=True),
+    _epoch("mean_map", "V N H W", "f4", "logit", "mean of the maps of all classes, in signed runs", optional=True),
     _epoch("probabilities", "V N C", "f4", "fraction", "softmax of the logits, from the maps before quantisation"),
     _epoch("layers/*/quantised", "N F lh lw", "u1", "quantised", "a layer's clean activations / scale", optional=True),
     _epoch(

@@ -1,8 +1,8 @@
 """Measures of single class maps and of pairs of them; y and x are the last two axes, all others are batch axes.
 
-A map's cells are logits: their mean is the class's logit. Signed maps (the CAM of a linear head) are allowed
-everywhere; where an equation needs a distribution, only the positive part counts as evidence. A silent map, one without
-a positive cell, is treated as a flat one, so that no measure is ever NaN.
+A map's cells are logits: their mean is the class's logit. Signed maps (the CAM of a linear head) are measured relative
+to the mean map of their image, see `relative_to_mean`. Where an equation needs a distribution, only the positive part
+counts as evidence. A silent map, one without a positive cell, is treated as a flat one, so that no measure is ever NaN.
 """
 
 from __future__ import annotations
@@ -34,6 +34,20 @@ def _ratio(numerator: NDArray, denominator: NDArray, otherwise: float) -> NDArra
     """numerator / denominator, and `otherwise` where the denominator is zero."""
     full = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), otherwise)
     return np.divide(numerator, denominator, out=full, where=denominator > 0)
+
+
+def relative_to_mean(maps: ArrayLike) -> tuple[Float32, Float32]:
+    """Maps of all classes (..., C, y, x) relative to their mean map, same shape, and that mean map (..., y, x), float32.
+
+    The softmax does not see what all classes share: adding one map to those of all classes changes no probability, so
+    no measure of a signed map may depend on it. Maps that are never negative keep the zero that their network gave them.
+
+    Equation:
+        r_k(y, x) = f_k(y, x) - (1 / C) sum_j f_j(y, x)
+    """
+    maps = np.asarray(maps, np.float32)
+    mean = maps.mean(-3, dtype=np.float64).astype(np.float32)
+    return maps - mean[..., None, :, :], mean
 
 
 def logits(maps: ArrayLike) -> Float32:

@@ -58,7 +58,9 @@ def minimal_correction(
     a map that was not kept; logits and winners are then those of the classes whose maps are kept, the others' logits
     NaN.
     """
-    found = run.maps(epoch=epoch, variant=variant, images=[image])[0]
+    # The network's own maps: what all classes share cancels in the difference, but the logits contain it.
+    shared = run.mean_maps(epoch=epoch, variant=variant, images=[image])[0]
+    found = run.maps(epoch=epoch, variant=variant, images=[image])[0] + shared
     bound = run.map_error(epoch=epoch, variant=variant, images=[image])[0].astype(np.float64)
     at = {
         name: run.column(name, epoch=epoch, variant=variant)[image]

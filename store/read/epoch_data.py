@@ -211,6 +211,13 @@ def of_all_classes(values: NDArray, classes: NDArray, count: int) -> NDArray[np.
     return out
 
 
+def mean_maps_of(data: EpochData, variant: int, rows: Rows, map_shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The mean maps (n, H, W) that the maps of images are relative to; 0 where an epoch has none."""
+    if data.has("mean_map"):
+        return data.rows("mean_map", variant, rows)
+    return np.zeros((len(rows), *map_shape), np.float32)
+
+
 def rows_of(selection: Selection, count: int, *, what: str) -> NDArray[np.int64]:
     """Row numbers of a selection: integers in any order, a slice, or None for all.
 

@@ -28,6 +28,7 @@ from store.read.epoch_data import (
     Selection,
     epoch_opener,
     int64,
+    mean_maps_of,
     of_all_classes,
     rows_of,
 )
@@ -294,7 +295,8 @@ class Run:
     def maps(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> Float32:
         """Class maps (n, c, H, W) float32, logits; each value within `map_error` of the network's own.
 
-        NaN where the map of a class is not kept (see `has_map`).
+        In signed runs they are relative to their image's `mean_maps`: add these for the network's own maps. NaN where
+        the map of a class is not kept (see `has_map`).
         """
         index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
         return self.read(epoch, lambda data: self._maps(data, index, rows, columns))
@@ -313,6 +315,13 @@ class Run:
         """Values (n, K, ...) of the kept maps as (n, c, ...) of the requested classes, NaN where not kept."""
         out = of_all_classes(values, data.rows("map_classes", variant, rows), len(self.description.classes))
         return out if columns is None else out[:, columns]
+
+    def mean_maps(self, *, epoch: int, variant: str, images: Selection) -> Float32:
+        """The mean of each image's maps over all classes, (n, H, W) float32, logits, which `maps` of signed runs are
+        relative to; 0 in other runs.
+        """
+        index, rows = self.variant_index(variant), self.image_rows(images)
+        return self.read(epoch, lambda data: mean_maps_of(data, index, rows, self.map_shape))
 
     def has_map(self, *, epoch: int, variant: str, images: Selection, classes: Selection = None) -> NDArray[np.bool_]:
         """Whether the run keeps the maps of classes, (n, c) bool."""
@@ -336,18 +345,23 @@ class Run:
         return self.read(epoch, lambda data: data.rows("probabilities", index, rows, columns))
 
     def logits(self, *, epoch: int, variant: str, images: Selection = None, classes: Selection = None) -> Float32:
-        """Logits (n, c) float32, the means of the maps: of the decoded ones, or recorded where maps are missing."""
+        """Logits (n, c) float32, the means of the network's maps: of the decoded ones, or recorded where maps are
+        missing.
+        """
         index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
 
         def query(data: EpochData) -> Float32:
             if self.kept_maps:
                 return data.rows("logits", index, rows, columns)
-            return self._maps(data, index, rows, columns).mean((-2, -1))
+            shared = mean_maps_of(data, index, rows, self.map_shape).mean((-2, -1))
+            return self._maps(data, index, rows, columns).mean((-2, -1)) + shared[:, None]
 
         return self.read(epoch, query)
 
     def true_class_maps(self, *, epoch: int, variant: str, images: Selection = None) -> Float32:
-        """Map of each image's true class, (n, H, W) float32, logits, within 1/510 (signed 1/254) of its peak."""
+        """Map of each image's true class, (n, H, W) float32, logits, within 1/510 (signed 1/254) of its peak; relative
+        to `mean_maps` in signed runs.
+        """
         return self._cached_maps("true_class", epoch, variant, images)
 
     def predicted_class_maps(self, *, epoch: int, variant: str, images: Selection = None) -> Float32:

@@ -92,6 +92,8 @@ def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFra
 def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images: Selection) -> Path:
     """Path of an NPZ file with the maps (n, C, H, W) of some images, their stated error, probabilities and labels.
 
+    Maps of a signed run are relative to `mean_maps` (n, H, W), which are 0 otherwise.
+
     Raises:
         NotInRun: the epoch, the variant or an image is not in the run.
         StoreError: a file of that name exists already, or `path` is a URL.
@@ -99,6 +101,7 @@ def export_maps(run: Run, path: str | Path, *, epoch: int, variant: str, images:
     path, rows = unused(local_folder(path)), run.image_rows(images)
     arrays = {
         "maps": run.maps(epoch=epoch, variant=variant, images=rows),
+        "mean_maps": run.mean_maps(epoch=epoch, variant=variant, images=rows),
         "error": run.map_error(epoch=epoch, variant=variant, images=rows),
         "probabilities": run.probabilities(epoch=epoch, variant=variant, images=rows),
         "images": rows,

@@ -29,7 +29,7 @@ from store.write.join_parts import show_parts
 from store.write.summary import kept_classes
 
 MAP_DATASETS = ("maps", "map_scale", "map_classes", "logits")
-_SOURCES = (*MAP_DATASETS, "probabilities", "images/prediction", "images/predicted_logit", "images/label_logit")
+_SOURCES = (*MAP_DATASETS, "mean_map", "probabilities", "images/prediction", "images/predicted_logit", "images/label_logit")
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:
@@ -158,6 +158,8 @@ def _logits_of(found: dict[str, NDArray], labels: NDArray, zero_point: int) -> N
     normal = probabilities >= np.finfo(np.float32).tiny
     ratio = np.log(np.where(normal, probabilities, 1) / probabilities[each, prediction][:, None])
     means = decode(found["maps"], found["map_scale"], zero_point=zero_point).mean((2, 3))
+    if "mean_map" in found:
+        means += found["mean_map"].mean((1, 2))[:, None]
     bound = error_bound(found["map_scale"])
     # Of maps below 1e-5, float32 probabilities say less than the decoded maps, within whose error each logit lies.
     logits = np.where(normal, np.clip(highest + ratio, means - bound, means + bound), means)

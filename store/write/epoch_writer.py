@@ -202,11 +202,19 @@ class EpochWriter:
 
     def _record(self, variant: int, start: int, maps: Float32) -> None:
         logits, kept = np.empty(maps.shape[:2], np.float32), self._description.sizes["K"]
+        found: Columns = {"logits": logits}
+        network_maps = maps
+        if self._description.signed:
+            try:
+                self._quantiser.peaks(maps)  # a value that is not finite would reach all classes through the mean
+            except BadMaps as err:
+                raise self._located(err, variant, start) from err
+            maps, found["mean_map"] = measures.relative_to_mean(maps)
         scale, classes = np.empty((len(maps), kept), np.float32), np.empty((len(maps), kept), np.uint16)
         for first, stop in self._blocks(start, len(maps), BLOCK_BYTES):
             rows = slice(first - start, stop - start)
             block = maps[rows]
-            logits[rows] = measures.logits(block)
+            logits[rows] = measures.logits(network_maps[rows])
             try:
                 if self._description.kept_maps:
                     self._quantiser.peaks(block)  # a map that is not kept must be finite, too
@@ -219,7 +227,7 @@ class EpochWriter:
             self._datasets["maps"].put(variant, first, quantised)
         probabilities = measures.softmax(logits)
         self._summary.add(variant, start, maps, logits, probabilities)
-        found: Columns = {"map_scale": scale, "probabilities": probabilities, "map_classes": classes, "logits": logits}
+        found |= {"map_scale": scale, "probabilities": probabilities, "map_classes": classes}
         for path in found.keys() & self._datasets.keys():
             self._datasets[path].put(variant, start, found[path])
 
@@ -322,6 +330,7 @@ def _declare(file: NewFile, description: RunDescription, count: int) -> dict[str
     """The datasets that are written block by block, of `count` images."""
     sizes = {**description.sizes, "N": count}
     paths = ["maps", "map_scale", "probabilities", *(["map_classes", "logits"] if description.kept_maps else [])]
+    paths += ["mean_map"] if description.signed else []
     fields = {path: epoch_field(path) for path in paths}
     if not description.kept_maps:
         fields = {path: field.of_all_classes() for path, field in fields.items()}

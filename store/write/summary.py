@@ -56,6 +56,8 @@ class Summary:
     def add(self, variant: int, start: int, maps: Float32, logits: Float32, probabilities: Float32) -> None:
         """Fill rows start.. of a variant from maps (n, C, H, W), logits (n, C) and probabilities (n, C).
 
+        Maps of a signed run are relative to their mean map; logits are the network's own.
+
         The clean variant of the same images must be added before, or be on its way in another thread.
         """
         rows = slice(start, start + len(maps))

@@ -57,6 +57,16 @@ def test_measures_match_hand_worked_values(case):
     assert found == pytest.approx(expected) and found.dtype == np.float32
 
 
+def test_maps_relative_to_their_mean_do_not_see_what_all_classes_share():
+    maps = np.array([[[1, 0], [-2, 5]], [[3, 4], [2, 5]]], np.float32)
+    relative, mean = measure.relative_to_mean(maps)
+    assert mean.tolist() == [[2, 2], [0, 5]]
+    assert relative.tolist() == [[[-1, -2], [-2, 0]], [[1, 2], [2, 0]]]
+    for shared in (np.float32(1000), np.array([[7, -3], [0, 64]], np.float32)):
+        again, moved = measure.relative_to_mean(maps + shared)
+        assert np.array_equal(again, relative) and np.array_equal(moved, mean + shared)
+
+
 def test_logits_of_views_and_parts_equal_those_of_the_whole():
     assert np.array_equal(measure.logits(ORDINARY[::2, :, ::-1]), measure.logits(ORDINARY[::2, :, ::-1].copy()))
     parts = np.concatenate([measure.logits(ORDINARY[:3]), measure.logits(ORDINARY[3:])])

@@ -11,6 +11,7 @@ import pytest
 
 from store import BadMaps, NotInRun, RunExists, RunMismatch, RunNotFound, StoreError, create_run, open_run, resume_run
 from store.check.verify import verify_run
+from store.format.schema import IMAGE_COLUMNS
 from store.synthetic import (
     create_synthetic_run,
     record_synthetic_epoch,
@@ -278,7 +279,7 @@ def test_runs_of_every_kind_can_be_written_and_verified(tmp_path, options):
     assert verify_run(path) == []
     run = open_run(path)
     assert run.complete
-    maps = run.maps(epoch=1, variant="gray", images=[0])
+    maps = run.maps(epoch=1, variant="gray", images=[0]) + run.mean_maps(epoch=1, variant="gray", images=[0])
     given = synthetic_maps(run.description, 1, "gray")[:1]
     error = run.map_error(epoch=1, variant="gray", images=[0])[..., None, None]
     kept = run.has_map(epoch=1, variant="gray", images=[0])
@@ -337,6 +338,48 @@ def test_everything_but_the_maps_is_the_same_whether_all_are_kept_or_few(pair):
         assert file["maps"].shape == (1, 20, 3, 8, 8) and file["maps"].attrs["axes"] == b"variant image kept_map y x"
     with h5py.File(whole.path / "epochs" / "0001.h5", locking=False) as file:
         assert "logits" not in file and file["maps"].attrs["axes"] == b"variant image class y x"
+
+
+SIGNED_COLUMNS = [field.name for field in IMAGE_COLUMNS if "logit" not in field.name]
+
+
+@pytest.mark.parametrize("kept_maps", [0, 2])
+def test_what_all_classes_share_changes_no_measure_of_a_signed_run(tmp_path, kept_maps):
+    random = np.random.default_rng(3)
+    shared = {"nothing": np.zeros((8, 8)), "a constant": np.full((8, 8), 64), "a map": random.integers(-9, 9, (8, 8))}
+    options = {**PLAIN, "variants": ("clean", "gray"), "signed": True, "kept_maps": kept_maps}
+    runs = {}
+    for name, common in shared.items():
+        description = synthetic_description("signed", 5, 4, epochs=1, options=options)
+        writer = create_synthetic_run(tmp_path / name, description)
+        with writer.epoch(1) as recording:
+            for variant in description.variant_names:
+                # Multiples of 1/8, so that sums are exact and only the shared map can make a difference.
+                maps = np.round(synthetic_maps(description, 1, variant) * 8) / 8 + common
+                recording.write(variant, 0, maps.astype(np.float32))
+        assert verify_run(tmp_path / name) == []
+        runs[name] = open_run(tmp_path / name)
+    plain = runs.pop("nothing")
+    for name, run in runs.items():
+        for at in ({"epoch": 1, "variant": "clean"}, {"epoch": 1, "variant": "gray"}):
+            for column in SIGNED_COLUMNS:
+                expected = plain.column(column, **at)
+                # Patterns and what follows from them come from quantised maps: half a step may go either way.
+                np.testing.assert_allclose(run.column(column, **at), expected, atol=2e-3, err_msg=column)
+            np.testing.assert_allclose(run.patterns(**at), plain.patterns(**at), atol=0.1)
+            np.testing.assert_allclose(run.maps(images=None, **at), plain.maps(images=None, **at), atol=0.1)
+            added = run.mean_maps(images=None, **at) - plain.mean_maps(images=None, **at)
+            np.testing.assert_allclose(added, np.broadcast_to(shared[name], added.shape), atol=1e-4)
+            np.testing.assert_allclose(
+                run.logits(**at) - plain.logits(**at), np.full((20, 5), shared[name].mean()), atol=0.1
+            )
+
+
+def test_the_maps_of_an_unsigned_run_are_those_of_the_network(tmp_path):
+    run = recorded(tmp_path / "run")
+    assert not run.mean_maps(images=None, **AT).any()
+    with h5py.File(run.path / "epochs" / "0001.h5", locking=False) as file:
+        assert "mean_map" not in file
 
 
 def test_epochs_may_start_at_0_leave_gaps_and_bear_a_label(tmp_path):
