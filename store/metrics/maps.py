@@ -37,10 +37,10 @@ def _ratio(numerator: NDArray, denominator: NDArray, otherwise: float) -> NDArra
 
 
 def relative_to_mean(maps: ArrayLike) -> tuple[Float32, Float32]:
-    """Maps of all classes (..., C, y, x) relative to their mean map, same shape, and that mean map (..., y, x), float32.
+    """Maps of all classes (..., C, y, x) relative to their mean map, same shape, and that map (..., y, x), float32.
 
     The softmax does not see what all classes share: adding one map to those of all classes changes no probability, so
-    no measure of a signed map may depend on it. Maps that are never negative keep the zero that their network gave them.
+    no measure of a signed map may depend on it. Maps that are never negative keep the zero of their network.
 
     Equation:
         r_k(y, x) = f_k(y, x) - (1 / C) sum_j f_j(y, x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,17 +59,16 @@ def minimal_correction(
     a map that was not kept; logits and winners are then those of the classes whose maps are kept, the others' logits
     NaN.
     """
-    # The network's own maps: what all classes share cancels in the difference, but the logits contain it.
-    shared = run.mean_maps(epoch=epoch, variant=variant, images=[image])[0]
-    found = run.maps(epoch=epoch, variant=variant, images=[image])[0] + shared
-    bound = run.map_error(epoch=epoch, variant=variant, images=[image])[0].astype(np.float64)
-    at = {
-        name: run.column(name, epoch=epoch, variant=variant)[image]
+    at: dict[str, Any] = {"epoch": epoch, "variant": variant, "images": [image]}
+    found = run.maps(**at)[0] + run.mean_maps(**at)[0]  # the network's own maps: their means are the logits
+    bound = run.map_error(**at)[0].astype(np.float64)
+    prediction, runner_up, label_logit, predicted_logit = (
+        run.column(name, epoch=epoch, variant=variant)[image]
         for name in ("prediction", "runner_up", "label_logit", "predicted_logit")
-    }
-    prediction, true_class = int(at["prediction"]), int(run.labels[image])
+    )
+    prediction, true_class = int(prediction), int(run.labels[image])
     if against is None:
-        against = true_class if prediction != true_class else int(at["runner_up"])
+        against = true_class if prediction != true_class else int(runner_up)
     else:
         rows_of([against], len(run.classes), what="class")
     if np.isnan(found[against]).any():
@@ -81,7 +81,7 @@ def minimal_correction(
     best = np.where(np.isnan(logits), -np.inf, logits).argmax(1)  # of the classes whose maps are kept
     steps = np.arange(len(logits))
     means = maps.logits(found).astype(np.float64)
-    sides = [(prediction, float(at["predicted_logit"])), (true_class, float(at["label_logit"]))]
+    sides = [(prediction, float(predicted_logit)), (true_class, float(label_logit))]
     errors = [abs(means[side] - recorded) for side, recorded in sides]
     allowed = [bound[side] + _ROUNDING * max(1.0, abs(recorded)) for side, recorded in sides]
     worst = int(np.argmax(np.array(errors) - np.array(allowed)))

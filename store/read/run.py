@@ -173,11 +173,6 @@ class Run:
         return self.description.signed
 
     @property
-    def zero_point(self) -> int:
-        """The byte that encodes 0 in maps and cached maps."""
-        return zero_point(self.signed)
-
-    @property
     def kept_maps(self) -> int:
         """How many maps of each image are recorded, beside that of its true class; 0 = those of all classes."""
         return self.description.kept_maps
@@ -306,7 +301,7 @@ class Run:
     ) -> Float32:
         chosen = None if self.kept_maps else columns
         quantised, scale = (data.rows(path, variant, rows, chosen) for path in ("maps", "map_scale"))
-        maps = decode(quantised, scale, zero_point=self.zero_point)
+        maps = decode(quantised, scale, zero_point=zero_point(self.signed))
         return self._of_classes(maps, data, variant, rows, columns) if self.kept_maps else maps
 
     def _of_classes(
@@ -317,9 +312,7 @@ class Run:
         return out if columns is None else out[:, columns]
 
     def mean_maps(self, *, epoch: int, variant: str, images: Selection) -> Float32:
-        """The mean of each image's maps over all classes, (n, H, W) float32, logits, which `maps` of signed runs are
-        relative to; 0 in other runs.
-        """
+        """What `maps` of signed runs are relative to, the mean over all classes, (n, H, W) float32; 0 in other runs."""
         index, rows = self.variant_index(variant), self.image_rows(images)
         return self.read(epoch, lambda data: mean_maps_of(data, index, rows, self.map_shape))
 
@@ -345,9 +338,7 @@ class Run:
         return self.read(epoch, lambda data: data.rows("probabilities", index, rows, columns))
 
     def logits(self, *, epoch: int, variant: str, images: Selection = None, classes: Selection = None) -> Float32:
-        """Logits (n, c) float32, the means of the network's maps: of the decoded ones, or recorded where maps are
-        missing.
-        """
+        """Logits (n, c) float32, the means of the network's maps, decoded, or recorded where maps are missing."""
         index, rows, columns = self.variant_index(variant), self.image_rows(images), self.class_rows(classes)
 
         def query(data: EpochData) -> Float32:
@@ -359,9 +350,7 @@ class Run:
         return self.read(epoch, query)
 
     def true_class_maps(self, *, epoch: int, variant: str, images: Selection = None) -> Float32:
-        """Map of each image's true class, (n, H, W) float32, logits, within 1/510 (signed 1/254) of its peak; relative
-        to `mean_maps` in signed runs.
-        """
+        """Map of each image's true class, (n, H, W) float32, as `maps`, within 1/510 (signed 1/254) of its peak."""
         return self._cached_maps("true_class", epoch, variant, images)
 
     def predicted_class_maps(self, *, epoch: int, variant: str, images: Selection = None) -> Float32:
@@ -371,7 +360,7 @@ class Run:
     def _cached_maps(self, kind: str, epoch: int, variant: str, images: Selection) -> Float32:
         index, rows = self.variant_index(variant), self.image_rows(images)
         quantised, scale = self.read(epoch, lambda data: data.cached_rows(kind, index, rows))
-        return decode(quantised, scale, zero_point=self.zero_point)
+        return decode(quantised, scale, zero_point=zero_point(self.signed))
 
     def predictions(self, *, epoch: int, variant: str) -> pd.DataFrame:
         """A row per image: image, name, label, true class, group, prediction, predicted, predicted_group, correct, and
@@ -416,17 +405,16 @@ class Run:
 
     def column(self, name: str, *, epoch: int, variant: str) -> NDArray:
         """A summary column, (N,), or (N, T) for top5 and top5_probability; whole numbers as int64, others float32."""
-        _check_column(name)
+        if name not in _COLUMN_NAMES:
+            raise NotInRun(f"Column {name!r} is not in the run: there are {', '.join(_COLUMN_NAMES)}.")
         index = self.variant_index(variant)
         return int64(self.read(epoch, lambda data: data.all_rows(f"images/{name}", index)))
 
     def columns(self, name: str, *, variant: str) -> NDArray:
         """A summary column over all `epochs`, (E, N) or (E, N, T); types as in `column`."""
-        _check_column(name)
-        epochs = self.epochs
-        if not epochs:
+        if not self.epochs:
             raise NotInRun(f"The run {str(self.path)!r} has no epochs yet.")
-        return np.stack([self.column(name, epoch=epoch, variant=variant) for epoch in epochs])
+        return np.stack([self.column(name, epoch=epoch, variant=variant) for epoch in self.epochs])
 
     def confusion(self, *, epoch: int, variant: str) -> NDArray[np.int64]:
         """Numbers of images by true class (rows) and prediction (columns), (C, C) int64."""
@@ -517,8 +505,3 @@ class Run:
 
 
 _COLUMN_NAMES = tuple(field.name for field in IMAGE_COLUMNS)
-
-
-def _check_column(name: str) -> None:
-    if name not in _COLUMN_NAMES:
-        raise NotInRun(f"Column {name!r} is not in the run: there are {', '.join(_COLUMN_NAMES)}.")

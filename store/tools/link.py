@@ -15,6 +15,7 @@ from store.errors import NotInRun
 from store.format import layout
 from store.format.description import RunDescription, open_run_file
 from store.format.hdf5_file import VIEW_BYTES, NewFile, atomic_file, claim, part_of, set_attributes, set_identity
+from store.format.quantization import zero_point
 from store.format.record_file import RecordFile
 from store.format.structure import StoredDataset
 from store.read.run import Run
@@ -42,7 +43,7 @@ def link_run(run: Run) -> Path:
         _link_run_file(file, run.path)
         file.create_dataset("epoch", data=np.asarray(epochs, np.int32))
         set_identity(file, "link", run.id, {})
-        set_attributes(file["maps"], {"zero_point": run.zero_point})
+        set_attributes(file["maps"], {"zero_point": zero_point(run.signed)})
     return final
 
 

@@ -18,7 +18,7 @@ from store.format import layout
 from store.format.chunks import ChunkWriter, write_array
 from store.format.description import RunFacts, json_bytes
 from store.format.hdf5_file import NewFile, atomic_path, set_attributes, unfinished_file, write_errors
-from store.format.quantization import decode, error_bound
+from store.format.quantization import decode, error_bound, zero_point
 from store.format.receipts import files_of, write_receipt
 from store.format.record_file import RecordFile
 from store.format.schema import FORMAT, FORMAT_VERSION, epoch_field, run_field
@@ -29,7 +29,14 @@ from store.write.join_parts import show_parts
 from store.write.summary import kept_classes
 
 MAP_DATASETS = ("maps", "map_scale", "map_classes", "logits")
-_SOURCES = (*MAP_DATASETS, "mean_map", "probabilities", "images/prediction", "images/predicted_logit", "images/label_logit")
+_SOURCES = (
+    *MAP_DATASETS,
+    "mean_map",
+    "probabilities",
+    "images/prediction",
+    "images/predicted_logit",
+    "images/label_logit",
+)
 
 
 def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = None, top: int | None = None) -> Path:
@@ -109,7 +116,7 @@ def _write_epoch(run: Run, source: Path, part: Path, facts: dict[str, Any], top:
             for path in MAP_DATASETS:
                 file.pop(path, None)
                 show_parts(file, path, parts)
-            set_attributes(file["maps"], {"zero_point": run.zero_point})
+            set_attributes(file["maps"], {"zero_point": zero_point(run.signed)})
 
 
 def _copy_but_maps(source: Path, old: RecordFile, new: NewFile) -> None:
@@ -132,7 +139,7 @@ def _keep_strongest(run: Run, old: RecordFile, new: NewFile, top: int) -> None:
         found = {path: reader.read(variant, np.arange(first, last)) for path, reader in data.items()}
         labels = run.labels[first_image + first : first_image + last]
         if "logits" not in found:
-            found["logits"] = _logits_of(found, labels, run.zero_point)
+            found["logits"] = _logits_of(found, labels, zero_point(run.signed))
         classes = kept_classes(found["logits"], labels, top + 1)
         places = classes
         if "map_classes" in found:  # where the class stands among those kept before
@@ -144,10 +151,10 @@ def _keep_strongest(run: Run, old: RecordFile, new: NewFile, top: int) -> None:
             writer.put(variant, first, kept[path])
     for writer in writers.values():
         writer.finish()
-    set_attributes(new["maps"], {"zero_point": run.zero_point})
+    set_attributes(new["maps"], {"zero_point": zero_point(run.signed)})
 
 
-def _logits_of(found: dict[str, NDArray], labels: NDArray, zero_point: int) -> NDArray[np.float32]:
+def _logits_of(found: dict[str, NDArray], labels: NDArray, zero: int) -> NDArray[np.float32]:
     """Logits (n, C) of all classes: the prediction's plus the logarithm of a probability's ratio to the prediction's.
 
     Where a probability is too small for that, the mean of the decoded map.
@@ -157,7 +164,7 @@ def _logits_of(found: dict[str, NDArray], labels: NDArray, zero_point: int) -> N
     highest = found["images/predicted_logit"][:, None]
     normal = probabilities >= np.finfo(np.float32).tiny
     ratio = np.log(np.where(normal, probabilities, 1) / probabilities[each, prediction][:, None])
-    means = decode(found["maps"], found["map_scale"], zero_point=zero_point).mean((2, 3))
+    means = decode(found["maps"], found["map_scale"], zero_point=zero).mean((2, 3))
     if "mean_map" in found:
         means += found["mean_map"].mean((1, 2))[:, None]
     bound = error_bound(found["map_scale"])
