@@ -1,0 +1,72 @@
+"""Where the cells of a grid are in a layer's tensor: channels first or last, or tokens in a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+LARGEST_DISTORTION = 0.7  # |ln| of a grid's aspect ratio over the image's: a grid of few cells is rounded
+MOST_PREFIX_TOKENS = 8  # class, distillation and register tokens before those of the image
+
+
+@dataclass(frozen=True)
+class GridForm:
+    """How a layer's tensor holds F channels of height x width cells.
+
+    order: `channels_first` (n, F, H, W), `channels_last` (n, H, W, F), or `tokens` (n, prefix + H * W, F).
+    """
+
+    order: Literal["channels_first", "channels_last", "tokens"]
+    height: int
+    width: int
+    prefix: int = 0  # tokens before those of the image
+
+    def grid(self, raw: Tensor) -> Tensor:
+        """(n, F, H, W), a view of the layer's tensor where that is possible."""
+        if self.order == "channels_first":
+            return raw
+        if self.order == "channels_last":
+            return raw.permute(0, 3, 1, 2)
+        return raw[:, self.prefix :].transpose(1, 2).unflatten(2, (self.height, self.width))
+
+    def raw(self, grid: Tensor, prefix: Tensor | None = None) -> Tensor:
+        """A layer's tensor for a grid (n, F, h, w) of any height and width; prefix tokens (n, prefix, F) or zeros."""
+        if self.order == "channels_first":
+            return grid
+        if self.order == "channels_last":
+            return grid.permute(0, 2, 3, 1).contiguous()
+        tokens = grid.flatten(2).transpose(1, 2)
+        if not self.prefix:
+            return tokens.contiguous()
+        first = tokens.new_zeros(len(tokens), self.prefix, tokens.shape[2]) if prefix is None else prefix
+        return torch.cat([first, tokens], 1)
+
+    def prefix_of(self, raw: Tensor) -> Tensor | None:
+        """The prefix tokens (n, prefix, F), None where there are none."""
+        return raw[:, : self.prefix] if self.prefix else None
+
+
+def possible_forms(shape: Sequence[int], image_shape: tuple[int, int]) -> list[GridForm]:
+    """The ways in which a tensor of this shape can be a grid of more than one cell over images (h, w), likeliest first.
+
+    Tokens have to form a grid of the images' own proportions, since their number alone does not say which.
+    """
+    forms = []
+    if len(shape) == 4:
+        # of 7x7x768 and 768x7x7 the grid is the one shaped like the image
+        forms = [GridForm("channels_first", shape[2], shape[3]), GridForm("channels_last", shape[1], shape[2])]
+    elif len(shape) == 3:
+        for prefix in range(min(MOST_PREFIX_TOKENS, shape[1] - 2) + 1):
+            count = shape[1] - prefix
+            height = max(1, round(math.sqrt(count * image_shape[0] / image_shape[1])))
+            if count % height == 0:
+                forms.append(GridForm("tokens", height, count // height, prefix))
+    aspect = math.log(image_shape[0] / image_shape[1])
+    distortion = {form: abs(math.log(form.height / form.width) - aspect) for form in forms}
+    likely = [form for form in forms if form.height * form.width > 1 and distortion[form] < LARGEST_DISTORTION]
+    return sorted(likely, key=lambda form: distortion[form])

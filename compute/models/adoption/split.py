@@ -1,0 +1,152 @@
+"""A model cut at one layer: what the layer gives can be read, replaced, and the rest of the model run from there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compute.errors import BadModel
+
+AT_INPUT = ":in"  # "blocks.11:in" is what goes into blocks.11
+# what a head may raise when it gets a tensor that it was not built for
+FAILURES = (BadModel, RuntimeError, TypeError, ValueError, IndexError, AssertionError)
+Visitor = Callable[[Tensor], Tensor | None]  # gets the layer's tensor; what it returns takes that tensor's place
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """The model as it predicts; afterwards every module is in the mode in which it was."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits (n, C) among what a classifier returns.
+
+    A tensor, a mapping or a Hugging Face output with `logits`, or a tuple: the first of its matrices, unless that is
+    the softmax of another one (Ultralytics), which then are the logits.
+
+    Raises:
+        BadModel: there is none, or only probabilities are.
+    """
+    if isinstance(output, Mapping) and isinstance(output.get("logits"), Tensor):
+        output = output["logits"]
+    if isinstance(output, tuple | list):
+        matrices = [entry for entry in output if isinstance(entry, Tensor) and entry.ndim == 2]
+        if len(matrices) > 1 and _are_probabilities(matrices[0]):
+            matrices = [entry for entry in matrices if not _are_probabilities(entry)] or matrices
+        output = matrices[0] if matrices else None
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        shape = f" of shape {tuple(output.shape)}" if isinstance(output, Tensor) else ""
+        raise BadModel(
+            f"The model returned a {type(output).__name__}{shape}. A classifier returns logits (images, classes), "
+            "alone, as the first entry of a tuple, or under the name 'logits'. Wrap it in a module that does."
+        )
+    return output
+
+
+def refuse_probabilities(logits: Tensor) -> None:
+    """Raises BadModel if these are probabilities: no class map has a probability as its mean."""
+    if _are_probabilities(logits):
+        raise BadModel(
+            "The model returns probabilities: every row of its output is from 0 to 1 and sums to 1. "
+            "Class maps add up to logits, so leave the softmax out of the model."
+        )
+
+
+def _are_probabilities(rows: Tensor) -> bool:
+    rows = rows.detach().float()
+    return rows.shape[1] > 1 and bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-3).all())
+
+
+class Split:
+    """A model and one of its layers, named as in `named_modules`, with `:in` for what goes into it."""
+
+    def __init__(self, model: nn.Module, layer: str) -> None:
+        """Raises BadModel if the model has no such module."""
+        self.model, self.layer = model, layer
+        name = layer.removesuffix(AT_INPUT)
+        modules = dict(model.named_modules())
+        if not name or name not in modules:
+            raise BadModel(f"{type(model).__name__} has no layer '{name}'. Its layers: {', '.join(_first(modules))}.")
+        self.module = modules[name]
+        self.at_input = layer.endswith(AT_INPUT)
+
+    def run(self, x: Tensor, visit: Visitor) -> Tensor:
+        """The logits (n, C) float32 of images x, `visit` being shown the layer's tensor on the way.
+
+        Raises:
+            BadModel: the layer gave no tensor, or was not run.
+        """
+        visited = 0
+
+        def before(_module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+            nonlocal visited
+            visited += 1
+            replacement = visit(_tensor_of(inputs, self.layer))
+            return None if replacement is None else (replacement, *inputs[1:])
+
+        def after(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+            nonlocal visited
+            visited += 1
+            replacement = visit(_tensor_of(output, self.layer))
+            if replacement is None or isinstance(output, Tensor):
+                return replacement
+            return type(output)((replacement, *output[1:]))
+
+        hook = self.module.register_forward_pre_hook(before) if self.at_input else None
+        hook = hook or self.module.register_forward_hook(after)
+        try:
+            logits = logits_of(self.model(x))
+        finally:
+            hook.remove()
+        if visited != 1:
+            raise BadModel(
+                f"The layer '{self.layer}' was run {visited} times for one batch. Name one that is run once, "
+                "such as the block that contains it."
+            )
+        return logits.float()
+
+    def head(self, raw: Tensor, x: Tensor) -> Tensor:
+        """The logits (m, C) float32 of the model from the layer on, for m rows of the layer's tensor.
+
+        The layers before it see one image, whose result is replaced: their cost is that of one image.
+        """
+        logits = self.run(x[:1], lambda own: raw.to(own.dtype, copy=True))  # a copy: heads work in place
+        if len(logits) != len(raw):
+            raise BadModel(f"The layers after '{self.layer}' mix images or depend on more than that layer.")
+        return logits
+
+
+def _tensor_of(value: Any, layer: str) -> Tensor:
+    tensor = value[0] if isinstance(value, tuple | list) and value else value
+    if not isinstance(tensor, Tensor):
+        raise BadModel(f"The layer '{layer}' gives a {type(tensor).__name__}. Name one that gives a tensor.")
+    return tensor
+
+
+def _first(modules: Mapping[str, nn.Module]) -> list[str]:
+    top = [name for name in modules if name and "." not in name]
+    return top[:20] + (["..."] if len(top) > 20 else [])
+
+
+def ordinary_tensor(x: Tensor) -> Tensor:
+    """x itself, or a copy that autograd accepts where x was made in inference mode; call it outside of that mode."""
+    return x.clone() if x.is_inference() else x
+
+
+@contextlib.contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Full float32 arithmetic, whatever precision surrounds it: no autocast, no TensorFloat-32."""
+    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
+        yield
