@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from numpy.typing import NDArray
 from store.errors import DamagedFile, OutdatedAnalysis, StoreError
 from store.format.chunks import ChunkReader, write_array
 from store.format.description import RunDescription, RunFacts
-from store.format.hdf5_file import PART, NewFile, atomic_file, open_file, set_attributes
+from store.format.hdf5_file import PART, NewFile, atomic_file, open_file, regular_file, set_attributes
 from store.format.layout import ANALYSIS_FILE
 from store.format.schema import ATTRIBUTES, MOST_EPOCHS, VARIANT_METRICS, Field
 from store.format.structure import HDF5_ERRORS, TEXT_BYTES, Members, Shape, check_dataset, read_attribute
 from store.read.run import Run
+from store.read.source import State, file_state
 
 ANALYSIS_VERSION = 3  # raised whenever a figure is computed or stored in another way: older files are not read
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
@@ -138,24 +140,11 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "kind": "text",
         "images": "whole",
         "errors": "whole",
-        "auroc": "number",
-        "auroc_low": "number",
-        "auroc_high": "number",
-        "fpr95": "number",
-        "fpr95_low": "number",
-        "fpr95_high": "number",
-        "aurc": "number",
-        "aurc_low": "number",
-        "aurc_high": "number",
-        "e_aurc": "number",
-        "e_aurc_low": "number",
-        "e_aurc_high": "number",
-        "augrc": "number",
-        "augrc_low": "number",
-        "augrc_high": "number",
-        "gain": "number",
-        "gain_low": "number",
-        "gain_high": "number",
+        **{
+            f"{name}{end}": "number"
+            for name in ("auroc", "fpr95", "aurc", "e_aurc", "augrc", "gain")
+            for end in ("", "_low", "_high")
+        },
     },
     "best_epochs": {
         "criterion": "text",
@@ -241,6 +230,7 @@ class Analysis:
     tables: tuple[str, ...]
     arrays: tuple[str, ...]
     facts: RunFacts
+    loaded: dict[str, Any] = field(default_factory=dict)  # parts that were read already, by name
 
     def stale(self, run: Run) -> bool:
         """Whether the run's epochs have changed since the analysis was computed."""
@@ -248,11 +238,15 @@ class Analysis:
 
     def table(self, name: str) -> pd.DataFrame:
         """One table by its name; raises DamagedFile where it is missing or fails its checksum."""
+        if name in self.loaded:
+            return self.loaded[name]
         with _reading(self.path) as file:
             return file.table(name, self.facts.description, len(self.epochs))
 
     def array(self, name: str) -> NDArray:
         """One array by its name; raises DamagedFile where it is missing or fails its checksum."""
+        if name in self.loaded:
+            return self.loaded[name]
         with _reading(self.path) as file:
             return file.array(name, self.facts.description, len(self.epochs))
 
@@ -299,24 +293,37 @@ def analysis_problems(run: Path, facts: RunFacts) -> Iterator[str]:
 
 def _read(path: Path, facts: RunFacts) -> Analysis | None:
     try:
-        with _reading(path) as file:
-            if file.facts["analysis_version"] != ANALYSIS_VERSION or file.facts["run_id"] != facts.id:
-                return None
-            epochs = tuple(file.read(_EPOCHS, (None,)).tolist())
-            if not epochs or epochs != tuple(sorted(set(epochs))) or epochs[0] < 0 or epochs[-1] >= MOST_EPOCHS:
-                raise ValueError("epochs: they must be numbers from 0 on in ascending order")
-            sizes, digests = file.read(_BYTES, (len(epochs),)), file.read(_SHA256, (len(epochs), 32))
-            recordings = [
-                (int(size), digest.tobytes().hex() if digest.any() else "")
-                for size, digest in zip(sizes, digests, strict=True)
-            ]
-            for name in TABLES:
-                file.table_structure(name, facts.description)
-            for name in ARRAYS:
-                file.array_structure(name, facts.description, len(epochs))
+        state = file_state(regular_file(path))
+        found = _epochs(path, state, facts.id, tuple(facts.description.sizes.items()))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Analysis(path, epochs, tuple(recordings), tuple(TABLES), tuple(ARRAYS), facts)
+    return None if found is None else Analysis(path, *found, tuple(TABLES), tuple(ARRAYS), facts)
+
+
+@lru_cache(64)  # every query looks for the analysis, and comparing its structure takes longer than most of them
+def _epochs(
+    path: Path, state: State, run_id: str, sizes: tuple[tuple[str, int], ...]
+) -> tuple[tuple[int, ...], tuple[tuple[int, str], ...]] | None:
+    """Epochs and recordings of the analysis that a path holds in that state, None where it is of another run.
+
+    The structure of all its tables and arrays is compared; raises DamagedFile.
+    """
+    with _reading(path) as file:
+        if file.facts["analysis_version"] != ANALYSIS_VERSION or file.facts["run_id"] != run_id:
+            return None
+        epochs = tuple(file.read(_EPOCHS, (None,)).tolist())
+        if not epochs or epochs != tuple(sorted(set(epochs))) or epochs[0] < 0 or epochs[-1] >= MOST_EPOCHS:
+            raise ValueError("epochs: they must be numbers from 0 on in ascending order")
+        lengths, digests = file.read(_BYTES, (len(epochs),)), file.read(_SHA256, (len(epochs), 32))
+        recordings = tuple(
+            (int(length), digest.tobytes().hex() if digest.any() else "")
+            for length, digest in zip(lengths, digests, strict=True)
+        )
+        for name in TABLES:
+            file.table_structure(name, dict(sizes))
+        for name in ARRAYS:
+            file.array_structure(name, dict(sizes), len(epochs))
+    return epochs, recordings
 
 
 def readable_analysis(run: Run, *parts: str) -> Analysis | None:
@@ -325,7 +332,7 @@ def readable_analysis(run: Run, *parts: str) -> Analysis | None:
         analysis = read_analysis(run)
         for name in parts:
             if analysis is not None:
-                (analysis.table if name in analysis.tables else analysis.array)(name)
+                analysis.loaded[name] = (analysis.table if name in analysis.tables else analysis.array)(name)
     except DamagedFile:
         return None
     return analysis
@@ -369,24 +376,24 @@ class _AnalysisFile:
         stored = check_dataset(self._members, field.path, field, shape, dtype or np.dtype(field.dtype))
         return ChunkReader(stored).all() if np.prod(stored.shape) else np.empty(stored.shape, stored.dtype)
 
-    def array_structure(self, name: str, description: RunDescription, epochs: int) -> Shape:
+    def array_structure(self, name: str, lengths: Mapping[str, int], epochs: int) -> Shape:
         """Shape of an array, which is found to be as declared."""
         if name not in ARRAYS:
             raise ValueError(f"it contains no array {name!r}")
-        field = ARRAYS[name]
-        sizes: dict[str, int | None] = {**description.sizes, "E": epochs, "I": None}
-        shape = tuple(sizes[dim] for dim in field.dims)
-        check_dataset(self._members, field.path, field, shape, np.dtype(field.dtype))
+        described = ARRAYS[name]
+        sizes: dict[str, int | None] = {**lengths, "E": epochs, "I": None}
+        shape = tuple(sizes[dim] for dim in described.dims)
+        check_dataset(self._members, described.path, described, shape, np.dtype(described.dtype))
         return shape
 
     def array(self, name: str, description: RunDescription, epochs: int) -> NDArray:
         """An array."""
-        values = self.read(ARRAYS[name], self.array_structure(name, description, epochs))
+        values = self.read(ARRAYS[name], self.array_structure(name, description.sizes, epochs))
         if ARRAYS[name].unit == "class":
             _check_column(values, "class", name, description)
         return values
 
-    def table_structure(self, name: str, description: RunDescription) -> tuple[Field, Shape, np.dtype]:
+    def table_structure(self, name: str, lengths: Mapping[str, int]) -> tuple[Field, Shape, np.dtype]:
         """The field, shape and type of a table, which is found to be as declared."""
         if name not in TABLES:
             raise ValueError(f"it contains no table {name!r}")
@@ -395,13 +402,13 @@ class _AnalysisFile:
         if not isinstance(found, h5d.DatasetID):
             raise ValueError(f"{path} is missing, or not a dataset")
         dtype = _row_type(found.get_type(), path, TABLES[name])
-        shape = (description.sizes[_ROWS[name]] if name in _ROWS else None,)
+        shape = (lengths[_ROWS[name]] if name in _ROWS else None,)
         check_dataset(self._members, path, _table_field(name), shape, dtype)
         return _table_field(name), shape, dtype
 
     def table(self, name: str, description: RunDescription, epochs: int) -> pd.DataFrame:
         """A table, whose indices lie in the run."""
-        rows = self.read(*self.table_structure(name, description))
+        rows = self.read(*self.table_structure(name, description.sizes))
         columns = {column: _decoded(rows[column]) for column in TABLES[name]}
         for column, kind in TABLES[name].items():
             _check_column(columns[column], kind, f"tables/{name}, {column}", description)

@@ -111,7 +111,7 @@ def _ledger_problems(run: Path, names: list[str], facts: RunFacts, report: Progr
         try:
             file = RecordFile(run / name, "training_images" if is_images else "training_epoch")
             check_identity(file, run_id=facts.id, epoch=None if is_images else layout.epoch_of(Path(name).name))
-            file.check_structure(facts.description)
+            file.expect(facts.description)
             counts[name] = file.training_images
             yield from (Problem(name, text) for text in _file_problems(file, facts.description, report))
         except StoreError as err:
@@ -181,7 +181,7 @@ def _file_problems(file: RecordFile, description: RunDescription, report: Progre
 
 
 def _check_chunks(file: RecordFile, path: str, sizes: Mapping[str, int]) -> None:
-    reader, field = file.reader(path), file.stored[path].field
+    reader, field = file.reader(path), file.dataset(path).field
     checks = np.zeros((reader.grid.variants, reader.grid.chunks), np.uint32)
     for index in np.ndindex(*checks.shape):
         rows, checks[index] = reader.check(*index)
@@ -192,6 +192,6 @@ def _check_chunks(file: RecordFile, path: str, sizes: Mapping[str, int]) -> None
 
 
 def _check_cached(file: RecordFile, path: str) -> None:
-    variants, images = file.stored[path].shape[:2]
+    variants, images = file.dataset(path).shape[:2]
     for variant in range(variants):
         file.cached_rows(path.removeprefix("cached/").removesuffix("_map"), variant, np.arange(images))

@@ -7,9 +7,11 @@ is why several cores help.
 
 from __future__ import annotations
 
+import math
 import threading
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import hdf5plugin
 import numpy as np
@@ -41,27 +43,27 @@ class ChunkGrid:
         """The grid that this format prescribes for a dataset."""
         return cls(shape, chunk_shape(field, shape, itemsize), field.has_variant_axis)
 
-    @property
+    @cached_property
     def variants(self) -> int:
         """Number of variants, 1 without a variant axis."""
         return self.shape[0] if self.has_variant_axis else 1
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows of a variant."""
         return self.shape[self.has_variant_axis]
 
-    @property
+    @cached_property
     def chunk_rows(self) -> int:
         """Rows in a chunk."""
         return self.chunk[self.has_variant_axis]
 
-    @property
+    @cached_property
     def chunks(self) -> int:
         """Chunks of a variant."""
         return -(-self.rows // self.chunk_rows)
 
-    @property
+    @cached_property
     def row_shape(self) -> tuple[int, ...]:
         """Shape of one row."""
         return self.shape[self.has_variant_axis + 1 :]
@@ -154,34 +156,37 @@ class ChunkReader:
         self.grid = ChunkGrid(stored.shape, stored.chunk, stored.field.has_variant_axis)
         self.dtype = stored.dtype
         self._stored, self._shuffle = stored, stored.field.storage == "shuffled"
-        content = int(np.prod(stored.chunk, dtype=np.int64)) * stored.dtype.itemsize
+        content = math.prod(stored.chunk) * stored.dtype.itemsize
         require_memory(2 * content, f"A chunk of {stored.path}")
         self._most = content + (content >> 7) + 1024  # bytes of a frame: what cannot be compressed grows by less
 
     def chunk(self, variant: int, number: int) -> NDArray:
         """The rows of one chunk, those past the end left out."""
-        return self._rows_of(self.frame(variant, number), number)
+        return self._rows_of(self._frame(variant, number), number)
 
-    def _rows_of(self, frame: bytes, number: int) -> NDArray:
+    def _rows_of(self, frame: memoryview, number: int) -> NDArray:
         first, last = self.grid.extent(number)
         chunk = decompress(frame, self.grid.chunk, self.dtype, shuffle=self._shuffle)
         return (chunk[0] if self.grid.has_variant_axis else chunk)[: last - first]
 
-    def frame(self, variant: int, number: int) -> bytes:
-        """The stored bytes of one chunk."""
-        # Into memory of our size: HDF5's index of chunks may claim any number of bytes for one.
-        frame = np.empty(self._most, np.uint8)
+    def _frame(self, variant: int, number: int) -> memoryview:
+        """The stored bytes of one chunk, until this thread reads the next one."""
+        # Into memory of our size: HDF5's index of chunks may claim any number of bytes for one. And always the same
+        # memory: as new pages it cost as much as decompressing.
+        frame = getattr(_local, "frame", None)
+        if frame is None or len(frame) < self._most:
+            frame = _local.frame = np.empty(self._most, np.uint8)
         try:
-            mask, stored = self._stored.id.read_direct_chunk(self.grid.offset(variant, number), out=frame)
+            mask, stored = self._stored.id.read_direct_chunk(self.grid.offset(variant, number), out=frame[: self._most])
         except HDF5_ERRORS as err:
             raise ValueError(f"chunk {number} of variant {variant} cannot be read ({err})") from err
         if mask:
             raise ValueError(f"chunk {number} of variant {variant} is not compressed as declared")
-        return bytes(stored)
+        return memoryview(stored)
 
     def check(self, variant: int, number: int) -> tuple[NDArray, int]:
         """The rows of one chunk and their check value."""
-        frame = self.frame(variant, number)
+        frame = self._frame(variant, number)
         return self._rows_of(frame, number), frame_check(frame)
 
     def read(self, variant: int, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> NDArray:
@@ -190,7 +195,7 @@ class ChunkReader:
         if len(rows) and (numbers == numbers[0]).all():  # as for one image: nothing to assemble
             return self._pick(variant, int(numbers[0]), rows, columns)
         shape = self.grid.row_shape if columns is None else (len(columns), *self.grid.row_shape[1:])
-        self._require(len(rows) * int(np.prod(shape, dtype=np.int64)))
+        self._require(len(rows) * math.prod(shape))
         out = np.empty((len(rows), *shape), self.dtype)
         order = np.argsort(numbers, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1) if len(rows) else []:
@@ -205,18 +210,18 @@ class ChunkReader:
             return self.chunk(variant, number)[chosen]
         # Selected before the bytes are regrouped into numbers: one row of forty is a fortieth of the work.
         stored = (self.dtype.itemsize, *self.grid.chunk[self.grid.has_variant_axis :])
-        planes = decompress(self.frame(variant, number), stored, np.dtype(np.uint8), shuffle=False)
+        planes = decompress(self._frame(variant, number), stored, np.dtype(np.uint8), shuffle=False)
         return unshuffled(planes[(slice(None), *chosen)], self.dtype)
 
     def variant(self, variant: int) -> NDArray:
         """All rows of a variant."""
-        self._require(self.grid.rows * int(np.prod(self.grid.row_shape, dtype=np.int64)))
+        self._require(self.grid.rows * math.prod(self.grid.row_shape))
         chunks = [self.chunk(variant, number) for number in range(self.grid.chunks)]
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
     def all(self) -> NDArray:
         """The whole dataset."""
-        self._require(int(np.prod(self.grid.shape, dtype=np.int64)))
+        self._require(math.prod(self.grid.shape))
         variants = [self.variant(variant) for variant in range(self.grid.variants)]
         return np.stack(variants) if self.grid.has_variant_axis else variants[0]
 
@@ -271,7 +276,7 @@ def _compressor(quantised: bool) -> zstandard.ZstdCompressor:
     return found
 
 
-def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle: bool) -> NDArray:
+def decompress(frame: bytes | memoryview, shape: tuple[int, ...], dtype: np.dtype, *, shuffle: bool) -> NDArray:
     """The chunk of a frame, checked against the frame's checksum.
 
     Raises:
@@ -279,7 +284,7 @@ def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle
     """
     if shuffle:
         return unshuffled(decompress(frame, (dtype.itemsize, *shape), np.dtype(np.uint8), shuffle=False), dtype)
-    expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    expected = math.prod(shape) * dtype.itemsize
     try:
         header = zstandard.get_frame_parameters(frame)
         # Checked first: a damaged header could demand any amount of memory, or switch its own checksum off.
@@ -294,7 +299,7 @@ def decompress(frame: bytes, shape: tuple[int, ...], dtype: np.dtype, *, shuffle
     return np.frombuffer(raw, dtype).reshape(shape)
 
 
-def frame_check(frame: bytes) -> int:
+def frame_check(frame: bytes | memoryview) -> int:
     """Check value of a chunk: the end of its frame, the low 32 bits of XXH64 of what it decodes to."""
     return int.from_bytes(frame[-_CHECK_BYTES:], "little")
 

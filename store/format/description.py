@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from math import isnan, nan
 from pathlib import Path
@@ -116,10 +117,11 @@ class RunDescription:
                 raise ValueError(f"The name {name!r} cannot be a path in the file: leave out '/' and a leading '.'.")
         texts = [self.name, *names, *(variant.label for variant in self.variants), *self.image_names]
         texts += [text for entry in self.classes for text in (entry.id, entry.name, entry.group)]
-        for text in texts:
-            # Text in a file ends at its first zero byte, and names from the file system may not be UTF-8.
-            if "\0" in text or text.encode(errors="replace").decode() != text:
-                raise ValueError(f"The name {text!r} cannot be written as text: leave out zero bytes, and use UTF-8.")
+        # Text in a file ends at its first zero byte, and names from the file system may not be UTF-8. Looked for in all
+        # texts at once: every opening of a run comes through here, with the names of all its images.
+        if not _can_be_written("".join(texts)):
+            wrong = next(text for text in texts if not _can_be_written(text))
+            raise ValueError(f"The name {wrong!r} cannot be written as text: leave out zero bytes, and use UTF-8.")
 
     def _check_sizes(self) -> None:
         shapes: dict[str, tuple[int, ...]] = {"image_shape": self.image_shape, "map_shape": self.map_shape}
@@ -173,7 +175,7 @@ class RunDescription:
         """Whether the run has class maps, and not predictions alone."""
         return self.evidence != "none"
 
-    @property
+    @cached_property
     def variant_names(self) -> tuple[str, ...]:
         """Names of the variants; the first is "clean"."""
         return tuple(variant.name for variant in self.variants)
@@ -202,6 +204,10 @@ class RunDescription:
             "T": min(TOP, classes),
             "R": -(-len(self.labels) // CACHED_BLOCK_ROWS),
         }
+
+
+def _can_be_written(text: str) -> bool:
+    return "\0" not in text and text.encode(errors="replace").decode() == text
 
 
 @dataclass(frozen=True)
@@ -276,7 +282,8 @@ def open_run_file(path: Path) -> tuple[RecordFile, RunFacts]:
         description = _describe(file)
     except ValueError as err:
         raise damaged(path, str(err)) from err
-    file.check_structure(description)
+    file.expect(description)
+    _ = file.stored  # all at once: a damaged run.h5 is refused before anything is shown of it
     return file, RunFacts(str(file.facts["run_id"]), description, file.has("masks"), file.has("boxes"))
 
 
@@ -296,14 +303,14 @@ def _describe(file: RecordFile) -> RunDescription:
 
     for entry in RUN_FIELDS:
         describes = entry.unit in ("text", "class") or entry.path == "variants/keeps_positions"
-        if describes and (not entry.optional or file.members.find(entry.path) is not None):
-            file.require(entry.path, (None,))
-    lengths = {path: stored.shape[0] for path, stored in file.stored.items()}
-    require_memory(_ENTRY_BYTES * (lengths["labels"] + lengths["classes/id"]), "The list of the run's images")
+        if describes and (not entry.optional or file.members.has(entry.path)):
+            file.read_early(entry.path)
+    entries = sum(file.dataset(path).shape[0] for path in ("labels", "classes/id"))
+    require_memory(_ENTRY_BYTES * entries, "The list of the run's images")
     classes = (array(f"classes/{part}") for part in _CLASS_PARTS)
     variants = (array(f"variants/{part}") for part in _VARIANT_PARTS)
     shapes = _layout(_json_of(file, "layout"))
-    preparation = _json_of(file, "preparation") if file.has("preparation") else None
+    preparation = _json_of(file, "preparation") if file.members.has("preparation") else None
     if not isinstance(preparation, (dict, str, type(None))):
         raise ValueError("preparation is neither an object nor a text")
     facts = file.facts
@@ -325,7 +332,7 @@ def _describe(file: RecordFile) -> RunDescription:
 
 
 def _bytes_of(file: RecordFile, path: str) -> bytes:
-    count = file.stored[path].shape[0]
+    count = file.dataset(path).shape[0]
     if count > MOST_JSON_BYTES:
         raise ValueError(f"{path} has {count:,} bytes, at most {MOST_JSON_BYTES:,} are allowed")
     return file.reader(path).all().tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from store.errors import DamagedFile
 
@@ -37,6 +38,7 @@ def receipt_file(epoch: int | None) -> str:
     return "run.json" if epoch is None else f"{EPOCHS}/{epoch:04d}.json"
 
 
+@lru_cache(65536)  # of every name in the folder at every look for new epochs
 def epoch_of(name: str, ending: str = "h5") -> int | None:
     """The epoch of a file name such as 0003.h5, or of a receipt's with the ending json; None for anything else."""
     found = _EPOCH_NAME.fullmatch(name)
@@ -45,6 +47,7 @@ def epoch_of(name: str, ending: str = "h5") -> int | None:
     return int(found.group(1))
 
 
+@lru_cache(65536)
 def part_of_name(name: str) -> tuple[int, int, int] | None:
     """Epoch, rank and world of the name of a rank's part; None for anything else."""
     found = _PART_NAME.fullmatch(name)

@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import BadMaps
+from store.format.schema import LEAST_SCALE
 
 # Steps spanned at least by the largest value of an image, and by every other map with evidence.
 # One scale for an image, because logits and softmax add its maps up; a scale for each map took 34 % more bytes.
 _IMAGE_STEPS, _LEAST_STEPS = 255, 31
-# The smallest normal float32: below it a scale would lose its own digits (and its inverse would be infinite).
-LEAST_SCALE = np.float32(2.0**-126)
 # Half a step is the distance to the nearest byte; the rest is float32 rounding of the division and of the product.
 STATED_ERROR = np.float32(0.5001)
 _INFINITY = np.float32(np.inf).view(np.uint32)

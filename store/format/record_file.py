@@ -1,11 +1,11 @@
-"""One complete HDF5 file of a run, whose structure is checked when it is opened and whose values at every read."""
+"""One complete HDF5 file of a run: each dataset is compared with the format before it is read, then its values."""
 
 from __future__ import annotations
 
 import os
 import zlib
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +21,6 @@ from store.format.memory import require_memory
 from store.format.schema import (
     ATTRIBUTES,
     CACHED_BLOCK_ROWS,
-    EPOCH_FIELDS,
     FIELDS,
     METRIC,
     MOST_METRICS,
@@ -58,8 +57,8 @@ def _field(kind: str, path: str, kept: bool) -> Field:
 class RecordFile:
     """One complete HDF5 file of a run; every read either returns what was written or raises DamagedFile.
 
-    `kind` is "run", "epoch", "training_images" or "training_epoch". Datasets can be read once `check_structure` found
-    them to be as the format requires in a run of that description.
+    `kind` is "run", "epoch", "training_images" or "training_epoch". `expect` says what the file must contain; after
+    that each dataset is compared with the format when it is first used.
     """
 
     def __init__(self, path: Path, kind: str) -> None:
@@ -69,9 +68,10 @@ class RecordFile:
         self.facts: dict[str, Any] = self._guard("", self._attributes)
         if self.facts["kind"] != kind:
             raise damaged(path, f"it is not a complete {kind} file")
-        self.stored: dict[str, StoredDataset] = {}
         self.views: dict[str, StoredDataset] = {}  # datasets of a joined epoch that its parts hold
         self.sizes: Mapping[str, int] = {}
+        self._description: RunDescription | None = None
+        self._checked: dict[str, StoredDataset] = {}
         self._readers: dict[str, ChunkReader] = {}
         self._checked_columns: set[tuple[str, int]] = set()
         self._metrics: dict[str, float] | None = None
@@ -96,34 +96,57 @@ class RecordFile:
     @property
     def training_images(self) -> int:
         """Number of training images of a file of the training ledger."""
-        return self.stored["labels" if self.kind == "training_images" else "prediction"].shape[0]
+        return self.dataset("labels" if self.kind == "training_images" else "prediction").shape[0]
 
-    def check_structure(self, description: RunDescription) -> None:
-        """Compare every dataset that a complete file must hold, and optional ones it has, with the format.
+    def expect(self, description: RunDescription) -> None:
+        """Say which run the file belongs to, and so which datasets it must hold.
 
         Raises:
-            DamagedFile: one is missing or not as the format requires.
+            DamagedFile: it contains other images than a part of that run, or shows other files than its parts.
         """
-        self.sizes = dict(description.sizes)
+        self._description, self.sizes = description, dict(description.sizes)
         self._guard("", lambda: self._check_ranks(len(description.labels)))
-        own, shown = self._guard("", lambda: self._expected(description))
-        kept = bool(description.kept_maps)
-        for path, shape in own.items():
-            self.require(path, shape, kept=kept)
-        lengths = {stored.shape[0] for stored in self.stored.values()}
-        if self.kind.startswith("training") and len(lengths) > 1:
-            raise damaged(self.path, f"its datasets have {sorted(lengths)} training images")
-        if shown:
+        for path, found in self._checked.items():  # read before their lengths were known
+            if any(length not in (None, has) for length, has in zip(self._own[path], found.shape, strict=True)):
+                raise damaged(self.path, f"{path}: its shape is {found.shape}, but the run requires {self._own[path]}")
+        if self.kind.startswith("training"):
+            lengths = {stored.shape[0] for stored in self.stored.values()}
+            if len(lengths) > 1:
+                raise damaged(self.path, f"its datasets have {sorted(lengths)} training images")
+        if self.is_joined:  # at once: the parts are read instead, so nothing else would look at what it shows of them
             epoch, world = self.facts["epoch"], self.facts["parts"]
             names = {Path(layout.part_file(epoch, rank, world)).name for rank in range(world)}
-            self.views = {path: self._checked_dataset(path, shape, kept, names) for path, shape in shown.items()}
+            shown = {path: shape for path, shape in self._required.items() if path not in self._own}
+            # Check values of cached blocks stay with the parts.
+            shown = {path: shape for path, shape in shown.items() if not path.endswith("_crc32")}
+            self.views = {path: self._compared(path, shape, names) for path, shape in shown.items()}
 
-    def require(self, path: str, shape: Shape, *, kept: bool = False) -> None:
-        """Find the dataset at a path as the format requires it, lengths of None being free, or raise DamagedFile."""
-        self.stored[path] = self._checked_dataset(path, shape, kept)
+    @property
+    def stored(self) -> dict[str, StoredDataset]:
+        """Path -> every dataset that the file itself must hold; raises DamagedFile where one is not as required."""
+        return {path: self.dataset(path) for path in self._own}
 
-    def _checked_dataset(self, path: str, shape: Shape, kept: bool, views: Collection[str] = ()) -> StoredDataset:
-        field = _field(self.kind, path, kept)
+    def dataset(self, path: str) -> StoredDataset:
+        """A dataset, compared with the format when it is first asked for.
+
+        Not all of them when the file is opened: that took 3 ms for each epoch, five times as long as opening it.
+
+        Raises:
+            DamagedFile: it is missing or not as the format requires.
+        """
+        found = self._checked.get(path)
+        if found is None:
+            if path not in self._own:
+                raise damaged(self.path, f"{path}: it is missing")
+            found = self._checked[path] = self._compared(path, self._own[path])
+        return found
+
+    def read_early(self, path: str) -> None:
+        """Check a list of any length that describes the run, which is not known yet; raises as `dataset`."""
+        self._checked[path] = self._compared(path, (None,))
+
+    def _compared(self, path: str, shape: Shape, views: Collection[str] = ()) -> StoredDataset:
+        field = _field(self.kind, path, self._description is not None and self._description.kept_maps > 0)
         dtype = np.dtype(field.dtype).newbyteorder("<")
         return self._guard("", lambda: check_dataset(self.members, path, field, shape, dtype, views))
 
@@ -136,50 +159,57 @@ class RecordFile:
         rows = end - first
         self.sizes = {**self.sizes, "N": rows, "R": -(-rows // CACHED_BLOCK_ROWS)}
 
-    def _expected(self, description: RunDescription) -> tuple[dict[str, Shape], dict[str, Shape]]:
-        """Path -> shape of the datasets that the file itself holds, and of those that it shows of its parts."""
-        sizes = self.sizes
-        if self.kind != "epoch":
-            free = {**sizes, **dict.fromkeys(_FREE)}
-            fields = [field for (kind, _), field in FIELDS.items() if kind == self.kind]
-            own: dict[str, Shape] = {
-                field.path: tuple(int(dim) if dim.isdigit() else free[dim] for dim in field.dims)
-                for field in fields
-                if not field.optional or self.members.find(field.path) is not None
-            }
-            return own, {}
-        required = ["map_classes", "logits"] if description.kept_maps else []
-        if description.signed and self.members.find("mean_map") is not None:
-            required.append("mean_map")
-        of_images: dict[str, Shape] = {}
-        of_all: dict[str, Shape] = {}
-        for field in EPOCH_FIELDS:
-            if "*" in field.path or (field.optional and field.path not in required and not field.joint):
-                continue
-            if field.optional and field.joint and self.members.find(field.path) is None:
-                continue
-            (of_all if field.joint else of_images)[field.path] = field.shape(sizes)
-        for name, shape in description.layers.items():
-            of_images |= {f"layers/{name}/quantised": (sizes["N"], *shape)}
-            of_images |= {f"layers/{name}/scale": (sizes["N"], shape[0])}
-        of_images |= {f"stages/{name}": (sizes["N"], *shape) for name, shape in description.stages.items()}
-        if self.is_joined:  # check values of cached blocks stay with the parts
-            return of_all, {path: shape for path, shape in of_images.items() if not path.endswith("_crc32")}
-        return (of_images if "part" in self.facts else of_images | of_all), {}
+    @cached_property
+    def _required(self) -> dict[str, Shape]:
+        """Path -> shape of every dataset that the file must hold or, where it is joined, show of its parts."""
+        return self._guard("", self._shapes_in_run)
+
+    def _shapes_in_run(self) -> dict[str, Shape]:
+        run = self._description
+        if run is None:
+            raise RuntimeError("Call expect first: which datasets a file must hold depends on its run.")
+        lengths: dict[str, int | None] = {**self.sizes, **dict.fromkeys(_FREE)}
+        needed = ["map_classes", "logits"] if run.kept_maps else []
+        if run.signed and self.members.has("mean_map"):
+            needed.append("mean_map")
+        found: dict[str, Shape] = {
+            field.path: tuple(int(dim) if dim.isdigit() else lengths[dim] for dim in field.dims)
+            for (kind, _), field in FIELDS.items()
+            if kind == self.kind and (not field.optional or field.path in needed or self._has_optional(field))
+        }
+        if self.kind == "epoch":
+            for name, shape in run.layers.items():
+                found |= {f"layers/{name}/quantised": (self.sizes["N"], *shape)}
+                found |= {f"layers/{name}/scale": (self.sizes["N"], shape[0])}
+            found |= {f"stages/{name}": (self.sizes["N"], *shape) for name, shape in run.stages.items()}
+        return found
+
+    def _has_optional(self, field: Field) -> bool:
+        # Of an epoch, what each image has follows from the description of the run.
+        return (field.joint or self.kind != "epoch") and self.members.has(field.path)
+
+    @cached_property
+    def _own(self) -> dict[str, Shape]:
+        """Path -> shape of the datasets that the file itself must hold."""
+        if self.is_joined or "part" in self.facts:
+            joint = self.is_joined
+            return {path: shape for path, shape in self._required.items() if field_of("epoch", path).joint == joint}
+        return self._required
 
     def has(self, path: str) -> bool:
         """Whether the file holds or shows a dataset at `path`."""
-        return path in self.stored or path in self.views
+        return path in self._own or path in self.views
 
     def stored_bytes(self, path: str) -> int:
         """Bytes that a dataset takes in the file, 0 where its parts hold it."""
-        place = self.stored.get(path)
-        return 0 if place is None else self._guard(path, lambda: int(place.id.get_storage_size()))
+        if path not in self._own:
+            return 0
+        return self._guard(path, lambda: int(self.dataset(path).id.get_storage_size()))
 
     def names(self, group: str) -> tuple[str, ...]:
         """Names of the datasets of a group."""
         start = f"{group}/"
-        return tuple(path.removeprefix(start) for path in (*self.stored, *self.views) if path.startswith(start))
+        return tuple(path.removeprefix(start) for path in (*self._own, *self.views) if path.startswith(start))
 
     def metrics(self) -> dict[str, float]:
         """The attributes of the group `metrics`."""
@@ -199,12 +229,12 @@ class RecordFile:
 
     def attribute(self, path: str, name: str, wanted: Attribute) -> Any:
         """An attribute of a dataset; raises DamagedFile where it is not as wanted."""
-        place = {**self.views, **self.stored}[path]
+        place = self.views[path] if path in self.views else self.dataset(path)
         return self._guard(path, lambda: read_attribute(place.id, name, wanted))
 
     def rows(self, path: str, variant: int, rows: Rows, columns: Rows | None = None) -> NDArray:
         """Rows of a variant of a dataset, in the order asked for."""
-        return self._guard(path, lambda: self._checked(path, self.reader(path).read(variant, rows, columns)))
+        return self._guard(path, lambda: self._in_range(path, self.reader(path).read(variant, rows, columns)))
 
     def all_rows(self, path: str, variant: int = 0) -> NDArray:
         """All rows of a variant of a dataset."""
@@ -213,26 +243,25 @@ class RecordFile:
     def _all_rows(self, path: str, variant: int) -> NDArray:
         values = self.reader(path).variant(variant)
         if (path, variant) not in self._checked_columns:  # once: it took as long as reading, and the file is complete
-            self._checked(path, values)
+            self._in_range(path, values)
             self._checked_columns.add((path, variant))
         return values
 
-    def _checked(self, path: str, values: NDArray) -> NDArray:
+    def _in_range(self, path: str, values: NDArray) -> NDArray:
         """The values: a class or image among them is an index for whoever asked."""
-        field = self.stored[path].field
+        field = self.dataset(path).field
         if self.sizes and field.unit not in ("activation", "quantised"):  # a network may have gone to infinity
             check_values(values, field, self.sizes)
         return values
 
     def reader(self, path: str) -> ChunkReader:
-        """The reader of a dataset; raises ValueError where the file does not hold it."""
+        """The reader of a dataset; raises DamagedFile or ValueError where it cannot be read."""
         found = self._readers.get(path)
         if found is None:
-            if path not in self.stored:
-                raise ValueError("it is missing")
-            if not np.prod(self.stored[path].shape):
+            stored = self.dataset(path)
+            if 0 in stored.shape:
                 raise ValueError("it is empty")
-            found = self._readers[path] = ChunkReader(self.stored[path])
+            found = self._readers[path] = ChunkReader(stored)
         return found
 
     def cached_rows(self, kind: str, variant: int, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -241,7 +270,7 @@ class RecordFile:
         return quantised, self.all_rows(f"cached/{kind}_scale", variant)[rows]
 
     def _cached_maps(self, kind: str, variant: int, rows: Rows) -> NDArray[np.uint8]:
-        place = self.stored[f"cached/{kind}_map"]
+        place = self.dataset(f"cached/{kind}_map")
         offset, shape = place.offset, place.shape
         row_bytes = int(np.prod(shape[2:]))
         checks = self.reader(f"cached/{kind}_crc32").variant(variant)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf, isfinite, isinf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ SMALL_CHUNK_BYTES = 32768  # for data that are read image by image and gain noth
 SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes", "mean_map")
 CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
 MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
+LEAST_SCALE = 2.0**-126  # the smallest normal float32: below it a scale would lose its own digits
 ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
 EVIDENCE = ("network", "exact", "frozen_norm", "linearised", "none")
 
@@ -273,8 +275,8 @@ class Attribute:
     """An attribute of the format: "text", "whole" or "real" (numbers), and what a number may be."""
 
     kind: str
-    low: float = -np.inf
-    high: float = np.inf
+    low: float = -inf
+    high: float = inf
     optional: bool = False
     may_be_nan: bool = False
 
@@ -317,22 +319,28 @@ TEXT_BYTES = 4096  # of a name, as long as paths may be
 PARAMETER_BYTES = 65536  # of a variant's parameters
 
 
+_RANGES = {
+    "fraction": (-ROUNDING, 1 + ROUNDING),
+    "0..1": (-ROUNDING, 1 + ROUNDING),
+    "0..2": (-ROUNDING, 2 + ROUNDING),
+    "-1..1": (-1 - ROUNDING, 1 + ROUNDING),
+    "boolean": (0, 1),
+}
+
+
 def value_range(field: Field, sizes: Mapping[str, int]) -> tuple[float, float]:
     """Smallest and largest value that the unit of a dataset allows in a run of the given sizes."""
     if field.name.endswith("scale"):
-        return float(np.finfo(np.float32).tiny), np.inf
-    ranges = {
-        "fraction": (-ROUNDING, 1 + ROUNDING),
-        "0..1": (-ROUNDING, 1 + ROUNDING),
-        "0..2": (-ROUNDING, 2 + ROUNDING),
-        "-1..1": (-1 - ROUNDING, 1 + ROUNDING),
-        "boolean": (0, 1),
-        "class": (0, sizes["C"] - 1),
-        "rank": (1, sizes["C"]),
-        "cell": (0, sizes["H"] * sizes["W"]),
-        "image": (0, sizes["N"]),
-    }
-    return ranges.get(field.unit, (-np.inf, np.inf))
+        return LEAST_SCALE, inf
+    if field.unit == "class":
+        return 0, sizes["C"] - 1
+    if field.unit == "rank":
+        return 1, sizes["C"]
+    if field.unit == "cell":
+        return 0, sizes["H"] * sizes["W"]
+    if field.unit == "image":
+        return 0, sizes["N"]
+    return _RANGES.get(field.unit, (-inf, inf))
 
 
 def check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> None:
@@ -342,14 +350,16 @@ def check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> Non
     """
     if values.dtype.kind == "S" or not values.size:
         return
-    if values.dtype.kind == "f":
-        finite = np.isfinite(values)
-        if not finite.all():
-            if "NaN" not in field.meaning and not field.path.startswith("variant_metrics/"):
-                raise ValueError("it contains numbers that are not finite")
-            values = values[finite]
     low, high = value_range(field, sizes)
-    if not values.size or np.isinf([low, high]).all():
+    if values.dtype.kind != "f" and isinf(low) and isinf(high):
         return
-    if values.min() < low or values.max() > high:
-        raise ValueError(f"it contains {values.min():g} to {values.max():g}, allowed are {low:g} to {high:g}")
+    least, largest = float(values.min()), float(values.max())
+    if not (isfinite(least) and isfinite(largest)):  # NaN is both the smallest and the largest
+        if "NaN" not in field.meaning and not field.path.startswith("variant_metrics/"):
+            raise ValueError("it contains numbers that are not finite")
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return
+        least, largest = float(values.min()), float(values.max())
+    if least < low or largest > high:
+        raise ValueError(f"it contains {least:g} to {largest:g}, allowed are {low:g} to {high:g}")

@@ -1,4 +1,4 @@
-"""The structure of a file, compared with the schema once, when the file is opened.
+"""The structure of a file: each dataset is compared with the schema once, before it is first read.
 
 Who sends a run chooses every byte of it. So a dataset is opened only under a name of the schema and over hard links,
 and read only after its kind, shape, chunks, filters and place were found to be those of the format: then no name in a
@@ -65,14 +65,23 @@ class Members:
     def find(self, path: str) -> Any:
         """HDF5's object at a path, None where there is none; raises ValueError for a link out of the file."""
         parent, _, name = path.rpartition("/")
-        if parent not in self._groups:
-            self._groups[parent] = self.group(parent)
-        group, key = self._groups[parent], name.encode()
+        group, key = self._parent(parent), name.encode()
         if group is None or not group.links.exists(key):
             return None
         if group.links.get_info(key).type != h5l.TYPE_HARD:
             raise ValueError(f"{path} is a link to another place, where the format has a part of this file")
         return h5o.open(group, key)
+
+    def has(self, path: str) -> bool:
+        """Whether anything lies at a path; raises as `find`."""
+        parent, _, name = path.rpartition("/")
+        group = self._parent(parent)
+        return group is not None and bool(group.links.exists(name.encode()))
+
+    def _parent(self, path: str) -> h5g.GroupID | None:
+        if path not in self._groups:
+            self._groups[path] = self.group(path)
+        return self._groups[path]
 
     @property
     def root(self) -> h5g.GroupID:

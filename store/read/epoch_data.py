@@ -1,4 +1,4 @@
-"""The data of an epoch, whether one process wrote it or several ranks did: checked when opened and at every read.
+"""The data of an epoch, whether one process wrote it or several ranks did: checked at every read.
 
 A file closes when nobody refers to it any more, so dropping it from the cache never closes it under a reading thread.
 Chunks are decompressed and cached maps are read outside HDF5's lock.
@@ -84,10 +84,10 @@ class JoinedEpoch:
 
 
 def open_epoch(path: Path, facts: RunFacts, epoch: int) -> RecordFile | JoinedEpoch:
-    """The complete epoch at `path`, its structure checked, with its parts if it has any.
+    """The complete epoch at `path`, with its parts if it has any.
 
     Raises:
-        DamagedFile: a file cannot be opened, is not as the format requires, or is of another run, epoch or part than
+        DamagedFile: a file cannot be opened, or is of another run, epoch or part than
             its name says.
         SchemaMismatch: it is of another format version.
     """
@@ -95,7 +95,7 @@ def open_epoch(path: Path, facts: RunFacts, epoch: int) -> RecordFile | JoinedEp
     check_identity(found, run_id=facts.id, epoch=epoch)
     if "part" in found.facts:
         raise damaged(path, "it is one rank's part, put in the place of the whole epoch")
-    found.check_structure(facts.description)
+    found.expect(facts.description)
     if not found.is_joined:
         return found
     return JoinedEpoch(found, open_parts(path.parent.parent, facts, epoch, found.facts["parts"]))
@@ -119,7 +119,7 @@ def open_parts(run: Path, facts: RunFacts, epoch: int, world: int) -> list[Recor
         check_identity(part, run_id=facts.id, epoch=epoch)
         if (part.facts.get("part"), part.facts.get("parts")) != (rank, world):
             raise damaged(path, f"it contains part {part.facts.get('part')} of {part.facts.get('parts')}")
-        part.check_structure(facts.description)
+        part.expect(facts.description)
         parts.append(part)
     parts.sort(key=lambda part: part.facts["first_image"])
     edges = [0, *(part.facts["end_image"] for part in parts)]

@@ -48,5 +48,5 @@ class TrainingLedger:
         except FileNotFoundError as err:
             raise NotInRun(f"{name} is not in the run {str(self.path)!r}: its ledger has {self.epochs}.") from err
         check_identity(file, run_id=self.run_id, epoch=epoch)
-        file.check_structure(self.description)
+        file.expect(self.description)
         return file

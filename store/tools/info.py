@@ -78,7 +78,7 @@ def _add_file(run: Run, path: Path, sizes: dict[str, list[int]]) -> None:
     kind = "run" if path.name == layout.RUN_FILE else "epoch"
     try:
         file = RecordFile(path, kind)
-        file.check_structure(run.description)
+        file.expect(run.description)
         for name, stored in file.stored.items():
             total = sizes[_group(kind, name)]
             total[0] += file.stored_bytes(name)

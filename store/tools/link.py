@@ -65,7 +65,7 @@ def _link_epochs(file: NewFile, path: Path, description: RunDescription, epochs:
 def _datasets(path: Path, description: RunDescription) -> dict[str, StoredDataset]:
     """Path -> what is known of every dataset that an epoch's file holds or shows."""
     file = RecordFile(path, "epoch")
-    file.check_structure(description)
+    file.expect(description)
     return {**file.views, **file.stored}
 
 

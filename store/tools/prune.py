@@ -100,7 +100,7 @@ def _rewrite_run_file(run: Run, part: Path, facts: dict[str, Any], *, epochs: li
 
 def _write_epoch(run: Run, source: Path, part: Path, facts: dict[str, Any], top: int | None) -> None:
     old = RecordFile(source, "epoch")
-    old.check_structure(run.description)
+    old.expect(run.description)
     if top is None or old.is_joined:
         shutil.copyfile(source, part)
     else:

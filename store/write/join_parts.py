@@ -91,18 +91,18 @@ def _every_row(part: RecordFile) -> np.ndarray:
 def show_parts(file: NewFile, path: str, parts: list[RecordFile]) -> None:
     """A virtual dataset: the rows of all parts, one after the other."""
     rows_axis = int(epoch_field(path).has_variant_axis)
-    shapes = [part.stored[path].shape for part in parts]
+    shapes = [part.dataset(path).shape for part in parts]
     shape = list(shapes[0])
     shape[rows_axis] = sum(each[rows_axis] for each in shapes)
     file.reserve(VIEW_BYTES * len(parts))
-    view = h5py.VirtualLayout(tuple(shape), parts[0].stored[path].dtype)
+    view = h5py.VirtualLayout(tuple(shape), parts[0].dataset(path).dtype)
     first = 0
     for part, each in zip(parts, shapes, strict=True):
         index = (slice(None),) * rows_axis + (slice(first, first + each[rows_axis]),)
         view[index] = h5py.VirtualSource(part.path.name, path, each)  # a relative name: the run can be moved
         first += each[rows_axis]
     file.create_virtual_dataset(path, view)
-    set_attributes(file[path], {"axes": parts[0].stored[path].field.axes})
+    set_attributes(file[path], {"axes": parts[0].dataset(path).field.axes})
 
 
 def write_identity(file: NewFile, facts: RunFacts, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:

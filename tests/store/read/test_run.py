@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from store import DamagedFile, NotInRun, Run, RunNotFound, SchemaMismatch, open_run, resume_run
+from store.check.verify import verify_run
 from store.read.source import LocalSource
 from store.synthetic import is_wrong, synthetic_images, synthetic_layers, synthetic_maps, write_synthetic_run
 
@@ -206,6 +207,27 @@ def test_one_altered_bit_is_never_returned(copy, dataset, query):
     with pytest.raises(DamagedFile, match=r"0002.h5' is damaged"):
         query(run)
     assert list(run.damaged) == [2] and run.epochs == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda file: file.pop("images/peak"), "images/peak is missing"),
+        (
+            lambda file: (file.pop("images/peak"), file.create_dataset("images/peak", data=np.zeros(5, "f4"))),
+            "its shape is",
+        ),
+    ],
+)
+def test_a_dataset_that_is_not_as_the_format_requires_is_noticed_when_it_is_first_used(copy, spoil, told):
+    with h5py.File(copy / "epochs" / "0002.h5", "r+", locking=False) as file:
+        spoil(file)
+    run = open_run(copy)
+    assert run.maps(epoch=2, variant="clean", images=[0]).shape[0] == 1  # opening compares no dataset that is not used
+    with pytest.raises(DamagedFile, match=told):
+        run.predictions(epoch=2, variant="clean")
+    assert list(run.damaged) == [2] and told in run.damaged[2]
+    assert any(told in str(problem) for problem in verify_run(copy))
 
 
 @pytest.mark.parametrize("kind", ["true_class", "predicted_class"])
