@@ -366,15 +366,15 @@ class Run:
         """A row per image: image, name, label, true class, group, prediction, predicted, predicted_group, correct, and
         every summary column; the top classes become top5_1, top5_2, ... and top5_probability_1, ...
         """
-        columns = self._columns_of(epoch, variant)
+        index, names = self.variant_index(variant), [field.name for field in IMAGE_COLUMNS]
+        columns = self.read(epoch, lambda data: {name: int64(data.all_rows(f"images/{name}", index)) for name in names})
         prediction = columns.pop("prediction")
         # Texts come from pandas' own arrays: converting Python strings took a third of the time.
-        names, groups = self.classes["name"].array, self.classes["group"].array
         table = {
             **self._label_columns,
             "prediction": prediction,
-            "predicted_class": names.take(prediction),
-            "predicted_group": groups.take(prediction),
+            "predicted_class": self.classes["name"].array.take(prediction),
+            "predicted_group": self.classes["group"].array.take(prediction),
             "correct": prediction == self.labels,
         }
         for name, column in columns.items():
@@ -395,13 +395,6 @@ class Run:
             "true_class": names.take(self.labels),
             "group": groups.take(self.labels),
         }
-
-    def _columns_of(self, epoch: int, variant: str) -> dict[str, NDArray]:
-        """Every summary column of an epoch and variant."""
-        index = self.variant_index(variant)
-        return self.read(
-            epoch, lambda data: {field.name: int64(data.all_rows(field.path, index)) for field in IMAGE_COLUMNS}
-        )
 
     def column(self, name: str, *, epoch: int, variant: str) -> NDArray:
         """A summary column, (N,), or (N, T) for top5 and top5_probability; whole numbers as int64, others float32."""
