@@ -242,7 +242,7 @@ def _forward_only(prepared: PreparedRun, recorder: EpochRecorder) -> None:
 
 def _write_jpeg(prepared: PreparedRun, folder: Path, count: int) -> None:
     """Some training images as JPEG files, a folder for each class."""
-    train = prepared.dataset.train
+    train = prepared.dataset.training_images()
     for number in np.random.default_rng(0).permutation(len(train.labels))[:count]:
         target = folder / f"{train.labels[number]:04d}"
         target.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute.data.dataset import Limits
+from compute.data.dataset import Selection
 from compute.data.phantom.dataset import class_parts, gray_sibling, load_phantom, plain_sibling, reordered_sibling
 from compute.recording.perturbations import perturb_array
 from store import Run, open_run
@@ -107,7 +107,7 @@ def test_a_wide_blur_costs_striped_classes_more_than_plain_ones(run):
 
 def test_every_perturbation_is_in_the_record_as_the_network_saw_it(run):
     pixels = load_phantom(
-        limits=Limits(classes=CLASSES, train_per_class=TRAIN, validation_per_class=VALIDATION)
+        selection=Selection(classes=CLASSES, train_per_class=TRAIN, validation_per_class=VALIDATION)
     ).validation.images
     images = np.arange(len(pixels))
     for name in run.variants:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -129,6 +130,8 @@ def _checked(section: str, key: str, value: Any) -> Any:
 
 
 def _converted(name: str, kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.UnionType):  # one number, or a list of them
+        kind = next(each for each in typing.get_args(kind) if (each is int) is not isinstance(value, list | tuple))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value) if abs(value) < 1e300 else math.inf
     if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):

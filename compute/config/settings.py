@@ -24,7 +24,24 @@ class DataSettings:
     """Which images."""
 
     source: str = setting("phantom", "phantom, tiny-imagenet, a folder or an archive")
-    size: int = setting(64, "side of the square images in pixels", minimum=16, maximum=1024)
+    size: int | tuple[int, ...] = setting(
+        64, "side of the square images in pixels, or [height, width]", minimum=16, maximum=1024
+    )
+    crop: bool = setting(True, "cut out the centre of an image; false squeezes the whole image into data.size")
+    resize: int = setting(
+        0, "shorter side before the centre is cut out, e.g. 256 with data.size=224; 0 = just large enough", minimum=0
+    )
+    interpolation: str = setting("bicubic", "how images are resized", choices=("bicubic", "bilinear"))
+    white_level: int = setting(
+        0, "level of 16-bit gray files that is white; 0 = 65535, or less where all files show it", minimum=0
+    )
+    skip_unreadable: bool = setting(False, "leave out images that can't be read; otherwise they are listed")
+    validation_share: float = setting(
+        0.2, "share of each class that is set apart where the source has no validation images", above=0, maximum=0.9
+    )
+    class_order: str = setting(
+        "natural", "order of the classes 2 and 10: natural, or text as in torchvision", choices=("natural", "text")
+    )
     train_per_class: int = setting(0, "training images of each class; 0 = all (phantom: its default)", minimum=0)
     validation_per_class: int = setting(0, "validation images of each class; 0 = all (phantom: its default)", minimum=0)
     classes: int = setting(0, "use only this many of the classes, always the same ones; 0 = all", minimum=0)

@@ -1,4 +1,4 @@
-"""What a data source provides: decoded images, labels and classes, in memory or memory-mapped."""
+"""What a data source provides: decoded images, labels and classes, in memory or memory-mapped from a file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compute.data.decode import Preparation
+from compute.errors import BadLayout
 from store.format.description import ClassInfo
 
-_HASH_BLOCK = 4096
+_HASH_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class ImageSet:
     names: tuple[str, ...]
     masks: np.ndarray | None = None
     boxes: np.ndarray | None = None
+    digests: np.ndarray | None = None  # uint8 (N, 32), the SHA-256 of each image's bytes, where computed already
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -34,44 +37,81 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a validation set over the same classes; the validation set is sorted by label.
+    """A validation set, sorted by label, and a training set over the same classes where there is one.
 
-    `checksum` is a SHA-256 in hex over both sets' images and labels and the class ids: equal data, equal checksum.
-    `notes` are sentences about images of the source that the data set leaves out.
+    The images of both have the same height and width. `checksum` is a SHA-256 in hex over both sets' images and labels
+    and the class ids: equal data, equal checksum. `notes` are sentences for the plan: what the data set leaves out, and
+    what looks wrong with it. `preparation` says how files became pixels, as a text for a transform of the user's own.
     """
 
     name: str
-    train: ImageSet
+    train: ImageSet | None
     validation: ImageSet
     classes: tuple[ClassInfo, ...]
     checksum: str
     notes: tuple[str, ...] = ()
+    preparation: Preparation | str | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of every image."""
+        return self.validation.images.shape[1], self.validation.images.shape[2]
+
+    def training_images(self) -> ImageSet:
+        """The training set.
+
+        Raises:
+            BadLayout: the data set has none.
+        """
+        if self.train is None:
+            raise BadLayout(
+                f"The data set '{self.name}' has only validation images, so no network can be trained on it. Name the "
+                "folder that also holds the training images, or record a trained network: python -m compute record."
+            )
+        return self.train
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much of a source to take; None takes all of it (phantom: its default amount)."""
+class Selection:
+    """Which images of a source are taken, and in which order its classes.
+
+    None takes all images (phantom: its default amount). `validation_only` neither needs nor decodes training images;
+    where the source has no split, all of its images are validation images. `skip_unreadable` leaves out what can't be
+    read. `validation_share` of each class is set apart where the source has no validation images. `class_order`
+    "natural" puts the class 2 before 10, "text" after it, as torchvision's ImageFolder does: a network trained
+    elsewhere numbers its classes so.
+    """
 
     classes: int | None = None
     train_per_class: int | None = None
     validation_per_class: int | None = None
+    validation_only: bool = False
+    skip_unreadable: bool = False
+    validation_share: float = 0.2
+    class_order: str = "natural"
 
 
-def dataset_checksum(train: ImageSet, validation: ImageSet, classes: tuple[ClassInfo, ...]) -> str:
-    """SHA-256 in hex over both sets' shapes and labels, the class ids, and the SHA-256 of each 4096 images.
-
-    Images are hashed in blocks to use every core: a gigabyte takes a second or two.
-    """
+def dataset_checksum(train: ImageSet | None, validation: ImageSet, classes: tuple[ClassInfo, ...]) -> str:
+    """SHA-256 in hex over both sets' shapes and labels, the class ids, and the SHA-256 of each image."""
     digest = hashlib.sha256("\n".join(info.id for info in classes).encode())
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for split in (train, validation):
-            digest.update(repr(split.images.shape).encode())
-            digest.update(split.labels.astype("<i8").tobytes())
-            blocks = (split.images[start : start + _HASH_BLOCK] for start in range(0, len(split), _HASH_BLOCK))
-            for block_digest in pool.map(_images_digest, blocks):
-                digest.update(block_digest)
+    for split in filter(None, (train, validation)):
+        digest.update(repr(split.images.shape).encode())
+        digest.update(split.labels.astype("<i8").tobytes())
+        digests = image_digests(split.images) if split.digests is None else split.digests
+        digest.update(np.ascontiguousarray(digests).data)
     return digest.hexdigest()
 
 
-def _images_digest(images: np.ndarray) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(images).data).digest()
+def image_digests(images: np.ndarray) -> np.ndarray:
+    """The SHA-256 of the bytes of each image, uint8 (N, 32)."""
+    digests = np.empty((len(images), 32), np.uint8)
+
+    def fill(start: int) -> None:
+        for row in range(start, min(start + _HASH_BLOCK, len(images))):
+            image = np.ascontiguousarray(images[row])
+            digests[row] = np.frombuffer(hashlib.sha256(image.data).digest(), np.uint8)
+
+    # Blocks use every core: hashing releases the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(fill, range(0, len(images), _HASH_BLOCK)))
+    return digests

@@ -1,164 +1,346 @@
-"""Image files of any format as square uint8 RGB arrays: one preparation for training, recording and the Live page.
+"""Image files of any format as uint8 RGB arrays: the one preparation of training, recording and the Live page.
 
 Needs only numpy and Pillow. The steps, each a pure function: turn upright as EXIF says, lay on white where transparent,
-convert to 8-bit RGB, resize until the shorter side fits, crop the centre.
+convert to 8-bit RGB, resize, crop the centre.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
-from compute.errors import BadImage
+from compute.errors import BadImage, BadOption
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "jp2", "j2k", "jpx", "png", "apng", "gif", "webp", "avif"),
+        *("bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"),
+    )
+)
+Image.init()
+# Formats that hold pixels and nothing else: Pillow would hand EPS to Ghostscript, for instance. Not every build of
+# Pillow reads AVIF.
+FORMATS = tuple(
+    name
+    for name in ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "AVIF", "JPEG2000", "TIFF", "PPM")
+    if name in Image.OPEN
+)
 LARGEST_PIXELS = 100_000_000  # A 10,000 x 10,000 image; a larger file is refused as a decompression bomb.
-_BATCH = 256  # Files per task: small enough for an even load, large enough that handing out tasks costs nothing.
+SMALLEST_SIDE, LARGEST_SIDE = 8, 1024  # of a prepared image
+WHITE = 65535  # the level of a 16-bit file that is shown as white
+INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})  # More than 8 bits per pixel and channel.
-_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # The EXIF tag, and its values that exchange width and height.
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = (5, 6, 7, 8)  # orientations that exchange width and height
+_UNUSED_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # of a PNG
 
 
-def read_image(source: Path | IO[bytes], size: int, *, name: str | None = None) -> np.ndarray:
-    """One image file as uint8 (size,size,3); messages call it `name`.
+# --- How an image is prepared ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How an image of any shape becomes `size` (h, w) in pixels.
+
+    `resize` = 0 makes it just large enough to cover `size` and crops the centre; R > 0 brings its shorter side to R
+    pixels first, as torchvision's Resize(R) and CenterCrop do, to the bit. Without `crop` the whole image is squeezed
+    into `size`. `white_level` is the level of a 16-bit gray file that becomes white; 0 is 65535, or what a whole data
+    set shows (see `compute.data.plausibility`).
 
     Raises:
-        BadImage: the file can't be read, is truncated, is not an image, or is unreasonably large.
+        BadOption: the values contradict each other or are out of range.
     """
-    with _naming(name or source), Image.open(source) as opened:
-        _check_pixels(opened, size)
-        # A JPEG is decoded at a fraction of its size where that is still large enough, to save time.
-        opened.draft("RGB" if opened.mode in ("RGB", "YCbCr") else None, (size, size))
-        return np.asarray(resize_and_crop(upright_rgb(opened), size))
+
+    size: tuple[int, int] = (64, 64)
+    resize: int = 0
+    crop: bool = True
+    interpolation: str = "bicubic"
+    white_level: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        shown = "×".join(map(str, self.size))
+        if len(self.size) != 2 or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size):
+            raise BadOption(
+                f"Images of {shown} pixels are not possible. Choose {SMALLEST_SIDE} to {LARGEST_SIDE} for height and "
+                "width."
+            )
+        if self.resize and not self.crop:
+            raise BadOption(f"data.resize = {self.resize} says how images are cropped, but data.crop is false.")
+        if self.resize and not max(self.size) <= self.resize <= 4 * LARGEST_SIDE:
+            raise BadOption(
+                f"data.resize = {self.resize} is not possible for images of {shown} pixels: choose 0, or "
+                f"{max(self.size)} to {4 * LARGEST_SIDE}."
+            )
+        if self.interpolation not in INTERPOLATIONS:
+            raise BadOption(f"Interpolation {self.interpolation!r} is unknown: choose {' or '.join(INTERPOLATIONS)}.")
+        if self.white_level and not 255 <= self.white_level <= WHITE:
+            raise BadOption(f"data.white_level = {self.white_level} is not possible: choose 0, or 255 to {WHITE}.")
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a large image may be reduced coarsely first, which nobody's other software does to the bit."""
+        return self.crop and not self.resize
+
+    def placement(self, width: int, height: int) -> Placement:
+        """How the pixels of a width x height image move."""
+        h, w = self.size
+        if not self.crop:
+            return Placement((width, height), (w, h), (0, 0), (w, h))
+        if self.resize:  # rounded as torchvision's Resize and CenterCrop do
+            short = min(width, height)
+            scaled = (int(self.resize * width / short), int(self.resize * height / short))
+            offset = (round((scaled[0] - w) / 2), round((scaled[1] - h) / 2))
+        else:
+            scale = max(h / height, w / width)
+            scaled = (max(round(width * scale), w), max(round(height * scale), h))
+            offset = ((scaled[0] - w) // 2, (scaled[1] - h) // 2)
+        return Placement((width, height), scaled, offset, (w, h))
+
+    def record(self) -> dict[str, Any]:
+        """The JSON object that run.h5 keeps; see FORMAT.md, `preparation`."""
+        record: dict[str, Any] = {"interpolation": self.interpolation}
+        if self.crop:
+            record["crop"] = list(self.size)
+        if self.resize or not self.crop:
+            record["resize"] = self.resize or list(self.size)
+        return record | ({"white_level": self.white_level} if self.white_level not in (0, WHITE) else {})
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def recorded_preparation(record: Mapping[str, Any] | str | None, image_shape: tuple[int, int]) -> Preparation:
+    """The preparation that a run's record describes; a run that says nothing prepared in the usual way.
+
+    Raises:
+        BadOption: it is a text, for a transform that is not known here, or not what `Preparation.record` writes.
+    """
+    if isinstance(record, str):
+        raise BadOption(
+            f"The images of this run were prepared by a transform of its own ({record[:200]!r}), so another image "
+            "cannot be prepared alike. Choose a recorded image."
+        )
+    record = record or {}
+    crop, resize, white = record.get("crop"), record.get("resize", 0), record.get("white_level", 0)
+    whole = crop is None and isinstance(resize, list)
+    size, shorter = (resize, 0) if whole else ([crop, crop] if isinstance(crop, int) else crop, resize)
+    if crop is None and not whole:
+        size = list(image_shape)
+    if size != list(image_shape) or not all(type(each) is int for each in (*size, shorter, white)):
+        raise BadOption(
+            f"The run's record of how images are prepared, {str(dict(record))[:200]}, does not fit its images of "
+            f"{'×'.join(map(str, image_shape))} pixels. Record the run again."
+        )
+    return Preparation(image_shape, shorter, not whole, str(record.get("interpolation", "bicubic")), white)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where pixels move: x_new = x * scaled / original - offset, the same for y; all pairs are (x, y)."""
+
+    original: tuple[int, int]
+    scaled: tuple[int, int]
+    offset: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """New pixels for one old pixel."""
+        return self.scaled[0] / self.original[0], self.scaled[1] / self.original[1]
+
+    @property
+    def share_cropped(self) -> float:
+        """The share of the image's area that the crop cuts off."""
+        return 1 - self.size[0] * self.size[1] / (self.scaled[0] * self.scaled[1])
+
+    def box(self, box: Sequence[int]) -> tuple[int, int, int, int]:
+        """A box x0, y0, x1, y1 (end excluded) of the original image in the new one, rounded outwards and clipped."""
+        rounds = (np.floor, np.floor, np.ceil, np.ceil)
+        x0, y0, x1, y1 = (
+            min(max(int(rounds[n](edge * self.scale[n % 2])) - self.offset[n % 2], 0), self.size[n % 2])
+            for n, edge in enumerate(box)
+        )
+        return x0, y0, x1, y1
+
+
+# --- One image -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """A prepared image uint8 (h, w, 3), and what its file contained."""
+
+    pixels: np.ndarray
+    width: int  # of the upright file
+    height: int
+    top_level: int  # the highest level of a gray file with 16 bits; -1 for other files
+
+
+def decode_image(content: bytes, preparation: Preparation, *, name: str) -> DecodedImage:
+    """The content of an image file, prepared; of a moving image the first frame is taken. Messages call it `name`.
+
+    Raises:
+        BadImage: it is truncated, not an image, or unreasonably large.
+    """
+    with open_image(content, name) as opened:
+        width, height = opened.size
+        largest = max(preparation.size)
+        _check_pixels(opened, preparation)
+        if preparation.is_quick:
+            # A JPEG is decoded at a fraction of its size where that is still large enough, to save time.
+            opened.draft("RGB" if opened.mode in ("RGB", "YCbCr") else None, (largest, largest))
+        opened.load()
+        top_level = int(np.asarray(opened).max()) if opened.mode.startswith("I;16") else -1
+        turned = orientation(opened) in _QUARTER_TURNS
+        pixels = prepare_image(opened, preparation)
+    return DecodedImage(pixels, *((height, width) if turned else (width, height)), top_level)
+
+
+def prepare_image(image: Image.Image, preparation: Preparation) -> np.ndarray:
+    """An image in memory as uint8 (h, w, 3).
+
+    Raises:
+        ValueError: its pixels are floats, and some are NaN or infinite.
+    """
+    return np.array(_resize_and_crop(upright_rgb(image, preparation.white_level), preparation), np.uint8)
+
+
+@contextmanager
+def open_image(content: bytes, name: str) -> Iterator[Image.Image]:
+    """The image in a file's content, not decoded yet; whatever is raised inside becomes a BadImage with its name."""
+    with _naming(name), _open(content) as opened:
+        yield opened
+
+
+def _open(content: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(_without_texts(content)), formats=FORMATS)
+    except UnidentifiedImageError:
+        bare, exif = _without_exif(content)
+        if not exif:
+            raise
+        opened = Image.open(io.BytesIO(bare), formats=FORMATS)
+        opened.info["exif"] = exif
+        return opened
+
+
+def upright_rgb(image: Image.Image, white_level: int = 0) -> Image.Image:
     """An image turned as its EXIF orientation says, on white where it is transparent, in 8-bit RGB.
 
     Raises:
         ValueError: its pixels are floats, and some are NaN or infinite.
     """
-    image = ImageOps.exif_transpose(image)
+    image.load()  # Pillow turns a TIFF upright itself then, and forgets its orientation
+    turn = _TURNS.get(orientation(image))
+    image = image if turn is None else image.transpose(turn)
     if image.mode in _DEEP_MODES:
-        return _reduce_depth(image)
+        return _reduce_depth(image, white_level or WHITE)
+    if image.mode == "LAB":
+        return ImageCms.profileToProfile(  # type: ignore[return-value]
+            image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
     if image.mode != "RGB" and image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def resize_and_crop(image: Image.Image, size: int) -> Image.Image:
-    """The central square of an image, size x size."""
-    width, height = image.size
-    if (width, height) == (size, size):
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or the block is damaged, as browsers do."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # Other entries of a damaged block raise errors of many kinds, and none of them is needed.
+        return 1
+    return found if found in _TURNS else 1
+
+
+def _resize_and_crop(image: Image.Image, preparation: Preparation) -> Image.Image:
+    place = preparation.placement(*image.size)
+    (left, top), (width, height) = place.offset, place.size
+    if image.size == place.scaled == place.size:
         return image
-    crop = square_crop(width, height, size)
-    scaled = (max(round(width * crop.scale), size), max(round(height * crop.scale), size))
-    resized = image.resize(scaled, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return resized.crop((crop.left, crop.top, crop.left + size, crop.top + size))
+    kernel, gap = INTERPOLATIONS[preparation.interpolation], 3.0 if preparation.is_quick else None
+    resized = image.resize(place.scaled, kernel, reducing_gap=gap)
+    return resized.crop((left, top, left + width, top + height))
 
 
-@dataclass(frozen=True)
-class SquareCrop:
-    """Where `resize_and_crop` moves pixels: x_new = x * scale - left, y_new = y * scale - top, both in 0..size."""
-
-    scale: float
-    left: int
-    top: int
-    size: int
-
-    def box(self, box: Sequence[int]) -> tuple[int, int, int, int]:
-        """A box x0, y0, x1, y1 (end excluded) of the original image in the new one, rounded outwards and clipped."""
-        offsets = (self.left, self.top, self.left, self.top)
-        rounds = (np.floor, np.floor, np.ceil, np.ceil)
-        x0, y0, x1, y1 = (
-            min(max(int(to_int(edge * self.scale)) - offset, 0), self.size)
-            for edge, offset, to_int in zip(box, offsets, rounds, strict=True)
-        )
-        return x0, y0, x1, y1
-
-
-def square_crop(width: int, height: int, size: int) -> SquareCrop:
-    """How an image of width x height becomes size x size."""
-    scale = size / min(width, height)
-    left, top = ((max(round(side * scale), size) - size) // 2 for side in (width, height))
-    return SquareCrop(scale, left, top, size)
-
-
-def read_images(paths: Sequence[Path], size: int, *, report: Callable[[int], object] | None = None) -> np.ndarray:
-    """All images in the order of `paths`, decoded in parallel: uint8 (N,size,size,3).
-
-    `report(n)` is called whenever n more images are decoded.
-
-    Raises:
-        BadImage: an image can't be read; the first in the order of `paths`.
-    """
-    images = np.empty((len(paths), size, size, 3), np.uint8)
-
-    def decode(start: int) -> int:
-        batch = paths[start : start + _BATCH]
-        for offset, path in enumerate(batch):
-            images[start + offset] = read_image(path, size)
-        return len(batch)
-
-    # Threads are enough: Pillow releases the interpreter's lock while it decodes and resizes.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for count in pool.map(decode, range(0, len(paths), _BATCH)):
-            if report:
-                report(count)
-    return images
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image once upright, without decoding it.
-
-    Raises:
-        BadImage: the file can't be read or is not an image.
-    """
-    with _naming(path), Image.open(path) as opened:
-        width, height = opened.size
-        return (height, width) if opened.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS else (width, height)
+def _reduce_depth(image: Image.Image, white_level: int) -> Image.Image:
+    """16-bit levels scaled to 8 bits, where Pillow would clip them; 32-bit and float levels by their own range."""
+    levels = np.asarray(image)
+    if not np.isfinite(levels).all():
+        raise ValueError("it contains NaN or infinity")
+    low, high = float(levels.min()), float(levels.max())
+    if image.mode != "F" and low >= 0 and high <= WHITE:
+        table = np.round(np.minimum(np.arange(WHITE + 1), white_level) * (255 / white_level)).astype(np.uint8)
+        return Image.fromarray(table[levels]).convert("RGB")
+    gray = (levels.astype(np.float64) - low) * (255 / (high - low)) if high > low else np.zeros(levels.shape)
+    return Image.fromarray(np.round(gray).astype(np.uint8)).convert("RGB")
 
 
 @contextmanager
-def _naming(source: object) -> Iterator[None]:
+def _naming(name: str) -> Iterator[None]:
     """Turns whatever Pillow raises on a bad file, and ValueErrors of this module, into a BadImage with its name."""
     try:
         yield
+    except BadImage:
+        raise
     except UnidentifiedImageError as err:
-        raise BadImage(f"'{source}' is not an image that Pillow can read. Remove or replace it.") from err
+        raise BadImage(f"'{name}' is not an image that can be read here. Remove or replace it.") from err
     except Image.DecompressionBombError as err:
         raise BadImage(
-            f"The image '{source}' is too large to decode safely: {str(err).rstrip('.')}. "
+            f"The image '{name}' is too large to decode safely: {str(err).rstrip('.')}. "
             f"Shrink it below {LARGEST_PIXELS:,} pixels."
         ) from err
-    except (OSError, SyntaxError, ValueError, EOFError) as err:  # Pillow's decoders raise any of these.
-        raise BadImage(f"The image '{source}' can't be read: {err}. Remove or replace it.") from err
+    except Exception as err:  # Decoders of other people's making raise anything on a damaged file.
+        raise BadImage(
+            f"The image '{name}' can't be read: {str(err) or type(err).__name__}. Remove or replace it."
+        ) from err
 
 
-def _check_pixels(image: Image.Image, size: int) -> None:
+def _check_pixels(image: Image.Image, preparation: Preparation) -> None:
     width, height = image.size
     if width * height > LARGEST_PIXELS:
         raise Image.DecompressionBombError(f"{width} x {height} pixels")
-    if size * size * max(width, height) > LARGEST_PIXELS * min(width, height):  # Resizing would create the bomb.
+    scaled = preparation.placement(width, height).scaled
+    if scaled[0] * scaled[1] > LARGEST_PIXELS:  # Resizing would create the bomb.
         raise ValueError(f"it is too narrow, {width} x {height} pixels, to be resized; crop it to what matters")
 
 
-def _reduce_depth(image: Image.Image) -> Image.Image:
-    """16-bit levels scaled to 8 bits, where Pillow would clip them; 32-bit and float levels by their own range."""
-    levels = np.asarray(image, np.float64)
-    if not np.isfinite(levels).all():
-        raise ValueError("it contains NaN or infinity")
-    if image.mode.startswith("I;16") or (image.mode == "I" and levels.min() >= 0 and levels.max() <= 65535):
-        gray = levels / 257
-    else:
-        low, high = float(levels.min()), float(levels.max())
-        gray = (levels - low) * (255 / (high - low)) if high > low else np.zeros_like(levels)
-    return Image.fromarray(np.round(gray).astype(np.uint8)).convert("RGB")
+def _without_texts(content: bytes) -> bytes:
+    """A PNG without its texts and colour profile: they are not used, and Pillow refuses an image for large ones."""
+    if not content.startswith(b"\x89PNG") or not any(kind in content for kind in _UNUSED_CHUNKS):
+        return content
+    parts, start = [content[:8]], 8
+    while start + 8 <= len(content):
+        end = start + 12 + int.from_bytes(content[start : start + 4])
+        if content[start + 4 : start + 8] not in _UNUSED_CHUNKS:
+            parts.append(content[start:end])
+        start = end
+    return b"".join(parts)
+
+
+def _without_exif(content: bytes) -> tuple[bytes, bytes]:
+    """A JPEG without its EXIF block, and the block: Pillow reads the resolution in it, and gives up where it can't."""
+    if not content.startswith(b"\xff\xd8\xff"):
+        return content, b""
+    start = 2
+    while content[start : start + 2] not in (b"\xff\xda", b""):  # the pixels begin
+        end = start + 2 + int.from_bytes(content[start + 2 : start + 4])
+        if content[start : start + 2] == b"\xff\xe1" and content[start + 4 : start + 8] == b"Exif":
+            return content[:start] + content[end:], content[start + 4 : end]
+        start = end
+    return content, b""

@@ -45,7 +45,7 @@ class Listing:
     name: str
     root: Path
     classes: tuple[ClassInfo, ...]
-    train: ImageFiles
+    train: ImageFiles | None
     validation: ImageFiles
     notes: tuple[str, ...] = ()  # about images of the folder that the listing leaves out
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from compute.data.archive import extract_archive, is_archive
-from compute.data.dataset import Dataset, Limits
+from compute.data.dataset import Dataset, Selection
+from compute.data.decode import Preparation
 from compute.data.decoded_cache import load_listing
 from compute.data.download import download
 from compute.data.image_folder import (
@@ -27,20 +28,24 @@ from compute.errors import BadLayout, BadOption, DataNotFound
 from store.remote.file_cache import cache_folder
 
 SOURCES = ("phantom", "tiny-imagenet")
-SMALLEST_SIZE, LARGEST_SIZE = 8, 1024
 
 
 def load_dataset(
-    source: str, *, size: int = 64, seed: int = 0, limits: Limits = Limits(), cache: Path | None = None
+    source: str,
+    *,
+    preparation: Preparation = Preparation(),
+    seed: int = 0,
+    selection: Selection = Selection(),
+    cache: Path | None = None,
 ) -> Dataset:
-    """The training and validation images of a source, decoded to size x size, with names and groups of the classes.
+    """The training and validation images of a source, prepared, with names and groups of the classes.
 
     Args:
         source: "phantom" (drawn on the spot); "tiny-imagenet" (downloaded once into the cache); or the path of a folder
             or a zip or tar archive, in Tiny ImageNet's layout or with train/<class> and val/<class> folders.
-        size: the images' side in pixels.
+        preparation: how files become pixels.
         seed: of the phantom's images; files do not depend on it.
-        limits: how many classes and images of each to take; the same ones every time.
+        selection: which images and classes to take; the same ones every time.
         cache: where downloads and decoded images are kept; `cache_folder()` unless given.
 
     Raises:
@@ -48,12 +53,13 @@ def load_dataset(
         DataError: the source does not exist, is not an image set, or contains something unreadable; the message names
             it.
     """
-    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
-        raise BadOption(f"Images of {size} pixels are not possible. Choose {SMALLEST_SIZE} to {LARGEST_SIZE}.")
     if source == "phantom":
-        return load_phantom(size=size, seed=seed, limits=limits)
+        height, width = preparation.size
+        if height != width:
+            raise BadOption(f"The phantom's images are square, so data.size = [{height}, {width}] is not possible.")
+        return load_phantom(size=height, seed=seed, selection=selection)
     cache = cache_folder() if cache is None else cache
-    return load_listing(_apply_limits(list_source(source, cache=cache), limits), size, cache)
+    return load_listing(_apply_limits(list_source(source, cache=cache), selection), preparation, selection, cache)
 
 
 def list_source(source: str, *, cache: Path) -> Listing:
@@ -137,23 +143,25 @@ def _find_root(folder: Path) -> Path:
     )
 
 
-def _apply_limits(listing: Listing, limits: Limits) -> Listing:
+def _apply_limits(listing: Listing, selection: Selection) -> Listing:
     """The first images of each class, of classes spread evenly over the list: the same ones every time.
 
     Raises:
         BadOption: a limit below 1 (classes: below 2), or more classes than there are.
     """
-    for name, value in vars(limits).items():
-        smallest = 2 if name == "classes" else 1
+    for name, smallest in (("classes", 2), ("train_per_class", 1), ("validation_per_class", 1)):
+        value = getattr(selection, name)
         if value is not None and value < smallest:
             raise BadOption(f"The limit {name} = {value} is too small. Choose {smallest} or more.")
     count = len(listing.classes)
-    wanted = limits.classes or count
+    wanted = selection.classes or count
     if wanted > count:
         raise BadOption(f"{wanted} classes were requested; '{listing.root}' has {count}. Choose 2 to {count}.")
     chosen = np.arange(wanted) * count // wanted
-    train, train_notes = _first_files(listing.train, chosen, "train_per_class", limits.train_per_class)
-    validation, notes = _first_files(listing.validation, chosen, "validation_per_class", limits.validation_per_class)
+    train, train_notes = listing.train, tuple[str, ...]()
+    if train is not None:
+        train, train_notes = _first_files(train, chosen, "train_per_class", selection.train_per_class)
+    validation, notes = _first_files(listing.validation, chosen, "validation_per_class", selection.validation_per_class)
     classes = tuple(listing.classes[index] for index in chosen)
     return replace(
         listing, classes=classes, train=train, validation=validation, notes=(*listing.notes, *train_notes, *notes)

@@ -70,7 +70,7 @@ class Plan:
 
 def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bool, speed: Speed | None) -> Plan:
     """The plan of the epochs that a run at `path` still lacks."""
-    train, validation = len(prepared.dataset.train.labels), len(prepared.dataset.validation.labels)
+    train, validation = len(prepared.dataset.training_images()), len(prepared.dataset.validation)
     variants, training = prepared.profile.recording.variants, prepared.profile.training
     new_bytes = epochs_left * (epoch_bytes(prepared) + _checkpoint_bytes(prepared)) + 3 * 4 * prepared.parameters
     new_bytes += is_new * _run_file_bytes(prepared)
@@ -148,7 +148,7 @@ def _training_speed(prepared: PreparedRun, steps: int) -> float:
     network = copy.deepcopy(prepared.network)
     trainer = Trainer(network, settings=settings, augment=prepared.augmenter, processes=processes)
     count, generator, metrics = len(trainer.part), torch.Generator().manual_seed(0), RunningMetrics(prepared.device)
-    train = prepared.dataset.train
+    train = prepared.dataset.training_images()
     images = torch.as_tensor(np.ascontiguousarray(train.images[:count])).to(prepared.device)
     labels = torch.as_tensor(np.ascontiguousarray(train.labels[:count])).to(prepared.device)
     trainer.network.train()  # a copy: the steps must not change the run's own network

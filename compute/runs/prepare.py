@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from compute.config.profile import as_dict
-from compute.config.settings import Profile
-from compute.data.dataset import Dataset, Limits
+from compute.config.settings import DataSettings, Profile
+from compute.data.dataset import Dataset, Selection
+from compute.data.decode import Preparation
 from compute.data.load import load_dataset
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe
@@ -66,7 +67,7 @@ class PreparedRun:
 
     def training_set(self) -> TrainingSet:
         """The training images on the device."""
-        train = self.dataset.train
+        train = self.dataset.training_images()
         return TrainingSet(_on(self.device, train.images), _on(self.device, train.labels))
 
     def epoch_recorder(self, path: Path, *, stop: StopRequest | None = None, quiet: bool = False) -> EpochRecorder:
@@ -98,6 +99,13 @@ class PreparedRun:
         settings["weights"] |= {"source": self.weights.source, "sha256": self.weights.sha256}
         return settings
 
+    def preparation(self) -> dict[str, Any] | str | None:
+        """How a file becomes the network's input, as run.h5 says it."""
+        preparation = self.dataset.preparation
+        if not isinstance(preparation, Preparation):
+            return preparation
+        return preparation.record() | {"mean": list(self.profile.data.mean), "sd": list(self.profile.data.sd)}
+
     def description(self, name: str) -> RunDescription:
         """What run.h5 says about the run."""
         validation, recording = self.dataset.validation, self.profile.recording
@@ -110,13 +118,14 @@ class PreparedRun:
             variants=tuple(each.variant() for each in check_variants(recording.variants)),
             labels=validation.labels,
             image_names=validation.names,
-            image_shape=(validation.images.shape[1], validation.images.shape[2]),
+            image_shape=self.dataset.image_shape,
             map_shape=self.shapes.maps,
             signed=self.network.signed,
             layers=self.shapes.layers if recording.layers else {},
             stages=self.shapes.stages if recording.layers else {},
             configuration=self.configuration(),
             provenance=provenance,
+            preparation=self.preparation(),
             masks=validation.masks,
             boxes=validation.boxes,
             planned_epochs=self.profile.training.epochs,
@@ -133,10 +142,8 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
     if profile.weights.source not in ("none", "imagenet") and not Path(profile.weights.source).is_file():
         # refuses a missing file before the data are loaded
         load_weights(build(profile.model.name, 2, **profile.model.options), **vars(profile.weights))
-    data = profile.data
-    limits = Limits(data.classes or None, data.train_per_class or None, data.validation_per_class or None)
-    dataset = load_dataset(data.source, size=data.size, seed=data.seed, limits=limits)
-    profile, notes = _fit_batch(profile, len(dataset.train.labels), processes.count)
+    dataset = load_images(profile.data)
+    profile, notes = _fit_batch(profile, len(dataset.training_images()), processes.count)
     torch.manual_seed(profile.training.seed)  # again: the check above may have drawn numbers
     network = build(profile.model.name, len(dataset.classes), **profile.model.options)
     report = load_weights(network, **vars(profile.weights))
@@ -148,9 +155,27 @@ def prepare(profile: Profile, *, device: str = "auto", processes: Processes | No
         dataset=dataset,
         network=network,
         weights=report,
-        shapes=describe(network, image_shape=dataset.validation.images.shape[1:3], classes=len(dataset.classes)),
+        shapes=describe(network, image_shape=dataset.image_shape, classes=len(dataset.classes)),
         notes=(*dataset.notes, *notes),
     )
+
+
+def load_images(data: DataSettings, *, validation_only: bool = False) -> Dataset:
+    """The images that the settings name, prepared as they say; raises DataError and BadOption."""
+    size = data.size if isinstance(data.size, tuple) else (data.size, data.size)
+    if len(size) != 2:
+        raise BadOption(f"data.size = {list(size)} is not possible: give one number, or [height, width].")
+    preparation = Preparation((size[0], size[1]), data.resize, data.crop, data.interpolation, data.white_level)
+    selection = Selection(
+        data.classes or None,
+        data.train_per_class or None,
+        data.validation_per_class or None,
+        validation_only=validation_only,
+        skip_unreadable=data.skip_unreadable,
+        validation_share=data.validation_share,
+        class_order=data.class_order,
+    )
+    return load_dataset(data.source, preparation=preparation, seed=data.seed, selection=selection)
 
 
 def _fit_batch(profile: Profile, images: int, processes: int) -> tuple[Profile, tuple[str, ...]]:

@@ -44,7 +44,7 @@ def collect_provenance(
         "data": {
             "name": dataset.name,
             "sha256": dataset.checksum,
-            "training_images": len(dataset.train.labels),
+            "training_images": 0 if dataset.train is None else len(dataset.train),
             "validation_images": len(dataset.validation.labels),
             "classes": len(dataset.classes),
         },

@@ -6,8 +6,8 @@ import base64
 import binascii
 
 from dashboard.components.assets import register
-from dashboard.images.upload import MOST_BYTES
 
+MOST_BYTES = 20_000_000  # of a pasted image
 _CLIPBOARD = register("clipboard")
 
 

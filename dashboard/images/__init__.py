@@ -1,1 +1,1 @@
-"""Arrays to images, without Streamlit: colours and scales of maps, atlases and sheets, uploaded files."""
+"""Arrays to images, without Streamlit: colours and scales of maps, atlases and sheets."""

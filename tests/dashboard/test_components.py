@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dashboard.components import assets, matrix, tiles, wall
+from dashboard.components.clipboard import pasted_bytes
 from dashboard.components.matrix import Matrix
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.components.wall import Wall
@@ -103,3 +104,19 @@ def test_scripts_never_write_html_or_evaluate_text(path):
 def test_each_component_is_one_module_with_one_default_export(name):
     assert assets.source(name, "js").count("export default function") == 1
     assert "--st-text-color" in assets.source(name, "css")
+
+
+def test_a_pasted_image_arrives_as_its_file():
+    content = b"any bytes"
+    assert pasted_bytes("data:image/png;base64," + base64.b64encode(content).decode()) == content
+
+
+@pytest.mark.parametrize("uri", ["hello", None, 7, "data:text/html;base64,AAAA", "data:image/png,AAAA"])
+def test_what_is_pasted_must_be_an_image(uri):
+    with pytest.raises(ValueError, match="not an image"):
+        pasted_bytes(uri)
+
+
+def test_a_damaged_paste_is_refused():
+    with pytest.raises(ValueError, match="damaged"):
+        pasted_bytes("data:image/png;base64,?!")

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from compute.data.dataset import Dataset, ImageSet, Limits, dataset_checksum
+from compute.data.dataset import Dataset, ImageSet, Selection, dataset_checksum
+from compute.data.decode import Preparation
 from compute.data.phantom.render import render
 from compute.data.phantom.scene import GRAY, HUES, TEXTURES, draw_scenes
 from compute.data.phantom.shapes import SHAPES
@@ -64,26 +65,27 @@ def plain_sibling(class_index: int) -> int:
     return class_index - class_index % len(TEXTURES)
 
 
-def load_phantom(*, size: int = 64, seed: int = 0, limits: Limits = Limits()) -> Dataset:
+def load_phantom(*, size: int = 64, seed: int = 0, selection: Selection = Selection()) -> Dataset:
     """The phantom as a data set: 40 training and 10 validation images per class unless limited otherwise.
 
-    A smaller limit gives a subset of the same images; `limits.classes` takes the first classes, eight to a shape.
+    A smaller limit gives a subset of the same images; `selection.classes` takes the first classes, eight to a shape.
 
     Raises:
         BadOption: a size outside 16..1024 or a number of classes or images that the phantom does not have.
     """
     classes = phantom_classes()
-    count = len(classes) if limits.classes is None else limits.classes
+    count = len(classes) if selection.classes is None else selection.classes
     if not 16 <= size <= LARGEST_SIZE:
         raise BadOption(f"Phantom images of {size} pixels are not possible. Choose 16 to {LARGEST_SIZE}.")
     if not 2 <= count <= len(classes):
         raise BadOption(f"{count} classes were requested; the phantom has {len(classes)}. Choose 2 to {len(classes)}.")
-    train_count = _per_class(limits.train_per_class, TRAIN_PER_CLASS)
-    validation_count = _per_class(limits.validation_per_class, VALIDATION_PER_CLASS)
-    train = _image_set(0, count, train_count, size, seed)
+    train_count = _per_class(selection.train_per_class, TRAIN_PER_CLASS)
+    validation_count = _per_class(selection.validation_per_class, VALIDATION_PER_CLASS)
+    train = None if selection.validation_only else _image_set(0, count, train_count, size, seed)
     validation = _image_set(1, count, validation_count, size, seed)
     chosen = classes[:count]
-    return Dataset("phantom", train, validation, chosen, dataset_checksum(train, validation, chosen))
+    checksum = dataset_checksum(train, validation, chosen)
+    return Dataset("phantom", train, validation, chosen, checksum, preparation=Preparation((size, size)))
 
 
 def _with_hue(class_index: int, hue: int) -> int:

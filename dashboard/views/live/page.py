@@ -15,7 +15,6 @@ from dashboard.components.clipboard import clipboard_box
 from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.images.maps import scale_maps
 from dashboard.images.sheet import atlas
-from dashboard.images.upload import prepare_upload
 from dashboard.shared import image_tiles
 from dashboard.shared.theme import NEUTRAL, PREDICTION, escape_markdown, probability
 from dashboard.shell import controls, url_state
@@ -55,7 +54,11 @@ def main() -> None:
 
 
 def _chosen_image(selection: Selection) -> np.ndarray | None:
-    """An image from a file, the clipboard, the camera or the run, at the run's size; None until there is one."""
+    """An image from a file, the clipboard, the camera or the run, prepared as the run's; None until there is one."""
+    from compute.data.decode import recorded_preparation
+    from compute.errors import ComputeError
+    from compute.live.upload import prepare_upload
+
     source = controls.segmented("Image from", "source", list(_SOURCES), names=_SOURCES.__getitem__)
     height, width = selection.run.image_shape
     if source == "record":
@@ -64,13 +67,17 @@ def _chosen_image(selection: Selection) -> np.ndarray | None:
         return selection.run.pixels([image], variant=selection.run.variants[0])[0]
     try:
         content = _content(source)
-        st.caption(f"The image stays on this machine. Its central square is resized to {width}×{height} pixels.")
-        if content is None:
-            _no_image_yet()
-            return None
-        upload = prepare_upload(content, (height, width))
     except ValueError as error:
         st.error(escape_markdown(f"This image cannot be read: {error}"), icon=":material/broken_image:")
+        return None
+    st.caption(f"The image stays on this machine. It becomes {width}×{height} pixels, as the images of this run did.")
+    if content is None:
+        _no_image_yet()
+        return None
+    try:
+        upload = prepare_upload(content, recorded_preparation(selection.run.description.preparation, (height, width)))
+    except ComputeError as error:
+        st.error(escape_markdown(str(error)), icon=":material/broken_image:")
         return None
     if upload.notes:
         st.caption(escape_markdown(" ".join(upload.notes)))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from compute.data.dataset import Dataset, Limits
+from compute.data.dataset import Dataset, Selection
+from compute.data.decode import Preparation
 from compute.data.load import load_dataset
 from compute.data.phantom.dataset import load_phantom
 
@@ -58,8 +59,9 @@ def tiny(tmp_path) -> Path:
 def load(tmp_path):
     """Loads a source with the cache in `tmp_path / "cache"`."""
 
-    def load(source, *, size: int = 8, limits: Limits = Limits()):
-        return load_dataset(str(source), size=size, limits=limits, cache=tmp_path / "cache")
+    def load(source, *, size: int = 8, preparation: Preparation | None = None, **options):
+        preparation = preparation or Preparation((size, size))
+        return load_dataset(str(source), preparation=preparation, cache=tmp_path / "cache", **options)
 
     return load
 
@@ -67,4 +69,4 @@ def load(tmp_path):
 @pytest.fixture(scope="session")
 def phantom() -> Dataset:
     """The phantom's 200 classes, three training and two validation images each; do not change it."""
-    return load_phantom(limits=Limits(train_per_class=3, validation_per_class=2))
+    return load_phantom(selection=Selection(train_per_class=3, validation_per_class=2))

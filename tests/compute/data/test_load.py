@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compute.data.dataset import Limits
+from compute.data.dataset import Selection
 from compute.data.download import RemoteFile
 from compute.data.load import list_source, load_dataset
 from compute.errors import BadLayout, BadOption, DataNotFound, DownloadFailed
@@ -89,14 +89,14 @@ def test_a_folder_of_something_else_is_refused_with_what_was_expected_and_found(
 
 
 def test_limits_take_the_first_images_of_evenly_spread_classes(fruit, tiny, load):
-    few = load(fruit, limits=Limits(train_per_class=2, validation_per_class=1))
+    few = load(fruit, selection=Selection(train_per_class=2, validation_per_class=1))
     assert few.train.images[:, 0, 0, 0].tolist() == [0, 1, 10, 11, 20, 21]
     assert few.validation.images[:, 0, 0, 0].tolist() == [100, 110, 120]
     assert few.notes == (
         "data.train_per_class = 2 takes 6 of 12 images. Take all with --set data.train_per_class=0.",
         "data.validation_per_class = 1 takes 3 of 6 images. Take all with --set data.validation_per_class=0.",
     )
-    half = load(tiny, size=16, limits=Limits(classes=2))
+    half = load(tiny, size=16, selection=Selection(classes=2))
     assert [info.id for info in half.classes] == ["n01443537", "n03126707"]
     assert half.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert half.validation.labels.tolist() == [0, 0, 1, 1]
@@ -107,13 +107,12 @@ def test_limits_take_the_first_images_of_evenly_spread_classes(fruit, tiny, load
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limits": Limits(classes=4)}, r"4 classes were requested; '.*fruit' has 3"),
-        ({"limits": Limits(classes=1)}, "limit classes = 1 is too small. Choose 2"),
-        ({"limits": Limits(train_per_class=0)}, "limit train_per_class = 0 is too small"),
-        ({"size": 4000}, "Images of 4000 pixels are not possible. Choose 8 to 1024"),
+        ({"selection": Selection(classes=4)}, r"4 classes were requested; '.*fruit' has 3"),
+        ({"selection": Selection(classes=1)}, "limit classes = 1 is too small. Choose 2"),
+        ({"selection": Selection(train_per_class=0)}, "limit train_per_class = 0 is too small"),
     ],
 )
-def test_impossible_limits_and_sizes_are_refused(fruit, load, options, message):
+def test_impossible_limits_are_refused(fruit, load, options, message):
     with pytest.raises(BadOption, match=message):
         load(fruit, **options)
 

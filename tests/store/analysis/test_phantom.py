@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.data.dataset import Limits
+from compute.data.dataset import Selection
 from compute.data.phantom.dataset import class_parts, load_phantom
 from compute.recording.perturbations import perturb_array
 from store import RunDescription, create_run, open_run, queries, resume_run
@@ -33,8 +33,8 @@ def colour_maps(images, classes):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    limits = Limits(classes=8, train_per_class=1, validation_per_class=12)
-    pixels = load_phantom(limits=limits)
+    selection = Selection(classes=8, train_per_class=1, validation_per_class=12)
+    pixels = load_phantom(selection=selection)
     path, shown = tmp_path_factory.mktemp("runs") / "colour", pixels.validation
     description = RunDescription(
         name="colour",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.data.dataset import Limits
+from compute.data.dataset import Selection
 from compute.data.phantom.dataset import (
     class_parts,
     gray_sibling,
@@ -66,20 +66,20 @@ def test_images_masks_and_labels_fit_together(phantom):
 
 
 def test_the_same_seed_gives_the_same_images_and_another_seed_others(phantom):
-    limits = Limits(classes=24, train_per_class=2, validation_per_class=2)
-    first = load_phantom(limits=limits)
-    assert load_phantom(limits=limits).checksum == first.checksum
+    selection = Selection(classes=24, train_per_class=2, validation_per_class=2)
+    first = load_phantom(selection=selection)
+    assert load_phantom(selection=selection).checksum == first.checksum
     assert np.array_equal(first.validation.images, phantom.validation.images[:48])
-    assert load_phantom(limits=limits, seed=1).checksum != first.checksum
+    assert load_phantom(selection=selection, seed=1).checksum != first.checksum
 
 
 def test_the_phantom_is_the_same_on_every_machine():
-    small = load_phantom(limits=Limits(classes=200, train_per_class=1, validation_per_class=1), size=32)
-    assert small.checksum == "e259b852ece756fb2afcae0dec3f081b360c02140e8bb3b57c72e160bc8933da"
+    small = load_phantom(selection=Selection(classes=200, train_per_class=1, validation_per_class=1), size=32)
+    assert small.checksum == "d1f163e4df6db520354d11c8a3c37472dc8dab955c89c4f83af6dbfea7eebbc5"
 
 
 def test_limits_take_a_subset_of_the_same_images(phantom):
-    few = load_phantom(limits=Limits(classes=16, train_per_class=2, validation_per_class=1))
+    few = load_phantom(selection=Selection(classes=16, train_per_class=2, validation_per_class=1))
     assert len(few.classes) == 16
     assert {info.group for info in few.classes} == {"circle", "ellipse"}
     rows = (phantom.train.labels < 16) & (np.arange(len(phantom.train)) % 3 < 2)
@@ -95,7 +95,7 @@ def test_training_and_validation_share_no_image(phantom):
 
 @pytest.mark.parametrize("size", [16, 96])
 def test_any_size_is_drawn(size):
-    small = load_phantom(size=size, limits=Limits(classes=8, train_per_class=1, validation_per_class=1))
+    small = load_phantom(size=size, selection=Selection(classes=8, train_per_class=1, validation_per_class=1))
     assert small.train.images.shape == (8, size, size, 3)
     assert small.train.masks.any((1, 2)).all()
 
@@ -104,10 +104,10 @@ def test_any_size_is_drawn(size):
     ("options", "message"),
     [
         ({"size": 8}, "of 8 pixels are not possible. Choose 16 to 1024"),
-        ({"limits": Limits(classes=201)}, "201 classes were requested; the phantom has 200"),
-        ({"limits": Limits(classes=1)}, "1 classes were requested"),
-        ({"limits": Limits(train_per_class=0)}, "0 images per class were requested"),
-        ({"limits": Limits(validation_per_class=-1)}, "-1 images per class"),
+        ({"selection": Selection(classes=201)}, "201 classes were requested; the phantom has 200"),
+        ({"selection": Selection(classes=1)}, "1 classes were requested"),
+        ({"selection": Selection(train_per_class=0)}, "0 images per class were requested"),
+        ({"selection": Selection(validation_per_class=-1)}, "-1 images per class"),
     ],
 )
 def test_impossible_phantoms_are_refused(options, message):
