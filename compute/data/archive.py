@@ -7,7 +7,9 @@ slash and let links pass that stay inside, and not every Python 3.11 has it.)
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import lzma
 import shutil
 import stat
@@ -16,6 +18,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -27,6 +30,8 @@ from store.terminal import ProgressBar
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 _CHUNK = 1 << 20
+_LONGEST_HEADER = 1 << 20  # Bytes before a file in a tar archive: long names, PAX records.
+_DEEPEST = 100  # Folders inside each other; pathlib and shutil call themselves for each.
 _LONGEST_PADDING = 64 << 20  # Bytes that may follow the last file of a tar archive.
 _NAMED_UTF8 = 0x800  # Bit 11 of a zip member's flags (APPNOTE 4.4.4): its name is UTF-8.
 # What the libraries raise on damaged archives: their own errors, those of the decompressors, and those of bad numbers.
@@ -58,7 +63,16 @@ class _Member:
 def is_archive(path: Path) -> bool:
     """Whether a file is a zip or tar archive by its name or its content."""
     named = path.name.lower().endswith(_SUFFIXES)
-    return path.is_file() and (named or zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    return path.is_file() and (named or zipfile.is_zipfile(path) or _is_tar(path))
+
+
+def _is_tar(path: Path) -> bool:
+    # Not tarfile.is_tarfile, which reads headers of any size.
+    try:
+        with _open_tar(path):
+            return True
+    except _ERRORS:
+        return False
 
 
 def extract_archive(archive: Path, target: Path, *, bounds: Bounds = Bounds()) -> Path:
@@ -92,8 +106,6 @@ def _failure(archive: Path, unfinished: Path, err: Exception) -> str:
         problem = f"it contains '{Path(err.filename).relative_to(unfinished)}' twice"
     elif isinstance(err, OSError) and err.strerror:
         problem = f"'{str(err.filename or '').removeprefix(f'{unfinished}/')}': {err.strerror}"
-    elif isinstance(err, tarfile.ReadError) and "could not be opened" in problem:
-        problem = "it is neither zip nor tar, or is cut short"  # tarfile's own text has a line for each compression.
     return (
         f"The archive '{archive}' can't be unpacked: {problem}. "
         "Download it again, or unpack it yourself and name the folder."
@@ -129,6 +141,8 @@ def _check_bounds(archive: Path, bounds: Bounds, files: int, unpacked: int, pack
 def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
     """The parts of a member's path; refuses those that would end up outside the folder, also on Windows."""
     path = PurePosixPath(name.replace("\\", "/"))
+    if len(path.parts) > _DEEPEST:
+        raise BadArchive(f"The archive '{archive}' contains a path of {len(path.parts)} folders. It was not unpacked.")
     if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
         raise BadArchive(
             f"The archive '{archive}' contains the path {name!r}, which leads outside. It was not unpacked."
@@ -146,8 +160,8 @@ def _write(member: _Member, path: Path) -> None:
 def _check_plain(archive: Path, name: str, plain: bool) -> None:
     if not plain:
         raise BadArchive(
-            f"The archive '{archive}' contains {name!r}, a link or a device. "
-            f"It was not unpacked; an image set needs neither."
+            f"The archive '{archive}' contains {name!r}, a link, a device or a sparse file. "
+            f"It was not unpacked; an image set needs none."
         )
 
 
@@ -170,10 +184,51 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
+class _TarStream:
+    """A tar archive without its compression, of which only so much may be read at once for a header.
+
+    tarfile reads a header of any size into memory: one of 2 GB takes 2 MB of gzip.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as start:
+            magic = start.read(6)
+        openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"\x5d\0\0": lzma.open}
+        opener = next((each for mark, each in openers.items() if magic.startswith(mark)), open)
+        self._stream = cast(IO[bytes], opener(path, "rb"))
+        self.left: int | None = _LONGEST_HEADER  # Bytes of the header that is being read; None between headers.
+        self.tell, self.seek, self.close = self._stream.tell, self._stream.seek, self._stream.close
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes; raises OSError inside a header that is too long."""
+        if self.left is not None:
+            self.left -= size
+            if size < 0 or self.left < 0:
+                raise OSError(f"it has a header of more than {_LONGEST_HEADER:,} bytes")
+        return self._stream.read(size)
+
+
+@contextmanager
+def _open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _TarStream]]:
+    """A tar archive whose first header is read, and its stream."""
+    with closing(_TarStream(path)) as stream:
+        try:
+            opened = tarfile.TarFile(fileobj=cast(IO[bytes], stream))
+        except tarfile.ReadError as err:
+            raise tarfile.ReadError("it is neither zip nor tar, or is cut short") from err
+        yield opened, stream
+
+
 def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive) as opened:
-        for info in opened:
-            _check_plain(archive, info.name, info.isreg() or info.isdir())
+    with _open_tar(archive) as (opened, stream):
+        while True:
+            stream.left = _LONGEST_HEADER
+            info = opened.next()
+            stream.left = None
+            if info is None:
+                break
+            opened.members, opened.pax_headers = [], {}  # tarfile keeps what it has read, however much it is
+            _check_plain(archive, info.name, (info.isreg() and not info.issparse()) or info.isdir())
             if info.isreg():
                 yield _Member(info.name, info.size, partial(opened.extractfile, info))
         _check_end(opened)

@@ -9,11 +9,14 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from compute.errors import DownloadFailed
 from store.terminal import ProgressBar
 
 _CHUNK = 1 << 20
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _TIMEOUT = 30.0  # Seconds to wait for a silent server.
 _CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError)
 
@@ -27,6 +30,32 @@ class RemoteFile:
     size: int
 
 
+class _SameProtocol(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect only where it stays as safe as the address that was asked for."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        """The request of the new address; raises DownloadFailed where it leads away from https."""
+        if urlsplit(newurl).scheme != urlsplit(req.full_url).scheme:
+            raise DownloadFailed(
+                f"'{req.full_url}' leads on to '{newurl}', which is not https, so it was not followed. "
+                "Download the archive yourself and pass its path."
+            )
+        _check_address(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_opener = urllib.request.build_opener(_SameProtocol)
+
+
+def _check_address(url: str) -> None:
+    """Refuses addresses that others could read along or replace; http is for a server on this machine only."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _THIS_MACHINE):
+        raise DownloadFailed(f"'{url}' is not an https address, so nothing was downloaded. Use https.")
+
+
 def download(remote: RemoteFile, path: Path, *, attempts: int = 5, pause: float = 2.0) -> Path:
     """Downloads the file to `path` and returns it; an existing file with the right checksum is kept.
 
@@ -34,8 +63,10 @@ def download(remote: RemoteFile, path: Path, *, attempts: int = 5, pause: float 
     seconds, at most `attempts` times, or in a later call.
 
     Raises:
-        DownloadFailed: there is no network, the server refuses, or the file is not the expected one.
+        DownloadFailed: the address is not https, there is no network, the server refuses, or the file is not the
+            expected one.
     """
+    _check_address(remote.url)
     if path.is_file() and path.stat().st_size == remote.size and _md5(path) == remote.md5:
         return path
     part = path.with_name(path.name + ".part")
@@ -84,7 +115,7 @@ def _receive(remote: RemoteFile, part: Path) -> None:
     if start == remote.size:
         return
     request = urllib.request.Request(remote.url, headers={"Range": f"bytes={start}-"} if start else {})
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+    with _opener.open(request, timeout=_TIMEOUT) as response:
         if response.status != http.HTTPStatus.PARTIAL_CONTENT:
             start = 0
         length = response.headers.get("Content-Length")

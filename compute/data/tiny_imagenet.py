@@ -23,7 +23,7 @@ from compute.data.image_folder import (
 from compute.errors import BadLayout
 
 ARCHIVE = RemoteFile(
-    "http://cs231n.stanford.edu/tiny-imagenet-200.zip", md5="90528d7ca1a48142e341f4ef8d21d0de", size=248_100_043
+    "https://cs231n.stanford.edu/tiny-imagenet-200.zip", md5="90528d7ca1a48142e341f4ef8d21d0de", size=248_100_043
 )
 IDS, ANNOTATIONS = Path("wnids.txt"), Path("val", "val_annotations.txt")
 

@@ -7,13 +7,14 @@ import io
 import os
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from compute.data.archive import Bounds, extract_archive
+from compute.data.archive import Bounds, extract_archive, is_archive
 from compute.errors import BadArchive
 
 NOISE = np.random.default_rng(0).bytes(300_000)
@@ -122,7 +123,7 @@ def test_links_and_devices_in_tar_archives_are_refused(tmp_path, kind):
         info = tarfile.TarInfo("door")
         info.type, info.linkname = kind, "/etc/passwd"
         out.addfile(info)
-    assert_refused(tmp_path / "a.tar", "'door', a link or a device")
+    assert_refused(tmp_path / "a.tar", "'door', a link, a device or a sparse file")
 
 
 def test_links_in_zip_archives_are_refused(tmp_path):
@@ -130,7 +131,7 @@ def test_links_in_zip_archives_are_refused(tmp_path):
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
         out.writestr(info, "/etc/passwd")
-    assert_refused(tmp_path / "a.zip", "'door', a link or a device")
+    assert_refused(tmp_path / "a.zip", "'door', a link, a device or a sparse file")
 
 
 @pytest.mark.parametrize("suffix", ["zip", "tar"])
@@ -169,3 +170,74 @@ def test_an_empty_archive_and_a_file_that_is_none_are_refused(tmp_path):
     assert_refused(write_archive(tmp_path / "empty.zip", {}), "contains no files")
     (tmp_path / "noise.tar").write_bytes(os.urandom(2000))
     assert_refused(tmp_path / "noise.tar", r"noise\.tar' can't be unpacked: it is neither zip nor tar")
+
+
+def header(kind: bytes, size: int) -> bytes:
+    """A tar header of a special member that says it is `size` bytes long."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def many_sparse_blocks(count: int) -> bytes:
+    """GNU's old form of a sparse file, with `count` more blocks of places."""
+    content = bytearray(header(tarfile.GNUTYPE_SPARSE, 0))
+    content[482] = 1
+    content[148:156] = b"%06o\0 " % (256 + sum(content[:148]) + sum(content[156:512]))
+    block = b"00000000001\0" * 42
+    return bytes(content) + (block + b"\1" + bytes(512 - len(block) - 1)) * count
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header(tarfile.XHDTYPE, 2 << 30) + bytes(64 << 20),
+        header(tarfile.XGLTYPE, 2 << 30) + bytes(64 << 20),
+        header(tarfile.GNUTYPE_LONGNAME, 2 << 30) + bytes(64 << 20),
+        header(tarfile.GNUTYPE_LONGLINK, 2 << 30) + bytes(64 << 20),
+        header(tarfile.XHDTYPE, -1) + bytes(1 << 20),
+        header(tarfile.XHDTYPE, 512) * 5000,
+        many_sparse_blocks(50_000),
+    ],
+    ids=["pax", "global pax", "long name", "long link", "negative", "nested", "sparse"],
+)
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "photos"])
+def test_headers_that_would_fill_the_memory_are_refused(tmp_path, content, name):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content, 1) if name.endswith("gz") else content)
+    tracemalloc.start()
+    try:
+        assert is_archive(path) == (name != "photos")
+        assert_refused(path, "can't be unpacked")
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_with_a_long_name_is_no_bomb(tmp_path):
+    name = "/".join(["a" * 200] * 5)
+    archive = write_archive(tmp_path / "a.tar", {name: b"abc", "b": b"d"})
+    assert (extract_archive(archive, tmp_path / "out") / name).read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar"])
+def test_folders_inside_each_other_without_end_are_refused(tmp_path, suffix):
+    assert_refused(write_archive(tmp_path / f"a.{suffix}", {"a/" * 1500 + "b": b"1"}), "a path of 1501 folders")
+
+
+def test_sparse_files_are_refused(tmp_path):
+    assert_refused(write_sparse(tmp_path / "a.tar"), "'x', a link, a device or a sparse file")
+
+
+def write_sparse(path: Path) -> Path:
+    path.write_bytes(header(tarfile.GNUTYPE_SPARSE, 0) + bytes(10240))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "a/" + "ü" * 200])
+def test_names_that_no_file_may_have_are_refused(tmp_path, name):
+    info = tarfile.TarInfo("fine")
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as out:
+        info.pax_headers = {"path": name}
+        out.addfile(info, io.BytesIO())
+    assert_refused(tmp_path / "a.tar", "can't be unpacked")

@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.ranges, self.status, self.break_after, self.sends_length = CONTENT, True, 200, 0, True
+        self.moved_to = ""
         self.requests: list[str | None] = []
 
     @property
@@ -38,6 +39,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(requested)
         if self.server.status != 200:
             self.send_error(self.server.status)
+            return
+        if self.server.moved_to and self.path != "/moved.zip":
+            self.send_response(302)
+            self.send_header("Location", self.server.moved_to)
+            self.end_headers()
             return
         start = int(requested.removeprefix("bytes=").rstrip("-")) if requested and self.server.ranges else 0
         body = self.server.content[start:]
@@ -120,6 +126,52 @@ def test_a_failed_download_is_reported_and_what_has_arrived_stays(server, tmp_pa
     part = tmp_path / "set.zip.part"
     assert list(tmp_path.iterdir()) == ([part] if bytes_left else [])
     assert not bytes_left or 0 < part.stat().st_size <= bytes_left
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/set.zip",
+        "ftp://127.0.0.1/set.zip",
+        "file:///etc/passwd",
+        "http://127.0.0.1.example.org/",
+        "http://127.0.0.1@example.org/set.zip",
+        "set.zip",
+        "",
+    ],
+)
+def test_addresses_that_are_not_https_are_refused(tmp_path, url):
+    with pytest.raises(DownloadFailed, match="is not an https address"):
+        download(RemoteFile(url, "0" * 32, 10), tmp_path / "new" / "set.zip")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("http://example.org/set.zip", "is not an https address"),
+        ("ftp://127.0.0.1/set.zip", "which is not https, so it was not followed"),
+        ("file:///etc/passwd", "302"),
+        ("/set.zip", "302"),  # to itself, without end
+    ],
+)
+def test_redirects_are_followed_to_safe_addresses_only(server, tmp_path, target, message):
+    server.moved_to = target
+    with pytest.raises(DownloadFailed, match=message):
+        download(remote(server), tmp_path / "set.zip", attempts=1)
+    assert not (tmp_path / "set.zip").exists()
+
+
+def test_a_redirect_on_the_same_server_is_followed(server, tmp_path):
+    server.moved_to = "/moved.zip"
+    assert download(remote(server), tmp_path / "set.zip", pause=0).read_bytes() == CONTENT
+
+
+def test_a_body_without_an_end_is_not_stored(server, tmp_path):
+    server.content, server.sends_length = CONTENT * 20, False
+    with pytest.raises(DownloadFailed, match="is longer than 400,000 bytes"):
+        download(remote(server), tmp_path / "set.zip", attempts=1)
+    assert (tmp_path / "set.zip.part").stat().st_size <= len(CONTENT)
 
 
 def test_a_server_that_refuses_is_not_asked_again(server, tmp_path):
