@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from compute.data.atomic_folder import unfinished_folder
 from compute.errors import BadArchive
@@ -193,9 +193,14 @@ class _TarStream:
     def __init__(self, path: Path) -> None:
         with path.open("rb") as start:
             magic = start.read(6)
-        openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"\x5d\0\0": lzma.open}
+        openers: dict[bytes, Callable[..., Any]] = {
+            b"\x1f\x8b": gzip.open,
+            b"BZh": bz2.open,
+            b"\xfd7zXZ\0": lzma.open,
+            b"\x5d\0\0": lzma.open,
+        }
         opener = next((each for mark, each in openers.items() if magic.startswith(mark)), open)
-        self._stream = cast(IO[bytes], opener(path, "rb"))
+        self._stream: IO[bytes] = opener(path, "rb")
         self.left: int | None = _LONGEST_HEADER  # Bytes of the header that is being read; None between headers.
         self.tell, self.seek, self.close = self._stream.tell, self._stream.seek, self._stream.close
 
@@ -227,7 +232,8 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
             stream.left = None
             if info is None:
                 break
-            opened.members, opened.pax_headers = [], {}  # tarfile keeps what it has read, however much it is
+            # tarfile keeps what it has read, however much it is.
+            opened.members, opened.pax_headers = [], {}  # type: ignore[attr-defined]
             _check_plain(archive, info.name, (info.isreg() and not info.issparse()) or info.isdir())
             if info.isreg():
                 yield _Member(info.name, info.size, partial(opened.extractfile, info))

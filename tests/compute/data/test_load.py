@@ -33,7 +33,7 @@ def test_tiny_imagenet_by_name_is_downloaded_into_the_cache(tmp_path, monkeypatc
     with pytest.raises(DownloadFailed, match="no network in this test"):
         load_dataset("tiny-imagenet")
     ((remote, path),) = requests
-    assert (remote.url, remote.size) == ("http://cs231n.stanford.edu/tiny-imagenet-200.zip", 248_100_043)
+    assert (remote.url, remote.size) == ("https://cs231n.stanford.edu/tiny-imagenet-200.zip", 248_100_043)
     assert path == tmp_path / "downloads" / "tiny-imagenet-200.zip"
 
 
