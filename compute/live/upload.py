@@ -5,6 +5,7 @@ Needs no torch: the files are read by `compute.data.decode`, as for training and
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,14 @@ from PIL import Image
 from compute.data.decode import Preparation, decode_image, open_image, orientation
 from compute.errors import BadImage
 
-MOST_PIXELS = 40_000_000  # a larger image is refused before it is unpacked
-MOST_BYTES = 20_000_000
+MOST_BYTES = 20_000_000  # of a file
+MOST_DECODED_BYTES = 500_000_000  # of memory, while an image is prepared; a larger one is refused before it is decoded
+# What each pixel takes of it, as measured; other modes take less.
+_BYTES_OF_A_PIXEL = {"I": 32, "F": 32, "RGBA": 20, "LA": 20, "PA": 20}
+_BYTES_OF_A_PLAIN_PIXEL = 12
 LONGEST = 20  # times the short side: the middle of a longer strip would show nothing
 _NAME = "your image"
+_one_at_a_time = threading.Lock()  # four such files at once took 5.4 GB
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ def prepare_upload(content: bytes, preparation: Preparation) -> Upload:
     with open_image(content, _NAME) as opened:
         _check(opened)
         notes = _notes(opened)
-    decoded = decode_image(content, preparation, name=_NAME)
+    with _one_at_a_time:
+        decoded = decode_image(content, preparation, name=_NAME)
     place = preparation.placement(decoded.width, decoded.height)
     if min(place.scale) > 2:
         notes += (f"It is only {decoded.width}×{decoded.height} pixels, so it was enlarged.",)
@@ -51,10 +57,11 @@ def prepare_upload(content: bytes, preparation: Preparation) -> Upload:
 
 
 def _check(opened: Image.Image) -> None:
-    if opened.width * opened.height > MOST_PIXELS:
+    each = _BYTES_OF_A_PIXEL.get(opened.mode, _BYTES_OF_A_PLAIN_PIXEL)
+    if opened.width * opened.height * each > MOST_DECODED_BYTES:
         raise BadImage(
-            f"The image has {opened.width}×{opened.height} pixels; at most {MOST_PIXELS // 10**6} million are "
-            "accepted. Make it smaller first."
+            f"The image has {opened.width}×{opened.height} pixels; at most {MOST_DECODED_BYTES // each // 10**6} "
+            "million of its kind are accepted. Make it smaller first."
         )
     if max(opened.size) > LONGEST * min(opened.size):
         raise BadImage(
@@ -66,8 +73,8 @@ def _check(opened: Image.Image) -> None:
 def _notes(opened: Image.Image) -> tuple[str, ...]:
     """What has to be changed before the network can see an image."""
     notes = []
-    if getattr(opened, "n_frames", 1) > 1:
-        notes.append(f"It is animated: the first of its {opened.n_frames} frames is taken.")  # type: ignore[attr-defined]
+    if getattr(opened, "is_animated", False):  # not n_frames, for which Pillow reads all of them
+        notes.append("It is animated: the first frame is taken.")
     if orientation(opened) != 1:
         notes.append("It was rotated upright, as its EXIF orientation says.")
     if opened.mode in ("CMYK", "YCCK", "LAB"):

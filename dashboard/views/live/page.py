@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import Hashable
@@ -25,7 +26,7 @@ from store.read.source import path_state
 
 _SOURCES = {"file": "file", "clipboard": "clipboard", "camera": "camera", "record": "recorded image"}
 _REFERENCES = {"none": "none", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
-_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
+_PREPARED = "live_image"  # in the session: the last image, so that a control's change does not decode it again
 
 
 def main() -> None:
@@ -55,10 +56,6 @@ def main() -> None:
 
 def _chosen_image(selection: Selection) -> np.ndarray | None:
     """An image from a file, the clipboard, the camera or the run, prepared as the run's; None until there is one."""
-    from compute.data.decode import recorded_preparation
-    from compute.errors import ComputeError
-    from compute.live.upload import prepare_upload
-
     source = controls.segmented("Image from", "source", list(_SOURCES), names=_SOURCES.__getitem__)
     height, width = selection.run.image_shape
     if source == "record":
@@ -74,14 +71,32 @@ def _chosen_image(selection: Selection) -> np.ndarray | None:
     if content is None:
         _no_image_yet()
         return None
+    image, message = _prepared_image(selection.run, content)
+    if image is None:
+        st.error(escape_markdown(message), icon=":material/broken_image:")
+    elif message:
+        st.caption(escape_markdown(message))
+    return image
+
+
+def _prepared_image(run: Run, content: bytes) -> tuple[np.ndarray | None, str]:
+    """The image as the run's were prepared and what was changed, or None and why not; kept for the session."""
+    key = (run.id, hashlib.sha256(content).digest())
+    if st.session_state.get(_PREPARED, (None,))[0] != key:
+        st.session_state[_PREPARED] = key, _prepare(run, content)
+    return st.session_state[_PREPARED][1]
+
+
+def _prepare(run: Run, content: bytes) -> tuple[np.ndarray | None, str]:
+    from compute.data.decode import recorded_preparation
+    from compute.errors import ComputeError
+    from compute.live.upload import prepare_upload
+
     try:
-        upload = prepare_upload(content, recorded_preparation(selection.run.description.preparation, (height, width)))
+        upload = prepare_upload(content, recorded_preparation(run.description.preparation, run.image_shape))
     except ComputeError as error:
-        st.error(escape_markdown(str(error)), icon=":material/broken_image:")
-        return None
-    if upload.notes:
-        st.caption(escape_markdown(" ".join(upload.notes)))
-    return upload.image
+        return None, str(error)
+    return upload.image, " ".join(upload.notes)
 
 
 def _no_image_yet() -> None:
@@ -105,7 +120,9 @@ def _content(source: str) -> bytes | None:
     if source == "camera":
         file = st.camera_input("Take an image")
     else:
-        file = st.file_uploader("An image (JPEG, PNG, WebP and others)", type=_TYPES)
+        from compute.data.decode import SUFFIXES
+
+        file = st.file_uploader("An image (JPEG, PNG, WebP and others)", type=sorted(SUFFIXES))
     return None if file is None else file.getvalue()
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from compute.data.decode import Preparation
+from compute.data.decode import Preparation, decode_image
 from compute.data.load import load_dataset
 from compute.errors import BadImage
 from compute.live.upload import prepare_upload
@@ -91,7 +95,7 @@ def test_an_upload_becomes_the_recorded_pixels_bit_for_bit(tmp_path, preparation
                 save_all=True,
                 append_images=[Image.new("L", (9, 9), grey) for grey in (99, 255)],
             ),
-            "first of its 3 frames",
+            "animated: the first frame is taken",
         ),
         (file_of(Image.new("CMYK", (20, 20)), "TIFF"), "CMYK colours were converted to RGB"),
         (file_of(Image.new("RGB", (1, 1), "red")), "only 1×1 pixels, so it was enlarged"),
@@ -126,10 +130,68 @@ def test_a_file_that_was_cut_short_is_refused(form):
         prepare_upload(content[: len(content) // 2], SQUARE)
 
 
-def test_too_many_pixels_are_refused_before_they_are_unpacked(monkeypatch):
-    monkeypatch.setattr("compute.live.upload.MOST_PIXELS", 99)
-    with pytest.raises(BadImage, match="10×10 pixels"):
-        prepare_upload(file_of(Image.new("RGB", (10, 10))), SQUARE)
+def head_of(mode: str, side: int) -> bytes:
+    """A PNG whose header says that it is side x side, without the pixels."""
+    content = bytearray(file_of(Image.new(mode, (1, 1))))
+    content[16:24] = side.to_bytes(4) * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("mode", "side"), [("I;16", 6500), ("RGBA", 5010), ("RGB", 6500), ("L", 8000), ("1", 60_000)])
+def test_an_image_that_would_take_too_much_memory_is_refused_before_it_is_decoded(mode, side):
+    with pytest.raises(BadImage, match=r"million of its kind are accepted|too large to decode safely"):
+        prepare_upload(head_of(mode, side), SQUARE)
+
+
+PREPARE_WITH_LITTLE_MEMORY = """
+import resource, sys
+from compute.data.decode import Preparation, decode_image
+from compute.live.upload import MOST_DECODED_BYTES, prepare_upload
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+content = sys.stdin.buffer.read()
+resource.setrlimit(resource.RLIMIT_AS, (used + MOST_DECODED_BYTES + 50_000_000, resource.RLIM_INFINITY))
+print(prepare_upload(content, Preparation((64, 64))).image.shape)
+"""
+
+
+@pytest.mark.parametrize(("mode", "form", "side"), [("I;16", "PNG", 6400), ("RGBA", "PNG", 4990), ("F", "TIFF", 2100)])
+def test_the_largest_image_that_is_accepted_is_prepared_with_little_memory(mode, form, side):
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE_WITH_LITTLE_MEMORY],
+        input=file_of(Image.new(mode, (side, side)), form),
+        capture_output=True,
+        cwd=Path(__file__).parents[3],
+        check=False,
+    )
+    assert done.stdout == b"(64, 64, 3)\n", done.stderr[-500:]
+
+
+def test_images_are_decoded_one_after_the_other(monkeypatch):
+    inside = most = 0
+
+    def decode(*arguments, **options):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        threading.Event().wait(0.001)  # gives the others their chance
+        inside -= 1
+        return decode_image(*arguments, **options)
+
+    monkeypatch.setattr("compute.live.upload.decode_image", decode)
+    content, begin = file_of(Image.new("RGB", (8, 8))), threading.Barrier(8)
+
+    def prepare() -> None:
+        begin.wait()
+        for _ in range(10):
+            prepare_upload(content, SQUARE)
+
+    threads = [threading.Thread(target=prepare) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
 
 
 def test_a_bomb_is_refused(monkeypatch):
