@@ -71,12 +71,12 @@ def _chosen_image(selection: Selection) -> np.ndarray | None:
     if content is None:
         _no_image_yet()
         return None
-    image, message = _prepared_image(selection.run, content)
-    if image is None:
+    prepared, message = _prepared_image(selection.run, content)
+    if prepared is None:
         st.error(escape_markdown(message), icon=":material/broken_image:")
     elif message:
         st.caption(escape_markdown(message))
-    return image
+    return prepared
 
 
 def _prepared_image(run: Run, content: bytes) -> tuple[np.ndarray | None, str]:
