@@ -68,9 +68,13 @@ class ChunkGrid:
         """Shape of one row."""
         return self.shape[self.has_variant_axis + 1 :]
 
+    @cached_property
+    def _zeros(self) -> tuple[int, ...]:
+        return (0,) * len(self.row_shape)
+
     def offset(self, variant: int, number: int) -> tuple[int, ...]:
         """Index of a chunk's first element."""
-        return (variant,) * self.has_variant_axis + (number * self.chunk_rows,) + (0,) * len(self.row_shape)
+        return (variant,) * self.has_variant_axis + (number * self.chunk_rows, *self._zeros)
 
     def extent(self, number: int) -> tuple[int, int]:
         """First row of a chunk and the one after its last."""
@@ -96,18 +100,20 @@ class ChunkWriter:
             file.reserve(_INDEX_BYTES * self._checks.size)
             self.dataset = file.create_dataset(path, shape, self.dtype, chunks=self.grid.chunk, **filters)
             set_attributes(self.dataset, {"axes": field.axes})
+            self._id = self.dataset.id
 
     def put(self, variant: int, start: int, rows: NDArray) -> None:
         """Record rows start.. of a variant; a chunk is written as soon as it is complete."""
         rows = rows.astype(self.dtype, copy=False)
         stop = start + len(rows)
-        for number in range(start // self.grid.chunk_rows, -(-stop // self.grid.chunk_rows)):
-            first, last = self.grid.extent(number)
-            piece = rows[max(first, start) - start : min(last, stop) - start]
-            if len(piece) == self.grid.chunk_rows:
-                self._write(variant, number, piece)
-            else:
-                self._gather(variant, number, max(first, start) - first, piece)
+        with write_errors(self._file.path):
+            for number in range(start // self.grid.chunk_rows, -(-stop // self.grid.chunk_rows)):
+                first, last = self.grid.extent(number)
+                piece = rows[max(first, start) - start : min(last, stop) - start]
+                if len(piece) == self.grid.chunk_rows:
+                    self._write(variant, number, piece)
+                else:
+                    self._gather(variant, number, max(first, start) - first, piece)
 
     def _gather(self, variant: int, number: int, at: int, piece: NDArray) -> None:
         first, last = self.grid.extent(number)
@@ -125,10 +131,9 @@ class ChunkWriter:
     def _write(self, variant: int, number: int, chunk: NDArray) -> None:
         frame = compress(chunk, shuffle=self._shuffle, quantised=self._quantised)
         self._checks[variant, number] = frame_check(frame)
-        with write_errors(self._file.path):
-            self._file.reserve(len(frame))
-            # Bypasses HDF5's own filters, which only one thread at a time may run.
-            self.dataset.id.write_direct_chunk(self.grid.offset(variant, number), frame)
+        self._file.reserve(len(frame))
+        # Bypasses HDF5's own filters, which only one thread at a time may run.
+        self._id.write_direct_chunk(self.grid.offset(variant, number), frame)
 
     def finish(self) -> None:
         """Write the dataset's check value; every row must have been put."""

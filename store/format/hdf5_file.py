@@ -214,7 +214,10 @@ class NewFile(h5py.File):
             OSError: the disk is full, the quota used up, or the file too long for this process.
         """
         with self._lock:
-            self._expected = max(self._expected, self.id.get_filesize()) + count
+            self._expected += count
+            if self._expected + _METADATA_BYTES <= self.reserved:
+                return
+            self._expected = max(self._expected, self.id.get_filesize() + count)
             end = self._expected + _METADATA_BYTES
             if end > self.reserved:
                 descriptor = self.id.get_vfd_handle()

@@ -50,10 +50,11 @@ class NewRun:
             raise ValueError(f"Images must be {expected} uint8, got {images.shape} {images.dtype}.")
         mark_rows(self._written[index], start, len(images), what=f"images of variant {variant!r}")
         # Hashed in place: copies as bytes took as long as the CRC-32.
-        for row, image in enumerate(np.ascontiguousarray(images), start):
-            self._checks[index, row] = zlib.crc32(image)
-            if index == 0:
-                self._sha256[row] = np.frombuffer(hashlib.sha256(image).digest(), np.uint8)
+        images, rows = np.ascontiguousarray(images), slice(start, start + len(images))
+        self._checks[index, rows] = [zlib.crc32(image) for image in images]
+        if index == 0:
+            digests = b"".join(hashlib.sha256(image).digest() for image in images)
+            self._sha256[rows] = np.frombuffer(digests, np.uint8).reshape(-1, 32)
         self._pixels.put(index, start, images)
 
     def finish(self) -> None:
