@@ -68,7 +68,7 @@ class Shapes(NamedTuple):
     stages: dict[str, tuple[int, int]]
 
 
-def describe(network: ClassMapNetwork, *, image_shape: tuple[int, int], classes: int) -> Shapes:
+def describe(network: ClassMapNetwork, *, image_shape: tuple[int, int], classes: int, channels: int = 3) -> Shapes:
     """The shapes of maps, layers and stages for images of `image_shape` (h, w).
 
     Raises:
@@ -76,7 +76,7 @@ def describe(network: ClassMapNetwork, *, image_shape: tuple[int, int], classes:
     """
     weight = next(network.parameters(), torch.zeros(()))  # a network may have none
     with evaluation_mode(network), torch.no_grad():
-        trace = network.trace(torch.zeros(2, 3, *image_shape, device=weight.device))
+        trace = network.trace(torch.zeros(2, channels, *image_shape, device=weight.device))
     maps = trace.maps
     if maps.ndim != 4 or maps.shape[:2] != (2, classes):
         raise BadModel(

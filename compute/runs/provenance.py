@@ -26,6 +26,21 @@ def collect_provenance(
     dataset: Dataset, weights: WeightsReport, *, device: torch.device, processes: Processes, parameters: int
 ) -> dict[str, Any]:
     """Facts that explain a record but are not compared when it is resumed; as JSON values."""
+    return collect_environment(device, processes) | {
+        "data": {
+            "name": dataset.name,
+            "sha256": dataset.checksum,
+            "training_images": 0 if dataset.train is None else len(dataset.train),
+            "validation_images": len(dataset.validation.labels),
+            "classes": len(dataset.classes),
+        },
+        "initial_weights": weights.as_dict(),
+        "parameters": parameters,
+    }
+
+
+def collect_environment(device: torch.device, processes: Processes) -> dict[str, Any]:
+    """The same without data and network: time, code, libraries and machine."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv[1:],
@@ -41,15 +56,6 @@ def collect_provenance(
             "system": platform.platform(),
             "cuda": torch.version.cuda if device.type == "cuda" else None,
         },
-        "data": {
-            "name": dataset.name,
-            "sha256": dataset.checksum,
-            "training_images": 0 if dataset.train is None else len(dataset.train),
-            "validation_images": len(dataset.validation.labels),
-            "classes": len(dataset.classes),
-        },
-        "initial_weights": weights.as_dict(),
-        "parameters": parameters,
     }
 
 

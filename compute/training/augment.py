@@ -14,15 +14,18 @@ from compute.runs.device import to_device
 
 
 class Normaliser:
-    """uint8 images (N, h, w, 3) -> float (N, 3, h, w), channels last in memory, (value / 255 - mean) / sd."""
+    """uint8 images (N, h, w, 3) -> float (N, 3, h, w), channels last in memory, (value / 255 - mean) / sd.
+
+    With one mean and one sd the network sees gray images (N, 1, h, w): the first channel alone.
+    """
 
     def __init__(self, mean: Sequence[float], sd: Sequence[float], device: torch.device) -> None:
-        self.mean = 255 * torch.tensor(mean, device=device).view(1, 3, 1, 1)
-        self.sd = 255 * torch.tensor(sd, device=device).view(1, 3, 1, 1)
+        self.mean = 255 * torch.tensor(mean, device=device).view(1, -1, 1, 1)
+        self.sd = 255 * torch.tensor(sd, device=device).view(1, -1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
         """The network's input from uint8 images."""
-        return self.normalise(images.permute(0, 3, 1, 2).float())
+        return self.normalise(images.permute(0, 3, 1, 2)[:, : self.mean.shape[1]].float())
 
     def normalise(self, values: Tensor) -> Tensor:
         """The network's input from values 0..255 (N, 3, h, w)."""

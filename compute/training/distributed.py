@@ -59,6 +59,13 @@ class Processes:
         return range(total * self.rank // self.count, total * (self.rank + 1) // self.count)
 
 
+def current_processes() -> Processes:
+    """The processes of the group that a program has joined itself, or the single one."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return Processes()
+    return Processes(distributed.get_rank(), distributed.get_world_size())
+
+
 @contextmanager
 def join_process_group(device: torch.device) -> Iterator[Processes]:
     """The processes that torchrun started (gloo on CPU, nccl on GPU), or the single one without it.

@@ -1,0 +1,355 @@
+"""`Recorder`: the record of a training loop of one's own, in three lines.
+
+recorder = Recorder("runs/mine", model, validation_set, mean=MEAN, sd=SD)
+for epoch in range(1, 91):
+    train(...)
+    recorder.record(epoch, train_loss=loss)
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compute.config.settings import RecordingSettings
+from compute.data.map_style import SAMPLE, MapStyleImages, Normalisation
+from compute.errors import BadOption
+from compute.models import ClassMapNetwork, describe
+from compute.models.adoption import AdoptedNetwork, adopt
+from compute.models.network import WithoutTrace, evaluation_mode
+from compute.recording.epoch_recorder import EpochRecorder
+from compute.recording.perturbations import Perturbation, check_variants
+from compute.recording.recorded_images import RecordedImages
+from compute.recording.run_recorder import Material, RunRecorder, lock_run, open_or_create
+from compute.runs.provenance import collect_environment
+from compute.training.augment import Normaliser
+from compute.training.distributed import current_processes
+from store import open_run
+from store.format.description import RunDescription
+
+WRAPPERS = ("DistributedDataParallel", "DataParallel", "OptimizedModule")  # and what they hold the network in
+WRAPPED = ("module", "_orig_mod")
+_open_recorders: weakref.WeakValueDictionary[Path, Recorder] = weakref.WeakValueDictionary()
+
+
+class Recorder:
+    """Records a network after each epoch of a training loop; the loop itself stays as it is.
+
+    The network is proved to have class maps (`compute.models.adoption.adopt`) before anything is written. The run is
+    then a folder like any other of Classprint's. Started again on the same folder, it goes on: epochs that are recorded
+    already are left as they are. Under DistributedDataParallel every process makes a Recorder and calls `record`; each
+    records its share of the images.
+
+    Args:
+        path: the run's folder.
+        model: returns logits (n, C) or class maps (n, C, H, W) of images (n, 3, h, w). It may be wrapped in
+            DistributedDataParallel or by torch.compile.
+        validation: a map-style data set of (image, label), or a DataLoader of one; see `MapStyleImages`.
+        mean, sd: of each channel, for intensities from 0 to 1: the Normalize that the model's input goes through. One
+            number each for a model of gray images; None where its input is from 0 to 1.
+        classes: names of the classes; else those of the data set, else their numbers.
+        variants: names of perturbations, and functions of your own (`own_perturbation`); "clean" first.
+        top: keep the maps of each image's `top` strongest classes and of its true class alone; 0 keeps all.
+        every: record only epochs that are multiples of it.
+        time_share: record an epoch only if recording then takes at most this share of the time since the start; 1 =
+            always.
+        layer: the model's layer whose grid the maps have; found where it is not given.
+        maps: False records the predictions alone, of any classifier.
+        precision: "float32", or "bfloat16" for a model that is used under autocast.
+        batch: images per pass.
+        seed: of the variants with noise.
+        quiet: no messages and no progress bars.
+
+    Raises:
+        ComputeError: the model has no class maps, or the data set does not fit it; nothing is written then.
+        RunMismatch: the run at `path` was recorded of other data or with other settings.
+        RunInUse: another program is recording it.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        model: nn.Module,
+        validation: Any,
+        *,
+        mean: Sequence[float] | None = None,
+        sd: Sequence[float] | None = None,
+        classes: Sequence[str] | None = None,
+        variants: Sequence[str | Perturbation | Callable[..., Any]] = ("clean", "gray"),
+        top: int = 0,
+        every: int = 1,
+        time_share: float = 1.0,
+        layer: str | None = None,
+        maps: bool = True,
+        precision: str = "float32",
+        batch: int = 100,
+        seed: int = 0,
+        quiet: bool = False,
+    ) -> None:
+        self.path, self.every, self.time_share, self.quiet = Path(path), every, time_share, quiet
+        _check_options(every, time_share, batch, precision)
+        self.processes = current_processes()
+        normalisation = _normalisation(mean, sd)
+        images, perturbations = MapStyleImages(validation, normalisation), check_variants(variants)
+        inner = unwrap(model)
+        with unchanged_random_numbers():
+            self.network = class_map_network(inner, images, layer=layer, maps=maps)
+            material = _material(
+                self.path.name,
+                self.network,
+                images,
+                perturbations,
+                classes=classes,
+                settings={"top": top, "precision": precision, "seed": seed},
+            )
+        self._resources = ExitStack()
+        self._open(material, images.normalisation, batch=batch, precision=precision)
+        self._started, self._spent, self._longest = time.monotonic(), 0.0, 0.0
+        self._say(_summary(self.path, self.network, material.description, len(self.recorded_epochs)))
+
+    def _open(self, material: Material, normalisation: Normalisation, *, batch: int, precision: str) -> None:
+        """Locks the run, creates or resumes it, and makes what records its epochs."""
+        earlier = _open_recorders.pop(self.path.resolve(), None)
+        if earlier is not None:  # a notebook's cell that is run again
+            earlier.close()
+        try:
+            self._resources.enter_context(lock_run(self.path, self.processes))
+            run = open_or_create(self.path, material, self.processes, quiet=self.quiet or not self.processes.first)
+            part = self.processes.share(len(material.description.labels))
+            device = device_of(self.network)
+            epochs = EpochRecorder(
+                RecordedImages(open_run(self.path), part, device),
+                settings=RecordingSettings(batch=batch),
+                normalise=Normaliser(normalisation.mean, normalisation.sd, device),
+                precision=precision,
+                quiet=self.quiet,
+            )
+            self._run = RunRecorder(run, epochs, processes=self.processes)
+            self.recorded_epochs = set(run.complete_epochs)
+        except BaseException:
+            self._resources.close()
+            raise
+        self._closing = weakref.finalize(self, _close, self._run, self._resources)
+        _open_recorders[self.path.resolve()] = self
+
+    def record(self, epoch: int, *, label: str = "", force: bool = False, **metrics: float) -> dict[str, float] | None:
+        """Records the network as it is now. Every module is left in the mode, training or evaluation, that it was in.
+
+        Args:
+            epoch: its number; 0 is the network before its first step.
+            label: a name of it for people, such as "best".
+            force: record it whatever `every` and `time_share` say, such as the last epoch.
+            metrics: numbers to keep with it, such as train_loss, train_top1 and learning_rate.
+
+        Returns:
+            All its metrics, validation_loss, validation_top1 and validation_top5 among them; None where it was not
+            recorded, because of `every` or `time_share` or because it is recorded already.
+
+        Raises:
+            BadOption: an epoch below 0, or a metric that is no number or that the recorder measures itself.
+            StoreError: the maps cannot be written, for instance because they are not finite.
+        """
+        numbers = _checked_metrics(epoch, metrics)
+        if epoch in self.recorded_epochs:
+            self._say(f"Epoch {epoch} of '{self.path}' is recorded already and stays as it is.")
+            return None
+        if not force and (epoch % self.every or self._is_over_time()):
+            return None
+        started = time.monotonic()
+        with unchanged_random_numbers():
+            recorded = self._run.record(epoch, self.network, numbers, title=f"recording epoch {epoch}", label=label)
+        self.recorded_epochs.add(epoch)
+        seconds = time.monotonic() - started
+        self._spent, self._longest = self._spent + seconds, max(self._longest, seconds)
+        return recorded
+
+    @property
+    def next_epoch(self) -> int:
+        """The number after the last epoch that is recorded, 1 in a new run: where to resume a training."""
+        return max(self.recorded_epochs, default=0) + 1
+
+    def close(self) -> None:
+        """Waits until the last epoch is on disk and lets others record the run; happens by itself at the end."""
+        self._closing()
+
+    def __enter__(self) -> Self:
+        """The recorder itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _is_over_time(self) -> bool:
+        """Whether one more epoch, as long as the longest so far, would exceed the share of the time; in any process."""
+        expected = time.monotonic() - self._started + self._longest
+        late = self._longest > 0 and self._spent + self._longest > self.time_share * expected
+        return self.processes.any(late)
+
+    def _say(self, text: str) -> None:
+        if not self.quiet and self.processes.first:
+            print(text, flush=True)
+
+
+def _close(run: RunRecorder, resources: ExitStack) -> None:
+    with resources:
+        run.wait()
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The network itself, out of DistributedDataParallel and torch.compile."""
+    while type(model).__name__ in WRAPPERS:
+        model = next(getattr(model, name) for name in WRAPPED if isinstance(getattr(model, name, None), nn.Module))
+    return model
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where the network's first parameter is; the CPU for one without any."""
+    return next((each.device for each in network.parameters()), torch.device("cpu"))
+
+
+@contextmanager
+def unchanged_random_numbers() -> Iterator[None]:
+    """The training draws the same random numbers after the block as without it."""
+    state = torch.get_rng_state()
+    on_gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+        if on_gpu:
+            torch.cuda.set_rng_state_all(on_gpu)
+
+
+def class_map_network(
+    model: nn.Module, images: MapStyleImages, *, layer: str | None = None, maps: bool = True
+) -> ClassMapNetwork:
+    """The model as a network with class maps: itself where it is one or returns maps, else adopted, proved on images.
+
+    Raises:
+        BadModel: it has no class maps.
+    """
+    if isinstance(model, ClassMapNetwork):
+        return model
+    x = sample_input(images, device_of(model))
+    with evaluation_mode(model), torch.no_grad():
+        output = model(x[:2])
+    if isinstance(output, Tensor) and output.ndim == 4:
+        return WithoutTrace(model, signed=getattr(model, "signed", True))
+    return adopt(model, x, layer, maps=maps)
+
+
+def sample_input(images: MapStyleImages, device: torch.device) -> Tensor:
+    """Some of the images, spread over all of them, as the network's input (n, channels, h, w)."""
+    rows = np.unique(np.linspace(0, len(images) - 1, min(SAMPLE, len(images))).astype(int))
+    pixels = np.concatenate([images[row : row + 1] for row in rows])
+    if len(pixels) == 1:  # the proof compares two
+        pixels = np.concatenate([pixels, pixels[:, ::-1]])
+    normalise = Normaliser(images.normalisation.mean, images.normalisation.sd, device)
+    return normalise(torch.from_numpy(pixels).to(device))
+
+
+def _material(
+    name: str,
+    network: ClassMapNetwork,
+    images: MapStyleImages,
+    perturbations: Sequence[Perturbation],
+    *,
+    classes: Sequence[str] | None,
+    settings: Mapping[str, Any],
+) -> Material:
+    """What run.h5 is made of."""
+    x = sample_input(images, device_of(network))[:2]
+    with evaluation_mode(network), torch.no_grad():
+        outputs = network(x).shape[1]
+    infos = images.classes(outputs, classes)
+    shapes = describe(network, image_shape=images.image_shape, classes=outputs, channels=x.shape[1])
+    body = network.body if isinstance(network, AdoptedNetwork | WithoutTrace) else network
+    evidence = network.evidence if isinstance(network, AdoptedNetwork) else None
+    normalisation = {"mean": list(images.normalisation.mean), "sd": list(images.normalisation.sd)}
+    configuration = {
+        "data": {"source": type(images.data).__name__, "sha256": images.digest(), "seed": settings["seed"]}
+        | normalisation,
+        "model": {"name": type(body).__name__, "layer": evidence.layer if evidence else ""},
+        "training": {"precision": settings["precision"]},
+        "recording": {"variants": [each.name for each in perturbations], "top": settings["top"]},
+    }
+    parameters = sum(each.numel() for each in network.parameters())
+    description = RunDescription(
+        name=name,
+        classes=infos,
+        variants=tuple(each.variant() for each in perturbations),
+        labels=images.labels,
+        image_names=images.names,
+        image_shape=images.image_shape,
+        map_shape=shapes.maps,
+        signed=network.signed,
+        layers=shapes.layers,
+        stages=shapes.stages,
+        configuration=configuration,
+        provenance=collect_environment(device_of(network), current_processes()) | {"parameters": parameters},
+        preparation=images.preparation,
+        evidence=evidence.kind if evidence else "network",
+        evidence_error=evidence.error if evidence else float("nan"),
+        kept_maps=settings["top"],
+    )
+    return Material(description, images, perturbations, settings["seed"])
+
+
+def _check_options(every: int, time_share: float, batch: int, precision: str) -> None:
+    if every < 1 or batch < 1:
+        raise BadOption(f"every = {every} and batch = {batch} must be whole numbers from 1 on.")
+    if not 0 < time_share <= 1:
+        raise BadOption(f"time_share = {time_share} is invalid: allowed is a share above 0 and up to 1.")
+    if precision not in ("float32", "bfloat16"):
+        raise BadOption(f"precision = {precision!r} is unknown: choose float32 or bfloat16.")
+
+
+def _normalisation(mean: Sequence[float] | None, sd: Sequence[float] | None) -> Normalisation | None:
+    if (mean is None) != (sd is None):
+        raise BadOption(f"mean = {mean} and sd = {sd}: give both or neither.")
+    if mean is None or sd is None:
+        return None
+    found = Normalisation(tuple(map(float, mean)), tuple(map(float, sd)))
+    if min(found.sd) <= 0:
+        raise BadOption(f"sd = {list(found.sd)} must be above 0: it is a divisor.")
+    return found
+
+
+def _checked_metrics(epoch: int, metrics: Mapping[str, Any]) -> dict[str, float]:
+    if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or epoch < 0:
+        raise BadOption(f"The epoch {epoch!r} is not a whole number from 0 on.")
+    own = sorted(name for name in metrics if name.startswith("validation_"))
+    if own:
+        raise BadOption(f"The recorder measures {own[0]} itself on the recorded images. Give yours another name.")
+    numbers: dict[str, float] = {}
+    for name, value in metrics.items():
+        try:
+            numbers[name] = float(value)
+        except (TypeError, ValueError, RuntimeError) as err:
+            raise BadOption(f"The metric {name} is {str(value)[:100]}, not a number.") from err
+    return numbers
+
+
+def _summary(path: Path, network: ClassMapNetwork, description: RunDescription, epochs: int) -> str:
+    """One line about what is recorded."""
+    height, width = description.map_shape
+    maps = f"maps of {height}×{width} cells" if description.has_maps else "predictions without maps"
+    if isinstance(network, AdoptedNetwork) and description.has_maps:
+        maps += f" from '{network.evidence.layer}', {description.evidence} (error {description.evidence_error:.1e})"
+    state = f"resumed, {epochs} epochs recorded" if epochs else "new"
+    return (
+        f"'{path}' ({state}): {len(description.labels):,} images of {len(description.classes):,} classes, "
+        f"variants: {len(description.variants)}, {maps}"
+    )
