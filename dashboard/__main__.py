@@ -19,15 +19,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns 0 on success, 2 where it cannot be done, 130 after Ctrl-C."""
     accept_any_text()
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__, epilog=_ENVIRONMENT)
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     report = commands.add_parser("report", help="write a self-contained HTML report of a run")
     report.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
-    report.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="file to write (report.html)")
+    report.add_argument(
+        "-o", "--output", type=Path, default=Path("report.html"), help="file to write (default: %(default)s)"
+    )
     report.add_argument("--epoch", type=int, help="epoch to report on (default: the last one)")
     report.set_defaults(command=_report)
     screenshots = commands.add_parser("screenshots", help="take screenshots of every page of a run in Chromium")
     screenshots.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
-    screenshots.add_argument("-o", "--output", type=Path, default=Path("docs/screenshots"), help="folder to write into")
+    screenshots.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("docs/screenshots"),
+        help="folder to write into (default: %(default)s)",
+    )
     screenshots.add_argument("--full", action="store_true", help="whole pages instead of what fits a window")
     screenshots.set_defaults(command=_screenshots)
     options = parser.parse_args(arguments)

@@ -27,7 +27,11 @@ Command = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 for success, 1 for problems found or an error, 2 for bad arguments, 130 when stopped."""
     accept_any_text()
-    options = _parser().parse_args(arguments)
+    parser, words = _parser(), sys.argv[1:] if arguments is None else arguments
+    if not words:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(words)
     command: Command = options.command
     try:
         return command(options)
@@ -47,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m store",
         description="Describe, check, export and copy recorded runs.",
         epilog=f"Files of a run at a URL are cached in ${CACHE_VARIABLE}/runs (by default ~/.cache/classprint/runs), "
-        f"up to ${LIMIT_VARIABLE} gigabytes (by default {DEFAULT_GB:.0f}) plus those being read.",
+        f"up to ${LIMIT_VARIABLE} gigabytes (by default {DEFAULT_GB:.0f}) plus those being read. "
+        "Options of a command: python -m store COMMAND --help",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -74,7 +74,7 @@ class TrainingSettings:
 
     epochs: int = setting(7, "passes over the training images", minimum=1)
     batch: int = setting(100, "images per step, of all processes together", minimum=2)
-    optimizer: str = setting("adamw", "the optimizer", choices=("sgd", "adamw"))
+    optimizer: str = setting("adamw", "the optimiser", choices=("sgd", "adamw"))
     learning_rate: float = setting(2e-3, "peak learning rate", above=0)
     final_learning_rate: float = setting(0.0, "learning rate at the end of the schedule", minimum=0)
     momentum: float = setting(0.9, "momentum (sgd) or first beta (adamw)", minimum=0, maximum=0.999)

@@ -1,1 +1,1 @@
-"""Training the network: one epoch, its optimizer, its checkpoints."""
+"""Training the network: one epoch, its optimiser, its checkpoints."""

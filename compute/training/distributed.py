@@ -147,7 +147,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 def share_batch_norms(network: nn.Module) -> int:
     """Replaces every BatchNorm2d inside the network by a SharedBatchNorm and returns how many there were.
 
-    Parameters, buffers and their names stay the same objects: optimizers and checkpoints fit as before.
+    Parameters, buffers and their names stay the same objects: optimisers and checkpoints fit as before.
     """
     replaced = 0
     for name, module in list(network.named_children()):

@@ -50,11 +50,7 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
         RunNotFound: there is no run.
         StoreError: `path` is a URL.
     """
-    if is_remote(path):
-        raise StoreError(
-            f"{str(path)!r} is a URL: verifying needs the whole run in a folder. "
-            'Fetch it first: "python -m store copy URL FOLDER", which checks every byte.'
-        )
+    _refuse_url(path)
     path, report = Path(path), progress or (lambda _: None)
     try:
         run_file, facts = open_run_file(path / layout.RUN_FILE)
@@ -76,8 +72,17 @@ def verify_run(path: str | Path, *, progress: Progress | None = None) -> list[Pr
     return problems + [Problem(layout.ANALYSIS_FILE, text) for text in analysis_problems(path, facts)]
 
 
+def _refuse_url(path: str | Path) -> None:
+    if is_remote(path):
+        raise StoreError(
+            f"{str(path)!r} is a URL: verifying needs the whole run in a folder. "
+            'Fetch it first: "python -m store copy URL FOLDER", which checks every byte.'
+        )
+
+
 def bytes_to_check(path: str | Path) -> int:
-    """Size of all complete files of a run."""
+    """Size of all complete files of a run; raises StoreError for a URL."""
+    _refuse_url(path)
     folders = (Path(path) / layout.EPOCHS, Path(path) / layout.TRAINING)
     files = [Path(path) / layout.RUN_FILE, *(file for folder in folders for file in folder.glob("*.h5"))]
     return sum(file.stat().st_size for file in files if file.exists())

@@ -23,7 +23,13 @@ CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
 MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
 LEAST_SCALE = 2.0**-126  # the smallest normal float32: below it a scale would lose its own digits
 ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
-EVIDENCE = ("network", "exact", "frozen_norm", "linearised", "none")
+EVIDENCE: Mapping[str, str] = {  # what the maps of a run are; FORMAT.md says it at length
+    "network": "the network's last layer, each logit is the mean of its map",
+    "exact": "derived from a network of another form, their means are its logits",
+    "frozen_norm": "as exact, with normalisation held at the values of each image",
+    "linearised": "as exact, with a linear approximation of the layers after the grid",
+    "none": "no maps, only predictions",
+}
 
 # Letter of a dimension -> name of the axis, as every dataset's attribute `axes` has it. Digits stand for themselves.
 AXES: Mapping[str, str] = {

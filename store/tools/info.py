@@ -11,6 +11,7 @@ from tqdm import tqdm
 from store.errors import StoreError
 from store.format import layout
 from store.format.record_file import RecordFile
+from store.format.schema import EVIDENCE
 from store.read.run import Run
 
 
@@ -26,7 +27,7 @@ def describe(run: Run) -> str:
         "images": f"{len(run.labels):,} of {len(run.classes):,} classes, {_shape(run.image_shape)} pixels",
         "variants": ", ".join(run.variants),
         "maps": f"{_shape(run.map_shape)} cells, {'signed' if run.signed else 'not negative'}{kept}",
-        "evidence": run.description.evidence,
+        "evidence": f"{run.description.evidence}: {EVIDENCE[run.description.evidence]}",
         "layers": ", ".join((*run.layer_names, *run.stage_names)) or "none",
         **{key: _short(value) for key, value in run.configuration.items() if key in ("profile", "model", "data")},
     }
@@ -48,12 +49,15 @@ def _short(value: object) -> object:
 
 
 def _latest_metrics(run: Run) -> list[str]:
-    """The metrics of the last epoch, four per line."""
+    """The metrics of the last epoch, four per line, and what it took; the program's own timings stay out."""
     if not run.epochs:
         return []
     metrics = run.metrics().iloc[-1].drop("epoch")
-    texts = [f"{name} {value:.4g}" for name, value in metrics.items()]
+    texts = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items() if "second" not in str(name)]
     lines = [", ".join(texts[at : at + 4]) for at in range(0, len(texts), 4)] or ["no metrics"]
+    work = {"train_seconds": "training", "record_seconds": "recording"}
+    times = [f"{text} {metrics[name]:.0f} s" for name, text in work.items() if name in metrics]
+    lines += [", ".join(times)] if times else []
     return [f"  epoch {run.epochs[-1]:<5} {lines[0]}", *(f"{'':14}{line}" for line in lines[1:])]
 
 

@@ -1,4 +1,4 @@
-"""What the tests in a real Chromium share: the browser, a dashboard over a folder of runs, when a page is complete."""
+"""What the tests in a real Chromium share: when they run, when a page is complete, what went wrong in a window."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IN_CHROMIUM = [
 
 
 def settled(window):
-    """Wait until the script has run; no exception box may be there."""
+    """Wait until the script has finished, and check that the page shows no exception."""
     window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     assert window.locator("[data-testid=stException]").all_inner_texts() == []
     return window
@@ -31,41 +31,41 @@ def visit(window, url):
 
 
 def arrived(window, address):
-    """Wait until the address is of this form; a change of the address alone is no new document that could load."""
+    """Wait until the address has this form; only the address changes, so there is no new document to wait for."""
     window.wait_for_url(address, wait_until="commit")
     return settled(window)
 
 
-# Under a deep link Streamlit's browser side looks for the server beside the page first, and then at the root: these two
-# addresses, and no others, may be missing.
+# At a deep link, Streamlit in the browser looks for the server beside the page first and at the root after that: these
+# two addresses may be missing, and no others.
 _LOOKED_FOR = re.compile(r"http://[^/]+/[^/]+/_stcore/(health|host-config)$")
-# Vega's own notices: that it leaves a chart's height alone where rows decide it, and, where a chart is drawn a moment
-# before its values arrive, that a scale has no ends yet.
+# Vega's own notices: it keeps the height of a chart whose rows decide it, and a chart that is drawn a moment before its
+# values arrive has a scale without limits.
 _NOTICES = ('Dropping "fit-y" because spec has discrete height.', "WARN Infinite extent for field")
 
 
 def listen(window):
-    """A list that fills with what goes wrong in a window: errors and warnings of the console, failed requests."""
+    """A list that collects what goes wrong in a window: errors and warnings of the console, failed requests."""
     complaints = []
     window.on("pageerror", lambda error: complaints.append(str(error)))
-    window.on("console", lambda message: _note(message, complaints))
-    window.on("response", lambda prediction: _answered(prediction.status, prediction.url, complaints))
-    window.on("requestfailed", lambda request: _failed(request, complaints))
+    window.on("console", lambda message: _note_message(message, complaints))
+    window.on("response", lambda response: _note_status(response.status, response.url, complaints))
+    window.on("requestfailed", lambda request: _note_failure(request, complaints))
     return complaints
 
 
-def _note(message, complaints):
-    missing = "Failed to load resource" in message.text  # told by `_answered`, with its status
+def _note_message(message, complaints):
+    missing = "Failed to load resource" in message.text  # `_note_status` reports it
     notice = any(text in message.text for text in _NOTICES)
     if message.type in ("error", "warning") and not missing and not notice:
         complaints.append(f"{message.type}: {message.text}")
 
 
-def _answered(status, url, complaints):
+def _note_status(status, url, complaints):
     if status >= 400 and not (status == 404 and _LOOKED_FOR.match(url)):
         complaints.append(f"{status} {url}")
 
 
-def _failed(request, complaints):
+def _note_failure(request, complaints):
     if request.failure != "net::ERR_ABORTED":  # the page was left before it had everything
         complaints.append(f"{request.failure} {request.url}")

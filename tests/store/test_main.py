@@ -28,6 +28,19 @@ def test_info_says_what_the_run_is_and_weighs(tiny_run, capsys):
     said = capsys.readouterr().out
     assert "3 of 3 planned, 1 to 3" in said and "20 of 5 classes" in said
     assert "probabilities" in said and "in all" in said
+    assert "evidence    network: the network's last layer, each logit is the mean of its map" in said
+    assert "wait" not in said and "_" not in said.partition("dataset")[0].rpartition("epoch 3")[2]
+
+
+def test_without_a_command_the_help_is_printed(capsys):
+    assert main([]) == 0
+    assert "check every byte and value of a run" in capsys.readouterr().out
+
+
+def test_verify_refuses_a_url_before_it_shows_progress(capsys):
+    assert main(["verify", "s3://bucket/runs/paper"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("'s3://bucket/runs/paper' is a URL") and said.count("\n") == 1
 
 
 def test_verify_on_the_command_line_names_the_problems(copy, capsys):

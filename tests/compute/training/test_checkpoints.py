@@ -36,7 +36,7 @@ def test_weights_come_back_as_they_were(folder, trainer):
     assert all(torch.equal(loaded.weights[name], value) for name, value in trainer.network.state_dict().items())
 
 
-def test_only_the_last_epochs_optimizer_state_is_kept(folder, trainer, tmp_path):
+def test_only_the_last_epochs_optimiser_state_is_kept(folder, trainer, tmp_path):
     for epoch in (1, 2, 10):
         folder.save(epoch, trainer, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0001.pt", "0002.pt", "0010.pt", "0010.state.pt"]

@@ -117,6 +117,6 @@ def test_random_damage_is_found_and_never_returned_as_if_correct(runs, tmp_path,
     assert missed == {}
 
 
-def test_the_verdict_itself_notices_wrong_values(runs):
+def test_the_comparison_itself_notices_wrong_values(runs):
     folder, _ = runs
     assert outcome(folder / "run", digests(folder / "other")).startswith("WRONG")
