@@ -107,6 +107,17 @@ def open_named_run(name: str) -> Run:
     return run
 
 
+@cached_query
+def _epoch_label(run: Run, epoch: int) -> str:
+    return one_line(run.epoch_label(epoch))
+
+
+def epoch_name(run: Run, epoch: int) -> str:
+    """An epoch for people: its number, and its label where it has one, as in "12 (best)"."""
+    label = _epoch_label(run, epoch)
+    return f"{epoch} ({label})" if label else str(epoch)
+
+
 # Classes
 
 
@@ -232,6 +243,12 @@ def probabilities(run: Run, epoch: int, variant: str, image: int) -> np.ndarray:
 
 
 @cached_query
+def logits(run: Run, epoch: int, variant: str, image: int) -> np.ndarray:
+    """Every class's logit for one image, (C,) float32."""
+    return run.logits(epoch=epoch, variant=variant, images=[image])[0]
+
+
+@cached_query
 def true_class_maps(run: Run, epoch: int, variant: str, images: tuple[int, ...]) -> np.ndarray:
     """The map of each image's true class, (n, H, W) float32."""
     return run.true_class_maps(epoch=epoch, variant=variant, images=list(images))
@@ -296,11 +313,17 @@ def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> p
     return queries.search_index(pattern_index(run, epoch, variant, "predicted_class"), pattern, k=10)
 
 
+@cached_query
+def shared_images(run: Run, other: Run) -> tuple[np.ndarray, np.ndarray] | None:
+    """The numbers of the images that two runs of the same classes share: see `store.queries.shared_images`."""
+    return queries.shared_images(run, other)
+
+
 # All epochs
 
 
 # A row per epoch: losses, accuracies, rates.
-metrics = cached_run_query(Run.metrics)
+metrics = cached_run_query(queries.epoch_metrics)
 # A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence; asked with `variant`.
 class_accuracy = cached_run_query(queries.class_accuracy)
 # How often two classes (`true_class`, `predicted_class`) or groups were predicted as each other at every epoch.

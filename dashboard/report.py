@@ -16,6 +16,7 @@ from PIL import Image
 from dashboard.charts.figure import Figure, render
 from dashboard.images.maps import ScaledMaps, colour_map, colourise, map_colours, scale_maps
 from dashboard.images.sheet import SheetTile, png_bytes, sheet
+from dashboard.shared.run_facts import evidence_text, has_top5
 from dashboard.shared.theme import LIGHT, count, epoch_list, one_line, percent, plural, probability, rgb
 from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
 from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
@@ -117,9 +118,11 @@ def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
         for part in parts
     )
     name = escape(run.path.name)
+    label = run.epoch_label(epoch)
+    named = f"epoch {epoch} ({label})" if label else f"epoch {epoch}"
     summary = (
         f"{plural(len(run.classes), 'class', 'classes')}, {plural(len(run.labels), 'validation image')}, "
-        f"{plural(len(run.variants), 'variant')}, epoch {epoch} of {len(run.epochs)} recorded; run identity {run.id}"
+        f"{plural(len(run.variants), 'variant')}, {named} of {len(run.epochs)} recorded; run identity {run.id}"
         + (f"; damaged and missing here: epoch {', '.join(map(str, run.damaged))}" if run.damaged else "")
     )
     return (
@@ -127,7 +130,7 @@ def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
         # Texts are escaped; should one not be, the browser still loads and runs nothing.
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
-        f"<body><h1>{name}</h1><p>{escape(summary)}</p>{body}</body></html>"
+        f"<body><h1>{name}</h1><p>{escape(summary)}</p><p>{escape(evidence_text(run))}</p>{body}</body></html>"
     )
 
 
@@ -137,9 +140,10 @@ def sections(run: Run, epoch: int) -> list[Section]:
         *_findings(run),
         _training(run, epoch),
         _variants(run, epoch),
-        _patterns(run, epoch),
+        *([_patterns(run, epoch)] if run.has_maps else []),
         _failures(run, epoch),
-        *([_confusion(run, epoch), _similarity(run, epoch)] if len(run.classes) > 1 else []),
+        *([_confusion(run, epoch)] if len(run.classes) > 1 else []),
+        *([_similarity(run, epoch)] if len(run.classes) > 1 and run.has_maps else []),
         _trust(run, epoch),
         _how_to_cite(run, epoch),
     ]
@@ -173,7 +177,9 @@ def _stale_note(run: Run, analysis: Analysis) -> str:
 
 
 def _training(run: Run, epoch: int) -> Section:
-    series = training_series(run.metrics())
+    series = training_series(queries.epoch_metrics(run))
+    if not has_top5(run):
+        series = series[series["part"] != "validation top-5"]
     drawn = (training_curve(series, quantity=quantity, epoch=epoch) for quantity in ("loss", "accuracy"))
     charts = "".join(_svg(chart, 380) for chart in drawn)
     return Section("Loss and accuracy", f'<div class="row">{charts}</div>', f"The rule marks epoch {epoch}.")
@@ -186,18 +192,19 @@ def _variants(run: Run, epoch: int) -> Section:
         (
             run.variant(row.variant).label,
             percent(row.top1),
-            percent(row.top5),
+            *([percent(row.top5)] if has_top5(run) else []),
             percent(row.mean_confidence),
             percent(row.flip_rate),
         )
         for row in table.itertuples()
     ]
-    head = ("variant", "top-1", "top-5", "mean confidence", "predictions flipped")
+    head = ("variant", "top-1", *(("top-5",) if has_top5(run) else ()), "mean confidence", "predictions flipped")
     chart = _svg(
         accuracy_by_variant(
             table.assign(variant_label=[one_line(run.variant(name).label) for name in table["variant"]])[
                 ["variant_label", "top1", "top5", "mean_confidence"]
-            ]
+            ],
+            top5=has_top5(run),
         ),
         330,
     )
@@ -248,7 +255,7 @@ def _failures(run: Run, epoch: int) -> Section:
     maps = colourise(scaled.codes, colours)
     tiles = [
         SheetTile(
-            (pixels, *both),
+            (pixels, *(both if run.has_maps else ())),
             (f"✗ {row.predicted_class}", f"P {probability(row.confidence)} · true class {row.true_class}"),
             rgb(LIGHT.wrong),
         )
@@ -258,7 +265,8 @@ def _failures(run: Run, epoch: int) -> Section:
     return Section(
         "Most confident wrong predictions",
         _image(content, "wrong predictions with their maps"),
-        "Image, map of the predicted class, map of the true class; at most one for each pair of classes.",
+        ("Image, map of the predicted class, map of the true class; at" if run.has_maps else "At")
+        + " most one for each pair of classes.",
     )
 
 

@@ -129,6 +129,7 @@ class CorrectionView {
     this.cell = Math.max(6, Math.floor(384 / Math.max(height, width)));
     canvas.width = width * this.cell;
     canvas.height = height * this.cell;
+    canvas.style.aspectRatio = `${this.data.photo.width} / ${this.data.photo.height}`;
     const pen = canvas.getContext("2d");
     paint(pen, canvas.width, canvas.height);
     const dark = this.root.classList.contains("dark");

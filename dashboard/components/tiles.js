@@ -37,6 +37,7 @@ const mapPart = (layer, row) => {
   if (marks[row]) part.append(element("span", "mark", marks[row]));
   const peak = peaks[row];
   canvas.onpointermove = (event) => {
+    if (marks[row]) return void (readout.textContent = marks[row] === "silent" ? "silent: zero everywhere" : "the run does not keep this map");
     const [row_, column] = cellUnder(canvas, event, layer.maps);
     const [y, x] = [clamp(row_, 0, height - 1), clamp(column, 0, width - 1)];
     const code = bytes[row * height * width + y * width + x];
@@ -104,6 +105,7 @@ export default function ({ data: packed, parentElement, setTriggerValue }) {
   root.shown = data.identity;
   root.classList.toggle("fixed", data.fixed);
   root.style.setProperty("--tile", `${data.tile}px`);
+  root.style.setProperty("--aspect", data.aspect);
   // Two to a row on a phone, unless three or more parts with a photograph among them would become too small.
   root.style.setProperty("--most", data.parts > (data.atlas ? 2 : 3) ? "100%" : "calc(50% - 6px)");
   const layers = {

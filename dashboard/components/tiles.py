@@ -74,6 +74,13 @@ class TileSet:
     differences: ScaledMaps | None = None
     difference_legend: str = "difference of the maps"
 
+    @property
+    def aspect(self) -> float:
+        """Width of an image by its height: a map covers the whole image, so that it has the same shape on the page."""
+        if self.images is not None:
+            return self.images.width / self.images.height
+        return 1.0 if self.maps is None else self.maps.codes.shape[-1] / self.maps.codes.shape[-2]
+
     def with_lines(self, lines: Iterable[Sequence[str]]) -> TileSet:
         """The same tiles with other lines under their titles."""
         tiles = tuple(replace(tile, lines=tuple(own)) for tile, own in zip(self.tiles, lines, strict=True))
@@ -82,7 +89,7 @@ class TileSet:
 
 def payload(content: TileSet) -> dict[str, Any]:
     """What travels to the browser for a grid; JSON-able."""
-    parts = max((len(tile.maps) + len(tile.images) + len(tile.differences) for tile in content.tiles), default=1)
+    parts = max(1, *(len(tile.maps) + len(tile.images) + len(tile.differences) for tile in content.tiles), 1)
     data: dict[str, Any] = {
         "tiles": [vars(tile) for tile in content.tiles],
         "atlas": vars(content.images) if content.images else None,
@@ -94,6 +101,7 @@ def payload(content: TileSet) -> dict[str, Any]:
         "tile": parts * content.size + 3 * (parts - 1),
         "overlay": content.overlay,
         "fixed": content.fixed,
+        "aspect": content.aspect,
         "legend": None,
     }
     if content.maps is not None:
@@ -108,13 +116,16 @@ def _maps(scaled: ScaledMaps | None) -> dict[str, Any] | None:
     if scaled is None:
         return None
     codes = scaled.codes
-    marks = ["silent" if silent else "" for silent in scaled.silent]
+    kept = np.isfinite(scaled.peaks)
+    marks = [
+        "silent" if silent else "" if there else "not kept" for silent, there in zip(scaled.silent, kept, strict=True)
+    ]
     return {
         "codes": to_base64(codes),
         "height": codes.shape[-2],
         "width": codes.shape[-1],
         # Rounded: five digits are enough for the readout, and fewer bytes.
-        "peaks": [round(float(peak), 5) for peak in scaled.peaks],
+        "peaks": [round(float(peak), 5) for peak in np.nan_to_num(scaled.peaks)],
         "marks": marks,
         "full": scaled.maximum,  # of the brightest code; None: each map's own peak
         "signed": scaled.signed,

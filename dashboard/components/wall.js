@@ -40,6 +40,7 @@ class WallView {
     this.table = decode(data.table);
     this.shares = new Float32Array(decode(data.accuracy).buffer);
     this.root.style.setProperty("--tile", `${data.size}px`);
+    this.root.style.setProperty("--aspect", data.width / data.height);
     this.scrub.max = data.epochs.length - 1;
     this.controls.style.display = data.epochs.length > 1 ? "" : "none";
     drawLegend(this.legend, data, this.table);
@@ -89,7 +90,7 @@ class WallView {
     const { data } = this;
     this.at = at;
     this.scrub.value = at;
-    this.label.textContent = `epoch ${data.epochs[at]}`;
+    this.label.textContent = `epoch ${data.names[at]}`;
     const cells = data.height * data.width;
     this.tiles.forEach((tile, position) => {
       const place = at * data.classes + data.tiles[position].maps[0];

@@ -25,6 +25,7 @@ class Wall:
         patterns: display codes (E, C, H, W) of all epochs.
         accuracy: (E, C) fraction correct, drawn as a bar under each pattern.
         epochs: (E,) their numbers.
+        names: (E,) what people call them.
         start: position of the epoch shown first.
         colours: name of the colour map.
         size: edge of a pattern in CSS pixels, at least.
@@ -34,6 +35,7 @@ class Wall:
     patterns: ScaledMaps
     accuracy: np.ndarray
     epochs: tuple[int, ...]
+    names: tuple[str, ...]
     start: int
     colours: str = "magma"
     size: int = 64
@@ -50,6 +52,7 @@ def payload(wall: Wall) -> dict[str, Any]:
         "width": codes.shape[3],
         "accuracy": to_base64(np.nan_to_num(np.asarray(wall.accuracy)).astype("<f4")),
         "epochs": [int(epoch) for epoch in wall.epochs],
+        "names": list(wall.names),
         "start": int(wall.start),
         "size": wall.size,
         "table": to_base64(colour_map(map_colours(wall.patterns, wall.colours))),

@@ -76,7 +76,7 @@ class ScaledMaps:
     Attributes:
         codes: (..., H, W) uint8; 0 is the lowest value, or for signed maps 128 is zero.
         silent: (...) bool, True where a map is zero everywhere: which is not the same as weak.
-        peaks: (...) float32, each map's largest magnitude in its unit.
+        peaks: (...) float32, each map's largest magnitude in its unit; NaN where the run does not keep the map.
         kind: a key of `SCALES`.
         signed: whether negative values occur, so that a diverging colour map belongs to the codes.
         maximum: the value of the brightest code on the common scale, in logits; None on the others.
@@ -127,7 +127,7 @@ def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> S
     """Class maps as display codes.
 
     Args:
-        maps: (..., H, W) float, unit: logit.
+        maps: (..., H, W) float, unit: logit; NaN where the run does not keep a map.
         kind: `EQ10` (f_k / max f_k, the paper's Eq. 10), `COMMON` (f_k / the largest of all the maps given) or `RELIEF`
             ((f_k - min f_k) / (max f_k - min f_k), as Zhou's CAMs are usually drawn; zero has no colour of its own).
         signed: the model's maps may be negative; they are then divided by the largest magnitude.
@@ -138,9 +138,10 @@ def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> S
     if kind not in SCALES:
         raise ValueError(f"There is no scale {kind!r}; there are {', '.join(SCALES)}.")
     maps = np.asarray(maps, np.float32)
-    if kind == RELIEF and maps.size:
-        return _relief(maps)
     peaks = map_peaks(maps)
+    maps = np.nan_to_num(maps)  # drawn as zero, and marked as not kept by its peak
+    if kind == RELIEF and maps.size:
+        return _relief(maps, peaks)
     strength = np.abs(maps) if signed else np.maximum(maps, 0)
     own = strength.max((-1, -2), keepdims=True) if maps.size else np.zeros((*maps.shape[:-2], 1, 1), np.float32)
     largest = float(own.max(initial=0.0))
@@ -148,7 +149,8 @@ def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> S
     share = maps / np.where(divisor > 0, divisor, 1)
     codes = 128 + np.round(share * 127) if signed else np.round(np.clip(share, 0, 1) * 255)
     maximum = None if kind == EQ10 else largest
-    return ScaledMaps(codes.astype(np.uint8), own[..., 0, 0] <= 0, peaks, kind, signed, maximum)
+    silent = (own[..., 0, 0] <= 0) & ~np.isnan(peaks)
+    return ScaledMaps(codes.astype(np.uint8), silent, peaks, kind, signed, maximum)
 
 
 def map_peaks(maps: np.ndarray) -> np.ndarray:
@@ -161,10 +163,9 @@ def difference_kind(kind: str) -> str:
     return EQ10 if kind == RELIEF else kind
 
 
-def _relief(maps: np.ndarray) -> ScaledMaps:
+def _relief(maps: np.ndarray, peaks: np.ndarray) -> ScaledMaps:
     """Each map from its lowest to its highest cell; one that is the same everywhere is dark."""
     lowest, highest = maps.min((-1, -2)), maps.max((-1, -2))
     span = (highest - lowest)[..., None, None]
     share = (maps - lowest[..., None, None]) / np.where(span > 0, span, 1)
-    peaks = np.maximum(np.abs(lowest), np.abs(highest))
     return ScaledMaps(np.round(share * 255).astype(np.uint8), peaks <= 0, peaks, RELIEF, False, None, lowest, highest)

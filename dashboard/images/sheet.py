@@ -75,7 +75,7 @@ class SheetTile:
     """One tile: images side by side, and lines of text under them.
 
     Attributes:
-        images: each (h, w, 3) uint8; all are enlarged to the sheet's tile size.
+        images: each (h, w, 3) uint8; all are enlarged to the size of the sheet's first.
         lines: the caption; the first line is set darker.
         colour: of the rule under the images, RGB.
     """
@@ -98,7 +98,7 @@ def sheet(
     Args:
         tiles: in reading order.
         title: set above the tiles: what is shown, of which run, epoch and variant.
-        size: edge of one image in pixels.
+        size: longer edge of one image in pixels; the first tile's first image gives the shape of all.
         columns: tiles to a row.
         legends: (name of the colour map, what its colours mean) each, drawn as colour bars at the foot.
 
@@ -109,7 +109,8 @@ def sheet(
         raise ValueError("A sheet needs at least one tile.")
     parts = max(len(tile.images) for tile in tiles)
     lines = max(len(tile.lines) for tile in tiles)
-    tile_width, tile_height = parts * size + (parts - 1) * 4, size + 8 + lines * _LINE
+    edges = _edges(next((image for tile in tiles for image in tile.images), None), size)
+    tile_width, tile_height = parts * edges[0] + (parts - 1) * 4, edges[1] + 8 + lines * _LINE
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     width = columns * (tile_width + _PADDING) + _PADDING
@@ -120,7 +121,7 @@ def sheet(
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         corner = (_PADDING + column * (tile_width + _PADDING), 44 + row * (tile_height + _PADDING))
-        _draw_tile(canvas, draw, tile, corner, size, tile_width)
+        _draw_tile(canvas, draw, tile, corner, edges, tile_width)
     for number, (colours, meaning) in enumerate(legends):
         top = height - 6 - 20 * (len(legends) - number)
         canvas.paste(Image.fromarray(colour_bar(colours, width=160)), (_PADDING, top))
@@ -128,23 +129,29 @@ def sheet(
     return png_bytes(np.asarray(canvas))
 
 
+def _edges(image: np.ndarray | None, size: int) -> tuple[int, int]:
+    """Width and height of an image whose longer edge is `size`; square without one."""
+    height, width = (1, 1) if image is None else image.shape[:2]
+    return max(1, round(size * width / max(height, width))), max(1, round(size * height / max(height, width)))
+
+
 def _draw_tile(
     canvas: Image.Image,
     draw: ImageDraw.ImageDraw,
     tile: SheetTile,
     corner: tuple[int, int],
-    size: int,
+    edges: tuple[int, int],
     width: int,
 ) -> None:
     left, top = corner
     for part, image in enumerate(tile.images):
-        enlarged = Image.fromarray(image).resize((size, size), Image.Resampling.NEAREST)
-        canvas.paste(enlarged, (left + part * (size + 4), top))
+        enlarged = Image.fromarray(image).resize(edges, Image.Resampling.NEAREST)
+        canvas.paste(enlarged, (left + part * (edges[0] + 4), top))
     if tile.colour:
-        draw.rectangle((left, top + size + 2, left + width - 1, top + size + 4), fill=tile.colour)
+        draw.rectangle((left, top + edges[1] + 2, left + width - 1, top + edges[1] + 4), fill=tile.colour)
     for line, text in enumerate(tile.lines):
         font = _font(11)
         text = " ".join(text.split())  # Pillow measures one line only
         while text and draw.textlength(text, font=font) > width:
             text = text[:-2].rstrip(" …") + "…" if len(text) > 2 else ""
-        draw.text((left, top + size + 7 + line * _LINE), text, fill=_FAINT if line else _INK, font=font)
+        draw.text((left, top + edges[1] + 7 + line * _LINE), text, fill=_FAINT if line else _INK, font=font)

@@ -66,7 +66,13 @@ def image_maps(selection: Selection, rows: pd.DataFrame, which: str) -> np.ndarr
 
 
 def tile_set(selection: Selection, tiles: Sequence[Tile], maps: np.ndarray, **options: Any) -> TileSet:
-    """Tiles with their maps (..., H, W) on the chosen scale and in the chosen colours; options as of `TileSet`."""
+    """Tiles with their maps (..., H, W) on the chosen scale and in the chosen colours; options as of `TileSet`.
+
+    In a run without maps the tiles keep their images and captions only.
+    """
+    if not selection.run.has_maps:
+        plain = tuple(replace(tile, maps=()) for tile in tiles)
+        return TileSet(tiles=plain, colours=selection.colours, **(options | {"overlay": None}))
     flat = maps.reshape(-1, *maps.shape[-2:])
     scaled = scale_maps(flat, kind=selection.scale, signed=selection.run.signed)
     return TileSet(tiles=tuple(tiles), maps=scaled, colours=selection.colours, **options)
@@ -119,6 +125,13 @@ def image_tiles(
         overlay=data.localisation(run) == "locates" if overlay and each else None,
     )
     return content if each else replace(content, maps=None)
+
+
+def choose_maps(selection: Selection, choices: Sequence[str]) -> str:
+    """Which maps the tiles show beside the images: a key of `MAP_CHOICES`, one of the choices or none."""
+    if not selection.run.has_maps:
+        return NONE
+    return controls.segmented("Maps", "maps", [*choices, NONE], names=MAP_CHOICES.__getitem__)
 
 
 def no_images() -> None:

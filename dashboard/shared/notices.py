@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import data
+from dashboard.shared.run_facts import evidence_text
 from dashboard.shared.theme import code_span, epoch_list, escape_markdown
 from dashboard.shell.url_state import Selection
 
@@ -20,6 +21,11 @@ def needs_analysis(selection: Selection) -> None:
         f"To compute it, run {code_span(f'python -m compute analyse {selection.run.path}')}.",
         icon=":material/function:",
     )
+
+
+def no_maps(selection: Selection) -> None:
+    """Say in the place of a page that its run has no maps."""
+    st.info(evidence_text(selection.run), icon=":material/grid_off:")
 
 
 def warn_stale(selection: Selection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ def state_names(states: Sequence[State]) -> list[str]:
     names = []
     for state in states:
         parts = [state.run.path.name] if runs else []
-        parts += [f"epoch {state.epoch}"] if epochs or not variants else []
+        parts += [f"epoch {data.epoch_name(state.run, state.epoch)}"] if epochs or not variants else []
         parts += [state.run.variant(state.variant).label] if variants or not epochs else []
         names.append(", ".join(parts))
     return names
@@ -64,21 +64,25 @@ def flip_tiles(
     after: State,
     images: Sequence[int],
     *,
+    earlier: Sequence[int] | None = None,
     true_class: bool = False,
     size: int = 72,
 ) -> TileSet:
     """Images in two states, with what the true class's map gained or lost in between.
 
     Args:
-        selection, images, size: scale and colours, image numbers, edge of an image in CSS pixels.
+        selection, images, size: scale and colours, image numbers of the second state, edge of an image in CSS pixels.
+        earlier: the numbers of the same images in the first state, where they differ.
         before, after: the states, of one run or of two; if their variants differ, both images are shown.
         true_class: show the maps of the true class instead of those of both predictions.
     """
     order, states = tuple(int(image) for image in images), (before, after)
-    first, second = (data.predictions(*each.key).iloc[list(order)] for each in states)
-    gains = second["label_logit"] - first["label_logit"]  # S of the true class
-    own = on_one_grid([data.true_class_maps(*each.key, order) for each in states])
-    maps = own if true_class else on_one_grid([data.predicted_class_maps(*each.key, order) for each in states])
+    orders = (order if earlier is None else tuple(int(image) for image in earlier), order)
+    sides = [(*each.key, rows) for each, rows in zip(states, orders, strict=True)]
+    first, second = (data.predictions(*side[:3]).iloc[list(side[3])] for side in sides)
+    gains = second["label_logit"].to_numpy() - first["label_logit"].to_numpy()  # S of the true class
+    own = on_one_grid([data.true_class_maps(*side) for side in sides])
+    maps = own if true_class else on_one_grid([data.predicted_class_maps(*side) for side in sides])
     variants = [name for name in dict.fromkeys(each.variant for each in states) if name in after.run.variants]
     tiles = [
         Tile(
@@ -86,7 +90,7 @@ def flip_tiles(
             title=f"{_marked(one)} → {_marked(two)}",
             lines=(
                 f"P {probability(one.confidence)} → {probability(two.confidence)}",
-                f"true class {two.true_class}, S {signed_number(gains.iloc[row], 1)}",
+                f"true class {two.true_class}, S {signed_number(float(gains[row]), 1)}",
             ),
             images=tuple(range(row * len(variants), (row + 1) * len(variants))),
             maps=(2 * row, 2 * row + 1),
@@ -128,6 +132,9 @@ def difference_tiles(
     **options: Any,
 ) -> TileSet:
     """A grid of tiles with maps (..., H, W) and differences (..., H, W) of states; options as of `TileSet`."""
+    if not all(each.run.has_maps for each in states):
+        plain = tuple(replace(tile, maps=(), differences=()) for tile in tiles)
+        return TileSet(tiles=plain, colours=selection.colours, **options)
     flat, change = (values.reshape(-1, *values.shape[-2:]) for values in (maps, differences))
     return TileSet(
         tiles=tuple(tiles),

@@ -113,10 +113,13 @@ def number_slider(label: str, name: str, low: float, high: float, default: float
     return value
 
 
-def step_slider(label: str, name: str, numbers: Sequence[int], value: int, *, default: int) -> None:
-    """A slider over whole numbers that need not be consecutive (the recorded epochs)."""
+def step_slider(
+    label: str, name: str, numbers: Sequence[int], value: int, *, default: int, names: Mapping[int, str]
+) -> None:
+    """A slider over whole numbers that need not be consecutive (the recorded epochs); `names` are shown for some."""
     if len(numbers) > 1:
-        st.select_slider(label, numbers, **_bind(name, value, default))
+        shown = {number: names.get(number, str(number)) for number in numbers}
+        st.select_slider(label, numbers, format_func=shown.__getitem__, **_bind(name, value, default))
 
 
 def write_button(label: str, changes: Mapping[str, Any] | None, **options: Any) -> None:

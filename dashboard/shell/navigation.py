@@ -19,16 +19,17 @@ class PageInfo:
     title: str
     icon: str
     question: str
+    needs_maps: bool = False
 
 
 # The README's table of pages shows these questions; a test compares the two.
 PAGES: tuple[PageInfo, ...] = (
     PageInfo("overview", "Overview", "dashboard", "How good is this run?"),
     PageInfo("findings", "Findings", "lightbulb", "What stands out in this run, and how certain is it?"),
-    PageInfo("patterns", "Patterns", "grid_view", "Which pattern belongs to which class, and when did it form?"),
+    PageInfo("patterns", "Patterns", "grid_view", "Which pattern belongs to which class, and when did it form?", True),
     PageInfo("image", "Image", "image", "Why did the network predict this class for this image?"),
     PageInfo("gallery", "Gallery", "photo_library", "Do the images of a class share a pattern?"),
-    PageInfo("search", "Search", "pattern", "Which images have a map like this pattern?"),
+    PageInfo("search", "Search", "pattern", "Which images have a map like this pattern?", True),
     PageInfo("compare", "Compare", "compare", "What changed between two epochs, variants, classes or runs?"),
     PageInfo("failures", "Failures", "error", "Which predictions are wrong, and what do they have in common?"),
     PageInfo("confusion", "Confusion", "blur_on", "Which classes are predicted as which?"),

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.images.maps import COLOUR_MAPS, SCALES
+from dashboard.shared import notices
 from dashboard.shared.theme import code_span, escape_markdown
 from dashboard.shell import controls, navigation, url_state
 from store import Run, StoreError
@@ -52,6 +53,10 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
         _selectors(selection)
         _progress(run)
     _head(page, selection)
+    if navigation.page_info(name).needs_maps and not run.has_maps:
+        url_state.accept_unread(url_state.SHARED)
+        notices.no_maps(selection)
+        return False
     return True
 
 
@@ -64,7 +69,9 @@ def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Pa
 
 def _selectors(selection: url_state.Selection) -> None:
     run, epochs = selection.run, selection.run.epochs
-    controls.step_slider("Epoch", "epoch", epochs, selection.epoch, default=-1)
+    # The label of an epoch is in its file, which is fetched only when it is shown where a run lies at a URL.
+    names = run.source.is_local and {epoch: data.epoch_name(run, epoch) for epoch in epochs}
+    controls.step_slider("Epoch", "epoch", epochs, selection.epoch, default=-1, names=names or {})
     if len(epochs) > 1:
         here = epochs.index(selection.epoch)
         # Buttons beside the slider: arrow keys with Shift step through the epochs from anywhere on a page.
@@ -81,8 +88,8 @@ def _selectors(selection: url_state.Selection) -> None:
         controls.segmented("Scale of the maps", "scale", list(SCALES), names=SCALES.__getitem__)
         controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
         st.caption(
-            "Signed maps use a diverging colour map, dark at zero, unless each map is scaled from its lowest to its "
-            "highest cell."
+            "Signed maps use a diverging colour map, dark at the mean of all classes, unless each map is scaled from "
+            "its lowest to its highest cell."
         )
     _pin(selection)
 
@@ -111,9 +118,10 @@ def _pin(selection: url_state.Selection) -> None:
     """The pinned states, each with a button to unpin it, and a button to pin the state that is shown."""
     pinned = [state for state in (selection.pinned, selection.third) if state is not None]
     for epoch, variant in pinned:
+        name = data.epoch_name(selection.run, epoch)
         others = [state for state in pinned if state != (epoch, variant)]
         st.button(
-            f"Pinned: epoch {epoch}, {escape_markdown(selection.run.variant(variant).label)}",
+            f"Pinned: epoch {escape_markdown(name)}, {escape_markdown(selection.run.variant(variant).label)}",
             icon=":material/keep_off:",
             help="Unpin this state.",
             on_click=url_state.write,
@@ -163,9 +171,10 @@ def _watch(name: str) -> None:
 def _head(page: st.Page, selection: url_state.Selection) -> None:
     st.title(page.title, anchor=False)
     name = page.url_path or url_state.HOME
+    epoch = escape_markdown(data.epoch_name(selection.run, selection.epoch))
     caption = (
         f"{navigation.page_info(name).question} — run **{escape_markdown(selection.name)}**, "
-        f"epoch **{selection.epoch}**, variant **{escape_markdown(selection.variant_label)}**"
+        f"epoch **{epoch}**, variant **{escape_markdown(selection.variant_label)}**"
     )
     if selection.class_index is not None:
         caption += f", class **{escape_markdown(data.class_names(selection.run)[selection.class_index])}**"

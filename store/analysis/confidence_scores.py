@@ -79,10 +79,11 @@ KINDS = {score.name: score.kind for score in COLUMN_SCORES} | {k: kind for k, (_
 
 
 def column_scores(run: Run, *, epoch: int, variant: str) -> dict[str, Float64]:
-    """Every score that needs summary columns only, name -> (N,) float64."""
-    names = {column for score in COLUMN_SCORES for column in score.columns}
+    """Every score that needs summary columns only, name -> (N,) float64; none of the maps where the run has none."""
+    known = [score for score in COLUMN_SCORES if run.has_maps or score.kind != "map"]
+    names = {column for score in known for column in score.columns}
     columns = {name: run.column(name, epoch=epoch, variant=variant) for name in sorted(names)}
-    return {score.name: score.compute(columns) for score in COLUMN_SCORES}
+    return {score.name: score.compute(columns) for score in known}
 
 
 def score_values(run: Run, score: str, *, epoch: int, variant: str) -> Float64:
@@ -102,22 +103,29 @@ def all_scores(record: EpochRecord, final: FinalEpoch, *, seed: int = 0) -> dict
     """Every score of the last epoch's clean images but the combination, name -> (N,) float64, high = trusted."""
     run, epoch = record.run, record.epochs[-1]
     scores = column_scores(run, epoch=epoch, variant=record.clean)
-    prediction = record.predictions[-1][0].astype(np.int64)
-    # Patterns of the fitted half alone: a pattern made with the labels of the reported images would leak whether they
-    # are predicted correctly.
-    fitted = ~failure_detection.reported_half(run.labels, seed=seed)
-    patterns = np.zeros((len(run.classes), *final.true_class_maps.shape[1:]))
-    np.add.at(patterns, run.labels[fitted], final.true_class_maps[fitted])
-    similarity = maps.cosine(final.predicted_class_maps, patterns[prediction])
-    scores["pattern_similarity"] = similarity.astype(np.float64)
-    if run.kept_maps != 1:  # the runner-up's map is kept, too
-        scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
+    if run.has_maps:
+        scores |= _map_scores(record, final, seed=seed)
     if len(run.variants) > 1:
         scores["agreement"] = learning.variant_agreement(record.predictions[-1])
     if len(record.epochs) > 1:
         clean = np.stack([found[0] for found in record.predictions])
         scores["stability"] = learning.final_run(clean).astype(np.float64)
         scores["disagreement"] = -_disagreement(record)
+    return scores
+
+
+def _map_scores(record: EpochRecord, final: FinalEpoch, *, seed: int) -> dict[str, Float64]:
+    """The scores that need the maps themselves, name -> (N,) float64."""
+    run, prediction = record.run, record.predictions[-1][0].astype(np.int64)
+    # Patterns of the fitted half alone: a pattern made with the labels of the reported images would leak whether they
+    # are predicted correctly.
+    fitted = ~failure_detection.reported_half(run.labels, seed=seed)
+    patterns = np.zeros((len(run.classes), *final.true_class_maps.shape[1:]))
+    np.add.at(patterns, run.labels[fitted], final.true_class_maps[fitted])
+    similarity = maps.cosine(final.predicted_class_maps, patterns[prediction])
+    scores = {"pattern_similarity": similarity.astype(np.float64)}
+    if run.kept_maps != 1:  # the runner-up's map is kept, too
+        scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
     return scores
 
 

@@ -182,8 +182,9 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     by_few = int((cells <= few).sum())
     low, high = map(float, wilson(by_few, count))
     half = int(np.quantile(cells, 0.5, method="inverted_cdf"))
+    start = "Removing" if run.description.has_exact_cells else "An estimate: removing"
     text = (
-        f"Removing {few} of the {size} cells from the maps lets the true class draw level in "
+        f"{start} {few} of the {size} cells from the maps lets the true class draw level in "
         f"{percent(by_few / count)} of "
         f"the {count} wrong prediction{'' if count == 1 else 's'}; half of them need {half} at most"
         + (f". In {percent(third / count)} of all a third class wins then." if third else ".")
@@ -420,3 +421,10 @@ CANDIDATES = (
     resolved_pairs,
     failing_clusters,
 )
+_OF_MAPS = (error_detection, corrections, localisation, similar_maps, formation, map_lead, failing_clusters)
+
+
+def candidates(inputs: FindingInputs) -> list[Finding]:
+    """Every statement that the run allows, before the selection; none about maps where it has none."""
+    asked = [candidate for candidate in CANDIDATES if inputs.record.run.has_maps or candidate not in _OF_MAPS]
+    return [finding for candidate in asked for finding in candidate(inputs)]

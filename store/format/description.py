@@ -175,6 +175,11 @@ class RunDescription:
         """Whether the run has class maps, and not predictions alone."""
         return self.evidence != "none"
 
+    @property
+    def has_exact_cells(self) -> bool:
+        """Whether a logit is the sum of what single cells contribute: else what removing cells does is an estimate."""
+        return self.evidence in ("network", "exact")
+
     @cached_property
     def variant_names(self) -> tuple[str, ...]:
         """Names of the variants; the first is "clean"."""

@@ -4,7 +4,7 @@ Rates and confidences are fractions 0..1, classes and images come with index and
 (`python -m compute analyse`), queries over all epochs use it and compute only the rest.
 """
 
-from store.queries.accuracy import accuracy_by_variant, calibration_table, class_accuracy, risk_coverage
+from store.queries.accuracy import accuracy_by_variant, calibration_table, class_accuracy, epoch_metrics, risk_coverage
 from store.queries.confusion import (
     class_order,
     confused_pairs,
@@ -16,3 +16,4 @@ from store.queries.failures import FailureFilter, accepted_errors, failures, sel
 from store.queries.minimal_correction import MinimalCorrection, minimal_correction
 from store.queries.pattern_search import PatternIndex, pattern_index, search_index
 from store.queries.perturbation import cue_profiles, evidence_under
+from store.queries.shared_images import shared_images

@@ -26,6 +26,21 @@ def accuracy_by_variant(run: Run) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).sort_values("epoch", kind="stable", ignore_index=True)
 
 
+def epoch_metrics(run: Run) -> pd.DataFrame:
+    """A row per epoch: `Run.metrics`, with validation_loss, validation_top1 and validation_top5 always.
+
+    What was not recorded about the epoch, as where the network was trained elsewhere, is that of its clean images.
+    """
+    rows = run.metrics()
+    clean = accuracy_by_variant(run)
+    clean = clean[clean["variant"] == run.variants[0]].set_index("epoch").reindex(rows["epoch"])
+    for name, figure in (("loss", "nll"), ("top1", "top1"), ("top5", "top5")):
+        derived = pd.Series(clean[figure].to_numpy(), rows.index) if figure in clean else pd.Series(dtype=float)
+        column = f"validation_{name}"
+        rows[column] = rows[column].fillna(derived) if column in rows else derived
+    return rows
+
+
 def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
     index = run.variant_index(variant)

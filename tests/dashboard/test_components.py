@@ -88,7 +88,14 @@ def test_neighbours_of_one_group_are_framed_together():
 
 def test_a_wall_sends_all_epochs_at_once():
     patterns = scale_maps(np.ones((3, 2, 4, 4), np.float32))
-    made = Wall((Tile("n1", "bear", maps=(1,)),), patterns, np.array([[0.1, 0.2]] * 3), (1, 2, 5), start=2)
+    made = Wall(
+        (Tile("n1", "bear", maps=(1,)),),
+        patterns,
+        np.array([[0.1, 0.2]] * 3),
+        (1, 2, 5),
+        ("1", "2", "5 (best)"),
+        start=2,
+    )
     data = wall.payload(made)
     assert len(decoded(data["codes"])) == 3 * 2 * 16
     assert data["epochs"] == [1, 2, 5] and data["start"] == 2 and data["tiles"][0]["maps"] == (1,)

@@ -7,7 +7,8 @@ import json
 
 import streamlit as st
 
-from dashboard.shared import downloads
+from dashboard import data
+from dashboard.shared import downloads, run_facts
 from dashboard.shared.theme import code_span, count, escape_markdown, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
@@ -43,10 +44,12 @@ def _network(selection: Selection) -> None:
         f'min-width: 800px" src="data:image/svg+xml;base64,{drawing}"></div>'
     )
     rows, columns = run.map_shape
+    maps = f", one {rows}×{columns} map each" if run.has_maps else ""
     st.caption(
-        f"{plural(len(run.classes), 'class', 'classes')}, one {rows}×{columns} map each. The squares grow "
+        f"{plural(len(run.classes), 'class', 'classes')}{maps}. The squares grow "
         "with the size of the layer's maps. Filled layers are recorded; the Image page shows them."
     )
+    st.markdown(f"**What the maps are.** {run_facts.evidence_text(run)}")
 
 
 def _provenance(selection: Selection) -> None:
@@ -138,7 +141,8 @@ def _cite(selection: Selection) -> None:
     root = (st.context.url or "").rpartition("/")[0]
     where = f"{root}/{view.removeprefix('./')}"
     st.code(
-        f"Classprint, run {selection.name} ({selection.run.id}), epoch {selection.epoch}, "
+        f"Classprint, run {selection.name} ({selection.run.id}), epoch "
+        f"{data.epoch_name(selection.run, selection.epoch)}, "
         f"{selection.variant_label}; {where}",
         language=None,
         wrap_lines=True,

@@ -23,7 +23,8 @@ GLOSSARY: dict[str, tuple[Term, ...]] = {
         Term(
             "Logit S_k (Eq. 8)",
             r"S_k = \frac{1}{HW} \sum_{y,x} f_k(y, x)",
-            "Exactly the mean of the class map: nothing else enters the prediction.",
+            "The mean of the class map: nothing else enters the prediction. Maps that can be negative are recorded "
+            "relative to the mean map of all classes, which changes no probability.",
         ),
         Term(
             "Probability P_k (Eq. 4)",

@@ -13,6 +13,7 @@ from dashboard import data
 from dashboard.components.tiles import tile_grid
 from dashboard.shared import downloads
 from dashboard.shared.class_tiles import choose_class
+from dashboard.shared.run_facts import accuracy_figures
 from dashboard.shared.states import State, flip_tiles, state_names
 from dashboard.shared.theme import escape_markdown, percent, plural
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
@@ -33,7 +34,6 @@ from store import Run
 _MOST = 30
 _PER_PAGE = 18
 NO_THIRD = "none"
-_FIGURES = (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence"))
 
 
 def main() -> None:
@@ -45,12 +45,16 @@ def main() -> None:
         return
     for other in states[:-1]:
         _summary(other, states[-1], named=len(states) > 2)
-    st.subheader("One class in each state", anchor=False)
-    tile_grid(focus_tiles(selection, states, classes), key="focus", on_open=lambda place: _open(states, classes, place))
+    if all(state.run.has_maps for state in states):
+        st.subheader("One class in each state", anchor=False)
+        tile_grid(
+            focus_tiles(selection, states, classes), key="focus", on_open=lambda place: _open(states, classes, place)
+        )
     before, after = _pair(states)
     table = class_changes(before, after)
     _classes(selection, before, after, table)
-    _patterns(selection, states, table)
+    if all(state.run.has_maps for state in states):
+        _patterns(selection, states, table)
     _changed_images(selection, before, after)
 
 
@@ -76,7 +80,8 @@ def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
             classes.append(choose_class(selection, "third_class", default=own))
     st.caption(
         f"{'Both are compared' if third else 'Compared'} with the state of the sidebar: "
-        f"run **{escape_markdown(selection.name)}**, **epoch {here.epoch}**, "
+        f"run **{escape_markdown(selection.name)}**, **epoch "
+        f"{escape_markdown(data.epoch_name(here.run, here.epoch))}**, "
         f"**{escape_markdown(here.run.variant(here.variant).label)}**. "
         "States pinned there are preselected here."
     )
@@ -100,7 +105,9 @@ def _row(
     epoch, variant = pinned if run is selection.run else (run.epochs[-1], run.variants[0])
     with two:
         epochs = [str(number) for number in run.epochs]
-        number = controls.select("Epoch", f"{name}_epoch", epochs, default=str(epoch))
+        number = controls.select(
+            "Epoch", f"{name}_epoch", epochs, default=str(epoch), names=lambda number: data.epoch_name(run, int(number))
+        )
     with three:
         under = controls.select(
             "Variant", f"{name}_variant", run.variants, default=variant, names=lambda name: run.variant(name).label
@@ -157,7 +164,7 @@ def _summary(before: State, after: State, *, named: bool) -> None:
     if named:
         st.markdown(f"**{escape_markdown(words[1])}** against **{escape_markdown(words[0])}**")
     with st.grid(4, min_column_width=150):
-        for label, key in _FIGURES:
+        for label, key in accuracy_figures(after.run):
             st.metric(
                 label,
                 percent(two[key]),
@@ -166,8 +173,9 @@ def _summary(before: State, after: State, *, named: bool) -> None:
                 border=True,
                 height="stretch",
             )
-        if same_images(before.run, after.run):
-            share = len(flips(before, after)) / max(1, len(after.run.labels))
+        paired = same_images(before.run, after.run)
+        if paired is not None:
+            share = len(flips(before, after)) / max(1, len(paired[1]))
             st.metric(
                 "Predictions changed",
                 percent(share),
@@ -251,9 +259,12 @@ def _patterns(selection: Selection, states: list[State], table: pd.DataFrame) ->
 
 def _changed_images(selection: Selection, before: State, after: State) -> None:
     st.subheader("Images whose prediction changed", anchor=False)
-    if not same_images(before.run, after.run):
+    paired = same_images(before.run, after.run)
+    if paired is None:
         st.info("The two runs were recorded on different images, so predictions cannot be compared image by image.")
         return
+    if len(paired[1]) < max(len(each.run.labels) for each in (before, after)):
+        st.caption(f"Compared are the {plural(len(paired[1]), 'image')} that both runs have.")
     table = flips(before, after)
     counts = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
     labels = {name: f"{name} ({count})" for name, count in counts.items()}
@@ -267,7 +278,7 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
         "the prediction before and after, then what the map of the true class gained (warm) or lost (cold)."
     )
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
-    content = flip_tiles(selection, before, after, part["image"].to_numpy())
+    content = flip_tiles(selection, before, after, part["image"].to_numpy(), earlier=part["image_before"].to_numpy())
     tile_grid(
         content, key="flips", on_open=lambda image: url_state.open_page("image", {**after.parameters, "image": image})
     )

@@ -25,29 +25,36 @@ def same_classes(first: Run, second: Run) -> bool:
     return first.path == second.path or data.class_ids(first) == data.class_ids(second)
 
 
-def same_images(first: Run, second: Run) -> bool:
-    """Whether two runs were recorded on the same images, so that predictions can be compared one by one."""
+def same_images(first: Run, second: Run) -> tuple[np.ndarray, np.ndarray] | None:
+    """The numbers of the images that two runs share, in the first and in the second, ascending in the second; or None.
+
+    Images are the same that have the same pixels and class; where no pixels agree, because the runs prepared them in
+    different ways, those of the same name and class.
+    """
     if first.path == second.path:
-        return True
-    return (
-        same_classes(first, second)
-        and np.array_equal(first.labels, second.labels)
-        and first.image_names == second.image_names
-    )
+        every = np.arange(len(second.labels))
+        return every, every
+    if not same_classes(first, second):
+        return None
+    return data.shared_images(first, second)
 
 
 def flips(before: State, after: State) -> pd.DataFrame:
-    """A row per image whose prediction differs: image, true class, both predictions and confidences, outcome.
+    """A row per image whose prediction differs: image (its number in the second state), image_before (in the first),
+    true class, both predictions and confidences, outcome; empty where the runs share no images.
 
     outcome is lost (correct, then wrong), gained (wrong, then correct) or still wrong. The most confident new
     predictions come first.
     """
-    first, second = data.predictions(*before.key), data.predictions(*after.key)
+    paired = same_images(before.run, after.run) or (np.zeros(0, int), np.zeros(0, int))
+    states = zip((before, after), paired, strict=True)
+    first, second = (data.predictions(*state.key).iloc[rows] for state, rows in states)
     rows = np.flatnonzero(first["prediction"].to_numpy() != second["prediction"].to_numpy())
     was, now = first["correct"].to_numpy()[rows], second["correct"].to_numpy()[rows]
     table = pd.DataFrame(
         {
-            "image": rows,
+            "image": paired[1][rows],
+            "image_before": paired[0][rows],
             "true_class": first["true_class"].to_numpy()[rows],
             "before": first["predicted_class"].to_numpy()[rows],
             "before_confidence": first["confidence"].to_numpy()[rows],

@@ -12,10 +12,10 @@ import streamlit as st
 from dashboard import data
 from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.components.tiles import TileSet, tile_grid
-from dashboard.shared import downloads, image_tiles
+from dashboard.shared import downloads, image_tiles, run_facts
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import count, percent, plural
+from dashboard.shared.theme import count, escape_markdown, percent, plural
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -34,9 +34,7 @@ _COLUMNS: dict[str, Any] = {
     "margin": st.column_config.NumberColumn(
         "Margin", format="%.3f", help="P of the prediction minus P of the second class"
     ),
-    "correction_cells": st.column_config.NumberColumn(
-        "k*", help="minimal correction: the fewest cells to remove so that the true class draws level"
-    ),
+    "correction_cells": "k*",
     "then": st.column_config.TextColumn("Then predicted", help="the class that wins once these cells are removed"),
     "persistence": st.column_config.NumberColumn(
         "Persistence",
@@ -61,7 +59,7 @@ def main() -> None:
     classes = _classes(selection)
     ranges = _ranges(selection, frame, _of_classes(frame, classes))
     rows = select_failures(frame, _filter(selection, frame, classes, ranges))
-    _summary(frame, rows)
+    _summary(frame, rows, run_facts.correction_name(selection.run))
     _show(selection, rows)
     if "history" not in frame:
         needs_analysis(selection)
@@ -102,7 +100,7 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
     """The chosen ranges of all measures, with a histogram and a slider for one of them."""
     known = [name for name, measure in MEASURES.items() if measure.column in frame]
     by = controls.segmented("Histogram of", "by", known, names=lambda name: MEASURES[name].name)
-    measure, limits = MEASURES[by], parts.limits(selection, frame, by)
+    measure, limits = parts.measure(selection, by), parts.limits(selection, frame, by)
     chosen = url_state.value_range(by, limits)
     # k* and persistence are defined for mistakes only.
     rows = shown if measure.of_all else shown[~shown["correct"]]
@@ -185,7 +183,7 @@ def _filter(
     return replace(
         classes,
         confidence=ranges["confidence"],
-        cells=ranges["cells"],
+        cells=ranges.get("cells"),
         margin=ranges["margin"],
         persistence=ranges.get("persistence"),
         history=history or None,
@@ -196,7 +194,7 @@ def _filter(
     )
 
 
-def _summary(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
+def _summary(frame: pd.DataFrame, rows: pd.DataFrame, symbol: str) -> None:
     wrong = int((~frame["correct"]).sum())
     text = f"**{plural(len(rows), 'wrong prediction')}** of {count(wrong)} in {plural(len(frame), 'image')}"
     if len(rows):
@@ -205,7 +203,11 @@ def _summary(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
             f" · mean confidence {percent(rows['confidence'].mean(), 0)}"
             f" · the true class is second in {percent((rows['label_rank'] == 2).mean(), 0)}"
             f" · the prediction is in the true class's group in {percent(same_group, 0)}"
-            f" · median minimal correction k\\* {plural(int(rows['correction_cells'].median()), 'cell')}"
+        )
+    if len(rows) and "correction_cells" in rows:
+        cells = plural(int(rows["correction_cells"].median()), "cell")
+        text += (
+            f" · median minimal correction {escape_markdown(symbol)} {cells}"
             f", after which a third class wins in {percent(rows['third'].mean(), 0)}"
         )
     st.markdown(text)
@@ -213,12 +215,7 @@ def _summary(frame: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 def _show(selection: Selection, rows: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        which = controls.segmented(
-            "Maps",
-            "maps",
-            [image_tiles.BOTH, image_tiles.PREDICTED, image_tiles.OWN, image_tiles.NONE],
-            names=image_tiles.MAP_CHOICES.__getitem__,
-        )
+        which = image_tiles.choose_maps(selection, (image_tiles.BOTH, image_tiles.PREDICTED, image_tiles.OWN))
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     if part.empty:
         image_tiles.no_images()
@@ -228,15 +225,22 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
     st.markdown("**The same mistakes as a table.** Click a row to open its image.")
     row_table(
         part[[column for column in _COLUMNS if column in part]],
-        column_config=_COLUMNS,
+        column_config=_COLUMNS | {"correction_cells": _correction_column(selection)},
         key="failure-table",
         on_row=lambda row: url_state.open_image(int(part["image"].iloc[row])),
         alt="the wrong predictions shown above",
     )
     with st.container(horizontal=True):
         name = f"{selection.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
-        downloads.csv_button("CSV of all rows", rows, name)
+        downloads.csv_button("CSV of all rows", run_facts.as_recorded(selection.run, rows), name)
         sheet_button(selection, content, title="Failures", key="failures")
+
+
+def _correction_column(selection: Selection) -> Any:
+    meaning = "minimal correction: the fewest cells to remove so that the true class draws level"
+    if not run_facts.is_exact(selection.run):
+        meaning += "; an estimate, because the rest of the head is held fixed"
+    return st.column_config.NumberColumn(run_facts.correction_name(selection.run), help=meaning)
 
 
 def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
@@ -244,7 +248,8 @@ def _tiles(selection: Selection, part: pd.DataFrame, which: str) -> TileSet:
     content = image_tiles.image_tiles(selection, part, which=which, size=78)
     sort = url_state.choice("sort", list(SORTS), "confidence")
     figures = part[[name for name in parts.EXTRA if name in part]]
-    extra = (parts.extra_line(row, sort) for row in figures.itertuples(index=False))
+    symbol = run_facts.correction_name(selection.run)
+    extra = (parts.extra_line(row, sort, symbol=symbol) for row in figures.itertuples(index=False))
     return content.with_lines(
         (*tile.lines, line) if line else tile.lines for tile, line in zip(content.tiles, extra, strict=True)
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 import pandas as pd
 
 from dashboard import data
+from dashboard.shared.run_facts import MAP_COLUMNS, correction_name
 from dashboard.shared.theme import probability
 from dashboard.shell.url_state import Selection
 from store.queries.failures import ACROSS_EPOCHS
@@ -58,16 +59,29 @@ SORTS: Mapping[str, tuple[str, bool, str]] = {
 }
 
 
+def measure(selection: Selection, name: str) -> Measure:
+    """A measure of MEASURES as it is called in this run: an estimate is called one."""
+    found, symbol = MEASURES[name], correction_name(selection.run)
+    return replace(found, label=found.label.replace("k*", symbol)) if name == "cells" else found
+
+
 def predictions(selection: Selection) -> pd.DataFrame:
-    """The predictions, joined with the analysis of each image over the epochs if there is one.
+    """The predictions, joined with the analysis of each image over the epochs if there is one; no columns of maps in a
+    run without maps.
 
     Further columns: then (name of the class that wins once k* cells are removed) and third (whether that is neither the
     prediction nor the true class).
     """
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     names = np.asarray(data.class_names(selection.run), object)
+    if not selection.run.has_maps:
+        return _with_history(selection, frame.drop(columns=list(MAP_COLUMNS)))
     frame["then"] = np.where(frame["correct"], "", names[frame["corrected_prediction"].to_numpy()])
     frame["third"] = ~frame["correct"] & (frame["corrected_prediction"] != frame["label"])
+    return _with_history(selection, frame)
+
+
+def _with_history(selection: Selection, frame: pd.DataFrame) -> pd.DataFrame:
     known = data.analysis_table(selection.run, "images")
     if known is None or len(known) != len(frame):
         return frame
@@ -87,10 +101,13 @@ def limits(selection: Selection, frame: pd.DataFrame, measure: str) -> tuple[flo
 EXTRA = ("correction_cells", "then", "margin", "error_run", "persistence", "self_confidence")
 
 
-def extra_line(row: pd.Series, sort: str) -> str:
-    """The measure that the mistakes are sorted by, as a line of a tile; empty if the caption has it already."""
+def extra_line(row: pd.Series, sort: str, *, symbol: str) -> str:
+    """The measure that the mistakes are sorted by, as a line of a tile; empty if the caption has it already.
+
+    `symbol` names the minimal correction.
+    """
     if sort in ("fewest_cells", "most_cells"):
-        return f"k* {row.correction_cells}, then {row.then}"
+        return f"{symbol} {row.correction_cells}, then {row.then}"
     if sort in ("smallest_margin", "largest_margin"):
         return f"margin {row.margin:.3f}"
     if sort == "persistence":

@@ -9,6 +9,7 @@ from dashboard import data
 from dashboard.components.tiles import tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
+from dashboard.shared.run_facts import MAP_COLUMNS
 from dashboard.shared.theme import escape_markdown, frequencies, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -34,7 +35,7 @@ def main() -> None:
     others = _other_classes(selection, class_index)
     own = frame[frame["label"] == class_index]
     if others:
-        options = _options()
+        options = _options(selection)
         for number in (class_index, *others):
             _shelf(selection, number, frame[frame["label"] == number], *options)
         return
@@ -42,7 +43,7 @@ def main() -> None:
     cluster = _clusters(selection, class_index)
     if cluster is not None:
         own = own[own["image"].isin(cluster)]
-    which, correctness, sort = _options()
+    which, correctness, sort = _options(selection)
     rows = _ordered(own, correctness, sort)
     st.caption(plural(len(rows), "image"))
     title = data.class_names(selection.run)[class_index]
@@ -86,21 +87,24 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
     with left:
         tile_grid(portrait_tiles(selection, class_index, own["image"].tolist(), size=120), key="pattern")
     with right:
-        figures = (
+        figures = [
             ("Correct", percent(row.accuracy, 0), f"share of the class's {plural(len(own), 'image')}"),
             ("Mean confidence", percent(row.mean_confidence, 0), "mean probability P of the prediction"),
             ("Spread of the maps", f"{row.spread:.3f}", "how much the maps vary: mean of 1 − cosine to the pattern"),
             ("Predictions", str(int(row.predicted_count)), f"images predicted as this class; {len(own)} belong to it"),
-        )
+        ]
+        if not selection.run.has_maps:
+            figures.pop(2)
         with st.grid(4, min_column_width=140):
             for label, value, meaning in figures:
                 st.metric(label, value, border=True, help=meaning, height="stretch")
         st.caption(_predicted_as(own))
-        st.caption(
-            "The class pattern is the mean over the class's images of the map for this class. According to "
-            "Fig. 8 of the paper, all images of a class share one map; the cosine similarity to the pattern shows how "
-            "far that holds."
-        )
+        if selection.run.has_maps:
+            st.caption(
+                "The class pattern is the mean over the class's images of the map for this class. According to "
+                "Fig. 8 of the paper, all images of a class share one map; the cosine similarity to the pattern shows "
+                "how far that holds."
+            )
 
 
 def _predicted_as(own: pd.DataFrame) -> str:
@@ -111,7 +115,7 @@ def _predicted_as(own: pd.DataFrame) -> str:
 def _clusters(selection: Selection, class_index: int) -> list[int] | None:
     """The clusters of a class that has more than one; the images of the chosen one."""
     table, images = (data.analysis_table(selection.run, name) for name in ("clusters", "images"))
-    if table is None or images is None:
+    if table is None or images is None or not selection.run.has_maps:
         return None
     clusters = table[table["class_index"] == class_index]
     if len(clusters) < 2:
@@ -137,13 +141,12 @@ def _clusters(selection: Selection, class_index: int) -> list[int] | None:
     return own["image"].tolist()
 
 
-def _options() -> tuple[str, str, str]:
+def _options(selection: Selection) -> tuple[str, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        which = controls.segmented(
-            "Maps", "maps", list(image_tiles.MAP_CHOICES), names=image_tiles.MAP_CHOICES.__getitem__
-        )
+        which = image_tiles.choose_maps(selection, (image_tiles.PREDICTED, image_tiles.OWN, image_tiles.BOTH))
         correctness = image_tiles.choose_correctness(resets=("page",))
-        sort = controls.select("Sort", "sort", list(_SORTS), default="confidence", names=lambda name: _SORTS[name][2])
+        sorts = [name for name, (column, _, _) in _SORTS.items() if selection.run.has_maps or column not in MAP_COLUMNS]
+        sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: _SORTS[name][2])
     return which, correctness, sort
 
 
@@ -159,7 +162,8 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str
     with st.container(border=True):
         st.markdown(
             f"**{escape_markdown(data.class_names(selection.run)[class_index])}** · {percent(row.accuracy, 0)} correct "
-            f"· mean confidence {percent(row.mean_confidence, 0)} · spread {row.spread:.3f}"
+            f"· mean confidence {percent(row.mean_confidence, 0)}"
+            + (f" · spread {row.spread:.3f}" if selection.run.has_maps else "")
         )
         left, right = st.columns([1, 6])
         with left:

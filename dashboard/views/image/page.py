@@ -9,9 +9,9 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.correction import correction_panels
 from dashboard.components.tiles import tile_grid
-from dashboard.shared import downloads, image_tiles
+from dashboard.shared import downloads, image_tiles, run_facts
 from dashboard.shared.class_tiles import class_tiles
-from dashboard.shared.theme import code_span, count, escape_markdown, percent
+from dashboard.shared.theme import code_span, count, escape_markdown, percent, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -28,8 +28,13 @@ _LOCALISATION = {
 }
 _BESIDE, _OVER = "beside", "over"
 _LAYOUTS = {_BESIDE: "beside the image", _OVER: "over the image"}
-_OF_THE_IMAGE = ("cells", "against")  # reset when another image is chosen
+_ESTIMATE = (
+    "An estimate: this run's maps add up to the logits, but removing a cell would also change the rest of the head, "
+    "which is held fixed here."
+)
+_OF_THE_IMAGE = ("cells", "against", "classes")  # reset when another image is chosen
 _ORDERS = {"probability": "probability", "peak": "peak of the map", "group": "group", "name": "name"}
+_CLASSES_PER_PAGE = 60  # a thousand tiles would make a page of 15,000 pixels
 
 
 def main() -> None:
@@ -40,13 +45,16 @@ def main() -> None:
     row = frame.iloc[image]
     _chooser(selection, frame, image)
     over = _strongest_classes(selection, image, row)
-    if len(selection.run.classes) > 1:
+    has_maps = selection.run.has_maps
+    if len(selection.run.classes) > 1 and has_maps:
         _correction(selection, image, row)
     _over_epochs(selection, image, row)
-    _under_perturbations(selection, image)
+    if len(selection.run.variants) > 1:
+        _under_perturbations(selection, image)
     _through_layers(selection, image, over=over)
-    _within_class(selection, image, frame)
-    _similar_images(selection, image, frame)
+    if has_maps:
+        _within_class(selection, image, frame)
+        _similar_images(selection, image, frame)
     _all_classes(selection, image)
 
 
@@ -100,13 +108,19 @@ def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool
             st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the true class**")
             # A map over an image suggests that it locates the object: the default only if that was measured.
             layouts = [_OVER, _BESIDE] if localisation == "locates" else [_BESIDE, _OVER]
-            over = controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
+            over = (
+                selection.run.has_maps
+                and controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
+            )
         content = parts.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
         grid_with_sheet(selection, content, title=f"Image {image}", key="top5", on_open=url_state.open_class)
-        st.caption(
-            "The logit S of a class is exactly the mean of its map (Eq. 8), and P is the softmax of the logits (Eq. "
-            f"4): nothing else enters the prediction. {_LOCALISATION[localisation]}"
-        )
+        if selection.run.has_maps:
+            st.caption(
+                f"{run_facts.logit_text(selection.run)} P is the softmax of the logits (Eq. 4): nothing else enters "
+                f"the prediction. {_LOCALISATION[localisation]}"
+            )
+        else:
+            st.caption(run_facts.evidence_text(selection.run))
     return over
 
 
@@ -118,6 +132,8 @@ def _correction(selection: Selection, image: int, row: pd.Series) -> None:
     with left:
         correction = _compared_class(selection, image, row)
     with right:
+        if not run_facts.is_exact(selection.run):
+            st.info(_ESTIMATE, icon=":material/info:")
         st.markdown(parts.minimal_correction_text(correction, data.class_names(selection.run)))
     cells = len(correction.order)
     start = url_state.integer("cells", 0, cells, correction.cells)
@@ -126,7 +142,7 @@ def _correction(selection: Selection, image: int, row: pd.Series) -> None:
         key="correction_panels",
         on_rest=lambda out: url_state.write({"cells": None if out == correction.cells else out}),
     )
-    st.caption(parts.consistency_text(correction))
+    st.caption(parts.consistency_text(correction, exact=run_facts.is_exact(selection.run)))
 
 
 def _compared_class(selection: Selection, image: int, row: pd.Series) -> MinimalCorrection:
@@ -134,7 +150,7 @@ def _compared_class(selection: Selection, image: int, row: pd.Series) -> Minimal
     run = selection.run
     identifiers = data.class_ids(run)
     default = int(row.runner_up) if row.correct else int(row.label)
-    kept = set(parts.ranked_classes(selection, image).tolist()) - {int(row.prediction)}
+    kept = set(parts.ranked_classes(selection, image, kept=True).tolist()) - {int(row.prediction)}
     options = [identifier for number, identifier in enumerate(identifiers) if number in kept]
     labels = _labels(run, {"true class": row.label, "runner-up": row.runner_up})
     chosen = controls.select(
@@ -275,11 +291,19 @@ def _similar_images(selection: Selection, image: int, frame: pd.DataFrame) -> No
 
 
 def _all_classes(selection: Selection, image: int) -> None:
-    number = len(selection.run.classes)
-    st.subheader(f"All {number} class maps" if number > 1 else "The class map", anchor=False)
-    order = controls.segmented("Order by", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+    run, number = selection.run, len(selection.run.classes)
+    one, many = ("The class map", "class maps") if run.has_maps else ("The class", "classes")
+    st.subheader(f"All {count(number)} {many}" if number > 1 else one, anchor=False)
+    orders = [name for name in _ORDERS if run.has_maps or name != "peak"]
+    order = controls.segmented("Order by", "order", orders, names=_ORDERS.__getitem__, resets=("classes",))
     classes = parts.ranked_classes(selection, image, order=order)
+    classes = classes[controls.page("classes", number, _CLASSES_PER_PAGE)]
     tile_grid(parts.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=url_state.open_class)
+    if run.kept_maps:
+        st.caption(
+            f"The run keeps the maps of each image's {plural(run.kept_maps, 'strongest class', 'strongest classes')} "
+            "and of its true class. Logits and probabilities are those of all classes."
+        )
 
 
 main()

@@ -50,8 +50,13 @@ def minimal_correction_text(correction: MinimalCorrection, names: Sequence[str])
     )
 
 
-def consistency_text(correction: MinimalCorrection) -> str:
-    """What k* means, and whether the means of the decoded maps are the recorded logits."""
+def consistency_text(correction: MinimalCorrection, *, exact: bool) -> str:
+    """What k* means, and whether the means of the decoded maps are the recorded logits.
+
+    Args:
+        correction: of the image.
+        exact: whether cells may be removed one by one, so that k* is not an estimate.
+    """
     check = (
         f"Checked: the means of the decoded maps equal the recorded logits to within {correction.logit_error:.2g}; "
         f"quantisation allows {correction.logit_bound:.2g} ✓."
@@ -59,10 +64,14 @@ def consistency_text(correction: MinimalCorrection) -> str:
         else f"✗ The means of the decoded maps differ from the recorded logits by {correction.logit_error:.2g}, but "
         f"quantisation explains only {correction.logit_bound:.2g}: do not trust this section, and verify the run."
     )
+    reason = (
+        "The count needs no further pass through the network, because S is the mean of the map (Eq. 8). "
+        if exact
+        else ""
+    )
     return (
         "The minimal correction k* is the fewest cells to remove from both maps so that the second class draws level. "
-        "Few cells: a local confusion. Many cells: the whole pattern resembles the other class. The count needs no "
-        f"further pass through the network, because S is the mean of the map (Eq. 8). {check}"
+        f"Few cells: a local confusion. Many cells: the whole pattern resembles the other class. {reason}{check}"
     )
 
 
@@ -73,8 +82,11 @@ def class_role(number: int, true_class: int, prediction: int) -> str:
     return PREDICTION if number == prediction else NEUTRAL
 
 
-def ranked_classes(selection: Selection, image: int, *, order: str = "probability") -> np.ndarray:
-    """Class numbers in the order of display: by probability, by the peak of the map, by name or by group."""
+def ranked_classes(selection: Selection, image: int, *, order: str = "probability", kept: bool = False) -> np.ndarray:
+    """Class numbers in the order of display: by probability, by the peak of the map, by name or by group.
+
+    `kept` leaves out the classes whose map of this image the run does not keep.
+    """
     run = selection.run
     peaks = map_peaks(data.all_maps(run, selection.epoch, selection.variant, image))
     if order == "name":
@@ -82,11 +94,11 @@ def ranked_classes(selection: Selection, image: int, *, order: str = "probabilit
     elif order == "group":
         classes = np.lexsort((np.array(data.class_names(run)), np.array(data.class_groups(run))))
     elif order == "peak":
-        classes = np.argsort(-peaks, kind="stable")
+        classes = np.argsort(-np.nan_to_num(peaks, nan=-1), kind="stable")
     else:
         chances = data.probabilities(run, selection.epoch, selection.variant, image)
         classes = np.argsort(-chances, kind="stable")
-    return classes[np.isfinite(peaks[classes])]  # a run may keep the maps of few classes only
+    return classes[np.isfinite(peaks[classes])] if kept else classes
 
 
 def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: int, over: bool = False) -> TileSet:
@@ -99,7 +111,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
     ranks = np.empty(len(chances), int)
     ranks[np.argsort(-chances, kind="stable")] = np.arange(1, len(chances) + 1)
     address = url_state.linker("gallery", "class", {"image": None})
-    logits = maps.mean((-1, -2))
+    logits = data.logits(run, selection.epoch, selection.variant, image)[classes]
     tiles = []
     for position, number in enumerate(classes.tolist()):
         mark = "✓ " if number == true_class else ("✗ " if number == prediction else "")
@@ -136,7 +148,7 @@ def film_tiles(selection: Selection, image: int, class_index: int, epochs: Seque
         tiles.append(
             Tile(
                 id=str(int(epoch)),
-                title=f"epoch {int(epoch)}",
+                title=f"epoch {data.epoch_name(selection.run, int(epoch))}",
                 lines=(
                     f"P {probability(float(film.probabilities[position]))}",
                     f"{tick_or_cross(prediction == true_class)} {names[prediction]}",

@@ -31,8 +31,9 @@ def main() -> None:
     class_index = selection.class_index if selection.class_index is not None else 0
     _accuracy_curves(selection, class_index)
     parts.class_matrix(selection)
-    _pattern_over_epochs(selection, class_index)
-    _formation(selection)
+    if selection.run.has_maps:
+        _pattern_over_epochs(selection, class_index)
+        _formation(selection)
     warn_stale(selection)
     _histories(selection, class_index)
     parts.confused_pairs(selection)
@@ -77,7 +78,7 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
     tiles = [
         Tile(
             id=str(epoch),
-            title=f"epoch {epoch}",
+            title=f"epoch {data.epoch_name(run, epoch)}",
             lines=(f"{percent(accuracy[position], 0)} correct", f"similarity to final {similarity[position]:.2f}"),
             maps=(position,),
             bar=float(np.nan_to_num(accuracy[position])),

@@ -49,14 +49,15 @@ def training_curve(series: pd.DataFrame, *, quantity: str, epoch: int, palette: 
         quantity: 'loss' or 'accuracy'.
         epoch: the epoch to mark.
     """
-    tables = {"series": series[series.quantity == quantity], **chosen_epoch(epoch)}
-    return Figure(_training(quantity == "accuracy", palette), tables)
+    shown = series[series.quantity == quantity]
+    tables = {"series": shown, **chosen_epoch(epoch)}
+    return Figure(_training(quantity == "accuracy", tuple(shown["part"].unique()), palette), tables)
 
 
 @drawing
-def _training(accuracy: bool, palette: Palette) -> alt.TopLevelMixin:
-    parts = ["training", "validation"] + (["validation top-5"] if accuracy else [])
-    colours = alt.Scale(domain=parts, range=[palette.neutral, palette.true_class, palette.series[3]][: len(parts)])
+def _training(accuracy: bool, parts: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
+    colours = {"training": palette.neutral, "validation": palette.true_class, "validation top-5": palette.series[3]}
+    scale = alt.Scale(domain=list(parts), range=[colours[part] for part in parts])
     # A click anywhere in the chart chooses the nearest epoch.
     chosen = alt.selection_point(name="point", fields=["epoch"], nearest=True, on="click", clear=False, empty=False)
     legend = alt.Legend(orient="top", symbolType="stroke", columns=2)
@@ -68,7 +69,7 @@ def _training(accuracy: bool, palette: Palette) -> alt.TopLevelMixin:
             axis=alt.Axis(format=".0%" if accuracy else "~g"),
             scale=alt.Scale(zero=accuracy),
         ),
-        color=alt.Color("part:N", title=None, scale=colours, legend=legend),
+        color=alt.Color("part:N", title=None, scale=scale, legend=legend),
         tooltip=tooltips("epoch:Q", "part:N", ("value:Q", ".2%" if accuracy else ".4f")),
     )
     points = base.mark_point(filled=True, size=42, opacity=1).add_params(chosen)
@@ -76,19 +77,25 @@ def _training(accuracy: bool, palette: Palette) -> alt.TopLevelMixin:
     return alt.layer(*layers, title="Accuracy" if accuracy else "Loss", height=330)
 
 
-def accuracy_by_variant(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
+def accuracy_by_variant(frame: pd.DataFrame, *, top5: bool = True, palette: Palette = LIGHT) -> Figure:
     """Top-1 and top-5 accuracy of every variant as dots on one line, in the run's order of variants.
 
     Args:
         frame: a row per variant: variant_label, top1, top5 (fractions), mean_confidence.
+        top5: whether it says anything: the run has more than five classes.
     """
-    long = frame.melt(["variant_label", "mean_confidence"], ["top1", "top5"], "measure", "value")
+    frame = frame if top5 else frame.assign(top5=frame["top1"])
+    measures = ["top1", "top5"] if top5 else ["top1"]
+    long = frame.melt(["variant_label", "mean_confidence"], measures, "measure", "value")
     long["measure"] = long["measure"].map({"top1": "top-1", "top5": "top-5"})
-    return Figure(_dots(tuple(frame["variant_label"]), palette), {"variants": frame, "shares": long})
+    return Figure(
+        _dots(tuple(frame["variant_label"]), tuple(long["measure"].unique()), palette),
+        {"variants": frame, "shares": long},
+    )
 
 
 @drawing
-def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
+def _dots(names: tuple[str, ...], measures: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
     y = alt.Y("variant_label:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
     x = alt.X("value:Q", title="accuracy", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     span = (
@@ -96,7 +103,7 @@ def _dots(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
         .mark_rule(color=palette.faint, strokeWidth=4)
         .encode(y=y, x=alt.X("top1:Q"), x2=alt.X2("top5:Q"))
     )
-    colours = alt.Scale(domain=["top-1", "top-5"], range=[palette.true_class, palette.neutral])
+    colours = alt.Scale(domain=list(measures), range=[palette.true_class, palette.neutral][: len(measures)])
     dots = (
         rows("shares")
         .mark_point(filled=True, size=110, opacity=1)

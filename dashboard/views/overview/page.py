@@ -9,6 +9,7 @@ from dashboard import data
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_grid
+from dashboard.shared.run_facts import accuracy_figures, evidence_text, has_top5, is_tiny_imagenet
 from dashboard.shared.theme import count, duration, escape_markdown, percent, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -34,9 +35,11 @@ def _card(selection: Selection) -> None:
     before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
     wrong = round((1 - here["top1"]) * len(run.labels))
     with st.grid(4 if selection.variant == run.variants[0] else 5, min_column_width=150):
-        for label, key in (("Top-1", "top1"), ("Top-5", "top5"), ("Mean confidence", "mean_confidence")):
+        for label, key in accuracy_figures(run):
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
-            since = None if change is None else f"since epoch {earlier[-1]}"  # longer texts are cut off on a phone
+            since = (
+                None if change is None else f"since epoch {data.epoch_name(run, earlier[-1])}"
+            )  # longer texts are cut off on a phone
             st.metric(label, percent(here[key]), change, border=True, delta_description=since)
         st.metric(
             "Wrong predictions",
@@ -49,6 +52,7 @@ def _card(selection: Selection) -> None:
         if selection.variant != run.variants[0]:
             st.metric("Predictions changed by the variant", percent(here["flip_rate"]), border=True)
     st.caption(" · ".join(_facts(selection)))
+    st.caption(evidence_text(run))
 
 
 def _facts(selection: Selection) -> list[str]:
@@ -62,7 +66,7 @@ def _facts(selection: Selection) -> list[str]:
         plural(len(run.classes), "class", "classes"),
         plural(len(run.labels), "validation image"),
         plural(len(run.variants), "variant"),
-        f"maps of {height}×{width} cells",
+        *([f"maps of {height}×{width} cells"] if run.has_maps else []),
         f"{len(run.epochs)} of {run.planned_epochs or len(run.epochs)} epochs recorded",
     ]
     return reported + ([f"{duration(seconds)} of computing time"] if seconds else [])
@@ -83,6 +87,9 @@ def _findings(selection: Selection) -> None:
 def _curves(selection: Selection) -> None:
     run = selection.run
     series = training_series(data.metrics(run))
+    if not has_top5(run):
+        series = series[series["part"] != "validation top-5"]
+    trained = (series["part"] == "training").any()
     left, middle, right = st.columns([1, 1, 1])
     for place, quantity in ((left, "loss"), (middle, "accuracy")):
         with place:
@@ -92,15 +99,20 @@ def _curves(selection: Selection) -> None:
                 quantity=quantity,
                 epoch=selection.epoch,
                 key=f"{quantity}-by-epoch",
-                alt=f"{quantity} of training and validation over the epochs",
+                alt=f"{quantity} of {'training and ' if trained else ''}validation over the epochs",
                 on_point=lambda point: url_state.write({"epoch": int(point["epoch"])}),
             )
     with right:
         table = data.variants_at(run, selection.epoch)
         downloads.chart(
-            accuracy_by_variant, table, key="accuracy-by-variant", alt="top-1 and top-5 accuracy of every variant"
+            accuracy_by_variant,
+            table,
+            top5=has_top5(run),
+            key="accuracy-by-variant",
+            alt="accuracy of every variant",
         )
-    st.caption("Click a point of a curve to choose its epoch. The orange line marks the chosen epoch.")
+    without = "" if trained else "The run has no figures of training, so the curves are those of the recorded images. "
+    st.caption(f"{without}Click a point of a curve to choose its epoch. The orange line marks the chosen epoch.")
 
 
 def _failures(selection: Selection) -> None:
@@ -109,7 +121,8 @@ def _failures(selection: Selection) -> None:
     st.subheader(f"Three notable mistakes{of}", anchor=False)
     found = notable_mistakes(selection)
     if not found:
-        st.caption(f"No mistakes{of} at epoch {selection.epoch} under {escape_markdown(selection.variant_label)}.")
+        epoch = escape_markdown(data.epoch_name(selection.run, selection.epoch))
+        st.caption(f"No mistakes{of} at epoch {epoch} under {escape_markdown(selection.variant_label)}.")
         return
     for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
         with place:
@@ -134,8 +147,9 @@ def _classes(selection: Selection) -> None:
 
 
 def _table_one(selection: Selection) -> None:
-    st.subheader("Runs in this folder and the paper's Table 1", anchor=False)
-    table, left_out = runs_table()
+    paper = is_tiny_imagenet(selection.run)
+    st.subheader("Runs in this folder" + (" and the paper's Table 1" if paper else ""), anchor=False)
+    table, left_out = runs_table(paper=paper)
     st.dataframe(
         table.assign(
             epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
@@ -146,7 +160,12 @@ def _table_one(selection: Selection) -> None:
         ),
         hide_index=True,
         # The accuracies come first: a phone may cut off the rest.
-        column_order=["name", "top1", "top5", "epoch", "network", "data", "source"],
+        column_order=[
+            *("name", "top1"),
+            *(["top5"] if has_top5(selection.run) else []),
+            *("epoch", "network", "data"),
+            *(["source"] if paper else []),
+        ],
         column_config={
             "top1": st.column_config.NumberColumn(
                 "Top-1", format="%.2f %%", width=85, help="the prediction is correct"
@@ -160,11 +179,16 @@ def _table_one(selection: Selection) -> None:
             "epoch": st.column_config.TextColumn("Epoch", width=55),
             "source": st.column_config.TextColumn("Source", width=110),
         },
-        alt="top-1 and top-5 accuracy of the runs in this folder and of the paper",
+        alt="accuracy of the runs in this folder" + (" and of the paper" if paper else ""),
+    )
+    quoted = (
+        "The paper's rows are quoted: Tiny ImageNet, except the middle row, which is ImageNet at 224×224. "
+        if paper
+        else ""
     )
     st.caption(
-        "Runs: best recorded epoch, all validation images, clean. The paper's rows are quoted: Tiny ImageNet, except "
-        "the middle row, which is ImageNet at 224×224. Accuracies on different images cannot be compared."
+        f"Runs: best recorded epoch, all validation images, clean. {quoted}Accuracies on different images cannot be "
+        "compared."
     )
     for name, reason in left_out.items():
         st.warning(

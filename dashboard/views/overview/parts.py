@@ -64,8 +64,8 @@ def _third(selection: Selection, rest: pd.DataFrame) -> tuple[str, str, pd.DataF
     return None if first.empty else (name, reason, first)
 
 
-def runs_table() -> tuple[pd.DataFrame, dict[str, str]]:
-    """Every readable run of the folder at its best epoch, then the paper's rows (`store.queries.table1.table1`).
+def runs_table(*, paper: bool) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Every readable run of the folder at its best epoch, then the paper's rows if wanted (`store.queries.table1`).
 
     Returns:
         The table; and why each run that is not in it cannot be read, by its name.
@@ -80,7 +80,7 @@ def runs_table() -> tuple[pd.DataFrame, dict[str, str]]:
             problem = data.reason(error)
         if problem:
             left_out[name] = problem
-    return table1(results), left_out
+    return table1(results, paper=paper), left_out
 
 
 def setting(run: Run, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -16,52 +18,60 @@ from dashboard.shared.states import signed_number
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import count
 from dashboard.shared.tile_sheets import sheet_button
-from dashboard.shell import url_state
+from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
 from store.metrics.confusion import pattern_similarity
+
+_PER_PAGE = 60
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    _wall(selection, choose_order(selection, list(ORDERS)))
+    # Where not all fit on one page, those that work best come first.
+    first = "accuracy" if len(selection.run.classes) > _PER_PAGE else next(iter(ORDERS))
+    _wall(selection, choose_order(selection, sorted(ORDERS, key=lambda name: name != first)))
     _similarity(selection)
 
 
 def _wall(selection: Selection, by: str) -> None:
     run = selection.run
     sequence = data.class_order(run, by, selection.epoch, selection.variant)
+    whole = sequence
+    sequence = sequence[controls.page("classes", len(sequence), _PER_PAGE)]
     names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
     address = url_state.linker("gallery", "class", {"image": None})
     tiles = tuple(
         Tile(
             id=identifiers[number],
             title=names[number],
-            maps=(int(number),),
+            maps=(place,),
             role=groups[number] if by == "group" else "",
             href=address(identifiers[number]),
             chosen=int(number) == selection.class_index,
         )
-        for number in sequence
+        for place, number in enumerate(sequence)
     )
+    # Scaled over all epochs and classes at once: on the common scale an early pattern looks as weak as it is.
+    scaled = scale_maps(data.all_patterns(run, selection.variant), kind=selection.scale, signed=run.signed)
     playing_wall(
         Wall(
             tiles=tiles,
-            # Scaled over all epochs at once: on the common scale an early pattern looks as weak as it is.
-            patterns=scale_maps(data.all_patterns(run, selection.variant), kind=selection.scale, signed=run.signed),
-            accuracy=data.accuracy_grid(run, selection.variant),
+            patterns=replace(scaled, codes=scaled.codes[:, sequence]),
+            accuracy=data.accuracy_grid(run, selection.variant)[:, sequence],
             epochs=run.epochs,
+            names=tuple(data.epoch_name(run, epoch) for epoch in run.epochs),
             start=run.epochs.index(selection.epoch),
             colours=selection.colours,
-            size=64 if len(tiles) <= 100 else 60,
+            size=64,
         ),
         key="patterns",
         on_open=url_state.open_class,
         on_epoch=lambda epoch: url_state.write({"epoch": epoch}),
     )
     sheet_button(
-        selection, class_tiles(selection, sequence.tolist()), title=f"Class patterns {ORDERS[by]}", key="patterns"
+        selection, class_tiles(selection, whole.tolist()), title=f"Class patterns {ORDERS[by]}", key="patterns"
     )
     st.caption(
         "A class pattern is the mean over the class's images of the map for that class. Below it: the class's accuracy "

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.shared import downloads
+from dashboard.shared.run_facts import has_top5
 from dashboard.shared.states import State, flip_tiles
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import escape_markdown, plural
@@ -15,6 +16,7 @@ from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.robustness import parts
 from dashboard.views.robustness.charts import OUTCOME_NAMES, variant_curves
+from store import Run
 
 _MEASURES = {
     "top1": "top-1 accuracy",
@@ -27,6 +29,7 @@ _MEASURES = {
     "ece": "calibration error (ECE)",
     "nll": "negative log-likelihood",
 }
+_OF_MAPS = ("unchanged_consistency", "responsiveness", "different_reason_share")
 _SHARES = {
     "top1": ("Top-1", "the prediction is correct"),
     "top5": ("Top-5", "the true class is among the five most probable"),
@@ -49,9 +52,20 @@ def main() -> None:
     if len(selection.run.variants) < 2:
         st.info("This run was recorded on clean images only, so there are no variants to compare.")
         return
+    unchanged = [
+        escape_markdown(selection.run.variant(name).label)
+        for name, changed in selection.run.changed_images.items()
+        if not changed and name != selection.run.variants[0]
+    ]
+    if unchanged:
+        st.info(
+            f"Changed no image of this run, so its figures are those of the clean images: {', '.join(unchanged)}.",
+            icon=":material/info:",
+        )
     _over_epochs(selection)
     variant = _chosen_variant(selection)
-    parts.outcomes(selection)
+    if selection.run.has_maps:
+        parts.outcomes(selection)
     parts.cue_profiles(selection)
     _images(selection, variant)
 
@@ -59,7 +73,8 @@ def main() -> None:
 def _over_epochs(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
-        measure = controls.select("Measure", "measure", list(_MEASURES), default="top1", names=_MEASURES.__getitem__)
+        measures = [name for name in _MEASURES if _has(selection.run, name)]
+        measure = controls.select("Measure", "measure", measures, default="top1", names=_MEASURES.__getitem__)
         table = data.accuracy_by_variant(selection.run)
         downloads.chart(
             variant_curves,
@@ -74,11 +89,17 @@ def _over_epochs(selection: Selection) -> None:
         _at_epoch(selection)
 
 
+def _has(run: Run, measure: str) -> bool:
+    """Whether a run has a measure: some are of maps, and with five classes every image is a top-5 success."""
+    return (run.has_maps or measure not in _OF_MAPS) and (measure != "top5" or has_top5(run))
+
+
 def _at_epoch(selection: Selection) -> None:
     """Accuracy, confidence and flip rate of every variant at the chosen epoch; a row chooses its variant."""
     rows = data.variants_at(selection.run, selection.epoch)
     shown = rows.assign(**{name: 100 * rows[name] for name in _SHARES})
-    st.markdown(f"**At epoch {selection.epoch}**")
+    st.markdown(f"**At epoch {escape_markdown(data.epoch_name(selection.run, selection.epoch))}**")
+    shares = {name: words for name, words in _SHARES.items() if _has(selection.run, name)}
 
     def choose(row: int) -> None:
         variant = rows["variant"].iloc[row]
@@ -86,12 +107,12 @@ def _at_epoch(selection: Selection) -> None:
 
     row_table(
         shown,
-        column_order=["variant_label", *_SHARES],
+        column_order=["variant_label", *shares],
         column_config={
             "variant_label": st.column_config.TextColumn("Variant", width=138),
             **{
                 name: st.column_config.NumberColumn(label, format="%.1f %%", width=55, help=meaning)
-                for name, (label, meaning) in _SHARES.items()
+                for name, (label, meaning) in shares.items()
             },
         },
         key="variants",
@@ -112,11 +133,12 @@ def _images(selection: Selection, variant: str) -> None:
     before = data.predictions(run, selection.epoch, clean)
     after = data.predictions(run, selection.epoch, variant)
     st.subheader(f"Images under {escape_markdown(selection.run.variant(variant).label)}", anchor=False)
+    outcomes = [name for name in _OUTCOMES if run.has_maps or name not in OUTCOME_NAMES]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = controls.select(
-            "Outcome", "outcome", list(_OUTCOMES), default="lost", names=_OUTCOMES.__getitem__, resets=("page",)
+            "Outcome", "outcome", outcomes, default="lost", names=_OUTCOMES.__getitem__, resets=("page",)
         )
-        maps = controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
+        maps = run.has_maps and controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
         if selection.class_index is not None:
             name = escape_markdown(data.class_names(run)[selection.class_index])
             controls.write_button(f"Show all classes, not only {name}", {"class": None, "page": None})
@@ -132,10 +154,11 @@ def _images(selection: Selection, variant: str) -> None:
         st.info("No images match. Try another outcome, variant or class.", icon=":material/filter_alt_off:")
         return
     which = "the map of the true class" if maps == "true_class" else "the map of the prediction"
-    st.caption(
-        f"{plural(len(rows), 'image')}, the most changed maps first. Each tile: the clean and the perturbed image, "
-        f"{which} for both, and what the map of the true class gained (warm) or lost (cold)."
+    explained = (
+        f", the most changed maps first. Each tile: the clean and the perturbed image, {which} for both, and what the "
+        "map of the true class gained (warm) or lost (cold)"
     )
+    st.caption(f"{plural(len(rows), 'image')}{explained if run.has_maps else ''}.")
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     first, second = (State(run, selection.epoch, name) for name in (clean, variant))
     content = flip_tiles(selection, first, second, part["image"].tolist(), true_class=maps == "true_class")

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
+from dashboard.shared.run_facts import colour_variants
 from dashboard.shared.theme import escape_markdown
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -46,7 +47,11 @@ def outcomes(selection: Selection) -> None:
 
 def cue_profiles(selection: Selection) -> None:
     """A matrix of what each class loses under each variant: how far it relies on colour, shape or texture."""
-    st.subheader("Which classes rely on colour, which on shape?", anchor=False)
+    colour = colour_variants(selection.run)
+    st.subheader(
+        "Which classes rely on colour, which on shape?" if colour else "Which classes rely on what a variant changes?",
+        anchor=False,
+    )
     run, others = selection.run, selection.run.variants[1:]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cell = controls.segmented("Change of", "values", list(CELLS), names=CELLS.__getitem__)
@@ -75,10 +80,10 @@ def cue_profiles(selection: Selection) -> None:
             {"variant": others[column], "class": identifiers[int(sequence[row])], "page": None}
         ),
     )
+    cue = ": a class that loses under gray or swapped channels relies on colour" if colour else ""
     st.caption(
-        "A row is the cue profile of a class: a class that loses under gray or swapped channels relies on "
-        "colour, one that loses under blur relies on fine texture. Click a cell to see its images below. No "
-        "colour: no change" + (", or unknown because there are no images." if np.isnan(changes).any() else ".")
+        f"A row is the cue profile of a class{cue}. Click a cell to see its images below. A cell without colour: no "
+        "change" + (", or unknown because there are no images." if np.isnan(changes).any() else ".")
     )
     _over_epochs(selection)
 

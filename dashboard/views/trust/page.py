@@ -46,7 +46,8 @@ def main() -> None:
     _calibration(selection)
     _detection(selection)
     _failure_ranking(selection)
-    _localisation(selection)
+    if selection.run.has_maps:
+        _localisation(selection)
 
 
 def _calibration(selection: Selection) -> None:
@@ -140,11 +141,13 @@ def _mistake_grid(selection: Selection, rows: pd.DataFrame, *, key: str, title: 
 
 def _detection(selection: Selection) -> None:
     st.subheader("Which confidence score detects errors?", anchor=False)
+    known = [score for score in COLUMN_SCORES if selection.run.has_maps or score.kind != "map"]
+    scores = [score.name for score in known if score.name != REFERENCE]
     score = controls.select(
         "Compare the maximum softmax with",
         "score",
-        [name for name in _LABELS if name != REFERENCE],
-        default="sharpness",
+        scores,
+        default="sharpness" if selection.run.has_maps else scores[0],
         names=_LABELS.__getitem__,
         resets=("accepted",),
     )
