@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet
@@ -62,23 +63,22 @@ def flip_tiles(
     selection: Selection,
     before: State,
     after: State,
-    images: Sequence[int],
+    images: ArrayLike,
     *,
-    earlier: Sequence[int] | None = None,
     true_class: bool = False,
     size: int = 72,
 ) -> TileSet:
     """Images in two states, with what the true class's map gained or lost in between.
 
     Args:
-        selection, images, size: scale and colours, image numbers of the second state, edge of an image in CSS pixels.
-        earlier: the numbers of the same images in the first state, where they differ.
+        selection, size: scale and colours, edge of an image in CSS pixels.
+        images: their numbers (n,), or (n, 2) those in the first and in the second state.
         before, after: the states, of one run or of two; if their variants differ, both images are shown.
         true_class: show the maps of the true class instead of those of both predictions.
     """
-    order, states = tuple(int(image) for image in images), (before, after)
-    orders = (order if earlier is None else tuple(int(image) for image in earlier), order)
-    sides = [(*each.key, rows) for each, rows in zip(states, orders, strict=True)]
+    states, numbers = (before, after), np.asarray(images, np.int64)
+    orders = [tuple(column.tolist()) for column in (numbers.T if numbers.ndim == 2 else (numbers, numbers))]
+    order, sides = orders[1], [(*each.key, rows) for each, rows in zip(states, orders, strict=True)]
     first, second = (data.predictions(*side[:3]).iloc[list(side[3])] for side in sides)
     gains = second["label_logit"].to_numpy() - first["label_logit"].to_numpy()  # S of the true class
     own = on_one_grid([data.true_class_maps(*side) for side in sides])
@@ -88,10 +88,7 @@ def flip_tiles(
         Tile(
             id=str(image),
             title=f"{_marked(one)} → {_marked(two)}",
-            lines=(
-                f"P {probability(one.confidence)} → {probability(two.confidence)}",
-                f"true class {two.true_class}, S {signed_number(float(gains[row]), 1)}",
-            ),
+            lines=_flip_lines(one, two, float(gains[row])),
             images=tuple(range(row * len(variants), (row + 1) * len(variants))),
             maps=(2 * row, 2 * row + 1),
             differences=(row,),
@@ -111,6 +108,13 @@ def flip_tiles(
         ),
         difference_legend="map of the true class, second state minus first",
         size=size,
+    )
+
+
+def _flip_lines(one: Prediction, two: Prediction, gain: float) -> tuple[str, ...]:
+    return (
+        f"P {probability(one.confidence)} → {probability(two.confidence)}",
+        f"true class {two.true_class}, S {signed_number(gain, 1)}",
     )
 
 

@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.read.run import Run
 
-Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
-
-def shared_images(first: Run, second: Run) -> Pairs | None:
+def shared_images(first: Run, second: Run) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """The numbers of the shared images in each run, two (n,) int64, ascending in the second; None where there are none.
 
     The same image has the same pixels and class. Where no pixels agree, because the runs prepared their images in
-    different ways, it is the one of the same name and class. The classes are those of both runs, in one order.
+    different ways, all names and classes have to. The classes are those of both runs, in one order.
     """
-    left, right = first.image_sha256(), second.image_sha256()
-    if left is not None and right is not None:
-        keys = [[row.tobytes() for row in each] for each in (left, right)]
-        found = _paired(keys[0], keys[1], first.labels, second.labels)
-        if found is not None:
-            return found
-    return _paired(first.image_names, second.image_names, first.labels, second.labels)
-
-
-def _paired(
-    first: Sequence[Hashable], second: Sequence[Hashable], first_labels: NDArray, second_labels: NDArray
-) -> Pairs | None:
-    known: dict[Hashable, list[int]] = defaultdict(list)
-    for number, key in enumerate(zip(first, first_labels.tolist(), strict=True)):
+    left, right = _keys(first), _keys(second)
+    known: dict[tuple[bytes, int], list[int]] = defaultdict(list)
+    for number, key in enumerate(left):
         known[key].append(number)
-    pairs = []
-    for number, key in enumerate(zip(second, second_labels.tolist(), strict=True)):
-        if known.get(key):  # of equal images the first with the first, and so on
-            pairs.append((known[key].pop(0), number))
-    if not pairs:
-        return None
-    left, right = np.array(pairs, np.int64).T
-    return left, right
+    # Of equal images the first belongs to the first, and so on.
+    pairs = [(known[key].pop(0), number) for number, key in enumerate(right) if known.get(key)]
+    if pairs:
+        one, two = np.array(pairs, np.int64).T
+        return one, two
+    if first.image_names == second.image_names and np.array_equal(first.labels, second.labels):
+        return np.arange(len(first.labels)), np.arange(len(first.labels))
+    return None
+
+
+def _keys(run: Run) -> list[tuple[bytes, int]]:
+    """Each image's SHA-256 and class; nothing where the run has no SHA-256."""
+    found = run.image_sha256()
+    return [] if found is None else [(row.tobytes(), int(label)) for row, label in zip(found, run.labels, strict=True)]

@@ -278,7 +278,7 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
         "the prediction before and after, then what the map of the true class gained (warm) or lost (cold)."
     )
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
-    content = flip_tiles(selection, before, after, part["image"].to_numpy(), earlier=part["image_before"].to_numpy())
+    content = flip_tiles(selection, before, after, part[["image_before", "image"]].to_numpy())
     tile_grid(
         content, key="flips", on_open=lambda image: url_state.open_page("image", {**after.parameters, "image": image})
     )

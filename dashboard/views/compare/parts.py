@@ -28,8 +28,7 @@ def same_classes(first: Run, second: Run) -> bool:
 def same_images(first: Run, second: Run) -> tuple[np.ndarray, np.ndarray] | None:
     """The numbers of the images that two runs share, in the first and in the second, ascending in the second; or None.
 
-    Images are the same that have the same pixels and class; where no pixels agree, because the runs prepared them in
-    different ways, those of the same name and class.
+    Images are the same that have the same pixels and class: see `store.queries.shared_images`.
     """
     if first.path == second.path:
         every = np.arange(len(second.labels))

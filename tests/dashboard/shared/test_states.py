@@ -85,7 +85,7 @@ def test_the_third_state_is_in_the_link_and_can_be_left_out(opened, tiny_run):
 
 def test_a_run_of_other_images_is_compared_by_class_but_not_by_image(opened, tmp_path):
     write_synthetic_run(tmp_path / "one", epochs=2)
-    write_synthetic_run(tmp_path / "two", epochs=1, images_per_class=6)
+    write_synthetic_run(tmp_path / "two", epochs=1, images_per_class=6, image_shape=(12, 20))
     app = opened(tmp_path, "compare", run="one", **{"with": "two"})
     assert not app.exception and not app.warning
     assert "recorded on different images" in app.info[0].value

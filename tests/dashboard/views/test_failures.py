@@ -29,7 +29,8 @@ def test_failures_are_filtered_and_sorted_from_a_table(run, where, column, holds
 
 def test_a_tile_shows_the_measure_that_it_is_sorted_by():
     row = pd.Series({"correction_cells": 3, "then": "car", "margin": 0.12345, "error_run": 4, "persistence": 1.5})
-    assert failures_parts.extra_line(row, "fewest_cells") == "k* 3, then car"
-    assert failures_parts.extra_line(row, "smallest_margin") == "margin 0.123"
-    assert failures_parts.extra_line(row, "persistence") == "4 epochs, persistence 1.50"
-    assert failures_parts.extra_line(row, "confidence") == ""
+    assert failures_parts.extra_line(row, "fewest_cells", symbol="k*") == "k* 3, then car"
+    assert failures_parts.extra_line(row, "most_cells", symbol="k* (estimate)") == "k* (estimate) 3, then car"
+    assert failures_parts.extra_line(row, "smallest_margin", symbol="k*") == "margin 0.123"
+    assert failures_parts.extra_line(row, "persistence", symbol="k*") == "4 epochs, persistence 1.50"
+    assert failures_parts.extra_line(row, "confidence", symbol="k*") == ""

@@ -58,7 +58,6 @@ def test_a_link_of_the_readme_is_called_by_the_page_or_state_that_it_opens():
     ("link", "said"),
     [
         ("image?image=0", "Over the epochs"),
-        ("overview", "Table 1"),
         ("robustness?variant=bgr", r"Images under \[B,G,R\]"),
         ("robustness?variant=salt_pepper_0.005", r"Images under salt \& pepper 0.005"),
         ("gallery?predictions=correct", "brown bear"),
