@@ -48,6 +48,11 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _QUARTER_TURNS = (5, 6, 7, 8)  # orientations that exchange width and height
+_NO_IMAGES = {  # what is found under an image's name
+    b"version https://git-lfs": "a Git LFS pointer: get the file itself with git lfs pull",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+}
 _UNUSED_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # of a PNG
 
 
@@ -222,6 +227,9 @@ def prepare_image(image: Image.Image, preparation: Preparation) -> np.ndarray:
 @contextmanager
 def open_image(content: bytes, name: str) -> Iterator[Image.Image]:
     """The image in a file's content, not decoded yet; whatever is raised inside becomes a BadImage with its name."""
+    for start, kind in _NO_IMAGES.items():
+        if content[:200].lstrip().lower().startswith(start) or not content:
+            raise BadImage(f"'{name}' is not an image that can be read here, but {kind if content else 'empty'}.")
     with _naming(name), _open(content) as opened:
         yield opened
 

@@ -24,9 +24,10 @@ import numpy as np
 import PIL
 
 from compute.data.atomic_folder import unfinished_folder
+from compute.data.class_names import quote
 from compute.data.dataset import Dataset, ImageSet, Selection, dataset_checksum, image_digests
 from compute.data.decode import Preparation, decode_image
-from compute.data.image_folder import ImageFiles, Listing, quote
+from compute.data.image_folder import ImageFiles, Listing
 from compute.data.plausibility import image_notes, white_level
 from compute.errors import BadImage, BadLayout, CacheUnusable, DoesNotFit
 from store.format.memory import free_memory
@@ -322,9 +323,9 @@ def _without_unreadable(
 
 
 def _kept_files(files: ImageFiles, entry: _Entry) -> ImageFiles:
-    rows = np.array([row for row, path in enumerate(files.paths) if path not in entry.unreadable], np.int64)
-    boxes = None if files.boxes is None else files.boxes[rows]
-    return ImageFiles(tuple(files.paths[row] for row in rows), files.labels[rows], boxes)
+    return files.taken(
+        np.array([row for row, path in enumerate(files.paths) if path not in entry.unreadable], np.int64)
+    )
 
 
 def _image_sets(listing: Listing, entry: _Entry, preparation: Preparation) -> tuple[ImageSet | None, ImageSet]:

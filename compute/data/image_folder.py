@@ -1,32 +1,45 @@
-"""Folders with train/<class>/ and val/<class>/ images: which files belong to which class, and the classes' names.
+"""Folders of images as people have them: which folder is which split, and which files belong to which class.
 
-A file that can't be used is refused by name, so that no image is ever left out silently.
+A file that can't be used is refused or said in a note, so that no image is ever left out silently.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
 import os
 import re
-import tomllib
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from compute.data.class_names import class_infos, natural_order, plain_form, quote
+from compute.data.dataset import Selection
 from compute.data.decode import SUFFIXES
 from compute.errors import BadLayout
 from store.format.description import ClassInfo
 
-VALIDATION_NAMES = ("val", "valid", "validation", "test")  # In order of preference.
-CLASS_TABLE, WORD_LIST = "classes.csv", "words.txt"
-NO_GROUP, OTHER_GROUP = "all", "other"
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # File managers leave these behind.
+TRAINING_NAMES = ("train", "training")
+VALIDATION_NAMES = ("val", "valid", "validation", "dev", "eval", "test", "testing")  # In order of preference.
+_DEEPEST = 4  # class folders inside folders; more is a loop of links
+# What file systems, file managers and network drives leave behind, in lower case.
+_LEFTOVERS = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "@tmp", "#recycle", "@recycle", "#snapshot"),
+        *("icon\r", "lost+found", "$recycle.bin", "recycler", "system volume information", "network trash folder"),
+        *("temporary items", "__pycache__"),
+    )
+)
+# Annotations and texts that tools write beside images; anything else may be an image in a format unknown here.
+_SIDE_SUFFIXES = frozenset(
+    f".{kind}"
+    for kind in (
+        *("xml", "json", "txt", "csv", "tsv", "md", "html", "yaml", "yml", "xmp", "aae", "thm", "ini", "log"),
+        *("py", "ipynb", "url", "lnk"),
+    )
+)
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # Control characters, and bytes that are not UTF-8.
-_GROUPS_FILE = Path(__file__).with_name("tiny_imagenet_groups.toml")
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,11 @@ class ImageFiles:
     paths: tuple[str, ...]
     labels: np.ndarray
     boxes: np.ndarray | None = None  # (N,4) x0, y0, x1, y1 in the original images' pixels, end excluded
+
+    def taken(self, rows: np.ndarray) -> ImageFiles:
+        """The files of some rows, in their order."""
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return ImageFiles(tuple(self.paths[row] for row in rows), self.labels[rows], boxes)
 
 
 @dataclass(frozen=True)
@@ -50,93 +68,246 @@ class Listing:
     notes: tuple[str, ...] = ()  # about images of the folder that the listing leaves out
 
 
-def list_folder(root: Path) -> Listing:
-    """The image files of train/<class>/ and val/<class>/ (or valid, validation, test).
+@dataclass(frozen=True)
+class Splits:
+    """The folders of class folders in `root`; without a split, `unsplit` holds all classes."""
 
-    Images are in the class folder or in its folder `images`. A class is named after its folder, with spaces for
-    underscores, in one group; a `classes.csv` (id, name, group) beside `train` gives better names and groups, and so
-    does a `words.txt` where the folders are named by WordNet ids.
+    root: Path
+    train: Path | None = None
+    validation: Path | None = None
+    unsplit: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+# --- Splits ----------------------------------------------------------------------------------------------------------
+
+
+def find_splits(root: Path) -> Splits | None:
+    """The splits of an image set in `root` itself; None where it holds neither splits nor class folders.
 
     Raises:
-        BadLayout: a folder is missing, empty, contains other files, or the two splits have different classes.
+        BadLayout: two folders claim to be the same split.
     """
-    validation = validation_folder(root) or root / VALIDATION_NAMES[0]
-    ids = subfolders(root / "train")
-    _check_same_classes(root / "train", ids, validation)
-    train_files, validation_files = (
-        files_by_class(class_images(root, _images_folder(split / each)) for each in ids)
-        for split in (root / "train", validation)
-    )
-    notes = _hidden_image_notes(root, validation)
-    return Listing(root.resolve().name, root, _classes(root, ids), train_files, validation_files, notes)
+    folders = [entry for entry in visible_entries(root) if is_folder(entry)]
+    found: dict[str, list[str]] = {}
+    for entry in folders:
+        split = split_name(entry.name)
+        if split is not None and _holds_classes(Path(entry)):
+            found.setdefault(split, []).append(entry.name)
+    if not found:
+        classes = [entry.name for entry in folders if _holds_images_below(Path(entry))]
+        images = [name for name in classes if split_name(name)]
+        # Lone folders train and val of images, without class folders, are no classes named so.
+        sets = [name for name in classes if any(map(split_name, _names(root / name)))]  # several image sets
+        return Splits(root, unsplit=root) if len(classes) > 1 and len(images) < len(classes) and not sets else None
+    chosen = {}
+    for split, names in found.items():
+        exact = [name for name in names if name.lower() == split] or names
+        if len(exact) > 1:
+            raise BadLayout(f"'{root}' has several folders of {split} images: {quote(exact)}. Rename all but one.")
+        chosen[split] = exact[0]
+    train = next((chosen[name] for name in TRAINING_NAMES if name in chosen), None)
+    validation = next((chosen[name] for name in VALIDATION_NAMES if name in chosen), None)
+    unused = [each.name for each in folders if each.name not in (train, validation) and _holds_images_below(Path(each))]
+    notes = (f"Not used in '{root}': the folders {quote(unused)}.",) if unused else ()
+    inner = [None if name is None else _innermost(root / name) for name in (train, validation)]
+    return Splits(root, train=inner[0], validation=inner[1], notes=notes)
 
 
-def validation_folder(root: Path) -> Path | None:
-    """The folder of the validation images, or None."""
-    return next((root / name for name in VALIDATION_NAMES if (root / name).is_dir()), None)
+def split_name(name: str) -> str | None:
+    """The split that a folder's name means, for instance "test" for `seg_test`; None where it means none, or two."""
+    words = {word for word in re.split(r"[^a-z]+", name.lower()) if word in (*TRAINING_NAMES, *VALIDATION_NAMES)}
+    return words.pop() if len(words) == 1 else None
 
 
-def _images_folder(folder: Path) -> Path:
-    """The class folder, or its folder `images` where it contains nothing else."""
-    if not (folder / "images").is_dir():
-        return folder
-    beside = [entry.name for entry in visible_entries(folder) if entry.name != "images"]
-    if any(Path(name).suffix.lower() in SUFFIXES for name in beside):
+def _innermost(folder: Path) -> Path:
+    """The folder itself, or the only folder in it that holds class folders: seg_train/seg_train."""
+    inner = [Path(entry) for entry in visible_entries(folder) if is_folder(entry)]
+    return _innermost(inner[0]) if len(inner) == 1 and _holds_classes(inner[0]) else folder
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir() if not _is_leftover(entry.name)]
+    except OSError:
+        return []
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(Path(name).suffix.lower() in SUFFIXES for name in _names(folder))
+
+
+def _holds_classes(folder: Path, depth: int = _DEEPEST) -> bool:
+    inner = [folder / name for name in _names(folder)]
+    return any(map(_holds_images, inner)) or (depth > 0 and any(_holds_classes(each, depth - 1) for each in inner))
+
+
+def _holds_images_below(folder: Path) -> bool:
+    return _holds_images(folder) or _holds_classes(folder)
+
+
+# --- Listing ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Notes:
+    """What a listing leaves out, collected on the way."""
+
+    side_files: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+
+    def sentences(self) -> tuple[str, ...]:
+        sentences = []
+        if self.side_files:
+            sentences.append(
+                f"{len(self.side_files):,} files that are not images are not used: {quote(self.side_files, 3)}."
+            )
+        if self.hidden:
+            sentences.append(
+                f"Images in the hidden folders {quote(self.hidden)} are not used. Rename them without the dot to use "
+                "them."
+            )
+        return tuple(sentences)
+
+
+def list_folder(splits: Splits, selection: Selection, *, seed: int = 0) -> Listing:
+    """The image files of an image set: one folder for each class, in each split or without a split.
+
+    Images are in the class folder or in its folder `images`. Class folders may be inside of others (group/class). A
+    `classes.csv` (id, name, group) beside the splits gives names and groups; WordNet ids get their names. Where there
+    are no validation images, a share of every class is set apart.
+
+    Raises:
+        BadLayout: a folder is empty, contains other files, the two splits have different classes, or training images
+            are needed and there are none.
+    """
+    root, collected = splits.root, _Notes()
+    train, validation = splits.train, splits.validation
+    if selection.validation_only:
+        train, validation = None, validation or train or splits.unsplit
+    elif validation is None:
+        train = train or splits.unsplit
+    elif train is None:
         raise BadLayout(
-            f"'{folder}' contains {quote(beside)} beside its folder 'images'. Put all images into one folder."
+            f"'{root}' has only validation images ('{validation.name}'), so no network can be trained on it. Add a "
+            "folder train, or record a trained network on them: python -m compute record."
         )
-    return folder / "images"
+    folders = [None if split is None else _class_folders(split, collected) for split in (train, validation)]
+    ids = _common_ids([split for split in (train, validation) if split], [each for each in folders if each])
+    ids = natural_order(ids) if selection.class_order == "natural" else sorted(ids)
+    files = [
+        None if each is None else files_by_class(class_images(root, each[id_], collected.side_files) for id_ in ids)
+        for each in folders
+    ]
+    notes = (*splits.notes, *collected.sentences())
+    of_train, of_validation = files
+    if of_validation is None:
+        of_train, of_validation, note = _set_apart(files[0] or files_by_class([]), ids, selection, seed)
+        notes += (note,)
+    above = [root.parent] if split_name(root.name) else []  # where the folder val alone was given
+    return Listing(root.resolve().name, root, class_infos([root, *above], ids), of_train, of_validation, notes)
 
 
-def _check_same_classes(train: Path, ids: tuple[str, ...], validation: Path) -> None:
-    validation_ids = subfolders(validation)
-    for here, there, missing in (
-        (train, validation, sorted(set(ids) - set(validation_ids))),
-        (validation, train, sorted(set(validation_ids) - set(ids))),
-    ):
-        if missing:
+def _class_folders(split: Path, collected: _Notes) -> dict[str, Path]:
+    """The folder of each class in a split by the class's id: its name, with those of the folders above it."""
+    found: dict[str, Path] = {}
+    for parts, folder in _walk(split, ()):
+        class_id = plain_form("/".join(parts))
+        if class_id in found:
             raise BadLayout(
-                f"The classes {quote(missing)} of '{here}' are not in '{there}'. Both need the same class folders."
+                f"'{found[class_id]}' and '{folder}' have the same name in two Unicode forms. Merge the folders."
             )
-    if len(ids) < 2:
-        raise BadLayout(f"'{train}' contains only the class {ids[0]!r}. A classifier needs two or more.")
+        found[class_id] = folder
+    if not found:
+        raise BadLayout(f"'{split}' contains no class folder. It must contain one folder of images per class.")
+    hidden = sorted(entry.name for entry in os.scandir(split) if entry.name.startswith(".") and entry.is_dir())
+    collected.hidden += [f"{split.name}/{name}" for name in hidden if _holds_images_below(split / name)]
+    return found
 
 
-def _hidden_image_notes(root: Path, validation: Path) -> tuple[str, ...]:
-    """A sentence for each split that has images in a hidden folder: hidden files and folders are not used."""
+def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Path]]:
+    """Every folder of images below `folder`, with the names that lead to it."""
+    entries = visible_entries(folder)
+    inner = [entry for entry in entries if is_folder(entry)]
+    images = [entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES and entry not in inner]
+    if not parts and images:
+        raise BadLayout(
+            f"'{folder}' contains images beside its class folders: {quote(images)}. Move each into its class's folder."
+        )
+    if parts and (images or not inner):
+        yield parts, folder
+    elif parts and [entry.name for entry in inner] == ["images"]:
+        yield parts, folder / "images"
+    elif len(parts) > _DEEPEST:
+        raise BadLayout(f"'{folder}' is nested too deeply, or contains a link to a folder above it. Remove it.")
+    else:
+        for entry in inner:
+            yield from _walk(Path(entry), (*parts, entry.name))
 
-    def holds_image(folder: Path) -> bool:
-        try:
-            return any(each.suffix.lower() in SUFFIXES and not each.name.startswith(".") for each in folder.iterdir())
-        except OSError:
-            return False
 
-    notes = []
-    for split in (root / "train", validation):
-        hidden = sorted(each for each in split.iterdir() if each.name.startswith(".") and each.is_dir())
-        names = [each.name for each in hidden if holds_image(each) or holds_image(each / "images")]
-        if names:
-            notes.append(
-                f"'{split}' also has images in the hidden folders {quote(names)}, which are not used. "
-                "Rename them without the dot to use them."
+def _common_ids(splits: Sequence[Path], folders: Sequence[dict[str, Path]]) -> list[str]:
+    """The ids of the classes, which all splits must have; capitals may differ between them.
+
+    Raises:
+        BadLayout: a class is missing in a split, or there is only one.
+    """
+    first = folders[0]
+    for other in folders[1:]:
+        folded = {each.casefold(): each for each in first}
+        for each in set(other) - set(first):
+            twin = folded.get(each.casefold())
+            if twin is not None and twin not in other:
+                other[twin] = other.pop(each)
+        for here, there, missing in ((0, 1, set(first) - set(other)), (1, 0, set(other) - set(first))):
+            if missing:
+                raise BadLayout(
+                    f"The classes {quote(sorted(missing))} of '{splits[here]}' are not in '{splits[there]}'. Both need "
+                    "the same class folders."
+                )
+    if len(first) < 2:
+        raise BadLayout(f"'{splits[0]}' contains only the class {quote(list(first))}. A classifier needs two or more.")
+    return list(first)
+
+
+def _set_apart(
+    files: ImageFiles, ids: Sequence[str], selection: Selection, seed: int
+) -> tuple[ImageFiles, ImageFiles, str]:
+    """Training and validation files, a share of every class, and a note.
+
+    The files with the smallest SHA-256 of seed and path are set apart, so that a new image moves few others.
+
+    Raises:
+        BadLayout: a class has one image only.
+    """
+    chosen = np.zeros(len(files.paths), bool)
+    for label, class_id in enumerate(ids):
+        rows = np.flatnonzero(files.labels == label)
+        if len(rows) < 2:
+            raise BadLayout(
+                f"The class '{class_id}' has a single image, so none can be set apart for validation. Add images, or "
+                "remove the class."
             )
-    return tuple(notes)
+        order = sorted(rows, key=lambda row: hashlib.sha256(f"{seed}\0{files.paths[row]}".encode()).digest())
+        chosen[order[: min(max(round(selection.validation_share * len(rows)), 1), len(rows) - 1)]] = True
+    note = (
+        f"There are no validation images: {chosen.sum():,} of {len(chosen):,}, {selection.validation_share:.0%} of "
+        f"each class, are set apart (data.validation_share; data.seed = {seed} chooses them)."
+    )
+    return files.taken(np.flatnonzero(~chosen)), files.taken(np.flatnonzero(chosen)), note
 
 
 # --- Contents of folders ---------------------------------------------------------------------------------------------
 
 
 def visible_entries(folder: Path) -> list[os.DirEntry[str]]:
-    """The entries of a folder sorted by name, without hidden files and what file managers leave behind.
+    """The entries of a folder sorted by name, without hidden files and what systems and tools leave behind.
 
     Raises:
         BadLayout: the folder can't be read, or a name in it is not UTF-8 or contains control characters.
     """
     try:
         with os.scandir(folder) as found:
-            entries = [
-                each for each in found if not each.name.startswith(".") and each.name.lower() not in _SYSTEM_FILES
-            ]
+            entries = [each for each in found if not _is_leftover(each.name)]
     except OSError as err:
         raise BadLayout(f"The folder '{folder}' can't be read: {err.strerror}. Check its permissions.") from err
     for each in entries:
@@ -146,6 +317,11 @@ def visible_entries(folder: Path) -> list[os.DirEntry[str]]:
                 f"Rename it."
             )
     return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_leftover(name: str) -> bool:
+    lower = name.lower()
+    return name.startswith((".", "~$")) or lower in _LEFTOVERS or lower.endswith(("zone.identifier", "~"))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -164,39 +340,29 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
     return folder
 
 
-def subfolders(folder: Path) -> tuple[str, ...]:
-    """The names of a folder's subfolders in order.
+def class_images(root: Path, folder: Path, side_files: list[str]) -> list[str]:
+    """The image files of one class folder, relative to `root`, sorted by name; texts beside them go to `side_files`.
 
     Raises:
-        BadLayout: there is no such folder, or it has no subfolder.
-    """
-    if not folder.is_dir():
-        raise BadLayout(f"The folder '{folder}' does not exist. An image set needs train and val folders.")
-    names = tuple(entry.name for entry in visible_entries(folder) if is_folder(entry))
-    if not names:
-        raise BadLayout(f"'{folder}' contains no class folder. It must contain one folder of images per class.")
-    return names
-
-
-def class_images(root: Path, folder: Path) -> list[str]:
-    """The image files of one class folder, relative to `root`, sorted by name.
-
-    Raises:
-        BadLayout: the folder is empty or contains anything that is not an image; the message names it.
+        BadLayout: the folder has no images, or contains anything that may be an image and can't be used.
     """
     names = [entry.name for entry in visible_entries(folder)]
-    others = [name for name in names if Path(name).suffix.lower() not in SUFFIXES]
+    kinds = {name: Path(name).suffix.lower() for name in names}
+    images = [name for name in names if kinds[name] in SUFFIXES]
+    others = [name for name in names if kinds[name] not in SUFFIXES | _SIDE_SUFFIXES]
+    prefix = folder.relative_to(root).as_posix()
+    prefix = "" if prefix == "." else f"{prefix}/"
     if others:
         formats = ", ".join(sorted(SUFFIXES))
         raise BadLayout(
-            f"'{folder}' contains something other than images: {quote(others)}. Move it elsewhere. Formats: {formats}."
+            f"'{folder}' contains something other than images: {quote(others)}. Convert or move it. Formats: {formats}."
         )
-    if not names:
+    if not images:
         raise BadLayout(
             f"The class folder '{folder}' contains no images. Add some, or remove the class from both splits."
         )
-    prefix = folder.relative_to(root).as_posix()
-    return [f"{prefix}/{name}" for name in names]
+    side_files += [f"{prefix}{name}" for name in names if kinds[name] in _SIDE_SUFFIXES]
+    return [f"{prefix}{name}" for name in images]
 
 
 def files_by_class(paths: Iterable[Sequence[str]]) -> ImageFiles:
@@ -204,102 +370,3 @@ def files_by_class(paths: Iterable[Sequence[str]]) -> ImageFiles:
     classes = list(paths)
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(each) for each in classes])
     return ImageFiles(tuple(path for each in classes for path in each), labels)
-
-
-# --- Names and groups of classes -------------------------------------------------------------------------------------
-
-
-def _classes(root: Path, ids: tuple[str, ...]) -> tuple[ClassInfo, ...]:
-    if (root / CLASS_TABLE).is_file():
-        return _read_class_table(root / CLASS_TABLE, ids)
-    if (root / WORD_LIST).is_file():
-        return wordnet_classes(root, ids)
-    names = [each.replace("_", " ") for each in ids]
-    unique = names if len(set(names)) == len(names) else ids
-    return tuple(ClassInfo(each, name, NO_GROUP) for each, name in zip(ids, unique, strict=True))
-
-
-def _read_class_table(path: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
-    """Names and groups of classes from a CSV file with the columns id, name and group, in the order of `ids`."""
-    try:
-        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-        missing = {"id", "name", "group"} - set(reader.fieldnames or ())
-        rows = list(reader)
-    except csv.Error as err:
-        raise BadLayout(f"'{path}' is not a CSV file: {err}. It needs the columns id, name, group.") from err
-    if missing:
-        raise BadLayout(f"'{path}' lacks the columns {quote(sorted(missing))}. It needs: id, name, group.")
-    name_and_group = ((" ".join((row[key] or "").split()) for key in ("name", "group")) for row in rows)
-    table = {row["id"]: ClassInfo(row["id"], *cells) for row, cells in zip(rows, name_and_group, strict=True)}
-    unnamed = [each for each in ids if each not in table or not table[each].name]
-    if unnamed:
-        raise BadLayout(f"'{path}' has no name for the classes {quote(unnamed)}. Add a line for each.")
-    repeated = repetitions(row["id"] or "" for row in rows) or repetitions(table[each].name for each in ids)
-    if repeated:
-        raise BadLayout(f"'{path}' has an id or a name twice: {quote(repeated)}. Make it unique.")
-    return tuple(table[each] for each in ids)
-
-
-def wordnet_classes(root: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
-    """Names (first word of words.txt, made unique) and groups of classes whose ids are WordNet's."""
-    words = dict(line.split("\t", 1) for line in read_lines(root / WORD_LIST) if "\t" in line)
-    names = _unique_names({each: [word.strip() for word in words.get(each, each).split(",")] for each in ids})
-    groups = wordnet_groups()
-    return tuple(ClassInfo(each, names[each], groups.get(each, OTHER_GROUP)) for each in ids)
-
-
-def wordnet_groups() -> dict[str, str]:
-    """The group of each of Tiny ImageNet's 200 WordNet ids, from a table made by hand."""
-    with _GROUPS_FILE.open("rb") as table:
-        return {wordnet_id: group for group, ids in tomllib.load(table).items() for wordnet_id in ids}
-
-
-def _unique_names(synonyms: dict[str, list[str]]) -> dict[str, str]:
-    """The first synonym; classes that share it are distinguished by the last synonym or the id in brackets."""
-    names = {each: words[0] for each, words in synonyms.items()}
-    for bracket in ({each: words[-1] for each, words in synonyms.items()}, {each: each for each in synonyms}):
-        shared = set(repetitions(names.values()))
-        names |= {each: f"{synonyms[each][0]} ({bracket[each]})" for each in synonyms if names[each] in shared}
-    return names
-
-
-# --- Texts and messages ----------------------------------------------------------------------------------------------
-
-
-def read_text(path: Path) -> str:
-    """The text of a small file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        BadLayout: it can't be read, or is in another encoding or binary.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as err:
-        raise BadLayout(f"'{path}' is not UTF-8 text: byte {err.start} is invalid. Save it as UTF-8.") from err
-    except OSError as err:
-        raise BadLayout(f"'{path}' can't be read: {err.strerror}. Check its permissions.") from err
-    if "\0" in text:
-        raise BadLayout(f"'{path}' contains zero bytes, so it is not a text file. Save it as UTF-8.")
-    return text
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of one of Tiny ImageNet's lists, without blank ones.
-
-    Raises:
-        BadLayout: there is no such file, or it is not UTF-8 text.
-    """
-    if not path.is_file():
-        raise BadLayout(f"'{path}' is missing: the folder is not a complete Tiny ImageNet. Unpack the archive again.")
-    return [line.rstrip() for line in read_text(path).splitlines() if line.strip()]
-
-
-def quote(names: Sequence[str], most: int = 5) -> str:
-    """The first few names in quotes, and how many more there are."""
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def repetitions(names: Iterable[str]) -> list[str]:
-    """The names that occur more than once, sorted."""
-    return sorted(name for name, times in Counter(names).items() if times > 1)

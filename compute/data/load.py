@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from compute.data.archive import extract_archive, is_archive
+from compute.data.class_names import quote
 from compute.data.dataset import Dataset, Selection
 from compute.data.decode import Preparation
 from compute.data.decoded_cache import load_listing
@@ -17,9 +18,10 @@ from compute.data.image_folder import (
     VALIDATION_NAMES,
     ImageFiles,
     Listing,
+    Splits,
+    find_splits,
+    is_folder,
     list_folder,
-    quote,
-    validation_folder,
     visible_entries,
 )
 from compute.data.phantom.dataset import load_phantom
@@ -42,9 +44,9 @@ def load_dataset(
 
     Args:
         source: "phantom" (drawn on the spot); "tiny-imagenet" (downloaded once into the cache); or the path of a folder
-            or a zip or tar archive, in Tiny ImageNet's layout or with train/<class> and val/<class> folders.
+            or a zip or tar archive, in Tiny ImageNet's layout or with a folder for each class (see `list_folder`).
         preparation: how files become pixels.
-        seed: of the phantom's images; files do not depend on it.
+        seed: of the phantom's images, and of the split where the source has none.
         selection: which images and classes to take; the same ones every time.
         cache: where downloads and decoded images are kept; `cache_folder()` unless given.
 
@@ -59,10 +61,11 @@ def load_dataset(
             raise BadOption(f"The phantom's images are square, so data.size = [{height}, {width}] is not possible.")
         return load_phantom(size=height, seed=seed, selection=selection)
     cache = cache_folder() if cache is None else cache
-    return load_listing(_apply_limits(list_source(source, cache=cache), selection), preparation, selection, cache)
+    listing = _apply_limits(list_source(source, cache=cache, selection=selection, seed=seed), selection)
+    return load_listing(listing, preparation, selection, cache)
 
 
-def list_source(source: str, *, cache: Path) -> Listing:
+def list_source(source: str, *, cache: Path, selection: Selection = Selection(), seed: int = 0) -> Listing:
     """The image files of a source, not decoded yet; downloads and unpacks where necessary.
 
     Raises:
@@ -78,11 +81,12 @@ def list_source(source: str, *, cache: Path) -> Listing:
     elif not path.is_dir():
         raise DataNotFound(f"'{path}' is neither a folder nor a zip or tar archive. Name one of these.")
     root = _find_root(folder)
-    if is_tiny_imagenet(root):
-        return list_tiny_imagenet(root)
-    listing = list_folder(root)
+    if isinstance(root, Path):
+        listing = list_tiny_imagenet(root)
+        return replace(listing, train=None) if selection.validation_only else listing
+    listing = list_folder(root, selection, seed=seed)
     # An archive without a top folder is unpacked into a folder of the cache, whose name ends in a checksum.
-    return replace(listing, name=_stem(path)) if root == folder != path else listing
+    return replace(listing, name=_stem(path)) if root.root == folder != path else listing
 
 
 def _existing_path(source: str) -> Path:
@@ -121,25 +125,28 @@ def _stem(archive: Path) -> str:
     return archive.name.split(".")[0] or "archive"
 
 
-def _find_root(folder: Path) -> Path:
-    """The folder with `train` and the validation images: `folder`, the only folder in it, or the only folder in that.
+def _find_root(folder: Path) -> Path | Splits:
+    """The splits in `folder`, in the only folder in it, or in the only folder in that; of Tiny ImageNet its root.
 
     Raises:
-        BadLayout: there is none; the message says what was expected and what is there.
+        BadLayout: there are none; the message says what was expected and what is there.
     """
     inner = folder
     for _ in range(3):
-        if (inner / "train").is_dir() and validation_folder(inner):
+        if is_tiny_imagenet(inner):
             return inner
-        entries = visible_entries(inner)
-        if len(entries) != 1 or not entries[0].is_dir():
+        splits = find_splits(inner)
+        if splits is not None:
+            return splits
+        folders = [entry for entry in visible_entries(inner) if is_folder(entry)]
+        if len(folders) != 1:
             break
-        inner = inner / entries[0].name
+        inner = inner / folders[0].name
     found = [entry.name + ("/" if entry.is_dir() else "") for entry in visible_entries(folder)]
     raise BadLayout(
-        f"'{folder}' is not an image set. Expected: train/<class>/ and {VALIDATION_NAMES[0]}/<class>/ folders of "
-        f"images (or {', '.join(VALIDATION_NAMES[1:])}; in lower case), or Tiny ImageNet's wnids.txt, train/ and "
-        f"val/. Found: {quote(found) if found else 'nothing'}."
+        f"'{folder}' is not an image set. Expected: a folder of images for each of two or more classes, in train/ and "
+        f"{VALIDATION_NAMES[0]}/ (or {', '.join(VALIDATION_NAMES[1:])}) or without a split; or Tiny ImageNet's "
+        f"wnids.txt, train/ and val/. Found: {quote(found) if found else 'nothing'}."
     )
 
 
@@ -173,10 +180,11 @@ def _first_files(
 ) -> tuple[ImageFiles, tuple[str, ...]]:
     """The first files of the chosen classes, and a note if the limit leaves some out: profiles set limits, too."""
     rows_of = [np.flatnonzero(files.labels == label) for label in chosen]
-    rows = np.concatenate([each[:per_class] for each in rows_of])
-    boxes = None if files.boxes is None else files.boxes[rows]
-    labels = np.searchsorted(chosen, files.labels[rows]).astype(np.int64)
+    taken = files.taken(np.concatenate([each[:per_class] for each in rows_of]))
     available = sum(map(len, rows_of))
-    note = f"data.{name} = {per_class} takes {len(rows):,} of {available:,} images. Take all with --set data.{name}=0."
-    taken = ImageFiles(tuple(files.paths[row] for row in rows), labels, boxes)
-    return taken, (note,) if len(rows) < available else ()
+    note = (
+        f"data.{name} = {per_class} takes {len(taken.paths):,} of {available:,} images. "
+        f"Take all with --set data.{name}=0."
+    )
+    taken = replace(taken, labels=np.searchsorted(chosen, taken.labels).astype(np.int64))
+    return taken, (note,) if len(taken.paths) < available else ()

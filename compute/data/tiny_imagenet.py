@@ -6,20 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from compute.data.class_names import quote, read_lines, repetitions, wordnet_classes
 from compute.data.download import RemoteFile
-from compute.data.image_folder import (
-    ImageFiles,
-    Listing,
-    class_images,
-    files_by_class,
-    is_folder,
-    quote,
-    read_lines,
-    repetitions,
-    subfolders,
-    visible_entries,
-    wordnet_classes,
-)
+from compute.data.image_folder import ImageFiles, Listing, class_images, files_by_class, is_folder, visible_entries
 from compute.errors import BadLayout
 
 ARCHIVE = RemoteFile(
@@ -43,7 +32,7 @@ def list_tiny_imagenet(root: Path) -> Listing:
     """
     ids = tuple(sorted(read_lines(root / IDS)))
     _check_unique(root / IDS, ids)
-    folders = subfolders(root / "train")
+    folders = [entry.name for entry in visible_entries(root / "train") if is_folder(entry)]
     missing, unknown = sorted(set(ids) - set(folders)), sorted(set(folders) - set(ids))
     if missing or unknown:
         what = f"lacks {quote(missing)}" if missing else f"also contains {quote(unknown)}"
@@ -52,7 +41,7 @@ def list_tiny_imagenet(root: Path) -> Listing:
         )
     if len(ids) < 2:
         raise BadLayout(f"'{root / IDS}' names only the class {quote(ids)}. A classifier needs two or more.")
-    train = files_by_class(class_images(root, root / "train" / each / "images") for each in ids)
+    train = files_by_class(class_images(root, root / "train" / each / "images", []) for each in ids)
     return Listing("tiny-imagenet", root, wordnet_classes(root, ids), train, _validation_files(root, ids))
 
 
@@ -83,7 +72,7 @@ def _validation_files(root: Path, ids: tuple[str, ...]) -> ImageFiles:
 
 def _check_validation(root: Path, ids: tuple[str, ...], names: list[str], labels: list[int]) -> None:
     _check_unique(root / ANNOTATIONS, names)
-    present = {Path(path).name for path in class_images(root, root / "val" / "images")}
+    present = {Path(path).name for path in class_images(root, root / "val" / "images", [])}
     missing = [name for name in names if name not in present]
     if missing:
         raise BadLayout(f"'{root / 'val' / 'images'}' lacks {quote(missing)}. Unpack the archive again.")

@@ -213,7 +213,10 @@ def float_levels(value: float) -> Image.Image:
     ("name", "content", "message"),
     [
         ("text.jpg", b"hello", "is not an image that can be read here"),
-        ("empty.png", b"", "is not an image that can be read here"),
+        ("empty.png", b"", "is not an image that can be read here, but empty"),
+        ("page.jpg", b"\n<!DOCTYPE html><html>404</html>", "is not an image that can be read here, but a web page"),
+        ("lfs.jpg", b"version https://git-lfs.github.com/spec/v1\noid", "is not an image .* a Git LFS pointer"),
+        ("ghost.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "is not an image that can be read here"),
         ("cut.jpg", image_bytes(Image.effect_noise((64, 64), 50), "jpeg")[:600], "can't be read: .*[Tt]runcated"),
         ("nan.tif", image_bytes(float_levels(np.nan), "tiff"), "can't be read: it contains NaN or infinity"),
         ("inf.tif", image_bytes(float_levels(np.inf), "tiff"), "can't be read: it contains NaN or infinity"),

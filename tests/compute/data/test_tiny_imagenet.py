@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute.data.image_folder import wordnet_groups
+from compute.data.class_names import wordnet_groups
 from compute.errors import BadLayout
 from tests.compute.data.conftest import WORDS, write_image
 
