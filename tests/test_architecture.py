@@ -174,6 +174,7 @@ DIALECT = {
     "works? out|worked out": "compute",
 }
 EXCEPTIONS = {  # file: word, and why it stays
+    "compute/data/imagenet_names.toml": "the words of WordNet",
     "bench/same_record.py": "reads the layout of earlier builds, whose names it maps to today's",
     "CHANGELOG.md": "says what the pages of earlier builds were called",
     "DECISIONS.md": "quotes the dialect once, in the entry that ended it",
