@@ -10,9 +10,9 @@ from dashboard.report import write_report
 from store import StoreError, open_run
 from store.terminal import accept_any_text
 
-_ENVIRONMENT = """The dashboard itself is started with `make dashboard` and reads two variables: CLASSPRINT_RUNS, the
-folder of runs, and CLASSPRINT_NETWORKS, the networks of your own that the Live page may build when a run names them, as
-package.module:Name,... (docs/custom-network.md)."""
+_ENVIRONMENT = """The dashboard itself is started with `make dashboard` and reads three variables: CLASSPRINT_RUNS, the
+folder of runs; CLASSPRINT_USERS, who may log in (docs/deploy.md); and CLASSPRINT_NETWORKS, the networks of your own
+that the Live page may build when a run names them, as package.module:Name,... (docs/custom-network.md)."""
 
 
 def main(arguments: list[str] | None = None) -> int:

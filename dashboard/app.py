@@ -22,6 +22,7 @@ def main() -> None:
     process_memory.limit_malloc_arenas()
     st.set_page_config(page_title="Classprint", page_icon=str(sidebar.LOGO), layout="wide")
     protection.refuse_without_settings()
+    protection.require_login()
     url_state.start_link_check()
     registered = navigation.streamlit_pages()
     hidden = navigation.hidden_pages(registered)

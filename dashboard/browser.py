@@ -102,8 +102,8 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def open_chromium() -> Iterator[Browser]:
-    """Run the block with a headless Chromium.
+def open_chromium(*more: str) -> Iterator[Browser]:
+    """Run the block with a headless Chromium, started with `more` options.
 
     Raises:
         FileNotFoundError: no Chromium is installed.
@@ -115,7 +115,7 @@ def open_chromium() -> Iterator[Browser]:
 
     with sync_playwright() as playwright:
         # Chromium's sandbox needs rights that a container lacks; only the dashboard of this machine is opened.
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *more]
         browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser
         browser.close()

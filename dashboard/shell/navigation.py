@@ -73,7 +73,9 @@ def hidden_pages(registered: Mapping[str, st.Page]) -> dict[str, st.Page]:
 def requested_page() -> str:
     """The page that the browser's address names, '' for the root."""
     # Streamlit serves its default page for an unknown address, so only the address itself says what was meant.
-    return unquote(urlsplit(st.context.url or "").path).strip("/").rpartition("/")[2]
+    path = unquote(urlsplit(st.context.url or "").path).strip("/")
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return "" if path == base else path.rpartition("/")[2]
 
 
 def page_info(name: str) -> PageInfo:
