@@ -48,8 +48,9 @@ compute: setup ## Train, record every epoch, analyse (profile quick unless PROFI
 plan: setup ## Device, time and disk that compute would take, without starting it
 	$(BIN)/python -m compute plan $(TRAINING)
 
-experiment: setup ## Train, verify, analyse PROFILE on DATA, and write its tables to docs/results/RUN; resumes
-	$(BIN)/python -m bench experiment $(TRAINING)
+experiment: setup ## Train, analyse, verify PROFILE on DATA, and write its tables to docs/results/RUN; resumes
+	$(BIN)/python -m compute train $(TRAINING)
+	$(BIN)/python -m bench results "$(RUNS)/$(or $(RUN),$(notdir $(basename $(PROFILE))))"
 
 dashboard: setup ## Open the dashboard over the runs in RUNS
 	CLASSPRINT_RUNS="$(RUNS)" $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)

@@ -3,8 +3,7 @@
     python -m bench [--run RUN] [--data DATA]             every benchmark, into docs/benchmarks.md
     python -m bench store|compute|dashboard|memory ...    one benchmark; further options are its own (--help)
     python -m bench findings RUN [RUN ...]                the figures of docs/findings.md
-    python -m bench nulls RUN [RUN ...]                   false findings on shuffled runs
-    python -m bench experiment --profile NAME ...         train, verify, analyse, write docs/results/RUN
+    python -m bench results RUN                           the page, tables and images of docs/results/RUN
     python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
 
 Each benchmark runs in a process of its own. All four take most of an hour; nothing else should be running. A benchmark
@@ -23,7 +22,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "nulls", "experiment", "same_record")
+COMMANDS = ("findings", "results", "same_record")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",

@@ -1,12 +1,11 @@
 """Training and recording beside the obvious alternatives, in one run, so that the ratios carry over to other machines.
 
-    python -m bench compute [--data phantom] [--profile quick] [--steps 20] [--rounds 3] [--operators 12]
+    python -m bench compute [--data phantom] [--profile quick] [--steps 20] [--rounds 3]
 
 Training: the profile's own step against the plain torchvision loop (ImageFolder over JPEG files, DataLoader with two
 workers, per-image transforms, float32, PyTorch's grouped transposed convolution). Recording: the forward passes of all
 variants alone against the same passes recorded into complete files. Gallery: maps read from the record against Grad-CAM
-on demand by the usual library. The two sides of a line alternate, after a warm-up of both. --operators adds the
-operators in which a training step spends its time.
+on demand by the usual library. The two sides of a line alternate, after a warm-up of both.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torch.nn import functional
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -74,8 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{document.table(('what', 'alternative', 'Classprint', 'ratio'), rows)}\n\n"
         f"At these rates recording is {share:.0%} of an epoch of {FULL_TRAINING:,} images, {FULL_RECORDING:,} passes."
     )
-    if options.operators:
-        print(f"\n{operators_table(prepared, count=options.operators)}")
 
 
 def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -165,26 +161,6 @@ def gallery_row(prepared: PreparedRun, path: Path, *, rounds: int) -> Row:
     return (*row[:3], f"{faster:.0f}x")
 
 
-def operators_table(prepared: PreparedRun, *, count: int) -> str:
-    """The operators in which a few training steps spend most of their time, by PyTorch's profiler."""
-    on_gpu, steps = prepared.device.type == "cuda", own_steps(prepared)
-    for _ in islice(steps, WARM_UP):
-        pass
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiler:
-        for _ in islice(steps, 3):
-            pass
-    attribute = f"self_{'device' if on_gpu else 'cpu'}_time_total"  # microseconds in the operator itself
-    times = {event.key: (float(getattr(event, attribute)), event.count) for event in profiler.key_averages()}
-    whole = sum(microseconds for microseconds, _ in times.values()) or 1.0
-    rows = [
-        (f"`{name}`", f"{microseconds / 3e3:.1f}", f"{microseconds / whole:.0%}", f"{calls // 3}")
-        for name, (microseconds, calls) in sorted(times.items(), key=lambda item: -item[1][0])[:count]
-    ]
-    return document.table(
-        (f"operator, its own {'GPU' if on_gpu else 'CPU'} time", "ms per step", "share", "calls"), rows
-    )
-
-
 def own_steps(prepared: PreparedRun) -> Iterator[None]:
     """Classprint's training steps on images that are on the device, without end."""
     settings = prepared.profile.training
@@ -271,7 +247,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20, help="steps per round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--operators", type=int, default=0, metavar="N", help="also list the N slowest operators")
     return parser.parse_args(arguments)
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bench import document, findings_maps
 from bench.findings_table import AnalysedRun, Rows, figure, figures_table, read_analysed, share
+from bench.nulls import null_table
 from store.analysis import Finding, from_table
 from store.metrics import robustness
 from store.metrics.intervals import mean_interval, widest_difference
@@ -274,5 +275,6 @@ SECTIONS = {
     "checkpoints": _tabled(checkpoint_selection, "`store.analysis.checkpoint_selection`"),
     "search": _tabled(findings_maps.search, "`store.queries.pattern_search`"),
     "localisation": Section(findings_maps.localisation, "`store.metrics.localisation`"),
+    "null": Section(null_table, "`store.analysis.findings`"),
     "page": Section(page, "`store.analysis.findings`"),
 }

@@ -1,4 +1,4 @@
-"""How often does the Findings page state something where there is nothing? `python -m bench nulls RUN [RUN ...]`
+"""How often does the Findings page state something where there is nothing? A block of docs/findings.md.
 
 The run's own predictions, logits and maps are shuffled so that each kind of tested statement has nothing to find while
 sizes, ties and skew stay as they are; then statements are made and selected as usual, and each of them is false. The
@@ -11,14 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bench import document
-from bench.findings_table import AnalysedRun, read_analysed
+from bench.findings_table import AnalysedRun
 from store import Variant
 from store.analysis import finding_candidates
 from store.analysis.checkpoint_selection import gains, mean_probabilities, memberships
@@ -28,7 +27,7 @@ from store.analysis.tables import epoch_numbers, pair_series
 from store.metrics import confusion, robustness
 from store.metrics.intervals import wilson
 
-PROMISE = 0.05
+SHUFFLES = 300  # of each run
 
 
 @dataclass(frozen=True)
@@ -149,35 +148,19 @@ class Shuffler:
         return finding_candidates.ensembles(self._inputs(self.predictions, ensembles=pd.DataFrame(rows)))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Shuffle, count the false statements and print them as Markdown; 1 if there are clearly more than allowed."""
-    parser = document.parser("nulls", __doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of analysed runs")
-    parser.add_argument("--shuffles", type=int, default=200, help="shuffles of each run (default: %(default)s)")
-    parser.add_argument("--output", type=Path, help="also refresh the block 'null' of this document")
-    options = parser.parse_args(arguments)
-    rows, surely = [], []
-    for path in options.runs:
-        row, low = count_false(Shuffler(read_analysed(path, keep=True)), options.shuffles)
-        rows.append(row)
-        surely.append(low)
+def null_table(analysed: Sequence[AnalysedRun]) -> str:
+    """How many of the shuffles of each run yield a false finding, and of which kinds."""
+    rows = [count_false(Shuffler(each), SHUFFLES) for each in analysed]
     headings = ("run", "shuffles", "with a false finding", "95 % interval", "false findings by kind", "CPU s")
-    text = document.table(headings, rows, text_columns=len(headings))
-    print(text)
-    if options.output:
-        names = " ".join(path.name for path in options.runs)
-        command = f"`python -m bench nulls {names} --shuffles {options.shuffles}`, {document.now()}"
-        block = {"null": f"\n{text}\n\n{command}\n"}
-        options.output.write_text(document.replace_blocks(options.output.read_text("utf-8"), block), "utf-8")
-    return int(max(surely) > PROMISE)
+    return document.table(headings, rows, text_columns=len(headings))
 
 
-def count_false(shuffler: Shuffler, shuffles: int) -> tuple[tuple[str, ...], float]:
-    """A row of the table for one run, and the lower limit of the share of shuffles with a false statement."""
+def count_false(shuffler: Shuffler, shuffles: int) -> tuple[str, ...]:
+    """A row of the table for one run."""
     started, random = time.process_time(), np.random.default_rng(0)
     kinds = [{finding.kind for finding in shuffler.false_findings(random)} for _ in range(shuffles)]
     false, counts = sum(map(bool, kinds)), Counter(kind for found in kinds for kind in found)
     low, high = (float(limit) for limit in wilson(false, shuffles))
     by_kind = ", ".join(f"{kind} {times}" for kind, times in counts.most_common()) or "none"
     share = (f"{false} ({100 * false / shuffles:.1f} %)", f"{100 * low:.1f} to {100 * high:.1f} %")
-    return (shuffler.run.name, str(shuffles), *share, by_kind, f"{time.process_time() - started:.0f}"), low
+    return shuffler.run.path.name, str(shuffles), *share, by_kind, f"{time.process_time() - started:.0f}"

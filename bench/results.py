@@ -1,20 +1,29 @@
-"""A recorded run as tables and as a Markdown page: everything that the paper reports, and the cost of recording.
+"""A recorded run as tables and as a page: everything that the paper reports, and the cost of recording.
+
+    python -m bench results RUN [--output FOLDER] [--note TEXT]
+
+docs/results/RUN/ gets a page (README.md), every table behind it as CSV and two images. The run is read again, every
+byte of it, and the page says what that found. `make experiment` trains, analyses and writes the page.
 
 Shares and accuracies are fractions 0..1, times seconds, sizes bytes unless a column's name says otherwise.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bench import document
+from bench.results_charts import write_figure_2, write_patterns
 from compute.config.profile import as_dict, load_profile
-from store import Run
+from store import Run, open_run
 from store.analysis import read_analysis
+from store.check.verify import bytes_to_check, verify_run
 from store.queries import accuracy_by_variant, table1
 
 LOSSES = ("train_loss", "validation_loss", "train_top1", "validation_top1", "train_top5", "validation_top5")
@@ -22,40 +31,72 @@ SETTINGS_COMPARED = ("model", "weights", "training", "augmentation")
 WAITS = ("write_wait_seconds", "finish_wait_seconds")
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What the run's own files do not contain: the page's title, the command, what `store verify` found, and a note."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, its tables and images; 1 where the record is damaged."""
+    parser = document.parser("results", __doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of an analysed run")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: docs/results/NAME of the run")
+    parser.add_argument("--note", default="", help="a sentence for the page, for instance on the machine's other load")
+    options = parser.parse_args(arguments)
+    run = open_run(options.run)
+    folder = options.output or document.ROOT / "docs" / "results" / run.path.name
+    folder.mkdir(parents=True, exist_ok=True)
+    verification = verify(run)
+    tables = {name: section.table(run) for name, section in SECTIONS.items()}
+    for name, table in {**tables, "verification": verification}.items():
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+    write_figure_2(tables["figure2"], folder / "figure2.svg")
+    write_patterns(run, folder / "patterns.webp")
+    (folder / "README.md").write_text(results_page(run, tables, verification, options.note), "utf-8")
+    print(f"Written to {folder}/README.md")
+    return int(is_damaged(verification))
 
-    title: str
-    command: str
-    verification: str
-    note: str = ""
+
+def verify(run: Run) -> pd.DataFrame:
+    """A row per problem that reading every byte of the run finds, or one that says "nothing": found, epochs, bytes,
+    seconds.
+    """
+    started, size = time.perf_counter(), bytes_to_check(run.path)
+    problems = [str(problem) for problem in verify_run(run.path)]
+    facts = {"epochs": len(run.epochs), "bytes": size, "seconds": round(time.perf_counter() - started, 1)}
+    return pd.DataFrame([{"found": text, **facts} for text in problems or ["nothing"]])
 
 
-def results_page(run: Run, tables: Mapping[str, pd.DataFrame], origin: Origin) -> str:
+def is_damaged(verification: pd.DataFrame) -> bool:
+    """Whether reading the run found problems."""
+    return list(verification["found"]) != ["nothing"]
+
+
+def results_page(run: Run, tables: Mapping[str, pd.DataFrame], verification: pd.DataFrame, note: str) -> str:
     """The whole page, of the tables by name; its links are the files beside it."""
     last = run.metrics().iloc[-1]
-    title = f"# {origin.title}: {last['validation_top1']:.2%} top-1, {last['validation_top5']:.2%} top-5 after "
-    parts = [f"{title}{len(run.epochs)} epochs", _origin_text(run, origin)]
+    title = f"# {run.path.name}: {last['validation_top1']:.2%} top-1, "
+    title += f"{last['validation_top5']:.2%} top-5 after {len(run.epochs)} epochs"
+    parts = [title, "  \n".join(filter(None, [*_origin(run), _summary(verification), note]))]
     for name, section in SECTIONS.items():
         parts += [f"## {section.heading}", section.text(run, tables[name])]
     return "\n\n".join(parts) + "\n"
 
 
-def _origin_text(run: Run, origin: Origin) -> str:
+def _origin(run: Run) -> list[str]:
     recorded = run.provenance
     machine, data, code = (recorded.get(name, {}) for name in ("machine", "data", "code"))
     libraries = ", ".join(f"{name} {version}" for name, version in recorded.get("libraries", {}).items())
-    lines = [
-        f"`{origin.command}`",
+    return [
+        f"`python -m bench results {run.path.name}`",
         f"Recorded {recorded.get('created', '?')} on {machine.get('device_name', '?')} "
         f"({machine.get('processor', '?')}), processes: {machine.get('processes', 1)}; {libraries}.",
         f"Code {str(code.get('commit') or code.get('sha256', '?'))[:12]}; data {data.get('name', '?')}, SHA-256 "
         f"{str(data.get('sha256', '?'))[:12]}: {data.get('training_images', 0):,} training and "
         f"{data.get('validation_images', 0):,} validation images.",
-        f"Summarised {document.now()}. `store verify`: {origin.verification}.",
     ]
-    return "  \n".join(lines + ([origin.note] if origin.note else []))
+
+
+def _summary(verification: pd.DataFrame) -> str:
+    first, count = verification.iloc[0], len(verification) if is_damaged(verification) else "no"
+    text = f"Summarised {document.now()}. `store verify`: {count} problems found in {first['epochs']} epochs, "
+    text += f"{first['bytes'] / 1e9:.2f} GB, read again in {first['seconds']:.0f} s"
+    return f"{text}: {'; '.join(verification['found'][:3])}." if is_damaged(verification) else f"{text}."
 
 
 def columns_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]], *, text_columns: int = 0) -> str:

@@ -175,7 +175,6 @@ DIALECT = {
 }
 EXCEPTIONS = {  # file: word, and why it stays
     "compute/data/imagenet_names.toml": "the words of WordNet",
-    "bench/same_record.py": "reads the layout of earlier builds, whose names it maps to today's",
     "CHANGELOG.md": "says what the pages of earlier builds were called",
     "DECISIONS.md": "quotes the dialect once, in the entry that ended it",
     "tests/test_architecture.py": "lists the words",

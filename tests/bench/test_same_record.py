@@ -5,30 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
-from bench.same_record import compare, renamed
+from bench.same_record import compare
 from store.synthetic import write_synthetic_run
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("epochs/0001.h5/hot/own_map", "epochs/0001.h5/cached/true_class_map"),
-        ("epochs/0001.h5/layers/encoder/codes", "epochs/0001.h5/layers/encoder/quantised"),
-        ("run.h5/variants", "run.h5/variants/name"),
-        ("analysis.h5/tables/league/pictures", "analysis.h5/tables/failure_ranking/images"),
-        ("epochs/0001.h5/images/confidence", "epochs/0001.h5/images/confidence"),
-    ],
-)
-def test_older_names_are_translated(old, new):
-    assert renamed(old) == new
 
 
 def test_a_run_equals_its_copy_and_not_a_run_with_other_maps(tiny_run, tmp_path):
     lines, same = compare(tiny_run, Path(shutil.copytree(tiny_run, tmp_path / "copy")))
     assert same and all(line.startswith("equal ") for line in lines) and len(lines) > 100
     lines, same = compare(tiny_run, write_synthetic_run(tmp_path / "less", epochs=2))
-    assert not same and "MISSING  epochs/0003.h5/maps" in lines
+    assert not same and any(line.startswith("MISSING  epochs/0003.h5/maps ") for line in lines)
     lines, same = compare(tiny_run, write_synthetic_run(tmp_path / "signed", signed=True))
     assert not same and any(line.startswith("DIFFERS  epochs/0001.h5/maps") for line in lines)

@@ -1,14 +1,16 @@
-"""One command from data to tables, on the tiny network; and the arithmetic of the tables."""
+"""One command writes a run's page, on the tiny network; and the arithmetic of the tables."""
 
 from __future__ import annotations
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bench import experiment, results
+from bench import results
 from store import open_run
-from tests.bench.conftest import experiment_arguments
 
 FILES = {
     "README.md",
@@ -34,7 +36,7 @@ def test_one_command_leaves_a_page_every_table_and_two_images(finished_experimen
     assert {path.name for path in (finished_experiment / "results").iterdir()} == FILES
     text = (finished_experiment / "results" / "README.md").read_text()
     last = recorded.metrics().iloc[-1]
-    assert text.startswith(f"# quick: {last['validation_top1']:.2%} top-1")
+    assert text.startswith(f"# tiny: {last['validation_top1']:.2%} top-1")
     assert "53.78" in text and "61.09" in text and "| Proposed" in text
     assert "`store verify`: no problems found in 3 epochs" in text
     assert str(finished_experiment) not in text  # no folder of this machine
@@ -78,36 +80,16 @@ def test_every_difference_to_the_paper_is_named_and_nothing_else(recorded):
     assert "training.momentum" not in table.index  # 0.9 in both
 
 
-def test_a_complete_run_is_not_trained_again(finished_experiment, capsys):
-    before = {path: path.stat().st_mtime_ns for path in (finished_experiment / "runs").rglob("*.h5")}
-    assert experiment.main(experiment_arguments(finished_experiment, "--steps", "train")) == 0
-    assert "is complete: nothing to train" in capsys.readouterr().out
-    assert before == {path: path.stat().st_mtime_ns for path in before}
-
-
-def test_a_complete_run_with_other_settings_is_refused(finished_experiment, capsys):
-    assert experiment.main(experiment_arguments(finished_experiment, "--set", "training.learning_rate=0.5")) == 2
-    assert "training.learning_rate: 0.002 recorded, 0.5 requested" in capsys.readouterr().err
-
-
-def test_a_time_limit_ends_a_call_and_the_next_one_resumes(tmp_path):
-    assert experiment.main(experiment_arguments(tmp_path, "--time-limit", "0.001", "--steps", "train")) == 75
-    assert open_run(tmp_path / "runs" / "tiny").epochs == (1,)
-    assert experiment.main(experiment_arguments(tmp_path, "--time-limit", "600", "--steps", "train")) == 0
-    assert open_run(tmp_path / "runs" / "tiny").complete
-    assert not (tmp_path / "results" / "README.md").exists()
-
-
-def test_a_damaged_record_is_reported_on_the_page_and_by_the_exit_code(tmp_path):
-    assert experiment.main(experiment_arguments(tmp_path, "--steps", "train", "analyse")) == 0
-    epoch = tmp_path / "runs" / "tiny" / "epochs" / "0001.h5"
+def test_a_damaged_record_is_reported_on_the_page_and_by_the_exit_code(finished_experiment, tmp_path):
+    run = Path(shutil.copytree(finished_experiment / "runs" / "tiny", tmp_path / "tiny"))
+    epoch = run / "epochs" / "0001.h5"
     content = bytearray(epoch.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    content[-100] ^= 0xFF
     epoch.write_bytes(content)
-    assert experiment.main(experiment_arguments(tmp_path, "--steps", "verify")) == 1
+    assert results.main([str(run), "--output", str(tmp_path / "results")]) == 1
     found = pd.read_csv(tmp_path / "results" / "verification.csv")["found"]
     assert found.str.contains("epochs/0001.h5").all()
-    assert "problems found" in experiment.verification(tmp_path / "results")
+    assert "problems found in 3 epochs" in (tmp_path / "results" / "README.md").read_text()
 
 
 def test_selected_epochs_include_the_first_and_the_last():
