@@ -30,7 +30,7 @@ $(VENV)/bin/python:
 	  { echo "Classprint needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: PYTHON=python3.12."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+$(VENV)/.installed: requirements.txt requirements-dashboard.txt requirements-compute.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
@@ -76,7 +76,7 @@ lint: setup-dev types ## Style and layout (ruff), import contracts, types
 	$(BIN)/lint-imports --no-cache
 
 types: setup-dev ## Types alone (mypy)
-	$(BIN)/python -m mypy store compute dashboard bench
+	$(BIN)/python -m mypy classprint store compute dashboard bench
 
 format: setup-dev ## Let ruff format the code
 	$(BIN)/ruff check --fix .

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("compute", "store", "dashboard", "bench")
+PACKAGES = ("classprint", "compute", "store", "dashboard", "bench")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 500, 50, 6
 
@@ -74,6 +74,8 @@ def test_a_module_imports_only_what_its_package_may(path):
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
+        ("classprint", ("torch", "streamlit", "compute", "dashboard")),
+        ("classprint.__main__", ("torch", "streamlit", "compute", "dashboard")),
         ("store", ("torch", "streamlit", "compute", "dashboard")),
         ("store.__main__", ("torch", "streamlit", "compute", "dashboard")),
         ("compute.__main__", ("streamlit", "dashboard")),

@@ -49,7 +49,7 @@ def test_every_link_to_a_file_leads_somewhere(path):
 
 
 def test_every_requirement_is_explained():
-    text = (ROOT / "requirements.txt").read_text() + (ROOT / "requirements-dev.txt").read_text()
+    text = "".join(path.read_text() for path in ROOT.glob("requirements*.txt"))
     names = re.findall(r"^([a-z][\w-]*)", text, re.M)
     explained = README[README.index("## Why each dependency") :]
     assert not [name for name in names if not re.search(rf"\b{name}\b", explained)]

@@ -33,7 +33,7 @@ from compute.recording.run_recorder import Material, RunRecorder, lock_run, open
 from compute.runs.provenance import collect_environment
 from compute.training.augment import Normaliser
 from compute.training.distributed import current_processes
-from store import open_run
+from store import Run, open_run
 from store.format.description import RunDescription
 
 WRAPPERS = ("DistributedDataParallel", "DataParallel", "OptimizedModule")  # and what they hold the network in
@@ -200,6 +200,15 @@ class Recorder:
     def _say(self, text: str) -> None:
         if not self.quiet and self.processes.first:
             print(text, flush=True)
+
+
+def record(
+    path: str | Path, model: nn.Module, validation: Any, *, epoch: int = 1, label: str = "", **options: Any
+) -> Run:
+    """Records a trained network once and opens the run; `options` and what is raised are those of `Recorder`."""
+    with Recorder(path, model, validation, **options) as recorder:
+        recorder.record(epoch, label=label, force=True)
+    return open_run(path)
 
 
 def _close(run: RunRecorder, resources: ExitStack) -> None:

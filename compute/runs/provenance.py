@@ -92,6 +92,8 @@ def _version(name: str) -> str:
 
 
 def _git(*arguments: str) -> str:
+    if not (ROOT / ".git").exists():  # installed: a repository around it would be another program's
+        return ""
     try:
         result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,0 +1,50 @@
+"""Classprint's one public door.
+
+    from classprint import open_run, Recorder, adopt, record, from_predictions
+
+Reading needs no PyTorch: it is imported only with the first name that computes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from classprint.packages import refuse_other_packages
+
+refuse_other_packages()
+
+from store import Run, open_run  # noqa: E402  checked first: another package of that name would fail obscurely
+
+if TYPE_CHECKING:
+    from compute.models.adoption import adopt
+    from compute.recording.predictions import from_predictions
+    from compute.recording.recorder import Recorder, record
+
+__all__ = ["Recorder", "Run", "adopt", "from_predictions", "open_run", "record"]
+
+_COMPUTE = {
+    "Recorder": "compute.recording.recorder",
+    "adopt": "compute.models.adoption",
+    "from_predictions": "compute.recording.predictions",
+    "record": "compute.recording.recorder",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of compute, imported when it is first asked for."""
+    if name not in _COMPUTE:
+        raise AttributeError(f"classprint has no {name!r}. It has {', '.join(__all__)}.")
+    try:
+        return getattr(importlib.import_module(_COMPUTE[name]), name)
+    except ModuleNotFoundError as err:
+        if err.name not in ("torch", "torchvision"):
+            raise
+        raise ImportError(
+            f"{name} needs PyTorch, and {err.name!r} is not installed. Run: pip install 'classprint[compute]'"
+        ) from err
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__
