@@ -5,6 +5,7 @@
     python -m bench findings RUN [RUN ...]                the figures of docs/findings.md
     python -m bench results RUN                           the page, tables and images of docs/results/RUN
     python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
+    python -m bench adoption [--cost]                     architectures of others, their maps and cost: docs/adoption.md
 
 Each benchmark runs in a process of its own. All four take most of an hour; nothing else should be running. A benchmark
 replaces its own section of the document and leaves the others as they are.
@@ -22,7 +23,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "results", "same_record")
+COMMANDS = ("findings", "results", "same_record", "adoption")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from compute.errors import BadModel
-from compute.models.adoption.affine import AffineMaps
+from compute.models.adoption.affine import AffineMaps, PlacedMaps
 from compute.models.adoption.grid import GridForm, possible_forms
-from compute.models.adoption.network import AdoptedNetwork, Evidence, MapMethod, SingleCell
-from compute.models.adoption.search import decides, deciding_grids
+from compute.models.adoption.network import AdoptedNetwork, Evidence, SingleCell
+from compute.models.adoption.search import deciding_forms, deciding_grids
 from compute.models.adoption.split import (
     FAILURES,
     Split,
@@ -21,11 +22,12 @@ from compute.models.adoption.split import (
     ordinary_tensor,
     refuse_probabilities,
 )
+from compute.models.adoption.tangent import TangentMaps
 
 TOLERANCE = 1e-5  # of mean(map) against the logit, relative to the image's largest logit
-PROBES = 2  # images with which layers are looked for; the proof itself uses all of them
-MOST_LAYERS = 12  # that decide the logits and are tried, last first, before an approximation is accepted
+PROBES = 2  # images with which the layer is looked for; the proof itself uses all of them
 BATCH = 16
+WRAPPERS = ("DistributedDataParallel", "DataParallel", "OptimizedModule")  # hide a model's layers
 
 
 def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: bool = True) -> AdoptedNetwork:
@@ -34,12 +36,12 @@ def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: b
     The last grid of cells before the head is found by running the model, or named by `layer`. Every cell is given to
     the head as a 1x1 grid: where the mean of what it returns is the logit, these are exact class maps. Else the norm
     of the head is held at each image's values, else the head is linearised at each image's grid; `network.evidence`
-    says which, and how large the error was. The model is not changed, and its weights are not copied unless they are
-    of another type than float32.
+    says which, and how large the error was. The model is not changed. Its weights are shared, or copied if they are
+    not float32.
 
     Args:
         model: returns logits (n, C), also inside a tuple, mapping or Hugging Face output.
-        images: at least two (n, 3, h, w) different images of the data, as the model wants them.
+        images: at least two different images (n, 3, h, w) of the data, as the model wants them.
         layer: a module's name as in `named_modules`, with `:in` at its end for what goes into it.
         maps: False records predictions only: every class has one cell, its logit.
 
@@ -47,73 +49,89 @@ def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: b
         BadModel: no grid before the head decides the logits, the proof failed, or the model returns no logits; the
             message says what was found.
     """
-    model = _unwrapped(model)
-    with torch.inference_mode(False), exact_float32(images.device), evaluation_mode(model):
-        images = ordinary_tensor(images)
-        _check_images(images)
+    source = _unwrapped(model)
+    body = _in_float32(source)
+    with torch.inference_mode(False), exact_float32(images.device), evaluation_mode(body):
+        images = _checked(images)
         with torch.no_grad():
-            refuse_probabilities(logits_of(model(images[:PROBES])))
+            refuse_probabilities(logits_of(body(images[:PROBES])))
         if not maps:
-            return AdoptedNetwork(model, SingleCell(model), Evidence("none", float("nan"), "", (1, 1)))
+            evidence = Evidence("none", float("nan"), "", (1, 1))
+            return AdoptedNetwork(body, SingleCell(body), evidence, source=source)
         tried: list[str] = []
-        for number, (name, form) in enumerate(_layers(model, images[:PROBES], layer)):
-            for kind, method in _methods(Split(model, name), form):
-                evidence = _proof(kind, method, images, name, tried)
-                if evidence:
-                    return AdoptedNetwork(model, method, evidence)
-            if number + 1 == MOST_LAYERS:
-                break
-    found = "; ".join(tried) or "no layer with a grid of cells decides the logits"
+        for name, forms in _layers(body, images[:PROBES], layer):
+            for kind, method in _methods(Split(body, name), forms, images[:PROBES]):
+                found = _proof(kind, method, images, name, tried)
+                if found:
+                    return AdoptedNetwork(body, method, found, source=source)
+    problem = "; ".join(tried) or "no layer with a grid of cells decides the logits"
     raise BadModel(
-        f"{type(model).__name__} has no class maps: {found}. Name another layer (layer='NAME', or 'NAME:in' for what "
-        "goes into it), or record its predictions alone (maps=False)."
+        f"{type(source).__name__} has no class maps: {problem}. Name another layer (layer='NAME', or 'NAME:in' for "
+        "what goes into it), or record its predictions alone (maps=False)."
     )
 
 
-def _layers(model: nn.Module, x: Tensor, layer: str | None) -> Iterator[tuple[str, GridForm]]:
+def _layers(model: nn.Module, x: Tensor, layer: str | None) -> Iterator[tuple[str, list[GridForm]]]:
     if layer is None:
         yield from deciding_grids(model, x)
         return
-    split = Split(model, layer)
-    shapes: list[tuple[int, ...]] = []
+    split, shapes = Split(model, layer), []
     with torch.no_grad():
         split.run(x, lambda raw: shapes.append(tuple(raw.shape)))
-    forms = possible_forms(shapes[0], (x.shape[2], x.shape[3]))
-    if not forms:
+    if not possible_forms(shapes[0], (x.shape[2], x.shape[3])):
         raise BadModel(
             f"The layer '{layer}' gives a tensor of shape {shapes[0]} for {len(x)} images, which is no grid of cells. "
-            "A grid is (images, channels, height, width), (images, height, width, channels) or (images, cells, "
-            "channels)."
+            "One is (images, channels, height, width), (images, height, width, channels) or (images, cells, channels)."
         )
-    deciding = [form for form in forms if decides(split, form, x)]
-    if not deciding:
+    forms = deciding_forms(split, shapes[0], x)
+    if not forms:
         raise BadModel(f"The logits do not depend on the images through the grid of '{layer}' alone. Name another.")
-    yield from ((layer, form) for form in deciding)
+    yield layer, forms
 
 
-def _methods(split: Split, form: GridForm) -> Iterator[tuple[str, MapMethod]]:
-    """The ways to make maps at a layer, the most exact first."""
-    yield "exact", AffineMaps(split, form)
-    yield "exact", AffineMaps(split, form, relu=True)
-    yield "frozen_norm", AffineMaps(split, form, norm=True)
+def _methods(
+    split: Split, forms: list[GridForm], x: Tensor
+) -> Iterator[tuple[str, AffineMaps | PlacedMaps | TangentMaps]]:
+    """The ways to make maps at a layer that come into question, the most exact first."""
+    found: list[Tensor] = []
+    with torch.no_grad():
+        logits = split.run(x, lambda raw: found.append(raw.clone()))
+        methods = [AffineMaps(split, form, relu=relu) for form in forms for relu in (False, True)]
+        averaging = [method for method in methods if method.averages(found[0], logits, x)]
+    for method in averaging:
+        yield "exact", method
+    for method in averaging:
+        yield "frozen_norm", AffineMaps(split, method.form, relu=method.relu, norm=True)
+    if not averaging:
+        for relu in (False, True):
+            yield "exact", PlacedMaps(split, forms[0], relu=relu)
+    yield "linearised", TangentMaps(split, forms[0])
 
 
-def _proof(kind: str, method: MapMethod, images: Tensor, layer: str, tried: list[str]) -> Evidence | None:
+def _proof(
+    kind: str, method: AffineMaps | PlacedMaps | TangentMaps, images: Tensor, layer: str, tried: list[str]
+) -> Evidence | None:
     """The evidence if the means of the maps are the logits; else None, and a line about what was found."""
     error, shape = 0.0, (0, 0)
+    # A tangent adds up by its making: two images show that it can be computed.
+    images = images[:PROBES] if kind == "linearised" else images
     try:
-        for batch in images.split(BATCH):
-            with torch.no_grad():
+        with torch.no_grad():
+            for batch in images.split(BATCH):
                 maps, logits = method.maps(batch)
                 shape = (maps.shape[2], maps.shape[3])
                 error = max(error, relative_error(maps.mean((-1, -2)), logits))
+            cells = 0.0 if isinstance(method, TangentMaps) else method.cell_error(images[:PROBES])
     except FAILURES as err:
         tried.append(f"'{layer}' as {kind}: {(str(err).splitlines() or [''])[0].rstrip('.')}")
         return None
     if not error <= TOLERANCE:
         tried.append(f"'{layer}' as {kind}: mean(map) differs from the logit by {error:.2g} of the largest logit")
         return None
-    return Evidence(kind, error, layer, shape, kind != "linearised", len(images))
+    if not cells <= TOLERANCE:
+        tried.append(f"'{layer}' as {kind}: cells given to the head alone differ by {cells:.2g} of the largest cell")
+        return None
+    return Evidence(kind, error, layer, shape, kind == "exact", len(images))
 
 
 def relative_error(means: Tensor, logits: Tensor) -> float:
@@ -123,21 +141,23 @@ def relative_error(means: Tensor, logits: Tensor) -> float:
     return error if error == error else float("inf")
 
 
-def _check_images(images: Tensor) -> None:
+def _checked(images: Tensor) -> Tensor:
     if images.ndim != 4 or len(images) < 2 or not images.is_floating_point():
         raise BadModel(
             f"The proof needs at least two images as a float tensor (n, 3, h, w), got {tuple(images.shape)} "
             f"{images.dtype}. Give images of the data, prepared as the model wants them."
         )
+    return ordinary_tensor(images).float()
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside DistributedDataParallel or torch.compile, which hide its layers."""
-    for name in ("_orig_mod", "module", "_orig_mod"):
-        inner = getattr(model, name, None)
-        if isinstance(inner, nn.Module) and type(model).__name__ in WRAPPERS:
-            model = inner
+    while type(model).__name__ in WRAPPERS:
+        model = model.get_submodule("_orig_mod" if type(model).__name__ == "OptimizedModule" else "module")
     return model
 
 
-WRAPPERS = ("DistributedDataParallel", "DataParallel", "OptimizedModule")
+def _in_float32(model: nn.Module) -> nn.Module:
+    """The model itself, or a copy where weights are of another floating type: maps have to add up in float32."""
+    tensors = [*model.parameters(), *model.buffers()]
+    others = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.dtype != torch.float32]
+    return copy.deepcopy(model).float() if others else model

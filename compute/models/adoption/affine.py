@@ -6,26 +6,43 @@ head, is the head, and the maps of all classes are one product with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from compute.errors import BadModel
 from compute.models.adoption.grid import GridForm
-from compute.models.adoption.split import Split, exact_float32, ordinary_tensor
+from compute.models.adoption.split import FAILURES, Split, exact_float32, ordinary_tensor
 
 ROWS = 1024  # cells or classes given to the head at once
+MOST_WEIGHTS = 1 << 26  # of a head with weights of its own for every cell: 268 MB
 NORMS: dict[Callable[..., Tensor], tuple[str, ...]] = {  # parameters after the input, in the function's order
     functional.layer_norm: ("shape", "weight", "bias", "eps"),
     torch.layer_norm: ("shape", "weight", "bias", "eps"),
     functional.rms_norm: ("shape", "weight", "eps"),
     torch.rms_norm: ("shape", "weight", "eps"),
 }
+
+
+class WeightVersions:
+    """Notices that a model's weights have changed since it was last asked, as far as PyTorch counts changes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._last: list[tuple[int, int]] = []
+
+    def changed(self) -> bool:
+        """Whether a weight was replaced or written to since the last call, or none was asked for before."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        now = [(tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference()]
+        changed, self._last = now != self._last, now
+        return changed
 
 
 class NormStatistics(TorchFunctionMode):
@@ -101,7 +118,7 @@ class AffineMaps:
     def __init__(self, split: Split, form: GridForm, *, relu: bool = False, norm: bool = False) -> None:
         self.split, self.form, self.relu, self.norm = split, form, relu, norm
         self._head: AffineHead | None = None
-        self._versions: tuple[int, ...] = ()
+        self._weights = WeightVersions(split.model)
 
     def forget(self) -> None:
         """The weights may have changed in a way that PyTorch does not count, such as through `.data`."""
@@ -133,10 +150,8 @@ class AffineMaps:
 
     def head(self, x: Tensor) -> AffineHead:
         """The head's matrix for the weights as they are; x (n, 3, h, w) are any images."""
-        tensors = [*self.split.model.parameters(), *self.split.model.buffers()]
-        versions = tuple(hash((tensor.data_ptr(), tensor._version)) for tensor in tensors if not tensor.is_inference())
-        if self._head is None or versions != self._versions:
-            self._head, self._versions = self._ask(x[:1]), versions
+        if self._weights.changed() or self._head is None:
+            self._head = self._ask(x[:1])
         return self._head
 
     def of_cells(self, cells: Tensor, x: Tensor, constants: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -148,41 +163,133 @@ class AffineMaps:
     def _alone(self, cells: Tensor) -> Tensor:
         return self.form.raw(cells[:, :, None, None])
 
+    def cell_error(self, x: Tensor) -> float:
+        """Largest difference between a map's cell and what the head gives for that cell alone, as a 1x1 grid.
+
+        Relative to the largest cell. The norm, where there is one, is held at the values of the cell's image.
+        """
+        maps, _ = self.maps(x)
+        found: list[Tensor] = []
+        statistics = NormStatistics()
+
+        def visit(raw: Tensor) -> None:
+            statistics.armed = self.norm
+            found.append(self.grid(raw).flatten(2).mT.clone())
+
+        with statistics:
+            self.split.run(x, visit)
+        constants: list[tuple[Tensor, Tensor] | None] = [None] * len(x)
+        if self.norm:
+            constants = list(zip(*one_norm(statistics, self.split.layer), strict=True))
+        alone = [self.of_cells(cells, x, fixed) for cells, fixed in zip(found[0], constants, strict=True)]
+        return _largest_difference(torch.stack(alone).mT.view_as(maps), maps)
+
+    def averages(self, raw: Tensor, logits: Tensor, x: Tensor) -> bool:
+        """Whether the head makes of the mean cell what it makes of the whole grid: a cheap test before the proof."""
+        try:
+            alone = self.of_cells(self.grid(raw).mean((-1, -2)), x)
+        except FAILURES:
+            return False
+        return bool((alone - logits).abs().max() <= 1e-4 * logits.abs().max())
+
     def _ask(self, x: Tensor) -> AffineHead:
         with torch.inference_mode(False), exact_float32(x.device):
             x = ordinary_tensor(x)
-            channels = self._channels(x)
-            weight = torch.cat([self._rows(x, channels, start) for start in range(0, self._classes, ROWS)])
+            classes, channels = _sizes(self.split, self.form, x)
+            weight = torch.cat([self._rows(x, channels, part) for part in torch.arange(classes).split(ROWS)])
             zero = x.new_zeros(1, channels)
-            if not self.norm:
-                with torch.no_grad():
-                    bias = self.of_cells(zero, x)[0]
-                return AffineHead(weight, bias, torch.zeros_like(bias), torch.zeros_like(bias))
             with torch.no_grad():
+                if not self.norm:
+                    bias = self.of_cells(zero, x)[0]
+                    return AffineHead(weight, bias, torch.zeros_like(bias), torch.zeros_like(bias))
                 bias, offset, tilted = (
                     self.of_cells(zero, x, (x.new_tensor(mean), x.new_tensor(scale)))[0]
                     for mean, scale in ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
                 )
             return AffineHead(weight, bias, offset - bias, offset - tilted)
 
-    def _channels(self, x: Tensor) -> int:
-        found: list[int] = []
-        with torch.no_grad():
-            logits = self.split.run(x, lambda raw: found.append(self.form.grid(raw).shape[1]))
-        self._classes = logits.shape[1]
-        return found[0]
+    def _rows(self, x: Tensor, channels: int, classes: Tensor) -> Tensor:
+        """Rows of the matrix (K, F)."""
+        with NormStatistics((0.0, 1.0)) if self.norm else NormStatistics():
+            return _gradients(self.split, self._alone, x.new_ones(len(classes), channels), classes, x)
 
-    def _rows(self, x: Tensor, channels: int, start: int) -> Tensor:
-        """Rows of the matrix: each row of a batch of equal cells is differentiated for a class of its own."""
-        # at ones, not at zeros, where a ReLU has no gradient
-        with torch.enable_grad(), NormStatistics((0.0, 1.0)) if self.norm else NormStatistics():
-            count = min(ROWS, self._classes - start)
-            cells = x.new_ones(count, channels).requires_grad_()
-            logits = self.split.head(self._alone(cells), x)
-            if not logits.requires_grad:
-                raise BadModel(f"The layers after '{self.split.layer}' give no gradient: they detach what they get.")
-            own = logits[torch.arange(count), torch.arange(start, start + count)]
-            return torch.autograd.grad(own.sum(), cells)[0]
+
+class PlacedMaps:
+    """Class maps of a head that is affine with weights of its own for every cell, such as a flattened linear layer."""
+
+    def __init__(self, split: Split, form: GridForm, *, relu: bool = False) -> None:
+        self.split, self.form, self.relu = split, form, relu
+        self._head: tuple[Tensor, Tensor] | None = None
+        self._weights = WeightVersions(split.model)
+
+    def forget(self) -> None:
+        """The weights may have changed in a way that PyTorch does not count, such as through `.data`."""
+        self._head = None
+
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Class maps (n, C, H, W) and the model's own logits (n, C) of images x, both float32."""
+        if self._weights.changed() or self._head is None:
+            self._head = self._ask(x[:1])
+        weight, bias = self._head
+        maps = torch.empty(0)
+
+        def visit(raw: Tensor) -> None:
+            nonlocal maps
+            grid = self.form.grid(raw).float()
+            with exact_float32(raw.device):
+                maps = torch.einsum("nfyx,cfyx->ncyx", grid.relu() if self.relu else grid, weight)
+
+        logits = self.split.run(x, visit)
+        return maps * (weight.shape[2] * weight.shape[3]) + bias[:, None, None], logits
+
+    def cell_error(self, x: Tensor) -> float:
+        """The same as in `AffineMaps`, of cells at their places in a grid that is 0 elsewhere."""
+        maps, _ = self.maps(x)
+        found: list[Tensor] = []
+        self.split.run(x, lambda raw: found.append(self.form.grid(raw).float().clone()))
+        cells = maps.shape[2] * maps.shape[3]
+        alone = torch.eye(cells, device=x.device).view(cells, 1, *maps.shape[2:])
+        shares = torch.stack([self.split.head(self.form.raw(alone * grid), x) for grid in found[0]])  # (n, cells, C)
+        bias = self.split.head(self.form.raw(torch.zeros_like(found[0][:1])), x)
+        return _largest_difference(((shares - bias) * cells + bias).mT.reshape_as(maps), maps)
+
+    def _ask(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode(False), exact_float32(x.device):
+            x = ordinary_tensor(x)
+            classes, channels = _sizes(self.split, self.form, x)
+            shape = (channels, self.form.height, self.form.width)
+            if classes * math.prod(shape) > MOST_WEIGHTS:
+                raise BadModel(f"weights of their own for {shape} in {classes} classes are too many")
+            parts = torch.arange(classes).split(ROWS)
+            weight = torch.cat([_gradients(self.split, self.form.raw, x.new_ones(len(p), *shape), p, x) for p in parts])
+            with torch.no_grad():
+                return weight, self.split.head(self.form.raw(x.new_zeros(1, *shape)), x)[0]
+
+
+def _largest_difference(found: Tensor, maps: Tensor) -> float:
+    return float((found - maps).abs().max() / maps.abs().max().clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def _sizes(split: Split, form: GridForm, x: Tensor) -> tuple[int, int]:
+    """The numbers of classes and of channels."""
+    found: list[int] = []
+    with torch.no_grad():
+        logits = split.run(x, lambda raw: found.append(form.grid(raw).shape[1]))
+    return logits.shape[1], found[0]
+
+
+def _gradients(split: Split, as_raw: Callable[[Tensor], Tensor], values: Tensor, classes: Tensor, x: Tensor) -> Tensor:
+    """The gradient of each class's logit: each of K equal rows is differentiated for a class of its own.
+
+    The values must be positive: at 0 a ReLU with which the head begins has no gradient.
+    """
+    with torch.enable_grad():
+        values.requires_grad_()
+        logits = split.head(as_raw(values), x)
+        if not logits.requires_grad:
+            raise BadModel(f"the layers after '{split.layer}' give no gradient: they detach what they get")
+        own = logits[torch.arange(len(classes)), classes]
+        return torch.autograd.grad(own.sum(), values)[0]
 
 
 def one_norm(statistics: NormStatistics, layer: str) -> tuple[Tensor, Tensor]:

@@ -18,21 +18,23 @@ MOST_PREFIX_TOKENS = 8  # class, distillation and register tokens before those o
 class GridForm:
     """How a layer's tensor holds F channels of height x width cells.
 
-    order: `channels_first` (n, F, H, W), `channels_last` (n, H, W, F), or `tokens` (n, prefix + H * W, F).
+    order: `channels_first` (n, F, H, W), `channels_last` (n, H, W, F), `tokens` (n, prefix + H * W, F) or
+    `transposed_tokens` (n, F, H * W).
     """
 
-    order: Literal["channels_first", "channels_last", "tokens"]
+    order: Literal["channels_first", "channels_last", "tokens", "transposed_tokens"]
     height: int
     width: int
     prefix: int = 0  # tokens before those of the image
 
     def grid(self, raw: Tensor) -> Tensor:
-        """(n, F, H, W), a view of the layer's tensor where that is possible."""
+        """(n, F, H, W), a view of the layer's tensor."""
         if self.order == "channels_first":
             return raw
         if self.order == "channels_last":
             return raw.permute(0, 3, 1, 2)
-        return raw[:, self.prefix :].transpose(1, 2).unflatten(2, (self.height, self.width))
+        rows = raw if self.order == "transposed_tokens" else raw[:, self.prefix :].transpose(1, 2)
+        return rows.unflatten(2, (self.height, self.width))
 
     def raw(self, grid: Tensor, prefix: Tensor | None = None) -> Tensor:
         """A layer's tensor for a grid (n, F, h, w) of any height and width; prefix tokens (n, prefix, F) or zeros."""
@@ -40,6 +42,8 @@ class GridForm:
             return grid
         if self.order == "channels_last":
             return grid.permute(0, 2, 3, 1).contiguous()
+        if self.order == "transposed_tokens":
+            return grid.flatten(2)
         tokens = grid.flatten(2).transpose(1, 2)
         if not self.prefix:
             return tokens.contiguous()
@@ -54,19 +58,22 @@ class GridForm:
 def possible_forms(shape: Sequence[int], image_shape: tuple[int, int]) -> list[GridForm]:
     """The ways in which a tensor of this shape can be a grid of more than one cell over images (h, w), likeliest first.
 
-    Tokens have to form a grid of the images' own proportions, since their number alone does not say which.
+    A grid has about the images' own proportions, and of two that fit equally well the one of fewer cells is likelier.
     """
+    aspect = math.log(image_shape[0] / image_shape[1])
     forms = []
     if len(shape) == 4:
-        # of 7x7x768 and 768x7x7 the grid is the one shaped like the image
         forms = [GridForm("channels_first", shape[2], shape[3]), GridForm("channels_last", shape[1], shape[2])]
     elif len(shape) == 3:
         for prefix in range(min(MOST_PREFIX_TOKENS, shape[1] - 2) + 1):
-            count = shape[1] - prefix
-            height = max(1, round(math.sqrt(count * image_shape[0] / image_shape[1])))
-            if count % height == 0:
-                forms.append(GridForm("tokens", height, count // height, prefix))
-    aspect = math.log(image_shape[0] / image_shape[1])
-    distortion = {form: abs(math.log(form.height / form.width) - aspect) for form in forms}
+            forms += [GridForm("tokens", *sides, prefix) for sides in _sides(shape[1] - prefix, image_shape)]
+        forms += [GridForm("transposed_tokens", *sides) for sides in _sides(shape[2], image_shape)]
+    distortion = {form: round(abs(math.log(form.height / form.width) - aspect), 3) for form in forms}
     likely = [form for form in forms if form.height * form.width > 1 and distortion[form] < LARGEST_DISTORTION]
-    return sorted(likely, key=lambda form: distortion[form])
+    return sorted(likely, key=lambda form: (distortion[form], form.height * form.width))
+
+
+def _sides(count: int, image_shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """The height and width of `count` cells in the images' proportions, if they fill a rectangle."""
+    height = max(1, round(math.sqrt(count * image_shape[0] / image_shape[1])))
+    return [(height, count // height)] if count % height == 0 else []

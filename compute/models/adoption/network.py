@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from compute.models.adoption.split import evaluation_mode, logits_of
+from compute.models.adoption.tangent import TangentMaps
 from compute.models.network import ClassMapNetwork, Trace
 
 
@@ -44,11 +45,15 @@ class AdoptedNetwork(ClassMapNetwork):
     signed = True
     encoder_prefix = "body."
 
-    def __init__(self, body: nn.Module, method: MapMethod, evidence: Evidence) -> None:
+    def __init__(
+        self, body: nn.Module, method: MapMethod, evidence: Evidence, *, source: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.body = body
         self.method = method
         self.evidence = evidence
+        # in a tuple: the model that `body` is a float32 copy of is no part of this network
+        self._source = () if source is None or source is body else (source,)
         self.training = False
 
     def trace(self, x: Tensor) -> Trace:
@@ -56,8 +61,18 @@ class AdoptedNetwork(ClassMapNetwork):
         with evaluation_mode(self.body):
             return Trace(self.method.maps(x)[0])
 
+    def maps_of(self, x: Tensor, classes: Tensor) -> Tensor:
+        """Maps (n, K, H, W) of some classes (n, K) of each image; a linearised head makes of them only these."""
+        with evaluation_mode(self.body):
+            if isinstance(self.method, TangentMaps):
+                return self.method.maps(x, classes)[0]
+            maps = self.method.maps(x)[0]
+            return maps.gather(1, classes[:, :, None, None].expand(-1, -1, *maps.shape[2:]))
+
     def train(self, mode: bool = True) -> AdoptedNetwork:
         """As in any module; weights that may have been trained since the last call are looked at anew."""
+        for source in self._source:
+            self.body.load_state_dict(source.state_dict())
         self.method.forget()
         return super().train(mode)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +16,10 @@ from compute.models.adoption.split import AT_INPUT, FAILURES, Split, logits_of
 
 @dataclass
 class Sighting:
-    """A tensor that passed through the model: under which names, and of which shape."""
+    """A tensor that passed through the model: under which names, of which shape, and the operation that made it."""
 
     shape: tuple[int, ...]
+    made_by: Any  # its node in autograd's graph, None where it has none
     names: list[str] = field(default_factory=list)
 
     @property
@@ -26,11 +28,15 @@ class Sighting:
         return min(self.names, key=lambda name: (name.endswith(AT_INPUT), name.count("."), len(name)))
 
 
-def sightings(model: nn.Module, x: Tensor) -> list[Sighting]:
-    """Every tensor that goes into or out of a module that is run once, in order of its last appearance."""
+def sightings(model: nn.Module, x: Tensor) -> tuple[list[Sighting], Tensor]:
+    """Every tensor that goes into or out of a module that is run once, in order of last appearance; and the logits.
+
+    Args:
+        x: images (n, 3, h, w), a leaf that requires a gradient.
+    """
     seen: dict[tuple[int, int], Sighting] = {}
     alive: list[Tensor] = []  # so that no two tensors get the same id
-    calls: dict[str, int] = {}
+    calls: Counter[str] = Counter()
 
     def note(name: str, value: Any) -> None:
         tensor = value[0] if isinstance(value, tuple | list) and value else value
@@ -38,64 +44,92 @@ def sightings(model: nn.Module, x: Tensor) -> list[Sighting]:
         if isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.shape != x.shape:
             alive.append(tensor)
             key = (id(tensor), tensor._version)  # a layer that works in place returns the same tensor, changed
-            sighting = seen.pop(key, None) or Sighting(tuple(tensor.shape))
+            sighting = seen.pop(key, None) or Sighting(tuple(tensor.shape), tensor.grad_fn)
             sighting.names.append(name)
             seen[key] = sighting
 
-    hooks = []
-    for name, module in model.named_modules():
-        if name:
+    def watch(name: str, module: nn.Module) -> list[Any]:
+        def before(_module: nn.Module, inputs: Any) -> None:
+            calls[name] += 1
+            note(name + AT_INPUT, inputs)
 
-            def before(_module: nn.Module, inputs: Any, name: str = name) -> None:
-                calls[name] = calls.get(name, 0) + 1
-                note(name + AT_INPUT, inputs)
+        def after(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            note(name, output)
 
-            def after(_module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
-                note(name, output)
+        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
-            hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    hooks = [hook for name, module in model.named_modules() if name for hook in watch(name, module)]
     try:
-        with torch.no_grad():
-            model(x)
+        with torch.enable_grad():
+            logits = logits_of(model(x.clone()))  # which a layer may change in place
     finally:
         for hook in hooks:
             hook.remove()
     for sighting in seen.values():
-        sighting.names = [name for name in sighting.names if calls.get(name.removesuffix(AT_INPUT)) == 1]
-    return [sighting for sighting in seen.values() if sighting.names]
+        sighting.names = [name for name in sighting.names if calls[name.removesuffix(AT_INPUT)] == 1]
+    return [sighting for sighting in seen.values() if sighting.names], logits
 
 
-def deciding_grids(model: nn.Module, x: Tensor) -> Iterator[tuple[str, GridForm]]:
-    """The layers with a grid that decides the logits, last first, with the ways to read the grid.
+def deciding_grids(model: nn.Module, x: Tensor) -> Iterator[tuple[str, list[GridForm]]]:
+    """The layers with a grid that decides the logits, last first, each with the ways to read its grid.
 
     Args:
         x: at least two different images (n, 3, h, w) as the model wants them.
     """
-    for sighting in reversed(sightings(model, x)):
-        forms = possible_forms(sighting.shape, (x.shape[2], x.shape[3])) if sighting.shape[0] == len(x) else []
-        if not forms:
+    leaf = x.detach().clone().requires_grad_()
+    found, logits = sightings(model, leaf)
+    for sighting in reversed(found):
+        if sighting.shape[0] == len(x) and not _bypassed(sighting.made_by, logits, leaf):
+            forms = deciding_forms(Split(model, sighting.name), sighting.shape, x)
+            if forms:
+                yield sighting.name, forms
+
+
+def deciding_forms(split: Split, shape: tuple[int, ...], x: Tensor) -> list[GridForm]:
+    """The ways to read a layer's tensor as a grid on which the logits of images x depend, and on nothing else."""
+    forms = possible_forms(shape, (x.shape[2], x.shape[3]))
+    if not forms:
+        return []
+    with torch.no_grad():
+        logits = logits_of(split.model(x)).float()
+    return [form for form in forms if decides(split, form, x, logits)]
+
+
+def _bypassed(node: Any, logits: Tensor, leaf: Tensor) -> bool:
+    """Whether a path in autograd's graph leads from the images, a leaf, to the logits around this operation.
+
+    Costs no pass of the model, and spares two for most layers inside a residual block.
+    """
+    if node is None or logits.grad_fn is None:
+        return False  # not known: the layer is tried
+    seen: set[Any] = {node}
+    waiting: deque[Any] = deque([logits.grad_fn])
+    while waiting:
+        current = waiting.pop()
+        if current is None or current in seen:
             continue
-        split = Split(model, sighting.name)
-        for form in forms:
-            if decides(split, form, x):
-                yield sighting.name, form
+        seen.add(current)
+        if getattr(current, "variable", None) is leaf:
+            return True
+        waiting.extend(entry[0] for entry in current.next_functions)
+    return False
 
 
-def decides(split: Split, form: GridForm, x: Tensor) -> bool:
-    """Whether the logits depend on the images through this layer alone, and on its grid at all.
+def decides(split: Split, form: GridForm, x: Tensor, logits: Tensor) -> bool:
+    """Whether the logits (n, C) of images x depend on them through this layer alone, and on its grid at all.
 
     The layer's tensors of the images are exchanged for those of their neighbours: the logits have to follow.
     Then the grid is emptied: the logits have to change.
     """
     order = torch.arange(len(x), device=x.device).roll(1)
+    rounding = 3e-6 * float(logits.abs().max())
+    difference = float((logits - logits[order]).abs().max())
     with torch.no_grad():
         try:
-            own = logits_of(split.model(x)).float()
             moved = split.run(x, lambda raw: raw[order])
+            if not float((moved - logits[order]).abs().max()) <= max(1e-3 * difference, rounding):
+                return False
             empty = split.run(x, lambda raw: form.raw(torch.zeros_like(form.grid(raw)), form.prefix_of(raw)))
         except FAILURES:  # it cannot be replaced here, so it is not the one
             return False
-    rounding = 3e-6 * float(own.abs().max())
-    difference = float((own - own[order]).abs().max())
-    follows = float((moved - own[order]).abs().max()) <= max(1e-3 * difference, rounding)
-    return follows and float((empty - own).abs().max()) > rounding
+    return float((empty - logits).abs().max()) > rounding

@@ -1,0 +1,134 @@
+"""Class maps of any head: its tangent at each image's grid, the gradient times the activation of every cell.
+
+What the tangent leaves over, which is its value at a grid of zeros, is spread evenly, so that the mean of a map is the
+logit. Only the head is differentiated. Two ways lead to the same numbers: backwards, a pass for each class, or
+forwards, a pass for each cell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from compute.errors import BadModel
+from compute.models.adoption.grid import GridForm
+from compute.models.adoption.split import FAILURES, Split, ordinary_tensor
+
+MOST_BYTES = 1 << 28  # of tangents or gradients at once; a transformer's head takes several times as much
+SAME = 1e-3  # relative difference up to which both ways agree: a norm of few values loses digits
+
+
+class TangentMaps:
+    """Class maps by the tangent of the head (gradient times activation; LayerCAM without its ReLUs, summed exactly)."""
+
+    def __init__(self, split: Split, form: GridForm) -> None:
+        self.split, self.form = split, form
+        self._forward_works: bool | None = None  # not known before the first images
+
+    def forget(self) -> None:
+        """Nothing is computed from the weights alone."""
+
+    def maps(self, x: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Class maps (n, K, H, W) and all logits (n, C) of images x, both float32.
+
+        Args:
+            classes: those wanted of each image, (n, K); None = all.
+        """
+        with torch.inference_mode(False), _differentiable():
+            x = ordinary_tensor(x)
+            grid, logits = self._differentiable_pass(x)
+            count = logits.shape[1] if classes is None else classes.shape[1]
+            # a forward pass with its tangent costs about what two backward passes do
+            if 2 * self._cells < count and self._may_go_forward(x, grid, logits):
+                shares = self._forwards(x, grid.detach())
+                shares = shares if classes is None else shares.gather(1, _index(classes, shares))
+            else:
+                shares = self._backwards(grid, logits, classes)
+            own = logits.detach() if classes is None else logits.detach().gather(1, classes)
+            rest = own - shares.sum((-1, -2))
+            return shares * self._cells + rest[:, :, None, None], logits.detach()
+
+    def _differentiable_pass(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The layer's tensor as a leaf, and the logits with the head's graph on it; the backbone has none."""
+        leaves: list[Tensor] = []
+
+        def visit(raw: Tensor) -> Tensor:
+            leaves.append(raw.detach().clone().requires_grad_())
+            torch.set_grad_enabled(True)
+            return leaves[0].clone()  # heads that work in place may not do so on a leaf
+
+        with torch.no_grad():
+            logits = self.split.run(x, visit)
+        if not logits.requires_grad:
+            raise BadModel(f"the layers after '{self.split.layer}' give no gradient: they detach what they get")
+        return leaves[0], logits
+
+    @property
+    def _cells(self) -> int:
+        return self.form.height * self.form.width
+
+    def _share(self, gradient: Tensor, raw: Tensor) -> Tensor:
+        """Gradient times activation, summed over the channels: (n, F, H, W) twice -> (n, H, W)."""
+        return (self.form.grid(gradient) * self.form.grid(raw)).sum(1)
+
+    def _backwards(self, raw: Tensor, logits: Tensor, classes: Tensor | None) -> Tensor:
+        """(n, K, H, W): every cell's share of each logit, a backward pass through the head for each class."""
+        count = logits.shape[1] if classes is None else classes.shape[1]
+        shares = []
+        for number in range(count):
+            wanted = logits[:, number] if classes is None else logits.gather(1, classes[:, number : number + 1])
+            (gradient,) = torch.autograd.grad(wanted.sum(), raw, retain_graph=number + 1 < count)
+            shares.append(self._share(gradient, raw.detach()))
+        return torch.stack(shares, 1)
+
+    def _forwards(self, x: Tensor, raw: Tensor) -> Tensor:
+        """(n, C, H, W): the same, a forward pass through the head for each cell, with the cell alone as tangent."""
+        cells = self._cells
+        chunk = max(1, MOST_BYTES // (cells * raw[0].nbytes))
+        shares = []
+        for part in raw.split(chunk):
+            grid = self.form.grid(part)
+            alone = torch.eye(cells, device=raw.device).view(cells, 1, self.form.height, self.form.width)
+            tangents = (grid[:, None] * alone).flatten(0, 1)  # (n * cells, F, H, W), all but one cell 0
+            rows = part.repeat_interleave(cells, 0)
+            with forward_ad.dual_level(), torch.no_grad():
+                dual = forward_ad.make_dual(rows, self.form.raw(tangents).to(rows.dtype))
+                tangent = forward_ad.unpack_dual(self.split.head(dual, x)).tangent
+            if tangent is None:
+                raise BadModel("the head lost the tangent")
+            shares.append(tangent.view(len(part), *alone.shape[2:], -1).permute(0, 3, 1, 2))
+        return torch.cat(shares)
+
+    def _may_go_forward(self, x: Tensor, raw: Tensor, logits: Tensor) -> bool:
+        """Whether the head can be differentiated forwards, with the same result: tried once, on one image."""
+        if self._forward_works is None:
+            chosen = logits[:1].argmax(1, keepdim=True)
+            (gradient,) = torch.autograd.grad(logits[0, chosen[0, 0]], raw, retain_graph=True)
+            expected = self._share(gradient[:1], raw[:1].detach())
+            try:
+                found = self._forwards(x, raw[:1].detach())[:, chosen[0, 0]]
+                self._forward_works = bool((found - expected).abs().max() <= SAME * expected.abs().max())
+            except FAILURES:  # some operations have no forward derivative, some heads take no other batch size
+                self._forward_works = False
+        return self._forward_works
+
+
+def _index(classes: Tensor, shares: Tensor) -> Tensor:
+    return classes[:, :, None, None].expand(-1, -1, *shares.shape[2:])
+
+
+@contextlib.contextmanager
+def _differentiable() -> Iterator[None]:
+    """Attention by operations that have derivatives in both directions."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
