@@ -10,7 +10,6 @@ cache; with --repeat on a run of that many epochs, copies of its own. CPU time i
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -89,28 +88,24 @@ def formats_table(samples: Sequence[Sample], folder: Path) -> str:
     Raises:
         RuntimeError: this store decoded a value outside its stated bound.
     """
-    rows = []
+    rows, origins = [], []
     for sample in samples:
-        costs = compare_formats(sample, folder)
+        costs, maps = compare_formats(sample, folder), sample.maps
         for name, cost in costs.items():
             if cost.bound > 1:
                 raise RuntimeError(f"A value of '{sample.run.name}' is {cost.bound} of its stated bound off ({name}).")
             bound = "" if np.isnan(cost.bound) else f"{cost.bound:.3f}"
-            share, error = f"{cost.size / costs[REFERENCE].size:.2f}", f"{100 * cost.error:.3f} %"
-            rows.append(
-                (sample.run.name, name, f"{cost.size:,.0f}", share, error, bound, f"{1e6 * cost.processor:,.0f}")
-            )
+            sizes = f"{cost.size:,.0f}", f"{cost.size / costs[REFERENCE].size:.2f}"
+            rows.append((sample.run.name, name, *sizes, f"{cost.error:.3%}", bound, f"{1e6 * cost.processor:,.0f}"))
+        shape = f"{maps.shape[1]} classes, {maps.shape[2]} x {maps.shape[3]} cells, {(maps == 0).mean():.0%} zero"
+        origins.append(f"{len(maps):,} images of the run '{sample.run.name}' ({shape})")
     headings = ("run", "form", "B/image", "of gzip 4", "largest error", "of the stated bound", "CPU µs/image")
-    origin = "; ".join(
-        f"{len(sample.maps):,} images of the run '{sample.run.name}' ({sample.maps.shape[1]} classes, "
-        f"{sample.maps.shape[2]} x {sample.maps.shape[3]} cells, {100 * (sample.maps == 0).mean():.0f} % zero)"
-        for sample in samples
-    )
     note = (
         "Largest error: as a share of the largest value of the image. This store's bytes are those of maps and scales; "
         "its time includes every summary column, probabilities, checksums and the receipt."
     )
-    return f"Maps before quantisation: {origin}.\n\n{document.table(headings, rows, text_columns=2)}\n\n{note}"
+    table = document.table(headings, rows, text_columns=2)
+    return f"Maps before quantisation: {'; '.join(origins)}.\n\n{table}\n\n{note}"
 
 
 def compare_formats(sample: Sample, folder: Path) -> dict[str, Cost]:
@@ -124,20 +119,20 @@ def compare_formats(sample: Sample, folder: Path) -> dict[str, Cost]:
     }
     costs = {}
     for name, write in writers.items():
-        path, worked = folder / "alternative", time.process_time()
-        decoded = write(path)
-        worked = time.process_time() - worked
-        error = max(
-            _largest_error(sample.maps, decoded[start : start + BATCH], start) for start in _starts(sample.maps)
-        )
-        size, count = _remove(path), len(sample.maps)
-        costs[name] = Cost(size / count, worked / count, error)
-    costs["this store"] = write_epoch(sample, folder / "run")
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            worked = time.process_time()
+            decoded = write(Path(place) / "maps")
+            worked = time.process_time() - worked
+            size = sum(file.stat().st_size for file in Path(place).rglob("*") if file.is_file())
+        error = max(_error(sample.maps[batch], decoded[batch]) for batch in _batches(sample.maps))
+        costs[name] = Cost(size / len(sample.maps), worked / len(sample.maps), error)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        costs["this store"] = write_epoch(sample, Path(place) / "run")
     return costs
 
 
 def write_epoch(sample: Sample, path: Path) -> Cost:
-    """Write an epoch of the sample with this store, four times over, compare every value, and remove it."""
+    """Write an epoch of the sample with this store, four times over, and compare every value."""
     maps, run = sample.maps, sample.run
     description = RunDescription(
         name="bench",
@@ -156,69 +151,54 @@ def write_epoch(sample: Sample, path: Path) -> Cost:
     worked = time.process_time()
     with resume_run(path).epoch(1, threads=1) as writer:
         for variant in COPIES:
-            for start in _starts(maps):
-                writer.write(variant, start, maps[start : start + BATCH])
+            for batch in _batches(maps):
+                writer.write(variant, batch.start, maps[batch])
     passes = len(maps) * len(COPIES)
     worked = (time.process_time() - worked) / passes
     with h5py.File(path / epoch_file(1), "r", locking=False) as file:
         size = sum(file[name].id.get_storage_size() for name in ("maps", "map_scale")) / passes
-    error, bound = _check(open_run(path), maps)
-    _remove(path)
-    return Cost(size, worked, error, bound)
+    errors, bounds, written = [], [], open_run(path)
+    for variant in COPIES:
+        for batch in _batches(maps):
+            at: dict[str, Any] = {"epoch": 1, "variant": variant, "images": batch}
+            decoded = written.maps(**at)
+            errors.append(_error(maps[batch], decoded))
+            off = np.abs(decoded.astype(np.float64) - maps[batch])
+            bounds.append(float((off / written.map_error(**at)[..., None, None]).max()))
+    return Cost(size, worked, max(errors), max(bounds))
 
 
-def _check(run: Run, maps: Maps) -> tuple[float, float]:
-    """Largest error of any value, as a share of its image's largest value and of the stated bound."""
-    errors, bounds = [], []
-    for variant in run.variants:
-        for start in _starts(maps):
-            at: dict[str, Any] = {"epoch": 1, "variant": variant, "images": slice(start, start + BATCH)}
-            decoded = run.maps(**at)
-            errors.append(_largest_error(maps, decoded, start))
-            off = np.abs(decoded.astype(np.float64) - maps[start : start + BATCH])
-            bounds.append(float((off / run.map_error(**at)[..., None, None]).max()))
-    return max(errors), max(bounds)
+def _error(maps: Maps, decoded: NDArray) -> float:
+    """Largest error of some maps, as a share of the largest value of its image."""
+    largest = np.maximum(np.abs(maps).max((1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
+    return float((np.abs(decoded.astype(np.float64) - maps) / largest).max())
 
 
-def _largest_error(maps: Maps, decoded: NDArray, start: int) -> float:
-    """Largest error of a batch, as a share of the largest value of its image."""
-    batch = maps[start : start + BATCH].astype(np.float64)
-    largest = np.maximum(np.abs(batch).max((1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
-    return float((np.abs(decoded.astype(np.float64) - batch) / largest).max())
+def _batches(maps: Maps) -> list[slice]:
+    return [slice(start, start + BATCH) for start in range(0, len(maps), BATCH)]
 
 
-def _starts(maps: Maps) -> range:
-    return range(0, len(maps), BATCH)
+def _chunk(maps: Maps) -> tuple[int, ...]:
+    """Chunks of as many images as the store's."""
+    return (min(len(maps), max(1, CHUNK_BYTES // maps[0].size)), *maps.shape[1:])
 
 
 def _write_hdf5(path: Path, maps: Maps, **filters: object) -> NDArray[np.float16]:
-    """Write the maps as float16 in chunks of the same images as the store's, and read them back."""
-    chunk = (min(len(maps), max(1, CHUNK_BYTES // maps[0].size)), *maps.shape[1:])
+    """Write the maps as float16, and read them back."""
     with h5py.File(path, "w") as file:
-        dataset = file.create_dataset("maps", maps.shape, np.float16, chunks=chunk, **filters)
-        for start in _starts(maps):
-            dataset[start : start + BATCH] = maps[start : start + BATCH].astype(np.float16)
+        dataset = file.create_dataset("maps", maps.shape, np.float16, chunks=_chunk(maps), **filters)
+        for batch in _batches(maps):
+            dataset[batch] = maps[batch].astype(np.float16)
     with h5py.File(path) as file:
         return file["maps"][...]
 
 
 def _write_zarr(path: Path, maps: Maps) -> NDArray[np.float16]:
     """The same in Zarr 3 with its default compressor."""
-    chunk = (min(len(maps), max(1, CHUNK_BYTES // maps[0].size)), *maps.shape[1:])
-    array = zarr.create_array(path, shape=maps.shape, chunks=chunk, dtype="float16", zarr_format=3)
-    for start in _starts(maps):
-        array[start : start + BATCH] = maps[start : start + BATCH].astype(np.float16)
+    array = zarr.create_array(path, shape=maps.shape, chunks=_chunk(maps), dtype="float16", zarr_format=3)
+    for batch in _batches(maps):
+        array[batch] = maps[batch].astype(np.float16)
     return np.asarray(zarr.open_array(path, mode="r")[...])
-
-
-def _remove(path: Path) -> int:
-    """Remove a file or folder, and return its size in bytes."""
-    size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-    return size
 
 
 if __name__ == "__main__":

@@ -114,36 +114,31 @@ def _run_queries(run: Run) -> dict[str, Query]:
     """Queries over all epochs, and those that begin every rerun of a page."""
     count, classes = len(run.labels), len(run.classes)
 
-    def variant(random: np.random.Generator) -> str:
-        return str(random.choice(run.variants))
+    def variant(random: np.random.Generator) -> dict[str, Any]:
+        return {"variant": str(random.choice(run.variants))}
 
     def analysis(random: np.random.Generator) -> object:
         found = read_analysis(run)
-        return None if found is None else found.table(str(random.choice(found.tables)))
+        return found and found.table(str(random.choice(found.tables)))
 
-    def patterns(random: np.random.Generator) -> object:
-        name = variant(random)
-        return [run.patterns(epoch=epoch, variant=name) for epoch in run.epochs]
+    def pair(random: np.random.Generator) -> dict[str, Any]:
+        first, second = random.integers(classes, size=2).tolist()
+        return {"true_class": first, "predicted_class": second}
 
-    def timeline(random: np.random.Generator) -> object:
-        image, class_index = int(random.integers(count)), int(random.integers(classes))
-        return run.timeline(image=image, class_index=class_index, variant=variant(random))
-
-    def pair(random: np.random.Generator) -> object:
-        first, second = (int(random.integers(classes)) for _ in range(2))
-        return queries.pair_history(run, true_class=first, predicted_class=second, variant=variant(random))
+    def place(random: np.random.Generator) -> dict[str, Any]:
+        return {"image": int(random.integers(count)), "class_index": int(random.integers(classes))}
 
     return {
         "look for new epochs": lambda _: run.refresh(),
         "metrics": lambda _: run.metrics(),
         "one table of the analysis": analysis,
-        "timeline of an image": timeline,
-        "one column over all epochs": lambda r: run.columns("prediction", variant=variant(r)),
-        "class patterns over all epochs": patterns,
+        "timeline of an image": lambda r: run.timeline(**place(r), **variant(r)),
+        "one column over all epochs": lambda r: run.columns("prediction", **variant(r)),
+        "class patterns over all epochs": lambda r: [run.patterns(epoch=e, **variant(r)) for e in run.epochs],
         "accuracy by variant": lambda _: queries.accuracy_by_variant(run),
-        "accuracy of each class": lambda r: queries.class_accuracy(run, variant=variant(r)),
-        "history of a pair": pair,
-        "history of the groups": lambda r: queries.group_history(run, variant=variant(r)),
+        "accuracy of each class": lambda r: queries.class_accuracy(run, **variant(r)),
+        "history of a pair": lambda r: queries.pair_history(run, **pair(r), **variant(r)),
+        "history of the groups": lambda r: queries.group_history(run, **variant(r)),
     }
 
 
