@@ -192,6 +192,12 @@ class RunDescription:
             raise NotInRun(f"Variant {variant!r} is not in the run: it has {', '.join(names)}.")
         return names.index(variant)
 
+    def inner_shapes(self, images: int) -> dict[str, tuple[int, ...]]:
+        """Path -> shape of the datasets of an epoch that hold the layers and stages of some images."""
+        shapes = {f"layers/{name}/quantised": (images, *shape) for name, shape in self.layers.items()}
+        scales = {f"layers/{name}/scale": (images, shape[0]) for name, shape in self.layers.items()}
+        return shapes | scales | {f"stages/{name}": (images, *shape) for name, shape in self.stages.items()}
+
     @property
     def sizes(self) -> dict[str, int]:
         """Length of every dimension of the schema that is fixed for a run: V N C P K H W h w T R."""

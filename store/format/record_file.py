@@ -178,10 +178,7 @@ class RecordFile:
             if kind == self.kind and (not field.optional or field.path in needed or self._has_optional(field))
         }
         if self.kind == "epoch":
-            for name, shape in run.layers.items():
-                found |= {f"layers/{name}/quantised": (self.sizes["N"], *shape)}
-                found |= {f"layers/{name}/scale": (self.sizes["N"], shape[0])}
-            found |= {f"stages/{name}": (self.sizes["N"], *shape) for name, shape in run.stages.items()}
+            found |= run.inner_shapes(self.sizes["N"])
         return found
 
     def _has_optional(self, field: Field) -> bool:

@@ -288,13 +288,9 @@ class EpochWriter:
             write_receipt(self._run, self.epoch, self._facts.id)
 
     def _refuse_gaps(self) -> None:
-        missing = np.argwhere(~self._written)
-        if len(missing):
-            variant, row = missing[0]
-            raise StoreError(
-                f"Epoch {self.epoch} is not complete: {len(missing)} of {self._written.size} maps were not written, "
-                f"the first is image {self.images.start + row} of variant {self._description.variant_names[variant]!r}."
-            )
+        missing = missing_rows(self._written, self._description, "maps", first=self.images.start)
+        if missing:
+            raise StoreError(f"Epoch {self.epoch} is not complete: {missing}.")
         if (self._description.layers or self._description.stages) and not self._layers_written.all():
             raise StoreError(
                 f"Epoch {self.epoch} is not complete: the layers of {int((~self._layers_written).sum())} images were "
@@ -326,6 +322,16 @@ def mark_rows(written: NDArray[np.bool_], start: int, count: int, *, what: str) 
     written[start : start + count] = True
 
 
+def missing_rows(written: NDArray[np.bool_], description: RunDescription, what: str, *, first: int = 0) -> str:
+    """What was not written of (V, n) rows from image `first` on, in words; "" where nothing is missing."""
+    missing = np.argwhere(~written)
+    if not len(missing):
+        return ""
+    variant, row = missing[0]
+    place = f"image {first + row} of variant {description.variant_names[variant]!r}"
+    return f"{len(missing)} of {written.size} {what} were not written, the first is {place}"
+
+
 def _declare(file: NewFile, description: RunDescription, count: int) -> dict[str, ChunkWriter]:
     """The datasets that are written block by block, of `count` images."""
     sizes = {**description.sizes, "N": count}
@@ -335,10 +341,7 @@ def _declare(file: NewFile, description: RunDescription, count: int) -> dict[str
     if not description.kept_maps:
         fields = {path: field.of_all_classes() for path, field in fields.items()}
     shapes = {path: field.shape(sizes) for path, field in fields.items()}
-    for name, (channels, height, width) in description.layers.items():
-        shapes[f"layers/{name}/quantised"] = (count, channels, height, width)
-        shapes[f"layers/{name}/scale"] = (count, channels)
-    shapes |= {f"stages/{name}": (count, *shape) for name, shape in description.stages.items()}
+    shapes |= description.inner_shapes(count)
     return {
         path: ChunkWriter(file, path, fields.get(path) or epoch_field(path), shape) for path, shape in shapes.items()
     }

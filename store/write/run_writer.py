@@ -22,7 +22,7 @@ from store.format.description import RunDescription, RunFacts, read_description,
 from store.format.hdf5_file import PART, NewFile, atomic_file, claim, set_identity, write_errors, write_once
 from store.format.receipts import write_missing_receipts, write_receipt
 from store.format.schema import field_of, run_field
-from store.write.epoch_writer import EpochWriter, mark_rows
+from store.write.epoch_writer import EpochWriter, mark_rows, missing_rows
 from store.write.join_parts import finish_parts
 
 
@@ -59,13 +59,9 @@ class NewRun:
 
     def finish(self) -> None:
         """Write what follows from the images; raises ValueError naming the first that was not written."""
-        missing = np.argwhere(~self._written)
-        if len(missing):
-            variant, image = missing[0]
-            raise ValueError(
-                f"{len(missing)} images were not written, the first is image {image} of variant "
-                f"{self._description.variant_names[variant]!r}. Call write_images for every variant and image."
-            )
+        missing = missing_rows(self._written, self._description, "images")
+        if missing:
+            raise ValueError(f"{missing}. Call write_images for every variant and image.")
         self._pixels.finish()
         changed = (self._checks != self._checks[0]).sum(1).astype(np.int32)
         for path, array in (("image_sha256", self._sha256), ("variants/changed_images", changed)):

@@ -134,7 +134,7 @@ def test_a_run_that_fails_to_start_leaves_nothing(tmp_path, description):
     with pytest.raises(KeyboardInterrupt), create_run(tmp_path / "new", description):
         raise KeyboardInterrupt
     with (
-        pytest.raises(ValueError, match="40 images were not written, the first is image 0 of variant 'clean'"),
+        pytest.raises(ValueError, match="40 of 40 images were not written, the first is image 0 of variant 'clean'"),
         create_run(tmp_path / "new", description),
     ):
         pass
