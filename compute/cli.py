@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from socket import gaierror
@@ -16,6 +16,7 @@ from urllib.error import URLError
 from compute.config.profile import load_profile, profile_names, settings_table
 from compute.config.settings import Profile
 from compute.errors import BadOption, ComputeError
+from compute.record_options import add_record_options, default_name, request_of
 from compute.runs.interrupt import STOP_MESSAGE, STOPPED, Interrupted, OutOfTime, StopRequest, TimeLimit
 from store import DamagedFile, open_run
 from store.analysis import from_table, read_analysis
@@ -26,6 +27,7 @@ from store.queries.table1 import as_text, recorded_result, table1
 from store.terminal import accept_any_text
 
 if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need it
+    from compute.runs.run import Job
     from compute.training.distributed import Processes
 
 OUT_OF_TIME = 75  # EX_TEMPFAIL, "try again": a job queue can run the same command again to resume
@@ -72,48 +74,69 @@ def _remedy(err: OSError) -> str:
 
 
 def _train_or_plan(options: argparse.Namespace) -> int:
+    profile = _profile(options)
+
+    def job(processes: Processes) -> Job:
+        from compute.runs.prepare import prepare
+        from compute.runs.run import TrainingJob
+
+        return TrainingJob(prepare(profile, device=options.device, processes=processes))
+
+    return _run_job(options, job)
+
+
+def _record(options: argparse.Namespace) -> int:
+    request = request_of(options)
+
+    def job(processes: Processes) -> Job:
+        from compute.runs.record import RecordingJob, prepare_recording
+
+        return RecordingJob(prepare_recording(request, device=options.device, processes=processes))
+
+    return _run_job(options, job)
+
+
+def _run_job(options: argparse.Namespace, job_of: Callable[[Processes], Job]) -> int:
+    """Plans and does what is left of a run, in this process or in several."""
     from compute.runs.device import choose_device, use_threads
     from compute.training.distributed import join_process_group
 
-    profile = _profile(options)
     if options.time_limit is not None and not options.time_limit > 0:
         raise BadOption(f"--time-limit {options.time_limit:g} is invalid: allowed are seconds greater than 0.")
     use_threads(options.threads)  # before any computation: the thread count changes the last bits
     path = _run_path(options)
     with join_process_group(choose_device(options.device)) as processes:
-        return _train_in_group(options, profile, path, processes)
+        limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
+        return _run_in_group(options, job_of(processes), path, processes, limit)
 
 
-def _train_in_group(options: argparse.Namespace, profile: Profile, path: Path, processes: Processes) -> int:
+def _run_in_group(
+    options: argparse.Namespace, job: Job, path: Path, processes: Processes, limit: TimeLimit | None
+) -> int:
     from compute.recording.run_recorder import lock_run, open_or_create, open_writer, run_exists
-    from compute.runs.plan import make_plan, measure_speed
-    from compute.runs.prepare import prepare
-    from compute.runs.run import Experiment, material_of
 
-    limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
-    prepared = prepare(profile, device=options.device, processes=processes)
+    only_plan = options.command == "plan" or getattr(options, "plan", False)
     is_new = not run_exists(path)
     processes.wait()  # before the first process creates it
-    material = material_of(prepared, path)
-    done = () if is_new else open_writer(path, material, processes).complete_epochs
-    recorded = sum(epoch > 0 for epoch in done)
-    left = profile.training.epochs - recorded
+    material = job.material(path)
+    complete = () if is_new else open_writer(path, material, processes).complete_epochs
+    left = job.left(complete)
     if left <= 0:
         # a run that was stopped before its analysis is analysed now
-        if options.command == "train" and processes.first and not options.no_analysis and not _is_analysed(path):
+        if not only_plan and processes.first and not options.no_analysis and not _is_analysed(path):
             _analyse(path)
-        _say(processes, f"The run '{path}' is complete (epochs recorded: {recorded}). {_next_step(path)}")
+        _say(processes, f"The run '{path}' is complete (epochs recorded: {len(complete)}). {_next_step(path)}")
         return 0
-    plan = make_plan(prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(prepared))
+    plan = job.plan(path, left, is_new=is_new)
     _say(processes, plan.text)
     plan.check(path)
-    if options.command == "plan":
+    if only_plan:
         return 0
     try:
         with lock_run(path, processes):
-            run = open_or_create(path, material, processes)
+            writer = open_or_create(path, material, processes)
             with options.stop.between_batches(processes):
-                Experiment(prepared, run, options.stop, limit=limit).train_and_record()
+                job.run(writer, options.stop, limit)
     except OutOfTime:
         _say(processes, f"\nThe time limit is near. The complete epochs in '{path}' are kept. {RESUME}")
         return OUT_OF_TIME
@@ -191,7 +214,9 @@ def _run_name(options: argparse.Namespace) -> str:
     Raises:
         BadOption: the name is empty, hidden, too long, a path, or contains control characters.
     """
-    name = Path(options.profile).stem if options.run is None else options.run
+    name = options.run
+    if name is None:
+        name = default_name(options.model) if options.command == "record" else Path(options.profile).stem
     if not name.strip() or name.startswith(".") or "/" in name or os.sep in name or not name.isprintable():
         raise BadOption(
             f"--run {name!r} cannot be the name of a run. "
@@ -217,7 +242,7 @@ def _profile(options: argparse.Namespace) -> Profile:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m compute",
-        description="Train a network with one map per class and record every epoch of it. "
+        description="Train a network with one map per class, or take a trained one, and record every epoch of it. "
         "Run the same command again to resume an unfinished run; a complete one is never overwritten.",
         epilog="Options of a command: python -m compute COMMAND --help",
     )
@@ -229,8 +254,13 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name, help=text, epilog=_settings_text(), formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        _add_run_options(command)
+        _add_training_options(command)
+        _add_common_options(command)
         command.set_defaults(function=_train_or_plan)
+    command = commands.add_parser("record", help="record a trained network from its checkpoints, or resume that")
+    add_record_options(command)
+    _add_common_options(command)
+    command.set_defaults(function=_record)
     table = commands.add_parser("table", help="print the columns of the paper's Table 1 for recorded runs")
     table.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs")
     table.add_argument("--markdown", action="store_true", help="print a Markdown table")
@@ -241,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_run_options(command: argparse.ArgumentParser) -> None:
+def _add_training_options(command: argparse.ArgumentParser) -> None:
     built_in = ", ".join(profile_names())
     command.add_argument("--profile", default="quick", help=f"{built_in}, or a .toml file (default: quick)")
     command.add_argument("--data", help="phantom, tiny-imagenet, a folder or an archive (sets data.source)")
@@ -250,19 +280,22 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--partial-weights", action="store_true", help="accept a file that fills less than half of the encoder"
     )
     command.add_argument(
-        "--run", "--name", help="name of the run (default: the profile's name); under torchrun write --name"
-    )
-    command.add_argument("--runs-dir", default="runs", help="folder of the runs (default: runs)")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
-    command.add_argument(
-        "--threads", type=int, default=0, help="CPU threads of the network (default: all cores; 1 on a busy machine)"
-    )
-    command.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="override a setting of the profile, listed below; may be repeated",
+    )
+
+
+def _add_common_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--run", "--name", help="name of the run (default: that of the profile or model); under torchrun write --name"
+    )
+    command.add_argument("--runs-dir", default="runs", help="folder of the runs (default: runs)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
+    command.add_argument(
+        "--threads", type=int, default=0, help="CPU threads of the network (default: all cores; 1 on a busy machine)"
     )
     command.add_argument(
         "--time-limit",

@@ -77,7 +77,7 @@ def override(profile: Profile, text: str) -> Profile:
     target = document.setdefault(section, {})
     if section == "model" and key.startswith("options."):  # one option; the others stay
         target, key = target["options"], key.removeprefix("options.")
-    target[key] = _toml_value(value_text.strip())
+    target[key] = toml_value(value_text.strip())
     return parse_profile(document)
 
 
@@ -110,7 +110,7 @@ def _sections() -> dict[str, Any]:
     return {each.name: hints[each.name] for each in dataclasses.fields(Profile)}
 
 
-def _toml_value(text: str) -> Any:
+def toml_value(text: str) -> Any:
     """The text parsed as a TOML value; a bare word is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

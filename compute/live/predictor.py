@@ -17,6 +17,8 @@ from compute.config.profile import parse_profile
 from compute.config.settings import Profile
 from compute.errors import BadCheckpoint, BadOption
 from compute.models import ClassMapNetwork
+from compute.models.adoption import adopt
+from compute.models.library import build_recorded_model
 from compute.models.registry import build_recorded
 from compute.recording.epoch_recorder import class_maps
 from compute.recording.perturbations import perturb_array
@@ -24,7 +26,9 @@ from compute.runs.device import choose_device
 from compute.training.augment import Normaliser
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
 from store import Run, open_run
+from store.metrics.maps import relative_to_mean
 
+LONGEST_LAYER = 200  # characters of a layer's name
 LARGEST_SIDE = 1024  # pixels of an image: the limit of data.size
 
 
@@ -42,16 +46,19 @@ class Predictor:
     def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Class maps (n, C, H, W) float32 and probabilities (n, C), the softmax of their means (paper, Eq. 4 and 8).
 
+        The maps are those that a record of the images would have: signed ones are relative to their mean map.
+
         Args:
             images: uint8 (n, h, w, 3) of the run's image size.
 
         Raises:
             BadOption: another shape or type.
         """
-        with torch.inference_mode():
+        with torch.no_grad():  # no inference_mode: the maps of some networks are gradients
             maps = class_maps(self.network, self.input_of(images), self.precision)
         probabilities = torch.softmax(maps.mean((-1, -2)), 1)
-        return maps.cpu().numpy(), probabilities.cpu().numpy()
+        recorded = maps.cpu().numpy()
+        return relative_to_mean(recorded)[0] if self.network.signed else recorded, probabilities.cpu().numpy()
 
     def input_of(self, images: NDArray[np.uint8]) -> torch.Tensor:
         """The network's input (n, 3, h, w) for images uint8 (n, h, w, 3); raises BadOption on another shape."""
@@ -94,16 +101,41 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
                 f"'{path}' is a link that leads out of the run, so it is not read. Copy the file there."
             )
     weights = CheckpointFolder(folder, run_id=run.id).load(epoch).weights
-    network = build_recorded(run.configuration.get("model"), weights, classes=len(run.classes))
-    network.to(on_device).to(memory_format=torch.channels_last).eval()
+    normalise = Normaliser(settings.data.mean, settings.data.sd, on_device)
+    model = run.configuration.get("model")
+    if isinstance(model, dict) and "layer" in model:
+        network = _adopt_again(run, model, weights, normalise)
+    else:
+        network = build_recorded(model, weights, classes=len(run.classes))
+        network.to(on_device).to(memory_format=torch.channels_last).eval()
     return Predictor(
         network=network,
-        normalise=Normaliser(settings.data.mean, settings.data.sd, on_device),
+        normalise=normalise,
         precision=settings.training.precision,
         image_shape=(run.image_shape[0], run.image_shape[1]),
         seed=settings.data.seed,
         epoch=epoch,
     )
+
+
+def _adopt_again(
+    run: Run, model: dict[str, Any], weights: dict[str, torch.Tensor], normalise: Normaliser
+) -> ClassMapNetwork:
+    """The network of a run that was recorded from a classifier of another form, proved anew on the run's images.
+
+    Raises:
+        BadModel: it may not be built, or its maps do not add up to its logits.
+        BadOption: the configuration is invalid.
+    """
+    layer, maps = model["layer"], model.get("maps")
+    if not isinstance(layer, str) or len(layer) > LONGEST_LAYER or not isinstance(maps, bool):
+        raise BadOption(f"The configuration of the run '{run.name}' does not say how its maps are made.")
+    device = normalise.mean.device
+    body = build_recorded_model(model, weights, classes=len(run.classes))
+    body.to(device).to(memory_format=torch.channels_last).eval()
+    count = len(run.labels)
+    images = run.pixels(sorted({0, count // 2, count - 1}), run.variants[0])
+    return adopt(body, normalise(torch.from_numpy(images).to(device)), layer or None, maps=maps)
 
 
 def _settings(run: Run) -> Profile:

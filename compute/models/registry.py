@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from compute.models.network import ClassMapNetwork, WithoutTrace
 
 OPERATOR_NETWORKS = "CLASSPRINT_NETWORKS"  # environment variable: 'package.module:Name,...'
 Factory = Callable[..., nn.Module]
+Module = TypeVar("Module", bound=nn.Module)
 _FACTORIES: dict[str, Factory] = {}
 _LARGEST_OPTION = 4096  # of a recorded option without limits of its own
 _MOST_ITEMS = 32  # of a recorded option that is a list
@@ -60,7 +61,7 @@ def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
     Raises:
         BadModel: the name is unknown, cannot be imported, or does not take these options.
     """
-    factory = _import(name) if ":" in name else _FACTORIES.get(name)
+    factory = import_factory(name) if ":" in name else _FACTORIES.get(name)
     if factory is None:
         raise BadModel(
             f"There is no network '{name}'. Available: {', '.join(names())}; "
@@ -87,20 +88,39 @@ def build_recorded(settings: object, weights: Mapping[str, Tensor], *, classes: 
         BadModel: the network is neither registered nor named by the operator, its options are outside their limits, or
             the weights belong to another network.
     """
+    name, options = recorded_name(settings)
+    factory = _recorded_factory(name)
+    _check_options(name, factory, dict(options))
+    check_values(name, factory, options)
+    return build_checked(name, lambda: _construct(name, factory, classes, options), weights)
+
+
+def recorded_name(settings: object) -> tuple[str, Mapping[str, Any]]:
+    """The name and the options in what a run's configuration says of its model.
+
+    Raises:
+        BadModel: it does not say them.
+    """
     if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
         raise BadModel("The run's configuration does not name its network, so no image can be passed through it.")
     name, options = settings["name"], settings.get("options", {})
-    factory = _recorded_factory(name)
     if not isinstance(options, Mapping) or not all(isinstance(option, str) for option in options):
-        raise BadModel(f"The run's options of the network '{name}' are no table of names and values.")
-    _check_options(name, factory, dict(options))
-    _check_values(name, factory, options)
+        raise BadModel(f"The run's options of the network '{name[:200]}' are no table of names and values.")
+    return name, options
+
+
+def build_checked(name: str, construct: Callable[[], Module], weights: Mapping[str, Tensor]) -> Module:
+    """What `construct` returns, with weights that may come from a stranger; its size is known before it is allocated.
+
+    Raises:
+        BadModel: names, shapes or types of the weights are not the network's, or it cannot be built.
+    """
     try:
         # A network on the device meta has shapes but takes no memory: nothing is allocated before the sizes are known.
         with torch.device("meta"):
-            sketch = _construct(name, factory, classes, options)
+            sketch = construct()
         _check_weights(name, sketch, weights)
-        network = _construct(name, factory, classes, options)
+        network = construct()
         network.load_state_dict(dict(weights))
     except BadModel:
         raise
@@ -112,15 +132,21 @@ def build_recorded(settings: object, weights: Mapping[str, Tensor], *, classes: 
 def _recorded_factory(name: str) -> Factory:
     """What a run may be built from: a registered network, or one that the operator named when starting."""
     allowed = operator_networks()
-    imported = {own: _import(own) for own in allowed}  # their modules may also register short names
+    # their modules may also register short names; a folder of Hugging Face's is adopted (compute.models.library)
+    imported = {own: import_factory(own) for own in allowed if not own.startswith("hf:")}
     factory = imported.get(name) or _FACTORIES.get(name)
     if factory is None:
-        raise BadModel(
-            f"The run was recorded with the network '{name[:200]}', which this dashboard does not build. It builds "
-            f"{', '.join(names() + allowed)}. A run cannot name code. If you trust this network's module, "
-            f"start the dashboard with {OPERATOR_NETWORKS}=package.module:Name (docs/custom-network.md)."
-        )
+        raise not_built(name)
     return factory
+
+
+def not_built(name: str) -> BadModel:
+    """The refusal of a network that a run names and that may not be built."""
+    return BadModel(
+        f"The run was recorded with the network '{name[:200]}', which this dashboard does not build. It builds "
+        f"{', '.join(names() + operator_networks())}. A run cannot name code. If you trust this network's module, "
+        f"start the dashboard with {OPERATOR_NETWORKS}=package.module:Name (docs/custom-network.md)."
+    )
 
 
 def _construct(name: str, factory: Factory, classes: int, options: Mapping[str, Any]) -> ClassMapNetwork:
@@ -139,7 +165,7 @@ def _construct(name: str, factory: Factory, classes: int, options: Mapping[str, 
     )
 
 
-def _import(name: str) -> Factory:
+def import_factory(name: str) -> Factory:
     """The object that `package.module:Name` names."""
     module_name, _, attribute = name.partition(":")
     try:
@@ -167,7 +193,7 @@ def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None
         )
 
 
-def _check_values(name: str, factory: Factory, options: Mapping[str, Any]) -> None:
+def check_values(name: str, factory: Factory, options: Mapping[str, Any]) -> None:
     """Refuses recorded options of another kind than their defaults, or outside the factory's `option_limits`."""
     try:
         parameters = inspect.signature(factory).parameters

@@ -7,7 +7,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,31 +69,58 @@ class Plan:
 
 
 def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bool, speed: Speed | None) -> Plan:
-    """The plan of the epochs that a run at `path` still lacks."""
+    """The plan of the epochs that a run at `path` still has to be trained and recorded."""
     train, validation = len(prepared.dataset.training_images()), len(prepared.dataset.validation)
-    variants, training = prepared.profile.recording.variants, prepared.profile.training
-    new_bytes = epochs_left * (epoch_bytes(prepared) + _checkpoint_bytes(prepared)) + 3 * 4 * prepared.parameters
-    new_bytes += is_new * _run_file_bytes(prepared)
-    time_text, seconds = "not measured", None
+    training, time_text, seconds = prepared.profile.training, "not measured", None
     if speed is not None:
-        seconds = epochs_left * (train / speed.training + validation * len(variants) / speed.recording)
+        seconds = epochs_left * (train / speed.training + validation * len(prepared.variants) / speed.recording)
         time_text = (
             f"about {_duration(seconds)} ({speed.training:.0f} images/s training, {speed.recording:.0f} images/s "
             "recording, from a few measured steps)"
         )
-    existing = next(each for each in (path.resolve(), *path.resolve().parents) if each.exists())
-    free = shutil.disk_usage(existing).free
-    cells = f"{prepared.shapes.maps[0]} x {prepared.shapes.maps[1]}"
-    lines = (
-        f"run       {path}" + ("" if is_new else "  (resumed)"),
-        f"device    {describe_device(prepared.device)}, {training.precision}, processes: {prepared.processes.count}",
-        f"data      {prepared.dataset.name}: {train:,} training and {validation:,} validation images, "
-        f"{len(prepared.dataset.classes)} classes",
-        f"network   {prepared.profile.model.name}: {prepared.parameters / 1e6:.2f} M parameters, "
-        f"a map of {cells} cells per class",
+    work = (
         f"weights   {prepared.weights.summary()}",
         f"training  epochs left: {epochs_left} of {training.epochs}; {training.optimizer}, batches of {training.batch}",
-        f"record    every epoch in variants: {', '.join(variants)}",
+    )
+    new_bytes = epochs_left * (epoch_bytes(prepared) + _checkpoint_bytes(prepared)) + 3 * 4 * prepared.parameters
+    new_bytes += is_new * _run_file_bytes(prepared)
+    return _plan(prepared, path, work, is_new=is_new, seconds=seconds, time_text=time_text, new_bytes=new_bytes)
+
+
+def make_recording_plan(prepared: PreparedRun, path: Path, *, left: int, is_new: bool, work: Sequence[str]) -> Plan:
+    """The plan of `left` checkpoints that are to be recorded; `work` are lines about them."""
+    speed = recording_speed(prepared)
+    seconds = left * len(prepared.dataset.validation.labels) * len(prepared.variants) / speed
+    time_text = f"about {_duration(seconds)} ({speed:.0f} images/s recording, from a few measured passes)"
+    new_bytes = left * (epoch_bytes(prepared) + 4 * prepared.parameters) + is_new * _run_file_bytes(prepared)
+    return _plan(prepared, path, work, is_new=is_new, seconds=seconds, time_text=time_text, new_bytes=new_bytes)
+
+
+def _plan(
+    prepared: PreparedRun,
+    path: Path,
+    work: Sequence[str],
+    *,
+    is_new: bool,
+    seconds: float | None,
+    time_text: str,
+    new_bytes: int,
+) -> Plan:
+    """A plan, with what every one says."""
+    existing = next(each for each in (path.resolve(), *path.resolve().parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    cells, dataset = f"{prepared.shapes.maps[0]} x {prepared.shapes.maps[1]}", prepared.dataset
+    training = "" if dataset.train is None else f"{len(dataset.train.labels):,} training and "
+    precision = prepared.profile.training.precision
+    lines = (
+        f"run       {path}" + ("" if is_new else "  (resumed)"),
+        f"device    {describe_device(prepared.device)}, {precision}, processes: {prepared.processes.count}",
+        f"data      {dataset.name}: {training}{len(dataset.validation.labels):,} validation images, "
+        f"{len(dataset.classes)} classes",
+        f"network   {prepared.profile.model.name}: {prepared.parameters / 1e6:.2f} M parameters, "
+        f"a map of {cells} cells per class",
+        *work,
+        f"record    every epoch in variants: {', '.join(each.name for each in prepared.variants)}",
         f"time      {time_text}",
         f"disk      about {_size(new_bytes)} of {_size(free)} free",
         *(f"note      {note}" for note in prepared.notes),
@@ -103,10 +130,12 @@ def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bo
 
 def epoch_bytes(prepared: PreparedRun) -> int:
     """Estimated size of one epoch file."""
-    shapes, variants = prepared.shapes, len(prepared.profile.recording.variants)
+    shapes, variants = prepared.shapes, len(prepared.variants)
     images, classes = len(prepared.dataset.validation.labels), len(prepared.dataset.classes)
     cells = shapes.maps[0] * shapes.maps[1]
-    per_variant = classes * (cells * MAP_BYTES_PER_CELL + PROBABILITY_BYTES) + 2 * cells + COLUMN_BYTES
+    kept = min(prepared.kept_maps + 1, classes) if prepared.kept_maps else classes
+    per_variant = kept * cells * MAP_BYTES_PER_CELL + classes * PROBABILITY_BYTES + 2 * cells + COLUMN_BYTES
+    per_variant += classes * PROBABILITY_BYTES if kept < classes else 0  # the logits, which the maps no longer give
     layers = 0.0
     if prepared.profile.recording.layers:
         layers += MAP_BYTES_PER_CELL * sum(np.prod(shape) for shape in shapes.layers.values())
@@ -118,7 +147,7 @@ def epoch_bytes(prepared: PreparedRun) -> int:
 def _run_file_bytes(prepared: PreparedRun) -> int:
     """Estimated size of run.h5: every variant of every image."""
     validation = prepared.dataset.validation
-    return int(len(prepared.profile.recording.variants) * validation.images.size * IMAGE_BYTES)
+    return int(len(prepared.variants) * validation.images.size * IMAGE_BYTES)
 
 
 def _checkpoint_bytes(prepared: PreparedRun) -> int:
@@ -139,7 +168,7 @@ def _size(count: float) -> str:
 
 def measure_speed(prepared: PreparedRun, *, steps: int = STEPS) -> Speed:
     """Images per second of whole training steps, and of recording into a complete epoch in a temporary folder."""
-    return Speed(training=_training_speed(prepared, steps), recording=_recording_speed(prepared))
+    return Speed(training=_training_speed(prepared, steps), recording=recording_speed(prepared))
 
 
 def _training_speed(prepared: PreparedRun, steps: int) -> float:
@@ -177,7 +206,7 @@ def median_seconds(step: Callable[[], None], steps: int, device: torch.device, p
     return statistics.median(times)  # a single slow step, of a busy machine, does not count
 
 
-def _recording_speed(prepared: PreparedRun) -> float:
+def recording_speed(prepared: PreparedRun) -> float:
     """Images per second through network and store; the second of two small recordings counts."""
     network, processes = copy.deepcopy(prepared.network), prepared.processes
     alone = replace(prepared, dataset=probe_sample(prepared), processes=Processes())
@@ -191,7 +220,7 @@ def _recording_speed(prepared: PreparedRun) -> float:
             with run.epoch(epoch) as writer:
                 recorder.record(network, writer, title="probe")
             seconds = time.perf_counter() - started
-    passes = len(alone.dataset.validation.labels) * len(prepared.profile.recording.variants)
+    passes = len(alone.dataset.validation.labels) * len(prepared.variants)
     return processes.count * passes / seconds
 
 

@@ -17,7 +17,7 @@ from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe
 from compute.models.network import Shapes
 from compute.recording.epoch_recorder import EpochRecorder
-from compute.recording.perturbations import check_variants
+from compute.recording.perturbations import Perturbation, check_variants
 from compute.recording.recorded_images import RecordedImages
 from compute.recording.run_recorder import Material
 from compute.runs.device import choose_device, prepare_device
@@ -49,6 +49,7 @@ class PreparedRun:
     weights: WeightsReport
     shapes: Shapes
     notes: tuple[str, ...] = ()  # for the user: images left out, settings adapted to the data
+    kept_maps: int = 0  # classes of each image whose maps are kept; 0 = all
 
     @property
     def normaliser(self) -> Normaliser:
@@ -70,6 +71,11 @@ class PreparedRun:
         train = self.dataset.training_images()
         return TrainingSet(_on(self.device, train.images), _on(self.device, train.labels))
 
+    @property
+    def variants(self) -> tuple[Perturbation, ...]:
+        """What each variant does, "clean" first."""
+        return check_variants(self.profile.recording.variants)
+
     def epoch_recorder(self, path: Path, *, stop: StopRequest | None = None, quiet: bool = False) -> EpochRecorder:
         """What records this process's share of the validation images of the run at `path`."""
         part = self.processes.share(len(self.dataset.validation))
@@ -87,7 +93,7 @@ class PreparedRun:
         return Material(
             self.description(name),
             self.dataset.validation.images,
-            check_variants(self.profile.recording.variants),
+            self.variants,
             self.profile.data.seed,
             SOURCE_NAMES,
         )
@@ -115,7 +121,7 @@ class PreparedRun:
         return RunDescription(
             name=name,
             classes=self.dataset.classes,
-            variants=tuple(each.variant() for each in check_variants(recording.variants)),
+            variants=tuple(each.variant() for each in self.variants),
             labels=validation.labels,
             image_names=validation.names,
             image_shape=self.dataset.image_shape,
@@ -128,6 +134,7 @@ class PreparedRun:
             preparation=self.preparation(),
             masks=validation.masks,
             boxes=validation.boxes,
+            kept_maps=self.kept_maps,
             planned_epochs=self.profile.training.epochs,
         )
 

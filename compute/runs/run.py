@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from tqdm import tqdm
 
@@ -18,6 +20,7 @@ from compute.errors import BadOption
 from compute.models import ClassMapNetwork
 from compute.recording.run_recorder import Material, RunRecorder, run_exists
 from compute.runs.interrupt import StopRequest, TimeLimit
+from compute.runs.plan import Plan, make_plan, measure_speed
 from compute.runs.prepare import PreparedRun
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
 from compute.training.trainer import Trainer
@@ -29,16 +32,50 @@ from store.write.run_writer import RunWriter
 EPOCHS = "training.epochs"  # the setting that may be raised after the start
 
 
-def material_of(prepared: PreparedRun, path: Path) -> Material:
-    """What the run at `path` is or will be made of; a training that is continued may have more epochs than it had.
+class Job(Protocol):
+    """What a command does to a run: it trains and records epochs, or records checkpoints."""
 
-    Raises:
-        BadOption: more epochs were asked for than its learning-rate schedule allows.
-    """
-    material = prepared.material(path.name)
-    if run_exists(path) and _is_continued(prepared.profile.training, path):
-        return replace(material, free=(*material.free, EPOCHS))
-    return material
+    def material(self, path: Path) -> Material:
+        """What the run at `path` is or will be made of; raises ComputeError where it is another one."""
+
+    def left(self, complete: Sequence[int]) -> int:
+        """How many epochs are still to be recorded."""
+
+    def plan(self, path: Path, left: int, *, is_new: bool) -> Plan:
+        """The time and the disk space that they will take."""
+
+    def run(self, writer: RunWriter, stop: StopRequest, limit: TimeLimit | None) -> None:
+        """Records them; raises Interrupted, or ComputeError and StoreError where the run cannot continue."""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Trains the epochs that a run lacks, and records them."""
+
+    prepared: PreparedRun
+
+    def material(self, path: Path) -> Material:
+        """See Job; a training that is continued may have more epochs than it had.
+
+        Raises:
+            BadOption: more epochs were asked for than its learning-rate schedule allows.
+        """
+        material = self.prepared.material(path.name)
+        if run_exists(path) and _is_continued(self.prepared.profile.training, path):
+            return replace(material, free=(*material.free, EPOCHS))
+        return material
+
+    def left(self, complete: Sequence[int]) -> int:
+        """See Job; epoch 0 is the network before its training."""
+        return self.prepared.profile.training.epochs - sum(epoch > 0 for epoch in complete)
+
+    def plan(self, path: Path, left: int, *, is_new: bool) -> Plan:
+        """See Job."""
+        return make_plan(self.prepared, path, epochs_left=left, is_new=is_new, speed=measure_speed(self.prepared))
+
+    def run(self, writer: RunWriter, stop: StopRequest, limit: TimeLimit | None) -> None:
+        """See Job."""
+        Experiment(self.prepared, writer, stop, limit=limit).train_and_record()
 
 
 def _is_continued(settings: TrainingSettings, path: Path) -> bool:

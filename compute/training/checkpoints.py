@@ -7,6 +7,7 @@ renamed, so no checkpoint is ever incomplete. Older `.state.pt` are removed: onl
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,21 @@ class CheckpointFolder:
         }
         with atomic_path(self._state_path(epoch)) as part:  # first: an epoch whose weights exist can always be resumed
             torch.save(state, part)
-        weights = {name: value.detach().cpu() for name, value in trainer.recorded_state().items()}
-        document = {"epoch": epoch, "run_id": self.run_id, "weights": weights, "metrics": metrics}
-        with atomic_path(self._path(epoch)) as part:
-            torch.save(document, part)
+        self.save_weights(epoch, trainer.recorded_state(), metrics)
         for path in self.folder.glob("*.state.pt"):
             if path.name < self._path(epoch).stem:
                 path.unlink()
+
+    def save_weights(self, epoch: int, weights: Mapping[str, Tensor], metrics: Mapping[str, float]) -> None:
+        """Writes the epoch's weights alone: enough to look at them, not to resume a training.
+
+        Raises:
+            WriteFailed: the disk refuses to write.
+        """
+        on_cpu = {name: value.detach().cpu() for name, value in weights.items()}
+        document = {"epoch": epoch, "run_id": self.run_id, "weights": on_cpu, "metrics": dict(metrics)}
+        with atomic_path(self._path(epoch)) as part:
+            torch.save(document, part)
 
     def remove_before(self, epoch: int) -> None:
         """Removes the weights of epochs before `epoch`, whose record is complete, if only the last are to be kept."""

@@ -236,7 +236,7 @@ def _reference(selection: Selection, predictor: object, image: np.ndarray, predi
         return
     try:
         from compute.errors import ComputeError
-        from compute.live.explain import deconvolution, grad_cam
+        from compute.live.explain import deconvolution, explainable_layers, grad_cam
 
         if wanted == "gradcam":
             found = grad_cam(predictor, image, class_index=prediction)  # type: ignore[arg-type]
@@ -248,7 +248,8 @@ def _reference(selection: Selection, predictor: object, image: np.ndarray, predi
     name = data.class_names(selection.run)[prediction]
     if wanted == "gradcam":
         size = "×".join(map(str, found.shape))
-        tile = Tile(id="reference", title="Grad-CAM", lines=(name, f"{size} cells, layer4"), maps=(0,))
+        layer = explainable_layers(predictor)[-1]  # type: ignore[arg-type]
+        tile = Tile(id="reference", title="Grad-CAM", lines=(name, f"{size} cells, {layer}"), maps=(0,))
         content = TileSet((tile,), maps=scale_maps(found[None]), size=150)
     else:
         strength = float(np.abs(found).max()) or 1.0

@@ -21,7 +21,7 @@ from compute.recording.perturbations import perturb_array
 from compute.recording.run_recorder import lock_run, open_or_create
 from compute.runs.interrupt import Interrupted, StopRequest
 from compute.runs.prepare import prepare
-from compute.runs.run import Experiment, material_of
+from compute.runs.run import Experiment, TrainingJob
 from compute.training.distributed import Processes
 from store import RunMismatch, StoreError, open_run
 from store.check.verify import verify_run
@@ -58,7 +58,7 @@ class StopAfter(StopRequest):
 def run(path: Path, *settings: str, stop: StopRequest | None = None) -> None:
     prepared = prepare(tiny_profile(*settings), device="cpu")
     Experiment(
-        prepared, open_or_create(path, material_of(prepared, path), prepared.processes), stop or StopRequest()
+        prepared, open_or_create(path, TrainingJob(prepared).material(path), prepared.processes), stop or StopRequest()
     ).train_and_record()
 
 
