@@ -19,6 +19,22 @@ BATCH = 32  # images of 224 pixels per pass: a ResNet-50 takes about 2 GB
 
 def add_record_options(command: argparse.ArgumentParser) -> None:
     """Adds what only `record` takes."""
+    _add_network_options(command)
+    _add_image_options(command)
+    record = command.add_argument_group("the record")
+    record.add_argument(
+        "--variants",
+        nargs="+",
+        default=list(VARIANTS),
+        metavar="NAME",
+        help=f"clean, perturbations, and functions as package.module:function (default: {' '.join(VARIANTS)})",
+    )
+    record.add_argument("--top", type=int, default=0, metavar="K", help="keep the maps of the K strongest classes only")
+    record.add_argument("--batch", type=int, default=BATCH, help=f"images per pass (default: {BATCH})")
+    record.add_argument("--plan", action="store_true", help="check everything and print the plan, record nothing")
+
+
+def _add_network_options(command: argparse.ArgumentParser) -> None:
     network = command.add_argument_group("the network")
     network.add_argument(
         "--model",
@@ -49,6 +65,9 @@ def add_record_options(command: argparse.ArgumentParser) -> None:
     weights.add_argument("--entry", default="", help="entry of the checkpoint to take, for instance state_dict_ema")
     weights.add_argument("--prefix", default="", help="what precedes the network's names, for instance model.")
     weights.add_argument("--no-checkpoints", action="store_true", help="keep no weights in the run; no page Live then")
+
+
+def _add_image_options(command: argparse.ArgumentParser) -> None:
     images = command.add_argument_group("its images")
     images.add_argument(
         "--data", required=True, help="a folder of class folders, or one with splits; phantom; an archive"
@@ -68,17 +87,6 @@ def add_record_options(command: argparse.ArgumentParser) -> None:
     images.add_argument("--mean", type=float, nargs=3, metavar="M", help="of red, green and blue in 0..1")
     images.add_argument("--sd", type=float, nargs=3, metavar="S", help="standard deviation, likewise")
     images.add_argument("--seed", type=int, default=0, help="of the random variants (default: 0)")
-    record = command.add_argument_group("the record")
-    record.add_argument(
-        "--variants",
-        nargs="+",
-        default=list(VARIANTS),
-        metavar="NAME",
-        help=f"clean, perturbations, and functions as package.module:function (default: {' '.join(VARIANTS)})",
-    )
-    record.add_argument("--top", type=int, default=0, metavar="K", help="keep the maps of the K strongest classes only")
-    record.add_argument("--batch", type=int, default=BATCH, help=f"images per pass (default: {BATCH})")
-    record.add_argument("--plan", action="store_true", help="check everything and print the plan, record nothing")
 
 
 def default_name(model: str) -> str:

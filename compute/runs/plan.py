@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bo
     )
     new_bytes = epochs_left * (epoch_bytes(prepared) + _checkpoint_bytes(prepared)) + 3 * 4 * prepared.parameters
     new_bytes += is_new * _run_file_bytes(prepared)
-    return _plan(prepared, path, work, is_new=is_new, seconds=seconds, time_text=time_text, new_bytes=new_bytes)
+    return _plan(prepared, path, is_new, work, Cost(seconds, time_text, new_bytes))
 
 
 def make_recording_plan(prepared: PreparedRun, path: Path, *, left: int, is_new: bool, work: Sequence[str]) -> Plan:
@@ -93,19 +94,18 @@ def make_recording_plan(prepared: PreparedRun, path: Path, *, left: int, is_new:
     seconds = left * len(prepared.dataset.validation.labels) * len(prepared.variants) / speed
     time_text = f"about {_duration(seconds)} ({speed:.0f} images/s recording, from a few measured passes)"
     new_bytes = left * (epoch_bytes(prepared) + 4 * prepared.parameters) + is_new * _run_file_bytes(prepared)
-    return _plan(prepared, path, work, is_new=is_new, seconds=seconds, time_text=time_text, new_bytes=new_bytes)
+    return _plan(prepared, path, is_new, work, Cost(seconds, time_text, new_bytes))
 
 
-def _plan(
-    prepared: PreparedRun,
-    path: Path,
-    work: Sequence[str],
-    *,
-    is_new: bool,
-    seconds: float | None,
-    time_text: str,
-    new_bytes: int,
-) -> Plan:
+class Cost(NamedTuple):
+    """What a run takes: seconds, the same as a text, and bytes of disk."""
+
+    seconds: float | None
+    text: str
+    new_bytes: int
+
+
+def _plan(prepared: PreparedRun, path: Path, is_new: bool, work: Sequence[str], cost: Cost) -> Plan:
     """A plan, with what every one says."""
     existing = next(each for each in (path.resolve(), *path.resolve().parents) if each.exists())
     free = shutil.disk_usage(existing).free
@@ -121,11 +121,11 @@ def _plan(
         f"a map of {cells} cells per class",
         *work,
         f"record    every epoch in variants: {', '.join(each.name for each in prepared.variants)}",
-        f"time      {time_text}",
-        f"disk      about {_size(new_bytes)} of {_size(free)} free",
+        f"time      {cost.text}",
+        f"disk      about {_size(cost.new_bytes)} of {_size(free)} free",
         *(f"note      {note}" for note in prepared.notes),
     )
-    return Plan("\n".join(lines), seconds, new_bytes, free)
+    return Plan("\n".join(lines), cost.seconds, cost.new_bytes, free)
 
 
 def epoch_bytes(prepared: PreparedRun) -> int:

@@ -79,8 +79,9 @@ def test_grad_cam_of_the_cam_network_is_its_class_map_without_the_bias():
     network = build("cam", 3)
     predictor = predictor_of(network, (64, 64))
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    maps, _ = predictor.predict(image[None])
-    expected = np.maximum(maps[0, 1] - network.fc.bias[1].item(), 0) / 4
+    with torch.no_grad():
+        maps = network(predictor.input_of(image[None]))
+    expected = np.maximum(maps[0, 1].numpy() - network.fc.bias[1].item(), 0) / 4
     assert np.allclose(grad_cam(predictor, image, class_index=1), expected, rtol=1e-4, atol=1e-4)
 
 
