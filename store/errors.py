@@ -1,4 +1,4 @@
-"""What can go wrong with a run, one class per fact; a message says what was asked, what was found and what to do."""
+"""What can go wrong with a run, a class for each; a message says what was asked, what was found and what to do."""
 
 from __future__ import annotations
 

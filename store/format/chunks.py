@@ -166,7 +166,7 @@ class ChunkReader:
         self._most = content + (content >> 7) + 1024  # bytes of a frame: what cannot be compressed grows by less
 
     def chunk(self, variant: int, number: int) -> NDArray:
-        """The rows of one chunk, those past the end left out."""
+        """The rows of one chunk, without the padding after the last row."""
         return self._rows_of(self._frame(variant, number), number)
 
     def _rows_of(self, frame: memoryview, number: int) -> NDArray:
@@ -175,7 +175,7 @@ class ChunkReader:
         return (chunk[0] if self.grid.has_variant_axis else chunk)[: last - first]
 
     def _frame(self, variant: int, number: int) -> memoryview:
-        """The stored bytes of one chunk, until this thread reads the next one."""
+        """The stored bytes of one chunk; valid until this thread reads the next one."""
         # Into memory of our size: HDF5's index of chunks may claim any number of bytes for one. And always the same
         # memory: as new pages it cost as much as decompressing.
         frame = getattr(_local, "frame", None)

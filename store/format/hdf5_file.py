@@ -41,7 +41,7 @@ _REMEDY = "Restore it from a copy, or delete it and record it again."
 
 
 def regular_file(path: Path) -> os.stat_result:
-    """Facts about a file of a run, which is a plain file in a plain folder: looked at before anything is opened.
+    """The status of a file of a run; refuses anything but a plain file in a plain folder before it is opened.
 
     The run's own folder may be a link, since people keep runs on other disks; inside it, a link could lead anywhere,
     and to open a pipe blocks for ever.
@@ -63,7 +63,7 @@ def regular_file(path: Path) -> os.stat_result:
 
 
 def folder_entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What a folder of a run holds, nothing where it does not exist; raises DamagedFile where it is no folder."""
+    """The entries of a folder of a run, none if it does not exist; raises DamagedFile if it is not a folder."""
     try:
         _refuse_other(folder, folder.lstat(), stat.S_ISDIR, "a folder")
         with os.scandir(folder) as entries:

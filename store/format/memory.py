@@ -1,4 +1,4 @@
-"""How much memory is free: asked before a large array is made, so that no file can ask for all of it."""
+"""How much memory is free: checked before a large array is allocated, so that no file can claim all of it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from store.errors import NotEnoughMemory
 
-SMALL = 64 << 20  # bytes that are taken without asking: looking up what is free takes longer than reading them
+SMALL = 64 << 20  # bytes that are taken without a check: finding out what is free takes longer than reading them
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 def require_memory(count: int, what: str) -> None:
-    """Refuse to take `count` bytes that the machine has not free; raises NotEnoughMemory."""
+    """Raise NotEnoughMemory if fewer than `count` bytes are free."""
     if count <= SMALL:
         return
     free = free_memory()

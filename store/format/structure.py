@@ -1,6 +1,6 @@
 """The structure of a file: each dataset is compared with the schema once, before it is first read.
 
-Who sends a run chooses every byte of it. So a dataset is opened only under a name of the schema and over hard links,
+Whoever sends a run chose every byte of it. So a dataset is opened only under a name of the schema and over hard links,
 and read only after its kind, shape, chunks, filters and place were found to be those of the format: then no name in a
 file leads out of it, and no size in it is believed before it was bounded.
 """
@@ -36,14 +36,14 @@ HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 ATTRIBUTE_BYTES = 65536  # of a text in an attribute
 JSON_DEPTH = 64
 _FRAME_BYTES = 12  # a Zstandard frame with content size and checksum is longer
-_JSON_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)  # matches whatever comes: it never tries twice
+_JSON_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)  # never backtracks: the time is linear in the text
 
 Shape = tuple[int | None, ...]  # None: any length
 
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """A dataset that was found to be as the format requires."""
+    """A dataset that is as the format requires."""
 
     id: h5d.DatasetID
     path: str
@@ -55,7 +55,7 @@ class StoredDataset:
 
 
 class Members:
-    """What lies in a file under given paths, over hard links; no other name of the file is followed."""
+    """The objects of a file by their paths. Only hard links are followed, so that no path leads out of the file."""
 
     def __init__(self, file: h5py.File) -> None:
         self.bytes = int(file.id.get_filesize())
@@ -104,7 +104,7 @@ def check_dataset(
     Args:
         shape: its lengths, None for any.
         dtype: of its values; for text of any length, "S".
-        views: where it may show other files, their names.
+        views: of a joined epoch, the names of the files whose values the dataset shows.
 
     Raises:
         ValueError: it is missing or of another kind, says what.
@@ -228,7 +228,7 @@ def json_value(raw: bytes, what: str) -> Any:
 
 
 def unchecked_metadata(path: Path, members: Members, datasets: Iterable[StoredDataset]) -> Iterator[str]:
-    """What of a file's metadata has no checksum, though the format requires it, in words."""
+    """Each part of a file's metadata that lacks the checksum that the format requires, in words."""
     if members.superblock < 3:
         yield "its metadata has no checksums: it is of an older file format of HDF5 than 1.10"
         return

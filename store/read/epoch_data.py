@@ -131,7 +131,7 @@ def open_parts(run: Path, facts: RunFacts, epoch: int, world: int) -> list[Recor
 
 
 def check_identity(file: RecordFile, *, run_id: str, epoch: int | None) -> None:
-    """Raise DamagedFile for a file that replaced another one."""
+    """Raise DamagedFile if a file belongs to another run or epoch than its name says."""
     found_run, found_epoch = file.facts.get("run_id"), file.facts.get("epoch")
     if found_run != run_id:
         raise damaged(file.path, f"it belongs to run {found_run!r}, not to {run_id!r}")
@@ -143,7 +143,7 @@ Opener = Callable[[Path, int], EpochData]
 
 
 def epoch_opener(source: Source, facts: RunFacts) -> Opener:
-    """What opens the epochs of a run at its source."""
+    """The function that opens the epochs of a run."""
 
     # Not a method: a run in a circle with its cache of epochs would keep files open until garbage is collected.
     def opened(path: Path, epoch: int) -> EpochData:
@@ -212,7 +212,7 @@ def of_all_classes(values: NDArray, classes: NDArray, count: int) -> NDArray[np.
 
 
 def mean_maps_of(data: EpochData, variant: int, rows: Rows, map_shape: tuple[int, int]) -> NDArray[np.float32]:
-    """The mean maps (n, H, W) that the maps of images are relative to; 0 where an epoch has none."""
+    """The mean maps (n, H, W) to which the maps of images are relative; 0 if the epoch has none."""
     if data.has("mean_map"):
         return data.rows("mean_map", variant, rows)
     return np.zeros((len(rows), *map_shape), np.float32)

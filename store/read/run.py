@@ -75,9 +75,9 @@ class Run:
         self.refresh()
 
     def state(self, epoch: int | None = None) -> tuple[str | int, ...]:
-        """What a cached answer about the run, or about one epoch of it, holds for: another state is another answer.
+        """The key under which results about the run, or about one epoch of it, may be cached.
 
-        It changes when run.h5 or the epoch's files are written again or exchanged, and `refresh` has seen it.
+        It changes when run.h5 or the epoch's files are written again or exchanged, once `refresh` has noticed.
         """
         of_epoch = () if epoch is None else self._known.get(epoch, ("", 0))
         return str(self.path), self.id, *self._run_state, *of_epoch
@@ -90,7 +90,7 @@ class Run:
         return (*self.state(), *self.epochs, *(tag for tag, _ in known.values()), *analysis)
 
     def recording(self, epoch: int) -> tuple[int, str]:
-        """Bytes of an epoch's file, and its SHA-256 by its receipt, empty where that is unknown."""
+        """Size of an epoch's file in bytes, and its SHA-256 according to its receipt, empty if unknown."""
         state = self._known[epoch]
         return state[1], self.source.recorded_sha256(epoch, state)
 
@@ -110,7 +110,7 @@ class Run:
 
     @property
     def planned_epochs(self) -> int:
-        """The planned epochs of training; 0 = unknown. Where training went on, the last epoch says how many."""
+        """How many epochs of training are planned, 0 = unknown; after a continued training, by its last epoch."""
         planned, last = self.description.planned_epochs, max(self.epochs, default=0)
         if 0 < planned < last:  # only then is the epoch opened: of a run at a URL, that fetches its file
             with suppress(DamagedFile):
@@ -174,7 +174,7 @@ class Run:
 
     @property
     def kept_maps(self) -> int:
-        """How many maps of each image are recorded, beside that of its true class; 0 = those of all classes."""
+        """How many maps of each image are recorded, besides that of its true class; 0 = the maps of all classes."""
         return self.description.kept_maps
 
     @property
@@ -199,7 +199,7 @@ class Run:
         return dict(self.description.provenance)
 
     def on_disk(self, purpose: str) -> Path:
-        """The run's own folder; raises StoreError for a run at a URL, of which this machine has only a cache."""
+        """The run's own folder; raises StoreError for a run at a URL, which is only cached on this machine."""
         if not self.source.is_local:
             raise StoreError(
                 f"{purpose} needs the whole run in a folder, and {self.name!r} is at a URL. "
@@ -312,7 +312,7 @@ class Run:
         return out if columns is None else out[:, columns]
 
     def mean_maps(self, *, epoch: int, variant: str, images: Selection) -> Float32:
-        """What `maps` of signed runs are relative to, the mean over all classes, (n, H, W) float32; 0 in other runs."""
+        """Mean map over all classes, (n, H, W) float32: `maps` of signed runs are relative to it; 0 in other runs."""
         index, rows = self.variant_index(variant), self.image_rows(images)
         return self.read(epoch, lambda data: mean_maps_of(data, index, rows, self.map_shape))
 
@@ -386,7 +386,7 @@ class Run:
 
     @cached_property
     def _label_columns(self) -> dict[str, Any]:
-        """What is the same in every table of predictions."""
+        """The columns that are the same in every table of predictions."""
         names, groups = self.classes["name"].array, self.classes["group"].array
         return {
             "image": np.arange(len(self.labels)),
@@ -493,7 +493,7 @@ class Run:
 
     @property
     def training_ledger(self) -> TrainingLedger:
-        """How the training images fared, epoch by epoch; raises StoreError where the run lies at a URL."""
+        """How the training images were predicted, epoch by epoch; raises StoreError for a run at a URL."""
         return TrainingLedger(self.on_disk("Reading the training ledger"), self.id, self.description)
 
 

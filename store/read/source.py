@@ -66,7 +66,7 @@ class LocalSource:
 
     @lru_cache(maxsize=4096)  # noqa: B019 - a frozen value, of a few bytes
     def recorded_sha256(self, epoch: int, state: State) -> str:
-        """SHA-256 of an epoch's file in a state as its receipt has it; empty without a receipt that can be read."""
+        """SHA-256 of an epoch's file according to its receipt; empty if there is no readable receipt."""
         try:
             receipt = read_receipt(self.folder, epoch)
         except DamagedFile:
@@ -79,7 +79,7 @@ class LocalSource:
 
 
 def file_state(found: os.stat_result) -> State:
-    """What tells a file from another one that takes its place, even one of equal size and time of writing."""
+    """A value that changes when another file takes a file's place, even one of the same size and time."""
     # The time of change cannot be set back, and a new file often gets the inode of the one that was removed.
     return f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}", found.st_size
 
@@ -98,7 +98,7 @@ def _epoch_path(folder: Path, epoch: int) -> Path:
 
 
 def listing(names: dict[str, State]) -> Listing:
-    """Epoch -> state of the epochs that have a file, of its parts and receipt too, and the epochs with a receipt."""
+    """The state of every epoch that has a file, which covers its parts and receipt, and the epochs with a receipt."""
     found = {epoch: state for name, state in names.items() if (epoch := layout.epoch_of(name)) is not None}
     receipts = {epoch for name in names if (epoch := layout.epoch_of(name, "json")) is not None}
     for name, (tag, _) in sorted(names.items()):
