@@ -4,6 +4,8 @@ PROFILE ?= quick
 DATA    ?=
 RUN     ?=
 WEIGHTS ?=
+MODEL   ?=
+CHECKPOINT ?=
 RUNS    ?= runs
 ARGS    ?=
 PORT    ?= 8501
@@ -14,7 +16,7 @@ BIN  := $(VENV)/bin
 TRAINING = --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev compute plan experiment dashboard analyse verify report bench test test-fast lint types format check clean
+.PHONY: help setup setup-dev compute record plan experiment dashboard analyse verify report bench test test-fast lint types format check clean
 
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
@@ -44,6 +46,9 @@ setup-dev: $(VENV)/.installed-dev ## The same, with the requirements of tests an
 
 compute: setup ## Train, record every epoch, analyse (profile quick unless PROFILE, DATA, RUN say otherwise); resumes
 	$(BIN)/python -m compute train $(TRAINING)
+
+record: setup ## Record a trained network: MODEL, CHECKPOINT (files or a folder) and DATA; resumes
+	$(BIN)/python -m compute record --model="$(MODEL)" --checkpoint $(CHECKPOINT) --data="$(DATA)" --runs-dir="$(RUNS)" $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 plan: setup ## Device, time and disk that compute would take, without starting it
 	$(BIN)/python -m compute plan $(TRAINING)

@@ -209,7 +209,11 @@ def prepare_recording(
     files = thin_out(files, request.every)
     first = read_weights(files[-1].path, entry=request.entry)
     classes = request.classes or _classes_in(first, request)
-    dataset = load_images(request.profile.data, validation_only=True)
+    data = request.profile.data
+    if data.source == "phantom" and classes:  # its first classes are a set of their own
+        data = replace(data, classes=classes)
+    request = replace(request, profile=replace(request.profile, data=data))
+    dataset = load_images(data, validation_only=True)
     dataset = order_classes(dataset, classes, request.class_names)
     body = request.spec.build(len(dataset.classes)).to(on_device).to(memory_format=torch.channels_last).eval()
     normalise = Normaliser(request.profile.data.mean, request.profile.data.sd, on_device)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torchvision.models import resnet18
+
+from compute.errors import BadModel
+from compute.models.library import ModelSpec, build_recorded_model, classes_of
+
+
+def shapes(state):
+    return lambda name: tuple(state[name].shape)
+
+
+def test_the_number_of_classes_is_read_from_the_weights():
+    state = resnet18(num_classes=37).state_dict()
+    assert classes_of(ModelSpec("torchvision:resnet18"), state, shapes(state)) == 37
+    assert classes_of(ModelSpec("torchvision:resnet18"), {}, shapes(state)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("torchvision:resnet18", {"weights": "DEFAULT"}),
+        ("torchvision:resnet18", {"progress": True}),
+        ("torchvision:maskrcnn_resnet50_fpn", {}),
+        ("timm:resnet18", {"pretrained": True}),
+        ("timm:resnet18", {"checkpoint_path": "/etc/passwd"}),
+        ("timm:vit_tiny_patch16_224", {"img_size": 10**6}),
+        ("timm:vit_tiny_patch16_224", {"img_size": True}),
+        ("timm:hf-hub:someone/network", {}),
+        ("timm:local-dir:/tmp", {}),
+        ("hf:/tmp", {}),
+        ("os:system", {}),
+        ("tests.compute.cases:TinyNetwork", {}),
+    ],
+)
+def test_no_run_builds_anything_but_listed_classifiers_within_their_limits(name, options):
+    if name.startswith("timm"):
+        pytest.importorskip("timm")
+    with pytest.raises(BadModel):
+        build_recorded_model({"name": name, "options": options}, resnet18(num_classes=3).state_dict(), classes=3)
+
+
+def test_the_size_of_a_listed_classifier_is_compared_with_its_weights_before_it_is_built():
+    state = resnet18(num_classes=3).state_dict()
+    settings = {"name": "torchvision:resnet18", "options": {}}
+    assert torch.equal(build_recorded_model(settings, state, classes=3).fc.bias, state["fc.bias"])
+    with pytest.raises(BadModel, match=r"fc.weight is \(3, 512\)"):
+        build_recorded_model(settings, state, classes=60000)
+    with pytest.raises(BadModel, match="does not fit"):
+        build_recorded_model(settings | {"name": "torchvision:vit_h_14"}, state, classes=3)
+
+
+def test_an_operator_lets_runs_name_a_factory(monkeypatch):
+    state = resnet18(num_classes=3).state_dict()
+    settings = {"name": "tests.compute.models.test_library:three_classes", "options": {}}
+    with pytest.raises(BadModel, match="CLASSPRINT_NETWORKS"):
+        build_recorded_model(settings, state, classes=3)
+    monkeypatch.setenv("CLASSPRINT_NETWORKS", settings["name"])
+    assert build_recorded_model(settings, state, classes=3).fc.out_features == 3
+
+
+def three_classes():
+    return resnet18(num_classes=3)
