@@ -80,7 +80,7 @@ class CorrectionView {
     const cells = data.height * data.width;
     this.range.max = cells;
     this.range.value = this.reported = data.start;
-    this.fewest.textContent = `k* = ${data.fewest}`;
+    this.fewest.textContent = `k* ${data.sign} ${data.fewest}`;
     this.fewest.title = "the fewest cells whose removal changes the prediction";
     const end = (share) => `${(100 * share) / cells}%`;
     const mark = element("span", "mark");

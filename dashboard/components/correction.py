@@ -30,6 +30,7 @@ class CorrectionPanels:
         names: of all classes.
         colours: name of the colour map of the two maps.
         start: how many cells are removed at first.
+        exact: whether k* is exact and not an estimate.
     """
 
     correction: MinimalCorrection
@@ -38,6 +39,7 @@ class CorrectionPanels:
     names: Sequence[str]
     colours: str
     start: int
+    exact: bool = True
 
 
 def strongest_other(correction: MinimalCorrection) -> tuple[np.ndarray, np.ndarray]:
@@ -86,6 +88,7 @@ def payload(shown: CorrectionPanels) -> dict[str, Any]:
         "wrong": correction.prediction != correction.true_class,
         "true_class": correction.against == correction.true_class,
         "fewest": correction.cells,
+        "sign": "=" if shown.exact else "≈",
         "low": correction.low,
         "high": correction.high,
         "start": shown.start,

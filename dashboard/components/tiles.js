@@ -32,7 +32,7 @@ const mapPart = (layer, row) => {
   const { height, width, peaks, marks, full, signed, ends } = layer.maps;
   const part = element("span", "part map");
   const canvas = element("canvas");
-  paintCodes(canvas, bytes, row * height * width, height, width, table);
+  if (marks[row] !== "not kept") paintCodes(canvas, bytes, row * height * width, height, width, table);
   part.append(canvas);
   if (marks[row]) part.append(element("span", "mark", marks[row]));
   const peak = peaks[row];

@@ -111,7 +111,8 @@ class ScaledMaps:
         """What the brightness means, in words."""
         if self.kind == RELIEF:
             return "each map from its own lowest to its highest cell"
-        return "each map by its own maximum (Eq. 10)" if self.maximum is None else "all maps by one common maximum"
+        text = "each map by its own maximum (Eq. 10)" if self.maximum is None else "all maps by one common maximum"
+        return f"{text}; dark: the mean of all classes" if self.signed else text
 
     def legend(self, label: str = "") -> dict[str, str]:
         """Both ends of the legend and its label, by default the name of the scale: what a component shows."""

@@ -24,9 +24,12 @@ ORDERS = {
 
 
 def choose_order(selection: Selection, orders: Sequence[str]) -> str:
-    """In which order the classes stand: a key of `ORDERS`; by formation only where the run has an analysis."""
-    formed = data.analysis_table(selection.run, "classes") is not None
-    shown = [name for name in orders if name != "formation" or formed]
+    """In which order the classes stand: a key of `ORDERS`; by formation only where the run has an analysis, and by
+    nothing of maps where it has none.
+    """
+    missing = set() if data.analysis_table(selection.run, "classes") is not None else {"formation"}
+    missing |= set() if selection.run.has_maps else {"formation", "similarity"}
+    shown = [name for name in orders if name not in missing]
     return controls.segmented("Order", "order", shown, names=ORDERS.__getitem__)
 
 

@@ -82,6 +82,10 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+_OF_MAPS = (
+    *("cluster", "formation", "formation before prediction"),
+    *("failure_ranking", "correction", "localisation", "similarity"),
+)
 # Their figure is a difference of two shares, so its unit is percentage points.
 _DIFFERENCES = ("accuracy", "ensemble")
 # Controls on the page that a finding links to, set so that the page shows its figure.
@@ -173,11 +177,15 @@ def _figure(selection: Selection, finding: Finding) -> None:
     controls.page_link(finding.page, f"See it on {title}", changes, icon="arrow_forward")
 
 
-def questions_table(found: Sequence[Finding]) -> pd.DataFrame:
-    """A row per question that the analysis asks: question, candidates, reported (how many findings it gave)."""
+def questions_table(found: Sequence[Finding], *, has_maps: bool) -> pd.DataFrame:
+    """A row per question that the analysis asks: question, candidates, reported (how many findings it gave).
+
+    Without maps the questions about them are left out.
+    """
     reported = pd.Series([finding.kind for finding in found], dtype=object).value_counts()
     rows = [
         {"question": asked.question, "candidates": asked.candidates, "reported": int(reported.get(kind, 0))}
         for kind, asked in QUESTIONS.items()
+        if has_maps or kind not in _OF_MAPS
     ]
     return pd.DataFrame(rows)

@@ -17,6 +17,7 @@ from dashboard.images.sheet import Atlas, SheetTile, sheet
 from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 
+_NOT_KEPT = 228  # gray, as no colour map has it: not a map of zeros
 _WIDTH = 1500  # pixels that a sheet may be wide
 _ROLE_COLOURS = {
     name: rgb(getattr(LIGHT, name)) for name in ("correct", "wrong", "true_class", "prediction", "neutral")
@@ -97,13 +98,19 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
         legends.append((colours, content.legend or content.maps.label))
     if content.differences is not None:
         legends.append((DIVERGING, content.difference_legend))
+    if content.maps is not None and np.isnan(content.maps.peaks).any():
+        legends[0] = (colours, f"{legends[0][1]}; gray: a map that the run does not keep")
     parts = max((_parts(tile) for tile in content.tiles), default=1)
     columns = max(1, _WIDTH // (parts * (size + 4) + 12))
     return sheet(tiles, title=title, size=size, columns=columns, legends=legends)
 
 
 def _colour_maps(maps: ScaledMaps | None, colours: str) -> list[np.ndarray]:
-    return [] if maps is None else [colourise(code, colours) for code in maps.codes]
+    if maps is None:
+        return []
+    absent = np.full((*maps.codes.shape[-2:], 3), _NOT_KEPT, np.uint8)
+    known = np.isfinite(maps.peaks)
+    return [colourise(code, colours) if kept else absent for code, kept in zip(maps.codes, known, strict=True)]
 
 
 def _parts(tile: Tile) -> int:

@@ -33,7 +33,7 @@ PAGES: tuple[PageInfo, ...] = (
     PageInfo("compare", "Compare", "compare", "What changed between two epochs, variants, classes or runs?"),
     PageInfo("failures", "Failures", "error", "Which predictions are wrong, and what do they have in common?"),
     PageInfo("confusion", "Confusion", "blur_on", "Which classes are predicted as which?"),
-    PageInfo("robustness", "Robustness", "waves", "Which classes rely on colour, which on shape?"),
+    PageInfo("robustness", "Robustness", "waves", "How does each perturbation change predictions and maps?"),
     PageInfo("learning", "Learning", "timeline", "When was each class learned, and when did its pattern form?"),
     PageInfo("trust", "Trust", "verified", "Does the confidence, or the map, detect wrong predictions?"),
     PageInfo("live", "Live", "photo_camera", "What does the network predict for your own image?"),

@@ -14,6 +14,7 @@ from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.about.charts import network_svg
 from dashboard.views.about.parts import GLOSSARY
+from store import Run
 
 _PAPER = """@misc{zhang2019visualization,
   author = {X. Zhang},
@@ -58,7 +59,7 @@ def _provenance(selection: Selection) -> None:
     st.markdown(
         f"Run **{escape_markdown(selection.name)}**, identity `{run.id}`: "
         f"{plural(len(run.labels), 'validation image')}, each passed through the network at "
-        f"{plural(len(run.epochs), 'epoch')} under {plural(len(run.variants), 'variant')}. All maps and probabilities "
+        f"{plural(len(run.epochs), 'epoch')} under {plural(len(run.variants), 'variant')}. {_recorded(run)} "
         f"of these {count(len(run.labels) * len(run.epochs) * len(run.variants))} passes are recorded, and the pages "
         "show only what is recorded. Only the Live page runs the network."
     )
@@ -71,9 +72,18 @@ def _provenance(selection: Selection) -> None:
         st.json(json.dumps(dict(run.provenance), default=str), expanded=1)
 
 
+def _recorded(run: Run) -> str:
+    """What is kept of each pass."""
+    if not run.has_maps:
+        return "All probabilities"
+    if run.kept_maps:
+        return f"All probabilities, and the maps of the {run.kept_maps} strongest classes and of the true class,"
+    return "All maps and probabilities"
+
+
 def _file_format(selection: Selection) -> None:
     run = selection.run
-    images, classes = len(run.labels), len(run.classes)
+    images, classes, kept = len(run.labels), len(run.classes), run.description.sizes["K"]
     height, width = run.map_shape
     shape = f"{len(run.variants)} × {images}"
     rows = (
@@ -83,11 +93,11 @@ def _file_format(selection: Selection) -> None:
             "as the network saw them",
         ),
         (
-            "`epochs/0001.h5` maps",
-            f"{shape} × {classes} × {height} × {width}, uint8",
+            f"`epochs/{selection.epoch:04d}.h5` maps",
+            f"{shape} × {kept} × {height} × {width}, uint8",
             "logit = (quantised value − zero point) × scale",
         ),
-        ("`map_scale`", f"{shape} × {classes}, float32", "the scale of each map; values are off by half of it at most"),
+        ("`map_scale`", f"{shape} × {kept}, float32", "the scale of each map; values are off by half of it at most"),
         (
             "`probabilities`",
             f"{shape} × {classes}, float32",

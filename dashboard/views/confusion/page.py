@@ -58,8 +58,10 @@ def _options(selection: Selection) -> tuple[str, str, str]:
 def _difference_caption(selection: Selection) -> None:
     epoch, variant = earlier_state(selection) or (selection.epoch, selection.variant)
     st.caption(
-        f"Epoch {selection.epoch}, {escape_markdown(selection.variant_label)}, minus "
-        f"**epoch {epoch}, {escape_markdown(selection.run.variant(variant).label)}**: "
+        f"Epoch {escape_markdown(data.epoch_name(selection.run, selection.epoch))}, "
+        f"{escape_markdown(selection.variant_label)}, minus "
+        f"**epoch {escape_markdown(data.epoch_name(selection.run, epoch))}, "
+        f"{escape_markdown(selection.run.variant(variant).label)}**: "
         "warm cells gained images, cold cells lost images. Pin a state in the sidebar to compare with that one."
     )
 
@@ -236,7 +238,10 @@ def _cell(selection: Selection) -> None:
     if true_class != prediction:
         back = int(((frame["label"] == prediction) & (frame["prediction"] == true_class)).sum())
         description += f"; {back} in the other direction"
-    st.caption(f"{description} · epoch {selection.epoch}, {escape_markdown(selection.variant_label)}")
+    st.caption(
+        f"{description} · epoch {escape_markdown(data.epoch_name(selection.run, selection.epoch))}, "
+        f"{escape_markdown(selection.variant_label)}"
+    )
     if true_class != prediction and len(selection.run.epochs) > 1:
         _history(selection, true_class, prediction)
     if rows.empty:

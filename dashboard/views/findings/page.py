@@ -23,7 +23,7 @@ def main() -> None:
     if data.analysis_table(selection.run, "findings") is None:
         needs_analysis(selection)
         st.markdown("The analysis asks these questions of every run:")
-        _questions([])
+        _questions(selection, [])
         return
     warn_stale(selection)
     if not found:
@@ -40,7 +40,7 @@ def main() -> None:
     for number, finding in enumerate(found, start=1):
         finding_cards.card(selection, finding, number)
     _false_findings()
-    _questions(found)
+    _questions(selection, found)
     if found:
         _download(selection, found)
 
@@ -56,10 +56,10 @@ def _false_findings() -> None:
     )
 
 
-def _questions(found: list[Finding]) -> None:
+def _questions(selection: Selection, found: list[Finding]) -> None:
     st.subheader("What was tested", anchor=False)
     st.dataframe(
-        finding_cards.questions_table(found),
+        finding_cards.questions_table(found, has_maps=selection.run.has_maps),
         hide_index=True,
         height="content",
         column_config={

@@ -171,7 +171,7 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     st.subheader("Over the epochs", anchor=False)
     identifiers, names = data.class_ids(run), data.class_names(run)
     shown = controls.select(
-        "Map of",
+        "Map of" if run.has_maps else "Probability of",
         "map",
         identifiers,
         default=identifiers[int(row.label)],
@@ -236,9 +236,11 @@ def _under_perturbations(selection: Selection, image: int) -> None:
             {"variant": None if variant == selection.run.variants[0] else variant, "image": image}
         ),
     )
-    st.caption(
-        "Each tile: the perturbed image as the network saw it, the map of the prediction, the map of the true class."
-    )
+    if selection.run.has_maps:
+        st.caption(
+            "Each tile: the perturbed image as the network saw it, the map of the prediction, the map of the true "
+            "class."
+        )
 
 
 def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
@@ -292,7 +294,7 @@ def _similar_images(selection: Selection, image: int, frame: pd.DataFrame) -> No
 
 def _all_classes(selection: Selection, image: int) -> None:
     run, number = selection.run, len(selection.run.classes)
-    one, many = ("The class map", "class maps") if run.has_maps else ("The class", "classes")
+    one, many = ("The class map", "class maps") if run.has_maps and not run.kept_maps else ("The class", "classes")
     st.subheader(f"All {count(number)} {many}" if number > 1 else one, anchor=False)
     orders = [name for name in _ORDERS if run.has_maps or name != "peak"]
     order = controls.segmented("Order by", "order", orders, names=_ORDERS.__getitem__, resets=("classes",))

@@ -11,6 +11,7 @@ from dashboard.components.correction import CorrectionPanels
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.images.maps import COMMON, EQ10, ScaledMaps, map_peaks, scale_maps, upsample
 from dashboard.shared.image_tiles import tile_set
+from dashboard.shared.run_facts import is_exact
 from dashboard.shared.theme import (
     NEUTRAL,
     PREDICTION,
@@ -65,7 +66,7 @@ def consistency_text(correction: MinimalCorrection, *, exact: bool) -> str:
         f"quantisation explains only {correction.logit_bound:.2g}: do not trust this section, and verify the run."
     )
     reason = (
-        "The count needs no further pass through the network, because S is the mean of the map (Eq. 8). "
+        "The count needs no further pass through the network, because each cell adds its share to the logit (Eq. 8). "
         if exact
         else ""
     )
@@ -119,7 +120,11 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
             Tile(
                 id=identifiers[number],
                 title=f"{mark}{names[number]}",
-                lines=(f"P {probability(float(chances[number]))} · S {logits[position]:.2f}", f"rank {ranks[number]}"),
+                lines=(
+                    f"P {probability(float(chances[number]))}"
+                    + (f" · S {logits[position]:.2f}" if run.has_maps else ""),
+                    f"rank {ranks[number]}",
+                ),
                 images=(0,) if over else (),
                 maps=(position,),
                 role=class_role(number, true_class, prediction),
@@ -255,4 +260,5 @@ def correction_content(
         names=data.class_names(run),
         colours=selection.colours,
         start=start,
+        exact=is_exact(run),
     )

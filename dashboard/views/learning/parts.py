@@ -32,6 +32,12 @@ _PAIR_COLUMNS = [
 ]
 
 
+_OVERLAP = (
+    "Overlap: the share of the evidence that both classes' maps of these images put into the same cells at the last "
+    "epoch, high for similar patterns; empty where the confusion is overcome. "
+)
+
+
 def has_outcome(table: pd.DataFrame, chosen: str) -> np.ndarray:
     """Which pairs have the outcome, bool per row: growing (present at the end, positive slope), lasting, overcome."""
     present = (table["resolved"] < 0).to_numpy()
@@ -68,9 +74,9 @@ def confused_pairs(selection: Selection) -> None:
     st.caption(
         f"{plural(len(rows), 'pair')} with three or more mistakes at some epoch, clean"
         + (f"; the first {_MOST} are shown" if len(rows) > _MOST else "")
-        + ". First: the first epoch with three mistakes. Overlap: the share of the evidence that both classes' maps of "
-        "these images put into the same cells at the last epoch, high for similar patterns; empty where the confusion "
-        "is overcome. Click a row to see the images at the peak."
+        + ". First: the first epoch with three mistakes. "
+        + (_OVERLAP if selection.run.has_maps else "")
+        + "Click a row to see the images at the peak."
     )
 
 
@@ -82,7 +88,7 @@ def _known_epochs(epochs: pd.Series) -> pd.Series:
 def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
     shown = rows.assign(onset=_known_epochs(rows["onset"]), resolved=_known_epochs(rows["resolved"]))
     row_table(
-        shown[_PAIR_COLUMNS],
+        shown[_PAIR_COLUMNS] if selection.run.has_maps else shown[_PAIR_COLUMNS].drop(columns="overlap"),
         height=380,
         key="pair-table",
         on_row=lambda row: _open_pair(selection, rows.iloc[row]),
@@ -156,6 +162,8 @@ def best_epochs(selection: Selection) -> None:
     if table is None or ensembles is None:
         return
     st.subheader("Which epoch is best?", anchor=False)
+    if not selection.run.has_maps:
+        table = table[table["metric"] != "robust_consistency"]
     left, right = st.columns([3, 2])
     with left:
         row_table(
@@ -216,7 +224,8 @@ def class_matrix(selection: Selection) -> None:
     run = selection.run
     st.subheader("All classes over the epochs", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cell = controls.segmented("Values", "values", list(CELLS), names=CELLS.__getitem__)
+        cells = [name for name in CELLS if run.has_maps or name != "similarity"]
+        cell = controls.segmented("Values", "values", cells, names=CELLS.__getitem__)
         by = choose_order(selection, ["group", "formation", "accuracy", "name"])
     # An opposite pattern is no more similar than an unrelated one, so negative cosines are drawn as none.
     values = (
@@ -232,7 +241,7 @@ def class_matrix(selection: Selection) -> None:
         Matrix(
             values=values[sequence],
             rows=names.tolist(),
-            columns=[str(epoch) for epoch in run.epochs],
+            columns=[data.epoch_name(run, epoch) for epoch in run.epochs],
             row_title="class",
             column_title="epoch",
             unit=_UNITS[cell],

@@ -21,7 +21,7 @@ from dashboard.shared.theme import NEUTRAL, PREDICTION, escape_markdown, probabi
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store import Run
-from store.metrics.maps import cosine
+from store.metrics.maps import cosine, relative_to_mean
 from store.read.source import path_state
 
 _SOURCES = {"file": "file", "clipboard": "clipboard", "camera": "camera", "record": "recorded image"}
@@ -152,6 +152,8 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
     if not np.isfinite(maps).all():
         st.error("The network returns maps with infinite or undefined values, so there is no prediction.")
         return
+    if run.signed:  # as the recorded maps beside them
+        maps, _ = relative_to_mean(maps)
     changed = not np.array_equal(image, perturbed)
     for number, title in enumerate(("The image as the network sees it", "The perturbed image")[: 1 + changed]):
         _strongest(

@@ -59,7 +59,7 @@ def main() -> None:
     ]
     if unchanged:
         st.info(
-            f"Changed no image of this run, so its figures are those of the clean images: {', '.join(unchanged)}.",
+            f"Changed no image of this run, so nothing below is an effect of it: {', '.join(unchanged)}.",
             icon=":material/info:",
         )
     _over_epochs(selection)

@@ -11,8 +11,10 @@ from dashboard.report import write_report
 from dashboard.shell import navigation
 from dashboard.views.image.parts import film_epochs
 from store import Run, open_run
+from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
-from store.synthetic import write_synthetic_run
+from store.queries import epoch_metrics
+from store.synthetic import create_synthetic_run, synthetic_description, synthetic_maps, write_synthetic_run
 from tests.dashboard.app import PAGES, assert_no_errors, open_page, texts, write_named_run
 
 HOSTILE = (
@@ -24,6 +26,7 @@ HOSTILE = (
     "a" * 120,
 )
 COARSE = {"layers": {}, "stages": {}}
+UNKNOWN = {**COARSE, "masks": None, "boxes": None, "configuration": {"data": {"source": "photos"}}}
 RUNS = {
     "one-class": {"classes": 1, "images_per_class": 6},
     "two-classes": {"classes": 2, "images_per_class": 6},
@@ -35,6 +38,9 @@ RUNS = {
     "clean-only": {"variants": ("clean",), "masks": None, "boxes": None},
     "not-analysed": {},
     "few-maps": {"kept_maps": 1},
+    "predictions-only": {"classes": 7, "evidence": "none", "signed": True, "map_shape": (1, 1), **UNKNOWN},
+    "estimate": {"classes": 3, "evidence": "linearised", "evidence_error": 2e-6, "signed": True, **UNKNOWN}
+    | {"image_shape": (24, 16), "map_shape": (3, 2), "variants": ("clean", "fog"), "kept_maps": 1},
     "no-groups": ["ant", "bee", "cow", "dog", "elk", "fly"],
     "same-names": ["twin", "twin", "other", "other"],
     "hostile": HOSTILE,
@@ -118,6 +124,62 @@ def test_a_damaged_epoch_leaves_the_page_with_the_others(opened, tmp_path, page)
 @pytest.mark.parametrize("image", [3, 7])
 def test_predictions_are_explained_from_few_maps(opened, odd_runs, image):
     assert_no_errors(opened(odd_runs, "image", run="few-maps", image=str(image)), warnings=False)
+
+
+def test_a_run_of_predictions_alone_says_so_and_shows_nothing_of_maps(opened, odd_runs):
+    for page in ("patterns", "search"):
+        assert "It has no class maps" in texts(opened(odd_runs, page, run="predictions-only"))
+    shown = "".join(texts(opened(odd_runs, page, run="predictions-only")) for page in ("image", "failures", "trust"))
+    for word in ("k*", "minimal correction", "sharpness", "class map", "Localisation", "most similar maps"):
+        assert word not in shown.replace("It has no class maps", "").replace(r"k\*", "k*"), word
+    ranking = read_analysis(open_run(odd_runs / "predictions-only")).table("failure_ranking")
+    assert "map" not in set(ranking["kind"])
+
+
+def test_an_estimate_is_called_one_wherever_cells_are_removed(opened, odd_runs):
+    assert "An estimate: this run's maps add up" in texts(opened(odd_runs, "image", run="estimate"))
+    shown = texts(opened(odd_runs, "failures", run="estimate"))
+    assert r"k\* (estimate)" in shown.replace(r"\(", "(").replace(r"\)", ")")
+    found = from_table(read_analysis(open_run(odd_runs / "estimate")).table("findings"))
+    assert [finding.text[:12] for finding in found if finding.kind == "correction"] == ["An estimate:"]
+    overview = texts(opened(odd_runs, "overview", run="estimate"))
+    assert "linear approximation" in overview and "2.0e-06" in overview and "relative to the mean map" in overview
+    for page in ("image", "failures"):
+        assert "estimate" not in texts(opened(odd_runs, page, run="two-classes"))
+
+
+def test_what_a_run_does_not_have_is_not_spoken_of(opened, odd_runs):
+    overview = opened(odd_runs, "overview", run="estimate")
+    labels = [metric.label for metric in overview.metric]
+    assert "Top-1" in labels and "Top-5" not in labels and "Table 1" not in texts(overview)
+    robustness = texts(opened(odd_runs, "robustness", run="estimate"))
+    for sentence in ("colour map", "A cell without colour"):
+        robustness = robustness.replace(sentence, "")
+    assert "colour" not in robustness
+    assert "Changed no image of this run, so nothing below is an effect of it: fog" in robustness
+    assert "relies on colour" in texts(opened(odd_runs, "robustness", run="one-epoch"))
+
+
+def test_the_paper_s_rows_stand_beside_runs_on_its_images_only(opened, tmp_path):
+    for name, source in (("theirs", "/data/tiny-imagenet-200.zip"), ("other", "imagenet")):
+        write_synthetic_run(tmp_path / name, epochs=1, configuration={"data": {"source": source}}, **COARSE)
+    assert "the paper's Table 1" in texts(opened(tmp_path, "overview", run="theirs"))
+    assert "Table 1" not in texts(opened(tmp_path, "overview", run="other"))
+
+
+def test_a_run_without_figures_of_training_shows_those_of_its_images(opened, tmp_path):
+    description = synthetic_description("run", 3, 4, epochs=2, options={**UNKNOWN, "variants": ("clean",)})
+    writer = create_synthetic_run(tmp_path / "run", description)
+    for epoch, label in ((4, "step 4000"), (9, "best")):
+        with writer.epoch(epoch, {}, label=label) as recording:
+            recording.write("clean", 0, synthetic_maps(description, epoch, "clean"))
+    app = opened(tmp_path, "overview")
+    assert_no_errors(app, warnings=False)
+    assert "The run has no figures of training" in texts(app) and "epoch **9 (best)**" in texts(app)
+    metrics = epoch_metrics(open_run(tmp_path / "run"))
+    clean = [open_run(tmp_path / "run").variant_metrics(epoch=epoch).iloc[0] for epoch in (4, 9)]
+    assert metrics["validation_loss"].tolist() == [row["nll"] for row in clean]
+    assert metrics["validation_top1"].tolist() == [row["top1"] for row in clean]
 
 
 def test_one_class_has_no_minimal_correction(opened, odd_runs):
