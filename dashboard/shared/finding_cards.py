@@ -177,7 +177,7 @@ def _figure(selection: Selection, finding: Finding) -> None:
     controls.page_link(finding.page, f"See it on {title}", changes, icon="arrow_forward")
 
 
-def questions_table(found: Sequence[Finding], *, has_maps: bool) -> pd.DataFrame:
+def questions_table(found: Sequence[Finding], *, has_maps: bool = True) -> pd.DataFrame:
     """A row per question that the analysis asks: question, candidates, reported (how many findings it gave).
 
     Without maps the questions about them are left out.
