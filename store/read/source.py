@@ -99,11 +99,18 @@ def _epoch_path(folder: Path, epoch: int) -> Path:
 
 def listing(names: dict[str, State]) -> Listing:
     """The state of every epoch that has a file, which covers its parts and receipt, and the epochs with a receipt."""
-    found = {epoch: state for name, state in names.items() if (epoch := layout.epoch_of(name)) is not None}
-    receipts = {epoch for name in names if (epoch := layout.epoch_of(name, "json")) is not None}
-    for name, (tag, _) in sorted(names.items()):
-        part = layout.part_of_name(name)
-        epoch = part[0] if part else layout.epoch_of(name, "json")
-        if epoch is not None and epoch in found:
+    found: dict[int, State] = {}
+    receipts: set[int] = set()
+    beside: list[tuple[int, str]] = []
+    for name, state in sorted(names.items()):
+        if (epoch := layout.epoch_of(name)) is not None:
+            found[epoch] = state
+        elif (epoch := layout.epoch_of(name, "json")) is not None:
+            receipts.add(epoch)
+            beside.append((epoch, state[0]))
+        elif part := layout.part_of_name(name):
+            beside.append((part[0], state[0]))
+    for epoch, tag in beside:
+        if epoch in found:
             found[epoch] = f"{found[epoch][0]} {tag}", found[epoch][1]
     return found, receipts
