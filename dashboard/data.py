@@ -182,6 +182,21 @@ def _at_state(question: Callable[..., T], **fixed: Any) -> Callable[..., T]:
     return ask
 
 
+# What makes the state of a network unfit to be described: no page makes a claim from it (`notices.warn_degenerate`).
+degeneracies = _at_state(queries.degeneracies)
+
+
+def is_degenerate(run: Run, epoch: int, variant: str) -> bool:
+    """Whether nothing should be concluded from a state of a network."""
+    return bool(degeneracies(run, epoch, variant))
+
+
+def ends_degenerate(run: Run) -> bool:
+    """Whether nothing should be concluded from the last epoch, which the analysis describes."""
+    return is_degenerate(run, run.epochs[-1], run.variants[0])
+
+
+balanced_accuracy = _at_state(queries.balanced_accuracy)
 # A row per class: accuracy, mean confidence, spread, counts.
 class_table = _at_state(Run.class_table)
 # Every class's pattern, which is the mean of the true-class maps of its images, (C, H, W) float32.

@@ -17,13 +17,14 @@ from dashboard.charts.figure import Figure, render
 from dashboard.images.maps import ScaledMaps, colour_map, colourise, map_colours, scale_maps
 from dashboard.images.sheet import SheetTile, png_bytes, sheet
 from dashboard.shared.run_facts import evidence_text, has_top5
-from dashboard.shared.theme import LIGHT, count, epoch_list, one_line, percent, plural, probability, rgb
+from dashboard.shared.theme import LIGHT, epoch_list, one_line, plural, probability, rgb
 from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
 from dashboard.views.patterns.charts import pairs_and_means, similarity_chart, similarity_trend
 from dashboard.views.trust.charts import failure_ranking_chart, reliability_diagram
 from store import Run, StoreError, WriteFailed, queries
 from store.analysis import Analysis, from_table, read_analysis
 from store.metrics.confusion import pattern_similarity
+from store.rates import percent, rate
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1B1F24; max-width: 1080px; margin: 32px auto; padding: 0 20px; }
@@ -135,7 +136,13 @@ def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:
 
 
 def sections(run: Run, epoch: int) -> list[Section]:
-    """The parts of the report, in order."""
+    """The parts of the report, in order; of a network that is unfit to be described, only what does not describe it."""
+    problems = queries.degeneracies(run, epoch=epoch, variant=run.variants[0])
+    if problems:
+        body = "".join(f"<p>{escape(problem.text)}</p>" for problem in problems)
+        note = "Nothing about its patterns or predictions can be concluded from that."
+        caution = Section("A network that is not fit to be described", body, note)
+        return [caution, _training(run, epoch), _variants(run, epoch), _how_to_cite(run, epoch)]
     return [
         *_findings(run),
         _training(run, epoch),
@@ -208,7 +215,12 @@ def _variants(run: Run, epoch: int) -> Section:
         ),
         330,
     )
-    return Section("Accuracy under perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>')
+    balanced = queries.balanced_accuracy(run, epoch=epoch, variant=run.variants[0])
+    note = (
+        f"Clean, the mean accuracy of the classes (balanced accuracy) is {percent(balanced)}; always predicting the "
+        f"largest class would reach a top-1 of {percent(queries.majority_share(run))}."
+    )
+    return Section("Accuracy under perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>', note)
 
 
 def _scaled(run: Run, maps: np.ndarray) -> ScaledMaps:
@@ -221,10 +233,10 @@ def _patterns(run: Run, epoch: int) -> Section:
     order = queries.class_order(run, "group", epoch=epoch, variant=clean)
     scaled = _scaled(run, run.patterns(epoch=epoch, variant=clean)[order])
     colours = map_colours(scaled, _COLOURS)
-    table = run.class_table(epoch=epoch, variant=clean).iloc[order]
+    table = run.class_table(epoch=epoch, variant=clean).iloc[order].rename(columns={"count": "images"})
     tiles = [
-        SheetTile((colourise(code, colours),), (name, f"{percent(accuracy, 0)} correct"))
-        for code, name, accuracy in zip(scaled.codes, table["name"], table["accuracy"], strict=True)
+        SheetTile((colourise(code, colours),), (row.name, f"{rate(row.accuracy, row.images)} correct"))
+        for code, row in zip(scaled.codes, table.itertuples(), strict=True)
     ]
     content = sheet(tiles, title=f"Epoch {epoch}, clean", size=72, columns=12, legends=[(colours, scaled.label)])
     groups = ", ".join(group for group in dict.fromkeys(run.classes["group"].iloc[order]) if group.strip())
@@ -281,10 +293,10 @@ def _confusion(run: Run, epoch: int) -> Section:
     large = np.asarray(Image.fromarray(image).resize((len(counts) * side,) * 2, Image.Resampling.NEAREST))
     pairs = queries.confused_pairs(run, epoch=epoch, variant=clean, k=15)
     rows = [
-        (row.true_class, row.predicted_class, count(int(row.count_)), percent(row.share))
+        (row.true_class, row.predicted_class, rate(row.share, round(row.count_ / row.share)))
         for row in pairs.rename(columns={"count": "count_"}).itertuples()
     ]
-    body = _png(large, "confusion matrix") + _table(("true class", "predicted as", "images", "of the class"), rows)
+    body = _png(large, "confusion matrix") + _table(("true class", "predicted as", "of the class's images"), rows)
     return Section(
         "Confusion matrix",
         f'<div class="row">{body}</div>',

@@ -50,9 +50,10 @@ class WriteFailed(StoreError):
 class BadMaps(StoreError, ValueError):
     """Maps that cannot be recorded: wrong shape, NaN or infinity, or negative values in an unsigned run.
 
-    `image` (its row in the block of maps) and `class_index` say where, when a single value is to blame.
+    `place` is the image (its row in the block of maps) and the class, and `negative` says that the value is finite,
+    when a single value is to blame.
     """
 
-    def __init__(self, message: str, image: int | None = None, class_index: int | None = None) -> None:
+    def __init__(self, message: str, place: tuple[int, int] | None = None, *, negative: bool = False) -> None:
         super().__init__(message)
-        self.image, self.class_index = image, class_index
+        self.place, self.negative = place, negative

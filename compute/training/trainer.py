@@ -25,6 +25,7 @@ from compute.training.augment import Augmenter, RandomNumbers
 from compute.training.distributed import Processes, share_batch_norms
 from compute.training.metrics import RunningMetrics
 from compute.training.optimizers import AveragedWeights, learning_rate, make_optimizer
+from store.rates import percent
 from store.terminal import ProgressBar
 
 CHECK_INTERVAL = 20  # steps between readings of the loss: each one waits for the device
@@ -150,7 +151,7 @@ class Trainer:
                 f"The training loss of epoch {epoch} is {current['loss']}: it diverged. Complete epochs are kept. "
                 "Start a new run with a lower training.learning_rate, or training.precision=float32."
             )
-        bar.set_postfix(loss=f"{current['loss']:.3f}", top1=f"{current['top1']:.1%}", refresh=False)
+        bar.set_postfix(loss=f"{current['loss']:.3f}", top1=percent(current["top1"]), refresh=False)
 
 
 def steps_per_epoch(images: int, batch: int) -> int:

@@ -21,6 +21,7 @@ from altair.utils.data import to_values
 from altair.utils.schemapi import debug_mode
 
 from dashboard.shared.theme import Palette
+from store.rates import percent
 
 Drawing = Mapping[str, Any]
 P = ParamSpec("P")
@@ -110,9 +111,16 @@ def rows(name: str) -> alt.Chart:
     return alt.Chart(alt.NamedData(name))
 
 
+def without_attrs(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as it may travel to the browser: `attrs` would, too, as JSON, which has no NaN."""
+    bare = table.copy(deep=False)
+    bare.attrs = {}
+    return bare
+
+
 def arrow(table: pd.DataFrame) -> bytes:
-    """A table as an Arrow stream, without its index."""
-    columns = pa.Table.from_pandas(table, preserve_index=False)
+    """A table as an Arrow stream, without its index and its `attrs`."""
+    columns = pa.Table.from_pandas(without_attrs(table), preserve_index=False)
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, columns.schema) as writer:
         writer.write_table(columns)
@@ -159,11 +167,21 @@ def point_selection(*fields: str) -> alt.Parameter:
 def tooltips(*fields: str | tuple[str, ...]) -> list[alt.Tooltip]:
     """What a mark says under the pointer: fields with their type, a number format and a title where they need them.
 
-    As in `tooltips("epoch:Q", ("share:Q", ".1%"), ("coverage:Q", ".1%", "accepted"), ("label:N", "", "variant"))`.
+    As in `tooltips("epoch:Q", ("nll:Q", ".3f"), ("share_percent:N", "", "share"))`; shares as `with_percents` has them.
     """
     entries = ((field, "", "") if isinstance(field, str) else (*field, "")[:3] for field in fields)
     none = alt.Undefined
     return [alt.Tooltip(name, format=form or none, title=title or none) for name, form, title in entries]
+
+
+def with_percents(table: pd.DataFrame, **digits: int) -> pd.DataFrame:
+    """The table with a text column such as `top1_percent` for each named column of shares, with so many digits.
+
+    Vega's own formats round 999 of 1,000 to 100 %.
+    """
+    return table.assign(
+        **{f"{name}_percent": [percent(share, least) for share in table[name]] for name, least in digits.items()}
+    )
 
 
 def legend_columns(wide: int, narrow: int) -> alt.ExprRef:

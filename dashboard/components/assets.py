@@ -43,8 +43,12 @@ def to_base64(values: np.ndarray) -> str:
 
 
 def to_json(data: dict[str, Any]) -> bytes:
-    """The content as JSON in bytes: Streamlit sends bytes as they are, but encodes a dict twice."""
-    return json.dumps(data, separators=(",", ":")).encode()
+    """The content as JSON in bytes: Streamlit sends bytes as they are, but encodes a dict twice.
+
+    Raises:
+        ValueError: a number is infinite or NaN, which JSON does not have, so that the browser could not read any of it.
+    """
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
 
 
 def identity(data: dict[str, Any]) -> str:

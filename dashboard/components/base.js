@@ -34,6 +34,14 @@ const announcer = () => {
   return node;
 };
 
+// As `percent` of store/rates.py writes a share: 0 % and 100 % are exactly none and all.
+const percent = (share, digits) => {
+  const shown = (at) => (100 * Math.abs(share)).toFixed(at);
+  let at = digits;
+  while (share && Math.abs(share) !== 1 && at < 4 && [0, 100].includes(Number(shown(at)))) at += 1;
+  return `${share < 0 ? "−" : ""}${shown(at)} %`;
+};
+
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // One root per mount; Streamlit calls the default export again whenever data or theme change.

@@ -23,7 +23,7 @@ const valuesOf = (codes, bytes) => {
 };
 
 const formatted = (data, value) => {
-  if (data.format === "percent") return `${(100 * value).toFixed(1)} %`;
+  if (data.format === "percent") return percent(value, 1);
   if (data.format === "signed") return `${value > 0 ? "+" : ""}${number(value)}`;
   return `${value.toFixed(0)}`;
 };

@@ -11,6 +11,7 @@ import numpy as np
 
 from dashboard.components.assets import identity, on_trigger, register, to_base64, to_json
 from dashboard.images.maps import DIVERGING, DIVERGING_LIGHT, colour_map
+from store.rates import percent
 
 _MATRIX = register("matrix")
 
@@ -84,7 +85,7 @@ def group_starts(groups: Sequence[str]) -> list[list[Any]]:
 def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
     """What travels to the browser for a matrix; JSON-able."""
     codes, largest = cell_codes(matrix)
-    high = f"{100 * largest:.0f} %" if matrix.format == "percent" else f"{largest:.3g}"
+    high = percent(largest, 0) if matrix.format == "percent" else f"{largest:.3g}"
     scale = ", logarithmic" if matrix.logarithmic else ""
     data: dict[str, Any] = {
         "title": title,

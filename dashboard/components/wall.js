@@ -97,7 +97,7 @@ class WallView {
       paintCodes(tile.canvas, this.codes, place * cells, data.height, data.width, this.table);
       const share = this.shares[place];
       tile.fill.style.width = `${100 * share}%`;
-      tile.line.textContent = `${Math.round(100 * share)} %`;
+      tile.line.textContent = percent(share, 0);
       tile.node.setAttribute("aria-label", `${data.tiles[position].title}, ${tile.line.textContent}`);
     });
   }

@@ -9,9 +9,10 @@ import numpy as np
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.shared.image_tiles import tile_set
-from dashboard.shared.theme import CORRECT, percent
+from dashboard.shared.theme import CORRECT
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
+from store.rates import rate
 
 ORDERS = {
     "group": "by group",
@@ -46,12 +47,12 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72)
     names, identifiers = data.class_names(run), data.class_ids(run)
     patterns = data.patterns(run, selection.epoch, selection.variant)[list(classes)]
     address = url_state.linker("gallery", "class", {"image": None})
-    shares = table["accuracy"].to_numpy(float)
+    shares, counts = table["accuracy"].to_numpy(float), table["count"].to_numpy()
     tiles = tuple(
         Tile(
             id=identifiers[number],
             title=names[number],
-            lines=(f"{percent(float(shares[number]), 0)} correct",),
+            lines=(f"{rate(shares[number], counts[number])} correct",),
             maps=(position,),
             href=address(identifiers[number]),
             # NaN, where the run has no image of the class, is not valid JSON.

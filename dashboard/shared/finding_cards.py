@@ -11,10 +11,11 @@ import streamlit as st
 
 from dashboard.charts.intervals import interval_svg
 from dashboard.shared import downloads
-from dashboard.shared.theme import count, escape_markdown, percent
+from dashboard.shared.theme import count, escape_markdown
 from dashboard.shell import controls, navigation
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
+from store.rates import percent
 
 
 class Question(NamedTuple):
@@ -26,6 +27,11 @@ class Question(NamedTuple):
 
 
 QUESTIONS: dict[str, Question] = {
+    "degenerate": Question(
+        "Not fit to be described",
+        "Are the maps dead, constant or exploded, or all predictions one class? Then nothing else is said.",
+        "all images",
+    ),
     "predicted as": Question(
         "Predicted as another class",
         "Does a perturbation turn one class into another?",

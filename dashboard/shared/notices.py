@@ -28,6 +28,14 @@ def no_maps(selection: Selection) -> None:
     st.info(evidence_text(selection.run), icon=":material/grid_off:")
 
 
+def warn_degenerate(selection: Selection) -> None:
+    """Say on every page what makes the chosen state of the network unfit to be described."""
+    problems = [problem.text for problem in data.degeneracies(selection.run, selection.epoch, selection.variant)]
+    if problems:
+        problems.append("Nothing about its patterns or predictions can be concluded from that: pages show them only.")
+        st.warning("\n\n".join(map(escape_markdown, problems)), icon=":material/heart_broken:")
+
+
 def warn_stale(selection: Selection) -> None:
     """Say so where the analysis does not cover the epochs that the run has now."""
     known = data.analysis_epochs(selection.run)

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.charts.figure import without_attrs
+
 
 def row_table(table: pd.DataFrame, *, key: str, alt: str, on_row: Callable[[int], None], **options: Any) -> None:
     """Draw a table; `on_row` gets the position of a row that is clicked.
@@ -25,4 +27,12 @@ def row_table(table: pd.DataFrame, *, key: str, alt: str, on_row: Callable[[int]
         if rows:
             on_row(int(rows[0]))
 
-    st.dataframe(table, hide_index=True, key=key, alt=alt, on_select=clicked, selection_mode="single-row", **options)
+    st.dataframe(
+        without_attrs(table),
+        hide_index=True,
+        key=key,
+        alt=alt,
+        on_select=clicked,
+        selection_mode="single-row",
+        **options,
+    )

@@ -60,14 +60,6 @@ def role(correct: bool) -> str:
     return CORRECT if correct else WRONG
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """A fraction as a percentage, '–' where there is none."""
-    if share is None or not math.isfinite(share):
-        return "–"
-    # Python rounds 33.25 to 33.2, charts and tables in the browser to 33.3: a page says the same number everywhere.
-    return f"{100 * share + math.copysign(1e-9, share):.{digits}f} %"
-
-
 def probability(value: float) -> str:
     """A probability with two digits that never rounds to a false certainty: '>0.99', '<0.01'."""
     if not math.isfinite(value):

@@ -179,6 +179,7 @@ def _head(page: st.Page, selection: url_state.Selection) -> None:
     if selection.class_index is not None:
         caption += f", class **{escape_markdown(data.class_names(selection.run)[selection.class_index])}**"
     st.caption(caption)
+    notices.warn_degenerate(selection)
 
 
 def report_problems() -> None:

@@ -11,7 +11,7 @@ from store.analysis import tables
 from store.analysis.analysis_file import write_analysis
 from store.analysis.checkpoint_selection import best_epochs, ensembles, resampled_metrics
 from store.analysis.confidence_scores import failure_ranking
-from store.analysis.finding_candidates import FindingInputs, candidates
+from store.analysis.finding_candidates import FindingInputs, candidates, degenerate_network
 from store.analysis.findings import as_table, select
 from store.analysis.gather import gather
 from store.analysis.localisation import localisation_table
@@ -54,7 +54,10 @@ def analyse(run: Run) -> Path:
         "localisation": localisation_table(record, final, images),
     }
     inputs = FindingInputs(record, derived)
-    derived["findings"] = as_table(select(candidates(inputs)))
+    found = degenerate_network(inputs)
+    if found:
+        derived["localisation"] = derived["localisation"].iloc[:0]
+    derived["findings"] = as_table(found or select(candidates(inputs)))
     arrays = {
         "class_accuracy": np.stack(record.class_accuracies),
         "class_confidence": np.stack(record.class_confidences),

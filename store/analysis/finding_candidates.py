@@ -11,12 +11,14 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from store.analysis.confidence_scores import REFERENCE
-from store.analysis.findings import Finding, adjusted, joint_level, percent
+from store.analysis.findings import Finding, adjusted, joint_level
 from store.analysis.gather import EpochRecord
 from store.analysis.localisation import deciding_quantity, localisation_of
 from store.metrics.confusion import collapse
 from store.metrics.intervals import exact_interval, mean_interval, widest_difference, wilson
 from store.metrics.learning import FORMED
+from store.queries.health import degeneracies
+from store.rates import percent
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,16 @@ class FindingInputs:
     def variant(self, name: str) -> str:
         """A variant's label in quotation marks, as it follows "under"."""
         return f"“{self.record.run.variant(name).label}”"
+
+
+def degenerate_network(inputs: FindingInputs) -> list[Finding]:
+    """What makes the last epoch unfit to be described, as findings; where there is any, no other may be made."""
+    images = len(inputs.record.run.labels)
+    return [
+        Finding("degenerate", problem.text, share, share, share, "share", "overview", 1.0, query={"epoch": inputs.last})
+        for problem in degeneracies(inputs.record.run, epoch=inputs.last, variant=inputs.record.clean)
+        for share in [problem.images / images]
+    ]
 
 
 def predicted_as(inputs: FindingInputs) -> list[Finding]:
@@ -86,7 +98,7 @@ def _strongest_switches(inputs: FindingInputs, counts: NDArray, names: NDArray, 
             query |= {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction])}
         text = (
             f"Under {inputs.variant(variant)}, {times} of {of} images of {'' if by_class else 'the group '}"
-            f"“{names[true_class]}” are predicted as “{names[prediction]}” ({percent(times / of)}); "
+            f"“{names[true_class]}” are predicted as “{names[prediction]}” ({percent(times / of, 0)}); "
             f"clean, {clean} {'is' if clean == 1 else 'are'}."
         )
         kind, strength = "predicted as" if by_class else "group predicted as", float(np.sqrt(low * times / of))
@@ -185,9 +197,9 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     start = "Removing" if run.description.has_exact_cells else "An estimate: removing"
     text = (
         f"{start} {few} of the {size} cells from the maps lets the true class draw level in "
-        f"{percent(by_few / count)} of "
+        f"{percent(by_few / count, 0)} of "
         f"the {count} wrong prediction{'' if count == 1 else 's'}; half of them need {half} at most"
-        + (f". In {percent(third / count)} of all a third class wins then." if third else ".")
+        + (f". In {percent(third / count, 0)} of all a third class wins then." if third else ".")
     )
     query = {"epoch": inputs.last, "sort": "fewest_cells"}
     strength = low / 2  # about all classes: findings about a single one rank higher
@@ -211,7 +223,7 @@ def localisation(inputs: FindingInputs) -> list[Finding]:
     shown = []
     if "object_following" in table.index:
         own, others, followed = (
-            percent(float(table.loc[name, "value"]))
+            percent(float(table.loc[name, "value"]), 0)
             for name in ("evidence_on_object", "evidence_on_others", "object_following")
         )
         shown.append(
@@ -219,7 +231,7 @@ def localisation(inputs: FindingInputs) -> list[Finding]:
             f"other images, {followed} of what a map in the object's shape would gain"
         )
     if "shift_following" in table.index:
-        moved = percent(float(table.loc["shift_following", "value"]))
+        moved = percent(float(table.loc["shift_following", "value"]), 0)
         shown.append(f"their centres move {moved} of the way with the images that are shifted")
     text = f"{outcome}: {'; '.join(shown)}."
     query = {"epoch": inputs.last}
@@ -306,7 +318,7 @@ def map_lead(inputs: FindingInputs) -> list[Finding]:
     low, high = map(float, wilson(shown, differing))
     text = (
         f"The map of the true class takes its final form (cosine of {FORMED}) {order} the prediction stabilises in "
-        f"{percent(shown / differing)} of the {differing} images where the two do not coincide."
+        f"{percent(shown / differing, 0)} of the {differing} images where the two do not coincide."
     )
     strength = float(np.clip(2 * low - 1, 0, 1)) / 2  # about all classes: findings about a single one rank higher
     kind = "formation before prediction"
@@ -335,8 +347,8 @@ def persistent_error(inputs: FindingInputs) -> list[Finding]:
     true_class, prediction = record.run.labels[worst], int(record.predictions[-1][0][worst])
     text = (
         f"Image {record.run.image_names[worst]} of “{inputs.names[true_class]}” has been predicted as "
-        f"“{inputs.names[prediction]}” for {int(run)} epochs in a row with a mean confidence of {percent(confidence)}, "
-        f"and {percent(agreement)} of the variants agree."
+        f"“{inputs.names[prediction]}” for {int(run)} epochs in a row with a mean confidence of "
+        f"{percent(confidence, 0)}, and {percent(agreement, 0)} of the variants agree."
     )
     strength = run / len(record.epochs) * confidence * agreement / 2  # a count ranks below a tested statement
     query = {"image": worst, "epoch": inputs.last}

@@ -89,12 +89,3 @@ def as_table(findings: Sequence[Finding]) -> pd.DataFrame:
 def from_table(table: pd.DataFrame) -> list[Finding]:
     """The findings of `as_table`."""
     return [Finding(**{**row, "query": json.loads(row["query"])}) for row in table.to_dict("records")]
-
-
-def percent(share: float) -> str:
-    """A share for people: 31 %, 0.4 %, 99.8 %; 0 % and 100 % only where they are exact."""
-    exact = share == 0 or abs(share) == 1
-    digits = 0 if exact or 0.1 <= abs(share) < 0.995 else 1
-    while not exact and digits < 4 and round(100 * abs(share), digits) in (0, 100):
-        digits += 1
-    return f"{100 * share:.{digits}f} %"

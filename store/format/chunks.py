@@ -18,9 +18,10 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from store.errors import BadMaps
 from store.format.hdf5_file import NewFile, set_attributes, write_errors
 from store.format.memory import require_memory
-from store.format.schema import CHUNK_BYTES, Field, chunk_shape
+from store.format.schema import CHUNK_BYTES, Field, chunk_shape, not_finite
 from store.format.structure import HDF5_ERRORS, StoredDataset
 
 # Levels 2 to 9, bzip2 and larger chunks made maps no smaller, or by less than they took time (docs/measurements.md).
@@ -91,7 +92,7 @@ class ChunkWriter:
         self.grid = ChunkGrid.of(field, shape, self.dtype.itemsize)
         self.path = path
         self._shuffle, self._quantised = field.storage == "shuffled", field.unit == "quantised"
-        self._file = file
+        self._file, self._field = file, field
         self._lock = threading.Lock()
         self._partial: dict[tuple[int, int], tuple[NDArray, int]] = {}
         self._checks = np.zeros((self.grid.variants, self.grid.chunks), np.uint32)
@@ -103,8 +104,12 @@ class ChunkWriter:
             self._id = self.dataset.id
 
     def put(self, variant: int, start: int, rows: NDArray) -> None:
-        """Record rows start.. of a variant; a chunk is written as soon as it is complete."""
-        rows = rows.astype(self.dtype, copy=False)
+        """Record rows start.. of a variant; a chunk is written as soon as it is complete.
+
+        Raises:
+            BadMaps: a number is infinite, NaN without a meaning, or too large for the dataset's type.
+        """
+        rows = self._finite(rows, start)
         stop = start + len(rows)
         with write_errors(self._file.path):
             for number in range(start // self.grid.chunk_rows, -(-stop // self.grid.chunk_rows)):
@@ -114,6 +119,17 @@ class ChunkWriter:
                     self._write(variant, number, piece)
                 else:
                     self._gather(variant, number, max(first, start) - first, piece)
+
+    def _finite(self, rows: NDArray, start: int) -> NDArray:
+        with np.errstate(over="ignore"):
+            values = rows.astype(self.dtype, copy=False)
+        if values.dtype.kind == "f" and (wrong := not_finite(values, self._field)).any():
+            raise BadMaps(
+                f"{self.path}, row {start + int(np.argwhere(wrong)[0, 0])}: {rows[wrong][0]:g} cannot be recorded as a "
+                f"number from {-np.finfo(self.dtype).max:.3g} to {np.finfo(self.dtype).max:.3g}. "
+                "Check the training: its activations have probably grown beyond all bounds."
+            )
+        return values
 
     def _gather(self, variant: int, number: int, at: int, piece: NDArray) -> None:
         first, last = self.grid.extent(number)

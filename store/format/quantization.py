@@ -136,5 +136,7 @@ def _refusal(cells: Float32, *, signed: bool) -> BadMaps:
     value = cells[image, class_index, cell]
     rule = "every value must be finite" if signed else "every value must be finite and not negative"
     return BadMaps(
-        f"The map of image {image}, class {class_index} has {value} in cell {cell}: {rule}.", image, class_index
+        f"The map of image {image}, class {class_index} has {value} in cell {cell}: {rule}.",
+        (image, class_index),
+        negative=bool(np.isfinite(value)),
     )

@@ -89,6 +89,11 @@ class Field:
         return self.dims[0] == "V" and len(self.dims) > 1
 
     @property
+    def may_be_nan(self) -> bool:
+        """Whether NaN has a meaning here: a mean over no images, or a metric that does not exist."""
+        return "NaN" in self.meaning or self.path.startswith("variant_metrics/") or self.kind == "analysis"
+
+    @property
     def axes(self) -> str:
         """Names of the axes, such as "variant image class y x"."""
         return " ".join(AXES[dim] for dim in self.dims)
@@ -349,10 +354,15 @@ def value_range(field: Field, sizes: Mapping[str, int]) -> tuple[float, float]:
     return _RANGES.get(field.unit, (-inf, inf))
 
 
+def not_finite(values: NDArray, field: Field) -> NDArray[np.bool_]:
+    """Which real numbers of a dataset are infinite, or NaN where that has no meaning, same shape."""
+    return np.isinf(values) if field.may_be_nan else ~np.isfinite(values)
+
+
 def check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> None:
     """Refuse numbers that the unit of a dataset rules out, such as class 200 of 200; raises ValueError.
 
-    NaN stands only where it has a meaning: means over no images.
+    Infinity stands nowhere, NaN only where it has a meaning.
     """
     if values.dtype.kind == "S" or not values.size:
         return
@@ -361,7 +371,7 @@ def check_values(values: NDArray, field: Field, sizes: Mapping[str, int]) -> Non
         return
     least, largest = float(values.min()), float(values.max())
     if not (isfinite(least) and isfinite(largest)):  # NaN is both the smallest and the largest
-        if "NaN" not in field.meaning and not field.path.startswith("variant_metrics/"):
+        if not_finite(values, field).any():
             raise ValueError("it contains numbers that are not finite")
         values = values[np.isfinite(values)]
         if not values.size:

@@ -4,7 +4,15 @@ Rates and confidences are fractions 0..1, classes and images come with index and
 (`python -m compute analyse`), queries over all epochs use it and compute only the rest.
 """
 
-from store.queries.accuracy import accuracy_by_variant, calibration_table, class_accuracy, epoch_metrics, risk_coverage
+from store.queries.accuracy import (
+    accuracy_by_variant,
+    balanced_accuracy,
+    calibration_table,
+    class_accuracy,
+    epoch_metrics,
+    majority_share,
+    risk_coverage,
+)
 from store.queries.confusion import (
     class_order,
     confused_pairs,
@@ -13,6 +21,7 @@ from store.queries.confusion import (
     similarity_against_confusion,
 )
 from store.queries.failures import FailureFilter, accepted_errors, failures, select_failures
+from store.queries.health import Degeneracy, degeneracies
 from store.queries.minimal_correction import MinimalCorrection, minimal_correction
 from store.queries.pattern_search import PatternIndex, pattern_index, search_index
 from store.queries.perturbation import cue_profiles, evidence_under

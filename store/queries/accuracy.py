@@ -41,6 +41,20 @@ def epoch_metrics(run: Run) -> pd.DataFrame:
     return rows
 
 
+def balanced_accuracy(run: Run, *, epoch: int, variant: str = "clean") -> float:
+    """Mean accuracy of the classes that have images, 0..1: what top-1 would be if they all had equally many.
+
+    Equation:
+        mean_k (correct images of class k / images of class k)   (Brodersen et al. 2010, for any number of classes)
+    """
+    return float(np.nanmean(run.class_table(epoch=epoch, variant=variant)["accuracy"]))
+
+
+def majority_share(run: Run) -> float:
+    """Share of the images that belong to the largest class, 0..1: the top-1 of always predicting that class."""
+    return float(np.bincount(run.labels).max() / len(run.labels))
+
+
 def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
     index = run.variant_index(variant)

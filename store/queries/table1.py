@@ -14,7 +14,8 @@ import pandas as pd
 
 from store.errors import NotInRun
 from store.metrics.intervals import wilson
-from store.queries.accuracy import accuracy_by_variant
+from store.queries.accuracy import accuracy_by_variant, balanced_accuracy, majority_share
+from store.rates import percent
 from store.read.run import Run
 
 PROPOSED_TOP1, PROPOSED_TOP5 = 0.5378, 0.6109
@@ -34,7 +35,7 @@ PAPER_FORMATION = {"school bus": 5, "sock": 10, "brown bear": 30}  # Sec. 5.1: b
 PAPER_MACHINE = "one K80, about 12 hours"
 
 _FACTS = ("name", "source", "network", "data", "weights", "epochs", "planned_epochs", "epoch")
-_ACCURACIES = ("top1", "top1_low", "top1_high", "top5", "top5_low", "top5_high")
+_ACCURACIES = ("top1", "top1_low", "top1_high", "balanced", "majority", "top5", "top5_low", "top5_high")
 COLUMNS = (*_FACTS, *_ACCURACIES, "parameters", "minutes")
 
 
@@ -63,6 +64,7 @@ def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
         "parameters": run.provenance.get("parameters", math.nan),
         "minutes": seconds / 60,
     }
+    row |= {"balanced": balanced_accuracy(run, epoch=epoch), "majority": majority_share(run)}
     for name in ("top1", "top5"):
         share = float(clean.loc[epoch, name])
         low, high = wilson(round(share * images), images)
@@ -75,8 +77,8 @@ def table1(results: Iterable[Mapping[str, Any]], *, paper: bool = True) -> pd.Da
 
     name, source ("recorded" or "paper"), network, data, weights (the initial ones), epochs and
     planned_epochs (counts), epoch (that the figures are of), top1 and top5 (fractions, all validation images, clean)
-    with their 95 % Wilson intervals, parameters (count), minutes (of training and recording). What is not known is
-    missing.
+    with their 95 % Wilson intervals, balanced (mean accuracy of the classes), majority (what always predicting the
+    largest class would reach), parameters (count), minutes (of training and recording). What is not known is missing.
 
     Args:
         results: of `recorded_result`.
@@ -91,7 +93,8 @@ def as_text(table: pd.DataFrame, *, markdown: bool = False, intervals: bool = Fa
     """The table as aligned text or as Markdown, accuracies in %, optionally with their 95 % intervals."""
     unit = "% [95 %]" if intervals else "%"
     named = ("run", "network", "data", "initial weights")
-    headings = (*named, "epochs", f"top-1 {unit}", f"top-5 {unit}", "M parameters", "minutes")
+    shares = (f"top-1 {unit}", "balanced %", "largest class %", f"top-5 {unit}")
+    headings = (*named, "epochs", *shares, "M parameters", "minutes")
     lines = [headings, *(_cells(row, intervals=intervals) for row in table.to_dict("records"))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     numeric_from = len(named)  # from here on aligned to the right
@@ -110,13 +113,16 @@ def _cells(row: Mapping[Any, Any], *, intervals: bool) -> tuple[str, ...]:
         return "–" if pd.isna(row[name]) else template.format(row[name] if scale == 1 else row[name] * scale)
 
     def share(name: str) -> str:
-        shown = text(name, "{:.2f}", 100)
+        shown = "–" if pd.isna(row[name]) else percent(row[name], 2).removesuffix(" %")
+        if f"{name}_low" not in row:
+            return shown
         low, high = text(f"{name}_low", "{:.1f}", 100), text(f"{name}_high", "{:.1f}", 100)
         return f"{shown} [{low}, {high}]" if intervals and not pd.isna(row[f"{name}_low"]) else shown
 
     epochs = text("epochs") + ("" if pd.isna(row["planned_epochs"]) else text("planned_epochs", "/{}"))
     facts = (text("name"), text("network"), text("data"), text("weights"), epochs)
-    return (*facts, share("top1"), share("top5"), text("parameters", "{:.2f}", 1e-6), text("minutes", "{:.1f}"))
+    shares = map(share, ("top1", "balanced", "majority", "top5"))
+    return (*facts, *shares, text("parameters", "{:.2f}", 1e-6), text("minutes", "{:.1f}"))
 
 
 def _setting(value: Any) -> str | None:

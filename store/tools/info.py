@@ -12,6 +12,9 @@ from store.errors import StoreError
 from store.format import layout
 from store.format.record_file import RecordFile
 from store.format.schema import EVIDENCE
+from store.queries.accuracy import balanced_accuracy, majority_share
+from store.queries.health import degeneracies
+from store.rates import percent
 from store.read.run import Run
 
 
@@ -34,7 +37,7 @@ def describe(run: Run) -> str:
     lines = [f"{run.name}  ({run.path})", *(f"  {name:<11} {value}" for name, value in facts.items())]
     labels = ", ".join(f"{epoch} {label}" for epoch in run.epochs if (label := run.epoch_label(epoch)))
     lines += [f"  labels      {labels}"] if labels else []
-    lines += _latest_metrics(run)
+    lines += [*_latest_metrics(run), *_accuracy(run)]
     lines += [f"  damaged     epoch {epoch}: {reason}" for epoch, reason in sorted(run.damaged.items())]
     return "\n".join([*lines, "", *_size_table(run)])
 
@@ -59,6 +62,21 @@ def _latest_metrics(run: Run) -> list[str]:
     times = [f"{text} {metrics[name]:.0f} s" for name, text in work.items() if name in metrics]
     lines += [", ".join(times)] if times else []
     return [f"  epoch {run.epochs[-1]:<5} {lines[0]}", *(f"{'':14}{line}" for line in lines[1:])]
+
+
+def _accuracy(run: Run) -> list[str]:
+    """The accuracies of the last epoch, beside what always predicting the largest class would reach, and its faults."""
+    if not run.epochs:
+        return []
+    epoch, labels = run.epochs[-1], run.labels
+    top1 = float((run.column("prediction", epoch=epoch, variant=run.variants[0]) == labels).mean())
+    shares = {
+        "top-1": top1,
+        "balanced over classes": balanced_accuracy(run, epoch=epoch),
+        "always predicting the largest class": majority_share(run),
+    }
+    faults = [f"  caution     {problem.text}" for problem in degeneracies(run, epoch=epoch)]
+    return ["  accuracy    " + ", ".join(f"{name} {percent(share)}" for name, share in shares.items()), *faults]
 
 
 def _size_table(run: Run) -> list[str]:

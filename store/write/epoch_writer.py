@@ -216,6 +216,7 @@ class EpochWriter:
             block = maps[rows]
             logits[rows] = measures.logits(network_maps[rows])
             try:
+                self._refuse_overflow(block, logits[rows])
                 if self._description.kept_maps:
                     self._quantiser.peaks(block)  # a map that is not kept must be finite, too
                     classes[rows] = kept_classes(logits[rows], self._summary.labels[first:stop], kept)
@@ -231,6 +232,15 @@ class EpochWriter:
         for path in found.keys() & self._datasets.keys():
             self._datasets[path].put(variant, start, found[path])
 
+    def _refuse_overflow(self, maps: Float32, logits: Float32) -> None:
+        """Finite cells may have a sum that is none: refuse it before anything follows from it."""
+        if np.isfinite(logits).all():
+            return
+        self._quantiser.peaks(maps)  # names the cell, where one is to blame
+        image, class_index = map(int, np.argwhere(~np.isfinite(logits))[0])
+        peak = np.abs(maps[image, class_index]).max()
+        raise BadMaps(f"The mean of its map is not finite, the largest cell is {peak:.3g}.", (image, class_index))
+
     def _buffers(self, shape: tuple[int, ...]) -> tuple[Float32, NDArray[np.uint8]]:
         """This thread's arrays for quantising such maps: allocating them would cost as much as the arithmetic."""
         found = getattr(self._local, "buffers", None)
@@ -242,8 +252,6 @@ class EpochWriter:
     def _record_layers(self, start: int, arrays: Mapping[str, Float32]) -> None:
         for path, array in arrays.items():
             if path.startswith("stages/"):
-                if not np.isfinite(array).all():
-                    raise BadMaps(f"{path!r} of images {self.images.start + start}.. contain NaN or infinity.")
                 self._datasets[path].put(0, start, array)
                 continue
             try:
@@ -254,14 +262,18 @@ class EpochWriter:
             self._datasets[f"{path}/scale"].put(0, start, scale)
 
     def _located(self, err: BadMaps, variant: int, start: int) -> BadMaps:
-        if err.image is None or err.class_index is None:
+        if err.place is None:
             return err
-        image, entry = self.images.start + start + err.image, self._description.classes[err.class_index]
+        image, class_index = self.images.start + start + err.place[0], err.place[1]
         where = (
             f"Epoch {self.epoch}, variant {self._description.variant_names[variant]!r}, image {image} "
-            f"({self._description.image_names[image]!r}), class {err.class_index} ({entry.name!r})"
+            f"({self._description.image_names[image]!r}), class {class_index} "
+            f"({self._description.classes[class_index].name!r})"
         )
-        return BadMaps(f"{where}: {err} Check the training: its loss has probably diverged.", image, err.class_index)
+        advice = "Check the training: its loss has probably diverged."
+        if err.negative:
+            advice = "Maps of this network may be negative: record them in a run whose description has signed=True."
+        return BadMaps(f"{where}: {err} {advice}", (image, class_index), negative=err.negative)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -16,10 +16,14 @@ IN_CHROMIUM = [
 ]
 
 
-def settled(window):
-    """Wait until the script has finished, and check that the page shows no exception."""
+# Boxes of an exception on the server, of one in the browser (`ErrorElement` in Streamlit's source), and of `st.error`.
+ERROR_BOXES = "[data-testid=stException], [data-testid^=stErrorElement], [data-testid=stAlertContentError]"
+
+
+def settled(window, boxes="[data-testid=stException], [data-testid^=stErrorElement]"):
+    """Wait until the script has run; no box of an exception may be there."""
     window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    assert window.locator("[data-testid=stException]").all_inner_texts() == []
+    assert window.locator(boxes).all_inner_texts() == []
     return window
 
 

@@ -15,7 +15,7 @@ from dashboard.shared import downloads
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.run_facts import accuracy_figures
 from dashboard.shared.states import State, flip_tiles, state_names
-from dashboard.shared.theme import escape_markdown, percent, plural
+from dashboard.shared.theme import escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -30,6 +30,7 @@ from dashboard.views.compare.parts import (
     same_images,
 )
 from store import Run
+from store.rates import digits_of, percent
 
 _MOST = 30
 _PER_PAGE = 18
@@ -53,7 +54,7 @@ def main() -> None:
     before, after = _pair(states)
     table = class_changes(before, after)
     _classes(selection, before, after, table)
-    if all(state.run.has_maps for state in states):
+    if all(state.run.has_maps and not data.is_degenerate(*state.key) for state in states):
         _patterns(selection, states, table)
     _changed_images(selection, before, after)
 
@@ -229,7 +230,7 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
                 **{
                     name: st.column_config.NumberColumn(
                         label,
-                        format="%+.0f" if name == "change" else "%.0f %%",
+                        format="%+.0f" if name == "change" else f"%.{digits_of(table[name], 0)}f %%",
                         width=78,
                         help=escape_markdown(label),
                     )

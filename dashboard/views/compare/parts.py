@@ -11,11 +11,12 @@ import pandas as pd
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.shared.states import State, difference_tiles, on_one_grid, signed_number, state_names
-from dashboard.shared.theme import percent, probability
+from dashboard.shared.theme import probability
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store import Run
 from store.metrics.maps import cosine
+from store.rates import rate
 
 OUTCOMES = ("gained", "lost", "still wrong")
 
@@ -100,7 +101,11 @@ def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence
     tiles = []
     for place, (each, number, words) in enumerate(zip(states, classes, state_names(states), strict=True)):
         row = data.class_table(*each.key).iloc[number]
-        lines = (words, f"{percent(row.accuracy, 0)} correct", f"mean confidence {probability(row.mean_confidence)}")
+        lines = (
+            words,
+            f"{rate(row.accuracy, row['count'])} correct",
+            f"mean confidence {probability(row.mean_confidence)}",
+        )
         link = url_state.link("gallery", {**each.parameters, "class": identifiers[number], "image": None})
         tiles.append(Tile(id=str(place), title=names[number], lines=lines, maps=(place,), href=link))
     differences = patterns[-1] - patterns[:-1]

@@ -12,7 +12,7 @@ from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import choose_order
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import escape_markdown, frequencies, percent, plural
+from dashboard.shared.theme import escape_markdown, frequencies, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.confusion.charts import pair_curve
@@ -24,6 +24,7 @@ from dashboard.views.confusion.parts import (
     scale_counts,
     sum_groups,
 )
+from store.rates import percent
 
 
 def main() -> None:

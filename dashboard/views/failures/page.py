@@ -15,7 +15,7 @@ from dashboard.components.tiles import TileSet, tile_grid
 from dashboard.shared import downloads, image_tiles, run_facts
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import count, escape_markdown, percent, plural
+from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -23,6 +23,7 @@ from dashboard.views.failures import parts
 from dashboard.views.failures.parts import MEASURES, SORTS
 from store.metrics.learning import HISTORIES
 from store.queries import FailureFilter, select_failures
+from store.rates import percent, rate
 
 _COLUMNS: dict[str, Any] = {
     "image": "Image",
@@ -48,6 +49,7 @@ _COLUMNS: dict[str, Any] = {
     "group": "Group",
     "name": "File",
 }
+_OF_THE_CORRECTION = ("correction_cells", "then")
 _PER_PAGE = 24
 _PER_PAIR = ("", "1", "2", "3", "5")
 
@@ -58,7 +60,9 @@ def main() -> None:
     frame = parts.predictions(selection)
     classes = _classes(selection)
     ranges = _ranges(selection, frame, _of_classes(frame, classes))
-    rows = select_failures(frame, _filter(selection, frame, classes, ranges))
+    rows: pd.DataFrame = select_failures(frame, _filter(selection, frame, classes, ranges))
+    if data.is_degenerate(selection.run, selection.epoch, selection.variant):
+        rows = rows.drop(columns=list(_OF_THE_CORRECTION), errors="ignore")
     _summary(frame, rows, run_facts.correction_name(selection.run))
     _show(selection, rows)
     if "history" not in frame:
@@ -201,14 +205,14 @@ def _summary(frame: pd.DataFrame, rows: pd.DataFrame, symbol: str) -> None:
         same_group = (rows["group"] == rows["predicted_group"]).mean()
         text += (
             f" · mean confidence {percent(rows['confidence'].mean(), 0)}"
-            f" · the true class is second in {percent((rows['label_rank'] == 2).mean(), 0)}"
-            f" · the prediction is in the true class's group in {percent(same_group, 0)}"
+            f" · the true class is second in {rate((rows['label_rank'] == 2).mean(), len(rows))}"
+            f" · the prediction is in the true class's group in {rate(same_group, len(rows))}"
         )
     if len(rows) and "correction_cells" in rows:
         cells = plural(int(rows["correction_cells"].median()), "cell")
         text += (
             f" · median minimal correction {escape_markdown(symbol)} {cells}"
-            f", after which a third class wins in {percent(rows['third'].mean(), 0)}"
+            f", after which a third class wins in {rate(rows['third'].mean(), len(rows))}"
         )
     st.markdown(text)
 

@@ -31,6 +31,12 @@ def main() -> None:
             "No finding passed its test, which is common with few images or few epochs. What was tested stands below.",
             icon=":material/search_off:",
         )
+    elif found[0].kind == "degenerate":
+        st.warning(
+            f"Epoch {data.analysis_epochs(selection.run)[-1]}, the last one, is not fit to be described. Why stands "
+            "below; nothing else is concluded from it.",
+            icon=":material/heart_broken:",
+        )
     else:
         st.markdown(
             f"**{plural(len(found), 'finding')}**, the most striking first, computed from "

@@ -10,10 +10,11 @@ from dashboard.components.tiles import tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.run_facts import MAP_COLUMNS
-from dashboard.shared.theme import escape_markdown, frequencies, percent, plural
+from dashboard.shared.theme import escape_markdown, frequencies, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.gallery.parts import cluster_tiles, portrait_tiles
+from store.rates import percent, rate
 
 _SORTS = {
     "confidence": ("confidence", False, "most confident first"),
@@ -40,7 +41,7 @@ def main() -> None:
             _shelf(selection, number, frame[frame["label"] == number], *options)
         return
     _head(selection, class_index, own)
-    cluster = _clusters(selection, class_index)
+    cluster = None if data.ends_degenerate(selection.run) else _clusters(selection, class_index)
     if cluster is not None:
         own = own[own["image"].isin(cluster)]
     which, correctness, sort = _options(selection)
@@ -88,7 +89,7 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
         tile_grid(portrait_tiles(selection, class_index, own["image"].tolist(), size=120), key="pattern")
     with right:
         figures = [
-            ("Correct", percent(row.accuracy, 0), f"share of the class's {plural(len(own), 'image')}"),
+            ("Correct", rate(row.accuracy, len(own)), "images of the class that are predicted correctly"),
             ("Mean confidence", percent(row.mean_confidence, 0), "mean probability P of the prediction"),
             ("Spread of the maps", f"{row.spread:.3f}", "how much the maps vary: mean of 1 − cosine to the pattern"),
             ("Predictions", str(int(row.predicted_count)), f"images predicted as this class; {len(own)} belong to it"),
@@ -99,7 +100,7 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
             for label, value, meaning in figures:
                 st.metric(label, value, border=True, help=meaning, height="stretch")
         st.caption(_predicted_as(own))
-        if selection.run.has_maps:
+        if selection.run.has_maps and not data.is_degenerate(selection.run, selection.epoch, selection.variant):
             st.caption(
                 "The class pattern is the mean over the class's images of the map for this class. According to "
                 "Fig. 8 of the paper, all images of a class share one map; the cosine similarity to the pattern shows "
@@ -161,8 +162,8 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str
     rows = _ordered(own, correctness, sort)
     with st.container(border=True):
         st.markdown(
-            f"**{escape_markdown(data.class_names(selection.run)[class_index])}** · {percent(row.accuracy, 0)} correct "
-            f"· mean confidence {percent(row.mean_confidence, 0)}"
+            f"**{escape_markdown(data.class_names(selection.run)[class_index])}** · "
+            f"{rate(row.accuracy, len(own))} correct · mean confidence {percent(row.mean_confidence, 0)}"
             + (f" · spread {row.spread:.3f}" if selection.run.has_maps else "")
         )
         left, right = st.columns([1, 6])

@@ -10,8 +10,9 @@ import pandas as pd
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.shared.image_tiles import tile_set
-from dashboard.shared.theme import percent, plural
+from dashboard.shared.theme import plural
 from dashboard.shell.url_state import Selection
+from store.rates import rate
 
 
 def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int], *, size: int) -> TileSet:
@@ -27,7 +28,8 @@ def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int]
     mean = data.patterns(run, epoch, variant)[class_index]
     own = data.true_class_maps(run, epoch, variant, tuple(int(image) for image in images))
     # A class may have no images: `std` would warn and give NaN.
-    spread = own.std(0) if len(own) else np.zeros_like(mean)
+    # In float64: squares of 1e20 and more, of a network that exploded, are infinite in float32.
+    spread = own.std(0, dtype=np.float64) if len(own) else np.zeros_like(mean)
     tiles = (
         Tile(id="mean", title="Pattern", lines=(f"mean map, peak {np.abs(mean).max():.1f}",), maps=(0,)),
         Tile(id="spread", title="Spread", lines=(f"sd per cell, peak {spread.max():.1f}",), maps=(1,)),
@@ -51,7 +53,7 @@ def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int |
             id=str(int(row.cluster)),
             title=f"Cluster {int(row.cluster) + 1}: {plural(int(row.number), 'image')}",
             lines=(
-                f"{percent(row.error, 0)} wrong",
+                f"{rate(row.error, int(row.number))} wrong",
                 f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})"
                 if row.lift >= 0
                 else "no mistakes",

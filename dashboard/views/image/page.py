@@ -11,7 +11,7 @@ from dashboard.components.correction import correction_panels
 from dashboard.components.tiles import tile_grid
 from dashboard.shared import downloads, image_tiles, run_facts
 from dashboard.shared.class_tiles import class_tiles
-from dashboard.shared.theme import code_span, count, escape_markdown, percent, plural
+from dashboard.shared.theme import code_span, count, escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -19,6 +19,7 @@ from dashboard.views.image import parts
 from dashboard.views.image.charts import class_place, probability_curve
 from store import Run
 from store.queries import MinimalCorrection
+from store.rates import rate
 
 _LOCALISATION = {
     "encodes": "The maps of this run encode the class and do not locate the object (see Trust), so they are shown "
@@ -46,13 +47,14 @@ def main() -> None:
     _chooser(selection, frame, image)
     over = _strongest_classes(selection, image, row)
     has_maps = selection.run.has_maps
-    if len(selection.run.classes) > 1 and has_maps:
+    describable = has_maps and not data.is_degenerate(selection.run, selection.epoch, selection.variant)
+    if len(selection.run.classes) > 1 and describable:
         _correction(selection, image, row)
     _over_epochs(selection, image, row)
     if len(selection.run.variants) > 1:
         _under_perturbations(selection, image)
     _through_layers(selection, image, over=over)
-    if has_maps:
+    if describable:
         _within_class(selection, image, frame)
         _similar_images(selection, image, frame)
     _all_classes(selection, image)
@@ -276,7 +278,7 @@ def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
     st.caption(
         f"The cosine similarity of its true-class map to the class pattern on the left is "
         f"{float(frame['similarity'].iloc[image]):.2f}, rank {ahead + 1} of {len(own)}. "
-        f"{percent(float(own['correct'].mean()), 0)} of the class's images are predicted correctly. Click a point to "
+        f"{rate(own['correct'].mean(), len(own))} of the class's images are predicted correctly. Click a point to "
         "open its image."
     )
 

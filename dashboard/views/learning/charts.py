@@ -16,6 +16,7 @@ from dashboard.charts.figure import (
     reference_rule,
     rows,
     tooltips,
+    with_percents,
 )
 from dashboard.charts.intervals import interval_dots
 from dashboard.shared.theme import LIGHT, Palette
@@ -33,6 +34,7 @@ def accuracy_curves(
         epoch: the epoch to mark.
     """
     shown = frame.groupby(["epoch", by], as_index=False)["accuracy"].mean()
+    shown = with_percents(shown, accuracy=1)
     tables = {"accuracy": shown.assign(highlighted=shown[by] == highlight), **chosen_epoch(epoch)}
     return Figure(_accuracy(by, palette), tables)
 
@@ -41,9 +43,9 @@ def accuracy_curves(
 def _accuracy(by: str, palette: Palette) -> alt.TopLevelMixin:
     base = rows("accuracy").encode(
         x=epoch_axis(),
-        y=alt.Y("accuracy:Q", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("accuracy:Q", axis=alt.Axis(format="~%"), scale=alt.Scale(domain=[0, 1])),
         detail=alt.Detail(f"{by}:N"),
-        tooltip=tooltips("epoch:Q", f"{by}:N", ("accuracy:Q", ".1%")),
+        tooltip=tooltips("epoch:Q", f"{by}:N", ("accuracy_percent:N", "", "accuracy")),
     )
     behind = base.transform_filter("!datum.highlighted").mark_line(color=palette.neutral, opacity=0.35, strokeWidth=1.2)
     front = base.transform_filter("datum.highlighted").mark_line(
@@ -79,7 +81,7 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figur
     )
     both = pd.concat([known["image_formation"], known["stabilisation"]])
     ends = pd.DataFrame({"x": [both.min(), both.max()], "y": [both.min(), both.max()]}).dropna()
-    return Figure(_formation(palette), {"classes": known, "diagonal": ends})
+    return Figure(_formation(palette), {"classes": with_percents(known, accuracy=0), "diagonal": ends})
 
 
 @drawing
@@ -93,7 +95,7 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
             x=alt.X("x:Q", title="median epoch at which the map has formed", scale=scale, axis=ticks),
             y=alt.Y("y:Q", title="median epoch at which the prediction stabilises", scale=scale, axis=ticks),
             color=alt.Color(
-                "accuracy:Q", title="accuracy", scale=alt.Scale(scheme="cividis"), legend=alt.Legend(format=".0%")
+                "accuracy:Q", title="accuracy", scale=alt.Scale(scheme="cividis"), legend=alt.Legend(format="~%")
             ),
             stroke=alt.condition(chosen, alt.value(palette.prediction), alt.value(None)),
             tooltip=tooltips(
@@ -101,7 +103,7 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
                 "group:N",
                 ("image_formation:Q", "", "map formed"),
                 ("stabilisation:Q", "", "prediction stabilised"),
-                ("accuracy:Q", ".0%"),
+                ("accuracy_percent:N", "", "accuracy"),
             ),
         )
         .add_params(chosen)
@@ -146,7 +148,7 @@ def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     Args:
         frame: columns label, gain, gain_low, gain_high (fractions), top1, nll, ece.
     """
-    shown = frame.assign(significant=(frame["gain_low"] > 0) | (frame["gain_high"] < 0))
+    shown = with_percents(frame, top1=2, ece=2).assign(significant=(frame["gain_low"] > 0) | (frame["gain_high"] < 0))
     return Figure(_gains(tuple(frame["label"]), palette), {"ensembles": shown, "zero": _ZERO})
 
 
@@ -161,9 +163,9 @@ def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
         tooltip=tooltips(
             ("label:N", "", "average of"),
             *((f"gain{end}:Q", "+.2%") for end in ("", "_low", "_high")),
-            ("top1:Q", ".2%"),
+            ("top1_percent:N", "", "top-1"),
             ("nll:Q", ".3f"),
-            ("ece:Q", ".2%"),
+            ("ece_percent:N", "", "ECE"),
         ),
     )
     return alt.layer(reference_rule("zero", "gain", palette), *dots, height=alt.Step(30))

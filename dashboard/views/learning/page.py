@@ -13,13 +13,19 @@ from dashboard.components.tiles import Tile
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.theme import escape_markdown, percent, plural, role
+from dashboard.shared.theme import escape_markdown, plural, role
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning import parts
 from dashboard.views.learning.charts import accuracy_curves, formation_scatter, history_bars
 from store.metrics.learning import FORMED, HISTORIES
+from store.rates import digits_of, rate
+
+_CLASS_SHARES = {
+    "never_correct": ("Never correct", "never predicted correctly"),
+    "forgotten": ("Forgotten", "once correct, wrong at the end"),
+}
 
 
 def main() -> None:
@@ -33,6 +39,9 @@ def main() -> None:
     parts.class_matrix(selection)
     if selection.run.has_maps:
         _pattern_over_epochs(selection, class_index)
+    if data.ends_degenerate(selection.run):
+        return
+    if selection.run.has_maps:
         _formation(selection)
     warn_stale(selection)
     _histories(selection, class_index)
@@ -75,11 +84,15 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
     patterns = data.all_patterns(run, selection.variant)[:, class_index]
     accuracy = data.accuracy_grid(run, selection.variant)[:, class_index]
     similarity = data.similarity_to_final(run, selection.variant)[:, class_index]
+    images = int((run.labels == class_index).sum())
     tiles = [
         Tile(
             id=str(epoch),
             title=f"epoch {data.epoch_name(run, epoch)}",
-            lines=(f"{percent(accuracy[position], 0)} correct", f"similarity to final {similarity[position]:.2f}"),
+            lines=(
+                f"{rate(accuracy[position], images)} correct",
+                f"similarity to final {similarity[position]:.2f}",
+            ),
             maps=(position,),
             bar=float(np.nan_to_num(accuracy[position])),
             role=role(True),
@@ -121,9 +134,9 @@ def _formation(selection: Selection) -> None:
     with right:
         shown = table.sort_values("half_correct", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
         never = {name: shown[name].astype("Int64").where(shown[name] >= 0) for name in ("formation", "half_correct")}
-        shown = shown.assign(**never)
         st.dataframe(
-            shown[["name", "formation", "half_correct", "never_correct", "forgotten"]],
+            shown.assign(**never, **{name: 100 * shown[name] for name in _CLASS_SHARES}),
+            column_order=["name", "formation", "half_correct", *_CLASS_SHARES],
             hide_index=True,
             height=340,
             column_config={
@@ -134,15 +147,12 @@ def _formation(selection: Selection) -> None:
                 "half_correct": st.column_config.NumberColumn(
                     "Half correct", width=62, help="first epoch with half of the images correct; empty: never"
                 ),
-                "never_correct": st.column_config.NumberColumn(
-                    "Never correct", format="percent", width=62, help="share of the images never predicted correctly"
-                ),
-                "forgotten": st.column_config.NumberColumn(
-                    "Forgotten",
-                    format="percent",
-                    width=62,
-                    help="share of the images once correct, wrong at the end",
-                ),
+                **{
+                    name: st.column_config.NumberColumn(
+                        label, format=f"%.{digits_of(table[name], 0)}f %%", width=62, help=f"share of the images {what}"
+                    )
+                    for name, (label, what) in _CLASS_SHARES.items()
+                },
             },
             alt="when each class was learned",
         )

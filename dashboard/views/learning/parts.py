@@ -15,6 +15,7 @@ from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains
+from store.rates import digits_of
 
 _OUTCOMES = {"all": "all", "growing": "growing at the end", "lasting": "present at the end", "overcome": "overcome"}
 _MOST = 200
@@ -139,7 +140,7 @@ def _groups(selection: Selection) -> None:
         }
     ).sort_values("highest", ascending=False, ignore_index=True)
     st.dataframe(
-        rows.head(_MOST),
+        rows.head(_MOST).assign(**{name: 100 * rows[name] for name in ("highest", "now")}),
         hide_index=True,
         height=380,
         column_config={
@@ -147,8 +148,8 @@ def _groups(selection: Selection) -> None:
             "predicted as": "Predicted as",
             "share": st.column_config.LineChartColumn("Over the epochs", y_min=0),
             "peak": st.column_config.NumberColumn("Peak epoch"),
-            "highest": st.column_config.NumberColumn("At peak", format="percent"),
-            "now": st.column_config.NumberColumn("At the end", format="percent"),
+            "highest": st.column_config.NumberColumn("At peak", format=f"%.{digits_of(rows['highest'])}f %%"),
+            "now": st.column_config.NumberColumn("At the end", format=f"%.{digits_of(rows['now'])}f %%"),
         },
         alt="confused pairs of groups over the epochs",
     )

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows, tooltips
+from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows, tooltips, with_percents
 from dashboard.shared.theme import LIGHT, Palette
 
 _LABEL_ROOM = 0.25  # a smaller accuracy leaves no room for its label between the dot and the variants' names
@@ -50,8 +50,10 @@ def training_curve(series: pd.DataFrame, *, quantity: str, epoch: int, palette: 
         epoch: the epoch to mark.
     """
     shown = series[series.quantity == quantity]
-    tables = {"series": shown, **chosen_epoch(epoch)}
-    return Figure(_training(quantity == "accuracy", tuple(shown["part"].unique()), palette), tables)
+    parts = tuple(shown["part"].unique())
+    if quantity == "accuracy":
+        shown = with_percents(shown, value=2)
+    return Figure(_training(quantity == "accuracy", parts, palette), {"series": shown, **chosen_epoch(epoch)})
 
 
 @drawing
@@ -66,11 +68,11 @@ def _training(accuracy: bool, parts: tuple[str, ...], palette: Palette) -> alt.T
         y=alt.Y(
             "value:Q",
             title="accuracy" if accuracy else "cross entropy (Eq. 9)",
-            axis=alt.Axis(format=".0%" if accuracy else "~g"),
+            axis=alt.Axis(format="~%" if accuracy else "~g"),
             scale=alt.Scale(zero=accuracy),
         ),
         color=alt.Color("part:N", title=None, scale=scale, legend=legend),
-        tooltip=tooltips("epoch:Q", "part:N", ("value:Q", ".2%" if accuracy else ".4f")),
+        tooltip=tooltips("epoch:Q", "part:N", ("value_percent:N", "", "value") if accuracy else ("value:Q", ".4f")),
     )
     points = base.mark_point(filled=True, size=42, opacity=1).add_params(chosen)
     layers = epoch_rule(palette), base.mark_line(strokeWidth=2), points
@@ -88,16 +90,14 @@ def accuracy_by_variant(frame: pd.DataFrame, *, top5: bool = True, palette: Pale
     measures = ["top1", "top5"] if top5 else ["top1"]
     long = frame.melt(["variant_label", "mean_confidence"], measures, "measure", "value")
     long["measure"] = long["measure"].map({"top1": "top-1", "top5": "top-5"})
-    return Figure(
-        _dots(tuple(frame["variant_label"]), tuple(long["measure"].unique()), palette),
-        {"variants": frame, "shares": long},
-    )
+    tables = {"variants": with_percents(frame, top1=1), "shares": with_percents(long, value=2)}
+    return Figure(_dots(tuple(frame["variant_label"]), tuple(long["measure"].unique()), palette), tables)
 
 
 @drawing
 def _dots(names: tuple[str, ...], measures: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
     y = alt.Y("variant_label:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
-    x = alt.X("value:Q", title="accuracy", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("value:Q", title="accuracy", axis=alt.Axis(format="~%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     span = (
         rows("variants")
         .mark_rule(color=palette.faint, strokeWidth=4)
@@ -114,12 +114,12 @@ def _dots(names: tuple[str, ...], measures: tuple[str, ...], palette: Palette) -
             tooltip=tooltips(
                 ("variant_label:N", "", "variant"),
                 "measure:N",
-                ("value:Q", ".2%"),
+                ("value_percent:N", "", "value"),
                 ("mean_confidence:Q", ".2f", "mean confidence"),
             ),
         )
     )
-    text = alt.Text("top1:Q", format=".1%")
+    text = alt.Text("top1_percent:N")
     wide, narrow = alt.datum.top1 >= _LABEL_ROOM, alt.datum.top1 < _LABEL_ROOM
     style: dict[str, Any] = {"fontSize": 11, "color": palette.true_class}
     before = rows("variants").transform_filter(wide).mark_text(align="right", dx=-9, **style)

@@ -10,11 +10,20 @@ from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_grid
 from dashboard.shared.run_facts import accuracy_figures, evidence_text, has_top5, is_tiny_imagenet
-from dashboard.shared.theme import count, duration, escape_markdown, percent, plural
+from dashboard.shared.theme import count, duration, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
 from dashboard.views.overview.parts import notable_mistakes, runs_table, setting
+from store.queries import majority_share
+from store.rates import digits_of, percent
+
+_SHARES = {
+    "top1": ("Top-1", "the prediction is correct"),
+    "balanced": ("Balanced", "the mean accuracy of the classes"),
+    "majority": ("Largest class", "the top-1 of always predicting the largest class"),
+    "top5": ("Top-5", "the true class is among the five most probable"),
+}
 
 
 def main() -> None:
@@ -23,8 +32,9 @@ def main() -> None:
     _card(selection)
     _curves(selection)
     _findings(selection)
-    _failures(selection)
-    _classes(selection)
+    if not data.is_degenerate(selection.run, selection.epoch, selection.variant):
+        _failures(selection)
+        _classes(selection)
     _table_one(selection)
 
 
@@ -34,13 +44,22 @@ def _card(selection: Selection) -> None:
     earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
     before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
     wrong = round((1 - here["top1"]) * len(run.labels))
-    with st.grid(4 if selection.variant == run.variants[0] else 5, min_column_width=150):
+    with st.grid(5 if selection.variant == run.variants[0] else 6, min_column_width=150):
         for label, key in accuracy_figures(run):
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
             since = (
                 None if change is None else f"since epoch {data.epoch_name(run, earlier[-1])}"
             )  # longer texts are cut off on a phone
             st.metric(label, percent(here[key]), change, border=True, delta_description=since)
+        st.metric(
+            "Balanced accuracy",
+            percent(data.balanced_accuracy(run, selection.epoch, selection.variant)),
+            f"largest class {percent(majority_share(run))}",
+            help="the mean accuracy of the classes; below it, the top-1 of always predicting the largest class",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
         st.metric(
             "Wrong predictions",
             count(wrong),
@@ -156,23 +175,23 @@ def _table_one(selection: Selection) -> None:
             network=table["network"].fillna("–"),
             data=table["data"].fillna("–"),
             source=table["source"].map({"recorded": "this folder", "paper": "paper, Table 1"}),
-            **{name: 100 * table[name] for name in ("top1", "top5")},
+            **{name: 100 * table[name] for name in ("top1", "balanced", "majority", "top5")},
         ),
         hide_index=True,
         # The accuracies come first: a phone may cut off the rest.
         column_order=[
-            *("name", "top1"),
+            *("name", "top1", "balanced", "majority"),
             *(["top5"] if has_top5(selection.run) else []),
             *("epoch", "network", "data"),
             *(["source"] if paper else []),
         ],
         column_config={
-            "top1": st.column_config.NumberColumn(
-                "Top-1", format="%.2f %%", width=85, help="the prediction is correct"
-            ),
-            "top5": st.column_config.NumberColumn(
-                "Top-5", format="%.2f %%", width=85, help="the true class is among the five most probable"
-            ),
+            **{
+                name: st.column_config.NumberColumn(
+                    label, format=f"%.{digits_of(table[name], 2)}f %%", width=85, help=meaning
+                )
+                for name, (label, meaning) in _SHARES.items()
+            },
             "name": st.column_config.TextColumn("Model or run", width=150),
             "network": st.column_config.TextColumn("Network", width=140),
             "data": st.column_config.TextColumn("Data", width=110),

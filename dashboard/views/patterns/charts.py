@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.figure import Figure, drawing, point_selection, rows, tooltips
+from dashboard.charts.figure import Figure, drawing, point_selection, rows, tooltips, with_percents
 from dashboard.shared.theme import LIGHT, Palette
 
 
@@ -55,7 +55,7 @@ def similarity_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure
     """
     pairs = frame[frame["row"] == "pair"].drop(columns=["row", "pairs"])
     means = frame[frame["row"] == "mean"][["similarity", "rate", "pairs"]]
-    return Figure(_similarity(palette), {"pairs": pairs, "means": means})
+    return Figure(_similarity(palette), {"pairs": with_percents(pairs, rate=1), "means": with_percents(means, rate=2)})
 
 
 @drawing
@@ -70,7 +70,7 @@ def _similarity(palette: Palette) -> alt.TopLevelMixin:
         .encode(
             x=alt.X("similarity:Q"),
             y=alt.Y("rate:Q"),
-            tooltip=tooltips(("similarity:Q", ".2f"), ("rate:Q", ".2%", "mean of all pairs"), "pairs:Q"),
+            tooltip=tooltips(("similarity:Q", ".2f"), ("rate_percent:N", "", "mean of all pairs"), "pairs:Q"),
         )
     )
     points = (
@@ -78,8 +78,8 @@ def _similarity(palette: Palette) -> alt.TopLevelMixin:
         .mark_circle(size=55, opacity=0.6, color=palette.true_class)
         .encode(
             x=alt.X("similarity:Q", title="similarity of the two patterns (cosine)", scale=alt.Scale(zero=False)),
-            y=alt.Y("rate:Q", title="predicted as each other", axis=alt.Axis(format=".0%")),
-            tooltip=tooltips("first:N", "second:N", ("similarity:Q", ".2f"), ("rate:Q", ".1%"), "count:Q"),
+            y=alt.Y("rate:Q", title="predicted as each other", axis=alt.Axis(format="~%")),
+            tooltip=tooltips("first:N", "second:N", ("similarity:Q", ".2f"), ("rate_percent:N", "", "rate"), "count:Q"),
         )
         .add_params(point_selection("first_index", "second_index"))
     )

@@ -32,7 +32,8 @@ def main() -> None:
     # Where not all fit on one page, those that work best come first.
     first = "accuracy" if len(selection.run.classes) > _PER_PAGE else next(iter(ORDERS))
     _wall(selection, choose_order(selection, sorted(ORDERS, key=lambda name: name != first)))
-    _similarity(selection)
+    if not data.is_degenerate(selection.run, selection.epoch, selection.variant):
+        _similarity(selection)
 
 
 def _wall(selection: Selection, by: str) -> None:

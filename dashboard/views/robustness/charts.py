@@ -17,6 +17,7 @@ from dashboard.charts.figure import (
     point_selection,
     rows,
     tooltips,
+    with_percents,
 )
 from dashboard.shared.theme import LIGHT, Palette
 
@@ -45,7 +46,7 @@ def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -
         "figures"
     ).encode(
         x=epoch_axis(),
-        y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format=".0%" if percent else "~g")),
+        y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format="~%" if percent else "~g")),
         color=alt.Color("variant_label:N", title=None, sort=list(names), scale=colours, legend=legend),
         # Dashes too: not everybody can distinguish eight colours.
         strokeDash=alt.StrokeDash(
@@ -84,6 +85,7 @@ def outcome_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     shown = frame.assign(
         outcome_name=frame["outcome"].map(OUTCOME_NAMES), rank=frame["outcome"].map(list(OUTCOME_NAMES).index)
     )
+    shown = with_percents(shown, share=1)
     return Figure(_outcomes(tuple(dict.fromkeys(frame["variant_label"])), palette), {"outcomes": shown})
 
 
@@ -95,7 +97,7 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
         .mark_bar()
         .encode(
             y=alt.Y("variant_label:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=150)),
-            x=alt.X("share:Q", title="share of the images", stack="zero", axis=alt.Axis(format=".0%")),
+            x=alt.X("share:Q", title="share of the images", stack="zero", axis=alt.Axis(format="~%")),
             color=alt.Color(
                 "outcome_name:N",
                 title=None,
@@ -105,7 +107,10 @@ def _outcomes(names: tuple[str, ...], palette: Palette) -> alt.Chart:
             ),
             order=alt.Order("rank:Q"),
             tooltip=tooltips(
-                ("variant_label:N", "", "variant"), ("outcome_name:N", "", "outcome"), "images:Q", ("share:Q", ".1%")
+                ("variant_label:N", "", "variant"),
+                ("outcome_name:N", "", "outcome"),
+                "images:Q",
+                ("share_percent:N", "", "share"),
             ),
         )
         .add_params(point_selection("variant", "outcome"))

@@ -17,6 +17,7 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.robustness import parts
 from dashboard.views.robustness.charts import OUTCOME_NAMES, variant_curves
 from store import Run
+from store.rates import digits_of
 
 _MEASURES = {
     "top1": "top-1 accuracy",
@@ -64,9 +65,10 @@ def main() -> None:
         )
     _over_epochs(selection)
     variant = _chosen_variant(selection)
-    if selection.run.has_maps:
-        parts.outcomes(selection)
-    parts.cue_profiles(selection)
+    if not data.is_degenerate(selection.run, selection.epoch, selection.run.variants[0]):
+        if selection.run.has_maps:
+            parts.outcomes(selection)
+        parts.cue_profiles(selection)
     _images(selection, variant)
 
 
@@ -111,7 +113,9 @@ def _at_epoch(selection: Selection) -> None:
         column_config={
             "variant_label": st.column_config.TextColumn("Variant", width=138),
             **{
-                name: st.column_config.NumberColumn(label, format="%.1f %%", width=55, help=meaning)
+                name: st.column_config.NumberColumn(
+                    label, format=f"%.{digits_of(rows[name])}f %%", width=55, help=meaning
+                )
                 for name, (label, meaning) in shares.items()
             },
         },

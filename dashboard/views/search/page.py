@@ -14,12 +14,13 @@ from dashboard.components.painter import painter, pattern_text, text_pattern
 from dashboard.components.tiles import TileSet, tile_grid
 from dashboard.shared import image_tiles
 from dashboard.shared.class_tiles import choose_class, class_tiles
-from dashboard.shared.theme import NEUTRAL, count, escape_markdown, percent, plural
+from dashboard.shared.theme import NEUTRAL, count, escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store.metrics.maps import cosine
 from store.queries import search_index
+from store.rates import rate
 
 _PAINTED, _IMAGE, _CLASS = "painted", "image", "class"
 _STARTS = {_CLASS: "a class pattern", _IMAGE: "an image's map", _PAINTED: "a painted pattern"}
@@ -44,7 +45,9 @@ def main() -> None:
         )
         st.caption(description)
     with right:
-        if pattern.any():
+        if data.is_degenerate(selection.run, selection.epoch, selection.variant):
+            st.caption("Maps are not compared in this state: see above.")
+        elif pattern.any():
             _similar_classes(selection, pattern)
             _similar_images(selection, pattern, which)
         else:
@@ -151,7 +154,7 @@ def _summary(found: pd.DataFrame) -> str:
     classes = found["true_class"].value_counts()
     most = ", ".join(f"{escape_markdown(name)} {number}" for name, number in classes.head(4).items())
     rest = f" and {plural(len(classes) - 4, 'more class', 'more classes')}" if len(classes) > 4 else ""
-    correct = percent(found["correct"].mean(), 0)
+    correct = rate(found["correct"].mean(), len(found))
     return f"The {len(found)} most similar; {correct} are predicted correctly. True classes: {most}{rest}."
 
 

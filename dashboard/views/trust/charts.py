@@ -15,6 +15,7 @@ from dashboard.charts.figure import (
     reference_rule,
     rows,
     tooltips,
+    with_percents,
 )
 from dashboard.charts.intervals import interval_dots
 from dashboard.shared.theme import LIGHT, Palette
@@ -115,7 +116,9 @@ def acceptance_chart(frame: pd.DataFrame, *, chosen: tuple[str, int] | None = No
         chosen: (key, percent) of the chosen point.
     """
     # The curves have hundreds of rows, so they travel without the columns that only the points need.
-    tables = {"curves": frame[["coverage", "risk", "score"]], "points": frame[frame["percent"] > 0]}
+    shown = with_percents(frame, coverage=1, risk=2)
+    columns = ["coverage", "risk", "score", "coverage_percent", "risk_percent"]
+    tables = {"curves": shown[columns], "points": shown[shown["percent"] > 0]}
     return Figure(_acceptance(tuple(dict.fromkeys(frame["score"])), chosen, palette), tables)
 
 
@@ -128,10 +131,12 @@ def _acceptance(scores: tuple[str, ...], chosen: tuple[str, int] | None, palette
 
     def encode(table: str) -> alt.Chart:
         return rows(table).encode(
-            x=alt.X("coverage:Q", title="coverage: share of predictions accepted", axis=alt.Axis(format=".0%")),
-            y=alt.Y("risk:Q", title="risk: wrong among them", axis=alt.Axis(format=".0%")),
+            x=alt.X("coverage:Q", title="coverage: share of predictions accepted", axis=alt.Axis(format="~%")),
+            y=alt.Y("risk:Q", title="risk: wrong among them", axis=alt.Axis(format="~%")),
             color=alt.Color("score:N", title=None, sort=order, scale=colours, legend=legend),
-            tooltip=tooltips("score:N", ("coverage:Q", ".1%", "accepted"), ("risk:Q", ".2%", "wrong among them")),
+            tooltip=tooltips(
+                "score:N", ("coverage_percent:N", "", "accepted"), ("risk_percent:N", "", "wrong among them")
+            ),
         )
 
     points = encode("points")

@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.notices import needs_analysis
-from dashboard.shared.theme import count, escape_markdown, percent, plural
+from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.trust.charts import (
@@ -20,6 +20,7 @@ from dashboard.views.trust.charts import (
 )
 from store import queries
 from store.analysis.confidence_scores import COLUMN_SCORES, REFERENCE
+from store.rates import percent, rate
 
 _LABELS = {score.name: score.label for score in COLUMN_SCORES}
 _QUANTITIES = {
@@ -43,8 +44,11 @@ _LOCALISATION = {
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    _calibration(selection)
-    _detection(selection)
+    if not data.is_degenerate(selection.run, selection.epoch, selection.variant):
+        _calibration(selection)
+        _detection(selection)
+    if data.ends_degenerate(selection.run):
+        return
     _failure_ranking(selection)
     if selection.run.has_maps:
         _localisation(selection)
@@ -127,7 +131,8 @@ def _images_in_range(selection: Selection, frame: pd.DataFrame, ends: tuple[floa
             _close_button("confidence", "page")
         text = f"**{title}**: {plural(len(rows), 'image')}"
         if len(rows):
-            text += f", {percent(rows['correct'].mean())} correct, mean confidence {percent(rows['confidence'].mean())}"
+            text += f", {rate(rows['correct'].mean(), len(rows))} correct"
+            text += f", mean confidence {percent(rows['confidence'].mean())}"
         st.markdown(text)
         rows = image_tiles.with_correctness(rows, correctness).sort_values("confidence", ascending=False, kind="stable")
         _mistake_grid(selection, rows, key="range", title=title, page="page")

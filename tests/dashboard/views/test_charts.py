@@ -108,7 +108,7 @@ def test_the_accuracy_chart_shows_percent_from_zero_and_can_be_clicked():
     series = overview_charts.training_series(METRICS)
     spec = overview_charts.training_curve(series, quantity="accuracy", epoch=1).to_dict()
     axis = spec["layer"][1]["encoding"]["y"]
-    assert axis["axis"]["format"] == ".0%" and axis["scale"]["zero"] is True
+    assert axis["axis"]["format"] == "~%" and axis["scale"]["zero"] is True
     assert [param["name"] for param in spec["params"]] == ["point"]
 
 

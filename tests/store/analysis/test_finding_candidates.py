@@ -44,7 +44,7 @@ def test_the_findings_of_a_run_with_known_events_report_these_events(eventful):
     assert 0.5 < switch.low < 0.9 < switch.high <= 1
     assert switch.query == {"epoch": 4, "variant": "gray", "class": "c0", "prediction": "c1"}
     assert findings["accuracy"].value == pytest.approx(33 / 160)
-    assert findings["accuracy"].text == "Under “gray” the accuracy falls from 98 % to 78 %."
+    assert findings["accuracy"].text == "Under “gray” the accuracy falls from 98.1 % to 77.5 %."
     assert findings["cue"].text.startswith("“class 0” loses ")
     assert findings["cue"].query["class"] == "c0"
     # Its even images form at epoch 4, its odd ones at epoch 3; all others at epoch 1.

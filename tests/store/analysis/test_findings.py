@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from store.analysis import from_table
-from store.analysis.findings import PER_KIND, TESTED_KINDS, Finding, adjusted, as_table, joint_level, percent, select
+from store.analysis.findings import PER_KIND, TESTED_KINDS, Finding, adjusted, as_table, joint_level, select
 
 
 def finding(kind="cue", strength=0.5, p=float("nan"), **more):
@@ -54,9 +54,3 @@ def test_findings_survive_being_written_as_a_table():
     assert kept[1] == entries[1]
     assert kept[0].query == entries[0].query and np.isnan(kept[0].p)
     assert from_table(as_table([])) == []
-
-
-def test_shares_are_written_for_people():
-    assert [percent(share) for share in (0.314, 0.004, 0, 1, -0.25)] == ["31 %", "0.4 %", "0 %", "100 %", "-25 %"]
-    assert [percent(share) for share in (0.9918, 0.996)] == ["99 %", "99.6 %"]  # never 100 % unless all of them
-    assert [percent(share) for share in (0.99961, 0.0004, -0.0004)] == ["99.96 %", "0.04 %", "-0.04 %"]

@@ -82,7 +82,7 @@ def test_values_that_no_byte_stands_for_are_refused_with_image_and_class(value, 
     maps[2, 5, 1, 0] = value
     with pytest.raises(BadMaps, match=r"image 2, class 5 has .* in cell 2") as caught:
         Quantiser(signed=signed).encode(maps)
-    assert (caught.value.image, caught.value.class_index) == (2, 5)
+    assert caught.value.place == (2, 5)
 
 
 def test_a_negative_value_is_refused_unless_the_run_is_signed_and_a_negative_zero_is_zero():
