@@ -28,7 +28,7 @@ from compute.data.class_names import quote
 from compute.data.dataset import Dataset, ImageSet, Selection, dataset_checksum, image_digests
 from compute.data.decode import Preparation, decode_image
 from compute.data.image_folder import ImageFiles, Listing
-from compute.data.plausibility import image_notes, white_level
+from compute.data.plausibility import file_notes, image_notes, white_level
 from compute.errors import BadImage, BadLayout, CacheUnusable, DoesNotFit
 from store.format.memory import free_memory
 from store.terminal import ProgressBar
@@ -109,7 +109,8 @@ def load_listing(listing: Listing, preparation: Preparation, selection: Selectio
     if entry.unreadable:
         readable, left_out = _without_unreadable(sources, entry, selection, target)
     train, validation = _image_sets(readable, entry, preparation)
-    notes = (*listing.notes, *left_out, *image_notes(train, validation, entry.facts, preparation, listing.classes))
+    odd = (*file_notes(entry.facts, preparation), *image_notes(train, validation, listing.classes))
+    notes = (*listing.notes, *left_out, *odd)
     checksum = dataset_checksum(train, validation, listing.classes)
     return Dataset(listing.name, train, validation, listing.classes, checksum, notes, preparation)
 

@@ -20,7 +20,7 @@ from compute.recording.epoch_recorder import EpochRecorder
 from compute.recording.perturbations import Perturbation, check_variants
 from compute.recording.recorded_images import RecordedImages
 from compute.recording.run_recorder import Material
-from compute.runs.device import choose_device, prepare_device
+from compute.runs.device import choose_device, has_room, prepare_device
 from compute.runs.interrupt import StopRequest
 from compute.runs.provenance import collect_provenance
 from compute.training.augment import Augmenter, Normaliser
@@ -67,9 +67,16 @@ class PreparedRun:
         return sum(each.numel() for each in self.network.parameters())
 
     def training_set(self) -> TrainingSet:
-        """The training images on the device."""
+        """The training images on the device, or read batch by batch where a GPU has no room for them."""
         train = self.dataset.training_images()
-        return TrainingSet(_on(self.device, train.images), _on(self.device, train.labels))
+        device = torch.device("cpu") if self.reads_batches else self.device
+        return TrainingSet(_on(device, train.images), _on(device, train.labels))
+
+    @property
+    def reads_batches(self) -> bool:
+        """Whether the training images stay where they are, and each batch is copied to the GPU when it is its turn."""
+        train = self.dataset.train
+        return self.device.type == "cuda" and train is not None and not has_room(self.device, train.images.nbytes)
 
     @property
     def variants(self) -> tuple[Perturbation, ...]:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from compute.config.settings import TrainingSettings
 from compute.errors import TrainingDiverged
 from compute.models import ClassMapNetwork
-from compute.runs.device import autocast
+from compute.runs.device import autocast, to_device
 from compute.runs.interrupt import StopRequest
 from compute.training.augment import Augmenter, RandomNumbers
 from compute.training.distributed import Processes, share_batch_norms
@@ -33,10 +33,17 @@ CHECK_INTERVAL = 20  # steps between readings of the loss: each one waits for th
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The training images on the device."""
+    """The training images on the device, or on the CPU where they are too many for a GPU."""
 
-    images: Tensor  # uint8 (N, h, w, 3)
+    images: Tensor  # uint8 (N, h, w, 3); may be mapped from a file
     labels: Tensor  # int64 (N,)
+
+    def batch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The images and labels of some rows on the device."""
+        images, labels = self.images[rows], self.labels[rows]
+        if self.images.device.type == device.type:
+            return images, labels
+        return to_device(images, device), to_device(labels, device)
 
 
 class Trainer:
@@ -94,11 +101,11 @@ class Trainer:
             dynamic_ncols=True,
         )
         with bar:
-            for number, chosen in enumerate(self._batches(len(training_set.labels), steps, generator)):
+            for number, chosen in enumerate(self._batches(training_set, steps, generator)):
                 self.stop.check()
                 rate = learning_rate(self.settings, step=(epoch - 1) * steps + number, steps_per_epoch=steps)
                 random = RandomNumbers(generator, self.batch, self.part)
-                self.step(training_set.images[chosen], training_set.labels[chosen], rate, random, metrics)
+                self.step(*training_set.batch(chosen, self.device), rate, random, metrics)
                 if (number + 1) % CHECK_INTERVAL == 0 or number + 1 == steps:
                     self._show(bar, metrics, epoch)
                 bar.update(self.batch)
@@ -120,9 +127,10 @@ class Trainer:
             module = nn.parallel.DistributedDataParallel(module, device_ids=on_gpu)
         return cast(nn.Module, torch.compile(module)) if self.settings.compile else module
 
-    def _batches(self, images: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    def _batches(self, training_set: TrainingSet, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
         """This process's part of each batch of a random order; a last incomplete batch is left out."""
-        order = torch.randperm(images, generator=generator).to(self.device)  # drawn on the CPU: equal on every device
+        # drawn on the CPU: equal on every device
+        order = torch.randperm(len(training_set.labels), generator=generator).to(training_set.images.device)
         for number in range(steps):
             first = number * self.batch
             yield order[first + self.part.start : first + self.part.stop]

@@ -21,9 +21,11 @@ WORDS = {
 
 
 def write_image(path: Path, level: int = 7, size: int = 8) -> None:
-    """A square image of one gray level."""
+    """A square image of one colour, whose red is `level`; a JPEG of one gray level, which it keeps exactly."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (size, size), (level, level, level)).save(path)
+    Image.new("RGB", (size, size), (level, level, level) if path.suffix == ".JPEG" else (level, 255 - level, 90)).save(
+        path
+    )
 
 
 @pytest.fixture
