@@ -24,6 +24,7 @@ from compute.training.augment import RandomNumbers
 from compute.training.distributed import Processes
 from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer
+from store.format.memory import free_memory
 
 MAP_BYTES_PER_CELL = 0.62  # Zstandard over 8-bit real maps took 0.36 (74 % zero cells) to 0.65 (39 %)
 PROBABILITY_BYTES = 3.6  # per class, of 4: float32 hardly compresses
@@ -117,6 +118,7 @@ def _plan(prepared: PreparedRun, path: Path, is_new: bool, work: Sequence[str], 
         f"device    {describe_device(prepared.device)}, {precision}, processes: {prepared.processes.count}",
         f"data      {dataset.name}: {training}{len(dataset.validation.labels):,} validation images, "
         f"{len(dataset.classes)} classes",
+        f"images    {_images_text(prepared)}",
         f"network   {prepared.profile.model.name}: {prepared.parameters / 1e6:.2f} M parameters, "
         f"a map of {cells} cells per class",
         *work,
@@ -126,6 +128,16 @@ def _plan(prepared: PreparedRun, path: Path, is_new: bool, work: Sequence[str], 
         *(f"note      {note}" for note in prepared.notes),
     )
     return Plan("\n".join(lines), cost.seconds, cost.new_bytes, free)
+
+
+def _images_text(prepared: PreparedRun) -> str:
+    """How much room the images take, and where."""
+    splits = [split for split in (prepared.dataset.train, prepared.dataset.validation) if split is not None]
+    where = "read from the cache as needed" if isinstance(splits[0].images, np.memmap) else "in memory"
+    if prepared.device.type == "cuda":
+        where += ", batch by batch: the GPU has no room for all" if prepared.reads_batches else ", copied to the GPU"
+    size = sum(split.images.nbytes for split in splits)
+    return f"{_size(size)} of pixels, {where}; memory free: {_size(free_memory())}"
 
 
 def epoch_bytes(prepared: PreparedRun) -> int:
