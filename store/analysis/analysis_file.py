@@ -284,9 +284,12 @@ def analysis_problems(run: Path, facts: RunFacts) -> Iterator[str]:
         analysis = _read(run / ANALYSIS_FILE, facts)
         if analysis is not None:
             for name in analysis.tables:
-                analysis.table(name)
+                numbers = analysis.table(name).select_dtypes("number").to_numpy(np.float64)
+                if np.isinf(numbers).any():
+                    yield f"tables/{name}: it contains numbers that are not finite"
             for name in analysis.arrays:
-                analysis.array(name)
+                if np.isinf(analysis.array(name)).any():
+                    yield f"arrays/{name}: it contains numbers that are not finite"
     except StoreError as err:
         yield str(err)
 

@@ -1,6 +1,6 @@
 """Tables as CSV that a spreadsheet cannot mistake for formulas, and read again as they were.
 
-A text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a carriage return, perhaps after
+A text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end, perhaps after blanks or
 apostrophes) is written with one more apostrophe in front. `read_csv` takes that apostrophe away again and leaves texts
 such as NA, null and nan what they are. Numbers are written as they are.
 """
@@ -16,7 +16,8 @@ from typing import Any, TextIO
 import pandas as pd
 
 TEXTS = ("name", "true_class", "predicted_class", "group", "predicted_group", "class", "id", "variant", "variant_label")
-_FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # full-width forms are formulas in East Asian settings
+# Blanks and invisible marks in front are skipped by some; full-width forms are formulas in East Asian settings.
+_FORMULA = re.compile(r"'*(?:[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 
 
 def neutralise(value: Any) -> Any:

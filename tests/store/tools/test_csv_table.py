@@ -17,6 +17,12 @@ TEXTS = [
     "@a",
     "\t=1",
     "\r=1",
+    "\n=1",
+    " =1",
+    "\u00a0=1",
+    "\ufeff=1",
+    "\u2028+1",
+    "a\r\nb",
     "'=1",
     "''-x",
     "'plain",
@@ -35,7 +41,11 @@ def test_no_cell_begins_as_a_formula_and_all_come_back():
     table = pd.DataFrame({"=name": TEXTS, "value": np.linspace(-1, 1, len(TEXTS))})
     text = to_csv(table)
     cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    assert not [cell for cell in [*cells.columns, *cells.iloc[:, 0]] if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+    assert not [
+        cell
+        for cell in [*cells.columns, *cells.iloc[:, 0]]
+        if cell.strip(" \n\u00a0\ufeff\u2028")[:1] in ("=", "+", "-", "@", "\t", "\r")
+    ]
     pd.testing.assert_frame_equal(read_csv(io.StringIO(text)), table, check_dtype=False)
 
 

@@ -159,6 +159,30 @@ def test_maps_that_are_not_numbers_are_refused_with_image_and_class(empty_run, d
     assert leftovers(empty_run) == [] and open_run(empty_run).epochs == ()
 
 
+def test_negative_maps_of_an_unsigned_run_are_no_diverged_training(empty_run, description):
+    maps = synthetic_maps(description, 1, "clean") - 1
+    with pytest.raises(BadMaps, match="has signed=True") as caught, resume_run(empty_run).epoch(1) as recording:
+        recording.write("clean", 0, maps)
+    assert "diverged" not in str(caught.value)
+
+
+def test_finite_cells_whose_sum_is_none_are_refused(empty_run, description):
+    maps = np.full_like(synthetic_maps(description, 1, "clean"), 3e38)
+    message = r"mean of its map is not finite, the largest cell is 3e\+38"
+    with pytest.raises(BadMaps, match=message), resume_run(empty_run).epoch(1) as recording:
+        recording.write("clean", 0, maps)
+    assert leftovers(empty_run) == []
+
+
+def test_a_stage_beyond_its_number_type_is_refused_with_its_value(tmp_path):
+    run = create_synthetic_run(tmp_path / "run", synthetic_description("run", 2, 2, epochs=1))
+    layers, stages = synthetic_layers(run.facts.description, 1)
+    stages = {name: np.full_like(values, 1e6) for name, values in stages.items()}
+    message = r"stages/stem, row 0: 1e\+06 cannot be recorded as a number from .* to 6\.55e\+04"
+    with pytest.raises(BadMaps, match=message), run.epoch(1, threads=1) as recording:
+        recording.write_layers(0, layers, stages)
+
+
 def test_wrong_shapes_places_and_repeats_are_refused_at_once(empty_run, description):
     maps = synthetic_maps(description, 1, "clean")
     recording = resume_run(empty_run).epoch(1)
