@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
 import weakref
 from collections.abc import Iterator
@@ -75,14 +76,28 @@ class FileCache:
                 yield Entry(path, tuple(sizes), sum(sizes.values()), marker.stat().st_mtime)
 
     def make_room(self, needed: int) -> None:
-        """Remove entries, the least recently used first, until `needed` more bytes fit into the limit."""
+        """Remove entries, the least recently used first, until `needed` more bytes fit into the limit.
+
+        Raises:
+            StoreError: they would not fit on the disk; nothing is removed for them.
+        """
         self._remove_abandoned_downloads()
+        self._refuse_full_disk(needed)
         entries = sorted(self.entries(), key=lambda entry: entry.used)
         total = sum(entry.size for entry in entries) + needed
         for entry in entries:
             if total <= self.limit:
                 return
             total -= entry.size if _remove(entry) else 0
+
+    def _refuse_full_disk(self, needed: int) -> None:
+        existing = next(each for each in (self.folder, *self.folder.parents) if each.exists())
+        free = shutil.disk_usage(existing).free + sum(entry.size for entry in self.entries())
+        if needed > free:  # a listing may claim any size
+            raise StoreError(
+                f"A file of {needed:,} bytes is to be fetched, and the disk of {str(self.folder)!r} has room for "
+                f"{free:,}. Set {CACHE_VARIABLE} to a folder on a larger one."
+            )
 
     def _remove_abandoned_downloads(self) -> None:
         for part in self.folder.glob(f"**/*{PART}"):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from store.errors import StoreError
+from store.errors import DamagedFile, StoreError
 from store.format.receipts import RECEIPT_BYTES, parse_receipt
+
+BLOCK = 8 << 20  # bytes at a time: few requests to object storage, little memory
 
 
 def is_remote(path: str | Path) -> bool:
@@ -55,11 +58,40 @@ class Place:
         except OSError as err:
             raise StoreError(f"{self.url!r} cannot be reached: {err}. Check the network and the credentials.") from err
 
-    def sha256(self, name: str) -> str:
-        """SHA-256 of a file as hex digits; reads all of it."""
-        # Not the object storage's tag, which is not a SHA-256 and differs between providers.
+    def blocks(self, name: str, size: int) -> Iterator[bytes]:
+        """A file of `size` bytes, block by block: a server may send without end whatever it has listed.
+
+        Raises:
+            DamagedFile: it has more bytes, or fewer.
+            OSError: it cannot be read.
+        """
+        left = size
         with self.system.open(self.path(name), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(min(BLOCK, left + 1)):
+                left -= len(block)
+                if left < 0:
+                    break
+                yield block
+        if left:
+            raise DamagedFile(
+                f"{self.url}/{name} has {'more' if left < 0 else 'fewer'} than the {size:,} bytes that were listed. "
+                "Try again, or restore it from a copy."
+            )
+
+    def sha256(self, name: str, size: int) -> str:
+        """SHA-256 of a file of `size` bytes as hex digits; reads all of it; raises as `blocks`."""
+        # Not the object storage's tag, which is not a SHA-256 and differs between providers.
+        digest = hashlib.sha256()
+        for block in self.blocks(name, size):
+            digest.update(block)
+        return digest.hexdigest()
+
+    def size(self, name: str, entry: Mapping[str, Any]) -> int:
+        """The bytes that a listing's entry gives a file; raises DamagedFile where they are no number of bytes."""
+        size = entry.get("size")
+        if not isinstance(size, int) or not 0 <= size < 2**63:
+            raise DamagedFile(f"{self.url}/{name} is listed with {str(size)[:100]!r} bytes. Copy the run there again.")
+        return size
 
     def receipt(self, name: str) -> tuple[bytes, dict[str, dict[str, Any]]]:
         """A receipt, and name -> "bytes" and "sha256" of the files that it lists.
@@ -68,5 +100,11 @@ class Place:
             FileNotFoundError: there is none.
             DamagedFile: it is no receipt.
         """
-        raw = self.reach("cat_file", name, start=0, end=RECEIPT_BYTES + 1)  # no more, whatever its size
+        try:
+            with self.reach("open", name, "rb") as file:
+                raw = file.read(RECEIPT_BYTES + 1)  # no more, whatever its size
+        except FileNotFoundError:
+            raise
+        except OSError as err:
+            raise StoreError(f"{self.url}/{name} cannot be read: {err}. Check the network.") from err
         return raw, parse_receipt(raw, f"{self.url}/{name}")["files"]

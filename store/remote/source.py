@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from store.errors import DamagedFile, RunNotFound
+from store.errors import DamagedFile, RunNotFound, StoreError
 from store.format import layout
 from store.format.hdf5_file import PART
 from store.format.receipts import file_sha256
@@ -61,7 +61,12 @@ class RemoteSource:
             return {}
         where = f"The folder {self._place.path(folder)!r}"
         names = {layout.inside(entry["name"].rsplit("/", 1)[-1], where): entry for entry in entries if _is_file(entry)}
-        return {name: _state(entry) for name, entry in names.items()}
+        return {name: self._state(name, entry) for name, entry in names.items()}
+
+    def _state(self, name: str, entry: dict[str, Any]) -> State:
+        """What changes when a file does: the storage's tag or time, and its size in bytes."""
+        known = ("ETag", "etag", "LastModified", "mtime", "created")
+        return next((str(entry[key]) for key in known if key in entry), ""), self._place.size(name, entry)
 
     def in_use(self, path: Path, holder: object) -> None:
         """Keep a fetched file in the cache for as long as `holder` lives."""
@@ -94,7 +99,7 @@ class RemoteSource:
     def _fetch_with_receipt(self, name: str, receipt: str) -> Path:
         final = self.folder / name
         with self._lock:
-            state = self._listed.get(name) or _state(self._place.reach("info", name))
+            state = self._listed.get(name) or self._state(name, self._place.reach("info", name))
             if not self._is_cached(final, state):
                 entries: dict[str, dict[str, Any]] = {}
                 with suppress(FileNotFoundError):
@@ -102,10 +107,11 @@ class RemoteSource:
                     final.parent.mkdir(parents=True, exist_ok=True)
                     (self.folder / receipt).write_bytes(raw)
                 # Before the download, so that the limit is kept while it runs.
-                self._cache.make_room(max(state[1], sum(entry["bytes"] for entry in entries.values())))
+                sizes = {file: entry["bytes"] for file, entry in entries.items()} | {final.name: state[1]}
+                self._cache.make_room(sum(sizes.values()))
                 # Without a receipt there is nothing to check against: the file's own checksums have to suffice.
-                for file in {final.name, *entries}:
-                    self._fetch(str(Path(name).with_name(file)), entries.get(file, {}).get("sha256"))
+                for file, size in sizes.items():
+                    self._fetch(str(Path(name).with_name(file)), size, entries.get(file, {}).get("sha256"))
                 self._mark(final, state)
         return final
 
@@ -118,7 +124,7 @@ class RemoteSource:
                     stale.unlink(missing_ok=True)
             elif not self._is_cached(path, state):
                 with suppress(FileNotFoundError):  # removed since it was listed
-                    self._fetch(path.name)
+                    self._fetch(path.name, state[1])
                     self._mark(path, state)
 
     def _is_cached(self, path: Path, state: State) -> bool:
@@ -137,12 +143,12 @@ class RemoteSource:
         hold_file(path, self._thread.holder)
         marker_of(path).write_text(json.dumps(state))
 
-    def _fetch(self, name: str, sha256: str | None = None) -> None:
+    def _fetch(self, name: str, size: int, sha256: str | None = None) -> None:
         final = self.folder / name
         part = final.with_name(f"{final.name}.{os.getpid()}{PART}")  # another process may be fetching it, too
         part.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._place.reach("get_file", name, str(part))
+            self._download(name, size, part)
             if sha256 and file_sha256(part) != sha256:
                 raise DamagedFile(
                     f"{self._place.url}/{name} is not what was recorded (SHA-256 differs). Restore it from a copy."
@@ -152,6 +158,20 @@ class RemoteSource:
             part.unlink(missing_ok=True)
             raise
 
+    def _download(self, name: str, size: int, part: Path) -> None:
+        try:
+            with part.open("wb") as file:
+                for block in self._place.blocks(name, size):
+                    file.write(block)
+        except FileNotFoundError:
+            raise
+        except OSError as err:
+            reason = f"{err.strerror or err}"
+            raise StoreError(
+                f"{self._place.url}/{name} could not be fetched into {str(self.folder)!r}: {reason}. "
+                "Check the network and the free space there."
+            ) from err
+
 
 class _Holder:
     """Keeps a file in the cache between fetching and opening it, one per thread."""
@@ -160,8 +180,3 @@ class _Holder:
 def _is_file(entry: dict[str, Any]) -> bool:
     """Whether an entry of a listing is a plain file: on this machine, a link may have the type "file", too."""
     return entry["type"] == "file" and not entry.get("islink")
-
-
-def _state(entry: dict[str, Any]) -> State:
-    tag = next((str(entry[key]) for key in ("ETag", "etag", "LastModified", "mtime", "created") if key in entry), "")
-    return tag, int(entry.get("size") or 0)

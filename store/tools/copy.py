@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,8 +13,6 @@ from store.errors import DamagedFile, RunExists, RunNotFound, WriteFailed
 from store.format import layout
 from store.format.hdf5_file import PART, regular_file
 from store.remote.place import Place
-
-BLOCK = 8 << 20  # bytes at a time: few requests to object storage, little memory
 
 
 def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None = None) -> list[str]:
@@ -36,13 +35,14 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
         raise RunNotFound(f"There is no run at {source!r}. Check the path.")
     expected = _recorded_digests(origin, sizes)
     _refuse_other_contents(origin, copy, sizes, expected.get(layout.RUN_FILE))
+    _refuse_full_disk(copy, sum(sizes.values()))
     copied = []
     # run.h5 last: without it, an interrupted copy is not mistaken for a run.
     for name in sorted(sizes, key=lambda name: (name == layout.RUN_FILE, name)):
         if _is_copied(copy, name, sizes[name], expected.get(name)):
             report(sizes[name])
             continue
-        _copy_file(origin, copy, name, expected=expected.get(name), report=report)
+        _copy_file(origin, copy, name, sizes[name], expected=expected.get(name), report=report)
         copied.append(name)
     return copied
 
@@ -60,8 +60,8 @@ def _files_to_copy(place: Place) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     where = f"The listing of {place.url!r}"
-    names = {layout.inside(path[len(place.root) :].lstrip("/"), where): entry for path, entry in found.items()}
-    return {name: int(entry["size"]) for name, entry in names.items() if not name.endswith(PART)}
+    names = {layout.inside(path[len(place.root) :].removeprefix("/"), where): entry for path, entry in found.items()}
+    return {name: place.size(name, entry) for name, entry in names.items() if not name.endswith(PART)}
 
 
 def _local_files(folder: Path) -> dict[str, int]:
@@ -103,7 +103,7 @@ def _refuse_same_place(origin: Place, copy: Place) -> None:
 def _refuse_other_contents(origin: Place, copy: Place, sizes: dict[str, int], expected: str | None) -> None:
     """Refuse a target with another run, or with unrelated files: the copy belongs in a folder inside it."""
     if copy.reach("exists", layout.RUN_FILE):
-        if copy.sha256(layout.RUN_FILE) != expected:
+        if not _is_copied(copy, layout.RUN_FILE, sizes[layout.RUN_FILE], expected):
             raise RunExists(f"There is another run at {copy.url!r} already. Choose another folder.")
         return
     try:
@@ -118,17 +118,31 @@ def _refuse_other_contents(origin: Place, copy: Place, sizes: dict[str, int], ex
 
 def _is_copied(copy: Place, name: str, size: int, expected: str | None) -> bool:
     there = expected and copy.reach("exists", name) and copy.reach("size", name) == size
-    return bool(there) and copy.sha256(name) == expected
+    return bool(there) and copy.sha256(name, size) == expected
 
 
-def _copy_file(origin: Place, copy: Place, name: str, *, expected: str | None, report: Callable[[int], None]) -> None:
+def _refuse_full_disk(copy: Place, size: int) -> None:
+    """Refuse what a folder of this machine has no room for, before it is filled; a listing may claim any size."""
+    if not copy.is_local:
+        return
+    existing = next(each for each in (Path(copy.root), *Path(copy.root).parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    if size > free:
+        raise WriteFailed(
+            f"The copy takes {size:,} bytes, and {free:,} are free at {str(existing)!r}. Choose another folder."
+        )
+
+
+def _copy_file(
+    origin: Place, copy: Place, name: str, size: int, *, expected: str | None, report: Callable[[int], None]
+) -> None:
     with _new_object(copy, name) as part:
-        found = _transfer(origin, name, copy, part, report)
+        found = _transfer(origin, name, size, copy, part, report)
         if expected and found != expected:
             raise DamagedFile(
                 f"{origin.url}/{name} is not what was recorded (SHA-256 differs). Restore it from a copy."
             )
-        if copy.sha256(part) != found:  # read back: a full disk or a proxy may lose what it accepted
+        if copy.sha256(part, size) != found:  # read back: a full disk or a proxy may lose what it accepted
             raise WriteFailed(f"{copy.url}/{name} differs from what was written. Check the disk, then copy again.")
 
 
@@ -150,13 +164,13 @@ def _new_object(copy: Place, name: str) -> Iterator[str]:
         raise
 
 
-def _transfer(origin: Place, name: str, copy: Place, part: str, report: Callable[[int], None]) -> str:
+def _transfer(origin: Place, name: str, size: int, copy: Place, part: str, report: Callable[[int], None]) -> str:
     """Copy one file and return the SHA-256 of what was read."""
     digest = hashlib.sha256()
     try:
         copy.system.makedirs(copy.path(part).rpartition("/")[0], exist_ok=True)
-        with origin.system.open(origin.path(name), "rb") as reader, copy.system.open(copy.path(part), "wb") as writer:
-            while block := reader.read(BLOCK):
+        with copy.system.open(copy.path(part), "wb") as writer:
+            for block in origin.blocks(name, size):
                 digest.update(block)
                 writer.write(block)
                 report(len(block))

@@ -68,7 +68,7 @@ def test_a_copy_to_a_bucket_that_is_stopped_leaves_no_half_object_and_can_be_res
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("store.tools.copy.BLOCK", 50_000)
+        patched.setattr("store.remote.place.BLOCK", 50_000)
         copy_run(str(run.path), target, progress=stop)
     system, root = fsspec.core.url_to_fs(target)
     system.invalidate_cache()
@@ -88,7 +88,7 @@ def test_fetched_epochs_are_read_from_the_cache_and_new_ones_appear(bucket, run,
     system.rm_file(f"{root}/epochs/0003.h5")
     system.rm_file(f"{root}/epochs/0003.json")
     assert remote.refresh() and remote.epochs == (1, 2)
-    monkeypatch.setattr(system, "get_file", lambda *_: pytest.fail("fetched again"))
+    monkeypatch.setattr(system, "open", lambda *_: pytest.fail("fetched again"))
     assert open_run(url).epochs == (1, 2)
     remote.confusion(epoch=1, variant="clean")
     monkeypatch.undo()
