@@ -1,8 +1,8 @@
 """Tables as CSV that a spreadsheet cannot mistake for formulas, and read again as they were.
 
-A text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end, perhaps after blanks or
-apostrophes) is written with one more apostrophe in front. `read_csv` takes that apostrophe away again and leaves texts
-such as NA, null and nan what they are. Numbers are written as they are.
+A text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end, perhaps after blanks
+or apostrophes) is written with one more apostrophe in front. `read_csv` takes that apostrophe away again and leaves
+texts such as NA, null and nan what they are. Numbers are written as they are.
 """
 
 from __future__ import annotations

@@ -44,22 +44,16 @@ def _card(selection: Selection) -> None:
     earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
     before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
     wrong = round((1 - here["top1"]) * len(run.labels))
-    with st.grid(5 if selection.variant == run.variants[0] else 6, min_column_width=150):
-        for label, key in accuracy_figures(run):
+    figures = accuracy_figures(run)
+    with st.grid(len(figures) + (2 if selection.variant == run.variants[0] else 3), min_column_width=150):
+        for label, key in figures:
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
             since = (
                 None if change is None else f"since epoch {data.epoch_name(run, earlier[-1])}"
             )  # longer texts are cut off on a phone
             st.metric(label, percent(here[key]), change, border=True, delta_description=since)
-        st.metric(
-            "Balanced accuracy",
-            percent(data.balanced_accuracy(run, selection.epoch, selection.variant)),
-            f"largest class {percent(majority_share(run))}",
-            help="the mean accuracy of the classes; below it, the top-1 of always predicting the largest class",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-        )
+            if key == "top1":
+                _balanced_accuracy(selection)
         st.metric(
             "Wrong predictions",
             count(wrong),
@@ -72,6 +66,19 @@ def _card(selection: Selection) -> None:
             st.metric("Predictions changed by the variant", percent(here["flip_rate"]), border=True)
     st.caption(" · ".join(_facts(selection)))
     st.caption(evidence_text(run))
+
+
+def _balanced_accuracy(selection: Selection) -> None:
+    run = selection.run
+    st.metric(
+        "Balanced accuracy",
+        percent(data.balanced_accuracy(run, selection.epoch, selection.variant)),
+        f"largest class {percent(majority_share(run))}",
+        help="the mean accuracy of the classes; below it, the top-1 of always predicting the largest class",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+    )
 
 
 def _facts(selection: Selection) -> list[str]:
