@@ -78,7 +78,7 @@ def _add_image_options(command: argparse.ArgumentParser) -> None:
         "--per-class", type=int, default=0, metavar="N", help="record N images of each class (default: all)"
     )
     images.add_argument(
-        "--transform", default="", help="how images are prepared: torchvision, timm, hf (default: the model's library)"
+        "--transform", default="", help="how images are prepared: torchvision, timm, hf, or module:function of your own"
     )
     images.add_argument("--resize", type=int, nargs="+", metavar="PIXELS", help="shorter side, or height and width")
     images.add_argument(
@@ -132,6 +132,7 @@ def request_of(options: argparse.Namespace) -> RecordRequest:
         class_names=options.class_names,
         entry=options.entry,
         prefix=options.prefix,
+        transform=_own_transform(options),
         every=options.every,
         layer=options.layer,
         maps=not options.probabilities_only,
@@ -144,6 +145,9 @@ def _input_settings(options: argparse.Namespace, spec: Any) -> dict[str, Any]:
     """The settings of `data` that say how images are prepared: the model's own, changed by the options."""
     from compute.runs.model_input import model_input
 
+    own = _own_transform(options)
+    if own is not None:
+        return _normalisation(options, own)
     settings = model_input(spec, options.transform).as_settings()
     if options.data == "phantom":
         settings |= {"size": [64, 64], "resize": 0}  # drawn at that size
@@ -162,6 +166,29 @@ def _input_settings(options: argparse.Namespace, spec: Any) -> dict[str, Any]:
     elif options.resize:
         settings |= {"resize": options.resize[0], "crop": True}
     return settings | {name: getattr(options, name) for name in ("mean", "sd") if getattr(options, name)}
+
+
+def _own_transform(options: argparse.Namespace) -> Callable[..., Any] | None:
+    """The function that --transform names as module:function."""
+    from compute.models.registry import import_factory
+
+    return import_factory(options.transform) if ":" in options.transform else None
+
+
+def _normalisation(options: argparse.Namespace, transform: Callable[..., Any]) -> dict[str, Any]:
+    """Mean and deviation of the network's input after a transform of the user's own."""
+    from compute.data.own_transform import normalisation_of
+
+    if options.resize or options.crop:
+        raise BadOption(f"--resize and --crop have no effect beside --transform {options.transform}: leave them out.")
+    found = normalisation_of(transform)
+    given = {name: getattr(options, name) or list(getattr(found, name, ())) for name in ("mean", "sd")}
+    if not all(given.values()):
+        raise BadOption(
+            f"The transform {options.transform} does not end in a Normalize. Say what the network's input needs: "
+            "--mean and --sd, or --mean 0 0 0 --sd 1 1 1 where it takes intensities from 0 to 1."
+        )
+    return given
 
 
 def _source(options: argparse.Namespace) -> str:

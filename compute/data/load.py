@@ -61,8 +61,14 @@ def load_dataset(
             raise BadOption(f"The phantom's images are square, so data.size = [{height}, {width}] is not possible.")
         return load_phantom(size=height, seed=seed, selection=selection)
     cache = cache_folder() if cache is None else cache
-    listing = _apply_limits(list_source(source, cache=cache, selection=selection, seed=seed), selection)
-    return load_listing(listing, preparation, selection, cache)
+    return load_listing(
+        list_selected(source, cache=cache, selection=selection, seed=seed), preparation, selection, cache
+    )
+
+
+def list_selected(source: str, *, cache: Path, selection: Selection, seed: int = 0) -> Listing:
+    """The files of a folder or an archive that are selected, not decoded yet; raises as `load_dataset`."""
+    return _apply_limits(list_source(source, cache=cache, selection=selection, seed=seed), selection)
 
 
 def list_source(source: str, *, cache: Path, selection: Selection = Selection(), seed: int = 0) -> Listing:

@@ -180,7 +180,17 @@ def load_images(data: DataSettings, *, validation_only: bool = False) -> Dataset
     if len(size) != 2:
         raise BadOption(f"data.size = {list(size)} is not possible: give one number, or [height, width].")
     preparation = Preparation((size[0], size[1]), data.resize, data.crop, data.interpolation, data.white_level)
-    selection = Selection(
+    return load_dataset(
+        data.source,
+        preparation=preparation,
+        seed=data.seed,
+        selection=selection_of(data, validation_only=validation_only),
+    )
+
+
+def selection_of(data: DataSettings, *, validation_only: bool = False) -> Selection:
+    """Which images the settings take."""
+    return Selection(
         data.classes or None,
         data.train_per_class or None,
         data.validation_per_class or None,
@@ -189,7 +199,6 @@ def load_images(data: DataSettings, *, validation_only: bool = False) -> Dataset
         validation_share=data.validation_share,
         class_order=data.class_order,
     )
-    return load_dataset(data.source, preparation=preparation, seed=data.seed, selection=selection)
 
 
 def _fit_batch(profile: Profile, images: int, processes: int) -> tuple[Profile, tuple[str, ...]]:

@@ -22,6 +22,8 @@ from compute.config.profile import as_dict
 from compute.config.settings import Profile
 from compute.data.class_names import quote, read_text
 from compute.data.dataset import Dataset
+from compute.data.map_style import Normalisation
+from compute.data.own_transform import Transform, load_transformed
 from compute.errors import BadCheckpoint, BadModel, BadOption
 from compute.models import ClassMapNetwork, describe
 from compute.models.adoption import Evidence, adopt
@@ -32,7 +34,7 @@ from compute.runs.checkpoint_files import CheckpointFile, find_files, number_epo
 from compute.runs.device import choose_device, prepare_device
 from compute.runs.interrupt import StopRequest, TimeLimit
 from compute.runs.plan import Plan, make_recording_plan
-from compute.runs.prepare import PreparedRun, load_images
+from compute.runs.prepare import PreparedRun, load_images, selection_of
 from compute.training.augment import Normaliser
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
 from compute.training.distributed import Processes
@@ -59,6 +61,7 @@ class RecordRequest:
         classes: how many the network has; 0 = as the checkpoint says.
         class_names: a file with the class folder of every output, a line each; default: the folders in text order.
         entry, prefix: see `read_weights` and `fit_weights`.
+        transform: a function of the user's own that prepares images instead of the settings, except mean and sd.
         every: record only every n-th checkpoint, and the last.
         layer: whose grid the maps have; see `adopt`.
         maps: False records probabilities only.
@@ -74,6 +77,7 @@ class RecordRequest:
     class_names: Path | None = None
     entry: str = ""
     prefix: str = ""
+    transform: Transform | None = None
     every: int = 1
     layer: str | None = None
     maps: bool = True
@@ -213,7 +217,11 @@ def prepare_recording(
     if data.source == "phantom" and classes:  # its first classes are a set of their own
         data = replace(data, classes=classes)
     request = replace(request, profile=replace(request.profile, data=data))
-    dataset = load_images(data, validation_only=True)
+    if request.transform:
+        normalisation, selection = Normalisation(data.mean, data.sd), selection_of(data, validation_only=True)
+        dataset = load_transformed(data.source, request.transform, normalisation, seed=data.seed, selection=selection)
+    else:
+        dataset = load_images(data, validation_only=True)
     dataset = order_classes(dataset, classes, request.class_names)
     body = request.spec.build(len(dataset.classes)).to(on_device).to(memory_format=torch.channels_last).eval()
     normalise = Normaliser(request.profile.data.mean, request.profile.data.sd, on_device)

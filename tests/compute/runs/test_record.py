@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchvision import transforms
 from torchvision.models import shufflenet_v2_x0_5
 
 from compute.cli import OUT_OF_TIME, main
@@ -202,6 +203,35 @@ def test_a_variant_of_ones_own_and_probabilities_only(material, tmp_path):
     assert (run.description.evidence, run.map_shape, run.variants) == ("none", (1, 1), ("clean", "shifted"))
     np.testing.assert_array_equal(run.pixels([2], "shifted")[0], np.roll(run.pixels([2], "clean")[0], 3, axis=1))
     assert not (tmp_path / "mine" / "checkpoints").exists()
+
+
+compose = transforms.Compose(
+    [
+        transforms.Resize(70),
+        transforms.CenterCrop(64),
+        transforms.ToTensor(),
+        transforms.Normalize((0.5,) * 3, (0.2,) * 3),
+    ]
+)
+
+
+def bare(image: Image.Image) -> Image.Image:
+    return image.resize((64, 64))
+
+
+def test_a_transform_of_ones_own_prepares_the_images(material, tmp_path, capsys):
+    options = [each for each in command(material, tmp_path) if each not in ("--resize", "72", "--crop", "64")]
+    assert main([*options, "--transform", "tests.compute.runs.test_record:compose"]) == 0
+    run = open_run(tmp_path / "mine")
+    image = Image.open(material / "photos" / "val" / CLASSES[0] / "0.png")
+    expected = compose.transforms[1](compose.transforms[0](image))
+    np.testing.assert_array_equal(run.pixels([0])[0], np.asarray(expected))
+    assert run.configuration["data"]["sd"] == [0.2, 0.2, 0.2]
+    assert "Normalize" in run.description.preparation
+    assert main([*options, "--run", "bare", "--transform", "tests.compute.runs.test_record:bare"]) == 2
+    assert "does not end in a Normalize" in capsys.readouterr().err
+    bare_too = ["--transform", "tests.compute.runs.test_record:bare", "--mean", "0", "0", "0", "--sd", "1", "1", "1"]
+    assert main([*options, "--run", "bare", *bare_too]) == 0
 
 
 class Small(nn.Module):
