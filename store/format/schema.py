@@ -200,6 +200,7 @@ CLASS_COLUMNS: tuple[Field, ...] = (
     _per_class("predicted_count", "V C", "i4", "image", "images predicted as this class"),
 )
 
+# Recorded, although they follow from the columns: computing them for 20 epochs took 450 ms, and reading takes 10.
 VARIANT_METRICS: tuple[Field, ...] = (
     _metric("top1", "fraction", "share of correct predictions"),
     _metric("top5", "fraction", "share of images whose true class has one of the five highest logits"),

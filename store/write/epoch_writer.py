@@ -34,7 +34,9 @@ from store.write.join_parts import join_parts, write_identity, write_joint
 from store.write.summary import CACHED, Columns, Summary, joint_columns, kept_classes
 
 TASK_BYTES = 16 << 20  # maps per task: enough to make the cost of a call negligible
-BLOCK_BYTES = 1 << 20  # maps quantised at a time: few enough to stay in a core's cache
+# Maps quantised at a time: few enough to stay in a core's cache. With reused work arrays an image takes 68 µs of a core
+# instead of 87.
+BLOCK_BYTES = 1 << 20
 QUEUED_PER_THREAD = 2
 
 Float32 = NDArray[np.float32]
