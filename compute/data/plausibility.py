@@ -16,6 +16,7 @@ _DEPTHS = tuple(2**bits - 1 for bits in (8, 10, 12, 14))  # of cameras and scann
 _DEEP_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".pgm", ".pnm", ".jp2", ".j2k", ".jpx"})
 _LOOKED_AT = 64  # files whose depth is looked at before any is decoded
 _SAMPLE = 500  # images whose pixels are looked at
+_SAMPLE_SIDE = 32  # pixels of each, about, across the shorter side
 _UNEVEN = 10  # times as many images as another class has
 _CROPPED = 0.25  # share of the area that may be cut off without a word
 
@@ -112,7 +113,11 @@ def image_notes(train: ImageSet | None, validation: ImageSet, classes: Sequence[
 
 def _pixel_notes(splits: Sequence[ImageSet]) -> list[str]:
     """Levels and colours of a sample, spread evenly over all images."""
-    sample = np.concatenate([split.images[_spread(len(split), _SAMPLE // len(splits))] for split in splits])
+    # Every few pixels are enough, and a sample of whole images of 224 pixels would take a gigabyte as floats.
+    step = max(1, min(splits[0].images.shape[1:3]) // _SAMPLE_SIDE)
+    sample = np.concatenate(
+        [split.images[_spread(len(split), _SAMPLE // len(splits)), ::step, ::step] for split in splits]
+    )
     low, high = (int(each) for each in np.percentile(sample, (0.1, 99.9)))
     notes, levels = [], f"The images use the levels {low} to {high} of 0 to 255"
     if high < 64 or low > 191:
