@@ -18,16 +18,32 @@ from store import Run, open_run  # noqa: E402  checked first: another package of
 
 if TYPE_CHECKING:
     from compute.models.adoption import adopt
+    from compute.recording.callbacks.hugging_face import HuggingFaceRecorder
+    from compute.recording.callbacks.lightning import LightningRecorder
+    from compute.recording.callbacks.ultralytics import record_ultralytics
     from compute.recording.predictions import from_predictions
     from compute.recording.recorder import Recorder, record
 
-__all__ = ["Recorder", "Run", "adopt", "from_predictions", "open_run", "record"]
+__all__ = [
+    "HuggingFaceRecorder",
+    "LightningRecorder",
+    "Recorder",
+    "Run",
+    "adopt",
+    "from_predictions",
+    "open_run",
+    "record",
+    "record_ultralytics",
+]
 
 _COMPUTE = {
+    "HuggingFaceRecorder": "compute.recording.callbacks.hugging_face",
+    "LightningRecorder": "compute.recording.callbacks.lightning",
     "Recorder": "compute.recording.recorder",
     "adopt": "compute.models.adoption",
     "from_predictions": "compute.recording.predictions",
     "record": "compute.recording.recorder",
+    "record_ultralytics": "compute.recording.callbacks.ultralytics",
 }
 
 

@@ -248,7 +248,7 @@ def _columns(data: Any, item: Mapping[str, Any]) -> tuple[str, str]:
     images = [name for name, kind in features.items() if type(kind).__name__ == "Image" and name in item]
     labels = [name for name, kind in features.items() if type(kind).__name__ == "ClassLabel" and name in item]
     images = images or [name for name in ("image", "img", "pixel_values") if name in item]
-    labels = labels or [name for name in ("label", "labels") if name in item]
+    labels = labels or [name for name in ("label", "labels", "cls") if name in item]
     if "label" in labels:
         labels = ["label"]
     if len(images) != 1 or len(labels) != 1:
