@@ -18,7 +18,7 @@ from compute.recording.recorder import Recorder
 from compute.recording.run_recorder import open_or_create
 from compute.runs.interrupt import StopRequest
 from compute.runs.prepare import prepare
-from compute.runs.run import Experiment, material_of
+from compute.runs.run import Experiment, TrainingJob
 from compute.training.trainer import Trainer
 from store import RunMismatch, open_run
 from store.check.verify import verify_run
@@ -50,7 +50,7 @@ def test_a_plain_loop_gives_the_same_record_as_the_command(tmp_path):
     torch.set_num_threads(1)
     profile = tiny_profile()
     prepared = prepare(profile, device="cpu")
-    run = open_or_create(tmp_path / "command", material_of(prepared, tmp_path / "command"), prepared.processes)
+    run = open_or_create(tmp_path / "command", TrainingJob(prepared).material(tmp_path / "command"), prepared.processes)
     Experiment(prepared, run, StopRequest()).train_and_record()
 
     again = prepare(profile, device="cpu")
