@@ -260,7 +260,7 @@ def test_a_module_of_ones_own_in_a_lightning_checkpoint(material, tmp_path, monk
     assert load_predictor(tmp_path / "mine", 3).network.body.head.in_features == 6
 
 
-@pytest.mark.parametrize("name", ["convnext_atto"])
+@pytest.mark.parametrize("name", ["convnext_atto", "vit_tiny_patch16_224"])
 def test_networks_of_timm_are_recorded_and_live(material, tmp_path, name):
     timm = pytest.importorskip("timm")
     options = {"img_size": 64} if "vit" in name else {}
