@@ -128,6 +128,9 @@ def _proof(
     if not error <= TOLERANCE:
         tried.append(f"'{layer}' as {kind}: mean(map) differs from the logit by {error:.2g} of the largest logit")
         return None
+    if float(maps.std((-1, -2)).max()) <= TOLERANCE * float(logits.abs().max()) and kind == "linearised":
+        tried.append(f"'{layer}' as {kind}: the maps are flat, the tangent does not see the grid")
+        return None
     if not cells <= TOLERANCE:
         tried.append(f"'{layer}' as {kind}: cells given to the head alone differ by {cells:.2g} of the largest cell")
         return None

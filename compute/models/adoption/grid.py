@@ -60,17 +60,26 @@ def possible_forms(shape: Sequence[int], image_shape: tuple[int, int]) -> list[G
 
     A grid has about the images' own proportions, and of two that fit equally well the one of fewer cells is likelier.
     """
-    aspect = math.log(image_shape[0] / image_shape[1])
-    forms = []
+    forms: list[GridForm] = []
     if len(shape) == 4:
         forms = [GridForm("channels_first", shape[2], shape[3]), GridForm("channels_last", shape[1], shape[2])]
-    elif len(shape) == 3:
-        for prefix in range(min(MOST_PREFIX_TOKENS, shape[1] - 2) + 1):
-            forms += [GridForm("tokens", *sides, prefix) for sides in _sides(shape[1] - prefix, image_shape)]
+    elif len(shape) == 3 and min(shape[1:]) > 1:  # of one channel it would be a row of pooled features
+        tokens = [
+            GridForm("tokens", *sides, prefix)
+            for prefix in range(min(MOST_PREFIX_TOKENS, shape[1] - 2) + 1)
+            for sides in _sides(shape[1] - prefix, image_shape)
+        ]
+        # 17 tokens are a class token and 4x4 others rather than eight tokens and 3x3
+        forms = sorted(tokens, key=lambda form: (_distortion(form, image_shape), form.prefix))[:1]
         forms += [GridForm("transposed_tokens", *sides) for sides in _sides(shape[2], image_shape)]
-    distortion = {form: round(abs(math.log(form.height / form.width) - aspect), 3) for form in forms}
-    likely = [form for form in forms if form.height * form.width > 1 and distortion[form] < LARGEST_DISTORTION]
-    return sorted(likely, key=lambda form: (distortion[form], form.height * form.width))
+    likely = [form for form in forms if form.height * form.width > 1]
+    likely = [form for form in likely if _distortion(form, image_shape) < LARGEST_DISTORTION]
+    return sorted(likely, key=lambda form: (_distortion(form, image_shape), form.height * form.width))
+
+
+def _distortion(form: GridForm, image_shape: tuple[int, int]) -> float:
+    """|ln| of the grid's aspect ratio over the image's, rounded so that equal ones compare equal."""
+    return round(abs(math.log(form.height * image_shape[1] / (form.width * image_shape[0]))), 3)
 
 
 def _sides(count: int, image_shape: tuple[int, int]) -> list[tuple[int, int]]:

@@ -1,26 +1,50 @@
 """Class maps of any head: its tangent at each image's grid, the gradient times the activation of every cell.
 
 What the tangent leaves over, which is its value at a grid of zeros, is spread evenly, so that the mean of a map is the
-logit. Only the head is differentiated. Two ways lead to the same numbers: backwards, a pass for each class, or
-forwards, a pass for each cell.
+logit. Norms divide by a deviation that counts as constant (Ali et al. 2022, Sec. 3.2): else what goes into a norm,
+which ignores its length, would get exactly 0. Only the head is differentiated. Two ways lead to the same numbers:
+backwards, a pass for each class, or forwards, a pass for each cell.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from compute.errors import BadModel
+from compute.models.adoption.affine import NORMS
 from compute.models.adoption.grid import GridForm
 from compute.models.adoption.split import FAILURES, Split, ordinary_tensor
 
 MOST_BYTES = 1 << 28  # of tangents or gradients at once; a transformer's head takes several times as much
 SAME = 1e-3  # relative difference up to which both ways agree: a norm of few values loses digits
+
+
+class HeldDeviations(TorchFunctionMode):
+    """Layer norms after the layer (once `armed`) whose deviation is a constant for derivatives; their mean is not."""
+
+    armed = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called by PyTorch in place of every function while the mode is active."""
+        kwargs = kwargs or {}
+        if not self.armed or func not in NORMS:
+            return func(*args, **kwargs)
+        x, given = args[0], {**dict(zip(NORMS[func], args[1:], strict=False)), **kwargs}
+        axes = tuple(range(-len(given["shape"]), 0))
+        centred = x - x.mean(axes, keepdim=True) if "bias" in NORMS[func] else x
+        eps = given.get("eps") or (1e-5 if "bias" in NORMS[func] else torch.finfo(x.dtype).eps)
+        normed = centred * (centred.detach().square().mean(axes, keepdim=True) + eps).rsqrt()
+        weight, bias = given.get("weight"), given.get("bias")
+        normed = normed if weight is None else normed * weight
+        return normed if bias is None else normed + bias
 
 
 class TangentMaps:
@@ -57,12 +81,15 @@ class TangentMaps:
         """The layer's tensor as a leaf, and the logits with the head's graph on it; the backbone has none."""
         leaves: list[Tensor] = []
 
+        held = HeldDeviations()
+
         def visit(raw: Tensor) -> Tensor:
             leaves.append(raw.detach().clone().requires_grad_())
+            held.armed = True
             torch.set_grad_enabled(True)
             return leaves[0].clone()  # heads that work in place may not do so on a leaf
 
-        with torch.no_grad():
+        with torch.no_grad(), held:
             logits = self.split.run(x, visit)
         if not logits.requires_grad:
             raise BadModel(f"the layers after '{self.split.layer}' give no gradient: they detach what they get")
@@ -96,7 +123,8 @@ class TangentMaps:
             alone = torch.eye(cells, device=raw.device).view(cells, 1, self.form.height, self.form.width)
             tangents = (grid[:, None] * alone).flatten(0, 1)  # (n * cells, F, H, W), all but one cell 0
             rows = part.repeat_interleave(cells, 0)
-            with forward_ad.dual_level(), torch.no_grad():
+            with forward_ad.dual_level(), torch.no_grad(), HeldDeviations() as held:
+                held.armed = True  # for the layers before the grid as well, which makes no difference there
                 dual = forward_ad.make_dual(rows, self.form.raw(tangents).to(rows.dtype))
                 tangent = forward_ad.unpack_dual(self.split.head(dual, x)).tangent
             if tangent is None:

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision import models
 
 from compute.errors import BadModel
+from compute.models import build
 from compute.models.adoption import adopt
 from compute.models.adoption.adopt import TOLERANCE, relative_error
 
@@ -75,3 +76,170 @@ def test_a_model_without_a_grid_is_refused_and_recorded_without_maps_if_asked():
     network = adopt(model, x, maps=False)
     assert network.evidence.kind == "none"
     assert torch.equal(network(x)[:, :, 0, 0], model(x))
+
+
+class Head(nn.Module):
+    """A convolution of stride 4 with a head of any kind behind it."""
+
+    def __init__(self, *head, channels=3):
+        super().__init__()
+        self.backbone = nn.Conv2d(3, channels, 4, 4)
+        self.head = nn.Sequential(*head)
+
+    def forward(self, x):
+        return self.head(self.backbone(x))
+
+
+POOL = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def test_a_linear_layer_over_the_flattened_grid_gives_every_cell_weights_of_its_own():
+    model, x = Head(nn.Flatten(), nn.Linear(12, 4)), torch.randn(3, 3, 8, 8)
+    network = adopt(model, x)
+    assert (network.evidence.kind, network.evidence.layer) == ("exact", "backbone")
+    with torch.no_grad():
+        weight = model.head[1].weight.view(4, 3, 2, 2)
+        expected = 4 * torch.einsum("nfyx,cfyx->ncyx", model.backbone(x), weight) + model.head[1].bias[:, None, None]
+        assert torch.allclose(network(x), expected, atol=1e-5)
+
+
+def test_a_norm_after_the_pooling_is_held_at_the_values_of_each_image():
+    model, x = Head(*POOL, nn.LayerNorm(3), nn.Linear(3, 4)), torch.randn(3, 3, 8, 8)
+    network = adopt(model, x)
+    assert network.evidence.kind == "frozen_norm"
+    with torch.no_grad():
+        grid = model.backbone(x)
+        pooled = grid.mean((-1, -2))
+        scale = (pooled.var(1, unbiased=False) + 1e-5).rsqrt()[:, None, None, None]
+        normed = (grid - pooled.mean(1)[:, None, None, None]) * scale
+        expected = torch.einsum("nfyx,cf->ncyx", normed, model.head[3].weight) + model.head[3].bias[:, None, None]
+        assert torch.allclose(network(x), expected, atol=1e-5)
+
+
+def test_the_tangent_of_a_squared_average_is_twice_the_cell_and_the_rest_spread_evenly():
+    class Square(nn.Module):
+        def forward(self, pooled):
+            return pooled.square()
+
+    model, x = Head(*POOL, Square()), torch.randn(3, 3, 8, 8)
+    network = adopt(model, x)
+    assert (network.evidence.kind, network.evidence.affine) == ("linearised", False)
+    with torch.inference_mode():
+        grid = model.backbone(x)
+        mean = grid.mean((-1, -2), keepdim=True)
+        assert torch.allclose(network(x), 2 * mean * grid - mean.square(), atol=1e-5)
+
+
+def test_both_directions_of_the_derivative_give_the_same_maps_also_under_inference_mode():
+    torch.manual_seed(0)
+    model = Head(*POOL, nn.Linear(3, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 30))
+    x = torch.randn(3, 3, 8, 8)
+    network, chosen = adopt(model, x), torch.tensor([[0, 29], [5, 6], [7, 7]])
+    assert network.evidence.kind == "linearised"
+    with torch.inference_mode():
+        maps = network(x)  # 30 classes and 4 cells: forwards
+        few = network.maps_of(x, chosen)  # 2 classes: backwards
+    assert torch.allclose(few, maps.gather(1, chosen[:, :, None, None].expand(-1, -1, 2, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_type_are_widened_in_a_copy(dtype):
+    model, x = models.resnet18(num_classes=3).to(dtype), torch.randn(2, 3, 64, 64)
+    network = adopt(model, x)
+    assert (network.evidence.kind, next(model.parameters()).dtype) == ("exact", dtype)
+    with torch.no_grad():
+        model.fc.bias.add_(1.0)
+    before = network(x)
+    assert torch.allclose(network.eval()(x), before + 1, atol=0.05)  # the copy follows the model
+
+
+class Returns(nn.Module):
+    def __init__(self, as_output):
+        super().__init__()
+        self.body, self.as_output = Tiny(), as_output
+
+    def forward(self, x):
+        return self.as_output(self.body(x))
+
+
+@pytest.mark.parametrize(
+    "as_output",
+    [
+        lambda logits: (logits, logits * 2),
+        lambda logits: {"loss": None, "logits": logits},
+        lambda logits: (logits.softmax(1), logits),
+        lambda logits: [logits],
+    ],
+    ids=["auxiliary", "mapping", "softmax beside logits", "list"],
+)
+def test_the_logits_are_found_in_what_a_model_returns(as_output):
+    x = torch.rand(3, 3, 4, 4)
+    network = adopt(Returns(as_output), x)
+    assert network.evidence.layer == "body.pool"
+    with torch.no_grad():
+        assert torch.allclose(network(x).mean((-1, -2)), Tiny()(x), atol=1e-6)
+
+
+def test_what_cannot_be_adopted_is_refused_with_what_was_found():
+    x = torch.rand(3, 3, 64, 64)
+    with pytest.raises(BadModel, match="returns probabilities"):
+        adopt(Returns(lambda logits: logits.softmax(1)), x)
+    with pytest.raises(BadModel, match="returned a str"):
+        adopt(Returns(lambda logits: "logits"), x)
+    with pytest.raises(BadModel, match="at least two images"):
+        adopt(Tiny(), x[:1])
+    model = models.resnet18(num_classes=3)
+    with pytest.raises(BadModel, match=r"ResNet has no layer 'layer5'. Its layers: conv1, bn1"):
+        adopt(model, x, "layer5")
+    with pytest.raises(BadModel, match=r"'layer4\.0\.conv1' alone"):
+        adopt(model, x, "layer4.0.conv1")
+    with pytest.raises(BadModel, match=r"'fc' gives a tensor of shape \(2, 3\)"):
+        adopt(model, x, "fc")
+    with pytest.raises(BadModel, match="run 2 times"):
+        adopt(model, x, "layer4.0.relu")
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_named_layer_is_taken_and_its_input_too():
+    model, x = models.resnet18(num_classes=3), torch.randn(2, 3, 64, 64)
+    assert adopt(model, x, "avgpool:in").evidence.kind == "exact"
+    earlier = adopt(model, x, "layer3").evidence
+    assert (earlier.kind, earlier.layer, earlier.map_shape) == ("linearised", "layer3", (4, 4))
+
+
+def test_images_that_are_not_square_keep_their_shape_in_grids_and_tokens():
+    assert adopt(models.resnet18(num_classes=3), torch.randn(2, 3, 64, 160)).evidence.map_shape == (2, 5)
+    tokens = nn.Sequential(nn.Conv2d(3, 6, 4, 4), nn.Flatten(2), Tokens(), nn.Linear(6, 3))
+    evidence = adopt(tokens, torch.randn(2, 3, 8, 20)).evidence
+    assert (evidence.kind, evidence.map_shape) == ("exact", (2, 5))
+
+
+class Tokens(nn.Module):
+    def forward(self, rows):
+        return rows.mean(2)
+
+
+def test_a_wrapped_model_is_adopted_as_the_model_inside():
+    network = adopt(nn.DataParallel(Tiny()), torch.rand(2, 3, 4, 4))
+    assert isinstance(network.body, Tiny)
+
+
+def test_adopting_the_cam_network_gives_the_maps_that_it_makes_itself():
+    class Logits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = build("cam", 5)
+
+        def forward(self, x):
+            return self.network(x).mean((-1, -2))
+
+    model, x = Logits().eval(), torch.randn(3, 3, 64, 64)
+    network = adopt(model, x)
+    assert (network.evidence.kind, network.evidence.layer) == ("exact", "network")  # its own maps are the last grid
+    features = adopt(model, x, "network.dropout")
+    assert features.evidence.kind == "exact"
+    with torch.inference_mode():
+        own = model.network(x)
+        assert torch.equal(network(x), own)
+        difference = (features(x) - own).abs().max()
+    assert difference <= 2e-6 * own.abs().max()
