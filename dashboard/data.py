@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +18,14 @@ import streamlit as st
 from dashboard.images.sheet import Atlas, atlas
 from dashboard.query_cache import cached_query, cached_run_query
 from dashboard.shared.theme import one_line
-from store import Run, StoreError, Timeline, open_run, queries
+from store import Run, RunNotFound, StoreError, Timeline, open_run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.localisation import localisation_of
 from store.metrics.maps import cosine
 from store.queries.table1 import recorded_result
+from store.read.run_folders import FoundRuns, RunFolders
 from store.read.source import State, path_state
+from store.remote.patience import PatientQuestion
 
 T = TypeVar("T")
 _VARIANT_COLUMNS = ["variant", "variant_label", "top1", "top5", "mean_confidence", "flip_rate"]
@@ -33,47 +34,29 @@ _VARIANT_COLUMNS = ["variant", "variant_label", "top1", "top5", "mean_confidence
 # Runs
 
 
-def runs_folder() -> Path:
-    """The folder of runs: CLASSPRINT_RUNS, by default ./runs."""
-    return Path(os.environ.get("CLASSPRINT_RUNS") or "runs")
+def runs_setting() -> str:
+    """Where runs are looked for: CLASSPRINT_RUNS, folders and URLs with colons between them; by default ./runs."""
+    return os.environ.get("CLASSPRINT_RUNS") or "runs"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _run_folders(setting: str) -> RunFolders:
+    return RunFolders(setting)
+
+
+def found_runs() -> FoundRuns:
+    """The runs that are there, the most recently written first, and what cannot be looked into."""
+    return _run_folders(runs_setting()).look()
 
 
 def run_names() -> list[str]:
-    """The names of the runs, the most recently written first, those without an epoch last; empty without a folder."""
-    runs = {}
-    for path in _folders():
-        with suppress(OSError):  # see `unreadable_folders`
-            if (path / "run.h5").is_file():
-                runs[path.name] = _last_written(path)
-    return sorted(runs, key=runs.__getitem__, reverse=True)
+    """The names of the runs, the most recently written first, those without an epoch last."""
+    return list(found_runs().runs)
 
 
-def unreadable_folders() -> dict[str, str]:
-    """Folders among the runs that this process may not look into, and why: one of them must not hide the others."""
-    problems = {}
-    for path in _folders():
-        try:
-            (path / "run.h5").is_file()
-            _last_written(path)
-        except OSError as error:
-            problems[path.name] = f"its folder cannot be read: {error.strerror}."
-    return problems
-
-
-def _folders() -> list[Path]:
-    try:
-        return list(runs_folder().iterdir())
-    except OSError:
-        return []
-
-
-def _last_written(path: Path) -> tuple[bool, float]:
-    epochs = path / "epochs"
-    try:
-        has_epoch = any(epochs.glob("*.h5"))
-        return has_epoch, (epochs if has_epoch else path).stat().st_mtime
-    except FileNotFoundError:  # removed in between, or a link to nowhere
-        return False, 0.0
+def run_name(run: Run) -> str:
+    """The name that the dashboard calls a run by: its folder's, followed by where that is if several have it."""
+    return _run_folders(runs_setting()).name_at(run.source.location) or run.path.name
 
 
 def reason(error: Exception) -> str:
@@ -89,22 +72,46 @@ def open_neighbour(name: str) -> tuple[Run | None, str]:
         return None, reason(error)
 
 
+@dataclass(frozen=True)
+class _OpenRun:
+    """A run that all sessions share, and the question for its new epochs, which storage at a URL may answer late."""
+
+    run: Run
+    refresh: PatientQuestion[bool]
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _open_run(path: str, state: State) -> Run:
-    return open_run(path)
+def _open_run(location: str, state: State) -> _OpenRun:
+    run = open_run(location)
+    return _OpenRun(run, PatientQuestion(run.refresh))
 
 
 def open_named_run(name: str) -> Run:
-    """A run of the folder, with the epochs that are complete by now.
+    """One of the runs, with the epochs that are complete by now; of a run at a URL, those of a few seconds ago.
 
     Raises:
         StoreError: the run cannot be read.
     """
-    path = runs_folder() / name
-    # One open run for all sessions; a run.h5 that was replaced is opened again.
-    run = _open_run(str(path), path_state(path / "run.h5"))
-    run.refresh()
-    return run
+    return _opened(name).run
+
+
+def storage_problem(name: str) -> str:
+    """Why a run at a URL may have newer epochs than those that are shown; empty where nothing is wrong."""
+    opened = _opened(name)
+    return "" if opened.run.source.is_local else opened.refresh.latest()[1]
+
+
+def _opened(name: str) -> _OpenRun:
+    location = _run_folders(runs_setting()).location_of(name)
+    if location is None:
+        raise RunNotFound(f"The run {name!r} is no longer there. Choose another one.")
+    # A run.h5 that was replaced is opened again. Of a URL, the state is empty: complete files never change there.
+    opened = _open_run(location, path_state(Path(location) / "run.h5"))
+    if opened.run.source.is_local:
+        opened.run.refresh()
+    else:
+        opened.refresh.latest()
+    return opened
 
 
 @cached_query

@@ -61,3 +61,32 @@ def page(browser):
     yield window
     context.close()
     assert not complaints
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """URL of an empty bucket on an S3-speaking server on this machine."""
+    server_module = pytest.importorskip("moto.server")
+    s3fs = pytest.importorskip("s3fs")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    patch = pytest.MonkeyPatch()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "FSSPEC_S3_ENDPOINT_URL": f"http://{host}:{port}",
+        "CLASSPRINT_CACHE": str(tmp_path_factory.mktemp("cache")),
+    }.items():
+        patch.setenv(name, value)
+    from fsspec.config import conf, set_conf_env
+
+    set_conf_env(conf)
+    s3fs.S3FileSystem.clear_instance_cache()
+    s3fs.S3FileSystem().mkdir("runs")
+    yield "s3://runs"
+    conf.pop("s3", None)
+    s3fs.S3FileSystem.clear_instance_cache()
+    patch.undo()
+    server.stop()

@@ -18,9 +18,17 @@ def needs_analysis(selection: Selection) -> None:
         return
     st.info(
         f"This part needs the cross-epoch analysis, which “{escape_markdown(selection.name)}” does not have yet. "
-        f"To compute it, run {code_span(f'python -m compute analyse {selection.run.path}')}.",
+        f"To compute it, run {_analyse(selection)}.",
         icon=":material/function:",
     )
+
+
+def _analyse(selection: Selection) -> str:
+    """The command that computes the analysis; it writes into a folder, so a run at a URL is analysed before copying."""
+    run = selection.run
+    where = run.source.location if run.source.is_local else run.path.name
+    command = code_span(f"python -m compute analyse {where}")
+    return command if run.source.is_local else f"{command} where it was recorded, and copy it to its URL again"
 
 
 def no_maps(selection: Selection) -> None:
@@ -43,6 +51,6 @@ def warn_stale(selection: Selection) -> None:
         st.info(
             f"The cross-epoch analysis covers {epoch_list(known)}, but the run now has "
             f"{epoch_list(selection.run.epochs)}. To update it, run "
-            f"{code_span(f'python -m compute analyse {selection.run.path}')}.",
+            f"{_analyse(selection)}.",
             icon=":material/update:",
         )

@@ -35,17 +35,17 @@ class State:
     @property
     def parameters(self) -> dict[str, str | int]:
         """The state as parameters of a link."""
-        return {"run": self.run.path.name, "epoch": self.epoch, "variant": self.variant}
+        return {"run": data.run_name(self.run), "epoch": self.epoch, "variant": self.variant}
 
 
 def state_names(states: Sequence[State]) -> list[str]:
     """The states in words, naming only what differs between them (epoch and variant if nothing does)."""
-    runs = len({state.run.path for state in states}) > 1
+    runs = len({state.run.source.location for state in states}) > 1
     epochs = runs or len({state.epoch for state in states}) > 1
     variants = len({state.variant for state in states}) > 1
     names = []
     for state in states:
-        parts = [state.run.path.name] if runs else []
+        parts = [data.run_name(state.run)] if runs else []
         parts += [f"epoch {data.epoch_name(state.run, state.epoch)}"] if epochs or not variants else []
         parts += [state.run.variant(state.variant).label] if variants or not epochs else []
         names.append(", ".join(parts))

@@ -13,6 +13,7 @@ from dashboard.shared import notices
 from dashboard.shared.theme import code_span, escape_markdown
 from dashboard.shell import controls, navigation, url_state
 from store import Run, StoreError
+from store.remote.place import is_remote
 
 LOGO = Path(__file__).with_name("logo.svg")
 STYLE = Path(__file__).with_name("shell.css")
@@ -41,17 +42,24 @@ def draw(page: st.Page, registered: dict[str, st.Page]) -> bool:
         _links(links, registered)
         _no_runs()
         return False
-    selection = url_state.read_selection(names, names[0])
+    with st.spinner("Fetching the run …", show_time=True):  # shown only where that takes longer than a moment
+        selection = url_state.read_selection(names, names[0])
     _links(links, registered)
     with selectors:
         controls.select("Run", "run", names, default=names[0], resets=("epoch", "class", "image", "pin"))
-    run = data.open_named_run(selection) if isinstance(selection, str) else selection.run
     if isinstance(selection, str):
-        _no_epochs(run)
+        _no_epochs(selection)
         return False
+    run = selection.run
+    if not run.source.is_local:
+        with st.spinner(
+            f"Fetching epoch {selection.epoch} from {escape_markdown(run.source.location)} …", show_time=True
+        ):
+            run.source.fetch_epoch(selection.epoch)
     with selectors:
+        _unreachable()
         _selectors(selection)
-        _progress(run)
+        _progress(selection.name, run)
     _head(page, selection)
     if navigation.page_info(name).needs_maps and not run.has_maps:
         url_state.accept_unread(url_state.SHARED)
@@ -141,7 +149,21 @@ def _pin(selection: url_state.Selection) -> None:
         )
 
 
-def _progress(run: Run) -> None:
+def _unreachable() -> None:
+    """The folders at URLs whose runs may be missing from the list."""
+    for place, problem in data.found_runs().problems.items():
+        if is_remote(place):
+            st.warning(
+                f"Runs of {escape_markdown(place)} may be missing: {escape_markdown(problem)}",
+                icon=":material/cloud_off:",
+            )
+
+
+def _progress(name: str, run: Run) -> None:
+    problem = data.storage_problem(name)
+    if problem:
+        text = f"New epochs of {run.source.location} may be missing: {problem}"
+        st.warning(escape_markdown(text), icon=":material/cloud_off:")
     st.session_state[_SHOWN_EPOCHS] = run.epochs
     for epoch, reason in run.damaged.items():
         st.warning(
@@ -151,7 +173,7 @@ def _progress(run: Run) -> None:
     if damage:
         st.warning(f"The pages go on without the analysis: {escape_markdown(damage)}", icon=":material/broken_image:")
     if not run.complete:
-        _watch(run.path.name)
+        _watch(name)
 
 
 @st.fragment(run_every="4s")
@@ -213,19 +235,25 @@ def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
 
 
 def _no_runs() -> None:
-    folder = data.runs_folder()
-    if (folder / "run.h5").exists():
+    setting, problems = data.runs_setting(), data.found_runs().problems
+    if Path(setting, "run.h5").exists():
         st.title("This folder is a run", anchor=False)
-        around = folder.resolve().parent
+        around = Path(setting).resolve().parent
         st.markdown(
-            f"{code_span(folder)} is itself a run, and the dashboard shows the runs inside a folder. Start it with the "
-            f"folder around it: {code_span(f'CLASSPRINT_RUNS={around}')}, or "
+            f"{code_span(setting)} is itself a run, and the dashboard shows the runs inside a folder. Start it with "
+            f"the folder around it: {code_span(f'CLASSPRINT_RUNS={around}')}, or "
             f"{code_span(f'make dashboard RUNS={around}')}."
         )
         return
+    if problems:
+        st.title("No run can be read", anchor=False)
+        for place, problem in problems.items():
+            st.error(f"**{escape_markdown(place)}**: {escape_markdown(problem)}", icon=":material/cloud_off:")
+        _wait_for_runs()
+        return
     st.title("No run yet", anchor=False)
     st.markdown(
-        f"""There is no run in {code_span(folder)}. A run is a folder with a file `run.h5` and one file per epoch.
+        f"""There is no run in {code_span(setting)}. A run is a folder with a file `run.h5` and one file per epoch.
 To make one:
 
 ```
@@ -239,7 +267,7 @@ minutes on two processor cores, and each epoch appears here as soon as it is rec
 make compute PROFILE=paper DATA=/path/to/tiny-imagenet-200 RUN=mine
 ```
 
-To show runs in another folder, start the dashboard with `CLASSPRINT_RUNS=/path/to/runs`."""
+To show runs in other folders, or at a URL, start the dashboard with `CLASSPRINT_RUNS=/path/to/runs:s3://bucket/runs`."""
     )
     _wait_for_runs()
 
@@ -251,10 +279,10 @@ def _wait_for_runs() -> None:
         st.rerun()
 
 
-def _no_epochs(run: Run) -> None:
-    st.title(escape_markdown(run.path.name), anchor=False)
+def _no_epochs(name: str) -> None:
+    st.title(escape_markdown(name), anchor=False)
     st.info(
         "This run has no complete epoch yet. The pages appear with the first one.",
         icon=":material/hourglass_top:",
     )
-    _progress(run)
+    _progress(name, data.open_named_run(name))

@@ -57,8 +57,8 @@ class Selection:
 
     @property
     def name(self) -> str:
-        """The run's name: its folder's."""
-        return self.run.path.name
+        """The run's name in the sidebar and in links."""
+        return data.run_name(self.run)
 
     @property
     def variant_label(self) -> str:
@@ -254,10 +254,11 @@ def read_selection(run_names: Sequence[str], default_run: str) -> Selection | st
     Returns:
         The selection, also for `current_selection`; or the run's name where it has no complete epoch yet.
     """
-    run = data.open_named_run(choice("run", list(run_names), default_run))
+    name = choice("run", list(run_names), default_run)
+    run = data.open_named_run(name)
     if not run.epochs:
         accept_unread(SHARED)
-        return run.path.name
+        return name
     identifiers = data.class_ids(run)
     identifier = choice("class", identifiers, "")
     image = integer("image", 0, len(run.labels) - 1, -1)
@@ -285,7 +286,9 @@ def _epoch(run: Run) -> int:
     if number in run.epochs:
         return number
     reason = run.damaged.get(number)
-    allowed = f"its file is damaged ({reason})" if reason else f"run “{run.path.name}” has {epoch_list(run.epochs)}"
+    allowed = (
+        f"its file is damaged ({reason})" if reason else f"run “{data.run_name(run)}” has {epoch_list(run.epochs)}"
+    )
     _report_invalid("epoch", value, allowed, f"epoch {run.epochs[-1]}")
     return run.epochs[-1]
 

@@ -23,6 +23,8 @@ class Source(Protocol):
     @property
     def folder(self) -> Path: ...  # where fetched files are
     @property
+    def location(self) -> str: ...  # its folder, or the URL
+    @property
     def is_local(self) -> bool: ...
     @property
     def open_files(self) -> int: ...  # epochs to keep open
@@ -40,6 +42,11 @@ class LocalSource:
     folder: Path
     is_local: bool = True
     open_files: int = 96
+
+    @property
+    def location(self) -> str:
+        """The folder, as text."""
+        return str(self.folder)
 
     def look(self) -> Listing:
         """Epochs that have a file, with its state, and the epochs that have a receipt.

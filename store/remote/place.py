@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ def is_remote(path: str | Path) -> bool:
     return "://" in str(path)
 
 
+@contextmanager
+def errors_of_libraries() -> Iterator[None]:
+    """Turn the errors that a library of object storage defines itself into OSError.
+
+    Only some of them are: botocore's for a server that does not answer, or for missing credentials, are not.
+    """
+    try:
+        yield
+    except Exception as err:
+        if isinstance(err, (OSError, StoreError)) or type(err).__module__ == "builtins":
+            raise
+        raise OSError(str(err)) from err
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder and the file system that it is on; names of files are relative to it."""
@@ -31,9 +46,14 @@ class Place:
 
     @classmethod
     def at(cls, url: str) -> Place:
-        """The place at a path or URL."""
+        """The place at a path or URL; raises StoreError for a URL of a kind that nothing here can open."""
         url = url.rstrip("/")
-        return cls(url, *fsspec.core.url_to_fs(url))
+        try:
+            return cls(url, *fsspec.core.url_to_fs(url))
+        except (ImportError, ValueError) as err:
+            raise StoreError(
+                f"{url!r} cannot be opened: {err}. For s3:// install s3fs, for gs:// gcsfs, for abfs:// adlfs."
+            ) from err
 
     @property
     def is_local(self) -> bool:
@@ -52,7 +72,8 @@ class Place:
             StoreError: the file system cannot be reached.
         """
         try:
-            return getattr(self.system, method)(self.path(name), *arguments, **options)
+            with errors_of_libraries():
+                return getattr(self.system, method)(self.path(name), *arguments, **options)
         except (FileNotFoundError, NotADirectoryError):
             raise
         except OSError as err:
@@ -66,7 +87,7 @@ class Place:
             OSError: it cannot be read.
         """
         left = size
-        with self.system.open(self.path(name), "rb") as file:
+        with errors_of_libraries(), self.system.open(self.path(name), "rb") as file:
             while block := file.read(min(BLOCK, left + 1)):
                 left -= len(block)
                 if left < 0:
@@ -101,7 +122,7 @@ class Place:
             DamagedFile: it is no receipt.
         """
         try:
-            with self.reach("open", name, "rb") as file:
+            with errors_of_libraries(), self.reach("open", name, "rb") as file:
                 raw = file.read(RECEIPT_BYTES + 1)  # no more, whatever its size
         except FileNotFoundError:
             raise

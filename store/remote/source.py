@@ -31,8 +31,11 @@ class RemoteSource:
 
     def __init__(self, url: str) -> None:
         self._place = Place.at(url)
+        self.location = self._place.url
         self._cache = FileCache.from_environment()
-        self.folder = self._cache.folder / hashlib.sha256(self._place.url.encode()).hexdigest()[:16]
+        name = layout.inside(self.location.rpartition("/")[2], f"The address {url!r}")
+        # The last folder has the run's own name: pages and tables call a run by its folder.
+        self.folder = self._cache.folder / hashlib.sha256(self.location.encode()).hexdigest()[:16] / name
         self._lock = threading.Lock()
         self._thread = threading.local()
         self._listed: dict[str, State] = {}  # as last listed: saves a request for every query

@@ -12,7 +12,7 @@ from pathlib import Path
 from store.errors import DamagedFile, RunExists, RunNotFound, WriteFailed
 from store.format import layout
 from store.format.hdf5_file import PART, regular_file
-from store.remote.place import Place
+from store.remote.place import Place, errors_of_libraries
 
 
 def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None = None) -> list[str]:
@@ -168,12 +168,13 @@ def _transfer(origin: Place, name: str, size: int, copy: Place, part: str, repor
     """Copy one file and return the SHA-256 of what was read."""
     digest = hashlib.sha256()
     try:
-        copy.system.makedirs(copy.path(part).rpartition("/")[0], exist_ok=True)
-        with copy.system.open(copy.path(part), "wb") as writer:
-            for block in origin.blocks(name, size):
-                digest.update(block)
-                writer.write(block)
-                report(len(block))
+        with errors_of_libraries():
+            copy.system.makedirs(copy.path(part).rpartition("/")[0], exist_ok=True)
+            with copy.system.open(copy.path(part), "wb") as writer:
+                for block in origin.blocks(name, size):
+                    digest.update(block)
+                    writer.write(block)
+                    report(len(block))
     except OSError as err:
         reason = os.strerror(err.errno) if err.errno else str(err)
         raise WriteFailed(f"{copy.path(name)!r} could not be written: {reason}. Copy again to resume.") from err

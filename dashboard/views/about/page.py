@@ -111,14 +111,14 @@ def _file_format(selection: Selection) -> None:
         "A run is a folder of HDF5 files that are written once; any HDF5 tool reads them:\n\n"
         "| File, dataset | Shape in this run | Meaning |\n|---|---|---|\n"
         + "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        + f"\n\n{code_span(f'python -m store info {run.path}')} lists the files, "
-        f"{code_span(f'python -m store verify {run.path}')} "
+        + f"\n\n{code_span(f'python -m store info {run.source.location}')} lists the files, "
+        f"{code_span(f'python -m store verify {run.source.location}')} "
         "checks every byte. In a notebook:"
     )
     at = f"epoch={selection.epoch}, variant={json.dumps(selection.variant)}"
     st.code(
         "from store import open_run\n\n"
-        f"run = open_run({json.dumps(str(run.path))})\n"
+        f"run = open_run({json.dumps(run.source.location)})\n"
         f"maps = run.maps({at}, images=[0, 1])  # (2, {classes}, {height}, {width}) float32\n"
         f"table = run.predictions({at})  # a row per image",
         language="python",

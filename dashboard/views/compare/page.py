@@ -143,9 +143,9 @@ def _comparable(states: list[State], classes: list[int]) -> tuple[list[State], l
     comparable = []
     for place, each in enumerate(states):
         if not each.run.epochs:
-            reason = f"“{each.run.path.name}” has no complete epoch yet."
+            reason = f"“{data.run_name(each.run)}” has no complete epoch yet."
         elif not same_classes(each.run, states[-1].run):
-            reason = f"“{each.run.path.name}” and “{states[-1].run.path.name}” do not have the same classes."
+            reason = f"“{data.run_name(each.run)}” and “{data.run_name(states[-1].run)}” do not have the same classes."
         else:
             comparable.append(place)
             continue

@@ -17,7 +17,7 @@ from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.images.maps import scale_maps
 from dashboard.images.sheet import atlas
 from dashboard.shared import image_tiles
-from dashboard.shared.theme import NEUTRAL, PREDICTION, escape_markdown, probability
+from dashboard.shared.theme import NEUTRAL, PREDICTION, code_span, escape_markdown, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store import Run
@@ -44,6 +44,14 @@ def main() -> None:
         st.info(
             f"Run “{name}” does not say which network it recorded, so no image can be passed through it.",
             icon=":material/help:",
+        )
+        return
+    if not selection.run.source.is_local:
+        command = code_span(f"python -m store copy {selection.run.source.location} runs/{selection.run.path.name}")
+        st.info(
+            "This run is at a URL, and its weights are not fetched. To try its network, copy it to this machine: "
+            f"{command}.",
+            icon=":material/cloud_download:",
         )
         return
     own = os.environ.get("CLASSPRINT_NETWORKS", "").strip()

@@ -175,7 +175,7 @@ def _classes(selection: Selection) -> None:
 def _table_one(selection: Selection) -> None:
     paper = is_tiny_imagenet(selection.run)
     st.subheader("Runs in this folder" + (" and the paper's Table 1" if paper else ""), anchor=False)
-    table, left_out = runs_table(paper=paper)
+    table, left_out, elsewhere = runs_table(selection.run, paper=paper)
     st.dataframe(
         table.assign(
             epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
@@ -215,6 +215,7 @@ def _table_one(selection: Selection) -> None:
     st.caption(
         f"Runs: best recorded epoch, all validation images, clean. {quoted}Accuracies on different images cannot be "
         "compared."
+        + (f" Runs at URLs that are not shown now have no row ({elsewhere}): it would fetch them." if elsewhere else "")
     )
     for name, reason in left_out.items():
         st.warning(

@@ -9,6 +9,7 @@ from dashboard.shared.theme import escape_markdown, probability
 from dashboard.shell.url_state import Selection
 from store import Run
 from store.queries.table1 import table1
+from store.remote.place import is_remote
 
 
 def notable_mistakes(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
@@ -64,14 +65,19 @@ def _third(selection: Selection, rest: pd.DataFrame) -> tuple[str, str, pd.DataF
     return None if first.empty else (name, reason, first)
 
 
-def runs_table(*, paper: bool) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Every readable run of the folder at its best epoch, then the paper's rows if wanted (`store.queries.table1`).
+def runs_table(shown: Run, *, paper: bool) -> tuple[pd.DataFrame, dict[str, str], int]:
+    """Every readable run at hand at its best epoch, then the paper's rows if wanted (`store.queries.table1`).
 
     Returns:
-        The table; and why each run that is not in it cannot be read, by its name.
+        The table; why each run that is not in it cannot be read, by its name; and how many runs at URLs are not in
+        it, because a row would fetch their files.
     """
-    results, left_out = [], data.unreadable_folders()
-    for name in data.run_names():
+    found, results, elsewhere = data.found_runs(), [], 0
+    left_out = dict(found.problems)
+    for name, place in found.runs.items():
+        if is_remote(place.location) and place.location != shown.source.location:
+            elsewhere += 1
+            continue
         run, problem = data.open_neighbour(name)
         try:
             if run is not None and run.epochs:
@@ -80,7 +86,7 @@ def runs_table(*, paper: bool) -> tuple[pd.DataFrame, dict[str, str]]:
             problem = data.reason(error)
         if problem:
             left_out[name] = problem
-    return table1(results, paper=paper), left_out
+    return table1(results, paper=paper), left_out, elsewhere
 
 
 def setting(run: Run, name: str) -> str:

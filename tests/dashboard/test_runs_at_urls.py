@@ -1,0 +1,83 @@
+"""The dashboard over runs in a bucket, on a server that speaks S3: listed, opened, told where it does not answer."""
+
+from __future__ import annotations
+
+import time
+
+import fsspec
+import pytest
+import streamlit as st
+
+from dashboard import data
+from store import open_run
+from store.analysis.analyse import analyse
+from store.remote import patience
+from store.synthetic import write_synthetic_run
+from store.tools.copy import copy_run
+from tests.dashboard.app import PAGES, assert_no_errors, texts
+
+
+@pytest.fixture(scope="module")
+def folders(bucket, tmp_path_factory):
+    """CLASSPRINT_RUNS of a bucket with the run "team" and a folder with the run "own"."""
+    own = write_synthetic_run(tmp_path_factory.mktemp("runs") / "own", epochs=2)
+    analyse(open_run(own))
+    copy_run(str(own), f"{bucket}/shared/team")
+    return f"{own.parent}:{bucket}/shared"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_a_run_of_a_bucket(opened, folders, page):
+    app = opened(folders, page, run="team")
+    assert_no_errors(app)
+    assert "team" in texts(app) and "No run" not in app.title[0].value
+
+
+def test_runs_of_a_folder_and_a_bucket_stand_in_one_list(opened, folders):
+    app = opened(folders)
+    assert set(next(box for box in app.selectbox if box.label == "Run").options) == {"team", "own"}
+    app = opened(folders, run="own")
+    assert "Runs at URLs that are not shown now have no row (1)" in texts(app)
+
+
+def test_a_new_epoch_in_the_bucket_appears(opened, folders, bucket, monkeypatch):
+    monkeypatch.setattr(patience, "FRESH", 0.0)
+    system, root = fsspec.core.url_to_fs(f"{bucket}/shared/team")
+    kept = {name: system.cat_file(f"{root}/epochs/{name}") for name in ("0002.h5", "0002.json")}
+    monkeypatch.setenv("CLASSPRINT_RUNS", folders)
+    for name in kept:
+        system.rm_file(f"{root}/epochs/{name}")
+    _until(lambda: data.open_named_run("team").epochs == (1,))
+    for name, content in kept.items():
+        system.pipe_file(f"{root}/epochs/{name}", content)
+    _until(lambda: data.open_named_run("team").epochs == (1, 2))
+
+
+def test_a_bucket_that_answers_no_more_is_told_and_its_fetched_epochs_stay(opened, folders, monkeypatch):
+    assert_no_errors(opened(folders, run="team"))
+    monkeypatch.setattr(patience, "FRESH", 0.0)
+    monkeypatch.setattr("store.remote.source.RemoteSource.look", _refuse)
+    _until(lambda: "New epochs of " in texts(opened(folders, run="team")))
+    app = opened(folders, run="team")
+    assert_no_errors(app)
+    assert "cannot be reached" in texts(app) and app.title[0].value == "Overview"
+
+
+def test_without_any_run_the_reason_is_told(opened):
+    st.cache_resource.clear()
+    app = opened("http://127.0.0.1:9/runs")
+    assert app.title[0].value == "No run can be read"
+    assert "cannot be reached" in app.error[0].value and "Check the network" in app.error[0].value
+
+
+def _refuse(source):
+    """As `look` of a storage whose server has stopped."""
+    from store.remote.place import Place
+
+    Place.at("http://127.0.0.1:9/runs").reach("ls", "")
+
+
+def _until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
