@@ -16,7 +16,7 @@ BIN  := $(VENV)/bin
 TRAINING = --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev compute record plan experiment dashboard analyse verify report bench test test-fast lint types format check clean
+.PHONY: help setup setup-dev compute record plan experiment dashboard analyse verify report figures docs bench test test-fast lint types format check clean
 
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
@@ -68,6 +68,12 @@ verify: setup ## Read every byte of RUN again and check it
 
 report: setup ## Write one self-contained HTML file about RUN: report.html
 	$(BIN)/python -m dashboard report "$(RUNS)/$(or $(RUN),quick)" -o report.html
+
+figures: setup ## Make the paper's table and figures of RUN as PDF, SVG and PNG: figures/RUN
+	$(BIN)/python -m dashboard figures "$(RUNS)/$(or $(RUN),quick)" --out "figures/$(or $(RUN),quick)" $(ARGS)
+
+docs: setup-dev ## Build the API reference from the docstrings: docs/api
+	$(BIN)/python -m pdoc classprint classprint.plots store.queries -o docs/api --docformat google
 
 test: setup-dev ## All tests (those in a browser need Chromium and are skipped without it)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

@@ -21,6 +21,7 @@ COMMANDS = {
     "table": ("compute", "the paper's Table 1 over recorded runs"),
     "dashboard": ("", "open the dashboard over a folder of runs"),
     "report": ("dashboard", "the essential views of a run as one HTML file"),
+    "figures": ("dashboard", "the paper's table and figures of a run as PDF, SVG and PNG"),
     "screenshots": ("dashboard", "images of every page of a run"),
     "info": ("store", "describe a run"),
     "verify": ("store", "check every byte of a run"),

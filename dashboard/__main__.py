@@ -1,4 +1,6 @@
-"""`python -m dashboard report RUN -o report.html`: a self-contained HTML file about a run; `screenshots`: images."""
+"""`python -m dashboard report RUN -o report.html`: a self-contained HTML file about a run;
+`figures`: the paper's figures as files; `screenshots`: images of the pages.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from dashboard.paper.canvas import FORMATS
+from dashboard.paper.folder import write_figures
 from dashboard.report import write_report
 from store import StoreError, open_run
 from store.terminal import accept_any_text
@@ -27,6 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     report.add_argument("--epoch", type=int, help="epoch to report on (default: the last one)")
     report.set_defaults(command=_report)
+    figures = commands.add_parser("figures", help="make the paper's table and figures of a run, as files")
+    figures.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
+    figures.add_argument(
+        "-o", "--out", type=Path, default=Path("figures"), help="folder to write into (default: %(default)s)"
+    )
+    figures.add_argument("--format", default=",".join(FORMATS), help="any of these (default: %(default)s)")
+    figures.add_argument("--epoch", type=int, help="epoch of the predictions (default: the last one)")
+    figures.add_argument("--seed", type=int, default=0, help="of the images drawn at random (default: %(default)s)")
+    figures.set_defaults(command=_figures)
     screenshots = commands.add_parser("screenshots", help="take screenshots of every page of a run in Chromium")
     screenshots.add_argument("run", type=Path, help="folder of the run, such as runs/quick")
     screenshots.add_argument(
@@ -47,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"The Python package {error.name!r} is not installed. Run: make setup-dev", file=sys.stderr)
         return 2
-    except (StoreError, OSError) as error:
+    except (StoreError, ValueError, OSError) as error:
         text = str(error)
         if isinstance(error, OSError) and error.errno:
             text = f"{str(error.filename)!r} cannot be used: {error.strerror}. Choose another one with -o."
@@ -59,6 +72,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _report(options: argparse.Namespace) -> None:
     path = write_report(open_run(options.run), options.output, epoch=options.epoch)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _figures(options: argparse.Namespace) -> None:
+    formats = [form.strip() for form in options.format.split(",") if form.strip()]
+    run = open_run(options.run)
+    written = write_figures(run, options.out, formats=formats, epoch=options.epoch, seed=options.seed, progress=print)
+    print(f"{len(written)} files in {options.out}; their captions are in {written[-1]}")
 
 
 def _screenshots(options: argparse.Namespace) -> None:

@@ -137,9 +137,9 @@ def epoch_axis() -> alt.X:
     )
 
 
-def chosen_epoch(epoch: int) -> dict[str, pd.DataFrame]:
-    """The table behind `epoch_rule`."""
-    return {"chosen": pd.DataFrame({"epoch": [epoch]})}
+def chosen_epoch(epoch: int | None) -> dict[str, pd.DataFrame]:
+    """The table behind `epoch_rule`; without an epoch there is no rule."""
+    return {"chosen": pd.DataFrame({"epoch": [] if epoch is None else [epoch]})}
 
 
 def epoch_rule(palette: Palette) -> alt.Chart:

@@ -22,6 +22,7 @@ _ROWS = ("magma", "cividis", "gray", "berlin", "RdBu")
 COLOUR_MAPS: tuple[str, ...] = ("magma", "cividis", "gray")
 DIVERGING = "berlin"
 DIVERGING_LIGHT = "RdBu"
+_NOT_KEPT = 228  # gray, as no colour map has it: not a map of zeros
 EQ10 = "eq10"
 COMMON = "common"
 RELIEF = "relief"
@@ -62,6 +63,11 @@ def colour_bar(name: str, *, width: int = 256, height: int = 12) -> np.ndarray:
 def upsample(codes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Map codes (H, W) uint8 enlarged to (height, width) by repeating each cell, which shows what was computed."""
     return np.asarray(Image.fromarray(codes).resize((size[1], size[0]), Image.Resampling.NEAREST), np.uint8)
+
+
+def upsample_colours(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """An image (h, w, 3) enlarged by a whole number, each pixel repeated."""
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def colourise(codes: np.ndarray, name: str) -> np.ndarray:
@@ -152,6 +158,15 @@ def scale_maps(maps: np.ndarray, *, kind: str = EQ10, signed: bool = False) -> S
     maximum = None if kind == EQ10 else largest
     silent = (own[..., 0, 0] <= 0) & ~np.isnan(peaks)
     return ScaledMaps(codes.astype(np.uint8), silent, peaks, kind, signed, maximum)
+
+
+def map_images(maps: ScaledMaps | None, colours: str) -> list[np.ndarray]:
+    """Maps (n, H, W) in their colours, each (H, W, 3) uint8; one that the run does not keep is gray."""
+    if maps is None:
+        return []
+    absent = np.full((*maps.codes.shape[-2:], 3), _NOT_KEPT, np.uint8)
+    known = np.isfinite(maps.peaks)
+    return [colourise(code, colours) if kept else absent for code, kept in zip(maps.codes, known, strict=True)]
 
 
 def map_peaks(maps: np.ndarray) -> np.ndarray:

@@ -12,12 +12,11 @@ import streamlit as st
 from PIL import Image
 
 from dashboard.components.tiles import Tile, TileSet, tile_grid
-from dashboard.images.maps import DIVERGING, ScaledMaps, colourise, map_colours
+from dashboard.images.maps import DIVERGING, map_colours, map_images
 from dashboard.images.sheet import Atlas, SheetTile, sheet
 from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 
-_NOT_KEPT = 228  # gray, as no colour map has it: not a map of zeros
 _WIDTH = 1500  # pixels that a sheet may be wide
 _ROLE_COLOURS = {
     name: rgb(getattr(LIGHT, name)) for name in ("correct", "wrong", "true_class", "prediction", "neutral")
@@ -80,7 +79,7 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
     # Made from the tiles on the page, not from a second reading of the record: the sheet cannot differ from the page.
     photographs = split_atlas(content.images)
     colours = map_colours(content.maps, content.colours)
-    maps, differences = _colour_maps(content.maps, colours), _colour_maps(content.differences, DIVERGING)
+    maps, differences = map_images(content.maps, colours), map_images(content.differences, DIVERGING)
     tiles = [
         SheetTile(
             images=(
@@ -103,14 +102,6 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
     parts = max((_parts(tile) for tile in content.tiles), default=1)
     columns = max(1, _WIDTH // (parts * (size + 4) + 12))
     return sheet(tiles, title=title, size=size, columns=columns, legends=legends)
-
-
-def _colour_maps(maps: ScaledMaps | None, colours: str) -> list[np.ndarray]:
-    if maps is None:
-        return []
-    absent = np.full((*maps.codes.shape[-2:], 3), _NOT_KEPT, np.uint8)
-    known = np.isfinite(maps.peaks)
-    return [colourise(code, colours) if kept else absent for code, kept in zip(maps.codes, known, strict=True)]
 
 
 def _parts(tile: Tile) -> int:

@@ -41,13 +41,13 @@ def training_series(metrics: pd.DataFrame) -> pd.DataFrame:
     return long.dropna(subset=["value"])
 
 
-def training_curve(series: pd.DataFrame, *, quantity: str, epoch: int, palette: Palette = LIGHT) -> Figure:
+def training_curve(series: pd.DataFrame, *, quantity: str, epoch: int | None, palette: Palette = LIGHT) -> Figure:
     """Loss or accuracy over the epochs, training against validation (Fig. 2), the chosen epoch ruled.
 
     Args:
         series: from `training_series`.
         quantity: 'loss' or 'accuracy'.
-        epoch: the epoch to mark.
+        epoch: the epoch to mark, if any.
     """
     shown = series[series.quantity == quantity]
     parts = tuple(shown["part"].unique())

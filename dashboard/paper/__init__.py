@@ -1,0 +1,1 @@
+"""The paper's figures over a recorded run, as vector graphics; no Streamlit."""
