@@ -13,6 +13,7 @@ if _ROOT not in sys.path:
 import streamlit as st  # noqa: E402
 
 from dashboard import process_memory  # noqa: E402
+from dashboard.shared import quick_look  # noqa: E402
 from dashboard.shell import navigation, protection, sidebar, url_state  # noqa: E402
 from store import StoreError  # noqa: E402
 
@@ -31,6 +32,7 @@ def main() -> None:
     messages = st.container()
     try:
         if sidebar.draw(page, registered):
+            quick_look.draw()  # before the page, so that it is there first
             page.run()
     except StoreError as error:
         sidebar.explain(error)

@@ -88,6 +88,17 @@ const buildTile = (entry, layers, photos, send) => {
   return tile;
 };
 
+// New tiles take the place of the old: the keyboard stays on the tile that had it, and after a click it goes to the
+// panel around the grid, if there is one, whose keys would otherwise be lost with the old tile.
+const replaceTiles = (root, built) => {
+  const old = root.getRootNode().activeElement;
+  const [within, byKey] = [root.grid.contains(old), old?.matches(":focus-visible")];
+  root.grid.replaceChildren(...built);
+  if (!within) return;
+  if (byKey) (built.find((tile) => tile.dataset.id === old.dataset.id) || built[0])?.focus();
+  else root.getRootNode().host?.closest("[role=dialog]")?.focus();
+};
+
 export default function ({ data: packed, parentElement, setTriggerValue }) {
   const data = unpack(packed);
   const root = rootOf(parentElement, "tiles");
@@ -119,7 +130,7 @@ export default function ({ data: packed, parentElement, setTriggerValue }) {
   const built = data.tiles.map((entry) => buildTile(entry, layers, photos, (id) => root.send(id)));
   built.forEach((tile, position) => { tile.tabIndex = position === 0 ? 0 : -1; });
   root.dataset.painted = "";
-  const done = () => { root.grid.replaceChildren(...built); root.dataset.painted = data.identity; };
+  const done = () => { replaceTiles(root, built); root.dataset.painted = data.identity; };
   if (!photos.length) { done(); return; }
   const image = new Image();
   image.onload = () => { for (const [canvas, row] of photos) drawPhoto(canvas, image, data.atlas, row); done(); };

@@ -11,10 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.components.tiles import Tile, TileSet, tile_grid
+from dashboard.components.tiles import Tile, TileSet
 from dashboard.images.maps import scale_maps
 from dashboard.shared.theme import probability, role, tick_or_cross
-from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 
@@ -149,39 +148,3 @@ def choose_correctness(resets: Sequence[str] = ()) -> str:
 def with_correctness(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
     """The rows of the predictions that a choice of `choose_correctness` leaves."""
     return rows if chosen == "all" else rows[rows["correct"] == (chosen == "correct")]
-
-
-def image_grid(
-    selection: Selection,
-    rows: pd.DataFrame,
-    *,
-    key: str,
-    which: str = PREDICTED,
-    size: int = 92,
-    overlay: bool = True,
-    title: str = "",
-    page: str = "",
-    per_page: int = 20,
-) -> None:
-    """Draw some rows of the predictions as a grid; each tile leads to its Image page.
-
-    Args:
-        selection: run, epoch, variant and scale.
-        rows: of `data.predictions`, in the order of display.
-        key: of the element.
-        which: a key of `MAP_CHOICES`.
-        size: edge of an image in CSS pixels.
-        overlay: offer to lay the maps over the images; they start there where they were found to locate the object.
-        title: of the sheet that can be downloaded; none is offered without one.
-        page: the parameter of the URL with the number of the page; without one all rows are drawn.
-        per_page: images on a page.
-    """
-    if page:
-        rows = rows.iloc[controls.page(page, len(rows), per_page)]
-    if rows.empty:
-        no_images()
-        return
-    content = image_tiles(selection, rows, which=which, size=size, overlay=overlay)
-    tile_grid(content, key=key, on_open=url_state.open_image)
-    if title:
-        sheet_button(selection, content, title=title, key=key)

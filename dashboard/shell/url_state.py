@@ -8,7 +8,7 @@ allowed and what is shown instead. A run is chosen by its name in the folder of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import quote_plus, urlencode
 
@@ -238,9 +238,27 @@ def open_page(page: str, changes: Mapping[str, Any] | None = None) -> None:
     st.switch_page(f"views/{page}/page.py", query_params=shared_parameters(changes))
 
 
-def open_image(image: str | int) -> None:
-    """Open the Image page of an image."""
-    open_page("image", {"image": image})
+def look_text(image: int, state: tuple[int, str] | None = None) -> str:
+    """An image in the quick look as the URL writes it: '17', or '17.3.gray' in a state other than the selection's."""
+    return str(image) if state is None else f"{image}.{state[0]}.{state[1]}"
+
+
+def read_look(selection: Selection) -> Selection | None:
+    """The image, epoch and variant in the quick look, as a selection of its own; None where it is closed."""
+    run = selection.run
+
+    def parse(text: str) -> Selection | None:
+        image, _, state = text.partition(".")
+        epoch, _, variant = state.partition(".")
+        if not _is_whole_number(image) or int(image) >= len(run.labels):
+            return None
+        if not state:
+            return replace(selection, image=int(image))
+        known = _is_whole_number(epoch) and int(epoch) in run.epochs and variant in run.variants
+        return replace(selection, image=int(image), epoch=int(epoch), variant=variant) if known else None
+
+    allowed = f"it must be an image from 0 to {len(run.labels) - 1}, with or without a state, such as “17.1.clean”"
+    return _read("look", None, parse, allowed, "no image")
 
 
 def open_class(identifier: str) -> None:

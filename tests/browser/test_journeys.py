@@ -92,18 +92,53 @@ def test_back_retraces_the_steps_from_the_overview_to_an_image(page, address):
     shows(page, title="Failures", epoch=3)
     image = page.locator(".tile").first.get_attribute("data-id")
     page.locator(".tile").first.click()
+    shows(page, title="Failures", epoch=3, look=image)
+    page.get_by_role("dialog").get_by_role("link", name="Everything about this image").click()
     shows(page, title="Image", epoch=3, image=image)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Trust", exact=True).click()
     shows(page, title="Trust", epoch=3, image=image)
     page.go_back()
     shows(page, title="Image", image=image)
     page.go_back()
-    # Streamlit writes the image into the address before it leaves the page: one step more, on which it is framed.
-    shows(page, title="Failures", image=image)
+    shows(page, title="Failures", look=image)
+    page.get_by_role("dialog").wait_for()
     page.go_back()
-    page.wait_for_url(lambda url: "/failures" in url and "image=" not in url)
+    page.wait_for_url(lambda url: "/failures" in url and "look=" not in url)
+    page.get_by_role("dialog").wait_for(state="hidden")
     page.go_back()
     shows(page, title="Overview", epoch=3)
+
+
+def test_the_quick_look_steps_through_the_grid_by_arrow_keys_and_changes_its_state(page, address):
+    ready(page, f"{address}/failures?run=demo&epoch=3")
+    images = [tile.get_attribute("data-id") for tile in page.locator(".tile").all()]
+    page.locator(".tile").nth(1).click()
+    shows(page, title="Failures", look=images[1])
+    look = page.get_by_role("dialog")
+    look.locator(".tile").nth(8).wait_for()  # the image, five classes, the epochs, the variants
+    page.keyboard.press("ArrowRight")
+    shows(page, title="Failures", look=images[2])
+    look.get_by_text(f"3 of {len(images)}").wait_for()
+    look.get_by_text(f"image {images[2]} ·").wait_for()
+    page.keyboard.press("ArrowLeft")
+    shows(page, title="Failures", look=images[1])
+    look.locator(".tile", has_text="gray").click()
+    shows(page, title="Failures", look=f"{images[1]}.3.gray")
+    look.get_by_text("epoch 3, gray").wait_for()
+    page.keyboard.press("ArrowRight")
+    shows(page, title="Failures", look=f"{images[2]}.3.gray")
+    page.keyboard.press("Escape")
+    look.wait_for(state="hidden")
+    page.wait_for_url(lambda url: "look=" not in url)
+
+
+def test_a_class_in_the_quick_look_leads_to_its_gallery(page, address):
+    ready(page, f"{address}/failures?run=demo&epoch=3&look=7")
+    tile = page.get_by_role("dialog").locator(".tile[href]").first
+    identifier = tile.get_attribute("data-id")
+    tile.click()
+    shows(page, title="Gallery", **{"class": identifier})
+    page.get_by_role("dialog").wait_for(state="hidden")
 
 
 def test_a_copied_link_opens_the_same_view_in_a_fresh_window(page, address, browser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import tile_grid
-from dashboard.shared import downloads
+from dashboard.shared import downloads, quick_look
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.run_facts import accuracy_figures
 from dashboard.shared.states import State, flip_tiles, state_names
@@ -280,12 +281,17 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
     )
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     content = flip_tiles(selection, before, after, part[["image_before", "image"]].to_numpy())
-    tile_grid(
-        content, key="flips", on_open=lambda image: url_state.open_page("image", {**after.parameters, "image": image})
-    )
+    if after.run.path == selection.run.path:
+        quick_look.image_set(content, key="flips", state=(after.epoch, after.variant))
+    else:  # the quick look shows images of the run in the sidebar
+        tile_grid(content, key="flips", on_open=partial(_open_image, after))
     with st.container(horizontal=True):
         downloads.csv_button("CSV of all changed predictions", table, "changed-predictions.csv")
         sheet_button(selection, content, title=f"Changed predictions, {outcome}", key="flips")
+
+
+def _open_image(state: State, image: str) -> None:
+    url_state.open_page("image", {**state.parameters, "image": image})
 
 
 main()

@@ -11,6 +11,7 @@ from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import choose_order
+from dashboard.shared.image_grid import image_grid
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import escape_markdown, frequencies, plural
 from dashboard.shell import controls, url_state
@@ -158,7 +159,7 @@ def _group_cell(selection: Selection) -> None:
     st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
     _mistakes_caption(len(rows), frequencies((" → ".join(pair), number) for pair, number in pairs.items()))
-    image_tiles.image_grid(
+    image_grid(
         selection,
         rows,
         key="cell-groups",
@@ -249,7 +250,7 @@ def _cell(selection: Selection) -> None:
         st.caption("No images in this cell at the chosen epoch and variant.")
         return
     which = image_tiles.PREDICTED if true_class == prediction else image_tiles.BOTH
-    image_tiles.image_grid(selection, rows.head(50), key="cell", which=which, size=84, title=title)
+    image_grid(selection, rows.head(50), key="cell", which=which, size=84, title=title)
     st.caption(
         "Beside each image: the map of the prediction"
         + ("." if true_class == prediction else ", then the map of the true class.")
@@ -267,7 +268,7 @@ def _mistakes_of(selection: Selection, true_class: int) -> None:
     st.subheader(escape_markdown(title), anchor=False)
     _mistakes_caption(len(rows), frequencies(rows["predicted_class"].value_counts().head(6).items()))
     if len(rows):
-        image_tiles.image_grid(selection, rows.head(50), key="row", which=image_tiles.BOTH, size=84, title=title)
+        image_grid(selection, rows.head(50), key="row", which=image_tiles.BOTH, size=84, title=title)
 
 
 def _history(selection: Selection, true_class: int, prediction: int) -> None:

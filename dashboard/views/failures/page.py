@@ -11,8 +11,8 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.charts.histogram import value_bins, value_histogram
-from dashboard.components.tiles import TileSet, tile_grid
-from dashboard.shared import downloads, image_tiles, run_facts
+from dashboard.components.tiles import TileSet
+from dashboard.shared import downloads, image_tiles, quick_look, run_facts
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import count, escape_markdown, plural
@@ -225,13 +225,14 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
         image_tiles.no_images()
         return
     content = _tiles(selection, part, which)
-    tile_grid(content, key="failures", on_open=url_state.open_image)
-    st.markdown("**The same mistakes as a table.** Click a row to open its image.")
+    quick_look.image_set(content, key="failures")
+    st.markdown("**The same mistakes as a table.** Click a row for a quick look at its image.")
+    look = quick_look.open_on_click(part["image"])
     row_table(
         part[[column for column in _COLUMNS if column in part]],
         column_config=_COLUMNS | {"correction_cells": _correction_column(selection)},
         key="failure-table",
-        on_row=lambda row: url_state.open_image(int(part["image"].iloc[row])),
+        on_row=lambda row: look(part["image"].iloc[row]),
         alt="the wrong predictions shown above",
     )
     with st.container(horizontal=True):

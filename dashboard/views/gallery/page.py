@@ -7,8 +7,9 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import tile_grid
-from dashboard.shared import image_tiles
+from dashboard.shared import image_tiles, quick_look
 from dashboard.shared.class_tiles import choose_class, class_tiles
+from dashboard.shared.image_grid import image_grid
 from dashboard.shared.run_facts import MAP_COLUMNS
 from dashboard.shared.theme import escape_markdown, frequencies, plural
 from dashboard.shell import controls, url_state
@@ -48,7 +49,7 @@ def main() -> None:
     rows = _ordered(own, correctness, sort)
     st.caption(plural(len(rows), "image"))
     title = data.class_names(selection.run)[class_index]
-    image_tiles.image_grid(selection, rows, key="gallery", which=which, title=title, page="page", per_page=_PER_PAGE)
+    image_grid(selection, rows, key="gallery", which=which, title=title, page="page", per_page=_PER_PAGE)
 
 
 def _other_classes(selection: Selection, class_index: int) -> list[int]:
@@ -176,7 +177,7 @@ def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str
                 st.caption("No images match.")
                 return
             content = image_tiles.image_tiles(selection, rows.head(_PER_PAGE), which=which, size=42, overlay=False)
-            tile_grid(content, key=f"row-{class_index}", on_open=url_state.open_image)
+            quick_look.image_set(content, key=f"row-{class_index}")
             if len(rows) > _PER_PAGE:
                 st.caption(f"{_PER_PAGE} of {len(rows)} images. Click the pattern on the left to see only this class.")
 

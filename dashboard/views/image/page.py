@@ -9,8 +9,9 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.correction import correction_panels
 from dashboard.components.tiles import tile_grid
-from dashboard.shared import downloads, image_tiles, run_facts
+from dashboard.shared import downloads, one_image, run_facts
 from dashboard.shared.class_tiles import class_tiles
+from dashboard.shared.image_grid import image_grid
 from dashboard.shared.theme import code_span, count, escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
@@ -99,9 +100,9 @@ def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool
     localisation = data.localisation(selection.run)
     left, right = st.columns([2, 5])
     with left:
-        tile_grid(parts.input_tile(selection, image), key="input")
+        tile_grid(one_image.input_tile(selection, image), key="input")
     with right:
-        order = parts.ranked_classes(selection, image)
+        order = one_image.ranked_classes(selection, image)
         top = order[:5]
         shown = top if int(row.label) in top else np.append(top, int(row.label))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -114,7 +115,7 @@ def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool
                 selection.run.has_maps
                 and controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
             )
-        content = parts.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
+        content = one_image.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
         grid_with_sheet(selection, content, title=f"Image {image}", key="top5", on_open=url_state.open_class)
         if selection.run.has_maps:
             st.caption(
@@ -152,7 +153,7 @@ def _compared_class(selection: Selection, image: int, row: pd.Series) -> Minimal
     run = selection.run
     identifiers = data.class_ids(run)
     default = int(row.runner_up) if row.correct else int(row.label)
-    kept = set(parts.ranked_classes(selection, image, kept=True).tolist()) - {int(row.prediction)}
+    kept = set(one_image.ranked_classes(selection, image, kept=True).tolist()) - {int(row.prediction)}
     options = [identifier for number, identifier in enumerate(identifiers) if number in kept]
     labels = _labels(run, {"true class": row.label, "runner-up": row.runner_up})
     chosen = controls.select(
@@ -200,7 +201,7 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     )
     grid_with_sheet(
         selection,
-        parts.film_tiles(selection, image, class_index, epochs),
+        one_image.film_tiles(selection, image, class_index, epochs),
         title=f"Image {image}, map of {names[class_index]} over the epochs",
         key="film",
         on_open=lambda epoch: url_state.write({"epoch": epoch}),
@@ -210,7 +211,7 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
 def _epochs_shown(selection: Selection) -> tuple[int, ...]:
     """All epochs; of a long run only some, unless the reader asks for all: each epoch is one more file to read."""
     run = selection.run
-    some = parts.film_epochs(run.epochs, selection.epoch)
+    some = one_image.film_epochs(run.epochs, selection.epoch)
     if len(some) == len(run.epochs):
         return run.epochs
     labels = {"some": f"{len(some)} of {len(run.epochs)}", "all": f"all {len(run.epochs)}"}
@@ -231,7 +232,7 @@ def _under_perturbations(selection: Selection, image: int) -> None:
     st.subheader("Under the perturbations", anchor=False)
     grid_with_sheet(
         selection,
-        parts.variant_tiles(selection, image),
+        one_image.variant_tiles(selection, image),
         title=f"Image {image} under the perturbations",
         key="variants",
         on_open=lambda variant: url_state.write(
@@ -286,9 +287,7 @@ def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
 def _similar_images(selection: Selection, image: int, frame: pd.DataFrame) -> None:
     st.subheader("Images with the most similar maps", anchor=False)
     found = data.nearest_images(selection.run, image, selection.epoch, selection.variant)
-    image_tiles.image_grid(
-        selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=False
-    )
+    image_grid(selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Cosine similarity between the maps of the predicted classes.", width="content")
         controls.page_link("search", "Search with this map", {"image": image, "from": "image"})
@@ -300,9 +299,9 @@ def _all_classes(selection: Selection, image: int) -> None:
     st.subheader(f"All {count(number)} {many}" if number > 1 else one, anchor=False)
     orders = [name for name in _ORDERS if run.has_maps or name != "peak"]
     order = controls.segmented("Order by", "order", orders, names=_ORDERS.__getitem__, resets=("classes",))
-    classes = parts.ranked_classes(selection, image, order=order)
+    classes = one_image.ranked_classes(selection, image, order=order)
     classes = classes[controls.page("classes", number, _CLASSES_PER_PAGE)]
-    tile_grid(parts.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=url_state.open_class)
+    tile_grid(one_image.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=url_state.open_class)
     if run.kept_maps:
         st.caption(
             f"The run keeps the maps of each image's {plural(run.kept_maps, 'strongest class', 'strongest classes')} "

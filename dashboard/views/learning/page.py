@@ -12,6 +12,7 @@ from dashboard import data
 from dashboard.components.tiles import Tile
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.class_tiles import choose_class
+from dashboard.shared.image_grid import image_grid
 from dashboard.shared.notices import needs_analysis, warn_stale
 from dashboard.shared.theme import escape_markdown, plural, role
 from dashboard.shared.tile_sheets import grid_with_sheet
@@ -203,7 +204,7 @@ def _histories(selection: Selection, class_index: int) -> None:
         )
     # A history ends with the last epoch, so its images are shown there whatever epoch is chosen.
     latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
-    image_tiles.image_grid(
+    image_grid(
         latest, found, key="histories", which=image_tiles.OWN, size=84, title=f"Images that were {chosen}", page="page"
     )
 

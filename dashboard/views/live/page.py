@@ -17,6 +17,7 @@ from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.images.maps import scale_maps
 from dashboard.images.sheet import atlas
 from dashboard.shared import image_tiles
+from dashboard.shared.image_grid import image_grid
 from dashboard.shared.theme import NEUTRAL, PREDICTION, code_span, escape_markdown, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -273,9 +274,7 @@ def _similar_images(selection: Selection, maps: np.ndarray, prediction: int) -> 
     st.markdown("**Recorded images with the most similar maps of their prediction**")
     found = data.search_pattern(selection.run, maps[prediction], selection.epoch, selection.run.variants[0])
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
-    image_tiles.image_grid(
-        selection, frame.iloc[found["image"].to_numpy()], key="live-relatives", size=84, overlay=False
-    )
+    image_grid(selection, frame.iloc[found["image"].to_numpy()], key="live-relatives", size=84, overlay=False)
 
 
 main()

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads, finding_cards
 from dashboard.shared.class_tiles import class_grid
-from dashboard.shared.image_tiles import image_grid
+from dashboard.shared.image_grid import image_grid
 from dashboard.shared.run_facts import accuracy_figures, evidence_text, has_top5, is_tiny_imagenet
 from dashboard.shared.theme import count, duration, escape_markdown, plural
 from dashboard.shell import controls, url_state

@@ -6,12 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.shared import downloads
+from dashboard.shared import downloads, quick_look
 from dashboard.shared.run_facts import has_top5
 from dashboard.shared.states import State, flip_tiles
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import escape_markdown, plural
-from dashboard.shared.tile_sheets import grid_with_sheet
+from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.robustness import parts
@@ -166,13 +166,9 @@ def _images(selection: Selection, variant: str) -> None:
     part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     first, second = (State(run, selection.epoch, name) for name in (clean, variant))
     content = flip_tiles(selection, first, second, part["image"].tolist(), true_class=maps == "true_class")
-    grid_with_sheet(
-        selection,
-        content,
-        title=f"{_OUTCOMES[outcome]}, {selection.run.variant(variant).label}",
-        key="variant-images",
-        on_open=lambda image: url_state.open_page("image", {**second.parameters, "image": image}),
-    )
+    quick_look.image_set(content, key="variant-images", state=(second.epoch, second.variant))
+    title = f"{_OUTCOMES[outcome]}, {selection.run.variant(variant).label}"
+    sheet_button(selection, content, title=title, key="variant-images")
 
 
 main()

@@ -12,10 +12,10 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.painter import painter, pattern_text, text_pattern
 from dashboard.components.tiles import TileSet, tile_grid
-from dashboard.shared import image_tiles
+from dashboard.shared import image_tiles, quick_look
 from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.theme import NEUTRAL, count, escape_markdown, plural
-from dashboard.shared.tile_sheets import grid_with_sheet
+from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store.metrics.maps import cosine
@@ -139,7 +139,8 @@ def _similar_images(selection: Selection, pattern: np.ndarray, which: str) -> No
         return
     st.caption(f"{_summary(found)} {count(len(searched))} maps compared in {1000 * seconds:.0f} ms.")
     content = _tiles(selection, frame, found, which)
-    grid_with_sheet(selection, content, title="Most similar maps", key="found", on_open=url_state.open_image)
+    quick_look.image_set(content, key="found")
+    sheet_button(selection, content, title="Most similar maps", key="found")
 
 
 def _tiles(selection: Selection, frame: pd.DataFrame, found: pd.DataFrame, which: str) -> TileSet:

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.shared import downloads, image_tiles
+from dashboard.shared.image_grid import image_grid
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import controls, url_state
@@ -139,9 +140,7 @@ def _images_in_range(selection: Selection, frame: pd.DataFrame, ends: tuple[floa
 
 
 def _mistake_grid(selection: Selection, rows: pd.DataFrame, *, key: str, title: str, page: str) -> None:
-    image_tiles.image_grid(
-        selection, rows, key=key, which=image_tiles.BOTH, size=72, overlay=False, title=title, page=page
-    )
+    image_grid(selection, rows, key=key, which=image_tiles.BOTH, size=72, overlay=False, title=title, page=page)
 
 
 def _detection(selection: Selection) -> None:

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from dashboard.report import write_report
+from dashboard.shared.one_image import film_epochs
 from dashboard.shell import navigation
-from dashboard.views.image.parts import film_epochs
 from store import Run, open_run
 from store.analysis import from_table, read_analysis
 from store.analysis.analyse import analyse
