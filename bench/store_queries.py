@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from store.format.layout import epoch_file
 from store.format.receipts import write_receipt
 
 Query = Callable[[np.random.Generator], object]
-WARM_BUDGET, COLD_BUDGET = 50, 200  # milliseconds, of the 95th percentile
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Milliseconds of the 95th percentile of a query, warm and with the files dropped from the page cache."""
+
+    warm: int = 50
+    cold: int = 200
 
 
 def repeat_epochs(run: Run, count: int, folder: Path) -> Run:
@@ -142,7 +150,7 @@ def _run_queries(run: Run) -> dict[str, Query]:
     }
 
 
-def reading_table(run: Run, *, warm: int = 40, cold: int = 12) -> str:
+def reading_table(run: Run, *, warm: int = 40, cold: int = 12, budget: Budget = Budget()) -> str:
     """Median and 95th percentile of each query, milliseconds, warm and cold."""
     files = [path for path in (run.path, run.path / "epochs") for path in path.glob("*.h5")]
     rows, slow = [], []
@@ -156,17 +164,17 @@ def reading_table(run: Run, *, warm: int = 40, cold: int = 12) -> str:
             *np.percentile(cached[:, 0], [50, 95]),
             *np.percentile(dropped[:, 0], [50, 95]),
         ]
-        slow += [name] if times[2] > WARM_BUDGET or times[4] > COLD_BUDGET else []
+        slow += [name] if times[2] > budget.warm or times[4] > budget.cold else []
         rows.append((name, *(f"{value:.1f}" for value in times)))
     size = f"{len(run.epochs)} epochs x {len(run.variants)} variants x {len(run.labels):,} images x {len(run.classes)} "
     size += f"classes, {sum(path.stat().st_size for path in files) / 1e9:.1f} GB, "
     size += f"{'without' if read_analysis(run) is None else 'with'} an analysis."
-    budget = (
-        f"Milliseconds; budget of p95: {WARM_BUDGET} warm, {COLD_BUDGET} cold; over it: {', '.join(slow) or 'none'}."
+    limits = (
+        f"Milliseconds; budget of p95: {budget.warm} warm, {budget.cold} cold; over it: {', '.join(slow) or 'none'}."
     )
     headings = ("query", "CPU p50", "warm p50", "warm p95", "cold p50", "cold p95")
     note = "Cold: the files were dropped from the page cache before each query."
-    return f"{size}\n\n{document.table(headings, rows)}\n\n{budget}\n{note}"
+    return f"{size}\n\n{document.table(headings, rows)}\n\n{limits}\n{note}"
 
 
 def _milliseconds(query: Query, random: np.random.Generator, drop: Sequence[Path] = ()) -> tuple[float, float]:

@@ -274,7 +274,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_training_options(command: argparse.ArgumentParser) -> None:
     built_in = ", ".join(profile_names())
     command.add_argument("--profile", default="quick", help=f"{built_in}, or a .toml file (default: quick)")
-    command.add_argument("--data", help="phantom, tiny-imagenet, a folder or an archive (sets data.source)")
+    command.add_argument(
+        "--data", help="phantom, tiny-imagenet, torchvision:NAME, hf:FOLDER, a folder or an archive (sets data.source)"
+    )
     command.add_argument("--weights", help="imagenet, none or a file of weights (sets weights.source)")
     command.add_argument(
         "--partial-weights", action="store_true", help="accept a file that fills less than half of the encoder"

@@ -70,9 +70,11 @@ def _add_network_options(command: argparse.ArgumentParser) -> None:
 def _add_image_options(command: argparse.ArgumentParser) -> None:
     images = command.add_argument_group("its images")
     images.add_argument(
-        "--data", required=True, help="a folder of class folders, or one with splits; phantom; an archive"
+        "--data",
+        required=True,
+        help="a folder of class folders, or one with splits; an archive; phantom; torchvision:NAME; hf:FOLDER",
     )
-    images.add_argument("--split", help="folder inside --data to record, for instance test")
+    images.add_argument("--split", help="split of --data to record, for instance test")
     images.add_argument("--class-names", type=Path, metavar="FILE", help="the class folder of each output, a line each")
     images.add_argument(
         "--per-class", type=int, default=0, metavar="N", help="record N images of each class (default: all)"
@@ -192,8 +194,12 @@ def _normalisation(options: argparse.Namespace, transform: Callable[..., Any]) -
 
 
 def _source(options: argparse.Namespace) -> str:
+    from compute.data.library_sets import is_library_set
+
     if not options.split:
         return options.data
+    if is_library_set(options.data):
+        return f"{options.data}:{options.split}"
     folder = Path(options.data) / options.split
     if not folder.is_dir():
         raise BadOption(f"--split {options.split}: there is no folder '{folder}'. Name a folder inside --data.")

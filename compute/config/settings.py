@@ -23,7 +23,7 @@ def setting(default: Any, text: str, **limits: Any) -> Any:
 class DataSettings:
     """Which images."""
 
-    source: str = setting("phantom", "phantom, tiny-imagenet, a folder or an archive")
+    source: str = setting("phantom", "phantom, tiny-imagenet, torchvision:NAME, hf:FOLDER, a folder or an archive")
     size: int | tuple[int, ...] = setting(
         64, "side of the square images in pixels, or [height, width]", minimum=16, maximum=1024
     )

@@ -24,12 +24,13 @@ from compute.data.image_folder import (
     list_folder,
     visible_entries,
 )
+from compute.data.library_sets import is_library_set, library_splits
 from compute.data.phantom.dataset import load_phantom
 from compute.data.tiny_imagenet import ARCHIVE, is_tiny_imagenet, list_tiny_imagenet
 from compute.errors import BadLayout, BadOption, DataNotFound
 from store.remote.file_cache import cache_folder
 
-SOURCES = ("phantom", "tiny-imagenet")
+SOURCES = ("phantom", "tiny-imagenet", "torchvision:NAME", "hf:FOLDER")
 
 
 def load_dataset(
@@ -43,8 +44,9 @@ def load_dataset(
     """The training and validation images of a source, prepared, with names and groups of the classes.
 
     Args:
-        source: "phantom" (drawn on the spot); "tiny-imagenet" (downloaded once into the cache); or the path of a folder
-            or a zip or tar archive, in Tiny ImageNet's layout or with a folder for each class (see `list_folder`).
+        source: "phantom" (drawn on the spot); "tiny-imagenet" or "torchvision:NAME" (downloaded once into the cache);
+            "hf:FOLDER" (what a Hugging Face data set's `save_to_disk` wrote); or the path of a folder or a zip or tar
+            archive, in Tiny ImageNet's layout or with a folder for each class (see `list_folder`).
         preparation: how files become pixels.
         seed: of the phantom's images, and of the split where the source has none.
         selection: which images and classes to take; the same ones every time.
@@ -77,6 +79,9 @@ def list_source(source: str, *, cache: Path, selection: Selection = Selection(),
     Raises:
         DataError: as `load_dataset`.
     """
+    if is_library_set(source) and not Path(source).exists():
+        splits = library_splits(source, cache=cache, validation_only=selection.validation_only)
+        return replace(list_folder(splits, selection, seed=seed), name=source)
     if source == "tiny-imagenet":
         path = download(ARCHIVE, cache / "downloads" / ARCHIVE.url.rsplit("/", 1)[-1])
     else:
@@ -108,7 +113,7 @@ def _existing_path(source: str) -> Path:
             raise FileNotFoundError
     except FileNotFoundError as err:
         raise DataNotFound(
-            f"There is no data set {source!r}: neither {' nor '.join(SOURCES)} nor an existing path. "
+            f"There is no data set {source!r}: not {', '.join(SOURCES)} or an existing path. "
             "Check the spelling and the current folder."
         ) from err
     except (OSError, RuntimeError, ValueError) as err:  # No permission, too long, ~nobody, a zero byte.

@@ -36,21 +36,18 @@ class Normalisation:
     sd: tuple[float, ...]
 
 
-class MapStyleImages:
-    """The images of a data set, sorted by class and decoded by slices.
+class LabelledItems:
+    """The items of a data set in the order of their labels; images are as the data set returns them.
 
     Args:
-        data: has a length and gives (image, label, ...), or a mapping with an image and a label, for a number. Images
-            are PIL images, or arrays or tensors (3, h, w), (1, h, w), (h, w, 3) or (h, w): bytes, intensities from 0 to
-            1, or normalised. All have the same height and width.
-        normalisation: of the network's input; normalised images are turned back into bytes with it. None: none.
+        data: has a length and gives (image, label, ...), or a mapping with an image and a label, for a number; or a
+            DataLoader of such a data set.
 
     Raises:
-        BadLayout: no images, no labels, or classes that do not fit them.
-        BadImage: an image of another kind, size or range, or one that differs each time that it is decoded.
+        BadLayout: no items, or no labels.
     """
 
-    def __init__(self, data: Any, normalisation: Normalisation | None = None) -> None:
+    def __init__(self, data: Any) -> None:
         is_loader = hasattr(data, "dataset") and hasattr(data, "batch_size")
         self.data: Any = data.dataset if is_loader else data
         if not (hasattr(self.data, "__len__") and hasattr(self.data, "__getitem__")) or not len(self.data):
@@ -61,21 +58,57 @@ class MapStyleImages:
         labels = _listed_labels(self.data)
         self._labels_known = labels is not None
         if labels is None:  # decoded a first time for their labels alone
-            labels = np.array([self._item(row)[1] for row in range(len(self.data))], np.int64)
+            labels = np.array([self.item(row)[1] for row in range(len(self.data))], np.int64)
         self.order = np.argsort(labels, kind="stable")
         self.labels: NDArray[np.int64] = labels[self.order]
         if self.labels[0] < 0:
             raise BadLayout(f"A label is {self.labels[0]}. Labels are the numbers of the classes, from 0 on.")
         self.class_names = _class_names(self.data)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def item(self, index: int) -> tuple[Any, int]:
+        """Image and label of a number of the data set."""
+        item = self.data[int(index)]
+        if isinstance(item, Mapping):
+            values = [item[name] for name in _columns(self.data, item)]
+        elif isinstance(item, Sequence) and len(item) >= 2:
+            values = [item[0], item[1]]
+        else:
+            raise BadLayout(
+                f"The data set returned a {type(item).__name__} for number {index}. Each item is (image, label)."
+            )
+        label = np.asarray(values[1])
+        if label.size != 1 or label.dtype.kind not in "iub":
+            raise BadLayout(f"The label of image {index} is {values[1]!r}, but labels are numbers of classes.")
+        return values[0], int(label.reshape(()))
+
+
+class MapStyleImages(LabelledItems):
+    """The images of a data set, sorted by class and decoded by slices.
+
+    Args:
+        data: as for `LabelledItems`. Images are PIL images, or arrays or tensors (3, h, w), (1, h, w), (h, w, 3) or
+            (h, w): bytes, intensities from 0 to 1, or normalised. All have the same height and width.
+        normalisation: of the network's input; normalised images are turned back into bytes with it. None: none.
+
+    Raises:
+        BadLayout: no images, no labels, or classes that do not fit them.
+        BadImage: an image of another kind, size or range, or one that differs each time that it is decoded.
+    """
+
+    def __init__(self, data: Any, normalisation: Normalisation | None = None) -> None:
+        super().__init__(data)
         self.names = _image_names(self.data, self.order)
         self._look_at_sample(normalisation)
 
     def _look_at_sample(self, normalisation: Normalisation | None) -> None:
         """Finds channels, shape and whether values are normalised, from images spread over all of them."""
         rows = np.unique(np.linspace(0, len(self.labels) - 1, min(SAMPLE, len(self.labels))).astype(int))
-        arrays = [_as_array(self._item(self.order[row])[0]) for row in rows]
+        arrays = [_as_array(self.item(self.order[row])[0]) for row in rows]
         for row, first in zip(rows[:TWICE], arrays, strict=False):
-            if not np.array_equal(first, _as_array(self._item(self.order[row])[0])):
+            if not np.array_equal(first, _as_array(self.item(self.order[row])[0])):
                 raise BadImage(
                     f"Image {self.order[row]} of the data set differs each time that it is read. Leave random "
                     "augmentation out of its transform: every epoch is recorded on the same images."
@@ -99,9 +132,6 @@ class MapStyleImages:
         self.image_shape: tuple[int, int] = arrays[0].shape[:2]
         for row, array in zip(rows, arrays, strict=True):
             self._pixels(array, row)
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
         """Images uint8 (n, h, w, 3), in the order of `labels`."""
@@ -139,29 +169,13 @@ class MapStyleImages:
         return None if transform is None else re.sub(r" at 0x[0-9a-f]+", "", repr(transform))[:4000]
 
     def _read(self, row: int) -> NDArray[np.uint8]:
-        image, label = self._item(self.order[row])
+        image, label = self.item(self.order[row])
         if self._labels_known and label != self.labels[row]:
             raise BadLayout(
                 f"Image {self.order[row]} has the label {label}, but the data set's list of labels says "
                 f"{self.labels[row]}. A target_transform changes labels: record a data set without that list."
             )
         return self._pixels(_as_array(image), row)
-
-    def _item(self, index: int) -> tuple[Any, int]:
-        """Image and label of a number of the data set."""
-        item = self.data[int(index)]
-        if isinstance(item, Mapping):
-            values = [item[name] for name in _columns(self.data, item)]
-        elif isinstance(item, Sequence) and len(item) >= 2:
-            values = [item[0], item[1]]
-        else:
-            raise BadLayout(
-                f"The data set returned a {type(item).__name__} for number {index}. Each item is (image, label)."
-            )
-        label = np.asarray(values[1])
-        if label.size != 1 or label.dtype.kind not in "iub":
-            raise BadLayout(f"The label of image {index} is {values[1]!r}, but labels are numbers of classes.")
-        return values[0], int(label.reshape(()))
 
     def _pixels(self, array: NDArray, row: int) -> NDArray[np.uint8]:
         """An image as bytes (h, w, 3)."""

@@ -60,8 +60,8 @@ def test_a_data_set_from_an_archive_without_a_folder_has_the_archives_name(fruit
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("fruits", "no data set 'fruits': neither phantom nor tiny-imagenet nor an existing path"),
-        ("", "no data set '': neither"),
+        ("fruits", "no data set 'fruits': not phantom, tiny-imagenet, torchvision:NAME, hf:FOLDER or an existing path"),
+        ("", "no data set '': not phantom"),
         ("x" * 5000, r"^The data set .{205} can't be opened: (?i:.*name too long)"),
         ("a\0b", r"^The data set .* can't be opened: .*null"),
         ("~nobody9/x", r"^The data set .* can't be opened: "),
