@@ -248,8 +248,8 @@ def _hugging_face_set(name: str) -> _LibrarySet:
             "one there, or name a folder of images without hf:."
         ) from err
     splits: dict[str, Any] = dict(found) if isinstance(found, Mapping) else {_WHOLE: found}
-    prints = [f"{folder.resolve()}", *(f"{key} {data._fingerprint}" for key, data in sorted(splits.items()))]
-    key = hashlib.sha256("\n".join(prints).encode()).hexdigest()[:12]
+    files = [(str(file), status.st_size, status.st_mtime_ns) for file, status in _files_in(folder.resolve())]
+    key = hashlib.sha256(repr(files).encode()).hexdigest()[:12]
 
     def open_split(split: str) -> Any:
         data = splits[split]
@@ -269,6 +269,10 @@ def _hugging_face_set(name: str) -> _LibrarySet:
     if not (train or validation or whole):
         raise BadOption(f"'{folder}' has the splits {quote(list(splits))}. Name one: hf:{folder}:SPLIT")
     return _LibrarySet(f"hf-{folder.resolve().name}-{key}", train, validation, whole, open_split)
+
+
+def _files_in(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    return [(file, file.stat()) for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
 def _with_split(name: str) -> tuple[Path, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -127,6 +127,31 @@ def library_names(library: str, *, tagged: bool = False) -> Collection[str]:
     return frozenset(torchvision.models.list_models(module=torchvision.models))
 
 
+def library_name(model: nn.Module, classes: int) -> str:
+    """The name under which a library builds this very classifier, such as torchvision:resnet18; "" if none does.
+
+    The module that defines its class gives the candidates; the names and shapes of its tensors decide.
+    """
+    module = type(model).__module__
+    library = module.partition(".")[0]
+    if library == "timm":
+        candidates = [str((getattr(model, "pretrained_cfg", None) or {}).get("architecture", ""))]
+    elif module.startswith("torchvision.models."):
+        from torchvision.models import get_model_builder
+
+        names = sorted(library_names("torchvision"))
+        candidates = [name for name in names if get_model_builder(name).__module__ == module]
+    else:
+        return ""
+    own = {key: value.shape for key, value in model.state_dict().items()}
+    known = library_names(library)
+    for name in candidates:
+        with torch.device("meta"):  # no memory, no random numbers
+            if name in known and own == _shapes(ModelSpec(f"{library}:{name}"), classes):
+                return f"{library}:{name}"
+    return ""
+
+
 def classes_of(spec: ModelSpec, given: Collection[str], shape_of: Callable[[str], tuple[int, ...]]) -> int | None:
     """How many classes saved weights have, by the shape of the tensors that depend on it; None where none does.
 
@@ -137,7 +162,7 @@ def classes_of(spec: ModelSpec, given: Collection[str], shape_of: Callable[[str]
     """
     try:
         with torch.device("meta"):  # no memory, no random numbers
-            first, second = ({name: value.shape for name, value in _state(spec, count)} for count in _TWO_SIZES)
+            first, second = (_shapes(spec, count) for count in _TWO_SIZES)
     except Exception:  # a factory of one's own may fail in any way without memory; then the images decide
         return None
     for name, shape in first.items():
@@ -185,8 +210,8 @@ def _check_recorded_options(name: str, options: Mapping[str, Any]) -> None:
             )
 
 
-def _state(spec: ModelSpec, classes: int) -> Iterable[tuple[str, Tensor]]:
-    return spec.build(classes).state_dict().items()
+def _shapes(spec: ModelSpec, classes: int) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in spec.build(classes).state_dict().items()}
 
 
 def _with_classes(factory: Callable[..., Any], classes: int) -> Callable[..., Any]:

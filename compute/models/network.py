@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from compute.errors import BadModel
 
+WRAPPERS = ("DistributedDataParallel", "DataParallel", "OptimizedModule")  # and under which names they hold the network
+WRAPPED = ("module", "_orig_mod", "model")
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -108,3 +111,13 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 def energy(activation: Tensor) -> Tensor:
     """Mean absolute activation over the channels: (N, K, h, w) -> (N, h, w) float32."""
     return activation.detach().abs().mean(1, dtype=torch.float32)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network itself, out of DistributedDataParallel, torch.compile and Ultralytics' YOLO."""
+    # a YOLO is a module, too, but its `train` would begin a training
+    if type(model).__name__ in WRAPPERS or type(model).__module__.startswith("ultralytics.models."):
+        for name in WRAPPED:
+            if isinstance(inner := getattr(model, name, None), nn.Module):
+                return unwrapped(inner)
+    return model

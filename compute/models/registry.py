@@ -50,6 +50,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_FACTORIES))
 
 
+def name_of(network: nn.Module) -> str:
+    """The registered name of a network's class, "" where it has none."""
+    return next((name for name in names() if _FACTORIES[name] is type(network)), "")
+
+
 def build(name: str, classes: int, **options: Any) -> ClassMapNetwork:
     """The network `name` with that many classes, initialised from torch's current random state.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from compute.data.dataset import ImageSet
+from compute.data.plausibility import image_notes
 from compute.runs.device import has_room, to_device
 from store import Run
 
@@ -46,3 +50,20 @@ class RecordedImages:
                 return images
             self._kept[key] = images
         return self._kept[key]
+
+
+def recorded_image_notes(run: Run) -> tuple[str, ...]:
+    """What is odd about the clean images of a run, in sentences; see `image_notes`."""
+    images = ImageSet(_CleanPixels(run), run.labels, run.image_names, digests=run.image_sha256())  # type: ignore[arg-type]
+    return image_notes(None, images, run.description.classes)
+
+
+class _CleanPixels:
+    """The clean images of a run, indexed as an array (N, h, w, 3) by rows and steps; only these are read."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.shape = run, (len(run.labels), *run.image_shape, 3)
+
+    def __getitem__(self, index: tuple[NDArray[np.int64], slice, slice]) -> NDArray[np.uint8]:
+        rows, y, x = index
+        return self.run.pixels(rows)[:, y, x]

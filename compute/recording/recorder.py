@@ -25,19 +25,22 @@ from compute.data.map_style import SAMPLE, MapStyleImages, Normalisation
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, describe
 from compute.models.adoption import AdoptedNetwork, adopt
-from compute.models.network import WithoutTrace, evaluation_mode
+from compute.models.library import library_name
+from compute.models.network import WithoutTrace, evaluation_mode, unwrapped
+from compute.models.registry import name_of
 from compute.recording.epoch_recorder import EpochRecorder
 from compute.recording.perturbations import Perturbation, check_variants
-from compute.recording.recorded_images import RecordedImages
-from compute.recording.run_recorder import Material, RunRecorder, lock_run, open_or_create
+from compute.recording.recorded_images import RecordedImages, recorded_image_notes
+from compute.recording.run_recorder import Material, RunRecorder, lock_run, open_or_create, run_exists
 from compute.runs.provenance import collect_environment
 from compute.training.augment import Normaliser
+from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
 from compute.training.distributed import current_processes
 from store import Run, open_run
+from store.analysis.analyse import analyse
 from store.format.description import RunDescription
 
-WRAPPERS = ("DistributedDataParallel", "DataParallel", "OptimizedModule")  # and what they hold the network in
-WRAPPED = ("module", "_orig_mod")
+KEPT_CHECKPOINTS = ("last", "all", "none")
 _open_recorders: weakref.WeakValueDictionary[Path, Recorder] = weakref.WeakValueDictionary()
 
 
@@ -67,12 +70,14 @@ class Recorder:
         precision: "float32", or "bfloat16" for a model that is used under autocast.
         batch: images per pass.
         seed: of the variants with noise.
+        checkpoints: which recorded weights the run keeps, tensors alone, for the page Live: "last", "all" or "none".
         quiet: no messages and no progress bars.
 
     Raises:
         ComputeError: the model has no class maps, or the data set does not fit it; nothing is written then.
         RunMismatch: the run at `path` was recorded of other data or with other settings.
         RunInUse: another program is recording it.
+        ProcessLost: some processes of a group make a Recorder, others do not.
     """
 
     def __init__(
@@ -93,14 +98,18 @@ class Recorder:
         precision: str = "float32",
         batch: int = 100,
         seed: int = 0,
+        checkpoints: str = "last",
         quiet: bool = False,
     ) -> None:
         self.path, self.every, self.time_share, self.quiet = Path(path), every, time_share, quiet
         _check_options(every, time_share, batch, precision)
-        self.processes = current_processes()
+        if checkpoints not in KEPT_CHECKPOINTS:
+            raise BadOption(f"checkpoints = {checkpoints!r} is unknown: choose {', '.join(KEPT_CHECKPOINTS)}.")
+        self.processes, self.checkpoints, self._calls = current_processes(), checkpoints, 0
+        self._meet("Recorder")
         normalisation = _normalisation(mean, sd)
         images, perturbations = MapStyleImages(validation, normalisation), check_variants(variants)
-        inner = unwrap(model)
+        inner = unwrapped(model)
         with unchanged_random_numbers():
             self.network = class_map_network(inner, images, layer=layer, maps=maps)
             material = _material(
@@ -123,6 +132,8 @@ class Recorder:
             earlier.close()
         try:
             self._resources.enter_context(lock_run(self.path, self.processes))
+            is_new = not run_exists(self.path)
+            self.processes.wait()  # before the first process creates it
             run = open_or_create(self.path, material, self.processes, quiet=self.quiet or not self.processes.first)
             part = self.processes.share(len(material.description.labels))
             device = device_of(self.network)
@@ -134,7 +145,11 @@ class Recorder:
                 quiet=self.quiet,
             )
             self._run = RunRecorder(run, epochs, processes=self.processes)
+            self._weights = CheckpointFolder(self.path / CHECKPOINTS, run_id=run.facts.id, keep=self.checkpoints)
             self.recorded_epochs = set(run.complete_epochs)
+            if is_new and self.processes.first and not self.quiet:
+                for note in recorded_image_notes(open_run(self.path)):
+                    self._say(f"note: {note}")
         except BaseException:
             self._resources.close()
             raise
@@ -157,17 +172,22 @@ class Recorder:
         Raises:
             BadOption: an epoch below 0, or a metric that is no number or that the recorder measures itself.
             StoreError: the maps cannot be written, for instance because they are not finite.
+            ProcessLost: only some processes of a group called it.
         """
         numbers = _checked_metrics(epoch, metrics)
         if epoch in self.recorded_epochs:
             self._say(f"Epoch {epoch} of '{self.path}' is recorded already and stays as it is.")
             return None
-        if not force and (epoch % self.every or self._is_over_time()):
+        if not force and epoch % self.every:
+            return None
+        self._meet("Recorder.record")
+        if not force and self._is_over_time():
             return None
         started = time.monotonic()
         with unchanged_random_numbers():
             recorded = self._run.record(epoch, self.network, numbers, title=f"recording epoch {epoch}", label=label)
         self.recorded_epochs.add(epoch)
+        self._keep_weights(epoch)
         seconds = time.monotonic() - started
         self._spent, self._longest = self._spent + seconds, max(self._longest, seconds)
         return recorded
@@ -176,6 +196,16 @@ class Recorder:
     def next_epoch(self) -> int:
         """The number after the last epoch that is recorded, 1 in a new run: where to resume a training."""
         return max(self.recorded_epochs, default=0) + 1
+
+    def analyse(self) -> None:
+        """Waits until the last epoch is on disk and computes what spans the epochs: findings and some charts need it.
+
+        In a group of processes all call it, and the first one computes.
+        """
+        self._run.wait()
+        self._meet("Recorder.analyse")
+        if self.processes.first and open_run(self.path).epochs:
+            analyse(open_run(self.path))
 
     def close(self) -> None:
         """Waits until the last epoch is on disk and lets others record the run; happens by itself at the end."""
@@ -188,8 +218,24 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close."""
-        self.close()
+        """Analyse, unless an error ended the block, and close."""
+        try:
+            if kind is None:
+                self.analyse()
+        finally:
+            self.close()
+
+    def _keep_weights(self, epoch: int) -> None:
+        """Writes the weights that were recorded, and removes older ones where only the last are kept."""
+        if self.checkpoints == "none" or not self.processes.first:
+            return
+        self._weights.save_weights(epoch, _body_of(self.network).state_dict(), {})
+        self._weights.remove_before(epoch)
+
+    def _meet(self, what: str) -> None:
+        """Waits for the other processes, and refuses a call that they do not make."""
+        self._calls += 1
+        self.processes.meet(f"{self.path}/{self._calls}", what)
 
     def _is_over_time(self) -> bool:
         """Whether one more epoch, as long as the longest so far, would exceed the share of the time; in any process."""
@@ -214,13 +260,6 @@ def record(
 def _close(run: RunRecorder, resources: ExitStack) -> None:
     with resources:
         run.wait()
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """The network itself, out of DistributedDataParallel and torch.compile."""
-    while type(model).__name__ in WRAPPERS:
-        model = next(getattr(model, name) for name in WRAPPED if isinstance(getattr(model, name, None), nn.Module))
-    return model
 
 
 def device_of(network: nn.Module) -> torch.device:
@@ -284,13 +323,12 @@ def _material(
         outputs = network(x).shape[1]
     infos = images.classes(outputs, classes)
     shapes = describe(network, image_shape=images.image_shape, classes=outputs, channels=x.shape[1])
-    body = network.body if isinstance(network, AdoptedNetwork | WithoutTrace) else network
     evidence = network.evidence if isinstance(network, AdoptedNetwork) else None
     normalisation = {"mean": list(images.normalisation.mean), "sd": list(images.normalisation.sd)}
     configuration = {
         "data": {"source": type(images.data).__name__, "sha256": images.digest(), "seed": settings["seed"]}
         | normalisation,
-        "model": {"name": type(body).__name__, "layer": evidence.layer if evidence else ""},
+        "model": _model_settings(network, outputs),
         "training": {"precision": settings["precision"]},
         "recording": {"variants": [each.name for each in perturbations], "top": settings["top"]},
     }
@@ -314,6 +352,22 @@ def _material(
         kept_maps=settings["top"],
     )
     return Material(description, images, perturbations, settings["seed"])
+
+
+def _body_of(network: ClassMapNetwork) -> nn.Module:
+    """The user's own model."""
+    return network.body if isinstance(network, AdoptedNetwork | WithoutTrace) else network
+
+
+def _model_settings(network: ClassMapNetwork, classes: int) -> dict[str, Any]:
+    """The model's name, under which Live can build it again, and how its maps were made."""
+    body = _body_of(network)
+    kind = type(body)
+    own = kind.__qualname__ if kind.__module__ == "__main__" else f"{kind.__module__}:{kind.__qualname__}"
+    settings: dict[str, Any] = {"name": name_of(body) or library_name(body, classes) or own}
+    if isinstance(network, AdoptedNetwork):
+        settings |= {"layer": network.evidence.layer, "maps": network.evidence.kind != "none"}
+    return settings
 
 
 def _check_options(every: int, time_share: float, batch: int, precision: str) -> None:
@@ -345,7 +399,7 @@ def _checked_metrics(epoch: int, metrics: Mapping[str, Any]) -> dict[str, float]
     numbers: dict[str, float] = {}
     for name, value in metrics.items():
         try:
-            numbers[name] = float(value)
+            numbers[name] = float(value.detach() if isinstance(value, Tensor) else value)
         except (TypeError, ValueError, RuntimeError) as err:
             raise BadOption(f"The metric {name} is {str(value)[:100]}, not a number.") from err
     return numbers

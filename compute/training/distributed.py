@@ -14,6 +14,7 @@ from torch import Tensor, distributed, nn
 
 from compute.errors import ProcessLost
 
+MEETING = datetime.timedelta(minutes=5)  # how long processes may be apart that are to record together
 TIMEOUT = datetime.timedelta(minutes=20)  # a process may wait this long for another one's recording to end
 
 
@@ -53,6 +54,30 @@ class Processes:
         """Returns when every process has called it."""
         if self.count > 1:
             distributed.barrier()
+
+    def meet(self, place: str, what: str) -> None:
+        """Returns when every process has come to `place`, a name used once.
+
+        Collective calls give no such answer: one process alone would wait in them for ever, or take part in the
+        training's own calls.
+
+        Raises:
+            ProcessLost: one did not come; the message says which, and that all must call `what`.
+        """
+        if self.count == 1:
+            return
+        store = distributed.distributed_c10d._get_default_store()
+        keys = [f"classprint/{place}/{rank}" for rank in range(self.count)]
+        store.set(keys[self.rank], "")
+        try:
+            store.wait(keys, MEETING)
+        except RuntimeError as err:
+            missing = [str(rank) for rank, key in enumerate(keys) if not store.check([key])]
+            raise ProcessLost(
+                f"{what} was called by process {self.rank} of {self.count}, but within {MEETING.seconds} s not by "
+                f"{', '.join(missing) or 'others'}. Call it in every process, not in the first one alone: each "
+                "records its share of the images."
+            ) from err
 
     def share(self, total: int) -> range:
         """This process's contiguous part of 0 .. total - 1; sizes differ by at most one."""

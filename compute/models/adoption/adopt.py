@@ -12,22 +12,21 @@ from compute.errors import BadModel
 from compute.models.adoption.affine import AffineMaps, PlacedMaps
 from compute.models.adoption.grid import GridForm, possible_forms
 from compute.models.adoption.network import AdoptedNetwork, Evidence, SingleCell
-from compute.models.adoption.search import deciding_forms, deciding_grids
+from compute.models.adoption.search import ROUNDING, deciding_forms, deciding_grids
 from compute.models.adoption.split import (
     FAILURES,
     Split,
-    evaluation_mode,
     exact_float32,
     logits_of,
     ordinary_tensor,
     refuse_probabilities,
 )
 from compute.models.adoption.tangent import TangentMaps
+from compute.models.network import evaluation_mode, unwrapped
 
 TOLERANCE = 1e-5  # of mean(map) against the logit, relative to the image's largest logit
-PROBES = 2  # images with which the layer is looked for; the proof itself uses all of them
+PROBES = 2  # images that show that a tangent can be computed, and that cells add up alone
 BATCH = 16
-WRAPPERS = ("DistributedDataParallel", "DataParallel", "OptimizedModule")  # hide a model's layers
 
 
 def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: bool = True) -> AdoptedNetwork:
@@ -49,18 +48,20 @@ def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: b
         BadModel: no grid before the head decides the logits, the proof failed, or the model returns no logits; the
             message says what was found.
     """
-    source = _unwrapped(model)
+    source = unwrapped(model)
     body = _in_float32(source)
     with torch.inference_mode(False), exact_float32(images.device), evaluation_mode(body):
         images = _checked(images)
         with torch.no_grad():
-            refuse_probabilities(logits_of(body(images[:PROBES])))
+            logits = torch.cat([logits_of(body(batch)).float() for batch in images.split(BATCH)])
+        refuse_probabilities(logits)
         if not maps:
             evidence = Evidence("none", float("nan"), "", (1, 1))
             return AdoptedNetwork(body, SingleCell(body), evidence, source=source)
+        probes = images[_most_different(logits)]
         tried: list[str] = []
-        for name, forms in _layers(body, images[:PROBES], layer):
-            for kind, method in _methods(Split(body, name), forms, images[:PROBES]):
+        for name, forms in _layers(body, probes, layer):
+            for kind, method in _methods(Split(body, name), forms, probes):
                 found = _proof(kind, method, images, name, tried)
                 if found:
                     return AdoptedNetwork(body, method, found, source=source)
@@ -69,6 +70,24 @@ def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: b
         f"{type(source).__name__} has no class maps: {problem}. Name another layer (layer='NAME', or 'NAME:in' for "
         "what goes into it), or record its predictions alone (maps=False)."
     )
+
+
+def _most_different(logits: Tensor) -> list[int]:
+    """The first image and that whose logits (n, C) differ most from its own: with them the layer is looked for.
+
+    Raises:
+        BadModel: rounding hides what the logits depend on, so that no layer could be found or proved.
+    """
+    differences = (logits - logits[0]).abs().amax(1)
+    other, largest = int(differences.argmax()), float(logits.abs().max())
+    if differences[other] <= 2 * ROUNDING * largest:
+        raise BadModel(
+            f"The model gives nearly the same logits for all {len(logits)} images: they differ by "
+            f"{float(differences[other]):.2g}, and the largest is {largest:.2g}, so float32 cannot show what they "
+            "depend on. Deep networks are like that before their first step, and dead ones always: train the model "
+            "first, or record its predictions alone (maps=False)."
+        )
+    return [0, other]
 
 
 def _layers(model: nn.Module, x: Tensor, layer: str | None) -> Iterator[tuple[str, list[GridForm]]]:
@@ -151,12 +170,6 @@ def _checked(images: Tensor) -> Tensor:
             f"{images.dtype}. Give images of the data, prepared as the model wants them."
         )
     return ordinary_tensor(images).float()
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    while type(model).__name__ in WRAPPERS:
-        model = model.get_submodule("_orig_mod" if type(model).__name__ == "OptimizedModule" else "module")
-    return model
 
 
 def _in_float32(model: nn.Module) -> nn.Module:

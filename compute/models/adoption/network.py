@@ -7,9 +7,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from compute.models.adoption.split import evaluation_mode, logits_of
+from compute.models.adoption.split import logits_of
 from compute.models.adoption.tangent import TangentMaps
-from compute.models.network import ClassMapNetwork, Trace
+from compute.models.network import ClassMapNetwork, Trace, evaluation_mode
 
 
 @dataclass(frozen=True)

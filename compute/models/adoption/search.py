@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from compute.models.adoption.grid import GridForm, possible_forms
 from compute.models.adoption.split import AT_INPUT, FAILURES, Split, logits_of
 
+ROUNDING = 3e-6  # relative to the largest logit: what float32 may change without a reason
+
 
 @dataclass
 class Sighting:
@@ -122,7 +124,7 @@ def decides(split: Split, form: GridForm, x: Tensor, logits: Tensor) -> bool:
     Then the grid is emptied: the logits have to change.
     """
     order = torch.arange(len(x), device=x.device).roll(1)
-    rounding = 3e-6 * float(logits.abs().max())
+    rounding = ROUNDING * float(logits.abs().max())
     difference = float((logits - logits[order]).abs().max())
     with torch.no_grad():
         try:

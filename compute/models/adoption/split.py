@@ -17,19 +17,6 @@ FAILURES = (BadModel, RuntimeError, TypeError, ValueError, IndexError, Assertion
 Visitor = Callable[[Tensor], Tensor | None]  # gets the layer's tensor; what it returns takes that tensor's place
 
 
-@contextlib.contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """The model as it predicts; afterwards every module is in the mode in which it was."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
 def logits_of(output: Any) -> Tensor:
     """The logits (n, C) among what a classifier returns.
 

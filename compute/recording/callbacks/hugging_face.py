@@ -47,6 +47,7 @@ class HuggingFaceRecorder(TrainerCallback):
         self._recorder.record(round(state.epoch), **logged)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
-        """Wait for the last file."""
+        """Wait for the last file, and compute the analysis."""
         if self._recorder is not None:
+            self._recorder.analyse()
             self._recorder.close()

@@ -56,8 +56,9 @@ class LightningRecorder(Callback):
         self._recorder.record(trainer.current_epoch + 1, **_without_own(metrics))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Wait for the last file."""
+        """Wait for the last file, and compute the analysis."""
         if self._recorder is not None:
+            self._recorder.analyse()
             self._recorder.close()
 
 

@@ -39,7 +39,8 @@ def record_ultralytics(model: Any, path: str | Path, validation: Any = None, **o
         recorders[-1].record(trainer.epoch + 1, train_loss=float(next(iter(metrics.values()))), learning_rate=rate)
 
     def close(trainer: Any) -> None:
-        recorders.pop().close()
+        with recorders.pop():  # which analyses, too
+            pass
 
     for event, function in (("on_train_start", start), ("on_train_epoch_end", record), ("on_train_end", close)):
         model.add_callback(event, function)

@@ -5,7 +5,7 @@ import torch
 from torchvision.models import resnet18
 
 from compute.errors import BadModel
-from compute.models.library import ModelSpec, build_recorded_model, classes_of
+from compute.models.library import ModelSpec, build_recorded_model, classes_of, library_name
 
 
 def shapes(state):
@@ -63,3 +63,13 @@ def test_an_operator_lets_runs_name_a_factory(monkeypatch):
 
 def three_classes():
     return resnet18(num_classes=3)
+
+
+@pytest.mark.parametrize("name", ["torchvision:resnet18", "torchvision:mobilenet_v3_small", "torchvision:vgg11_bn"])
+def test_a_librarys_classifier_is_recognised_by_its_shape(name):
+    with torch.device("meta"):
+        model = ModelSpec(name).build(7)
+        assert library_name(model, 7) == name
+        model.extra = torch.nn.Linear(2, 2)
+        assert library_name(model, 7) == ""
+        assert library_name(torch.nn.Linear(3, 7), 7) == ""

@@ -13,17 +13,21 @@ from torch import nn
 from torch.nn import functional
 
 from compute.errors import BadModel, BadOption
+from compute.live.predictor import load_predictor
+from compute.models.library import ModelSpec
 from compute.recording import recorder as module
-from compute.recording.recorder import Recorder
+from compute.recording.recorder import Recorder, record
 from compute.recording.run_recorder import open_or_create
 from compute.runs.interrupt import StopRequest
 from compute.runs.prepare import prepare
 from compute.runs.run import Experiment, TrainingJob
+from compute.training.checkpoints import CheckpointFolder
 from compute.training.trainer import Trainer
 from store import RunMismatch, open_run
+from store.analysis import read_analysis
 from store.check.verify import verify_run
 from tests.compute.cases import tiny_profile
-from tests.compute.recording.cases import PHANTOM_SD, Pairs, PlainClassifier, phantom_pairs
+from tests.compute.recording.cases import PHANTOM_SD, Pairs, PlainClassifier, as_tensor, phantom_pairs
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -280,6 +284,67 @@ def test_epochs_and_metrics_that_are_invalid_are_refused(tmp_path):
     assert open_run(tmp_path / "mine").epochs == ()
 
 
+@pytest.mark.parametrize(("keep", "kept"), [("last", (2,)), ("all", (0, 1, 2)), ("none", ())])
+def test_the_weights_that_were_recorded_are_kept(tmp_path, keep, kept):
+    model = PlainClassifier()
+    with recorder(tmp_path / "mine", model, checkpoints=keep) as own:
+        for epoch in range(3):
+            with torch.no_grad():
+                model.head.bias.add_(1)
+            own.record(epoch)
+    folder = CheckpointFolder(tmp_path / "mine" / "checkpoints", run_id=open_run(tmp_path / "mine").id)
+    assert folder.epochs() == kept
+    for epoch in kept:
+        weights = folder.load(epoch).weights
+        assert weights.keys() == model.state_dict().keys()
+        assert torch.allclose(weights["head.bias"], model.head.bias - (2 - epoch), atol=1e-6)
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_live_shows_a_recorded_network_of_a_library(tmp_path, library):
+    pytest.importorskip(library)
+    name = {"torchvision": "torchvision:resnet18", "timm": "timm:resnet10t"}[library]
+    model = ModelSpec(name).build(8)
+    pairs = phantom_pairs(convert=lambda image: as_tensor(image.repeat(2, 0).repeat(2, 1)))
+    record(tmp_path / "mine", model, pairs, quiet=True)
+    run = open_run(tmp_path / "mine")
+    assert run.configuration["model"]["name"] == name
+    found, probabilities = load_predictor(run.path, 1).predict(run.pixels([0, 5]))
+    assert np.allclose(probabilities, run.probabilities(epoch=1, variant="clean", images=[0, 5]), atol=1e-5)
+    assert np.allclose(found, run.maps(epoch=1, variant="clean", images=[0, 5]), atol=0.05)
+
+
+def test_live_shows_a_network_of_ones_own_where_the_operator_allows_it(tmp_path, monkeypatch):
+    record(tmp_path / "mine", PlainClassifier(), phantom_pairs(), quiet=True)
+    with pytest.raises(BadModel, match=r"tests\.compute\.recording\.cases:PlainClassifier"):
+        load_predictor(tmp_path / "mine", 1)
+    monkeypatch.setenv("CLASSPRINT_NETWORKS", "tests.compute.recording.cases:PlainClassifier")
+    assert load_predictor(tmp_path / "mine", 1).predict(open_run(tmp_path / "mine").pixels([0]))[1].shape == (1, 8)
+
+
+def test_a_block_analyses_at_its_end_unless_an_error_ended_it(tmp_path):
+    with recorder(tmp_path / "mine") as own:
+        own.record(1)
+    assert read_analysis(open_run(tmp_path / "mine")) is not None
+    with pytest.raises(KeyError), recorder(tmp_path / "other") as own:
+        own.record(1)
+        raise KeyError
+    other = open_run(tmp_path / "other")
+    assert other.epochs == (1,) and read_analysis(other) is None
+    with recorder(tmp_path / "nothing"):
+        pass
+    assert read_analysis(open_run(tmp_path / "nothing")) is None
+
+
+def test_odd_images_are_named_when_the_run_is_made(tmp_path, capsys):
+    images = np.full((6, 16, 16, 3), 9, np.uint8)
+    images[3:] += np.arange(3, dtype=np.uint8)[:, None, None, None]
+    for _ in range(2):
+        Recorder(tmp_path / "dark", PlainClassifier(), Pairs(images, [0, 0, 0, 1, 1, 1])).close()
+    text = capsys.readouterr().out
+    assert text.count("nearly black") == 1 and "3 of 6 validation images repeat another one" in text
+
+
 TWO_PROCESSES = """
 import sys
 sys.path.insert(0, {root!r})
@@ -317,3 +382,31 @@ def test_two_processes_record_their_halves_as_one_process_records_all(tmp_path):
         at = {"epoch": 0, "variant": variant}
         assert np.allclose(one.probabilities(**at), two.probabilities(**at), atol=1e-6)
         assert np.allclose(one.patterns(**at), two.patterns(**at), atol=1e-5)
+
+
+FIRST_ALONE = """
+import sys
+sys.path.insert(0, {root!r})
+import datetime, time
+import torch
+from pathlib import Path
+from compute.training import distributed
+from tests.compute.recording.cases import PlainClassifier
+from tests.compute.recording.test_recorder import recorder
+distributed.MEETING = datetime.timedelta(seconds=2)
+torch.distributed.init_process_group("gloo")
+own = recorder(Path({path!r}), PlainClassifier())
+if torch.distributed.get_rank() == 0:
+    own.record(0)
+time.sleep(30)
+"""
+
+
+@pytest.mark.slow
+def test_a_record_by_the_first_process_alone_is_refused_and_not_waited_for(tmp_path):
+    script = tmp_path / "loop.py"
+    script.write_text(FIRST_ALONE.format(root=str(ROOT), path=str(tmp_path / "two")))
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    process = subprocess.run(words, capture_output=True, text=True, check=False, timeout=200)
+    assert "Recorder.record was called by process 0 of 2, but within 2 s not by 1." in process.stderr
+    assert process.returncode != 0 and open_run(tmp_path / "two").epochs == ()

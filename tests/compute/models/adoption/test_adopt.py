@@ -243,3 +243,19 @@ def test_adopting_the_cam_network_gives_the_maps_that_it_makes_itself():
         assert torch.equal(network(x), own)
         difference = (features(x) - own).abs().max()
     assert difference <= 2e-6 * own.abs().max()
+
+
+def test_a_model_whose_logits_are_nearly_equal_is_told_so():
+    model = Tiny()
+    with torch.no_grad():
+        model.fc.weight.mul_(1e-9)
+    with pytest.raises(
+        BadModel, match=r"nearly the same logits for all 4 images: they differ by .*train the model first"
+    ):
+        adopt(model, torch.rand(4, 3, 16, 16))
+
+
+def test_the_layer_is_found_though_the_first_images_are_the_same():
+    images = torch.rand(4, 3, 16, 16)
+    images[1] = images[0]
+    assert adopt(Tiny(), images).evidence.kind == "exact"
