@@ -6,6 +6,7 @@
     python -m bench results RUN                           the page, tables and images of docs/results/RUN
     python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
     python -m bench adoption [--cost]                     architectures of others, their maps and cost: docs/adoption.md
+    python -m bench ablations [--data DATA] [--seeds 3]   the paper's network part by part: docs/ablations.md
 
 Each benchmark runs in a process of its own. All four take most of an hour; nothing else should be running. A benchmark
 replaces its own section of the document and leaves the others as they are.
@@ -23,7 +24,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "results", "same_record", "adoption")
+COMMANDS = ("findings", "results", "same_record", "adoption", "ablations")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",

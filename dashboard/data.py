@@ -22,6 +22,7 @@ from store import Run, RunNotFound, StoreError, Timeline, open_run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis
 from store.analysis.localisation import localisation_of
 from store.metrics.maps import cosine
+from store.metrics.maps import similarity_to_others as similarity_to_others_of
 from store.queries.table1 import recorded_result
 from store.read.run_folders import FoundRuns, RunFolders
 from store.read.source import State, path_state
@@ -217,6 +218,9 @@ similar_classes = _at_state(queries.similarity_against_confusion, k=1200)
 calibration = _at_state(queries.calibration_table)
 # The risk-coverage curve of the confidence score `score`.
 risk_coverage = _at_state(queries.risk_coverage)
+# Calibration with a temperature fitted on half of the images; deletion and insertion curves over the maps.
+recalibration = _at_state(queries.recalibration_table)
+removal_curves = _at_state(queries.removal_curves)
 # What became of each prediction and its map under a variant.
 evidence_under = _at_state(queries.evidence_under)
 
@@ -235,6 +239,11 @@ def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
 
 # How much of its logit each class loses under each variant, asked with `epoch`.
 cue_profiles = cached_query(queries.cue_profiles)
+
+
+# How often sets of classes contain the true one, and errors by kind of perturbation, asked with `epoch`.
+prediction_sets = cached_query(queries.prediction_sets)
+corruption_errors = cached_query(queries.corruption_errors)
 
 
 # Images and their maps
@@ -307,6 +316,14 @@ def layers(run: Run, epoch: int, image: int) -> dict[str, np.ndarray]:
 
 
 @cached_query
+def similarity_to_others(run: Run, epoch: int, variant: str, label: int) -> np.ndarray:
+    """Cosine of each true-class map of a class's images to the mean of the others, (images of the class,) float32."""
+    images = np.flatnonzero(run.labels == label)
+    maps = run.true_class_maps(epoch=epoch, variant=variant, images=images)
+    return similarity_to_others_of(maps, np.zeros(len(images), int))
+
+
+@cached_query
 def minimal_correction(
     run: Run, image: int, epoch: int, variant: str, against: int | None
 ) -> queries.MinimalCorrection:
@@ -348,6 +365,7 @@ def shared_images(run: Run, other: Run) -> tuple[np.ndarray, np.ndarray] | None:
 metrics = cached_run_query(queries.epoch_metrics)
 # A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence; asked with `variant`.
 class_accuracy = cached_run_query(queries.class_accuracy)
+epoch_churn = cached_run_query(queries.epoch_churn)
 # How often two classes (`true_class`, `predicted_class`) or groups were predicted as each other at every epoch.
 pair_history = cached_run_query(queries.pair_history)
 group_history = cached_run_query(queries.group_history)

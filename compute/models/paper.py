@@ -15,30 +15,43 @@ from compute.models.registry import register
 from compute.models.resnet import CHANNELS, ResNetNetwork
 
 NORMS = ("instance", "batch")
+KERNELS = ("own", "shared", "bilinear")  # of a grouped layer that upsamples
 KERNEL = 4  # side of the transposed convolutions that double a grid
+BILINEAR = (0.25, 0.75, 0.75, 0.25)  # along one axis, stride 2
 LARGEST_GRID = 64  # input cells; beyond it the (cells x 4 cells) matrix of each class costs more than it saves
 
 
 class DepthwiseUpsampling(nn.Module):
-    """(N, C, h, w) -> (N, C, 2h, 2w), each class by its own 4x4 kernel: ConvTranspose2d(C, C, 4, 2, 1, groups=C).
+    """(N, C, h, w) -> (N, C, 2h, 2w), each class alone by a 4x4 kernel: ConvTranspose2d(C, C, 4, 2, 1, groups=C).
 
     The weight has that layer's shape, (C, 1, 4, 4), and meaning, so that files are interchangeable. It is computed as
     one small matrix product per class: of a training step of 403 ms PyTorch's grouped layer took 59 ms, this takes 2 ms
     (100 images, bfloat16, two Zen 4 cores), equal to 1e-12 in float64.
+
+    Args:
+        classes: C.
+        kernel: `own` for each class, one that is `shared` by all, weight (1, 1, 4, 4), or `bilinear`, which is the same
+            and is not learned: no class can then draw a pattern with it.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, kernel: str = "own") -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(classes, 1, KERNEL, KERNEL))
+        weight = torch.empty(classes if kernel == "own" else 1, 1, KERNEL, KERNEL)
+        if kernel == "bilinear":
+            row = torch.tensor(BILINEAR)
+            self.register_buffer("weight", torch.outer(row, row).expand_as(weight).contiguous())
+        else:
+            self.weight = nn.Parameter(weight)
         self._taps: dict[tuple[int, int], Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """The upsampled maps, in x's dtype (or autocast's)."""
         count, classes, height, width = x.shape
         if height * width > LARGEST_GRID:
-            return functional.conv_transpose2d(x, self.weight, stride=2, padding=1, groups=classes)
+            weight = self.weight.expand(classes, -1, -1, -1)
+            return functional.conv_transpose2d(x, weight, stride=2, padding=1, groups=classes)
         matrices = self.weight.flatten(1) @ self._taps_of(height, width).to(self.weight)
-        matrices = matrices.view(classes, height * width, 4 * height * width)
+        matrices = matrices.view(-1, height * width, 4 * height * width).expand(classes, -1, -1)
         drawn = torch.bmm(x.reshape(count, classes, -1).transpose(0, 1), matrices)  # (C, N, 4hw)
         return drawn.transpose(0, 1).reshape(count, classes, 2 * height, 2 * width)
 
@@ -106,24 +119,34 @@ class EncoderDecoder(ResNetNetwork):
         dropout: probability of dropping a whole encoded or decoded map (Dropout2d).
         scale: initial weight of the last BatchNorm. S_k is the mean of ReLU(BatchNorm(.)), so at PyTorch's 1 every S_k
             starts near 0.4 and the softmax is flat; a larger one lets a short training begin peaked.
+        layers: the decoder's two layers, mixing and grouped, unless they are those of the paper.
     """
 
     option_limits: ClassVar[Mapping[str, Any]] = {**ResNetNetwork.option_limits, "encoder_norm": frozenset(NORMS)}
 
     def __init__(
-        self, classes: int, *, stem: str, upsample: tuple[bool, bool], encoder_norm: str, dropout: float, scale: float
+        self,
+        classes: int,
+        *,
+        stem: str,
+        upsample: tuple[bool, bool],
+        encoder_norm: str,
+        dropout: float,
+        scale: float,
+        layers: tuple[nn.Module, nn.Module] | None = None,
     ) -> None:
         super().__init__(stem)
-        if encoder_norm not in NORMS:
-            raise BadModel(f"There is no encoder_norm '{encoder_norm}'. Available: {', '.join(NORMS)}.")
+        _check_choice("encoder_norm", encoder_norm, NORMS)
+        mixing, grouped = layers or (_mixing(classes, upsample[0]), _grouped(classes, upsample[1]))
         norm = nn.InstanceNorm2d(classes, affine=True) if encoder_norm == "instance" else nn.BatchNorm2d(classes)
         self.encoded = NormedConvolution(nn.Conv2d(CHANNELS, classes, 1, bias=False), norm)
-        self.decoder = NormedConvolution(_mixing(classes, upsample[0]), nn.BatchNorm2d(classes))
-        self.class_maps = ClassMaps(_grouped(classes, upsample[1]), nn.BatchNorm2d(classes))
+        self.decoder = NormedConvolution(mixing, nn.BatchNorm2d(classes))
+        self.class_maps = ClassMaps(grouped, nn.BatchNorm2d(classes))
         self.dropout = nn.Dropout2d(dropout)
         for layer in (self.encoded, self.decoder, self.class_maps):
-            # a Gaussian (paper, Sec. 4.1) of He et al.'s standard deviation
-            nn.init.kaiming_normal_(layer.conv.get_parameter("weight"), nonlinearity="relu")
+            for weight in layer.conv.parameters():  # a fixed kernel has none
+                # a Gaussian (paper, Sec. 4.1) of He et al.'s standard deviation
+                nn.init.kaiming_normal_(weight, nonlinearity="relu")
         nn.init.constant_(self.class_maps.norm.get_parameter("weight"), scale)
 
     def run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
@@ -152,6 +175,11 @@ def _grouped(classes: int, upsample: bool) -> nn.Module:
     return nn.Conv2d(classes, classes, 3, padding=1, bias=False, groups=classes)
 
 
+def _check_choice(option: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise BadModel(f"There is no {option} '{value}'. Available: {', '.join(map(str, choices))}.")
+
+
 @register("paper")
 class PaperNetwork(EncoderDecoder):
     """Images (N, 3, 64, 64) -> features (512, 2, 2) -> encoder maps (C, 2, 2) -> decoder (C, 4, 4) -> (C, 8, 8).
@@ -163,12 +191,41 @@ class PaperNetwork(EncoderDecoder):
         encoder_norm: `instance` as in the author's code (the paper's setting here) or `batch` as the text says.
         dropout: probability of dropping a whole encoder or decoder map (Dropout2d); the paper's is 0.3.
         scale: initial weight of the last BatchNorm; the paper's is 1.
+        grouped: how many of the decoder's last layers are grouped: 1 as the text says, 2 as the paper's Fig. 1 says,
+            0 lets classes influence each other's maps (for ablations: docs/ablations.md).
+        kernel: of each grouped layer, see `DepthwiseUpsampling`; the paper's is `own`.
     """
 
+    option_limits: ClassVar[Mapping[str, Any]] = {
+        **EncoderDecoder.option_limits,
+        "grouped": (0, 2),
+        "kernel": frozenset(KERNELS),
+    }
+
     def __init__(
-        self, classes: int, *, encoder_norm: str = "instance", dropout: float = 0.3, scale: float = 1.0
+        self,
+        classes: int,
+        *,
+        encoder_norm: str = "instance",
+        dropout: float = 0.3,
+        scale: float = 1.0,
+        grouped: int = 1,
+        kernel: str = "own",
     ) -> None:
-        both = (True, True)
+        _check_choice("grouped", grouped, (0, 1, 2))
+        _check_choice("kernel", kernel, KERNELS)
+        if not grouped and kernel != "own":
+            raise BadModel(f"kernel '{kernel}' is of grouped layers, and grouped is 0. Leave out one of the two.")
+
+        def layer(*, alone: bool) -> nn.Module:
+            return DepthwiseUpsampling(classes, kernel) if alone else _mixing(classes, upsample=True)
+
         super().__init__(
-            classes, stem="imagenet", upsample=both, encoder_norm=encoder_norm, dropout=dropout, scale=scale
+            classes,
+            stem="imagenet",
+            upsample=(True, True),
+            encoder_norm=encoder_norm,
+            dropout=dropout,
+            scale=scale,
+            layers=(layer(alone=grouped == 2), layer(alone=grouped >= 1)),
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from store.analysis import tables
 from store.analysis.analysis_file import write_analysis
 from store.analysis.checkpoint_selection import best_epochs, ensembles, resampled_metrics
+from store.analysis.collapse import collapse_table
 from store.analysis.confidence_scores import failure_ranking
 from store.analysis.finding_candidates import FindingInputs, candidates, degenerate_network
 from store.analysis.findings import as_table, select
@@ -25,9 +26,9 @@ def analyse(run: Run) -> Path:
     Reads the summary columns, class tables and cached maps of every epoch, but maps and probabilities of the last few
     only.
     Tables: epochs (metrics per epoch and variant), images, classes, cues, pairs, clusters, cluster_survival,
-    failure_ranking, best_epochs, ensembles, localisation, findings. Arrays: class_accuracy and class_confidence
-    (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E), pattern_similarity (E, C) and predictions (E, N) of the clean
-    images.
+    failure_ranking, best_epochs, ensembles, localisation, collapse, findings. Arrays: class_accuracy and
+    class_confidence (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E), pattern_similarity (E, C) and predictions
+    (E, N) of the clean images.
 
     Raises:
         NotInRun: the run has no complete epoch yet.
@@ -52,6 +53,7 @@ def analyse(run: Run) -> Path:
         "best_epochs": best_epochs(metrics, len(run.labels), resampled_metrics(record)),
         "ensembles": ensembles(record),
         "localisation": localisation_table(record, final, images),
+        "collapse": collapse_table(record),
     }
     inputs = FindingInputs(record, derived)
     found = degenerate_network(inputs)

@@ -29,7 +29,7 @@ from store.format.structure import HDF5_ERRORS, TEXT_BYTES, Members, Shape, chec
 from store.read.run import Run
 from store.read.source import State, file_state
 
-ANALYSIS_VERSION = 3  # raised whenever a figure is computed or stored in another way: older files are not read
+ANALYSIS_VERSION = 4  # raised whenever a figure is computed or stored in another way: older files are not read
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 # What the analysis writes: the columns of each table, with what their values are. "whole", "number", "yes_no" and
@@ -119,11 +119,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "medoid": "image",
         "count": "whole",
         "share": "number",
-        "silhouette": "number",
-        "error": "number",
-        "lift": "number",
-        "low": "number",
-        "high": "number",
+        **dict.fromkeys(("silhouette", "error", "lift", "low", "high"), "number"),
     },
     "cluster_survival": {
         "class_index": "class",
@@ -171,11 +167,12 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "newly_correct": "whole",
         "newly_wrong": "whole",
     },
-    "localisation": {
-        "quantity": "text",
-        "value": "number",
-        "low": "number",
-        "high": "number",
+    "localisation": {"quantity": "text", **dict.fromkeys(("value", "low", "high"), "number")},
+    "collapse": {
+        "epoch": "epoch",
+        "layer": "text",
+        "images": "whole",
+        **dict.fromkeys(("nc1", "nc2_norm", "nc2_angle", "nc3", "nc4"), "number"),
     },
     "findings": {
         "kind": "text",

@@ -70,6 +70,15 @@ def flip_count(predictions: ArrayLike) -> Int64:
     return (np.diff(np.asarray(predictions, np.int64), axis=0) != 0).sum(0)
 
 
+def churn(predictions: ArrayLike, other: ArrayLike) -> Float64:
+    """Share of the images that two epochs or two trainings predict differently, (..., N) each -> (...) float64.
+
+    Source:
+        Milani Fard et al. 2016.
+    """
+    return (np.asarray(predictions) != np.asarray(other)).mean(-1)
+
+
 def map_lead(stabilised: ArrayLike, formed: ArrayLike) -> Int64:
     """Epochs by which the map was ahead of the prediction, stabilised - formed, (...) int64; 0 where either is NEVER.
 

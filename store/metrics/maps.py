@@ -130,6 +130,21 @@ def cosine(a: ArrayLike, b: ArrayLike) -> Float32:
     return np.clip(_ratio(product, _norm(a) * _norm(b), otherwise=0.0), -1, 1).astype(np.float32)
 
 
+def similarity_to_others(maps: ArrayLike, labels: ArrayLike) -> Float32:
+    """Cosine of each map to the mean of the other maps of its class, (n, y, x) and (n,) -> (n,) float32.
+
+    Unlike the similarity to a class pattern, it contains nothing of the image itself; NaN where it is its class's only.
+
+    Equation:
+        cos(M_i, sum_{j != i, same class} M_j)
+    """
+    maps, labels = np.asarray(maps, np.float64), np.asarray(labels, np.int64)
+    totals = np.zeros((labels.max(initial=-1) + 1, *maps.shape[1:]))
+    np.add.at(totals, labels, maps)
+    found = cosine(maps, totals[labels] - maps)
+    return np.where(np.bincount(labels)[labels] > 1, found, np.float32(np.nan))
+
+
 def overlap(a: ArrayLike, b: ArrayLike) -> Float32:
     """Evidence that two maps share, cell by cell, (...) float32, 0..1; 0 where either map is silent.
 

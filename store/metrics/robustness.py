@@ -6,6 +6,8 @@ of the clean prediction on the clean and on the perturbed image.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +52,28 @@ def different_reason_share(clean_correct: ArrayLike, perturbed_correct: ArrayLik
     """Share of `different_reason` among the images correct before and after, 0..1; NaN where there are none."""
     both = np.asarray(clean_correct, bool) & np.asarray(perturbed_correct, bool)
     return _mean((np.asarray(consistency)[both] < MOVED_BELOW).astype(np.float64))
+
+
+def mean_corruption_error(
+    errors: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]] | None = None
+) -> float:
+    """Mean corruption error: of each kind of corruption the mean over its strengths, of these the mean.
+
+    With a reference network's errors, each kind counts relative to them: 1 = as many errors as the reference, and what
+    is hard for every network does not outweigh the rest. NaN without a corruption, or where the reference errs never.
+
+    Equation:
+        CE_c = sum_s E_c,s / sum_s E_c,s of the reference; mCE = mean_c CE_c
+        (Hendrycks and Dietterich 2019, Sec. 4; without a reference, the mean of the errors themselves)
+
+    Args:
+        errors: share of wrong predictions by kind of corruption, at one strength or more.
+        reference: the same of the reference network, with the same kinds and strengths.
+    """
+    if reference is None:
+        return _mean(np.array([np.mean(of_kind) for of_kind in errors.values()]))
+    ratios = [np.sum(of_kind) / (np.sum(reference[kind]) or math.nan) for kind, of_kind in errors.items()]
+    return _mean(np.array(ratios))
 
 
 @dataclass(frozen=True)

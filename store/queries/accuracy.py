@@ -11,6 +11,7 @@ from store.analysis.analysis_file import Analysis, readable_analysis
 from store.analysis.confidence_scores import REFERENCE, score_values
 from store.metrics import calibration, failure_detection
 from store.metrics.intervals import wilson
+from store.metrics.learning import churn
 from store.read.run import Run
 
 
@@ -39,6 +40,16 @@ def epoch_metrics(run: Run) -> pd.DataFrame:
         column = f"validation_{name}"
         rows[column] = rows[column].fillna(derived) if column in rows else derived
     return rows
+
+
+def epoch_churn(run: Run, *, variant: str = "clean") -> pd.DataFrame:
+    """A row per epoch but the first: epoch, churn (share predicted otherwise than at the recorded epoch before),
+    newly_correct and newly_wrong (shares of all images)."""
+    predictions = run.columns("prediction", variant=variant)
+    before, after = predictions[:-1], predictions[1:]
+    was, now = before == run.labels, after == run.labels
+    shares = {"churn": churn(before, after), "newly_correct": (~was & now).mean(1), "newly_wrong": (was & ~now).mean(1)}
+    return pd.DataFrame({"epoch": run.epochs[1:], **shares})
 
 
 def balanced_accuracy(run: Run, *, epoch: int, variant: str = "clean") -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -43,6 +45,20 @@ def evidence_under(run: Run, *, epoch: int, variant: str) -> pd.DataFrame:
             "outcome": np.array(OUTCOMES, object)[outcome],
         }
     )
+
+
+def corruption_errors(run: Run, *, epoch: int) -> dict[str, list[float]]:
+    """Share of wrong predictions under each kind of perturbation, at its recorded strengths.
+
+    Variants whose names differ only in a number at the end, such as blur3 and blur5, are strengths of one kind; those
+    that changed no image are left out.
+    """
+    errors: dict[str, list[float]] = {}
+    for variant in run.variants[1:]:
+        if run.changed_images[variant]:
+            wrong = run.column("prediction", epoch=epoch, variant=variant) != run.labels
+            errors.setdefault(re.sub(r"[_\d.]+$", "", variant), []).append(float(wrong.mean()))
+    return errors
 
 
 def cue_profiles(run: Run, *, epoch: int) -> pd.DataFrame:

@@ -455,14 +455,14 @@ class Run:
             confidences=np.asarray(confidences, np.float32),
         )
 
-    def layers(self, *, epoch: int, images: Selection) -> dict[str, Float32]:
-        """Activations of the inner layers for the clean images, name -> (n, F, h, w) float32."""
+    def layers(self, *, epoch: int, images: Selection, only: str = "") -> dict[str, Float32]:
+        """Activations of the inner layers, or of one only, for the clean images, name -> (n, F, h, w) float32."""
         rows = self.image_rows(images)
 
         def query(data: EpochData) -> dict[str, Float32]:
             return {
                 name: decode(data.rows(f"layers/{name}/quantised", 0, rows), data.rows(f"layers/{name}/scale", 0, rows))
-                for name in self.layer_names
+                for name in ((only,) if only else self.layer_names)
             }
 
         return self.read(epoch, query)

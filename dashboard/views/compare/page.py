@@ -31,6 +31,7 @@ from dashboard.views.compare.parts import (
     same_images,
 )
 from store import Run
+from store.metrics.robustness import mean_corruption_error
 from store.rates import digits_of, percent
 
 _MOST = 30
@@ -47,6 +48,7 @@ def main() -> None:
         return
     for other in states[:-1]:
         _summary(other, states[-1], named=len(states) > 2)
+        _corruptions(other, states[-1])
     if all(state.run.has_maps for state in states):
         st.subheader("One class in each state", anchor=False)
         tile_grid(
@@ -179,7 +181,7 @@ def _summary(before: State, after: State, *, named: bool) -> None:
         if paired is not None:
             share = len(flips(before, after)) / max(1, len(paired[1]))
             st.metric(
-                "Predictions changed",
+                "Predictions changed (churn)",
                 percent(share),
                 f"from {escape_markdown(words[0])}",
                 delta_color="off",
@@ -187,6 +189,20 @@ def _summary(before: State, after: State, *, named: bool) -> None:
                 border=True,
                 height="stretch",
             )
+
+
+def _corruptions(before: State, after: State) -> None:
+    """The mean corruption error of one run relative to another of the same perturbations."""
+    one, two = (data.corruption_errors(state.run, epoch=state.epoch) for state in (before, after))
+    if not two or {kind: len(of) for kind, of in one.items()} != {kind: len(of) for kind, of in two.items()}:
+        return
+    relative = mean_corruption_error(two, one)
+    if np.isfinite(relative) and (before.run.path, before.epoch) != (after.run.path, after.epoch):
+        words = [escape_markdown(f"{state.run.name} (epoch {state.epoch})") for state in (before, after)]
+        st.caption(
+            f"Over the {plural(len(two), 'kind')} of perturbation that both recorded, {words[1]} has "
+            f"{percent(relative)} of the errors of {words[0]}: its mCE with the other as the reference."
+        )
 
 
 def _pair(states: list[State]) -> tuple[State, State]:

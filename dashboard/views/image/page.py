@@ -275,10 +275,13 @@ def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
             alt="similarity to the class pattern and probability of the true class for every image of the class",
             on_point=lambda point: url_state.write({"image": int(point["image"]), **dict.fromkeys(_OF_THE_IMAGE)}),
         )
+    others = data.similarity_to_others(selection.run, selection.epoch, selection.variant, label)
+    without = float(others[own["image"].to_numpy() == image][0])
     ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
+    alone = f"; to the mean of the other images {without:.2f}" if np.isfinite(without) else ""
     st.caption(
-        f"The cosine similarity of its true-class map to the class pattern on the left is "
-        f"{float(frame['similarity'].iloc[image]):.2f}, rank {ahead + 1} of {len(own)}. "
+        f"The cosine similarity of its true-class map to the class pattern on the left, which contains it, is "
+        f"{float(frame['similarity'].iloc[image]):.2f}, rank {ahead + 1} of {len(own)}{alone}. "
         f"{rate(own['correct'].mean(), len(own))} of the class's images are predicted correctly. Click a point to "
         "open its image."
     )

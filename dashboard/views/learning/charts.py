@@ -169,3 +169,29 @@ def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
         ),
     )
     return alt.layer(reference_rule("zero", "gain", palette), *dots, height=alt.Step(30))
+
+
+def epoch_lines(frame: pd.DataFrame, *, title: str, epoch: int, palette: Palette = LIGHT) -> Figure:
+    """A few measures over the epochs, a line for each.
+
+    Args:
+        frame: columns epoch, line (its name), value.
+        title: of the axis; its values are shares where it begins with "share".
+        epoch: the epoch to mark.
+    """
+    names = tuple(dict.fromkeys(frame["line"]))
+    return Figure(_epoch_lines(names, title, palette), {"lines": frame, **chosen_epoch(epoch)})
+
+
+@drawing
+def _epoch_lines(names: tuple[str, ...], title: str, palette: Palette) -> alt.TopLevelMixin:
+    colours = alt.Scale(domain=list(names), range=[palette.ink, *palette.series][: len(names)])
+    share = title.startswith("share")
+    axis = alt.Axis(format="~%" if share else "~g")
+    base = rows("lines").encode(
+        x=epoch_axis(),
+        y=alt.Y("value:Q", title=title, axis=axis, scale=alt.Scale(domainMin=0)),
+        color=alt.Color("line:N", title=None, sort=list(names), scale=colours, legend=alt.Legend(orient="top")),
+        tooltip=tooltips("epoch:Q", ("line:N", "", "measure"), ("value:Q", ".1%" if share else ".3g")),
+    )
+    return alt.layer(epoch_rule(palette), base.mark_line(), base.mark_circle(size=40, opacity=1), height=250)

@@ -20,6 +20,7 @@ from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning import parts
 from dashboard.views.learning.charts import accuracy_curves, formation_scatter, history_bars
+from dashboard.views.learning.collapse import churn, collapse
 from store.metrics.learning import FORMED, HISTORIES
 from store.rates import digits_of, rate
 
@@ -48,6 +49,11 @@ def main() -> None:
     _histories(selection, class_index)
     parts.confused_pairs(selection)
     parts.best_epochs(selection)
+    left, right = st.columns(2)
+    with left:
+        churn(selection)
+    with right:
+        collapse(selection)
 
 
 def _accuracy_curves(selection: Selection, class_index: int) -> None:

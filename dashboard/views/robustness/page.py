@@ -17,7 +17,8 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.robustness import parts
 from dashboard.views.robustness.charts import OUTCOME_NAMES, variant_curves
 from store import Run
-from store.rates import digits_of
+from store.metrics.robustness import mean_corruption_error
+from store.rates import digits_of, percent
 
 _MEASURES = {
     "top1": "top-1 accuracy",
@@ -123,7 +124,13 @@ def _at_epoch(selection: Selection) -> None:
         on_row=choose,
         alt="accuracy, confidence and flip rate of every variant at the chosen epoch",
     )
-    st.caption("Click a row to see the variant's images below.")
+    errors = data.corruption_errors(selection.run, epoch=selection.epoch)
+    clean_error = 1 - float(rows["top1"].iloc[0])
+    st.caption(
+        f"Mean corruption error (mCE): **{percent(mean_corruption_error(errors))}** wrong, the mean over "
+        f"{plural(len(errors), 'kind')} of perturbation; on clean images {percent(clean_error)}. "
+        "Compare relates it to another run. Click a row to see the variant's images below."
+    )
 
 
 def _chosen_variant(selection: Selection) -> str:

@@ -57,6 +57,34 @@ def _reliability(palette: Palette) -> alt.TopLevelMixin:
     return alt.layer(reference_line("diagonal", "confidence", "accuracy", palette), bars, points, height=340)
 
 
+def removal_chart(curves: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
+    """Mean probability of the prediction while cells of the maps are removed or returned, in two orders.
+
+    Args:
+        curves: of `store.queries.removal_curves`: measure, order, share, probability.
+    """
+    words = {"map": "strongest cells first", "random": "random order"}
+    return Figure(_removal(palette), {"curves": curves.assign(order=curves["order"].map(words))})
+
+
+@drawing
+def _removal(palette: Palette) -> alt.TopLevelMixin:
+    measures = alt.Scale(domain=["deletion", "insertion"], range=[palette.wrong, palette.correct])
+    legend = alt.Legend(orient="top", columns=2, symbolType="stroke")
+    return (
+        rows("curves")
+        .mark_line(strokeWidth=2.2)
+        .encode(
+            x=alt.X("share:Q", title="share of the cells removed or returned", axis=alt.Axis(format="~%")),
+            y=alt.Y("probability:Q", title="mean P of the prediction", scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("measure:N", title=None, scale=measures, legend=legend),
+            strokeDash=alt.StrokeDash("order:N", title=None, sort=None, legend=legend),
+            tooltip=tooltips("measure:N", "order:N", ("share:Q", ".0%"), ("probability:Q", ".3f")),
+        )
+        .properties(height=300)
+    )
+
+
 def failure_ranking_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     """The AUROC of every confidence score with its 95 % interval; 0.5 is chance.
 

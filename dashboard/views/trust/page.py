@@ -13,6 +13,7 @@ from dashboard.shared.notices import needs_analysis
 from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
+from dashboard.views.trust import parts
 from dashboard.views.trust.charts import (
     acceptance_chart,
     failure_ranking_chart,
@@ -47,7 +48,10 @@ def main() -> None:
     selection = url_state.current_selection()
     if not data.is_degenerate(selection.run, selection.epoch, selection.variant):
         _calibration(selection)
+        parts.recalibration(selection)
         _detection(selection)
+        if selection.run.has_maps and not selection.run.kept_maps:
+            parts.removal(selection)
     if data.ends_degenerate(selection.run):
         return
     _failure_ranking(selection)

@@ -175,3 +175,60 @@ def test_class_maps_stay_float32_under_autocast():
     layer = build("paper", 3).class_maps
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.rand(2, 3, 4, 4)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("kernel", ["own", "shared", "bilinear"])
+@pytest.mark.parametrize("grouped", [1, 2])
+def test_every_kind_of_kernel_is_pytorchs_grouped_layer(kernel, grouped):
+    torch.manual_seed(0)
+    network = build("paper", 3, grouped=grouped, kernel=kernel).eval()
+    layers = [network.class_maps, *([network.decoder] if grouped == 2 else [])]
+    for layer in layers:
+        maps = torch.randn(2, 3, 4, 4)
+        weight = layer.conv.weight.expand(3, 1, 4, 4)
+        expected = functional.conv_transpose2d(maps, weight, stride=2, padding=1, groups=3)
+        assert torch.allclose(layer.conv(maps), expected, atol=1e-6)
+        assert layer.conv.weight.shape[0] == (3 if kernel == "own" else 1)
+
+
+def test_a_bilinear_kernel_is_pytorchs_upsampling_and_is_not_learned():
+    layer = DepthwiseUpsampling(2, "bilinear")
+    maps = torch.randn(1, 2, 5, 6)
+    expected = functional.interpolate(maps, scale_factor=2, mode="bilinear", align_corners=False)
+    inside = (..., slice(1, -1), slice(1, -1))  # at the border PyTorch repeats cells where padding has zeros
+    assert torch.allclose(layer(maps)[inside], expected[inside], atol=1e-6)
+    assert not list(layer.parameters())
+    assert "weight" in layer.state_dict()
+
+
+def test_with_no_grouped_layer_classes_influence_each_others_maps():
+    network = build("paper", 3, grouped=0).eval()
+    decoded = torch.rand(1, 3, 4, 4)
+    changed = decoded.clone()
+    changed[:, 1] += 1
+    with torch.no_grad():
+        different = network.class_maps.conv(changed) != network.class_maps.conv(decoded)
+    assert different.flatten(2).any(2).all()
+
+
+def test_with_two_grouped_layers_a_class_depends_on_its_own_encoder_map_alone():
+    network = build("paper", 3, grouped=2, dropout=0.0).eval()
+    encoded = torch.rand(1, 3, 2, 2)
+    changed = encoded.clone()
+    changed[:, 1] += 1
+    with torch.no_grad():
+        before, after = (network.class_maps.conv(network.decoder(each)) for each in (encoded, changed))
+    assert (before != after).flatten(2).any(2)[0].tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel": "cubic"}, "no kernel 'cubic'"),
+        ({"grouped": 3}, "no grouped '3'"),
+        ({"grouped": 0, "kernel": "shared"}, "of grouped layers"),
+    ],
+)
+def test_an_ablation_that_does_not_exist_is_refused(options, message):
+    with pytest.raises(BadModel, match=message):
+        build("paper", 3, **options)

@@ -131,3 +131,7 @@ def test_agreement_ignores_the_order_of_the_perturbed_variants(seed):
     found = learning.variant_agreement(predictions)
     assert found.tolist() == learning.variant_agreement(shuffled).tolist()
     assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_churn_is_the_share_that_two_epochs_predict_differently():
+    assert learning.churn([[0, 1, 2, 3], [0, 0, 0, 0]], [[0, 1, 3, 2], [0, 0, 0, 0]]).tolist() == [0.5, 0.0]

@@ -228,3 +228,10 @@ def test_nearest_equals_sorting_all_cosines(seed, k):
     rows, found = measure.nearest(query, measure.units(maps), k=k)
     assert rows.tolist() == np.argsort(-cosines)[:k].tolist()
     assert found == pytest.approx(cosines[rows], abs=1e-6)
+
+
+def test_similarity_to_others_leaves_the_image_itself_out():
+    found = np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 1.0]], [[5.0, 2.0]]])
+    # the others of class 0: (1, 2), (2, 1) and (1, 1); class 1 has one image only
+    expected = [1 / np.sqrt(5), 1 / np.sqrt(5), 1.0, np.nan]
+    assert np.allclose(measure.similarity_to_others(found, [0, 0, 0, 1]), expected, equal_nan=True)

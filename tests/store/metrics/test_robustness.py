@@ -63,3 +63,13 @@ def test_the_cue_profile_ignores_the_unit_of_the_logits(seed, scale, offset):
     second = robustness.cue_profile(logits * scale + offset, labels, 4)
     assert second.drop == pytest.approx(first.drop, abs=1e-7, nan_ok=True)
     assert np.nan_to_num(first.drop[0]) == pytest.approx(0)
+
+
+def test_mean_corruption_error_weighs_kinds_alike_whatever_their_strengths():
+    errors = {"blur": [0.2, 0.4], "gray": [0.9]}
+    assert robustness.mean_corruption_error(errors) == pytest.approx(0.6)
+    # (0.6 / 1.2 + 0.9 / 0.6) / 2
+    assert robustness.mean_corruption_error(errors, {"blur": [0.6, 0.6], "gray": [0.6]}) == pytest.approx(1.0)
+    assert robustness.mean_corruption_error(errors, errors) == 1
+    assert np.isnan(robustness.mean_corruption_error({}))
+    assert np.isnan(robustness.mean_corruption_error({"blur": [0.5]}, {"blur": [0.0]}))
