@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compute.models.paper import EncoderDecoder
+from compute.models.paper import EncoderDecoder, grouped_layer, mixing_layer
 from compute.models.registry import register
 
 
@@ -29,5 +29,5 @@ class GridNetwork(EncoderDecoder):
         dropout: float = 0.1,
         scale: float = 6.0,
     ) -> None:
-        doubled = (False, stem == "stride2")
-        super().__init__(classes, stem=stem, upsample=doubled, encoder_norm=encoder_norm, dropout=dropout, scale=scale)
+        layers = mixing_layer(classes, upsample=False), grouped_layer(classes, upsample=stem == "stride2")
+        super().__init__(classes, stem=stem, layers=layers, encoder_norm=encoder_norm, dropout=dropout, scale=scale)

@@ -114,12 +114,11 @@ class EncoderDecoder(ResNetNetwork):
     Args:
         classes: C.
         stem: of the ResNet, which sets the grid of the features; see `ResNetEncoder`.
-        upsample: whether the mixing layer and the grouped layer double the grid.
+        layers: the decoder's two layers, by `mixing_layer` and `grouped_layer`.
         encoder_norm: `instance` or `batch`, after the 1x1 convolution.
         dropout: probability of dropping a whole encoded or decoded map (Dropout2d).
         scale: initial weight of the last BatchNorm. S_k is the mean of ReLU(BatchNorm(.)), so at PyTorch's 1 every S_k
             starts near 0.4 and the softmax is flat; a larger one lets a short training begin peaked.
-        layers: the decoder's two layers, mixing and grouped, unless they are those of the paper.
     """
 
     option_limits: ClassVar[Mapping[str, Any]] = {**ResNetNetwork.option_limits, "encoder_norm": frozenset(NORMS)}
@@ -129,19 +128,17 @@ class EncoderDecoder(ResNetNetwork):
         classes: int,
         *,
         stem: str,
-        upsample: tuple[bool, bool],
+        layers: tuple[nn.Module, nn.Module],
         encoder_norm: str,
         dropout: float,
         scale: float,
-        layers: tuple[nn.Module, nn.Module] | None = None,
     ) -> None:
         super().__init__(stem)
         _check_choice("encoder_norm", encoder_norm, NORMS)
-        mixing, grouped = layers or (_mixing(classes, upsample[0]), _grouped(classes, upsample[1]))
         norm = nn.InstanceNorm2d(classes, affine=True) if encoder_norm == "instance" else nn.BatchNorm2d(classes)
         self.encoded = NormedConvolution(nn.Conv2d(CHANNELS, classes, 1, bias=False), norm)
-        self.decoder = NormedConvolution(mixing, nn.BatchNorm2d(classes))
-        self.class_maps = ClassMaps(grouped, nn.BatchNorm2d(classes))
+        self.decoder = NormedConvolution(layers[0], nn.BatchNorm2d(classes))
+        self.class_maps = ClassMaps(layers[1], nn.BatchNorm2d(classes))
         self.dropout = nn.Dropout2d(dropout)
         for layer in (self.encoded, self.decoder, self.class_maps):
             for weight in layer.conv.parameters():  # a fixed kernel has none
@@ -163,15 +160,17 @@ class EncoderDecoder(ResNetNetwork):
         return Trace(maps, {"encoder": encoded, "decoder": decoded}, stages or {})
 
 
-def _mixing(classes: int, upsample: bool) -> nn.Module:
+def mixing_layer(classes: int, *, upsample: bool) -> nn.Module:
+    """The layer in which all classes exchange information: a transposed convolution that doubles the grid, or 3x3."""
     if upsample:  # ungrouped: as a dense matrix it gained nothing (11.5 against 12.4 ms)
         return nn.ConvTranspose2d(classes, classes, KERNEL, stride=2, padding=1, bias=False)
     return nn.Conv2d(classes, classes, 3, padding=1, bias=False)
 
 
-def _grouped(classes: int, upsample: bool) -> nn.Module:
+def grouped_layer(classes: int, *, upsample: bool, kernel: str = "own") -> nn.Module:
+    """The layer in which each class has its own kernel: `DepthwiseUpsampling`, which doubles the grid, or 3x3."""
     if upsample:
-        return DepthwiseUpsampling(classes)
+        return DepthwiseUpsampling(classes, kernel)
     return nn.Conv2d(classes, classes, 3, padding=1, bias=False, groups=classes)
 
 
@@ -218,12 +217,13 @@ class PaperNetwork(EncoderDecoder):
             raise BadModel(f"kernel '{kernel}' is of grouped layers, and grouped is 0. Leave out one of the two.")
 
         def layer(*, alone: bool) -> nn.Module:
-            return DepthwiseUpsampling(classes, kernel) if alone else _mixing(classes, upsample=True)
+            if alone:
+                return grouped_layer(classes, upsample=True, kernel=kernel)
+            return mixing_layer(classes, upsample=True)
 
         super().__init__(
             classes,
             stem="imagenet",
-            upsample=(True, True),
             encoder_norm=encoder_norm,
             dropout=dropout,
             scale=scale,

@@ -16,7 +16,11 @@ from store.rates import percent
 
 def recalibration(selection: Selection) -> None:
     """Calibration with a fitted temperature, and sets of classes that contain the true one as often as promised."""
-    opened = st.expander("What would half of the images teach? A temperature, and prediction sets", on_change="rerun")
+    opened = st.expander(
+        "What would half of the images teach? A temperature, and prediction sets",
+        key="recalibration",
+        on_change="rerun",
+    )
     if not opened.open:
         return
     with opened:
@@ -73,7 +77,9 @@ def _prediction_sets(selection: Selection, sets: pd.DataFrame) -> None:
 
 def removal(selection: Selection) -> None:
     """Deletion and insertion curves over the map, against a random order."""
-    opened = st.expander("Do the strongest cells carry the prediction? Deletion and insertion", on_change="rerun")
+    opened = st.expander(
+        "Do the strongest cells carry the prediction? Deletion and insertion", key="removal", on_change="rerun"
+    )
     if not opened.open:
         return
     with opened:

@@ -70,3 +70,14 @@ def test_calibration_of_a_class_counts_its_images_only(tiny_run):
 def test_the_page_says_whose_images_it_counts(opened, tiny_run):
     app = opened(tiny_run.parent, "trust", **{"class": "n00000002"})
     assert "4 images of guacamole" in "\n".join(caption.value for caption in app.caption)
+
+
+def test_recalibration_and_removal_are_computed_once_they_are_opened(opened, tiny_run):
+    app = opened(tiny_run.parent, "trust")
+    assert "Temperature" not in "\n".join(part.value for part in app.markdown)
+    app.session_state["recalibration"] = app.session_state["removal"] = True
+    app.run()
+    assert not app.exception
+    assert "**Temperature " in "\n".join(part.value for part in app.markdown)
+    shown = "\n".join(part.value for part in app.caption)
+    assert "20 images drawn at random" in shown and "Split conformal" in shown
