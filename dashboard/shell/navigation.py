@@ -36,6 +36,7 @@ PAGES: tuple[PageInfo, ...] = (
     PageInfo("robustness", "Robustness", "waves", "How does each perturbation change predictions and maps?"),
     PageInfo("learning", "Learning", "timeline", "When was each class learned, and when did its pattern form?"),
     PageInfo("trust", "Trust", "verified", "Does the confidence, or the map, detect wrong predictions?"),
+    PageInfo("human", "Human test", "psychology_alt", "Do people recognise the images that the network mistakes?"),
     PageInfo("live", "Live", "photo_camera", "What does the network predict for your own image?"),
     PageInfo("about", "About", "info", "Where do these numbers come from, and how are they defined?"),
 )

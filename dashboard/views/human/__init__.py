@@ -1,0 +1,1 @@
+"""The page Human test: page.py draws it."""
