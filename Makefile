@@ -10,6 +10,7 @@ RUNS    ?= runs
 ARGS    ?=
 PORT    ?= 8501
 JOBS    ?= auto
+SEEDS   ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -25,6 +26,7 @@ help: ## This list
 	@echo
 	@echo "  PROFILE=quick|tiny|fast|grid|paper|baseline   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   WEIGHTS=imagenet|none|FILE"
 	@echo "  RUN=name   RUNS=folder of runs   PORT=8501 of the dashboard   JOBS=2 test processes   PYTHON=python3.12 for .venv"
+	@echo "  SEEDS=3 trainings that differ in their seed alone: their spread is chance"
 	@echo "  ARGS='--set training.epochs=3'          any other option of python -m compute train (--help lists them)"
 
 $(VENV)/bin/python:
@@ -45,13 +47,13 @@ setup: $(VENV)/.installed ## Create .venv and install the requirements (about th
 setup-dev: $(VENV)/.installed-dev ## The same, with the requirements of tests and linters
 
 compute: setup ## Train, record every epoch, analyse (profile quick unless PROFILE, DATA, RUN say otherwise); resumes
-	$(BIN)/python -m compute train $(TRAINING)
+	$(BIN)/python -m compute train $(TRAINING) $(if $(SEEDS),--seeds=$(SEEDS))
 
 record: setup ## Record a trained network: MODEL, CHECKPOINT (files or a folder) and DATA; resumes
 	$(BIN)/python -m compute record --model="$(MODEL)" --checkpoint $(CHECKPOINT) --data="$(DATA)" --runs-dir="$(RUNS)" $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 plan: setup ## Device, time and disk that compute would take, without starting it
-	$(BIN)/python -m compute plan $(TRAINING)
+	$(BIN)/python -m compute plan $(TRAINING) $(if $(SEEDS),--seeds=$(SEEDS))
 
 experiment: setup ## Train, analyse, verify PROFILE on DATA, and write its tables to docs/results/RUN; resumes
 	$(BIN)/python -m compute train $(TRAINING)

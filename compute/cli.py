@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from socket import gaierror
@@ -34,6 +34,7 @@ OUT_OF_TIME = 75  # EX_TEMPFAIL, "try again": a job queue can run the same comma
 REFUSED = 2
 CLOSED = 141  # as a shell reports a program that a closed pipe ended
 LONGEST_NAME = 200  # bytes; file systems allow 255, and some file names extend the run's name
+MOST_SEEDS = 100
 RESUME = "Run the same command again to resume."
 
 
@@ -74,15 +75,32 @@ def _remedy(err: OSError) -> str:
 
 
 def _train_or_plan(options: argparse.Namespace) -> int:
-    profile = _profile(options)
+    profile, name = _profile(options), _run_name(options)
+    if options.seeds is None:
+        return _run_jobs(options, {name: _training_job(options, profile)})
+    if not 1 < options.seeds <= MOST_SEEDS:
+        raise BadOption(f"--seeds {options.seeds} is invalid: allowed are 2 to {MOST_SEEDS} trainings.")
+    first, jobs = profile.training.seed, {}
+    for seed in range(first, first + options.seeds):
+        seeded = replace(profile, training=replace(profile.training, seed=seed))
+        jobs[f"{name}-seed{seed}"] = _training_job(options, seeded, group=name)
+    code = _run_jobs(options, jobs)
+    if code == 0 and options.command == "train" and int(os.environ.get("RANK", "0")) == 0:
+        runs = [open_run(Path(options.runs_dir) / each) for each in jobs]
+        print(as_text(table1([recorded_result(run) for run in runs], paper=False)))
+    return code
+
+
+def _training_job(options: argparse.Namespace, profile: Profile, *, group: str = "") -> Callable[[Processes], Job]:
+    """What prepares a training when it is its turn; `group` names those that differ in their seed alone."""
 
     def job(processes: Processes) -> Job:
         from compute.runs.prepare import prepare
         from compute.runs.run import TrainingJob
 
-        return TrainingJob(prepare(profile, device=options.device, processes=processes))
+        return TrainingJob(replace(prepare(profile, device=options.device, processes=processes), group=group))
 
-    return _run_job(options, job)
+    return job
 
 
 def _record(options: argparse.Namespace) -> int:
@@ -93,21 +111,29 @@ def _record(options: argparse.Namespace) -> int:
 
         return RecordingJob(prepare_recording(request, device=options.device, processes=processes))
 
-    return _run_job(options, job)
+    return _run_jobs(options, {_run_name(options): job})
 
 
-def _run_job(options: argparse.Namespace, job_of: Callable[[Processes], Job]) -> int:
-    """Plans and does what is left of a run, in this process or in several."""
+def _run_jobs(options: argparse.Namespace, jobs: Mapping[str, Callable[[Processes], Job]]) -> int:
+    """Plans and does what is left of runs, one after the other, in this process or in several.
+
+    Args:
+        jobs: by the name of the run.
+    """
     from compute.runs.device import choose_device, use_threads
     from compute.training.distributed import join_process_group
 
     if options.time_limit is not None and not options.time_limit > 0:
         raise BadOption(f"--time-limit {options.time_limit:g} is invalid: allowed are seconds greater than 0.")
     use_threads(options.threads)  # before any computation: the thread count changes the last bits
-    path = _run_path(options)
+    folder = _runs_folder(options)
     with join_process_group(choose_device(options.device)) as processes:
         limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
-        return _run_in_group(options, job_of(processes), path, processes, limit)
+        for name, job_of in jobs.items():
+            code = _run_in_group(options, job_of(processes), folder / name, processes, limit)
+            if code:
+                return code
+    return 0
 
 
 def _run_in_group(
@@ -197,15 +223,15 @@ def _is_analysed(path: Path) -> bool:
     return analysis is not None and not analysis.stale(run)
 
 
-def _run_path(options: argparse.Namespace) -> Path:
-    """The folder of the run; raises BadOption where it would be inside another run, or its name is none."""
+def _runs_folder(options: argparse.Namespace) -> Path:
+    """The folder of the runs; raises BadOption where it is itself a run."""
     folder = Path(options.runs_dir)
     if (folder / RUN_FILE).exists():
         raise BadOption(
             f"--runs-dir '{folder}' is itself a run. Name the folder around it: "
             f"--runs-dir '{folder.resolve().parent}' --run '{folder.resolve().name}'."
         )
-    return folder / _run_name(options)
+    return folder
 
 
 def _run_name(options: argparse.Namespace) -> str:
@@ -280,6 +306,12 @@ def _add_training_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", help="imagenet, none or a file of weights (sets weights.source)")
     command.add_argument(
         "--partial-weights", action="store_true", help="accept a file that fills less than half of the encoder"
+    )
+    command.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="train N runs that differ in training.seed alone, NAME-seed0 and so on, to see what is chance",
     )
     command.add_argument(
         "--set",

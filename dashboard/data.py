@@ -358,6 +358,19 @@ def shared_images(run: Run, other: Run) -> tuple[np.ndarray, np.ndarray] | None:
     return queries.shared_images(run, other)
 
 
+# Trainings with other seeds, and the training images
+
+
+# Mean and spread over trainings of the runs that are its arguments.
+spread_over_seeds = cached_run_query(lambda *runs: queries.spread_over_seeds(runs))
+# A row per training image with what the ledger says about it: see `store.queries.training_images`.
+training_images = cached_run_query(queries.training_images)
+
+
+# The training images that were kept to be looked at, numbers and pixels; raises NotInRun before there are any.
+training_thumbnails = cached_run_query(lambda run: run.training_ledger.thumbnails())
+
+
 # All epochs
 
 

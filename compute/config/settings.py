@@ -46,6 +46,15 @@ class DataSettings:
     validation_per_class: int = setting(0, "validation images of each class; 0 = all (phantom: its default)", minimum=0)
     classes: int = setting(0, "use only this many of the classes, always the same ones; 0 = all", minimum=0)
     seed: int = setting(0, "seed of the generated images and of the random variants", minimum=0, maximum=MAX_SEED)
+    noise: float = setting(
+        0.0,
+        "share of the training images that get a wrong label on purpose, to test how they are found",
+        minimum=0,
+        maximum=0.9,
+    )
+    threshold_class: bool = setting(
+        False, "put some training images into a class of their own, whose AUM is the threshold for wrong labels"
+    )
     mean: tuple[float, ...] = setting(TINY_IMAGENET_MEAN, "mean of each channel, subtracted from images in 0..1")
     sd: tuple[float, ...] = setting(TINY_IMAGENET_SD, "standard deviation of each channel, a divisor", above=0)
 
@@ -120,6 +129,12 @@ class RecordingSettings:
     batch: int = setting(250, "images per forward pass", minimum=1)
     layers: bool = setting(True, "record the layers and stages before the class maps (clean variant)")
     checkpoints: str = setting("all", "the epochs whose weights are kept", choices=("all", "last"))
+    initial: bool = setting(True, "record epoch 0, the network before its first step")
+    training: str = setting(
+        "pass",
+        "ledger of the training images: of the training pass itself, of a clean pass after it, or off",
+        choices=("pass", "clean", "off"),
+    )
 
 
 @dataclass(frozen=True)

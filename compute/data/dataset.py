@@ -30,6 +30,7 @@ class ImageSet:
     masks: np.ndarray | None = None
     boxes: np.ndarray | None = None
     digests: np.ndarray | None = None  # uint8 (N, 32), the SHA-256 of each image's bytes, where computed already
+    original_labels: np.ndarray | None = None  # int64 (N,), where some were exchanged on purpose
 
     def __len__(self) -> int:
         return len(self.labels)

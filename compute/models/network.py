@@ -39,6 +39,11 @@ class ClassMapNetwork(nn.Module):
     # What a run that may come from a stranger may ask for: option -> (lowest, highest), or a frozenset of its choices.
     option_limits: ClassVar[Mapping[str, Any]] = {}
 
+    @property
+    def last_kernel(self) -> Tensor | None:
+        """The kernels (C, ...) that draw each class's map from a map of that class alone; None without such a layer."""
+        return None
+
     def trace(self, x: Tensor) -> Trace:
         """Class maps of images x (N, 3, h, w) float, with the layers and stages that led to them."""
         raise NotImplementedError

@@ -146,6 +146,11 @@ class EncoderDecoder(ResNetNetwork):
                 nn.init.kaiming_normal_(weight, nonlinearity="relu")
         nn.init.constant_(self.class_maps.norm.get_parameter("weight"), scale)
 
+    @property
+    def last_kernel(self) -> Tensor:
+        """The grouped layer's kernels (C, 1, k, k)."""
+        return self.class_maps.conv.get_parameter("weight")
+
     def run(self, x: Tensor, stages: dict[str, Tensor] | None) -> Trace:
         """Class maps; layers `encoder` and `decoder`, both (C, h, w); the stages."""
         features = self.encoder(x, stages)

@@ -74,15 +74,18 @@ def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bo
     """The plan of the epochs that a run at `path` still has to be trained and recorded."""
     train, validation = len(prepared.dataset.training_images()), len(prepared.dataset.validation)
     training, time_text, seconds = prepared.profile.training, "not measured", None
+    trained_left = min(epochs_left, training.epochs)  # one more is recorded: epoch 0, before the first step
     if speed is not None:
-        seconds = epochs_left * (train / speed.training + validation * len(prepared.variants) / speed.recording)
+        recording = validation * len(prepared.variants) / speed.recording
+        seconds = trained_left * train / speed.training + epochs_left * recording
         time_text = (
             f"about {_duration(seconds)} ({speed.training:.0f} images/s training, {speed.recording:.0f} images/s "
             "recording, from a few measured steps)"
         )
     work = (
         f"weights   {prepared.weights.summary()}",
-        f"training  epochs left: {epochs_left} of {training.epochs}; {training.optimizer}, batches of {training.batch}",
+        f"training  epochs left: {trained_left} of {training.epochs}; {training.optimizer}, "
+        f"batches of {training.batch}",
     )
     new_bytes = epochs_left * (epoch_bytes(prepared) + _checkpoint_bytes(prepared)) + 3 * 4 * prepared.parameters
     new_bytes += is_new * _run_file_bytes(prepared)

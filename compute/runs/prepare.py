@@ -12,6 +12,7 @@ from compute.config.profile import as_dict
 from compute.config.settings import DataSettings, Profile
 from compute.data.dataset import Dataset, Selection
 from compute.data.decode import Preparation
+from compute.data.label_noise import add_threshold_class, exchange_labels
 from compute.data.load import load_dataset
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, build, describe
@@ -50,6 +51,7 @@ class PreparedRun:
     shapes: Shapes
     notes: tuple[str, ...] = ()  # for the user: images left out, settings adapted to the data
     kept_maps: int = 0  # classes of each image whose maps are kept; 0 = all
+    group: str = ""  # name that trainings share which differ in their seed alone
 
     @property
     def normaliser(self) -> Normaliser:
@@ -125,6 +127,8 @@ class PreparedRun:
         provenance = collect_provenance(
             self.dataset, self.weights, device=self.device, processes=self.processes, parameters=self.parameters
         )
+        if self.group:
+            provenance["group"] = self.group
         return RunDescription(
             name=name,
             classes=self.dataset.classes,
@@ -180,12 +184,17 @@ def load_images(data: DataSettings, *, validation_only: bool = False) -> Dataset
     if len(size) != 2:
         raise BadOption(f"data.size = {list(size)} is not possible: give one number, or [height, width].")
     preparation = Preparation((size[0], size[1]), data.resize, data.crop, data.interpolation, data.white_level)
-    return load_dataset(
+    dataset = load_dataset(
         data.source,
         preparation=preparation,
         seed=data.seed,
         selection=selection_of(data, validation_only=validation_only),
     )
+    if validation_only:
+        return dataset
+    if data.noise:
+        dataset = exchange_labels(dataset, data.noise, seed=data.seed)
+    return add_threshold_class(dataset, seed=data.seed) if data.threshold_class else dataset
 
 
 def selection_of(data: DataSettings, *, validation_only: bool = False) -> Selection:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from torch import Tensor
+from torch.nn import functional
 from tqdm import tqdm
 
 from compute.config.settings import TrainingSettings
@@ -22,6 +24,7 @@ from compute.recording.run_recorder import Material, RunRecorder, run_exists
 from compute.runs.interrupt import StopRequest, TimeLimit
 from compute.runs.plan import Plan, make_plan, measure_speed
 from compute.runs.prepare import PreparedRun
+from compute.runs.training_record import TrainingRecord
 from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
 from compute.training.trainer import Trainer
 from store import open_run
@@ -66,8 +69,9 @@ class TrainingJob:
         return material
 
     def left(self, complete: Sequence[int]) -> int:
-        """See Job; epoch 0 is the network before its training."""
-        return self.prepared.profile.training.epochs - sum(epoch > 0 for epoch in complete)
+        """See Job; epoch 0, the network before its training, is one of them unless the settings leave it out."""
+        first = 0 if self.prepared.profile.recording.initial else 1
+        return sum(epoch not in complete for epoch in range(first, self.prepared.profile.training.epochs + 1))
 
     def plan(self, path: Path, left: int, *, is_new: bool) -> Plan:
         """See Job."""
@@ -123,6 +127,9 @@ class Experiment:
             completed=self.checkpoints.remove_before if prepared.processes.first else None,
         )
         self._other_network: ClassMapNetwork | None = None
+        kernel = prepared.network.last_kernel  # as it was drawn: a resumed run restores its weights later
+        self._initial_kernel = None if kernel is None else kernel.detach().clone()
+        self.training_images = TrainingRecord(prepared, run)
         if limit and run.complete_epochs:
             recorded = open_run(run.path).metrics()
             limit.expect(float((recorded["train_seconds"] + recorded["record_seconds"]).max()))
@@ -136,20 +143,28 @@ class Experiment:
         """
         try:
             last = self._catch_up()
+            if last is None and self.prepared.profile.recording.initial:
+                self._save_and_record(0, {})
             training_set = self.prepared.training_set()
-            for epoch in range(last + 1, self.epochs + 1):
+            for epoch in range((last or 0) + 1, self.epochs + 1):
                 if self.limit:
                     self.limit.check()
                 started = time.perf_counter()
-                metrics = self.trainer.train_epoch(epoch, training_set)
-                metrics |= self._save_checkpoint(
-                    epoch, metrics
-                )  # before the record, which can be repeated from the weights
-                self._record(epoch, metrics, network=self._trained_network())
+                metrics = self.training_images.train(self.trainer, epoch, training_set, self._trained_network)
+                self._save_and_record(epoch, metrics)
                 if self.limit:
                     self.limit.epoch_finished(time.perf_counter() - started)
+            self.training_images.keep_thumbnails()
         finally:
             self.recorder.wait()
+
+    def _save_and_record(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Saves the epoch's checkpoint, then its record, which can be repeated from the weights."""
+        network = self._trained_network()
+        if self._initial_kernel is not None and network.last_kernel is not None:
+            metrics["last_kernel_similarity"] = kernel_similarity(network.last_kernel, self._initial_kernel)
+        metrics |= self._save_checkpoint(epoch, metrics)
+        self._record(epoch, metrics, network=network)
 
     def _save_checkpoint(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
         """Saves the epoch's checkpoint and returns checkpoint_seconds."""
@@ -159,8 +174,12 @@ class Experiment:
         self.prepared.processes.wait()
         return {"checkpoint_seconds": time.perf_counter() - started}
 
-    def _catch_up(self) -> int:
-        """Records epochs that have weights but no record, restores the trainer, and returns the last epoch trained."""
+    def _catch_up(self) -> int | None:
+        """Records epochs that have weights but no record and restores the trainer.
+
+        Returns:
+            The last epoch trained; None without any checkpoint.
+        """
         known = self.checkpoints.epochs()
         for epoch in known:
             if epoch not in self.run.complete_epochs:
@@ -169,7 +188,7 @@ class Experiment:
                 self._record(epoch, checkpoint.metrics, network=network)
         if known:
             self.checkpoints.restore(known[-1], self.trainer)
-        return known[-1] if known else 0
+        return known[-1] if known else None
 
     def _record(self, epoch: int, metrics: dict[str, float], *, network: ClassMapNetwork) -> None:
         """Records one epoch, unless it is recorded already."""
@@ -194,10 +213,18 @@ class Experiment:
         return self._other_network
 
 
+def kernel_similarity(kernel: Tensor, initial: Tensor) -> float:
+    """Mean cosine similarity (-1..1) of each class's kernel (C, ...) to its initial one; 1 = only longer or shorter."""
+    now, before = kernel.detach().flatten(1), initial.to(kernel.device).flatten(1)
+    return float(functional.cosine_similarity(now, before).mean())
+
+
 def _summary(epoch: int, metrics: dict[str, float]) -> str:
-    """One line about a recorded epoch."""
+    """One line about a recorded epoch; epoch 0 was not trained."""
+    loss = f"loss {metrics['validation_loss']:.3f}"
+    loss += f" (training {metrics['train_loss']:.3f})" if "train_loss" in metrics else " before training"
+    training = f"{metrics['train_seconds']:.0f} s training, " if "train_seconds" in metrics else ""
     return (
-        f"epoch {epoch}: top-1 {metrics['validation_top1']:.2%}, top-5 {metrics['validation_top5']:.2%}, "
-        f"loss {metrics['validation_loss']:.3f} (training {metrics['train_loss']:.3f}), "
-        f"{metrics['train_seconds']:.0f} s training, {metrics['record_seconds']:.0f} s recording"
+        f"epoch {epoch}: top-1 {metrics['validation_top1']:.2%}, top-5 {metrics['validation_top5']:.2%}, {loss}, "
+        f"{training}{metrics['record_seconds']:.0f} s recording"
     )

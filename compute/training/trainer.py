@@ -19,10 +19,12 @@ from torch.nn import functional
 from compute.config.settings import TrainingSettings
 from compute.errors import TrainingDiverged
 from compute.models import ClassMapNetwork
+from compute.models.network import evaluation_mode
 from compute.runs.device import autocast, to_device
 from compute.runs.interrupt import StopRequest
 from compute.training.augment import Augmenter, RandomNumbers
 from compute.training.distributed import Processes, share_batch_norms
+from compute.training.ledger import EpochLedger
 from compute.training.metrics import RunningMetrics
 from compute.training.optimizers import AveragedWeights, learning_rate, make_optimizer
 from store.rates import percent
@@ -75,8 +77,8 @@ class Trainer:
         self.averaged = AveragedWeights(network, settings.weight_averaging) if settings.weight_averaging else None
         self._step_network = self._module_to_step()
 
-    def train_epoch(self, epoch: int, training_set: TrainingSet) -> dict[str, float]:
-        """Trains epoch number `epoch` (from 1) and returns its metrics.
+    def train_epoch(self, epoch: int, training_set: TrainingSet, ledger: EpochLedger | None = None) -> dict[str, float]:
+        """Trains epoch number `epoch` (from 1), fills its ledger if it is to have one, and returns its metrics.
 
         Returns:
             train_loss (nats), train_top1, train_top5 (fractions, of augmented images, while training), learning_rate
@@ -105,7 +107,10 @@ class Trainer:
                 self.stop.check()
                 rate = learning_rate(self.settings, step=(epoch - 1) * steps + number, steps_per_epoch=steps)
                 random = RandomNumbers(generator, self.batch, self.part)
-                self.step(*training_set.batch(chosen, self.device), rate, random, metrics)
+                images, labels = training_set.batch(chosen, self.device)
+                logits = self.step(images, labels, rate, random, metrics)
+                if ledger is not None:
+                    ledger.add(chosen, logits, labels)
                 if (number + 1) % CHECK_INTERVAL == 0 or number + 1 == steps:
                     self._show(bar, metrics, epoch)
                 bar.update(self.batch)
@@ -135,8 +140,14 @@ class Trainer:
             first = number * self.batch
             yield order[first + self.part.start : first + self.part.stop]
 
-    def step(self, images: Tensor, labels: Tensor, rate: float, random: RandomNumbers, metrics: RunningMetrics) -> None:
-        """One step on this process's part of a batch: images uint8 (n, h, w, 3), labels (n,); adds to the metrics."""
+    def step(
+        self, images: Tensor, labels: Tensor, rate: float, random: RandomNumbers, metrics: RunningMetrics
+    ) -> Tensor:
+        """One step on this process's part of a batch: images uint8 (n, h, w, 3), labels (n,); adds to the metrics.
+
+        Returns:
+            The logits (n, C) before the step.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device, self.settings.precision):
@@ -150,6 +161,22 @@ class Trainer:
         if self.averaged:
             self.averaged.update(self.network)
         metrics.add(logits, labels)
+        return logits.detach()
+
+    def clean_pass(self, network: ClassMapNetwork, training_set: TrainingSet, ledger: EpochLedger) -> None:
+        """Fills a ledger from one pass in evaluation mode over this process's images, without augmentation."""
+        part = self.processes.share(len(training_set.labels))
+        longest = self.processes.largest(len(part))  # asking for a stop is collective: equally often in each process
+        with evaluation_mode(network), torch.no_grad():
+            for start in range(0, longest, self.batch):
+                self.stop.check()
+                rows = torch.arange(len(training_set.labels), device=training_set.images.device)
+                rows = rows[part.start + start : min(part.start + start + self.batch, part.stop)]
+                if len(rows):
+                    images, labels = training_set.batch(rows, self.device)
+                    with autocast(self.device, self.settings.precision):
+                        maps = network(self.augment.normaliser(images))
+                    ledger.add(rows, maps.mean((-1, -2)), labels)
 
     def _show(self, bar: ProgressBar, metrics: RunningMetrics, epoch: int) -> None:
         """Shows loss and accuracy on the bar, and stops a training whose loss is no longer finite."""

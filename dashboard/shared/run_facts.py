@@ -38,6 +38,19 @@ def has_top5(run: Run) -> bool:
     return len(run.classes) > TOP
 
 
+def trained_epochs(run: Run) -> int:
+    """How many epochs follow a training: all but epoch 0, the network before its first step."""
+    return sum(epoch > 0 for epoch in run.epochs)
+
+
+def epochs_recorded(run: Run) -> str:
+    """How many of the planned epochs are recorded, and whether the untrained network is."""
+    trained = trained_epochs(run)
+    return f"{trained} of {run.planned_epochs or trained} epochs recorded" + (
+        ", and epoch 0" if 0 in run.epochs else ""
+    )
+
+
 def accuracy_figures(run: Run) -> tuple[tuple[str, str], ...]:
     """Label and column of the figures that describe an accuracy."""
     top5 = (("Top-5", "top5"),) if has_top5(run) else ()

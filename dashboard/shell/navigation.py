@@ -35,6 +35,7 @@ PAGES: tuple[PageInfo, ...] = (
     PageInfo("confusion", "Confusion", "blur_on", "Which classes are predicted as which?"),
     PageInfo("robustness", "Robustness", "waves", "How does each perturbation change predictions and maps?"),
     PageInfo("learning", "Learning", "timeline", "When was each class learned, and when did its pattern form?"),
+    PageInfo("training_set", "Training set", "inventory_2", "Which training labels may be wrong, and which are hard?"),
     PageInfo("trust", "Trust", "verified", "Does the confidence, or the map, detect wrong predictions?"),
     PageInfo("human", "Human test", "psychology_alt", "Do people recognise the images that the network mistakes?"),
     PageInfo("live", "Live", "photo_camera", "What does the network predict for your own image?"),

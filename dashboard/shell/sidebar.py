@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.images.maps import COLOUR_MAPS, SCALES
 from dashboard.shared import notices
+from dashboard.shared.run_facts import epochs_recorded, trained_epochs
 from dashboard.shared.theme import code_span, escape_markdown
 from dashboard.shell import controls, navigation, url_state
 from store import Run, StoreError
@@ -184,8 +185,7 @@ def _watch(name: str) -> None:
     except StoreError as error:  # the fragment runs outside the page's own try
         explain(error)
         return
-    planned = run.planned_epochs or len(run.epochs)
-    st.progress(min(1.0, len(run.epochs) / max(1, planned)), f"{len(run.epochs)} of {planned} epochs recorded")
+    st.progress(min(1.0, trained_epochs(run) / max(1, run.planned_epochs)), epochs_recorded(run))
     if run.epochs != st.session_state.get(_SHOWN_EPOCHS, run.epochs):
         st.rerun()
 

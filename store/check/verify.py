@@ -26,6 +26,7 @@ from store.format.schema import Attribute, check_values
 from store.format.structure import unchecked_metadata
 from store.read.epoch_data import JoinedEpoch, check_identity, open_epoch
 from store.read.source import LocalSource
+from store.read.training_ledger import TrainingLedger
 from store.remote.place import is_remote
 
 Progress = Callable[[int], None]  # is given the bytes checked since the last call
@@ -111,13 +112,17 @@ def _epoch_problems(path: Path, facts: RunFacts, epoch: int, report: Progress) -
 def _ledger_problems(run: Path, names: list[str], facts: RunFacts, report: Progress) -> Iterator[Problem]:
     """Problems of the training ledger, whose files have no receipts."""
     counts: dict[str, int] = {}
+    kinds = {layout.TRAINING_IMAGES: "training_images", layout.TRAINING_THUMBNAILS: "training_thumbnails"}
     for name in (f"{layout.TRAINING}/{file}" for file in names):
-        is_images = name == layout.TRAINING_IMAGES
+        kind = kinds.get(name, "training_epoch")
         try:
-            file = RecordFile(run / name, "training_images" if is_images else "training_epoch")
-            check_identity(file, run_id=facts.id, epoch=None if is_images else layout.epoch_of(Path(name).name))
+            file = RecordFile(run / name, kind)
+            check_identity(file, run_id=facts.id, epoch=None if name in kinds else layout.epoch_of(Path(name).name))
             file.expect(facts.description)
-            counts[name] = file.training_images
+            if kind == "training_thumbnails":
+                TrainingLedger(run, facts.id, facts.description).thumbnails()
+            else:
+                counts[name] = file.training_images
             yield from (Problem(name, text) for text in _file_problems(file, facts.description, report))
         except StoreError as err:
             yield Problem(name, str(err))

@@ -20,7 +20,15 @@ from store.format.hdf5_file import NewFile, damaged, set_identity
 from store.format.layout import RUN_FILE
 from store.format.memory import require_memory
 from store.format.record_file import RecordFile
-from store.format.schema import CACHED_BLOCK_ROWS, EVIDENCE, MOST, MOST_JSON_BYTES, RUN_FIELDS, run_field
+from store.format.schema import (
+    CACHED_BLOCK_ROWS,
+    EVIDENCE,
+    MOST,
+    MOST_JSON_BYTES,
+    RUN_FIELDS,
+    run_field,
+    thumbnail_shape,
+)
 from store.format.structure import json_value
 
 MOST_SHAPES = 1000  # layers, and stages, of a run
@@ -200,7 +208,7 @@ class RunDescription:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Length of every dimension of the schema that is fixed for a run: V N C P K H W h w T R."""
+        """Length of every dimension of the schema that is fixed for a run: V N C P K H W h w th tw T R."""
         classes = len(self.classes)
         return {
             "V": len(self.variants),
@@ -212,6 +220,7 @@ class RunDescription:
             "W": self.map_shape[1],
             "h": self.image_shape[0],
             "w": self.image_shape[1],
+            **dict(zip(("th", "tw"), thumbnail_shape(*self.image_shape), strict=True)),
             "T": min(TOP, classes),
             "R": -(-len(self.labels) // CACHED_BLOCK_ROWS),
         }

@@ -12,6 +12,7 @@ ANALYSIS_FILE = "analysis.h5"  # derived from all epochs, not part of the record
 EPOCHS = "epochs"
 TRAINING = "training"
 TRAINING_IMAGES = f"{TRAINING}/images.h5"
+TRAINING_THUMBNAILS = f"{TRAINING}/thumbnails.h5"
 MOST_EPOCHS = 10**9  # numbers of epochs have at most nine digits
 _EPOCH_NAME = re.compile(r"([0-9]{4,9})\.(h5|json)")
 _PART_NAME = re.compile(r"([0-9]{4,9})\.part([0-9]{1,5})of([0-9]{1,5})\.h5")

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 T = TypeVar("T")
-_FREE = {"B", "M"}  # dimensions that each file has of its own
+_FREE = {"B", "M", "S"}  # dimensions that each file has of its own
 _ANY_TEXT, _ANY_NUMBER = Attribute("text", optional=True), Attribute("whole", optional=True)
 
 
@@ -57,8 +57,8 @@ def _field(kind: str, path: str, kept: bool) -> Field:
 class RecordFile:
     """One complete HDF5 file of a run; every read either returns what was written or raises DamagedFile.
 
-    `kind` is "run", "epoch", "training_images" or "training_epoch". `expect` says what the file must contain; after
-    that each dataset is compared with the format when it is first used.
+    `kind` is that of `Field`. `expect` says what the file must contain; after that each dataset is compared with the
+    format when it is first used.
     """
 
     def __init__(self, path: Path, kind: str) -> None:
@@ -95,8 +95,9 @@ class RecordFile:
 
     @property
     def training_images(self) -> int:
-        """Number of training images of a file of the training ledger."""
-        return self.dataset("labels" if self.kind == "training_images" else "prediction").shape[0]
+        """Number of training images that a file of the training ledger is about; of thumbnails, how many there are."""
+        longest = {"training_images": "labels", "training_epoch": "prediction", "training_thumbnails": "images"}
+        return self.dataset(longest[self.kind]).shape[0]
 
     def expect(self, description: RunDescription) -> None:
         """Say which run the file belongs to, and so which datasets it must hold.

@@ -21,6 +21,7 @@ SMALL_CHUNK_BYTES = 32768  # for data that are read image by image and gain noth
 SMALL_CHUNKS = ("pixels", "map_scale", "probabilities", "logits", "map_classes", "mean_map")
 CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
 MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
+THUMBNAIL = 96  # most pixels of a side of a training image that is kept to be looked at
 LEAST_SCALE = 2.0**-126  # the smallest normal float32: below it a scale would lose its own digits
 ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
 EVIDENCE: Mapping[str, str] = {  # what the maps of a run are; FORMAT.md says it at length
@@ -50,6 +51,9 @@ AXES: Mapping[str, str] = {
     "sh": "y",
     "sw": "x",
     "M": "training_image",
+    "S": "thumbnail",
+    "th": "y",
+    "tw": "x",
     "E": "epoch",
     "I": "pair",
     "J": "row",
@@ -64,8 +68,9 @@ AXES: Mapping[str, str] = {
 class Field:
     """One dataset of the format.
 
-    `kind` is that of the file: "run", "epoch", "training_images" or "training_epoch". `storage` is "chunked",
-    "shuffled" (chunked, with the bytes of the numbers regrouped first, which floats gain from) or "contiguous".
+    `kind` is that of the file: "run", "epoch", "training_images", "training_epoch" or "training_thumbnails".
+    `storage` is "chunked", "shuffled" (chunked, with the bytes of the numbers regrouped first, which floats gain from)
+    or "contiguous".
     """
 
     kind: str
@@ -122,6 +127,10 @@ def _epoch(path: str, dims: str, dtype: str, unit: str, meaning: str, **options:
 
 def _column(name: str, dtype: str, unit: str, meaning: str, *, dims: str = "V N", joint: bool = False) -> Field:
     return _epoch(f"images/{name}", dims, dtype, unit, meaning, joint=joint)
+
+
+def _ledger(name: str, unit: str, meaning: str, *, optional: bool = False) -> Field:
+    return _field("training_epoch", name, "M", "f4", unit, meaning, storage="shuffled", optional=optional)
 
 
 def _metric(name: str, unit: str, meaning: str) -> Field:
@@ -244,11 +253,15 @@ EPOCH_FIELDS: tuple[Field, ...] = (
 TRAINING_FIELDS: tuple[Field, ...] = (
     _field("training_images", "image_names", "M", "S", "text", "name of each training image, UTF-8"),
     _field("training_images", "labels", "M", "i4", "class", "its label"),
+    _field("training_images", "original_labels", "M", "i4", "class", "before some were exchanged", optional=True),
     _field("training_images", "image_sha256", "M 32", "u1", "SHA-256", "of its pixels as decoded", optional=True),
     _field("training_epoch", "prediction", "M", "u2", "class", "class of the highest logit", storage="shuffled"),
-    _field("training_epoch", "label_probability", "M", "f4", "fraction", "of the label", storage="shuffled"),
-    _field("training_epoch", "margin", "M", "f4", "logit", "label's logit - highest other", storage="shuffled"),
-    _field("training_epoch", "loss", "M", "f4", "nat", "loss of the image", storage="shuffled"),
+    _ledger("label_probability", "fraction", "of the label; NaN where the image was in no batch"),
+    _ledger("margin", "logit", "label's logit - highest other; NaN where the image was in no batch"),
+    _ledger("loss", "nat", "cross entropy of the image; NaN where the image was in no batch"),
+    _ledger("error_norm", "0..2", "length of probabilities - one-hot label; NaN as the loss", optional=True),
+    _field("training_thumbnails", "images", "S", "i4", "index", "numbers of the training images, ascending"),
+    _field("training_thumbnails", "pixels", "S th tw 3", "u1", "intensity", "the images, made smaller"),
 )
 
 FIELDS: dict[tuple[str, str], Field] = {(f.kind, f.path): f for f in (*RUN_FIELDS, *EPOCH_FIELDS, *TRAINING_FIELDS)}
@@ -271,6 +284,12 @@ def run_field(path: str) -> Field:
 def epoch_field(path: str) -> Field:
     """The entry of a dataset of an epoch file."""
     return field_of("epoch", path)
+
+
+def thumbnail_shape(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the thumbnails of images: smaller by the least whole factor that gives THUMBNAIL or less."""
+    factor = -(-max(height, width) // THUMBNAIL)
+    return max(1, height // factor), max(1, width // factor)
 
 
 def chunk_shape(field: Field, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -322,6 +341,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, Attribute]] = {
     },
     "training_images": _COMMON,
     "training_epoch": {**_COMMON, "epoch": _EPOCH},
+    "training_thumbnails": _COMMON,
     "analysis": {"kind": Attribute("text"), "run_id": Attribute("text"), "analysis_version": Attribute("whole")},
 }
 METRIC = Attribute("real", may_be_nan=True)

@@ -7,14 +7,16 @@ Sec. 5.1; the accuracies by epoch are listed in its author's repository (zxh0091
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from store.errors import NotInRun
 from store.metrics.intervals import wilson
 from store.queries.accuracy import accuracy_by_variant, balanced_accuracy, majority_share
+from store.queries.replicates import group_name, replicate_key, training_seed
 from store.rates import percent
 from store.read.run import Run
 
@@ -36,7 +38,7 @@ PAPER_MACHINE = "one K80, about 12 hours"
 
 _FACTS = ("name", "source", "network", "data", "weights", "epochs", "planned_epochs", "epoch")
 _ACCURACIES = ("top1", "top1_low", "top1_high", "balanced", "majority", "top5", "top5_low", "top5_high")
-COLUMNS = (*_FACTS, *_ACCURACIES, "parameters", "minutes")
+COLUMNS = (*_FACTS, *_ACCURACIES, "parameters", "minutes", "trainings", "top1_sd", "top5_sd")
 
 
 def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
@@ -58,11 +60,12 @@ def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
         "network": _setting(run.configuration.get("model")),
         "data": _setting(run.provenance.get("data") or run.configuration.get("data")),
         "weights": _setting(run.configuration.get("weights")),
-        "epochs": len(run.epochs),
+        "epochs": sum(epoch > 0 for epoch in run.epochs),  # epoch 0 was not trained
         "planned_epochs": run.planned_epochs or None,
         "epoch": epoch,
         "parameters": run.provenance.get("parameters", math.nan),
         "minutes": seconds / 60,
+        **{"replicate_key": replicate_key(run), "seed": training_seed(run), "group": group_name(run)},
     }
     row |= {"balanced": balanced_accuracy(run, epoch=epoch), "majority": majority_share(run)}
     for name in ("top1", "top5"):
@@ -77,16 +80,53 @@ def table1(results: Iterable[Mapping[str, Any]], *, paper: bool = True) -> pd.Da
 
     name, source ("recorded" or "paper"), network, data, weights (the initial ones), epochs and
     planned_epochs (counts), epoch (that the figures are of), top1 and top5 (fractions, all validation images, clean)
-    with their 95 % Wilson intervals, balanced (mean accuracy of the classes), majority (what always predicting the
-    largest class would reach), parameters (count), minutes (of training and recording). What is not known is missing.
+    with their 95 % Wilson intervals of the images, balanced (mean accuracy of the classes), majority (what always
+    predicting the largest class would reach), parameters (count), minutes (of training and recording). Trainings of
+    several seeds have a further row before them: the means, with trainings (count) and top1_sd and top5_sd, the
+    standard deviations over trainings. What is not known is missing.
 
     Args:
         results: of `recorded_result`.
     """
     names = ("name", "network", "data", "epochs", "top1", "top5")
-    rows = [*results, *({"source": "paper", **dict(zip(names, row, strict=True))} for row in PAPER_ROWS if paper)]
+    quoted = [{"source": "paper", **dict(zip(names, row, strict=True))} for row in PAPER_ROWS if paper]
+    rows = [*_with_means(list(results)), *quoted]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(dict.fromkeys(("epochs", "planned_epochs", "epoch"), "Int64"))
+
+
+def _with_means(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows; those of trainings that differ in their seed alone together, with a row of means before them."""
+    by_key: dict[Any, dict[Any, Mapping[str, Any]]] = {}
+    for number, row in enumerate(results):
+        by_key.setdefault(row.get("replicate_key") or number, {}).setdefault(row.get("seed", number), row)
+    groups = {key: list(rows.values()) for key, rows in by_key.items() if len(rows) > 1}
+    ordered: list[Mapping[str, Any]] = []
+    for number, row in enumerate(results):
+        key = row.get("replicate_key") or number
+        if key not in groups:
+            ordered.append(row)
+        elif groups[key]:
+            ordered += [_mean_row(groups[key]), *(each for each in results if each.get("replicate_key") == key)]
+            groups[key] = []
+    return ordered
+
+
+def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One row for trainings of several seeds: mean accuracies and their standard deviation (n - 1) over trainings."""
+    shared = ("source", "network", "data", "weights", "planned_epochs", "parameters", "majority")
+    means = {name: float(np.mean([row[name] for row in rows])) for name in ("top1", "balanced", "top5", "minutes")}
+    deviations = {f"{name}_sd": float(np.std([row[name] for row in rows], ddof=1)) for name in ("top1", "top5")}
+    one_epoch = len({row["epoch"] for row in rows}) == 1
+    return {
+        "name": f"{rows[0]['group']}: mean of {len(rows)} trainings",
+        **{name: rows[0][name] for name in shared},
+        "epochs": min(row["epochs"] for row in rows),
+        "epoch": rows[0]["epoch"] if one_epoch else None,
+        "trainings": len(rows),
+        **means,
+        **deviations,
+    }
 
 
 def as_text(table: pd.DataFrame, *, markdown: bool = False, intervals: bool = False) -> str:
@@ -114,6 +154,8 @@ def _cells(row: Mapping[Any, Any], *, intervals: bool) -> tuple[str, ...]:
 
     def share(name: str) -> str:
         shown = "–" if pd.isna(row[name]) else percent(row[name], 2).removesuffix(" %")
+        if not pd.isna(row.get(f"{name}_sd", math.nan)):
+            return f"{shown} ± {100 * row[f'{name}_sd']:.2f}"  # over trainings, not over images
         if f"{name}_low" not in row:
             return shown
         low, high = text(f"{name}_low", "{:.1f}", 100), text(f"{name}_high", "{:.1f}", 100)

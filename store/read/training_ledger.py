@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from store.errors import NotInRun
 from store.format import layout
 from store.format.description import RunDescription
-from store.format.hdf5_file import folder_entries
+from store.format.hdf5_file import damaged, folder_entries
 from store.format.record_file import RecordFile
 from store.format.schema import TRAINING_FIELDS
 from store.read.epoch_data import check_identity, int64
@@ -31,16 +33,41 @@ class TrainingLedger:
         return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name)) is not None))
 
     def images(self) -> pd.DataFrame:
-        """A row per training image: name and label; raises NotInRun where there is no ledger."""
+        """A row per training image: name, label and, where labels were exchanged on purpose, original_label.
+
+        Raises:
+            NotInRun: there is no ledger.
+        """
         file = self._open(layout.TRAINING_IMAGES, "training_images", None)
         names = [name.decode() for name in file.all_rows("image_names")]
-        return pd.DataFrame({"name": names, "label": int64(file.all_rows("labels"))}).rename_axis("training_image")
+        table = pd.DataFrame({"name": names, "label": int64(file.all_rows("labels"))}).rename_axis("training_image")
+        if file.has("original_labels"):
+            table["original_label"] = int64(file.all_rows("original_labels"))
+        return table
 
     def epoch(self, epoch: int) -> pd.DataFrame:
-        """A row per training image: prediction, label_probability, margin and loss; raises NotInRun."""
+        """A row per training image: prediction, label_probability, margin, loss and, where recorded, error_norm.
+
+        Raises:
+            NotInRun: the ledger lacks the epoch.
+        """
         file = self._open(layout.training_file(epoch), "training_epoch", epoch)
-        fields = [field for field in TRAINING_FIELDS if field.kind == "training_epoch"]
-        return pd.DataFrame({field.name: int64(file.all_rows(field.path)) for field in fields})
+        paths = [field.path for field in TRAINING_FIELDS if field.kind == "training_epoch" and file.has(field.path)]
+        return pd.DataFrame({path: int64(file.all_rows(path)) for path in paths})
+
+    def thumbnails(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """The numbers (S,) of the training images that were kept to be looked at, and their pixels (S, h, w, 3).
+
+        Raises:
+            NotInRun: none were kept, as before the end of the training.
+            DamagedFile: an image is not one of the ledger.
+        """
+        file = self._open(layout.TRAINING_THUMBNAILS, "training_thumbnails", None)
+        images = int64(file.all_rows("images"))
+        listed = self._open(layout.TRAINING_IMAGES, "training_images", None).training_images
+        if images.min() < 0 or images.max() >= listed or (np.diff(images) <= 0).any():
+            raise damaged(file.path, f"images: they are not ascending numbers of the {listed} training images")
+        return images, file.all_rows("pixels")
 
     def _open(self, name: str, kind: str, epoch: int | None) -> RecordFile:
         try:

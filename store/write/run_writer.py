@@ -21,7 +21,7 @@ from store.format.chunks import ChunkWriter, write_array
 from store.format.description import RunDescription, RunFacts, read_description, texts, write_description
 from store.format.hdf5_file import PART, NewFile, atomic_file, claim, set_identity, write_errors, write_once
 from store.format.receipts import write_missing_receipts, write_receipt
-from store.format.schema import field_of, run_field
+from store.format.schema import field_of, run_field, thumbnail_shape
 from store.write.epoch_writer import EpochWriter, mark_rows, missing_rows
 from store.write.join_parts import finish_parts
 
@@ -185,23 +185,50 @@ class RunWriter:
         return writer
 
     def write_training_images(
-        self, names: Sequence[str], labels: NDArray, sha256: NDArray[np.uint8] | None = None
+        self,
+        names: Sequence[str],
+        labels: NDArray,
+        sha256: NDArray[np.uint8] | None = None,
+        original_labels: NDArray | None = None,
     ) -> None:
-        """Record which images the network trains on: names (M), labels (M,), SHA-256 of their pixels (M, 32)."""
+        """Record which images the network trains on.
+
+        Args:
+            names: (M).
+            labels: (M,), as the network is taught them.
+            sha256: of their pixels, (M, 32).
+            original_labels: (M,), where some labels were exchanged on purpose.
+        """
+        optional = {"image_sha256": sha256, "original_labels": original_labels}
         arrays = {"image_names": texts(names), "labels": labels}
-        if sha256 is not None:
-            arrays["image_sha256"] = sha256
+        arrays |= {path: array for path, array in optional.items() if array is not None}
         self._write_training(layout.TRAINING_IMAGES, "training_images", arrays, {})
 
     def write_training_epoch(self, epoch: int, columns: Mapping[str, NDArray]) -> None:
-        """Record the columns of each training image (M,): prediction, label_probability, margin and loss."""
+        """Record the columns of each training image (M,): prediction, label_probability, margin, loss, error_norm."""
         self._write_training(layout.training_file(epoch), "training_epoch", columns, {"epoch": epoch})
+
+    def write_training_thumbnails(self, images: NDArray, pixels: NDArray[np.uint8]) -> None:
+        """Keep some training images (S,), ascending, whose pixels are (S, h, w, 3); they are made smaller.
+
+        They follow from the ledger, so they replace those that were kept before.
+        """
+        arrays = {"images": images, "pixels": thumbnails(pixels)}
+        self._write_training(layout.TRAINING_THUMBNAILS, "training_thumbnails", arrays, {})
 
     def _write_training(self, name: str, kind: str, arrays: Mapping[str, NDArray], values: Mapping[str, Any]) -> None:
         with atomic_file(self.path / name) as file:
             for path, array in arrays.items():
                 write_array(file, path, field_of(kind, path), np.asarray(array))
             set_identity(file, kind, self.facts.id, values)
+
+
+def thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images (n, h, w, 3) reduced by a whole factor to at most THUMBNAIL pixels a side: means of square blocks."""
+    height, width = thumbnail_shape(*pixels.shape[1:3])
+    factor = pixels.shape[1] // height
+    blocks = pixels[:, : height * factor, : width * factor].reshape(-1, height, factor, width, factor, 3)
+    return np.rint(blocks.mean((2, 4), dtype=np.float32)).astype(np.uint8)
 
 
 def _refuse_differences(

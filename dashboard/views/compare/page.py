@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import tile_grid
-from dashboard.shared import downloads, quick_look
+from dashboard.shared import downloads, quick_look, seeds
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.run_facts import accuracy_figures
 from dashboard.shared.states import State, flip_tiles, state_names
@@ -54,6 +54,7 @@ def main() -> None:
         tile_grid(
             focus_tiles(selection, states, classes), key="focus", on_open=lambda place: _open(states, classes, place)
         )
+    seeds.spread_table(list({state.run.path: state.run for state in states}.values()))
     before, after = _pair(states)
     table = class_changes(before, after)
     _classes(selection, before, after, table)

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.shared import downloads, finding_cards
+from dashboard.shared import downloads, finding_cards, seeds
 from dashboard.shared.notices import needs_analysis, warn_stale
 from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import url_state
@@ -45,6 +45,8 @@ def main() -> None:
         )
     for number, finding in enumerate(found, start=1):
         finding_cards.card(selection, finding, number)
+    if found:
+        st.caption(seeds.scope(selection.run))
     _false_findings()
     _questions(selection, found)
     if found:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.shared import downloads, finding_cards
+from dashboard.shared import downloads, finding_cards, seeds
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_grid import image_grid
-from dashboard.shared.run_facts import accuracy_figures, evidence_text, has_top5, is_tiny_imagenet
+from dashboard.shared.run_facts import accuracy_figures, epochs_recorded, evidence_text, has_top5, is_tiny_imagenet
 from dashboard.shared.theme import count, duration, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -66,6 +68,8 @@ def _card(selection: Selection) -> None:
             st.metric("Predictions changed by the variant", percent(here["flip_rate"]), border=True)
     st.caption(" · ".join(_facts(selection)))
     st.caption(evidence_text(run))
+    if among := seeds.caption(run, selection.epoch):
+        st.caption(among)
 
 
 def _balanced_accuracy(selection: Selection) -> None:
@@ -93,7 +97,7 @@ def _facts(selection: Selection) -> list[str]:
         plural(len(run.labels), "validation image"),
         plural(len(run.variants), "variant"),
         *([f"maps of {height}×{width} cells"] if run.has_maps else []),
-        f"{len(run.epochs)} of {run.planned_epochs or len(run.epochs)} epochs recorded",
+        epochs_recorded(run),
     ]
     return reported + ([f"{duration(seconds)} of computing time"] if seconds else [])
 
@@ -172,49 +176,62 @@ def _classes(selection: Selection) -> None:
             class_grid(selection, rows.index.to_list(), key=title, size=64)
 
 
+def _columns(table: pd.DataFrame) -> dict[str, Any]:
+    """How the columns of the table of runs are shown."""
+    return {
+        **{
+            name: st.column_config.NumberColumn(
+                label, format=f"%.{digits_of(table[name], 2)}f %%", width=85, help=meaning
+            )
+            for name, (label, meaning) in _SHARES.items()
+        },
+        "name": st.column_config.TextColumn("Model or run", width=150),
+        "spread": st.column_config.NumberColumn(
+            "± of top-1", format="%.2f", width=75, help="standard deviation over trainings with other seeds"
+        ),
+        "network": st.column_config.TextColumn("Network", width=140),
+        "data": st.column_config.TextColumn("Data", width=110),
+        "epoch": st.column_config.TextColumn("Epoch", width=55),
+        "source": st.column_config.TextColumn("Source", width=110),
+    }
+
+
 def _table_one(selection: Selection) -> None:
     paper = is_tiny_imagenet(selection.run)
     st.subheader("Runs in this folder" + (" and the paper's Table 1" if paper else ""), anchor=False)
     table, left_out, elsewhere = runs_table(selection.run, paper=paper)
+    has_means = table["trainings"].notna().any()
     st.dataframe(
         table.assign(
             epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
             network=table["network"].fillna("–"),
             data=table["data"].fillna("–"),
+            spread=100 * table["top1_sd"],
             source=table["source"].map({"recorded": "this folder", "paper": "paper, Table 1"}),
             **{name: 100 * table[name] for name in ("top1", "balanced", "majority", "top5")},
         ),
         hide_index=True,
         # The accuracies come first: a phone may cut off the rest.
         column_order=[
-            *("name", "top1", "balanced", "majority"),
+            *("name", "top1"),
+            *(["spread"] if has_means else []),
+            *("balanced", "majority"),
             *(["top5"] if has_top5(selection.run) else []),
             *("epoch", "network", "data"),
             *(["source"] if paper else []),
         ],
-        column_config={
-            **{
-                name: st.column_config.NumberColumn(
-                    label, format=f"%.{digits_of(table[name], 2)}f %%", width=85, help=meaning
-                )
-                for name, (label, meaning) in _SHARES.items()
-            },
-            "name": st.column_config.TextColumn("Model or run", width=150),
-            "network": st.column_config.TextColumn("Network", width=140),
-            "data": st.column_config.TextColumn("Data", width=110),
-            "epoch": st.column_config.TextColumn("Epoch", width=55),
-            "source": st.column_config.TextColumn("Source", width=110),
-        },
+        column_config=_columns(table),
         alt="accuracy of the runs in this folder" + (" and of the paper" if paper else ""),
     )
+    spread = "A mean of trainings has the standard deviation over them beside it. " if has_means else ""
     quoted = (
         "The paper's rows are quoted: Tiny ImageNet, except the middle row, which is ImageNet at 224×224. "
         if paper
         else ""
     )
     st.caption(
-        f"Runs: best recorded epoch, all validation images, clean. {quoted}Accuracies on different images cannot be "
-        "compared."
+        f"Runs: best recorded epoch, all validation images, clean. {spread}{quoted}Accuracies on different images "
+        "cannot be compared."
         + (f" Runs at URLs that are not shown now have no row ({elsewhere}): it would fetch them." if elsewhere else "")
     )
     for name, reason in left_out.items():

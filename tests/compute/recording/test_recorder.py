@@ -52,7 +52,7 @@ def train_one_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, pairs: P
 
 def test_a_plain_loop_gives_the_same_record_as_the_command(tmp_path):
     torch.set_num_threads(1)
-    profile = tiny_profile()
+    profile = tiny_profile("recording.initial=false")
     prepared = prepare(profile, device="cpu")
     run = open_or_create(tmp_path / "command", TrainingJob(prepared).material(tmp_path / "command"), prepared.processes)
     Experiment(prepared, run, StopRequest()).train_and_record()

@@ -65,7 +65,7 @@ def run(path: Path, *settings: str, stop: StopRequest | None = None) -> None:
 def assert_same_record(first: Path, second: Path) -> None:
     """Every array of both runs of three epochs, and the weights, bit for bit."""
     a, b = open_run(first), open_run(second)
-    assert a.epochs == b.epochs == (1, 2, 3)
+    assert a.epochs == b.epochs == (0, 1, 2, 3)
     assert a.planned_epochs == b.planned_epochs == 3
     for epoch in a.epochs:
         for variant in a.variants:
@@ -77,6 +77,9 @@ def assert_same_record(first: Path, second: Path) -> None:
         for opened in ("layers", "stages"):
             ours, theirs = getattr(a, opened)(epoch=epoch, images=None), getattr(b, opened)(epoch=epoch, images=None)
             assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    ledgers = [opened.training_ledger for opened in (a, b)]
+    assert ledgers[0].epochs == ledgers[1].epochs == (1, 2, 3)
+    assert all(ledgers[0].epoch(epoch).equals(ledgers[1].epoch(epoch)) for epoch in ledgers[0].epochs)
     columns = [name for name in a.metrics() if "second" not in name]
     assert a.metrics()[columns].equals(b.metrics()[columns])
     weights = [torch.load(path / "checkpoints" / "0003.pt", weights_only=True)["weights"] for path in (first, second)]
@@ -96,6 +99,20 @@ def test_a_run_records_what_its_network_says(finished, monkeypatch):
     bound = recorded.map_error(epoch=3, variant="clean", images=None)[..., None, None]
     assert (np.abs(recorded.maps(epoch=3, variant="clean", images=None) - maps) <= bound * 1.001).all()
     assert np.allclose(recorded.probabilities(epoch=3, variant="clean"), probabilities, atol=1e-6)
+
+
+def test_epoch_0_is_the_network_before_its_first_step(finished):
+    recorded, untrained = open_run(finished), prepare(tiny_profile(), device="cpu").network.eval()
+    assert recorded.epochs == (0, 1, 2, 3) and recorded.complete and recorded.planned_epochs == 3
+    weights = torch.load(finished / "checkpoints" / "0000.pt", weights_only=True)["weights"]
+    assert all(torch.equal(weights[name], value) for name, value in untrained.state_dict().items())
+    metrics = recorded.metrics().set_index("epoch")
+    assert np.isnan(metrics.loc[0, "train_loss"]) and metrics.loc[1:, "train_loss"].notna().all()
+
+
+def test_a_run_without_epoch_0_and_ledger_has_neither(tmp_path):
+    run(tmp_path / "plain", "recording.initial=false", "recording.training=off", "training.epochs=1")
+    assert open_run(tmp_path / "plain").epochs == (1,) and not (tmp_path / "plain" / "training").exists()
 
 
 def test_the_validation_metrics_are_those_of_the_recorded_clean_images(finished):
@@ -138,8 +155,9 @@ def test_another_seed_gives_another_record(finished, tmp_path):
     assert not np.array_equal(ours, theirs)
 
 
-# 3 epochs of 4 batches and 4 x 3 recorded batches each: in training, in recording, at the very start, near the end
-@pytest.mark.parametrize("checks", [0, 2, 7, 19, 26, 45])
+# epoch 0 of 4 x 3 recorded batches, then 3 epochs of 4 batches and as many recorded ones: stops at the very start, in
+# epoch 0, in training, in recording, near the end
+@pytest.mark.parametrize("checks", [0, 2, 7, 14, 19, 26, 57])
 def test_a_stopped_run_resumes_to_the_same_record(finished, tmp_path, checks):
     with pytest.raises(Interrupted):
         run(tmp_path / "stopped", stop=StopAfter(checks))
@@ -200,14 +218,14 @@ def test_a_run_trained_further_says_so_and_is_left_alone_by_its_first_command(tm
     assert main(command(tmp_path, *constant, "training.epochs=2")) == 0
     assert "epochs left: 1 of 2" in capsys.readouterr().out
     assert main(command(tmp_path, *constant, "training.epochs=1")) == 0
-    assert "is complete (epochs recorded: 2)" in capsys.readouterr().out
+    assert "is complete (epochs recorded: 3)" in capsys.readouterr().out
     with pytest.raises(RunMismatch, match=r"\(training\.learning_rate: 0.002 before, 0.5 now\)"):
         run(tmp_path / "tiny", "training.schedule=constant", "training.epochs=2", "training.learning_rate=0.5")
 
 
 def test_a_time_limit_stops_between_epochs_and_the_same_command_resumes_to_the_same_record(finished, tmp_path, capsys):
     assert main(command(tmp_path, "--time-limit", "0.001")) == 75
-    assert open_run(tmp_path / "tiny").epochs == (1,)
+    assert open_run(tmp_path / "tiny").epochs == (0, 1)
     assert "The time limit is near" in capsys.readouterr().out
     assert main(command(tmp_path, "--time-limit", "0.001")) == 2
     assert "longer than what is left of the --time-limit" in capsys.readouterr().err
@@ -278,7 +296,7 @@ def test_a_run_resumes_where_its_images_and_weights_were_renamed(tmp_path):
     for name in ("old", "old.pt"):
         (tmp_path / name).rename(tmp_path / name.replace("old", "new"))
     run(tmp_path / "run", *named("new"))
-    assert open_run(tmp_path / "run").epochs == (1, 2, 3)
+    assert open_run(tmp_path / "run").epochs == (0, 1, 2, 3)
     Image.new("RGB", (16, 16), (1, 2, 3)).save(tmp_path / "new" / "train" / "pear" / "0.png")
     with pytest.raises(RunMismatch, match=r"\(data.sha256: '\w+' before, '\w+' now\)"):
         run(tmp_path / "run", *named("new"))
@@ -314,7 +332,7 @@ def test_maps_that_are_not_finite_end_the_run_and_leave_the_complete_epochs(tmp_
     work.checkpoints.save = spoil
     with pytest.raises(StoreError, match=r"Epoch 2, variant .clean., image 0 .* has nan"):
         work.train_and_record()
-    assert open_run(tmp_path / "broken").epochs == (1,)
+    assert open_run(tmp_path / "broken").epochs == (0, 1)
     assert not list((tmp_path / "broken").glob("**/*.part"))
 
 

@@ -65,10 +65,13 @@ def test_two_processes_give_the_record_of_one(tmp_path):
     assert process.returncode == 0, output
     assert "processes: 2" in output
     one, two = tmp_path / "one" / "tiny", tmp_path / "two" / "tiny"
-    assert open_run(two).epochs == (1, 2, 3)
-    assert len(list((two / "epochs").glob("*.part*of2.h5"))) == 6  # each process wrote its own images
-    for epoch in (1, 2, 3):
+    assert open_run(two).epochs == (0, 1, 2, 3)
+    assert len(list((two / "epochs").glob("*.part*of2.h5"))) == 8  # each process wrote its own images
+    for epoch in (0, 1, 2, 3):
         assert largest_difference(one, two, epoch=epoch) < 1e-5
+    for epoch in (1, 2, 3):  # each process noted its part of every batch
+        ledgers = [open_run(path).training_ledger.epoch(epoch) for path in (one, two)]
+        assert np.allclose(*ledgers, atol=1e-4) and ledgers[0].notna().all(None)
     ours, theirs = open_run(one).metrics(), open_run(two).metrics()
     for name in ("train_loss", "train_top1", "validation_loss", "validation_top1", "validation_top5"):
         assert np.allclose(ours[name], theirs[name], atol=1e-5), name

@@ -129,7 +129,7 @@ def _write_what_is_given(monkeypatch):
 LEDGER = {"prediction": np.arange(30) % 5, "label_probability": np.full(30, 0.5), "margin": np.ones(30)}
 LEDGER |= {"loss": np.ones(30)}
 LEDGER_CHANGES = {
-    "nan": (lambda new, _: new({**LEDGER, "loss": np.full(30, np.nan)}), f"0001.h5: loss: {NOT_FINITE}"),
+    "infinite": (lambda new, _: new({**LEDGER, "loss": np.full(30, np.inf)}), f"0001.h5: loss: {NOT_FINITE}"),
     "class": (lambda new, _: new({**LEDGER, "prediction": np.full(30, 5)}), "0001.h5: prediction: it contains 5 to 5"),
     "share": (lambda new, _: new({**LEDGER, "label_probability": np.full(30, 2)}), "allowed are -0.0001 to 1.0001"),
     "length": (lambda new, _: new({**LEDGER, "loss": np.ones(29)}), "its datasets have [29, 30] training images"),
@@ -140,6 +140,12 @@ LEDGER_CHANGES = {
     "column": (lambda new, _: new({"prediction": LEDGER["prediction"]}), "damaged: label_probability is missing"),
     "name": (lambda _, file: file.rename(file.with_name("0002.h5")), "it contains epoch 1, but its name says 2"),
     "bit": (lambda _, file: flip_a_bit(file), "training/0001.h5: "),
+    "thumbnail": (
+        lambda _, file: resume_run(file.parents[1]).write_training_thumbnails(
+            np.array([3, 30]), np.zeros((2, 16, 16, 3), np.uint8)
+        ),
+        "images: they are not ascending numbers of the 30 training images",
+    ),
     "images": (lambda _, file: file.with_name("images.h5").unlink(), "training/images.h5: it is missing"),
     "other run": (
         lambda _, file: shutil.copyfile(write_ledger(file.parents[1].with_name("other")) / "training/0001.h5", file),
@@ -153,6 +159,9 @@ def write_ledger(path):
     writer = resume_run(write_synthetic_run(path, epochs=1, variants=VARIANTS))
     writer.write_training_images([f"{i}.png" for i in range(30)], np.arange(30) % 5)
     writer.write_training_epoch(1, LEDGER)
+    writer.write_training_thumbnails(
+        np.array([3, 7]), np.zeros((2, *writer.facts.description.image_shape, 3), np.uint8)
+    )
     return path
 
 

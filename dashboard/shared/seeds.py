@@ -1,0 +1,100 @@
+"""What trainings with other seeds say: how far a figure of a run is one of its images, and how far of its training."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data
+from store import Run, StoreError, queries
+from store.rates import percent
+
+_MEASURES = {"validation_top1": "Top-1", "validation_top5": "Top-5", "train_top1": "Top-1 while training"}
+
+
+def replicates(run: Run) -> list[Run]:
+    """The runs of the folder that differ from this one in their training's seed alone, and the run itself, by seed."""
+    if queries.training_seed(run) is None:
+        return [run]
+    others = (data.open_neighbour(name)[0] for name in data.run_names() if name != run.path.name)
+    return queries.replicates(run, [other for other in others if other is not None and other.epochs])
+
+
+def _spread(run: Run) -> pd.DataFrame | None:
+    """Mean and spread of the accuracies over a run's replicates; None where it has none that can be read."""
+    runs = replicates(run)
+    try:
+        return data.spread_over_seeds(*runs) if len(runs) > 1 else None
+    except StoreError:  # a neighbour's fault, which must not stop this page
+        return None
+
+
+def caption(run: Run, epoch: int) -> str:
+    """Mean and spread of the top-1 over trainings that differ in their seed alone; empty for a training alone."""
+    table = _spread(run)
+    if table is None:
+        return ""
+    rows = table[(table["epoch"] == epoch) & (table["measure"] == "validation_top1")]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    return (
+        f"One of {int(row['trainings'])} trainings that differ in their seed alone. Top-1 at this epoch, clean: "
+        f"{percent(row['mean'])} ± {100 * row['sd']:.1f} (mean and standard deviation over trainings, from "
+        f"{percent(row['lowest'])} to {percent(row['highest'])})."
+    )
+
+
+def scope(run: Run) -> str:
+    """What a statement about a run may be carried over to, in one sentence."""
+    count = len(replicates(run))
+    if count == 1:
+        return (
+            "The statements are about this training, and hold for other images of the same classes. Whether another "
+            "seed would give the same is not known: train replicates with --seeds 3."
+        )
+    return (
+        f"The statements are about this training, and hold for other images of the same classes. {count} trainings "
+        "that differ in their seed alone are in this folder: open each to see which statements all of them make."
+    )
+
+
+def spread_table(runs: list[Run]) -> None:
+    """Mean and standard deviation over trainings of the accuracies of some runs' replicates, at their last epochs."""
+    rows = []
+    for run in runs:
+        table = _spread(run)
+        if table is None:
+            continue
+        last = table[table["epoch"] == table["epoch"].max()].set_index("measure")
+        for measure, label in _MEASURES.items():
+            if measure in last.index:
+                found = last.loc[measure]
+                rows.append(
+                    {
+                        "run": run.path.name,
+                        "measure": label,
+                        "trainings": int(found["trainings"]),
+                        "epoch": int(found["epoch"]),
+                        **{name: 100 * found[name] for name in ("mean", "sd", "lowest", "highest")},
+                    }
+                )
+    if not rows:
+        return
+    st.subheader("How much is chance of the training?", anchor=False)
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={
+            "run": "Run and its replicates",
+            "measure": "Accuracy",
+            "trainings": "Trainings",
+            "epoch": "Epoch",
+            "mean": st.column_config.NumberColumn("Mean", format="%.1f %%"),
+            "sd": st.column_config.NumberColumn("± over trainings", format="%.2f", help="standard deviation (n - 1)"),
+            "lowest": st.column_config.NumberColumn("Lowest", format="%.1f %%"),
+            "highest": st.column_config.NumberColumn("Highest", format="%.1f %%"),
+        },
+        alt="mean and spread of the accuracies over trainings",
+    )
+    st.caption("Replicates differ in their seed alone. A difference between two runs below their spread may be chance.")
