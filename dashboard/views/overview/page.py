@@ -186,8 +186,8 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
             for name, (label, meaning) in _SHARES.items()
         },
         "name": st.column_config.TextColumn("Model or run", width=150),
-        "spread": st.column_config.NumberColumn(
-            "± of top-1", format="%.2f", width=75, help="standard deviation over trainings with other seeds"
+        "spread": st.column_config.TextColumn(
+            "± of top-1", width=75, help="standard deviation over trainings with other seeds, in points"
         ),
         "network": st.column_config.TextColumn("Network", width=140),
         "data": st.column_config.TextColumn("Data", width=110),
@@ -206,7 +206,7 @@ def _table_one(selection: Selection) -> None:
             epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
             network=table["network"].fillna("–"),
             data=table["data"].fillna("–"),
-            spread=100 * table["top1_sd"],
+            spread=["" if pd.isna(sd) else f"{100 * sd:.2f}" for sd in table["top1_sd"]],
             source=table["source"].map({"recorded": "this folder", "paper": "paper, Table 1"}),
             **{name: 100 * table[name] for name in ("top1", "balanced", "majority", "top5")},
         ),

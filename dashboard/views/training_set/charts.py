@@ -66,7 +66,7 @@ def _forgetting(order: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
             y=alt.Y("times:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=180)),
             tooltip=tooltips("times:N", "images:Q"),
         )
-        .properties(height=alt.Step(30))
+        .properties(height=180)
     )
 
 

@@ -43,7 +43,6 @@ def main() -> None:
         _one_image(selection, table, number)
     _suspects(selection, table, number)
     _forgetting(table)
-    st.subheader("Where is the list?", anchor=False)
     downloads.csv_button("CSV of all training images", table.reset_index(), f"{selection.name}-training-images.csv")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def tiles(run: Run, rows: pd.DataFrame, kept: dict[int, np.ndarray], chosen: int
         Tile(
             id=str(row.Index),
             title=f"labelled {row.true_class}",
-            lines=_lines(row, names),
+            lines=_lines(row, names, has_image=row.Index in place),
             images=(place[row.Index],) if row.Index in place else (),
             role="correct" if row.prediction == row.label else "wrong",
             opens=True,
@@ -88,15 +89,15 @@ def tiles(run: Run, rows: pd.DataFrame, kept: dict[int, np.ndarray], chosen: int
     )
 
 
-def _lines(row: tuple, names: Sequence[str]) -> tuple[str, ...]:
-    values = row._asdict()  # type: ignore[attr-defined]
-    lines = [
-        f"predicted {values['predicted_class']}",
-        f"AUM {values['aum']:.2f} · mean P {probability(values['confidence'])}",
-        f"forgotten {values['forgetting']}×",
-    ]
-    original = values.get("original_label", values["label"])
-    return (*lines, f"exchanged on purpose, was {names[original]}") if original != values["label"] else tuple(lines)
+def _lines(row: Any, names: Sequence[str], *, has_image: bool) -> tuple[str, ...]:
+    """What is said under a training image."""
+    lines = [f"predicted {row.predicted_class}", f"AUM {row.aum:.2f}, mean P {probability(row.confidence)}"]
+    original = getattr(row, "original_label", row.label)
+    if original != row.label:
+        lines.append(f"was {names[original]}, exchanged")
+    if row.forgetting:
+        lines.append(f"forgotten {row.forgetting}×")
+    return tuple(lines) if has_image else (*lines, "no thumbnail was kept")
 
 
 def history(run: Run, number: int) -> pd.DataFrame:
