@@ -352,23 +352,8 @@ def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> p
     return queries.search_index(pattern_index(run, epoch, variant, "predicted_class"), pattern, k=10)
 
 
-@cached_query
-def shared_images(run: Run, other: Run) -> tuple[np.ndarray, np.ndarray] | None:
-    """The numbers of the images that two runs of the same classes share: see `store.queries.shared_images`."""
-    return queries.shared_images(run, other)
-
-
-# Trainings with other seeds, and the training images
-
-
-# Mean and spread over trainings of the runs that are its arguments.
-spread_over_seeds = cached_run_query(lambda *runs: queries.spread_over_seeds(runs))
-# A row per training image with what the ledger says about it: see `store.queries.training_images`.
-training_images = cached_run_query(queries.training_images)
-
-
-# The training images that were kept to be looked at, numbers and pixels; raises NotInRun before there are any.
-training_thumbnails = cached_run_query(lambda run: run.training_ledger.thumbnails())
+# The numbers of the images that two runs of the same classes share.
+shared_images = cached_query(queries.shared_images)
 
 
 # All epochs
@@ -382,6 +367,10 @@ epoch_churn = cached_run_query(queries.epoch_churn)
 # How often two classes (`true_class`, `predicted_class`) or groups were predicted as each other at every epoch.
 pair_history = cached_run_query(queries.pair_history)
 group_history = cached_run_query(queries.group_history)
+# Mean and spread over the runs that are its arguments; what the ledger says of training images; those kept to look at.
+spread_over_seeds = cached_run_query(lambda *runs: queries.spread_over_seeds(runs))
+training_images = cached_run_query(queries.training_images)
+training_thumbnails = cached_run_query(lambda run: run.training_ledger.thumbnails())
 
 
 @cached_run_query

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import data
 from store import Run, StoreError, queries
 from store.rates import percent
+from store.remote.place import is_remote
 
 _MEASURES = {"validation_top1": "Top-1", "validation_top5": "Top-5", "train_top1": "Top-1 while training"}
 
@@ -16,7 +17,9 @@ def replicates(run: Run) -> list[Run]:
     """The runs of the folder that differ from this one in their training's seed alone, and the run itself, by seed."""
     if queries.training_seed(run) is None:
         return [run]
-    others = (data.open_neighbour(name)[0] for name in data.run_names() if name != run.path.name)
+    # A run at a URL would be fetched for it.
+    places = {name: place.location for name, place in data.found_runs().runs.items() if not is_remote(place.location)}
+    others = (data.open_neighbour(name)[0] for name, location in places.items() if location != run.source.location)
     return queries.replicates(run, [other for other in others if other is not None and other.epochs])
 
 

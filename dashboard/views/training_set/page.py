@@ -27,6 +27,9 @@ _HOW = {
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
+    if not selection.run.source.is_local:
+        st.info("The ledger of the training images is read from a folder only: copy the run with store copy.")
+        return
     try:
         table = data.training_images(selection.run)
     except NotInRun:
