@@ -239,6 +239,8 @@ def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
 
 # How much of its logit each class loses under each variant, asked with `epoch`.
 cue_profiles = cached_query(queries.cue_profiles)
+# The numbers of the images that two runs of the same classes share.
+shared_images = cached_query(queries.shared_images)
 
 
 # How often sets of classes contain the true one, and errors by kind of perturbation, asked with `epoch`.
@@ -352,10 +354,6 @@ def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> p
     return queries.search_index(pattern_index(run, epoch, variant, "predicted_class"), pattern, k=10)
 
 
-# The numbers of the images that two runs of the same classes share.
-shared_images = cached_query(queries.shared_images)
-
-
 # All epochs
 
 
@@ -367,7 +365,7 @@ epoch_churn = cached_run_query(queries.epoch_churn)
 # How often two classes (`true_class`, `predicted_class`) or groups were predicted as each other at every epoch.
 pair_history = cached_run_query(queries.pair_history)
 group_history = cached_run_query(queries.group_history)
-# Mean and spread over the runs that are its arguments; what the ledger says of training images; those kept to look at.
+# Over the runs that are its arguments; then what the ledger says of the training images, and their thumbnails.
 spread_over_seeds = cached_run_query(lambda *runs: queries.spread_over_seeds(runs))
 training_images = cached_run_query(queries.training_images)
 training_thumbnails = cached_run_query(lambda run: run.training_ledger.thumbnails())
