@@ -17,6 +17,7 @@ from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.image import parts
+from dashboard.views.image.channels import channel
 from dashboard.views.image.charts import class_place, probability_curve
 from store import Run
 from store.queries import MinimalCorrection
@@ -34,7 +35,7 @@ _ESTIMATE = (
     "An estimate: this run's maps add up to the logits, but removing a cell would also change the rest of the head, "
     "which is held fixed here."
 )
-_OF_THE_IMAGE = ("cells", "against", "classes")  # reset when another image is chosen
+_OF_THE_IMAGE = ("cells", "against", "classes", "channel", "cell")  # reset when another image is chosen
 _ORDERS = {"probability": "probability", "peak": "peak of the map", "group": "group", "name": "name"}
 _CLASSES_PER_PAGE = 60  # a thousand tiles would make a page of 15,000 pixels
 
@@ -255,6 +256,7 @@ def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
     content = parts.layer_tiles(selection, image, prediction, over=over)
     grid_with_sheet(selection, content, title=f"Image {image} through the network", key="layers")
     st.caption("The clean image, layer by layer, up to the map of the predicted class.")
+    channel(selection, image)
 
 
 def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None:
