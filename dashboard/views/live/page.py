@@ -21,6 +21,7 @@ from dashboard.shared.image_grid import image_grid
 from dashboard.shared.theme import NEUTRAL, PREDICTION, code_span, escape_markdown, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
+from dashboard.views.live.channels import channel
 from store import Run
 from store.metrics.maps import cosine, relative_to_mean
 from store.read.source import path_state
@@ -169,6 +170,7 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
             selection, (image, perturbed)[number], maps[number], chances[number], title=title, key=f"live-{number}"
         )
     _reference(selection, predictor, image, int(chances[0].argmax()))
+    channel(selection, predictor, image, int(chances[0].argmax()))
     _similar_images(selection, maps[0], int(chances[0].argmax()))
 
 
