@@ -48,7 +48,7 @@ def resnet18(stem: str) -> Mapping[str, tuple[Convolution, ...]]:
     """
     if stem not in STEMS:
         raise ValueError(f"There is no stem {stem!r}: there are {', '.join(STEMS)}.")
-    found = {"stem": (KEEPING if stem == "stride1" else Convolution(7, 2, 3),)}
+    found: dict[str, tuple[Convolution, ...]] = {"stem": (KEEPING if stem == "stride1" else Convolution(7, 2, 3),)}
     layers = found["stem"] + ((Convolution(3, 2, 1),) if stem == "imagenet" else ())
     for stage in STAGES[1:]:
         layers += (Convolution(3, 1 if stage == "layer1" else 2, 1), KEEPING, KEEPING, KEEPING)

@@ -32,8 +32,10 @@ def channel(selection: Selection, image: int) -> None:
         layer = controls.segmented("Layer", "layer", list(layers), resets=("channel", "cell"))
         channels = layers[layer]
         frame = data.predictions(run, selection.epoch, run.variants[0])
-        of_classes = len(channels) == len(run.classes)
-        default = int(frame["prediction"].iloc[image]) if of_classes else 0
+        # An encoder also has a channel for each class, but the decoder mixes them: they belong to no class.
+        of_classes = layer in ("decoder", MAPS) and len(channels) == len(run.classes)
+        strongest = int(np.nanargmax(np.abs(channels).reshape(len(channels), -1).max(1)))
+        default = int(frame["prediction"].iloc[image]) if of_classes else strongest
         chosen = url_state.integer("channel", 0, len(channels) - 1, default)
         controls.number_input("Channel", "channel", 0, len(channels) - 1, chosen, resets=("cell",))
         values = channels[chosen]

@@ -13,6 +13,8 @@ from dashboard.views.image import parts as image_parts
 from store import open_run
 from store.metrics.correction import correction_cells, difference, logits_after_removal, removal_order
 from store.queries import MinimalCorrection
+from store.synthetic import write_synthetic_run
+from tests.dashboard.app import texts
 
 # Maps of 2x2 cells of three classes: "bus" wins with S 3; without one cell "van" is level, "car" ahead.
 MAPS = np.array([[[6, 4], [2, 0]], [[0, 2], [2, 2]], [[0, 0], [4, 3.5]]], np.float32)
@@ -95,3 +97,17 @@ def test_the_page_starts_with_an_image_of_the_class_and_stays_in_it(opened, tiny
     app = opened(tiny_run.parent, "image", image=str(np.flatnonzero(labels == 2)[-1]), **{"class": "n00000002"})
     following = next(button for button in app.button if button.label == "Next")
     assert following.disabled
+
+
+def test_any_channel_of_a_layer_can_be_chosen_with_what_its_cells_see(opened, tmp_path):
+    model = {"model": {"name": "grid", "options": {"stem": "stride1"}}}
+    write_synthetic_run(tmp_path / "run", epochs=1, image_shape=(64, 64), configuration=model)
+    app = opened(tmp_path, "image", image="3", layer="decoder", channel="2", cell="5")
+    assert not app.exception and not app.warning
+    shown = texts(app)
+    assert "A single channel" in shown and "receptive field (Eq. 7)" in shown
+    assert [box.value for box in app.number_input if box.label in ("Channel", "Cell")] == [2, 5]
+
+
+def test_what_a_cell_sees_is_not_claimed_of_a_network_of_others(opened, tiny_run):
+    assert "What a cell sees is not known" in texts(opened(tiny_run.parent, "image", image="3"))
