@@ -44,7 +44,7 @@ def _temperature(table: pd.DataFrame) -> None:
     )
     st.caption(
         "Fitted for the lowest NLL on a random half of each class, reported on the other half "
-        f"({count(before['images'])} images), at the chosen epoch and variant."
+        f"({count(int(before['images']))} images), at the chosen epoch and variant."
     )
 
 

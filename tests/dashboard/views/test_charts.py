@@ -219,3 +219,19 @@ def test_a_class_that_gains_is_marked_by_shape_as_well_as_colour():
     points = chart.to_dict()["layer"][1]["encoding"]
     assert points["shape"]["scale"]["range"] == ["triangle-up", "triangle-down", "circle"]
     assert points["x"]["title"] == "accuracy: epoch 1"
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_curves_of_removed_cells_and_measures_over_the_epochs_hold_the_schema(palette):
+    curves = table(
+        "measure order share probability",
+        *[(measure, order, share, share) for measure in ("deletion", "insertion") for order in ("map", "random")
+          for share in (0.0, 0.5, 1.0)],
+    )  # fmt: skip
+    drawn = rows(trust_charts.removal_chart(curves, palette=palette))
+    assert {row["order"] for row in drawn} == {"strongest cells first", "random order"}
+    measures = table("epoch line value", (1, "encoder", 2.0), (2, "encoder", 1.0), (2, "class maps", 0.5))
+    nc1 = learning_charts.epoch_lines(measures, title="NC1", epoch=2, palette=palette)
+    assert len(layers(nc1)) == 3 and {"epoch": 2} in rows(nc1)
+    share = learning_charts.epoch_lines(measures, title="share of the images", epoch=1, palette=palette)
+    assert layers(share)[1]["encoding"]["y"]["axis"]["format"] == "~%"
