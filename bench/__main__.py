@@ -7,6 +7,7 @@
     python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
     python -m bench adoption [--cost]                     architectures of others, their maps and cost: docs/adoption.md
     python -m bench ablations [--data DATA] [--seeds 3]   the paper's network part by part: docs/ablations.md
+    python -m bench scale                                 50,000 images of 1,000 classes: writing, queries and pages
 
 Each benchmark runs in a process of its own. All four take most of an hour; nothing else should be running. A benchmark
 replaces its own section of the document and leaves the others as they are.
@@ -24,7 +25,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "results", "same_record", "adoption", "ablations")
+COMMANDS = ("findings", "results", "same_record", "adoption", "ablations", "scale")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
         try:
-            return int(importlib.import_module(f"bench.{words[0]}").main(words[1:]))
+            return int(importlib.import_module(f"bench.{words[0]}").main(words[1:]) or 0)
         except StoreError as err:  # such as a run that does not exist
             print(err, file=sys.stderr)
             return 1

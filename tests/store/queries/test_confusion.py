@@ -68,3 +68,13 @@ def test_what_is_not_known_is_refused(run, query, error, message):
 
 def test_classes_can_be_ordered_by_formation(learned):
     assert queries.class_order(learned, "formation", epoch=4).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("k", [1, 3, 7, 10, 99])
+def test_the_most_confused_pairs_are_those_of_sorting_all(run, k):
+    every = queries.similarity_against_confusion(run, epoch=1, variant="gray")
+    table = queries.similarity_against_confusion(run, epoch=1, variant="gray", k=k)
+    by_hand = every.sort_values(["rate", "similarity"], ascending=False, kind="stable").head(k)
+    assert table.equals(by_hand.reset_index(drop=True)) and len(table) == min(k, 10)
+    assert 0 < (every["rate"] > 0).sum() < 10
+    assert table.attrs["spearman"] == pytest.approx(every["similarity"].corr(every["rate"], method="spearman"))
