@@ -26,6 +26,11 @@ def minimal_correction_text(correction: MinimalCorrection, names: Sequence[str])
     margin = float(correction.difference.mean())
     if not cells:
         return f"**{against}** ties with **{prediction}** already: no cell has to be removed."
+    if cells == len(correction.order):
+        return (
+            f"The logit of **{prediction}** is {margin:.3g} above that of **{against}**. They draw level only when all "
+            f"{cells} cells are removed, and nothing is left of either."
+        )
     certainty = (
         "certain in spite of quantisation"
         if correction.low == correction.high

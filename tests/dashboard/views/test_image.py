@@ -51,6 +51,12 @@ def test_the_text_names_the_fewest_cells_and_the_third_class_that_wins():
     assert "certain in spite of quantisation" in reported
 
 
+def test_the_text_does_not_call_a_class_the_winner_when_nothing_is_left_of_either():
+    correction = correction_of(np.stack([MAPS[0] + 10, MAPS[0], MAPS[0]]))
+    reported = image_parts.minimal_correction_text(correction, ["bus", "van", "car"])
+    assert "level only when all 4 cells are removed" in reported and "wins" not in reported
+
+
 def test_the_text_reports_the_uncertainty_of_quantisation():
     sure = correction_of(MAPS)
     unsure = MinimalCorrection(**{**vars(sure), "low": 1, "high": 3})
