@@ -91,17 +91,17 @@ def examples(run: Run, images: Sequence[int], *, epoch: int, variant: str = "cle
     classes = run.column("top5", epoch=epoch, variant=variant)[rows]
     shares = run.column("top5_probability", epoch=epoch, variant=variant)[rows]
     across, count = 3, classes.shape[1]
-    width, picture, edge = (PAGE - (across - 1) * 12) / across, 60.0, 26.0
-    height = _LINE + 4 + max(picture, count * (edge + 3)) + 10
+    width, photo, edge = (PAGE - (across - 1) * 12) / across, 60.0, 26.0
+    height = _LINE + 4 + max(photo, count * (edge + 3)) + 10
     canvas, pixels = Canvas(PAGE), run.pixels(rows, variant=variant)
     for place, image in enumerate(rows):
         left, top = (place % across) * (width + 12), (place // across) * height
         label = int(run.labels[image])
         canvas.text(left, top + 7, str(names[label]), style="bold", room=width)
-        canvas.image((left, top + 11, picture, picture), pixels[place], name=str(names[label]))
+        canvas.image((left, top + 11, photo, photo), pixels[place], name=str(names[label]))
         maps = coloured(run, run.maps(epoch=epoch, variant=variant, images=[image], classes=classes[place])[0])
         for rank, class_index in enumerate(classes[place]):
-            x, y = left + picture + 5, top + 11 + rank * (edge + 3)
+            x, y = left + photo + 5, top + 11 + rank * (edge + 3)
             name, beside = str(names[class_index]), x + edge + 4
             canvas.image((x, y, edge, edge), maps[rank], name=f"map of {name}")
             style = "bold" if class_index == label else ""

@@ -25,7 +25,7 @@ from store.format.schema import epoch_field
 from store.read.source import Source, file_state
 
 Rows = NDArray[np.int64]
-Selection = Sequence[int] | NDArray | slice | None
+Selection = int | Sequence[int] | NDArray | slice | None
 
 T = TypeVar("T")
 
@@ -219,21 +219,27 @@ def mean_maps_of(data: EpochData, variant: int, rows: Rows, map_shape: tuple[int
 
 
 def rows_of(selection: Selection, count: int, *, what: str) -> NDArray[np.int64]:
-    """Row numbers of a selection: integers in any order, a slice, or None for all.
+    """Row numbers of a selection: whole numbers in any order, one, a slice, a mask (count,) bool, or None for all.
 
     Raises:
-        NotInRun: a number outside 0..count-1; names the first.
-        TypeError: not whole numbers, or a single one.
+        NotInRun: a number outside 0..count-1, named; or a mask of another length.
+        TypeError: something else.
     """
     if selection is None:
         return np.arange(count)
     if isinstance(selection, slice):
         return np.arange(count)[selection]
     rows = np.asarray(selection)
-    if rows.size == 0:
+    if rows.size == 0 and rows.dtype != bool:
         return np.zeros(0, np.int64)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        raise TypeError(f"{what.capitalize()}s are selected by a list of whole numbers or a slice, got {selection!r}.")
+    rows = np.atleast_1d(rows)
+    plural = f"{what.capitalize()}{'es' if what.endswith('s') else 's'}"
+    if rows.ndim != 1 or rows.dtype.kind not in "iub":
+        raise TypeError(f"{plural} are selected by whole numbers, a slice or a mask, got {selection!r}.")
+    if rows.dtype == bool:
+        if np.ndim(selection) != 1 or len(rows) != count:
+            raise NotInRun(f"A mask of shape {np.shape(selection)} selects no {what}: it needs {count} values.")
+        return np.flatnonzero(rows)
     outside = rows[(rows < 0) | (rows >= count)]
     if len(outside):
         raise NotInRun(f"{what.capitalize()} {outside[0]} is not in the run: it has {count}, 0 to {count - 1}.")

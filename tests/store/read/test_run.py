@@ -132,9 +132,9 @@ def test_what_is_not_there_is_refused_in_words(run, query, message):
         query(run)
 
 
-def test_a_single_number_is_no_selection(run):
-    with pytest.raises(TypeError, match="Images are selected by a list of whole numbers or a slice, got 3"):
-        run.pixels(3)
+def test_words_are_no_selection_of_images(run):
+    with pytest.raises(TypeError, match="Images are selected by whole numbers, a slice or a mask, got 'three'"):
+        run.pixels("three")
     with pytest.raises(RunNotFound, match='Record one with "make compute"'):
         open_run(run.path / "nowhere")
 
@@ -336,3 +336,39 @@ def test_a_run_can_be_read_while_it_is_written(copy):
     recording.write_layers(0, *synthetic_layers(run.description, 4))
     recording.finish()
     assert run.refresh() is True and run.epochs == (1, 2, 3, 4)
+
+
+def test_the_last_epoch_and_the_clean_variant_are_meant_where_none_is_named(run):
+    assert np.array_equal(run.column("confidence"), run.column("confidence", epoch=3, variant="clean"))
+    assert np.array_equal(run.maps(epoch=-2, images=4), run.maps(epoch=2, variant="clean", images=[4]))
+    assert run.variant_metrics(epoch=-3)["epoch"].unique().tolist() == [1]
+    assert run.timeline(image=0, class_index="guacamole", epochs=[-1]).epochs.tolist() == [3]
+    with pytest.raises(NotInRun, match="Epoch -4 counts from the end"):
+        run.predictions(epoch=-4)
+
+
+def test_images_are_chosen_by_a_mask_and_classes_by_name(run):
+    assert np.array_equal(run.pixels(run.labels == 2), run.pixels(slice(8, 12)))
+    assert run.pixels(np.zeros(20, bool)).shape == (0, 16, 16, 3)
+    both = run.maps(images=np.int64(3), classes=["guacamole", 0])
+    assert np.array_equal(both, run.maps(images=[3], classes=[2, 0]))
+    assert run.class_number(run.classes["id"][4]) == 4
+    with pytest.raises(NotInRun, match=r"A mask of shape \(19,\) selects no image: it needs 20"):
+        run.pixels(np.ones(19, bool))
+    with pytest.raises(NotInRun, match=r"Class 'shool bus' is not in the run. Near it: school bus"):
+        run.maps(images=0, classes="shool bus")
+
+
+def test_accuracy_counts_the_most_probable_classes(run):
+    table = run.variant_metrics(epoch=1).set_index("variant")
+    for variant in run.variants:
+        assert run.accuracy(epoch=1, variant=variant) == pytest.approx(table["top1"][variant])
+        assert run.accuracy(epoch=1, variant=variant, top=5) == pytest.approx(table["top5"][variant])
+
+
+def test_a_folder_of_runs_names_them_and_a_file_its_folder(run):
+    with pytest.raises(RunNotFound, match=r"is a folder of runs. Open one of them: .*tiny"):
+        open_run(run.path.parent)
+    for file in ("run.h5", "epochs/0001.h5"):
+        with pytest.raises(RunNotFound, match=f"is a file of a run. Open the run's folder: '{run.path}'"):
+            open_run(run.path / file)
