@@ -5,7 +5,8 @@
 A real `streamlit run` over the folder of the run. Server: sessions that speak Streamlit's protocol visit the pages in
 random order with a new selection at each click; each rerun is timed from the message to the end of the script. They
 pause 0.5 to 1.5 s between a response and the next click; further rows have the many sessions with longer pauses and
-with none, which measures the most that the server can do. Painted: headless Chromium clicks through the pages. The
+with none, which measures the most that the server can do. Painted: headless Chromium clicks through the pages. Sight:
+images in sight without scrolling, and the time from a click until images are. The
 budgets are given beside the figures; nothing is asserted.
 """
 
@@ -23,13 +24,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import document, painting, sessions
+from bench import document, painting, sessions, sight
 from bench.document import failure_lines, table
 from bench.sessions import HOME, PAGES, TITLES, View, Walk
 from dashboard.browser import Server, chromium_path, open_chromium, serve_dashboard
 from store import Run, open_run
 
-PARTS = ("start", "server", "painted")
+PARTS = ("start", "server", "painted", "sight")
 SHORT, LONG, NONE = (0.5, 1.5), (2.0, 6.0), (0.0, 0.0)  # seconds between a response and the next click
 BUDGET_ONE, BUDGET_MANY, BUDGET_PAINTED, BUDGET_START = 200, 1000, 1000, 5  # milliseconds, but the last in seconds
 EMPTY_PAGE = 'import streamlit as st\n\nst.set_page_config(layout="wide")\nst.write("Nothing else.")\n'
@@ -58,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _print(server_tables(server, run, many=options.sessions, clicks=options.clicks))
         if "painted" in parts:
             _print(painted_table(server, run, times=options.times))
+        if "sight" in parts and chromium_path():
+            with open_chromium() as browser:
+                _print(sight.sight_table(browser, server, run))
+                _print(sight.journey_table(browser, server, run, times=5))
 
 
 def _print(text: str) -> None:

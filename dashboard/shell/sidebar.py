@@ -13,6 +13,7 @@ from dashboard.shared import notices
 from dashboard.shared.run_facts import epochs_recorded, trained_epochs
 from dashboard.shared.theme import code_span, escape_markdown
 from dashboard.shell import controls, navigation, url_state
+from dashboard.shell.reading import HOW_TO_READ, TOUR, TOUR_RUN
 from store import Run, StoreError
 from store.remote.place import is_remote
 
@@ -74,6 +75,15 @@ def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Pa
     with place:
         for page in navigation.PAGES:
             st.page_link(registered[page.name], query_params=parameters, width="stretch")
+            if page.name == "failures":
+                st.page_link(
+                    registered[page.name],
+                    label="Confident mistakes",
+                    icon=":material/subdirectory_arrow_right:",
+                    help="Wrong predictions with a confidence of 0.8 and more",
+                    query_params=parameters | {"confidence": "0.8-1"},
+                    width="stretch",
+                )
 
 
 def _selectors(selection: url_state.Selection) -> None:
@@ -191,8 +201,9 @@ def _watch(name: str) -> None:
 
 
 def _head(page: st.Page, selection: url_state.Selection) -> None:
-    st.title(page.title, anchor=False)
     name = page.url_path or url_state.HOME
+    line = st.container(horizontal=True, vertical_alignment="bottom")
+    line.title(page.title, anchor=False, width="content")
     epoch = escape_markdown(data.epoch_name(selection.run, selection.epoch))
     caption = (
         f"{navigation.page_info(name).question} — run **{escape_markdown(selection.name)}**, "
@@ -200,8 +211,21 @@ def _head(page: st.Page, selection: url_state.Selection) -> None:
     )
     if selection.class_index is not None:
         caption += f", class **{escape_markdown(data.class_names(selection.run)[selection.class_index])}**"
-    st.caption(caption)
+    line.caption(caption, width="content")
+    with line:
+        _help(name, selection)
     notices.warn_degenerate(selection)
+
+
+def _help(name: str, selection: url_state.Selection) -> None:
+    """How to read the page, closed until it is asked for; on the demo run also a tour."""
+    with st.popover("How to read this page", icon=":material/help:", type="tertiary"):
+        st.markdown(HOW_TO_READ[name])
+        controls.page_link("about", "Glossary: every measure with its equation", icon="menu_book")
+    if selection.name == TOUR_RUN:
+        with st.popover("Tour in five steps", icon=":material/tour:", type="tertiary"):
+            for number, (page, text) in enumerate(TOUR, start=1):
+                controls.page_link(page, f"{number}. {navigation.page_info(page).title}: {text}")
 
 
 def report_problems() -> None:

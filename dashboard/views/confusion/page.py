@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard import data
@@ -24,8 +25,11 @@ from dashboard.views.confusion.parts import (
     group_names,
     scale_counts,
     sum_groups,
+    wrong_only,
 )
 from store.rates import percent
+
+_PER_PAGE = 12
 
 
 def main() -> None:
@@ -35,15 +39,18 @@ def main() -> None:
         st.info("This run has only one class, so there are no confusions.", icon=":material/blur_on:")
         return
     level, order, scaling = _options(selection)
-    left, right = st.columns([8, 5])
+    left, right = st.columns(2)
+    with right:  # the images of the chosen cell are drawn first: they are what a click waits for
+        (_group_cell if level == "groups" else _cell)(selection)
     with left:
-        st.markdown("**Confusion matrix**")
         (_by_group if level == "groups" else _by_class)(selection, order, scaling)
         if scaling == "difference":
             _difference_caption(selection)
-    with right:
+    left, right = st.columns(2)
+    with left:
         _pairs(selection)
-    (_group_cell if level == "groups" else _cell)(selection)
+    with right:
+        _history(selection)
 
 
 def _options(selection: Selection) -> tuple[str, str, str]:
@@ -53,7 +60,7 @@ def _options(selection: Selection) -> tuple[str, str, str]:
         order = choose_order(selection, ["group", "similarity", "accuracy", "index"])
         # A change needs another state; a run of one epoch and variant has none.
         shown = [name for name in SCALINGS if name != "difference" or earlier_state(selection)]
-        scaling = controls.segmented("Values", "values", shown, names=SCALINGS.__getitem__)
+        scaling = controls.select("Values", "values", shown, default=shown[0], names=SCALINGS.__getitem__)
     return level, order, scaling
 
 
@@ -142,14 +149,19 @@ def _matrix(
 def _chosen_groups(selection: Selection) -> tuple[str, str] | None:
     names = list(dict.fromkeys(group_names(selection.run)))
     true_class, prediction = url_state.choice("true_group", names, ""), url_state.choice("predicted_group", names, "")
-    return (true_class, prediction) if true_class and prediction else None
+    if true_class and prediction:
+        return true_class, prediction
+    # Until a cell is chosen, that of the most confused groups.
+    counts = sum_groups(selection.run, wrong_only(_counts(selection)))[1]
+    row, column = np.unravel_index(np.argmax(counts), counts.shape)
+    return (names[row], names[column]) if counts.any() else None
 
 
 def _group_cell(selection: Selection) -> None:
     """The images behind a cell of the matrix of groups."""
     chosen = _chosen_groups(selection)
     if chosen is None:
-        st.info("Choose a cell of the matrix to see its images.", icon=":material/touch_app:")
+        st.caption("No confusions: every prediction is correct. Choose a cell of the matrix to see its images.")
         return
     true_class, prediction = chosen
     groups = np.array(group_names(selection.run))
@@ -159,15 +171,9 @@ def _group_cell(selection: Selection) -> None:
     st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
     _mistakes_caption(len(rows), frequencies((" → ".join(pair), number) for pair, number in pairs.items()))
-    image_grid(
-        selection,
-        rows,
-        key="cell-groups",
-        which=image_tiles.BOTH,
-        size=84,
-        title=_group_title(true_class, prediction),
-        page="page",
-    )
+    if len(rows):
+        title = _group_title(true_class, prediction)
+        _images(selection, rows, key="cell-groups", which=image_tiles.BOTH, title=title)
 
 
 def _mistakes_caption(mistakes: int, description: str) -> None:
@@ -181,14 +187,19 @@ def _group_title(true_class: str, prediction: str) -> str:
 def _chosen_cell(selection: Selection) -> tuple[int, int] | None:
     identifiers = data.class_ids(selection.run)
     prediction = url_state.choice("prediction", identifiers, "")
-    if selection.class_index is None or not prediction:
-        return None
-    return selection.class_index, identifiers.index(prediction)
+    if selection.class_index is not None:
+        return (selection.class_index, identifiers.index(prediction)) if prediction else None
+    # Until a cell is chosen, that of the most confused pair.
+    counts = wrong_only(_counts(selection))
+    row, column = np.unravel_index(np.argmax(counts), counts.shape)
+    return (int(row), int(column)) if counts.any() else None
 
 
 def _choose(selection: Selection, true_class: int, prediction: int) -> None:
     identifiers = data.class_ids(selection.run)
-    url_state.write({"class": identifiers[true_class], "prediction": identifiers[prediction], "level": None})
+    url_state.write(
+        {"class": identifiers[true_class], "prediction": identifiers[prediction], "level": None, "page": None}
+    )
 
 
 def _pairs(selection: Selection) -> None:
@@ -202,7 +213,7 @@ def _pairs(selection: Selection) -> None:
         table = table.assign(history=data.pair_counts(selection.run, selection.epoch, selection.variant).tolist())
     row_table(
         table,
-        height=590 if len(table) > 15 else "auto",
+        height=300 if len(table) > 7 else "auto",
         column_order=["true_class", "predicted_class", "count", "history"],
         column_config={
             "true_class": st.column_config.TextColumn("True class", width=118),
@@ -225,7 +236,7 @@ def _cell(selection: Selection) -> None:
         _mistakes_of(selection, selection.class_index)
         return
     if chosen is None:
-        st.info("Choose a cell of the matrix or a pair in the list to see its images.", icon=":material/touch_app:")
+        st.caption("No confusions: every prediction is correct. Choose a cell of the matrix to see its images.")
         return
     true_class, prediction = chosen
     names = data.class_names(selection.run)
@@ -234,26 +245,24 @@ def _cell(selection: Selection) -> None:
         "confidence", ascending=False
     )
     title = names[true_class] if true_class == prediction else f"{names[true_class]} predicted as {names[prediction]}"
-    st.subheader(escape_markdown(title), anchor=False)
     of_class = int((frame["label"] == true_class).sum())
     description = f"{plural(len(rows), 'image')} of {of_class} ({percent(len(rows) / max(1, of_class))})"
     if true_class != prediction:
         back = int(((frame["label"] == prediction) & (frame["prediction"] == true_class)).sum())
         description += f"; {back} in the other direction"
-    st.caption(
-        f"{description} · epoch {escape_markdown(data.epoch_name(selection.run, selection.epoch))}, "
-        f"{escape_markdown(selection.variant_label)}"
-    )
-    if true_class != prediction and len(selection.run.epochs) > 1:
-        _history(selection, true_class, prediction)
+    default = "" if selection.class_index is not None else "The most confused pair; a click on a cell shows another. "
+    st.subheader(escape_markdown(title), anchor=False)
+    st.caption(f"{default}{description}.")
     if rows.empty:
-        st.caption("No images in this cell at the chosen epoch and variant.")
+        st.caption("No images in this cell at the chosen epoch and variant. Choose another cell, or another epoch.")
         return
     which = image_tiles.PREDICTED if true_class == prediction else image_tiles.BOTH
-    image_grid(selection, rows.head(50), key="cell", which=which, size=84, title=title)
-    st.caption(
-        "Beside each image: the map of the prediction"
-        + ("." if true_class == prediction else ", then the map of the true class.")
+    _images(selection, rows, key="cell", which=which, title=title)
+
+
+def _images(selection: Selection, rows: pd.DataFrame, *, key: str, which: str, title: str) -> None:
+    image_grid(
+        selection, rows, key=key, which=which, size=48, overlay=False, title=title, page="page", per_page=_PER_PAGE
     )
 
 
@@ -268,11 +277,15 @@ def _mistakes_of(selection: Selection, true_class: int) -> None:
     st.subheader(escape_markdown(title), anchor=False)
     _mistakes_caption(len(rows), frequencies(rows["predicted_class"].value_counts().head(6).items()))
     if len(rows):
-        image_grid(selection, rows.head(50), key="row", which=image_tiles.BOTH, size=84, title=title)
+        _images(selection, rows, key="row", which=image_tiles.BOTH, title=title)
 
 
-def _history(selection: Selection, true_class: int, prediction: int) -> None:
-    run, names = selection.run, data.class_names(selection.run)
+def _history(selection: Selection) -> None:
+    """How often the two classes of the chosen cell were predicted as each other at every epoch."""
+    chosen = _chosen_cell(selection)
+    if chosen is None or chosen[0] == chosen[1] or len(selection.run.epochs) < 2:
+        return
+    run, names, (true_class, prediction) = selection.run, data.class_names(selection.run), chosen
     table = data.pair_history(run, true_class=true_class, predicted_class=prediction, variant=selection.variant)
     downloads.chart(
         pair_curve,

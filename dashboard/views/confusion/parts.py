@@ -67,3 +67,8 @@ def sum_groups(run: Run, counts: np.ndarray) -> tuple[list[str], np.ndarray]:
     names = list(dict.fromkeys(groups))
     members = np.array([names.index(group) for group in groups])
     return names, collapse(counts, members, count=len(names))
+
+
+def wrong_only(counts: np.ndarray) -> np.ndarray:
+    """The matrix (C, C) with nothing on its diagonal."""
+    return counts - np.diag(counts.diagonal())

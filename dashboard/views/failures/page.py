@@ -58,13 +58,18 @@ def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
     frame = parts.predictions(selection)
-    classes = _classes(selection)
-    ranges = _ranges(selection, frame, _of_classes(frame, classes))
-    rows: pd.DataFrame = select_failures(frame, _filter(selection, frame, classes, ranges))
+    # Filters at the side: the images are what the page is about, and stand in sight whatever is chosen.
+    side, images = st.columns([1, 3], gap="medium")
+    with side:
+        ranges = _ranges(selection, frame)
+        wanted = _filter(selection, frame, _classes(selection), ranges)
+    rows: pd.DataFrame = select_failures(frame, wanted)
     if data.is_degenerate(selection.run, selection.epoch, selection.variant):
         rows = rows.drop(columns=list(_OF_THE_CORRECTION), errors="ignore")
-    _summary(frame, rows, run_facts.correction_name(selection.run))
-    _show(selection, rows)
+    with images:
+        _summary(frame, rows, run_facts.correction_name(selection.run))
+        part = _show(selection, rows)
+    _table(selection, rows, part)
     if "history" not in frame:
         needs_analysis(selection)
 
@@ -78,9 +83,10 @@ def _classes(selection: Selection) -> FailureFilter:
     def named(identifier: str) -> str:
         return names[places[identifier]] if identifier else "any"
 
-    with st.grid(3, min_column_width=150):
-        true_class = controls.select("True class", "class", ["", *identifiers], names=named, resets=("page",))
-        predicted = controls.select("Predicted as", "prediction", ["", *identifiers], names=named, resets=("page",))
+    true_class = controls.select("True class", "class", ["", *identifiers], names=named, resets=("page",))
+    predicted = controls.select("Predicted as", "prediction", ["", *identifiers], names=named, resets=("page",))
+    group = ""
+    if len(groups) > 1:
         group = controls.select(
             "Group of the true class", "group", groups, names=lambda name: name or "any", resets=("page",)
         )
@@ -89,6 +95,15 @@ def _classes(selection: Selection) -> FailureFilter:
         predicted_class=places[predicted] if predicted else None,
         group=group or None,
     )
+
+
+def _asked_classes(selection: Selection) -> FailureFilter:
+    """The classes that the address names: the histogram stands above their controls."""
+    identifiers = data.class_ids(selection.run)
+    places = {"": None} | {identifier: number for number, identifier in enumerate(identifiers)}
+    true_class, predicted = (url_state.choice(name, ["", *identifiers], "") for name in ("class", "prediction"))
+    group = url_state.choice("group", ["", *data.class_groups(selection.run)], "")
+    return FailureFilter(true_class=places[true_class], predicted_class=places[predicted], group=group or None)
 
 
 def _of_classes(frame: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
@@ -100,10 +115,11 @@ def _of_classes(frame: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
     return frame[keep]
 
 
-def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> dict[str, tuple[float, float]]:
+def _ranges(selection: Selection, frame: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """The chosen ranges of all measures, with a histogram and a slider for one of them."""
     known = [name for name, measure in MEASURES.items() if measure.column in frame]
-    by = controls.segmented("Histogram of", "by", known, names=lambda name: MEASURES[name].name)
+    by = controls.select("Histogram of", "by", known, default=known[0], names=lambda name: MEASURES[name].name)
+    shown = _of_classes(frame, _asked_classes(selection))
     measure, limits = parts.measure(selection, by), parts.limits(selection, frame, by)
     chosen = url_state.value_range(by, limits)
     # k* and persistence are defined for mistakes only.
@@ -117,14 +133,13 @@ def _ranges(selection: Selection, frame: pd.DataFrame, shown: pd.DataFrame) -> d
         bins,
         title=measure.label,
         chosen=chosen,
+        height=165,
         key=f"histogram-{by}",
         alt=f"{'correct and ' if measure.of_all else ''}wrong predictions by {measure.name}",
         on_range=lambda low, high: _keep_range(by, limits, low, high),
     )
     step = 1.0 if measure.whole else 0.01
-    controls.range_slider(
-        f"Range of {measure.name} (or drag over the histogram)", by, default=limits, step=step, resets=("page",)
-    )
+    controls.range_slider("Range (or drag over the histogram)", by, default=limits, step=step, resets=("page",))
     ranges = {name: url_state.value_range(name, parts.limits(selection, frame, name)) for name in known}
     _other_ranges(selection, frame, {name: ends for name, ends in ranges.items() if name != by})
     return ranges
@@ -155,29 +170,28 @@ def _filter(
     """The whole filter: classes, ranges, history, suspected labels, and the order."""
     known = "history" in frame
     sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
-    with st.grid(4, min_column_width=150):
-        history = controls.select(
-            "History over the epochs",
-            "history",
-            ["", *HISTORIES] if known else [""],
-            names=lambda name: name or "any",
-            resets=("page",),
-        )
-        suspect = controls.select(
-            "Label",
-            "label",
-            ["", "suspect"] if known else [""],
-            names=lambda text: "possibly wrong" if text else "any",
-            resets=("page",),
-        )
-        per_pair = controls.select(
-            "Images for each pair of classes",
-            "per_pair",
-            _PER_PAIR,
-            names=lambda text: f"at most {text}" if text else "all",
-            resets=("page",),
-        )
-        sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
+    sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
+    history = controls.select(
+        "History over the epochs",
+        "history",
+        ["", *HISTORIES] if known else [""],
+        names=lambda name: name or "any",
+        resets=("page",),
+    )
+    suspect = controls.select(
+        "Label",
+        "label",
+        ["", "suspect"] if known else [""],
+        names=lambda text: "possibly wrong" if text else "any",
+        resets=("page",),
+    )
+    per_pair = controls.select(
+        "Images for each pair of classes",
+        "per_pair",
+        _PER_PAIR,
+        names=lambda text: f"at most {text}" if text else "all",
+        resets=("page",),
+    )
     if suspect:
         st.caption(
             "Images whose label may be wrong: the probability of the true class, averaged over the epochs, is among "
@@ -217,15 +231,24 @@ def _summary(frame: pd.DataFrame, rows: pd.DataFrame, symbol: str) -> None:
     st.markdown(text)
 
 
-def _show(selection: Selection, rows: pd.DataFrame) -> None:
+def _show(selection: Selection, rows: pd.DataFrame) -> pd.DataFrame:
+    """The images of one page; returns their rows."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = image_tiles.choose_maps(selection, (image_tiles.BOTH, image_tiles.PREDICTED, image_tiles.OWN))
-    part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
+        part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     if part.empty:
         image_tiles.no_images()
-        return
+        return part
     content = _tiles(selection, part, which)
     quick_look.image_set(content, key="failures")
+    sheet_button(selection, content, title="Failures", key="failures")
+    return part
+
+
+def _table(selection: Selection, rows: pd.DataFrame, part: pd.DataFrame) -> None:
+    """The same mistakes as a table."""
+    if part.empty:
+        return
     st.markdown("**The same mistakes as a table.** Click a row for a quick look at its image.")
     look = quick_look.open_on_click(part["image"])
     row_table(
@@ -235,10 +258,8 @@ def _show(selection: Selection, rows: pd.DataFrame) -> None:
         on_row=lambda row: look(part["image"].iloc[row]),
         alt="the wrong predictions shown above",
     )
-    with st.container(horizontal=True):
-        name = f"{selection.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
-        downloads.csv_button("CSV of all rows", run_facts.as_recorded(selection.run, rows), name)
-        sheet_button(selection, content, title="Failures", key="failures")
+    name = f"{selection.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
+    downloads.csv_button("CSV of all rows", run_facts.as_recorded(selection.run, rows), name)
 
 
 def _correction_column(selection: Selection) -> Any:

@@ -33,8 +33,9 @@ def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
-    class_index = _choose_class(selection)
-    others = _other_classes(selection, class_index)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        class_index = _choose_class(selection)
+        others = _other_classes(selection, class_index)
     own = frame[frame["label"] == class_index]
     if others:
         options = _options(selection)
@@ -70,10 +71,9 @@ def _other_classes(selection: Selection, class_index: int) -> list[int]:
 
 def _choose_class(selection: Selection) -> int:
     identifiers = data.class_ids(selection.run)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        class_index = choose_class(selection, resets=("page", "cluster"))
-        _neighbour("Previous class", ":material/chevron_left:", identifiers, class_index - 1, "j")
-        _neighbour("Next class", ":material/chevron_right:", identifiers, class_index + 1, "k")
+    class_index = choose_class(selection, resets=("page", "cluster"))
+    _neighbour("Previous", ":material/chevron_left:", identifiers, class_index - 1, "j")
+    _neighbour("Next", ":material/chevron_right:", identifiers, class_index + 1, "k")
     return class_index
 
 
@@ -85,9 +85,9 @@ def _neighbour(label: str, icon: str, identifiers: list[str], number: int, short
 
 def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
     row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
-    left, right = st.columns([2, 5])
+    left, right = st.columns([1, 3])
     with left:
-        tile_grid(portrait_tiles(selection, class_index, own["image"].tolist(), size=120), key="pattern")
+        tile_grid(portrait_tiles(selection, class_index, own["image"].tolist(), size=84), key="pattern")
     with right:
         figures = [
             ("Correct", rate(row.accuracy, len(own)), "images of the class that are predicted correctly"),
@@ -101,12 +101,6 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
             for label, value, meaning in figures:
                 st.metric(label, value, border=True, help=meaning, height="stretch")
         st.caption(_predicted_as(own))
-        if selection.run.has_maps and not data.is_degenerate(selection.run, selection.epoch, selection.variant):
-            st.caption(
-                "The class pattern is the mean over the class's images of the map for this class. According to "
-                "Fig. 8 of the paper, all images of a class share one map; the cosine similarity to the pattern shows "
-                "how far that holds."
-            )
 
 
 def _predicted_as(own: pd.DataFrame) -> str:

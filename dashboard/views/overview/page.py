@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
-from dashboard.shared import downloads, finding_cards, seeds
+from dashboard.shared import downloads, finding_cards, quick_look, seeds
 from dashboard.shared.class_tiles import class_grid
-from dashboard.shared.image_grid import image_grid
+from dashboard.shared.image_tiles import image_tiles
 from dashboard.shared.run_facts import accuracy_figures, epochs_recorded, evidence_text, has_top5, is_tiny_imagenet
 from dashboard.shared.theme import count, duration, escape_markdown, plural
 from dashboard.shell import controls, url_state
@@ -31,11 +31,13 @@ _SHARES = {
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
+    described = not data.is_degenerate(selection.run, selection.epoch, selection.variant)
     _card(selection)
+    if described:
+        _failures(selection)
     _curves(selection)
     _findings(selection)
-    if not data.is_degenerate(selection.run, selection.epoch, selection.variant):
-        _failures(selection)
+    if described:
         _classes(selection)
     _table_one(selection)
 
@@ -66,10 +68,8 @@ def _card(selection: Selection) -> None:
         )
         if selection.variant != run.variants[0]:
             st.metric("Predictions changed by the variant", percent(here["flip_rate"]), border=True)
-    st.caption(" · ".join(_facts(selection)))
-    st.caption(evidence_text(run))
-    if among := seeds.caption(run, selection.epoch):
-        st.caption(among)
+    lines = [" · ".join(_facts(selection)), evidence_text(run), seeds.caption(run, selection.epoch)]
+    st.caption("  \n".join(line for line in lines if line))
 
 
 def _balanced_accuracy(selection: Selection) -> None:
@@ -148,18 +148,17 @@ def _curves(selection: Selection) -> None:
 def _failures(selection: Selection) -> None:
     chosen = selection.class_index
     of = "" if chosen is None else f" of {escape_markdown(data.class_names(selection.run)[chosen])}"
-    st.subheader(f"Three notable mistakes{of}", anchor=False)
-    found = notable_mistakes(selection)
-    if not found:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"Notable mistakes{of}", anchor=False, width="content")
+        controls.page_link("failures", "All mistakes")
+    rows, reasons = notable_mistakes(selection)
+    if rows.empty:
         epoch = escape_markdown(data.epoch_name(selection.run, selection.epoch))
         st.caption(f"No mistakes{of} at epoch {epoch} under {escape_markdown(selection.variant_label)}.")
         return
-    for place, (name, reason, row) in zip(st.columns(3), found, strict=False):
-        with place:
-            st.markdown(f"**{name}**")
-            image_grid(selection, row, key=f"notable-{name}", which="both", size=96, overlay=False)
-            st.caption(reason)
-    controls.page_link("failures", "All mistakes")
+    content = image_tiles(selection, rows, which="both", size=62, overlay=False)
+    lines = [(reason, *tile.lines[:1]) for reason, tile in zip(reasons, content.tiles, strict=True)]
+    quick_look.image_set(content.with_lines(lines), key="notable")
 
 
 def _classes(selection: Selection) -> None:

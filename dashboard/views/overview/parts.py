@@ -5,64 +5,38 @@ from __future__ import annotations
 import pandas as pd
 
 from dashboard import data
-from dashboard.shared.theme import escape_markdown, probability
 from dashboard.shell.url_state import Selection
 from store import Run
 from store.queries.table1 import table1
 from store.remote.place import is_remote
 
 
-def notable_mistakes(selection: Selection) -> list[tuple[str, str, pd.DataFrame]]:
-    """Up to three mistakes of different kinds, of the chosen class if there is one: name, reason, row of predictions.
+def notable_mistakes(selection: Selection, most: int = 10) -> tuple[pd.DataFrame, list[str]]:
+    """Mistakes of different kinds, of the chosen class if there is one: rows of the predictions, and why each is here.
 
-    The most confident mistake; the closest call, where the true class was second by the smallest margin; and under a
+    The most confident mistake; the closest call, where the true class was second by the smallest margin; under a
     perturbation the most confident mistake among the images that are correct when clean, or on clean images the mistake
-    whose true class ranks lowest.
+    whose true class ranks lowest; then the most confident mistake of each further pair of classes.
     """
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
     wrong = frame[~frame["correct"]]
     if selection.class_index is not None:
         wrong = wrong[wrong["label"] == selection.class_index]
-    if wrong.empty:
-        return []
-    found = [_confident(wrong)]
-    # Three different images: a mistake is shown for one reason only.
-    rest = wrong.drop(found[0][2].index)
-    close = rest[rest["label_rank"] == 2].nsmallest(1, "margin")
-    if not close.empty:
-        row = close.iloc[0]
-        # A difference of two probabilities is never rounded to zero.
-        margin = f"{row.margin:.3f}" if row.margin >= 0.0005 else "less than 0.001"
-        reason = (
-            f"{escape_markdown(row.true_class)} lost to {escape_markdown(row.predicted_class)} by a margin of {margin}."
-        )
-        found.append(("The closest call", reason, close))
-    third = _third(selection, rest.drop(close.index))
-    return found + ([third] if third else [])
-
-
-def _confident(wrong: pd.DataFrame) -> tuple[str, str, pd.DataFrame]:
-    first = wrong.nlargest(1, "confidence")
-    row = first.iloc[0]
-    true_class, predicted = escape_markdown(row.true_class), escape_markdown(row.predicted_class)
-    reason = f"{true_class}, predicted as {predicted} with P {probability(row.confidence)}."
-    return "The most confident mistake", reason, first
-
-
-def _third(selection: Selection, rest: pd.DataFrame) -> tuple[str, str, pd.DataFrame] | None:
+    confident = wrong.sort_values("confidence", ascending=False, kind="stable")
+    close = wrong[wrong["label_rank"] == 2].nsmallest(1, "margin")
     clean = selection.run.variants[0]
     if selection.variant != clean:
         before = data.predictions(selection.run, selection.epoch, clean)
-        first = rest[before.loc[rest.index, "correct"]].nlargest(1, "confidence")
-        name = "The most confident mistake caused by the variant"
-        reason = f"Correct when clean, wrong under {escape_markdown(selection.variant_label)}."
+        third, reason = confident[before.loc[confident.index, "correct"]].head(1), "correct when clean"
     else:
-        first = rest.nlargest(1, "label_rank")
-        name, reason = "The lowest-ranked true class", ""
-        if not first.empty:
-            row = first.iloc[0]
-            reason = f"The true class, {escape_markdown(row.true_class)}, has rank {row.label_rank}."
-    return None if first.empty else (name, reason, first)
+        third, reason = wrong.nlargest(1, "label_rank"), "lowest-ranked true class"
+    chosen: dict[int, str] = {}
+    # An image is shown for one reason only: the first.
+    for rows, why in ((confident.head(1), "most confident mistake"), (close, "closest call"), (third, reason)):
+        chosen |= {image: why for image in rows.index if image not in chosen}
+    others = confident.drop(list(chosen)).drop_duplicates(["label", "prediction"])
+    chosen |= dict.fromkeys(others.index[: most - len(chosen)], "confident mistake")
+    return frame.loc[list(chosen)], list(chosen.values())
 
 
 def runs_table(shown: Run, *, paper: bool) -> tuple[pd.DataFrame, dict[str, str], int]:

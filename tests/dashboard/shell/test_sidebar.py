@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.shell import navigation
+from dashboard.shell import navigation, reading
 from dashboard.shell.sidebar import STYLE
 from store.synthetic import write_synthetic_run
 
@@ -55,3 +55,13 @@ def test_without_pytorch_live_says_what_brings_it(opened, runs, monkeypatch):
     app = opened(runs, "live")
     assert not app.exception
     assert "PyTorch is not installed" in app.info[0].value and "pip install" in app.info[0].value
+
+
+def test_every_page_says_how_to_read_it_in_a_few_sentences():
+    assert list(reading.HOW_TO_READ) == [page.name for page in navigation.PAGES]
+    assert all(40 < len(text) < 450 for text in reading.HOW_TO_READ.values())
+
+
+def test_the_tour_is_at_most_five_steps_over_pages_that_exist():
+    assert len(reading.TOUR) <= 5
+    assert all(navigation.is_page(page) for page, _ in reading.TOUR)
