@@ -77,10 +77,10 @@ def _open(browser: Browser, window: ViewportSize) -> Page:
 def _visit(page: Page, address: str) -> None:
     page.goto(address)
     page.wait_for_selector("h1")
-    _settle(page)
+    _wait(page)
 
 
-def _settle(page: Page) -> None:
+def _wait(page: Page) -> None:
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_function(_PAINTED)
@@ -95,7 +95,7 @@ def _timed(page: Page, act: Callable[[], Any], *, scope: str, tiles: int, headin
     spent = page.evaluate("() => window.benchSight")
     if spent is None:
         raise RuntimeError(f"{page.url}: {tiles} tiles under {heading!r} did not come in sight within a minute.")
-    _settle(page)
+    _wait(page)
     return float(spent)
 
 
@@ -116,7 +116,7 @@ def _look(page: Page, address: str, number: int) -> float:
     spent = _timed(page, _tile(page, number).click, scope=PANEL, tiles=7)
     page.keyboard.press("Escape")
     page.wait_for_selector(PANEL, state="hidden")
-    _settle(page)
+    _wait(page)
     return spent
 
 
@@ -125,7 +125,7 @@ def _next(page: Page, address: str, number: int) -> float:
         _visit(page, address % "failures")
         _tile(page, 0).click()
         page.locator(PANEL).locator(".tile").nth(6).wait_for()
-        _settle(page)
+        _wait(page)
     return _timed(page, lambda: page.keyboard.press("ArrowRight"), scope=PANEL, tiles=7, heading=f"{number + 2} of ")
 
 

@@ -13,7 +13,7 @@ HOW_TO_READ: Mapping[str, str] = {
     "patterns": "The pattern of a class is the mean of its images' maps for that class. Similar patterns stand close "
     "together when they are ordered by similarity. The strength of a pattern counts as much as its place.",
     "image": "A class's probability follows from the mean of its map alone, so bright cells are what speaks for the "
-    "class. Further down, the page works out how few cells would have to go for another class to win.",
+    "class. Further down, the page says how few cells would have to go for another class to win.",
     "gallery": "All images of one class with their maps, beside the class's pattern, which is the mean of these maps. "
     "According to Fig. 8 of the paper, all images of a class share one map; the similarity to the pattern says how far "
     "that holds. A line under an image is green where the prediction is correct.",
