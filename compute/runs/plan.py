@@ -29,6 +29,7 @@ from store.format.memory import free_memory
 MAP_BYTES_PER_CELL = 0.62  # Zstandard over 8-bit real maps took 0.36 (74 % zero cells) to 0.65 (39 %)
 PROBABILITY_BYTES = 3.6  # per class, of 4: float32 hardly compresses
 COLUMN_BYTES = 160  # per image and variant, before compression
+LEDGER_BYTES = 16  # per training image and epoch, of 18 before compression
 IMAGE_BYTES = 0.95  # per channel value: photographs hardly compress losslessly
 RESERVE = 200_000_000  # bytes of disk that a run leaves free
 
@@ -89,6 +90,8 @@ def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bo
     )
     new_bytes = epochs_left * (epoch_bytes(prepared) + _checkpoint_bytes(prepared)) + 3 * 4 * prepared.parameters
     new_bytes += is_new * _run_file_bytes(prepared)
+    if prepared.profile.recording.training != "off":
+        new_bytes += trained_left * train * LEDGER_BYTES
     return _plan(prepared, path, is_new, work, Cost(seconds, time_text, new_bytes))
 
 

@@ -64,18 +64,20 @@ def scope(run: Run) -> str:
 
 def spread_table(runs: list[Run]) -> None:
     """Mean and standard deviation over trainings of the accuracies of some runs' replicates, at their last epochs."""
-    rows = []
+    rows: list[dict[str, object]] = []
+    shown = set()
     for run in runs:
         table = _spread(run)
-        if table is None:
+        if table is None or queries.replicate_key(run) in shown:
             continue
+        shown.add(queries.replicate_key(run))
         last = table[table["epoch"] == table["epoch"].max()].set_index("measure")
         for measure, label in _MEASURES.items():
             if measure in last.index:
                 found = last.loc[measure]
                 rows.append(
                     {
-                        "run": run.path.name,
+                        "run": queries.group_name(run),
                         "measure": label,
                         "trainings": int(found["trainings"]),
                         "epoch": int(found["epoch"]),
@@ -84,12 +86,12 @@ def spread_table(runs: list[Run]) -> None:
                 )
     if not rows:
         return
-    st.subheader("How much is chance of the training?", anchor=False)
+    st.subheader("How much of a difference may be chance?", anchor=False)
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         column_config={
-            "run": "Run and its replicates",
+            "run": "Replicates of",
             "measure": "Accuracy",
             "trainings": "Trainings",
             "epoch": "Epoch",

@@ -13,6 +13,7 @@ from compute.cli import REFUSED, main
 from compute.runs.prepare import prepare
 from store import open_run
 from store.analysis import read_analysis
+from store.queries.replicates import replicates
 from store.synthetic import write_synthetic_run
 from tests.compute.cases import TINY, command, tiny_profile
 
@@ -141,14 +142,14 @@ def test_the_same_command_with_other_settings_is_refused_and_names_them(recorded
 def test_a_run_that_was_stopped_before_its_analysis_is_analysed_by_the_same_command(recorded, capsys):
     arguments = [word for word in command(recorded.parent) if word != "--no-analysis"]
     assert main(arguments) == 0
-    assert "epochs: 3, in" in capsys.readouterr().out
+    assert "epochs: 4, in" in capsys.readouterr().out
     written = (recorded / "analysis.h5").stat().st_mtime_ns
     assert main(arguments) == 0
     assert "Analysed" not in capsys.readouterr().out
     assert (recorded / "analysis.h5").stat().st_mtime_ns == written
     (recorded / "analysis.h5").write_bytes(b"damaged")
     assert main(arguments) == 0
-    assert "epochs: 3, in" in capsys.readouterr().out
+    assert "epochs: 4, in" in capsys.readouterr().out
 
 
 def test_provenance_says_where_the_record_comes_from(recorded):
@@ -210,6 +211,27 @@ def test_an_unknown_command_is_refused(arguments, capsys):
         main(arguments)
     assert refused.value.code == REFUSED
     assert "COMMAND" in capsys.readouterr().err
+
+
+def test_seeds_trains_runs_that_differ_in_their_seed_alone_and_prints_their_mean(tmp_path, capsys):
+    chosen = ("--seeds", "2", "--set", "training.epochs=1", "--set", 'recording.variants=["clean"]')
+    assert main(command(tmp_path, *chosen)) == 0
+    runs = [open_run(tmp_path / f"tiny-seed{seed}") for seed in (0, 1)]
+    assert [run.configuration["training"]["seed"] for run in runs] == [0, 1]
+    assert [run.provenance["group"] for run in runs] == ["tiny", "tiny"]
+    assert len(replicates(runs[0], runs)) == 2
+    top1 = [run.variant_metrics(epoch=1)["top1"].iloc[0] for run in runs]
+    printed = capsys.readouterr().out
+    assert "tiny: mean of 2 trainings" in printed
+    assert f"{50 * sum(top1):.2f} ± {100 * abs(top1[0] - top1[1]) / 2**0.5:.2f}" in printed
+    assert main(command(tmp_path, *chosen)) == 0
+    assert capsys.readouterr().out.count("is complete (epochs recorded: 2)") == 2
+
+
+@pytest.mark.parametrize("count", ["1", "0", "101"])
+def test_a_number_of_seeds_that_makes_no_spread_is_refused(tmp_path, capsys, count):
+    assert f"--seeds {count} is invalid: allowed are 2 to 100" in refused(capsys, tmp_path, "--seeds", count)
+    assert not list(tmp_path.iterdir())
 
 
 def test_analyse_writes_the_analysis_and_prints_its_findings(tmp_path, capsys):

@@ -71,10 +71,10 @@ def test_two_processes_give_the_record_of_one(tmp_path):
         assert largest_difference(one, two, epoch=epoch) < 1e-5
     for epoch in (1, 2, 3):  # each process noted its part of every batch
         ledgers = [open_run(path).training_ledger.epoch(epoch) for path in (one, two)]
-        assert np.allclose(*ledgers, atol=1e-4) and ledgers[0].notna().all(None)
+        assert np.allclose(*ledgers, atol=1e-4) and ledgers[0].notna().all(axis=None)
     ours, theirs = open_run(one).metrics(), open_run(two).metrics()
     for name in ("train_loss", "train_top1", "validation_loss", "validation_top1", "validation_top5"):
-        assert np.allclose(ours[name], theirs[name], atol=1e-5), name
+        assert np.allclose(ours[name], theirs[name], atol=1e-5, equal_nan=True), name  # NaN: epoch 0 was not trained
 
 
 @pytest.mark.slow
