@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from store.check.verify import bytes_to_check, verify_run
 from store.errors import StoreError
@@ -17,6 +18,7 @@ from store.tools.copy import copy_run
 from store.tools.export import FORMATS, export_maps, export_tables
 from store.tools.info import describe
 from store.tools.link import link_run
+from store.tools.neighbours import EXPORTS
 from store.tools.prune import prune_run
 
 STOPPED = 130  # the usual exit code of a program that Ctrl-C ended
@@ -73,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--maps", type=_numbers, metavar="IMAGES", help="also export the maps of these images, such as 0,7-9"
     )
+    export.add_argument(
+        "--for",
+        dest="reader",
+        choices=EXPORTS,
+        help="write what another tool reads instead: cleanlab's pred_probs, Dataset Cartography's JSONL, thumbnails "
+        "with a table (Spotlight, FiftyOne), or one HDF5 file with gzip for readers without the Zstandard plugin; of "
+        "one epoch and variant (default: the last, clean)",
+    )
     prune = add("prune", _prune, "make a smaller run: chosen epochs, or only each image's strongest maps")
     prune.add_argument("target", help="folder of the new run")
     prune.add_argument("--epochs", type=_numbers, help="epochs to keep, such as 1,5,20-25 (default: all)")
@@ -118,6 +128,8 @@ def _link(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     run = _open_and_report_damage(options.run)
+    if options.reader:
+        return _export_for_reader(run, options)
     if options.maps is not None:
         run.image_rows(options.maps)  # an image that is not in the run is refused before anything is written
     written = export_tables(
@@ -129,6 +141,22 @@ def _export(options: argparse.Namespace) -> int:
                 path = Path(options.folder) / f"maps_{epoch:04d}_{variant}.npz"
                 written.append(export_maps(run, path, epoch=epoch, variant=variant, images=options.maps))
     print(*written, sep="\n")
+    return 0
+
+
+def _export_for_reader(run: Run, options: argparse.Namespace) -> int:
+    """One epoch and variant, or all epochs where that is what the reader wants, in another tool's form."""
+    chosen: dict[str, Any] = {}
+    for name, values in (("epoch", options.epochs), ("variant", options.variants)):
+        if values and len(values) > 1:
+            raise ValueError(f"--for {options.reader} writes one {name}, and {len(values)} were named. Name one.")
+        if values:
+            chosen[name] = values[0]
+    if options.reader == "cartography" and "epoch" in chosen:
+        raise ValueError("--for cartography writes every epoch: leave --epochs out.")
+    if options.maps is not None:
+        raise ValueError(f"--for {options.reader} writes all images: leave --maps out.")
+    print(*EXPORTS[options.reader](run, options.folder, **chosen), sep="\n")
     return 0
 
 

@@ -34,6 +34,7 @@ from store.format.structure import json_value
 MOST_SHAPES = 1000  # layers, and stages, of a run
 _ENTRY_BYTES = 300  # that an image or a class takes in memory, with its name and its row in a table
 TOP = 5  # classes listed for every prediction; fewer where the run has fewer classes
+_MOST_NAMED = 20  # runs in a message
 _CLASS_PARTS = ("id", "name", "group")
 _VARIANT_PARTS = ("name", "label", "parameters", "keeps_positions")
 _RUN_ATTRIBUTES = ("name", "signed", "planned_epochs", "kept_maps", "evidence", "evidence_error")
@@ -308,10 +309,14 @@ def open_run_file(path: Path) -> tuple[RecordFile, RunFacts]:
 
 
 def _runs_inside(folder: Path) -> str:
-    """What to do where a folder is no run: it may be the folder of the runs."""
-    runs = [str(path.parent) for path in islice(folder.glob(f"*/{RUN_FILE}"), 3)]
+    """What to do where a path is no run: it may be the folder of the runs, or a file of one."""
+    runs = [repr(str(path.parent)) for path in islice(folder.glob(f"*/{RUN_FILE}"), _MOST_NAMED + 1)]
     if runs:
-        return f"It is a folder of runs: name one, such as {', '.join(map(repr, sorted(runs)))}."
+        more = ", ..." if len(runs) > _MOST_NAMED else ""
+        return f"It is a folder of runs: name one, such as {', '.join(sorted(runs)[:_MOST_NAMED])}{more}."
+    for parent in list(folder.parents)[:2] if folder.is_file() else ():
+        if (parent / RUN_FILE).is_file():
+            return f"It is a file of a run: name the run's folder, {str(parent)!r}."
     return 'Record one with "make compute", or check the path.'
 
 

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.errors import NotInRun, RunNotFound
-from store.format import layout
+from store.errors import NotInRun
 from store.format.description import Timeline
 from store.format.quantization import decode, error_bound, zero_point
 from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS, VARIANT_METRICS
@@ -51,21 +50,7 @@ def open_run(path: str | Path) -> Run:
         RunNotFound: there is none; of a folder of runs, the message names them.
         SchemaMismatch, DamagedFile: run.h5 is of another version, or damaged.
     """
-    if is_remote(path):
-        return Run(RemoteSource(str(path)))
-    folder = Path(path)
-    for parent in list(folder.parents)[:2] if folder.is_file() else ():
-        if (parent / layout.RUN_FILE).is_file():
-            raise RunNotFound(f"{str(folder)!r} is a file of a run. Open the run's folder: {str(parent)!r}.")
-    if not (folder / layout.RUN_FILE).exists() and (runs := runs_in(folder)):
-        raise RunNotFound(f"{str(folder)!r} is a folder of runs. Open one of them: {', '.join(runs)}.")
-    return Run(LocalSource(folder))
-
-
-def runs_in(folder: Path, most: int = 20) -> list[str]:
-    """Paths of the runs in a folder, at most so many, and then "..."; none where it cannot be read."""
-    found = sorted(str(path.parent) for path in folder.glob(f"*/{layout.RUN_FILE}"))
-    return found[:most] + ["..."] * (len(found) > most)
+    return Run(RemoteSource(str(path)) if is_remote(path) else LocalSource(Path(path)))
 
 
 class Run(OpenedRun):

@@ -367,8 +367,8 @@ def test_accuracy_counts_the_most_probable_classes(run):
 
 
 def test_a_folder_of_runs_names_them_and_a_file_its_folder(run):
-    with pytest.raises(RunNotFound, match=r"is a folder of runs. Open one of them: .*tiny"):
+    with pytest.raises(RunNotFound, match=r"It is a folder of runs: name one, such as .*tiny"):
         open_run(run.path.parent)
     for file in ("run.h5", "epochs/0001.h5"):
-        with pytest.raises(RunNotFound, match=f"is a file of a run. Open the run's folder: '{run.path}'"):
+        with pytest.raises(RunNotFound, match=f"It is a file of a run: name the run's folder, '{run.path}'"):
             open_run(run.path / file)
