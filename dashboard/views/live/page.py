@@ -21,7 +21,6 @@ from dashboard.shared.image_grid import image_grid
 from dashboard.shared.theme import NEUTRAL, PREDICTION, code_span, escape_markdown, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.live.channels import channel
 from store import Run
 from store.metrics.maps import cosine, relative_to_mean
 from store.read.source import path_state
@@ -170,7 +169,7 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
             selection, (image, perturbed)[number], maps[number], chances[number], title=title, key=f"live-{number}"
         )
     _reference(selection, predictor, image, int(chances[0].argmax()))
-    channel(selection, predictor, image, int(chances[0].argmax()))
+    _channel(selection, predictor, image, int(chances[0].argmax()))
     _similar_images(selection, maps[0], int(chances[0].argmax()))
 
 
@@ -270,6 +269,45 @@ def _reference(selection: Selection, predictor: object, image: np.ndarray, predi
         tile = Tile(id="reference", title="Deconvnet", lines=(name, "gray is zero"), images=(0,))
         content = TileSet((tile,), images=atlas(shown, exact=True), size=150)
     tile_grid(replace(content, fixed=True, colours=selection.colours), key="reference")
+
+
+def _channel(selection: Selection, predictor: object, image: np.ndarray, prediction: int) -> None:
+    """Draw it once the reader opens it: maximisation takes about a hundred passes through the network."""
+    opened = st.expander("A single channel of any layer", key="live-channel", on_change="rerun")
+    if not opened.open:
+        url_state.accept_unread(["layer", "channel"])
+        return
+    from compute.errors import ComputeError
+    from compute.live.channels import CLASSES, channel_count, channel_deconvolution, channel_layers, maximise
+
+    with opened:
+        try:
+            layers = list(channel_layers(predictor))  # type: ignore[arg-type]
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                layer = controls.select("Layer", "layer", layers, default=CLASSES, resets=("channel",))
+                last = channel_count(predictor, layer) - 1  # type: ignore[arg-type]
+                default = prediction if last + 1 == len(selection.run.classes) else 0
+                chosen = url_state.integer("channel", 0, last, default)
+                controls.number_input("Channel", "channel", 0, last, chosen)
+            seen = channel_deconvolution(predictor, image, layer=layer, channel=chosen)  # type: ignore[arg-type]
+            driven, before, after = maximise(predictor, layer=layer, channel=chosen)  # type: ignore[arg-type]
+        except (ComputeError, ImportError) as error:
+            st.info(escape_markdown(str(error)), icon=":material/help:")
+            return
+        strength = float(np.abs(seen).max()) or 1.0
+        shown = np.stack([np.round(128 + 127 * seen / strength).astype(np.uint8), driven])
+        name = f"{layer}, channel {chosen}"
+        if last + 1 == len(selection.run.classes):
+            name = data.class_names(selection.run)[chosen]
+        tiles = (
+            Tile(id="deconvnet", title="Deconvnet", lines=(name, "gray is zero"), images=(0,)),
+            Tile(id="maximised", title="Drives it most", lines=(name, f"mean {before:.3g} → {after:.3g}"), images=(1,)),
+        )
+        tile_grid(TileSet(tiles, images=atlas(shown, exact=True), size=200, fixed=True), key="live-channel-tiles")
+        st.caption(
+            "Left: what in this image drives the channel (Zeiler and Fergus 2014). Right: an image found by gradient "
+            "ascent from noise, with decay and blur (Yosinski et al. 2015); it does not depend on your image."
+        )
 
 
 def _similar_images(selection: Selection, maps: np.ndarray, prediction: int) -> None:
