@@ -3,6 +3,7 @@
     python -m bench [--run RUN] [--data DATA]             every benchmark, into docs/benchmarks.md
     python -m bench store|compute|dashboard|memory ...    one benchmark; further options are its own (--help)
     python -m bench findings RUN [RUN ...]                the figures of docs/findings.md
+    python -m bench nulls                                 how often findings are false where nothing is to be found
     python -m bench results RUN                           the page, tables and images of docs/results/RUN
     python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
     python -m bench adoption [--cost]                     architectures of others, their maps and cost: docs/adoption.md
@@ -25,7 +26,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "results", "same_record", "adoption", "ablations", "scale")
+COMMANDS = ("findings", "nulls", "results", "same_record", "adoption", "ablations", "scale")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",

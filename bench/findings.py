@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from bench import document, findings_maps
 from bench.findings_table import AnalysedRun, Rows, figure, figures_table, read_analysed, share
-from bench.nulls import null_table
 from store.analysis import Finding, from_table
+from store.analysis.confidence_scores import FAMILIES
 from store.metrics import robustness
-from store.metrics.intervals import mean_interval, widest_difference
-from store.metrics.learning import HISTORIES
+from store.metrics.intervals import mean_interval
+from store.metrics.learning import HISTORIES, NEVER
+from store.metrics.significance import widest_difference
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def failure_ranking(analysed: Sequence[AnalysedRun]) -> str:
 
 def _best_map_score(analysed: AnalysedRun) -> pd.Series:
     ranking = analysed.analysis.table("failure_ranking")
-    return ranking[ranking["kind"] == "map"].iloc[0]
+    return ranking[ranking["kind"].isin(FAMILIES)].iloc[0]
 
 
 def _other_metrics(analysed: AnalysedRun) -> Rows:
@@ -152,7 +153,7 @@ def learning(analysed: AnalysedRun) -> Rows:
     """When maps formed and predictions stabilised, and what was forgotten."""
     images, classes = (analysed.analysis.table(name) for name in ("images", "classes"))
     first = analysed.run.epochs[0]
-    lead = images["map_lead"][images["formation"] > 0]  # a map that ends silent never forms, so it leads nothing
+    lead = images["map_lead"][images["formation"] != NEVER]  # a map that ends silent never forms, so it leads nothing
     rows = {
         "class patterns in their final form from the first epoch on": share(
             (classes["formation"] == first).sum(), len(classes)
@@ -173,7 +174,7 @@ def learning(analysed: AnalysedRun) -> Rows:
 
 def _first_and_last(analysed: AnalysedRun, formation: NDArray[np.int64]) -> dict[str, str]:
     """The classes whose maps form first and last, and whether that could be chance."""
-    known, labels = formation > 0, analysed.run.labels
+    known, labels = formation != NEVER, analysed.run.labels
     if len(np.unique(labels[known])) < 2:
         return {}
     widest = widest_difference(formation[known], labels[known])
@@ -275,6 +276,5 @@ SECTIONS = {
     "checkpoints": _tabled(checkpoint_selection, "`store.analysis.checkpoint_selection`"),
     "search": _tabled(findings_maps.search, "`store.queries.pattern_search`"),
     "localisation": Section(findings_maps.localisation, "`store.metrics.localisation`"),
-    "null": Section(null_table, "`store.analysis.findings`"),
     "page": Section(page, "`store.analysis.findings`"),
 }

@@ -14,7 +14,7 @@ from bench.findings_table import AnalysedRun, Rows, figure, figures_table, share
 from compute.data.phantom.dataset import class_parts, gray_sibling, plain_sibling, reordered_sibling
 from store import queries
 from store.analysis.localisation import FOLLOWS
-from store.metrics.intervals import mean_interval
+from store.metrics.intervals import mean_interval, rank_correlation
 from store.metrics.maps import earth_mover
 
 SAMPLE = 100  # wrong predictions whose maps are read, and class patterns that are searched for
@@ -122,17 +122,9 @@ def confusion(analysed: AnalysedRun) -> Rows:
     known = pairs.dropna(subset=["distance", "overlap"])
     if len(known) > 3:
         for name in ("distance", "overlap"):
-            value = _rank_correlation(known["last_count"], known[name])
+            value = figure(*rank_correlation(known["last_count"], known[name]), 2)
             rows[f"rank correlation of wrong predictions and {name}"] = value
     return rows
-
-
-def _rank_correlation(first: pd.Series, second: pd.Series) -> str:
-    """Spearman's rank correlation with Fisher's interval (variance by Bonett and Wright 2000)."""
-    value = float(scipy.stats.spearmanr(first, second).statistic)
-    half = 1.96 * np.sqrt((1 + value**2 / 2) / (len(first) - 3))
-    centre = np.arctanh(np.clip(value, -0.999999, 0.999999))
-    return figure(value, np.tanh(centre - half), np.tanh(centre + half), 2)
 
 
 def clusters(analysed: AnalysedRun) -> Rows:
@@ -178,6 +170,7 @@ def search(analysed: AnalysedRun) -> Rows:
 LOCALISATION_LABELS = {
     "within_class": "cosine of the true-class maps of two images of one class",
     "between_classes": "of two classes",
+    "class_gap": "the difference",
     "evidence_on_object": "evidence on the object",
     "object_area": "expected by the object's area",
     "evidence_on_others": "expected with the objects of the class's other images",

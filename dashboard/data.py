@@ -494,6 +494,6 @@ def findings(run: Run) -> list[Finding]:
 
 
 def localisation(run: Run) -> str:
-    """Whether the run's maps are places in the image: 'place', 'code' or 'unknown'."""
+    """Whether the run's maps are places in the image: 'locates', 'encodes', 'neither' or 'unknown'."""
     table = analysis_table(run, "localisation")
     return "unknown" if table is None else localisation_of(table)

@@ -165,7 +165,7 @@ def _findings(run: Run) -> list[Section]:
     if analysis is None:
         return []
     items = "".join(f"<li>{escape(finding.text)}</li>" for finding in found)
-    note = "Each tested statement holds after correction for all comparisons that it was selected from." + _stale_note(
+    note = "Claims are significant after correction for all comparisons; shares and means are measured." + _stale_note(
         run, analysis
     )
     return [Section("Findings", f"<ol>{items}</ol>", note)]

@@ -15,6 +15,7 @@ from dashboard.shared.theme import count, escape_markdown
 from dashboard.shell import controls, navigation
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
+from store.analysis.findings import ALWAYS_REPORTED, significant
 from store.rates import percent
 
 
@@ -55,7 +56,7 @@ QUESTIONS: dict[str, Question] = {
     ),
     "cluster": Question(
         "A cluster that fails",
-        "Does a class have a cluster of maps that is wrong more often than the rest of the class?",
+        "Does a class have a cluster of maps that is wrong more often than its images with the same logit?",
         "every cluster of every class",
     ),
     "formation": Question(
@@ -64,10 +65,14 @@ QUESTIONS: dict[str, Question] = {
         "every pair of classes",
     ),
     "ensemble": Question(
-        "Ensembles", "How much accuracy would averaging recorded epochs or variants gain?", "every ensemble"
+        "Ensembles",
+        "Does averaging the probabilities of recorded epochs or variants change the accuracy?",
+        "every ensemble",
     ),
     "formation before prediction": Question(
-        "Map before prediction", "Does the map form before the prediction stabilises?", "one question"
+        "Map before prediction",
+        "Does an image's own map form before its prediction stabilises, whatever counts as formed?",
+        "one question, against other images' maps",
     ),
     "forgetting": Question("Forgotten", "How many of the final mistakes were correct at an earlier epoch?", "a count"),
     "persistence": Question(
@@ -79,7 +84,22 @@ QUESTIONS: dict[str, Question] = {
         "every score, on the half of the images that no score was fitted on",
     ),
     "correction": Question(
-        "Minimal correction", "How few cells of the maps have to go to correct a mistake?", "all mistakes, descriptive"
+        "Minimal correction",
+        "How few cells of the maps have to go to correct a mistake, and does that turn correct predictions, too?",
+        "all mistakes, descriptive",
+    ),
+    "surer": Question(
+        "Are brighter and sharper maps surer?",
+        "Does a map's peak or its sharpness go with the confidence of the prediction?",
+        "two measures",
+    ),
+    "sure mistakes": Question(
+        "Confidence of mistakes", "How many wrong predictions have a confidence of 20 % or more?", "a share"
+    ),
+    "seed": Question(
+        "What comes from the seed",
+        "Does the untrained network already have the final class patterns?",
+        "all classes, where epoch 0 is recorded",
     ),
     "localisation": Question("Localisation", "Do the maps follow the object?", "one question"),
     "similarity": Question(
@@ -90,7 +110,7 @@ QUESTIONS: dict[str, Question] = {
 
 _OF_MAPS = (
     *("cluster", "formation", "formation before prediction"),
-    *("failure_ranking", "correction", "localisation", "similarity"),
+    *("failure_ranking", "correction", "localisation", "similarity", "surer", "seed"),
 )
 # Their figure is a difference of two shares, so its unit is percentage points.
 _DIFFERENCES = ("accuracy", "ensemble")
@@ -122,24 +142,34 @@ def _number(value: float, unit: str) -> str:
     elif unit == "AUROC":
         shown = f"{value:+.3f}"
     else:
-        shown = f"{value:.2f}" if unit == "cosine" else f"{value:.3g}"
+        shown = f"{value:.2f}" if unit in ("cosine", "rank correlation") else f"{value:.3g}"
     return shown.replace("-", "−")
 
 
 def _unit(unit: str) -> str:
-    return {"share": "", "cosine": "", "AUROC": " of AUROC", "epochs": " epochs", "sd": " sd"}.get(unit, f" {unit}")
+    return {
+        "share": "",
+        "cosine": "",
+        "rank correlation": "",
+        "AUROC": " of AUROC",
+        "epochs": " epochs",
+        "sd": " sd",
+    }.get(unit, f" {unit}")
 
 
 def caveat(finding: Finding) -> str:
-    """How a finding was tested, and among how many candidates it was chosen."""
+    """Whether a finding is a claim or a measurement, how it was tested, and among how many candidates it was chosen."""
     if not math.isfinite(finding.p):
         if finding.low == finding.high:
             return "A count of this run's images; nothing was tested."
-        joint = f", jointly for all {finding.comparisons} scores" if finding.comparisons > 1 else ""
-        return f"Measured with a 95 % interval{joint}; reported whatever the result."
+        return "Measured, with a 95 % interval; reported whatever the result."
     chance = "p < 0.001" if finding.p < 0.001 else f"p = {finding.p:.3f}"
+    if finding.kind in ALWAYS_REPORTED:
+        joint = f", jointly for all {finding.comparisons} scores" if finding.comparisons > 1 else ""
+        verdict = "significant" if significant(finding.p) else "not significant"
+        return f"Asked of every run: {verdict}, {chance}; 95 % interval{joint}."
     if finding.comparisons == 1:
-        return f"A single test: {chance}; 95 % interval."
+        return f"A single test: {chance}."
     return (
         f"The most striking of {count(finding.comparisons)} candidates: {chance} after correction for all of them; the "
         "interval holds for all of them jointly."
@@ -173,7 +203,12 @@ def _statement(finding: Finding) -> str:
 
 def _figure(selection: Selection, finding: Finding) -> None:
     drawn = interval_svg(
-        finding.value, finding.low, finding.high, unit=finding.unit, palette=downloads.current_palette()
+        finding.value,
+        finding.low,
+        finding.high,
+        unit=finding.unit,
+        no_effect=finding.no_effect,
+        palette=downloads.current_palette(),
     )
     st.image(drawn, width=220)
     st.caption(f"**{escape_markdown(figure(finding))}**")

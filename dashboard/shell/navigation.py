@@ -34,7 +34,7 @@ PAGES: tuple[PageInfo, ...] = (
     PageInfo("failures", "Failures", "error", "Which predictions are wrong, and what do they have in common?"),
     PageInfo("confusion", "Confusion", "blur_on", "Which classes are predicted as which?"),
     PageInfo("robustness", "Robustness", "waves", "How does each perturbation change predictions and maps?"),
-    PageInfo("learning", "Learning", "timeline", "When was each class learned, and when did its pattern form?"),
+    PageInfo("learning", "Learning", "timeline", "When was each class learned, and when did its pattern become final?"),
     PageInfo("training_set", "Training set", "inventory_2", "Which training labels may be wrong, and which are hard?"),
     PageInfo("trust", "Trust", "verified", "Does the confidence, or the map, detect wrong predictions?"),
     PageInfo("human", "Human test", "psychology_alt", "Do people recognise the images that the network mistakes?"),

@@ -11,8 +11,9 @@ from store.analysis import tables
 from store.analysis.analysis_file import write_analysis
 from store.analysis.checkpoint_selection import best_epochs, ensembles, resampled_metrics
 from store.analysis.collapse import collapse_table
-from store.analysis.confidence_scores import failure_ranking
-from store.analysis.finding_candidates import FindingInputs, candidates, degenerate_network
+from store.analysis.confidence_scores import failure_ranking, map_confidence
+from store.analysis.finding_candidates import candidates, degenerate_network
+from store.analysis.finding_inputs import FindingInputs
 from store.analysis.findings import as_table, select
 from store.analysis.gather import gather
 from store.analysis.localisation import localisation_table
@@ -26,9 +27,9 @@ def analyse(run: Run) -> Path:
     Reads the summary columns, class tables and cached maps of every epoch, but maps and probabilities of the last few
     only.
     Tables: epochs (metrics per epoch and variant), images, classes, cues, pairs, clusters, cluster_survival,
-    failure_ranking, best_epochs, ensembles, localisation, collapse, findings. Arrays: class_accuracy and
-    class_confidence (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E), pattern_similarity (E, C) and predictions
-    (E, N) of the clean images.
+    failure_ranking, map_confidence, best_epochs, ensembles, localisation, collapse, findings. Arrays: class_accuracy
+    and class_confidence (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E), pattern_similarity (E, C) and
+    predictions (E, N) of the clean images.
 
     Raises:
         NotInRun: the run has no complete epoch yet.
@@ -50,12 +51,13 @@ def analyse(run: Run) -> Path:
         "clusters": tables.cluster_table(record, final),
         "cluster_survival": tables.survival_table(record, final),
         "failure_ranking": failure_ranking(record, final),
+        "map_confidence": map_confidence(record),
         "best_epochs": best_epochs(metrics, len(run.labels), resampled_metrics(record)),
         "ensembles": ensembles(record),
         "localisation": localisation_table(record, final, images),
         "collapse": collapse_table(record),
     }
-    inputs = FindingInputs(record, derived)
+    inputs = FindingInputs(record, final, derived)
     found = degenerate_network(inputs)
     if found:
         derived["localisation"] = derived["localisation"].iloc[:0]

@@ -29,7 +29,7 @@ from store.format.structure import HDF5_ERRORS, TEXT_BYTES, Members, Shape, chec
 from store.read.run import Run
 from store.read.source import State, file_state
 
-ANALYSIS_VERSION = 4  # raised whenever a figure is computed or stored in another way: older files are not read
+ANALYSIS_VERSION = 5  # raised whenever a figure is computed or stored in another way: older files are not read
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 # What the analysis writes: the columns of each table, with what their values are. "whole", "number", "yes_no" and
@@ -63,6 +63,11 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "peak_on_object": "number",
         "localisation_gain": "number",
         "possible_gain": "number",
+        "cells_to_flip": "whole",
+    },
+    "map_confidence": {
+        "measure": "text",
+        **{f"{name}{end}": "number" for name in ("overall", "within") for end in ("", "_low", "_high")},
     },
     "classes": {
         "class_index": "class",
@@ -141,6 +146,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
             for name in ("auroc", "fpr95", "aurc", "e_aurc", "augrc", "gain")
             for end in ("", "_low", "_high")
         },
+        "gain_p": "number",
     },
     "best_epochs": {
         "criterion": "text",
@@ -185,6 +191,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "strength": "number",
         "p": "number",
         "comparisons": "whole",
+        "no_effect": "number",
         "query": "text",
     },
 }

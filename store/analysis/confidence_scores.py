@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.metrics import correction, failure_detection, learning, maps
+from store.metrics import failure_detection, learning, maps
 from store.metrics.calibration import TINY, mutual_information
+from store.metrics.intervals import rank_correlation
 from store.read.run import Run
 
 if TYPE_CHECKING:  # pages need only the scores of columns, and not the slow imports of gathering
@@ -24,7 +25,6 @@ if TYPE_CHECKING:  # pages need only the scores of columns, and not the slow imp
 Float64 = NDArray[np.float64]
 ENSEMBLE_EPOCHS = 5  # last epochs whose disagreement is a score
 PROBABILITY_BLOCK = 4096  # images whose probabilities of these epochs are in memory at once
-MAP_BLOCK = 256  # images whose maps of all classes are in memory at once
 RESAMPLES = 400
 # Correct and wrong predictions each, for an interval. With one or two wrong ones most resamples are alike, and of equal
 # scores one came out as better in 19 % and 7 % of simulated rankings.
@@ -33,7 +33,7 @@ FEWEST_OF_EACH = 5
 
 @dataclass(frozen=True)
 class Score:
-    """One score. `kind` is "softmax" or "map"; `columns` are the summary columns that `compute` needs."""
+    """One score. `kind` is "softmax" or one of FAMILIES; `columns` are the summary columns that `compute` needs."""
 
     name: str
     label: str
@@ -53,22 +53,23 @@ def _energy(columns: Mapping[str, NDArray]) -> Float64:
 
 
 REFERENCE = "max_softmax"
+FAMILIES = ("shape", "strength", "margin")  # what of the maps a score is made from
 COLUMN_SCORES: tuple[Score, ...] = (
     _column(REFERENCE, "Maximum softmax", "softmax", "confidence"),
     _column("entropy", "Low entropy of the softmax", "softmax", "entropy", -1),
     _column("margin", "Margin of the top two", "softmax", "margin"),
     _column("max_logit", "Maximum logit", "softmax", "predicted_logit"),
     Score("energy", "Energy, ln sum exp S", "softmax", ("confidence", "predicted_logit"), _energy),
-    _column("sharpness", "Sharpness of the map", "map", "sharpness"),
-    _column("map_entropy", "Low entropy of the map", "map", "map_entropy", -1),
-    _column("peak_share", "Peak share of the map", "map", "peak_share"),
-    _column("peak", "Peak of the map", "map", "peak"),
-    _column("pattern_similarity", "Similarity to the class pattern", "map", "predicted_similarity"),
-    _column("overlap", "Little overlap of the top two maps", "map", "overlap", -1),
+    _column("sharpness", "Sharpness of the map", "shape", "sharpness"),
+    _column("map_entropy", "Low entropy of the map", "shape", "map_entropy", -1),
+    _column("peak_share", "Peak share of the map", "shape", "peak_share"),
+    _column("peak", "Peak of the map", "strength", "peak"),
+    _column("pattern_similarity", "Similarity to the class pattern", "shape", "predicted_similarity"),
+    _column("overlap", "Little overlap of the top two maps", "shape", "overlap", -1),
 )
 # Scores that need more than columns: name -> label and kind, "record" for those of several epochs or variants.
 _OTHER_SCORES = {
-    "cells_to_flip": ("Cells to flip the prediction", "map"),
+    "cells_to_flip": ("Cells to remove until the prediction changes", "margin"),
     "agreement": ("Agreement of the variants", "record"),
     "stability": ("Epochs with this prediction", "record"),
     "disagreement": ("Agreement of the last epochs", "record"),
@@ -80,7 +81,7 @@ KINDS = {score.name: score.kind for score in COLUMN_SCORES} | {k: kind for k, (_
 
 def column_scores(run: Run, *, epoch: int, variant: str) -> dict[str, Float64]:
     """Every score that needs summary columns only, name -> (N,) float64; none of the maps where the run has none."""
-    known = [score for score in COLUMN_SCORES if run.has_maps or score.kind != "map"]
+    known = [score for score in COLUMN_SCORES if run.has_maps or score.kind not in FAMILIES]
     names = {column for score in known for column in score.columns}
     columns = {name: run.column(name, epoch=epoch, variant=variant) for name in sorted(names)}
     return {score.name: score.compute(columns) for score in known}
@@ -124,8 +125,8 @@ def _map_scores(record: EpochRecord, final: FinalEpoch, *, seed: int) -> dict[st
     np.add.at(patterns, run.labels[fitted], final.true_class_maps[fitted])
     similarity = maps.cosine(final.predicted_class_maps, patterns[prediction])
     scores = {"pattern_similarity": similarity.astype(np.float64)}
-    if run.kept_maps != 1:  # the runner-up's map is kept, too
-        scores["cells_to_flip"] = cells_to_flip(record).astype(np.float64)
+    if final.cells_to_flip is not None:
+        scores["cells_to_flip"] = final.cells_to_flip.astype(np.float64)
     return scores
 
 
@@ -140,30 +141,16 @@ def _disagreement(record: EpochRecord) -> Float64:
     return np.concatenate(found)
 
 
-def cells_to_flip(record: EpochRecord) -> NDArray[np.int64]:
-    """Fewest cells whose removal lets the runner-up tie, (N,) int64, last epoch, clean: k* without the true class."""
-    run, epoch, clean = record.run, record.epochs[-1], record.clean
-    prediction, runner_up = (run.column(name, epoch=epoch, variant=clean) for name in ("prediction", "runner_up"))
-    cells = np.zeros(len(prediction), np.int64)
-    for start in range(0, len(prediction), MAP_BLOCK):
-        rows = np.arange(start, min(start + MAP_BLOCK, len(prediction)))
-        classes, index = np.unique(np.stack([prediction[rows], runner_up[rows]]), return_inverse=True)
-        found = run.maps(epoch=epoch, variant=clean, images=rows, classes=classes)
-        first, second = index.reshape(2, -1)
-        each = np.arange(len(rows))
-        cells[rows] = correction.correction_cells(found[each, first], found[each, second])
-    return cells
-
-
 def failure_ranking(record: EpochRecord, final: FinalEpoch, *, seed: int = 0) -> pd.DataFrame:
     """Every confidence score against the maximum softmax, best AUROC first.
 
     Of the last epoch's clean images, the half that nothing was fitted on (a random half of each class).
 
-    Columns: score, label, kind ("softmax", "map", "record", "fitted"), images, errors, each of
+    Columns: score, label, kind ("softmax", one of FAMILIES, "record", "fitted"), images, errors, each of
     `store.metrics.failure_detection.DETECTION_METRICS` with <metric>_low and <metric>_high (95 %, 400 paired
     resamples), and gain = AUROC minus that of the maximum softmax with gain_low and gain_high, 95 % for all scores
-    jointly. Intervals are NaN with fewer than 5 correct or 5 wrong predictions.
+    jointly, with the p-value gain_p of the same. Intervals are NaN with fewer than 5 correct or 5 wrong
+    predictions.
     """
     scores = all_scores(record, final, seed=seed)
     correct = record.correct[0]
@@ -185,6 +172,10 @@ def failure_ranking(record: EpochRecord, final: FinalEpoch, *, seed: int = 0) ->
             row |= {metric: float(getattr(found, metric)), f"{metric}_low": low, f"{metric}_high": high}
         rows.append(row)
     table = _with_gains(pd.DataFrame(rows), samples if known else {})
+    table["gain_p"] = np.nan
+    if known:
+        every = np.stack([values[reported] for values in scores.values()])
+        table["gain_p"] = failure_detection.gain_p(every, scores[REFERENCE][reported], correct, seed=seed)
     return table.sort_values("auroc", ascending=False, ignore_index=True)
 
 
@@ -195,3 +186,20 @@ def _with_gains(table: pd.DataFrame, samples: dict[str, Float64]) -> pd.DataFram
     differences = np.stack([samples[name] - samples[REFERENCE] for name in table["score"]])
     low, high = failure_detection.joint_intervals(gain, differences)
     return table.assign(gain=gain, gain_low=low, gain_high=high)
+
+
+def map_confidence(record: EpochRecord) -> pd.DataFrame:
+    """Whether maps of a higher peak or sharpness come with a higher confidence P_k; last epoch, clean.
+
+    A row each for the peak and the sharpness of the predicted class's map: measure, and Spearman's rank correlation
+    with the confidence, overall and within the images predicted as one class, each with _low and _high (95 %).
+    """
+    run, rows = record.run, []
+    for measure in ("peak", "sharpness") if run.has_maps else ():
+        columns = run.column(measure, epoch=record.epochs[-1], variant=record.clean), record.confidences[-1]
+        row: dict[str, str | float] = {"measure": measure}
+        for name, groups in (("overall", None), ("within", record.predictions[-1][0])):
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), rank_correlation(*columns, groups), strict=True))
+        rows.append(row)
+    columns_of_table = ["measure", *(f"{name}{end}" for name in ("overall", "within") for end in ("", "_low", "_high"))]
+    return pd.DataFrame(rows, columns=columns_of_table)

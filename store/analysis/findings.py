@@ -1,10 +1,11 @@
 """Findings: the most striking true statements about a run, each computed, with its interval and a link.
 
-A statement that was picked as the largest of many is only made if it survives that selection: its p-value is adjusted
-for everything that it was picked from, and has to stay below 5 % over the number of kinds of tested statements
-(Bonferroni). So the chance that a run yields any false tested statement is 5 % at most, whatever else is true of it,
-and the intervals of all of them hold jointly at 95 %. Statements without a test are counts and means of this run, each
-with an interval of its own. All of them generalise to other images of the same classes, not to another training.
+A statement is either a measurement or a claim. A measurement (a share, a mean, a count) says what is so in this run's
+images, whatever it is. A claim says that something goes beyond chance, and it is made only if its test allows it: its
+p-value, adjusted for everything that it was picked from, has to stay below 5 % over the number of kinds of claims
+(Bonferroni). So the chance that a page makes any false claim is 5 % at most, whatever else is true of the run, and the
+intervals of claims hold jointly at 95 %. Measurements have 95 % intervals of their own. All of it generalises to other
+images of the same classes, not to another training.
 """
 
 from __future__ import annotations
@@ -19,8 +20,15 @@ import pandas as pd
 
 ERROR_RATE = 0.05  # of any false tested statement about a run
 PER_KIND = 2
-ALWAYS_REPORTED = ("failure_ranking", "localisation")  # the network was built to answer these
-TESTED_KINDS = ("predicted as", "group predicted as", "accuracy", "cue", "pair", "cluster", "formation", "ensemble")
+MOST = 12  # statements on a page
+# The network was built to answer these: they are reported whatever the answer is, and their test decides which it is.
+ALWAYS_REPORTED = ("failure_ranking", "localisation", "seed")
+TESTED_KINDS = (
+    *("predicted as", "group predicted as", "accuracy", "cue", "pair", "cluster", "formation", "ensemble"),
+    *("formation before prediction", "surer"),
+    *ALWAYS_REPORTED,
+)
+RATE = ERROR_RATE / len(TESTED_KINDS)  # of any false claim of one kind
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,8 @@ class Finding:
     """One statement. `value` with its interval in `unit`; `page` and `query` link to where it is shown.
 
     strength: 0..1, how striking, for the order.
-    p: adjusted for the `comparisons` that it was picked from, NaN where nothing is tested.
+    p: adjusted for the `comparisons` that it was picked from, NaN for a measurement.
+    no_effect: what the value would be if there were no effect, NaN where it is not compared with anything.
     """
 
     kind: str
@@ -41,6 +50,7 @@ class Finding:
     strength: float
     p: float = float("nan")
     comparisons: int = 1
+    no_effect: float = float("nan")
     query: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -50,17 +60,17 @@ def adjusted(p: float, comparisons: int) -> float:
 
 
 def joint_level(comparisons: int) -> float:
-    """Level of a single interval so that `comparisons` of each kind of tested statement hold jointly at 95 %."""
-    return 1 - ERROR_RATE / (max(comparisons, 1) * len(TESTED_KINDS))
+    """Level of a single interval so that `comparisons` of each kind of claim hold jointly at 95 %."""
+    return 1 - RATE / max(comparisons, 1)
 
 
-def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
-    """The strongest candidates that survive their test; kinds in ALWAYS_REPORTED are always among them.
+def select(candidates: Sequence[Finding], *, most: int = MOST) -> list[Finding]:
+    """The strongest measurements and significant claims; kinds in ALWAYS_REPORTED are always among them.
 
     At most two of a kind, and these of different classes. The second one counts half, so that a page shows different
     things rather than one thing twice.
     """
-    waiting = [entry for entry in candidates if holds(entry) or entry.kind in ALWAYS_REPORTED]
+    waiting = [entry for entry in candidates if may_report(entry)]
     chosen: list[Finding] = []
 
     def priority(entry: Finding) -> tuple[bool, float]:
@@ -75,9 +85,14 @@ def select(candidates: Sequence[Finding], *, most: int = 10) -> list[Finding]:
     return sorted(chosen, key=lambda entry: -entry.strength)
 
 
-def holds(finding: Finding) -> bool:
-    """Whether a statement survives its test, with the error rate shared by all kinds; True where nothing is tested."""
-    return bool(np.isnan(finding.p) or finding.p <= ERROR_RATE / len(TESTED_KINDS))
+def may_report(finding: Finding) -> bool:
+    """Whether a statement is a measurement, a significant claim, or one that is reported whatever its answer is."""
+    return bool(np.isnan(finding.p) or significant(finding.p) or finding.kind in ALWAYS_REPORTED)
+
+
+def significant(p: float) -> bool:
+    """Whether an adjusted p-value allows a claim, with the error rate shared by all kinds; False for NaN."""
+    return p <= RATE
 
 
 def as_table(findings: Sequence[Finding]) -> pd.DataFrame:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.metrics import localisation, maps, robustness
+from store.metrics import correction, learning, localisation, maps, robustness
 from store.metrics.clusters import Clusters, find_clusters
 from store.read.run import Run
 
 Float32 = NDArray[np.float32]
+MAP_BLOCK = 256  # images whose maps of all classes are in memory at once
 CLUSTER_IMAGES = 1300  # larger classes are clustered by an even sample: the number of distances grows with the square
 
 
@@ -38,6 +39,15 @@ class EpochRecord:
         return self.run.variants[0]
 
     @property
+    def label_logit_drops(self) -> NDArray[np.float64]:
+        """How much the true class's logit falls under each variant but clean at the last epoch, (V - 1, N)."""
+        logits = [
+            self.run.column("label_logit", epoch=self.epochs[-1], variant=variant).astype(np.float64)
+            for variant in self.run.variants
+        ]
+        return np.stack([logits[0] - each for each in logits])[1:]
+
+    @property
     def correct(self) -> NDArray[np.bool_]:
         """Correct predictions of the last epoch, (V, N) bool."""
         return self.predictions[-1] == self.run.labels
@@ -51,6 +61,8 @@ class FinalEpoch:
     predicted_class_maps: Float32  # (N, H, W)
     patterns: Float32  # (C, H, W)
     cover: NDArray[np.float64] | None  # (N, H, W), share of each cell on the object
+    formed: float  # cosine to its final form from which a map counts as formed, see `learning.form_limit`
+    cells_to_flip: NDArray[np.int64] | None  # (N,), None where the runner-up's map is not kept
     clusters: dict[int, Clusters]  # by class
     clustered_images: dict[int, NDArray[np.int64]]  # by class
 
@@ -90,9 +102,32 @@ def _final_epoch(run: Run) -> FinalEpoch:
         predicted_class_maps=run.predicted_class_maps(epoch=epoch, variant=clean),
         patterns=run.patterns(epoch=epoch, variant=clean),
         cover=object_cover(run),
+        formed=learning.form_limit(_mean_within_class(own, run)),
+        cells_to_flip=cells_to_flip(run) if run.has_maps and run.kept_maps != 1 else None,
         clusters=found,
         clustered_images=images,
     )
+
+
+def _mean_within_class(own: Float32, run: Run) -> float:
+    within, _ = localisation.pair_similarity(own, run.labels, len(run.classes))
+    known = within[np.isfinite(within)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def cells_to_flip(run: Run) -> NDArray[np.int64]:
+    """Fewest cells whose removal lets the runner-up tie, (N,) int64, last epoch, clean: k* without the true class."""
+    epoch, clean = run.epochs[-1], run.variants[0]
+    prediction, runner_up = (run.column(name, epoch=epoch, variant=clean) for name in ("prediction", "runner_up"))
+    cells = np.zeros(len(prediction), np.int64)
+    for start in range(0, len(prediction), MAP_BLOCK):
+        rows = np.arange(start, min(start + MAP_BLOCK, len(prediction)))
+        classes, index = np.unique(np.stack([prediction[rows], runner_up[rows]]), return_inverse=True)
+        found = run.maps(epoch=epoch, variant=clean, images=rows, classes=classes)
+        first, second = index.reshape(2, -1)
+        each = np.arange(len(rows))
+        cells[rows] = correction.correction_cells(found[each, first], found[each, second])
+    return cells
 
 
 def _add_columns(record: EpochRecord, epoch: int) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # reading the answer does not need the slow imports of gather
 SHIFT = "shift"  # the variant whose images are moved
 SHIFT_SHARE = 0.125  # of each side, down and to the right
 # A finer grid alone does not make maps locate the object: `grid` reached 0.10 on phantom and 0.035 on Tiny ImageNet.
+CLASS_GAP = 0.1  # by which the maps of one class are the more similar ones: below, they hardly show the class
 FOLLOWS = 0.1  # a tenth of what a map in the shape of the object would gain, or of the shift applied
 
 
@@ -26,14 +27,14 @@ def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFr
     """A row per quantity that the run allows: quantity, value, low, high (95 %); last epoch, clean, true class's maps.
 
     within_class, between_classes: mean cosine of the true class's maps of two images of one class, and of two classes
-        (intervals over classes).
+        (intervals over classes). class_gap: the first minus the second.
     evidence_on_object, object_area, evidence_on_others, peak_on_object: see
         `store.metrics.localisation.ImageLocalisation` (intervals over images).
     object_following: how far the maps follow their own object, 1 = as a map in its shape would (see there).
     shift_following: how far the maps' centres move with the images under the variant `shift`, 1 = with them.
     """
     within, between = localisation.pair_similarity(final.true_class_maps, record.run.labels, len(record.run.classes))
-    columns = {"within_class": within, "between_classes": between}
+    columns = {"within_class": within, "between_classes": between, "class_gap": within - between}
     for name in ("evidence_on_object", "object_area", "evidence_on_others", "peak_on_object"):
         columns[name] = images[name].to_numpy()
     rows = [_row(name, values) for name, values in columns.items()]
@@ -55,16 +56,25 @@ def deciding_quantity(table: pd.DataFrame) -> str | None:
 
 
 def localisation_of(table: pd.DataFrame) -> str:
-    """What the rows of `localisation_table` show of the maps: "locates", "encodes" or "unknown".
+    """What the rows of `localisation_table` show of the maps: "locates", "encodes", "neither" or "unknown".
 
     "locates": the maps follow the object; the whole interval of the deciding quantity is at 0.1 or above. "encodes":
-    they show the class, not where it is; the whole interval is below. "unknown": it contains 0.1, or nothing decides.
+    they show the class, not where it is; the whole interval is below, and the maps of a class are clearly the more
+    similar. "neither": they do not follow the object, and noise or flat maps would be no different. "unknown": the
+    interval contains 0.1, or nothing decides.
     """
     row = table[table["quantity"] == deciding_quantity(table)]
     if row.empty:
         return "unknown"
     low, high = row["low"].iloc[0], row["high"].iloc[0]
-    return "locates" if low >= FOLLOWS else "encodes" if high < FOLLOWS else "unknown"
+    if high < FOLLOWS:
+        return "encodes" if class_gap_is_clear(table) else "neither"
+    return "locates" if low >= FOLLOWS else "unknown"
+
+
+def class_gap_is_clear(table: pd.DataFrame) -> bool:
+    """Whether maps of one class are clearly more similar than maps of two: the whole interval at 0.1 or above."""
+    return bool((table.loc[table["quantity"] == "class_gap", "low"] >= CLASS_GAP).any())
 
 
 def _row(quantity: str, values: NDArray) -> dict[str, str | float] | None:

@@ -30,12 +30,12 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     forgetting_count, flips, history (see `store.metrics.learning`), self_confidence, error_run, error_run_confidence,
     agreement, persistence (see `Persistence` there), label_issue, cluster, and where the run knows the object
     evidence_on_object, object_area, evidence_on_others, peak_on_object, localisation_gain, possible_gain (see
-    `store.metrics.localisation`; else NaN).
+    `store.metrics.localisation`; else NaN), cells_to_flip (see `gather`; -1 where maps of the runner-up are not kept).
     """
     labels, epochs = record.run.labels, record.epochs
     predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)
     correct = predictions == labels
-    formed = epoch_numbers(epochs, learning.formation(np.stack(record.similarities)))
+    formed = epoch_numbers(epochs, learning.formation(np.stack(record.similarities), threshold=final.formed))
     stabilised = epoch_numbers(epochs, learning.stabilisation(predictions))
     agreement = learning.variant_agreement(record.predictions[-1])
     persistent = learning.persistence(predictions, np.stack(record.confidences), labels, agreement)
@@ -61,7 +61,8 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
             "cluster": _clusters_of_images(record, final),
         }
     )
-    return table.assign(**_localisation_columns(record, final))
+    flips = np.full(len(labels), NEVER) if final.cells_to_flip is None else final.cells_to_flip
+    return table.assign(**_localisation_columns(record, final), cells_to_flip=flips)
 
 
 def _clusters_of_images(record: EpochRecord, final: FinalEpoch) -> Int64:
@@ -99,7 +100,9 @@ def class_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) ->
         silent_share=final.true_class_maps.max((1, 2)) <= 0, map_lead=images["map_lead"].where(formed).astype(float)
     ).groupby(run.labels)
     table = run.classes.reset_index().assign(
-        formation=epoch_numbers(epochs, learning.formation(np.stack(record.pattern_similarities))),
+        formation=epoch_numbers(
+            epochs, learning.formation(np.stack(record.pattern_similarities), threshold=final.formed)
+        ),
         half_correct=epoch_numbers(epochs, learning.first_correct(np.nan_to_num(accuracy) >= 0.5)),
         accuracy=accuracy[-1],
         within_class=within,

@@ -129,6 +129,35 @@ def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 
     return estimates - reach, estimates + reach
 
 
+def gain_p(scores: ArrayLike, reference: ArrayLike, correct: ArrayLike, *, flips: int = 999, seed: int = 0) -> Float64:
+    """P-values (S,) of each score detecting errors as well as the reference does, two-sided, for all scores jointly.
+
+    If it does, score and reference may change roles on any image, so that the difference of an image's two ranks may
+    as well have the other sign. Unlike a bootstrap with five errors it does not mistake ties for certainty.
+
+    Equation:
+        T_s = |sum_i w_i| / sqrt(sum_i w_i^2), w_i = (correct_i - accuracy) (rank of score_i - rank of reference_i)
+        p_s = (1 + #{max_s T* >= T_s}) / (1 + flips), T* with random signs of w_i
+        (paired permutation of ranks, Bandos et al. 2005; maximum over scores, Westfall and Young 1993)
+
+    Args:
+        scores: (S, N) float. reference: (N,) float. correct: (N,) bool.
+    """
+    from scipy.stats import rankdata
+
+    correct = np.asarray(correct, np.float64)
+    apart = rankdata(scores, axis=1) - rankdata(reference)
+    weights = (correct - correct.mean()) * apart
+    size = np.sqrt((weights**2).sum(1))
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), (flips, len(correct)))
+
+    def ratio(sums: Float64) -> Float64:
+        return np.divide(np.abs(sums), size, out=np.zeros_like(sums), where=size > 0)
+
+    chance = ratio(signs @ weights.T).max(1)
+    return (1 + (chance >= ratio(weights.sum(1))[:, None] - 1e-9).sum(1)) / (1 + flips)
+
+
 @dataclass(frozen=True)
 class Combination:
     """Logistic regression over standardised scores, never evaluated on the images that it was fitted on.

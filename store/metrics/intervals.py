@@ -1,8 +1,7 @@
-"""Intervals of shares and means, and a permutation test of the widest difference between classes."""
+"""Intervals of shares, means and rank correlations."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -78,16 +77,16 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, flo
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
-@dataclass(frozen=True)
-class WidestDifference:
-    """The classes with the lowest and the highest mean: value = their difference, with its interval and p-value."""
+def normal_p(value: float, low: float, high: float) -> float:
+    """One-sided p-value of a value above 0, by the width of its 95 % interval (low, high): 1 where that is infinite.
 
-    lowest: int
-    highest: int
-    value: float
-    low: float
-    high: float
-    p: float
+    Equation:
+        1 - Phi(1.96 * 2 value / |high - low|)
+    """
+    width = abs(high - low)
+    if not np.isfinite(width) or width <= 0:
+        return 0.0 if width == 0 and value > 0 else 1.0
+    return 1 - NormalDist().cdf(2 * NormalDist().inv_cdf(0.975) * value / width)
 
 
 def class_means(values: ArrayLike, labels: ArrayLike, classes: int | None = None) -> Float64:
@@ -104,35 +103,34 @@ def class_means(values: ArrayLike, labels: ArrayLike, classes: int | None = None
     return means.reshape(*values.shape[:-1], len(count))
 
 
-def widest_difference(
-    values: ArrayLike, labels: ArrayLike, *, resamples: int = 999, level: float = 0.95, seed: int = 0
-) -> WidestDifference:
-    """The widest difference between the means of two classes, tested against relabelled images.
+def rank_correlation(
+    first: ArrayLike, second: ArrayLike, groups: ArrayLike | None = None, *, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Spearman's rank correlation of two columns (N,) with its interval, (value, low, high).
 
-    Relabelling keeps ties, skew and class sizes as they are, so nothing is assumed of the distribution; taking the
-    largest difference again under every relabelling accounts for having picked it (Westfall and Young 1993). The
-    interval is value -+ the `level` quantile of the relabelled differences, which holds for all pairs of classes
-    jointly where classes differ by a shift: Tukey's honest significance, by permutation instead of normality.
+    With groups (N,), ranks are taken within each, as shares of its size, so that what differs between groups counts
+    for nothing. NaN where a column is constant, infinite ends never: -1 and 1 with too few images.
 
     Equation:
-        R = max_c mean_c - min_c mean_c;  p = (1 + #{R* >= R}) / (1 + resamples), R* with permuted labels
-
-    Args:
-        values: (N,) float. labels: (N,) class indices, two classes at least.
-
-    Raises:
-        ValueError: there are fewer than two classes.
+        tanh(artanh r -+ z sqrt((1 + r^2 / 2) / (n - 3)))   (Fisher 1921; variance: Bonett and Wright 2000),
+        n less the number of groups minus one
     """
-    values = np.asarray(values, np.float64)
-    names, index = np.unique(labels, return_inverse=True)
-    if len(names) < 2:
-        raise ValueError(f"A difference needs two classes, got {len(names)}.")
-    means = class_means(values, index)
-    observed = float(np.ptp(means))
-    random = np.random.default_rng(seed)
-    # Not Welch's test: epochs are few whole numbers, often all equal within a class, and it divides by their variance.
-    chance = np.array([np.ptp(class_means(random.permutation(values), index)) for _ in range(resamples)])
-    margin = float(np.quantile(chance, level, method="higher"))
-    p = (1 + np.count_nonzero(chance >= observed - 1e-12 * max(observed, 1))) / (1 + resamples)
-    lowest, highest = int(names[means.argmin()]), int(names[means.argmax()])
-    return WidestDifference(lowest, highest, observed, observed - margin, observed + margin, float(p))
+    from scipy.stats import rankdata
+
+    groups = np.zeros(len(np.asarray(first)), np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
+    ranks = np.zeros((2, len(groups)))
+    for row, column in zip(ranks, (np.asarray(first), np.asarray(second)), strict=True):
+        for group in range(groups.max(initial=-1) + 1):
+            rank = rankdata(column[groups == group])
+            row[groups == group] = (rank - rank.mean()) / len(rank)
+    spread = np.sqrt((ranks**2).sum(1)).prod()
+    if not spread > 1e-12:
+        return float("nan"), float("nan"), float("nan")
+    value = float(np.clip(ranks[0] @ ranks[1] / spread, -1, 1))
+    freedom = len(groups) - groups.max() - 3
+    if freedom < 1:
+        return value, -1.0, 1.0
+    half = NormalDist().inv_cdf((1 + level) / 2) * np.sqrt((1 + value**2 / 2) / freedom)
+    # A correlation of 1 is no more certain than one short of it by a rank or so.
+    centre = np.arctanh(np.clip(value, -1 + 1 / len(groups), 1 - 1 / len(groups)))
+    return value, min(value, float(np.tanh(centre - half))), max(value, float(np.tanh(centre + half)))

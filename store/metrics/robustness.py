@@ -84,11 +84,13 @@ class CueProfile:
         deviation is not defined, as with one image per class.
     error: (V, C) float64, standard error of `drop`; NaN for classes of one image.
     count: (C,) int64, images.
+    deviation: of the clean logit within its class, the unit of `drop`; 0 where it is not defined.
     """
 
     drop: Float64
     error: Float64
     count: NDArray[np.int64]
+    deviation: float
 
 
 def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> CueProfile:
@@ -111,7 +113,7 @@ def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> Cue
     drops = (label_logits[0] - label_logits) / deviation if deviation > 0 else np.full(label_logits.shape, np.nan)
     mean = class_means(drops, labels, classes)
     variance = _divide(class_means((drops - mean[:, labels]) ** 2, labels, classes) * count, np.maximum(count - 1, 0))
-    return CueProfile(mean, np.sqrt(_divide(variance, count)), count)
+    return CueProfile(mean, np.sqrt(_divide(variance, count)), count, float(deviation))
 
 
 def cue_order(drops: ArrayLike) -> NDArray[np.int64]:

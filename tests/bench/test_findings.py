@@ -1,11 +1,10 @@
-"""The figures of docs/findings.md come from one command, for any run; shuffled runs yield next to no findings."""
+"""The figures of docs/findings.md come from one command, for any run."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from bench import document, findings, nulls
+from bench import document, findings
 from bench.__main__ import main
 from bench.findings_table import figure, read_analysed, share
 from store.synthetic import write_synthetic_run
@@ -47,24 +46,9 @@ def test_one_block_is_refreshed_for_several_runs_and_the_others_stay(tmp_path):
 
 def test_the_documents_blocks_are_those_that_the_commands_fill():
     text = (document.ROOT / "docs" / "findings.md").read_text("utf-8")
-    assert {name for _, name, _ in document.BLOCK.findall(text)} == set(findings.SECTIONS)
+    assert {name for _, name, _ in document.BLOCK.findall(text)} == {*findings.SECTIONS, "null"}
 
 
 def test_a_run_without_an_analysis_is_refused_with_the_remedy(tiny_run):
     with pytest.raises(ValueError, match=r"has no analysis\. Leave out --keep"):
         read_analysed(tiny_run, keep=True)
-
-
-def test_shuffled_predictions_keep_their_number_and_lose_their_meaning(tmp_path):
-    path = write_synthetic_run(tmp_path / "run", epochs=3, classes=4, images_per_class=12)
-    analysed = read_analysed(path, keep=False)
-    shuffler, run = nulls.Shuffler(analysed), analysed.run
-    random = np.random.default_rng(0)
-    shuffled = nulls.ShuffledRun(run.labels, run.classes, run.variants, run.image_names, shuffler.predictions)
-    assert (shuffled.confusion(epoch=3, variant="gray") == run.confusion(epoch=3, variant="gray")).all()
-    assert sum(len(shuffler.false_findings(random)) for _ in range(10)) <= 2
-
-
-@pytest.fixture(autouse=True)
-def few_shuffles(monkeypatch):
-    monkeypatch.setattr(nulls, "SHUFFLES", 5)

@@ -29,6 +29,7 @@ def craft(
     labels: Sequence[int],
     variants: tuple[str, ...] = ("clean",),
     own: Callable[[int, int, int], NDArray] | None = None,
+    first_epoch: int = 1,
     **options: object,
 ) -> Run:
     """A run with the predictions (E, V, N).
@@ -56,7 +57,7 @@ def craft(
             new.write_images(variant, 0, synthetic_pixels(images, moved=variant == "shift"))
     writer = resume_run(path)
     for epoch in range(epochs):
-        with writer.epoch(epoch + 1, {}, threads=1) as recording:
+        with writer.epoch(first_epoch + epoch, {}, threads=1) as recording:
             for number, variant in enumerate(variants):
                 recording.write(variant, 0, _maps(predictions[epoch, number], labels, classes, own, (epoch, number)))
     return open_run(path)

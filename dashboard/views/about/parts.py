@@ -101,8 +101,9 @@ GLOSSARY: dict[str, tuple[Term, ...]] = {
     "Learning": (
         Term(
             "Formation",
-            r"\min \{ e : \cos(f_k^{\,e'}, f_k^{\,\mathrm{last}}) \ge 0.9 \ \ \forall e' \ge e \}",
-            "The first epoch from which a map, or a class pattern, keeps a cosine similarity of 0.9 to its final form.",
+            r"\min \{ e : \cos(f_k^{\,e'}, f_k^{\,\mathrm{last}}) \ge \tau \ \ \forall e' \ge e \}",
+            "The first epoch from which a map, or a class pattern, stays as similar to its final form as the maps of "
+            "two images of a class are (τ: their mean cosine similarity). Much of that form comes from the random seed.",
         ),
         Term(
             "Stabilisation",

@@ -12,14 +12,13 @@ from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
-
-_MOST = 10
+from store.analysis.findings import TESTED_KINDS
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    found = data.findings(selection.run)[:_MOST]
+    found = data.findings(selection.run)
     if data.analysis_table(selection.run, "findings") is None:
         needs_analysis(selection)
         st.markdown("The analysis asks these questions of every run:")
@@ -28,7 +27,7 @@ def main() -> None:
     warn_stale(selection)
     if not found:
         st.info(
-            "No finding passed its test, which is common with few images or few epochs. What was tested stands below.",
+            "Nothing was significant, which is common with few images or few epochs. What was tested stands below.",
             icon=":material/search_off:",
         )
     elif found[0].kind == "degenerate":
@@ -41,7 +40,7 @@ def main() -> None:
         st.markdown(
             f"**{plural(len(found), 'finding')}**, the most striking first, computed from "
             f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured "
-            "value, the bar its 95 % interval, and the tick the value if there were no effect."
+            "value, the bar its interval, and the tick the value if there were no effect."
         )
     for number, finding in enumerate(found, start=1):
         finding_cards.card(selection, finding, number)
@@ -56,11 +55,12 @@ def main() -> None:
 def _false_findings() -> None:
     st.subheader("How false findings are controlled", anchor=False)
     st.markdown(
-        "Among thousands of pairs of classes, some look striking by chance. A finding that is the largest of many is "
-        "therefore corrected for the choice: its p-value is multiplied by the number of candidates (Bonferroni), its "
-        "interval is widened so that the intervals of all candidates hold jointly at 95 %, and it is reported only if "
-        "it remains significant after correction for the other questions asked of the run. The findings generalise to "
-        "other images of the same classes, not to another training of the network. Counts are reported as counts."
+        "Every finding says below it what it is. A **measurement** (a share, a mean, a count) says what is so in this "
+        "run's images, with its own 95 % interval. A **claim** says that something goes beyond chance. Among thousands "
+        "of pairs of classes some look striking by chance, so a claim's p-value is corrected for everything that it "
+        f"was picked from, and has to stay below 5 % divided by the {len(TESTED_KINDS)} kinds of claims: the chance of "
+        "any false claim on this page is 5 % at most. Claims hold for other images of the same classes, not for "
+        "another training of the network."
     )
 
 
@@ -87,6 +87,7 @@ def _download(selection: Selection, found: list[Finding]) -> None:
             "low": finding.low,
             "high": finding.high,
             "unit": finding.unit,
+            "no_effect": finding.no_effect,
             "p": finding.p,
             "compared": finding.comparisons,
             "link": url_state.link(finding.page, {"run": selection.name, **finding.query}),

@@ -24,6 +24,7 @@ from store.queries import MinimalCorrection
 from store.rates import rate
 
 _LOCALISATION = {
+    "neither": "The maps of this run do not follow the object (see Trust), so they are shown beside the image.",
     "encodes": "The maps of this run encode the class and do not locate the object (see Trust), so they are shown "
     "beside the image.",
     "locates": "The maps of this run follow the object (see Trust), so they are shown over the image.",

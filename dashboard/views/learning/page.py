@@ -21,7 +21,8 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.learning import parts
 from dashboard.views.learning.charts import accuracy_curves, formation_scatter, history_bars
 from dashboard.views.learning.collapse import churn, collapse
-from store.metrics.learning import FORMED, HISTORIES
+from store.analysis.localisation import class_gap_is_clear
+from store.metrics.learning import HISTORIES, form_limit
 from store.rates import digits_of, rate
 
 _CLASS_SHARES = {
@@ -134,9 +135,10 @@ def _formation(selection: Selection) -> None:
             on_point=lambda point: url_state.write({"class": data.class_ids(selection.run)[int(point["class_index"])]}),
         )
         st.caption(
-            "Clean images. A map has formed once its cosine similarity to the final map stays at 0.9 or more. Below "
-            "the diagonal, the prediction stabilised before the map formed. Click a point to choose its class."
-            f"{_caution(selection)}"
+            "Clean images. A map has formed once it stays as similar to the final map as the maps of two images of a "
+            f"class are{_limit(selection)}. Below the diagonal, the prediction stabilised before the map formed. Much "
+            "of the final form may have been there before training (Findings, where epoch 0 is recorded). Click a "
+            f"point to choose its class.{_caution(selection)}"
         )
     with right:
         shown = table.sort_values("half_correct", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
@@ -165,18 +167,22 @@ def _formation(selection: Selection) -> None:
         )
 
 
-def _caution(selection: Selection) -> str:
-    """A warning where the maps of all classes are so similar that having formed says little; else empty."""
+def _limit(selection: Selection) -> str:
+    """The cosine similarity from which a map has formed, in brackets; empty where it is not known."""
     table = data.analysis_table(selection.run, "localisation")
-    between = (
-        float("nan") if table is None else table.set_index("quantity")["value"].get("between_classes", float("nan"))
-    )
-    # CAMs share a constant, so maps of all classes are similar and every map counts as formed from the start.
-    if not between >= FORMED:
+    known = pd.Series(dtype=float) if table is None else table.set_index("quantity")["value"]
+    return f" (cosine {form_limit(known['within_class']):.3g})" if "within_class" in known else ""
+
+
+def _caution(selection: Selection) -> str:
+    """A warning where maps are as similar across classes as within one, so that having formed says little."""
+    table = data.analysis_table(selection.run, "localisation")
+    if table is None or class_gap_is_clear(table):
         return ""
+    # CAMs share a constant, so maps of all classes are similar and every map counts as formed from the start.
     return (
-        f" Caution: in this run, maps of different classes have a cosine similarity of {between:.2f}, so a similarity "
-        f"of {FORMED} to the final map says little about its form."
+        " Caution: in this run, the maps of two images of a class are hardly more similar than those of two classes, "
+        "so this similarity says little about their form."
     )
 
 

@@ -98,12 +98,14 @@ def failure_ranking_chart(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> F
 def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
     kinds = {
         "softmax": palette.true_class,
-        "map": palette.prediction,
+        "shape": palette.prediction,
+        "strength": palette.series[1],
+        "margin": palette.series[2],
         "record": palette.series[3],
         "fitted": palette.correct,
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
-    legend = alt.Legend(orient="top", columns=legend_columns(4, 2))
+    legend = alt.Legend(orient="top", columns=legend_columns(6, 3))
     dots = interval_dots(
         "failure_ranking",
         "auroc",

@@ -21,13 +21,14 @@ from dashboard.views.trust.charts import (
     with_percent_marks,
 )
 from store import queries
-from store.analysis.confidence_scores import COLUMN_SCORES, REFERENCE
+from store.analysis.confidence_scores import COLUMN_SCORES, FAMILIES, REFERENCE
 from store.rates import percent, rate
 
 _LABELS = {score.name: score.label for score in COLUMN_SCORES}
 _QUANTITIES = {
     "within_class": "Cosine similarity of the maps of two images of one class",
     "between_classes": "Cosine similarity of the maps of two images of different classes",
+    "class_gap": "The first minus the second: how clearly the maps show the class",
     "evidence_on_object": "Share of the map inside the object",
     "object_area": "Share of the image that the object covers",
     "evidence_on_others": "Share of the map inside the object of another image",
@@ -37,6 +38,8 @@ _QUANTITIES = {
 }
 _EVERYTHING = (0.0, 1.0)
 _LOCALISATION = {
+    "neither": "**The maps of this run do not follow the object, and are hardly more similar within a class than "
+    "across classes.** Pages show them beside images.",
     "encodes": "**The maps of this run encode the class and do not locate the object.** Pages show them beside images.",
     "locates": "**The maps of this run follow the object.** Pages show them over the image.",
     "unknown": "What was recorded does not show whether the maps of this run locate the object.",
@@ -149,7 +152,7 @@ def _mistake_grid(selection: Selection, rows: pd.DataFrame, *, key: str, title: 
 
 def _detection(selection: Selection) -> None:
     st.subheader("Which confidence score detects errors?", anchor=False)
-    known = [score for score in COLUMN_SCORES if selection.run.has_maps or score.kind != "map"]
+    known = [score for score in COLUMN_SCORES if selection.run.has_maps or score.kind not in FAMILIES]
     scores = [score.name for score in known if score.name != REFERENCE]
     score = controls.select(
         "Compare the maximum softmax with",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
@@ -26,7 +27,7 @@ from store.analysis.findings import TESTED_KINDS
             "p = 0.002",
         ),
         (
-            Finding("failure_ranking", "t", -0.077, -0.09, -0.06, "AUROC", "trust", 0.1, comparisons=15),
+            Finding("failure_ranking", "t", -0.077, -0.09, -0.06, "AUROC", "trust", 0.1, p=0.001, comparisons=15),
             "−0.077",
             "15 scores",
         ),
@@ -65,3 +66,21 @@ def test_the_scale_of_a_figure_holds_zero_and_the_interval(value, low, high, uni
     drawn = interval_svg(value, low, high, unit=unit)
     assert drawn.count("<circle") == 1
     assert drawn.count("stroke-opacity") == (1 if math.isfinite(low) and high > low else 0)
+
+
+@pytest.mark.parametrize(("p", "verdict"), [(0.0038, "significant, p = 0.004"), (0.0039, "not significant, p = 0.004")])
+def test_what_is_asked_of_every_run_says_whether_its_answer_is_significant(p, verdict):
+    finding = Finding("localisation", "t", 0.0, -0.1, 0.1, "share", "trust", 0.6, p=p)
+    assert f": {verdict}" in finding_cards.caveat(finding)
+
+
+def test_a_measurement_claims_no_test():
+    caveat = finding_cards.caveat(Finding("similarity", "t", 0.9, 0.8, 0.95, "cosine", "patterns", 0.3))
+    assert caveat.startswith("Measured") and "p" not in caveat.replace("reported", "")
+
+
+def test_the_tick_stands_at_the_value_without_an_effect_or_nowhere():
+    at = {value: interval_svg(0.9, 0.8, 0.95, unit="share", no_effect=value) for value in (0.0, 0.5, math.nan)}
+    ticks = {value: re.findall(r'<line x1="([0-9.]+)" x2="\1"', drawn) for value, drawn in at.items()}
+    assert list(ticks.values()) == [["8.0"], ["120.0"], []]
+    assert scale_limits(2.0, 1.0, 3.0, "sd", 5.0)[1] > 5

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from store.analysis.localisation import deciding_quantity, localisation_of
+from store.analysis.localisation import CLASS_GAP, deciding_quantity, localisation_of
 from tests.store.crafted_run import analysed, craft, one_cell
 
 
@@ -33,13 +33,13 @@ def test_maps_that_follow_their_object_locate_it(tmp_path):
     assert localisation_of(table.reset_index()) == "locates"
 
 
-def test_maps_that_ignore_the_object_encode_the_class(tmp_path):
-    table = object_run(tmp_path / "encodes", follows=False)
+def test_maps_that_ignore_the_object_and_are_alike_in_all_classes_do_neither(tmp_path):
+    table = object_run(tmp_path / "neither", follows=False)
     values = table.set_index("quantity")["value"]
     assert values["evidence_on_object"] < 0.2
     assert abs(values["object_following"]) < 0.1
     assert values["shift_following"] == pytest.approx(0)
-    assert localisation_of(table[table["quantity"] == "shift_following"]) == "encodes"
+    assert localisation_of(table[table["quantity"] == "shift_following"]) == "neither"
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,10 @@ def test_maps_that_ignore_the_object_encode_the_class(tmp_path):
         (None, None, None, "unknown"),
     ],
 )
-def test_objects_decide_or_shifted_images_where_objects_leave_it_open(follow, shift, quantity, expected):
-    both = (("shift_following", shift), ("object_following", follow))
+@pytest.mark.parametrize("gap", [(0.1, 0.5), (0.09, 0.5)], ids=["clear", "unclear"])
+def test_objects_decide_or_shifted_images_where_objects_leave_it_open(follow, shift, quantity, expected, gap):
+    expected = "neither" if expected == "encodes" and gap[0] < CLASS_GAP else expected
+    both = (("shift_following", shift), ("object_following", follow), ("class_gap", gap))
     rows = [(name, sum(ends) / 2, *ends) for name, ends in both if ends]
     table = pd.DataFrame(rows, columns=["quantity", "value", "low", "high"])
     assert (deciding_quantity(table), localisation_of(table)) == (quantity, expected)

@@ -34,7 +34,8 @@ def test_a_persistent_error_counts_its_epochs_and_the_variants_that_agree(learne
 
 def test_class_events_sum_up_their_images(analysis):
     classes = analysis.table("classes")
-    assert classes["formation"].tolist() == [1, 1, 1]  # a third of class 1's images cannot turn its mean pattern
+    # Two maps of a class are equal here, so that forming means to equal the final map; one of class 1 changes last.
+    assert classes["formation"].tolist() == [1, 3, 1]
     assert classes["half_correct"].tolist() == [1, 1, 1]
     assert classes["forgotten"].tolist() == [pytest.approx(1 / 3), 0, 0]
     assert classes["never_correct"].tolist() == [0, pytest.approx(1 / 3), 0]

@@ -111,3 +111,10 @@ def test_removing_k_cells_lets_the_true_class_tie_and_one_fewer_does_not(predict
     if k > 0:
         before = correction.logits_after_removal(np.stack([predicted_class, true_class]), order, k - 1)
         assert before[0] > before[1]
+
+
+def test_random_cells_correct_a_mistake_as_often_as_their_sum_reaches_the_margin():
+    d = np.array([[[9.0, -2.0], [-2.0, -2.0]], [[1.0, 1.0], [1.0, 1.0]], [[-1.0, 0.0], [0.0, 1.0]]])
+    assert correction.random_correction_share(d, 1, draws=2000)[0] == pytest.approx(1 / 4, abs=0.03)
+    assert correction.random_correction_share(d, 2, draws=2000) == pytest.approx([1 / 2, 0, 2 / 3], abs=0.04)
+    assert correction.random_correction_share(d, 4).tolist() == [1, 1, 1]

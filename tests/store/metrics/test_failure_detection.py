@@ -233,3 +233,20 @@ def test_joint_intervals_leave_out_nan_and_have_no_width_without_variation():
     assert low[0] < 2 < high[0]
     assert (low[1], high[1]) == (0, 0)
     assert np.isnan(failure_detection.joint_intervals([0.5], [[np.nan, np.nan]])).all()
+
+
+def test_a_score_that_differs_from_the_reference_by_chance_has_no_small_p_value_even_with_ties():
+    random, found = np.random.default_rng(0), []
+    for trial in range(200):
+        correct = random.random(45) < 0.8
+        scores = np.stack([random.integers(3, size=45), random.normal(size=45), random.exponential(size=45)])
+        found.append(failure_detection.gain_p(scores, random.normal(size=45), correct, flips=99, seed=trial).min())
+    assert np.mean(np.array(found) <= 0.05) < 0.1  # 0.05, three standard errors above
+
+
+def test_the_p_value_of_a_gain_is_that_of_all_signs():
+    correct = np.array([1, 1, 1, 0, 0], bool)
+    score, reference = np.array([3.0, 4, 5, 1, 2]), np.array([1.0, 2, 3, 4, 5])
+    # Rank differences 2 2 2 -3 -3, weights 0.8 0.8 0.8 1.8 1.8: of all signs only all alike reach their sum.
+    assert failure_detection.gain_p([score], reference, correct, flips=4000)[0] == pytest.approx(2 / 2**5, abs=0.02)
+    assert failure_detection.gain_p([reference], reference, correct).tolist() == [1]

@@ -135,3 +135,8 @@ def test_agreement_ignores_the_order_of_the_perturbed_variants(seed):
 
 def test_churn_is_the_share_that_two_epochs_predict_differently():
     assert learning.churn([[0, 1, 2, 3], [0, 0, 0, 0]], [[0, 1, 3, 2], [0, 0, 0, 0]]).tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize(("within", "limit"), [(0.8, 0.8), (1.0, 0.999), (-0.2, 0), (float("nan"), learning.FORMED)])
+def test_a_map_has_formed_when_it_is_as_similar_as_two_of_its_class(within, limit):
+    assert learning.form_limit(within) == limit
