@@ -166,8 +166,8 @@ def caveat(finding: Finding) -> str:
     chance = "p < 0.001" if finding.p < 0.001 else f"p = {finding.p:.3f}"
     if finding.kind in ALWAYS_REPORTED:
         joint = f", jointly for all {finding.comparisons} scores" if finding.comparisons > 1 else ""
-        verdict = "significant" if significant(finding.p) else "not significant"
-        return f"Asked of every run: {verdict}, {chance}; 95 % interval{joint}."
+        outcome = "significant" if significant(finding.p) else "not significant"
+        return f"Asked of every run: {outcome}, {chance}; 95 % interval{joint}."
     if finding.comparisons == 1:
         return f"A single test: {chance}."
     return (

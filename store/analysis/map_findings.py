@@ -19,6 +19,7 @@ from store.rates import percent
 
 KERNEL = "kernel_similarity"  # of the last kernel to its initial value: a metric of each epoch, where it was recorded
 SURER = 0.3  # rank correlation with confidence from which maps count as surer
+FEWEST_RANKED = 30  # images: a rank correlation of fewer reaches 1 by chance
 STRATUM = 5  # images of one class with neighbouring logits, among which a cluster is compared
 
 
@@ -52,7 +53,7 @@ def error_detection(inputs: FindingInputs) -> list[Finding]:
 def surer_maps(inputs: FindingInputs) -> list[Finding]:
     """Whether brighter and sharper maps come with a higher confidence, as the paper guesses (sec. 5.2)."""
     table = inputs.tables["map_confidence"].dropna().set_index("measure")
-    if set(table.index) != {"peak", "sharpness"}:
+    if set(table.index) != {"peak", "sharpness"} or len(inputs.record.run.labels) < FEWEST_RANKED:
         return []
     outcomes = {}
     for measure, word in (("peak", "brighter"), ("sharpness", "sharper")):

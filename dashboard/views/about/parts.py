@@ -103,7 +103,7 @@ GLOSSARY: dict[str, tuple[Term, ...]] = {
             "Formation",
             r"\min \{ e : \cos(f_k^{\,e'}, f_k^{\,\mathrm{last}}) \ge \tau \ \ \forall e' \ge e \}",
             "The first epoch from which a map, or a class pattern, stays as similar to its final form as the maps of "
-            "two images of a class are (τ: their mean cosine similarity). Much of that form comes from the random seed.",
+            "two images of a class are (τ: their mean cosine similarity). Much of it comes from the random seed.",
         ),
         Term(
             "Stabilisation",
