@@ -1,7 +1,7 @@
 """How often does the Findings page state something that is false? `python -m bench nulls`
 
-Runs are drawn of which it is known what is true, because it was drawn: classes that do not differ in what a statement is
-about, variants that change nothing, maps that know nothing of the class or of the object. Each is written as a run,
+Runs are drawn of which it is known what is true, because it was drawn: classes that do not differ in what a statement
+is about, variants that change nothing, maps that know nothing of the class or of the object. Each is written as a run,
 analysed and read as the page reads it, so the whole way from the record to the sentence is tried. What such a run
 states all the same is false; over all its statements together, 5 % of the runs of each kind may have one.
 """

@@ -125,7 +125,8 @@ def gains(after: NDArray[np.bool_], before: NDArray[np.bool_]) -> dict[str, floa
 
 def memberships(record: EpochRecord) -> list[tuple[str, str, list[tuple[int, str]]]]:
     """Name, label and members (epoch, variant) of every ensemble that the run allows, the last epoch alone first."""
-    epochs, variants, clean = record.epochs, record.run.variants, record.clean
+    trained = tuple(epoch for epoch in record.epochs if epoch > 0)  # nobody averages in the untrained network
+    epochs, variants, clean = trained or record.epochs, record.run.variants, record.clean
     found = [("last", f"Epoch {epochs[-1]}", [(epochs[-1], clean)])]
     for count in LAST_EPOCHS:
         if count <= len(epochs):

@@ -17,7 +17,9 @@ from store.metrics.intervals import normal_p, wilson
 from store.metrics.significance import binomial_p, relabelled, relabelled_p, stratified_p
 from store.rates import percent
 
-KERNEL = "kernel_similarity"  # of the last kernel to its initial value: a metric of each epoch, where it was recorded
+KERNEL = (
+    "last_kernel_similarity"  # of the last kernel to its initial value: a metric of each epoch, where it was recorded
+)
 SURER = 0.3  # rank correlation with confidence from which maps count as surer
 FEWEST_RANKED = 30  # images: a rank correlation of fewer reaches 1 by chance
 STRATUM = 5  # images of one class with neighbouring logits, among which a cluster is compared
