@@ -26,6 +26,7 @@ def test_pages_and_links_keep_name_and_path(tiny_run, tmp_path):
         assert window.url.startswith(f"{root}gallery")
         settled(window)
         window.locator(".tile[href]").first.click()
+        window.get_by_role("dialog").get_by_role("link", name="Everything about this image").click()
         arrived(window, re.compile(rf"{re.escape(root)}image\?"))
         visit(window, f"{root}confusion?run=tiny")
         assert window.locator("h1").inner_text() == "Confusion"

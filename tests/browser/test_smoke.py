@@ -28,6 +28,7 @@ def test_a_failure_leads_to_its_image_and_back_leads_back(page, analysed):
     page.locator(".tile").first.wait_for()
     image = page.locator(".tile").first.get_attribute("data-id")
     page.locator(".tile").first.click()
+    page.get_by_role("dialog").get_by_role("link", name="Everything about this image").click()
     page.wait_for_selector("h1:has-text('Image')")
     page.wait_for_url(re.compile(rf"/image\?.*image={image}"))
     assert "epoch=2" in page.url
@@ -37,7 +38,7 @@ def test_a_failure_leads_to_its_image_and_back_leads_back(page, analysed):
     assert "epoch=2" in page.url
 
 
-def test_a_row_of_the_failures_table_leads_to_its_image(page, analysed):
+def test_a_row_of_the_failures_table_opens_the_quick_look(page, analysed):
     visit(page, f"{analysed}/failures?run=demo&epoch=2")
     page.locator(".tile").nth(1).wait_for()
     second = page.locator(".tile").nth(1).get_attribute("data-id")
@@ -45,8 +46,8 @@ def test_a_row_of_the_failures_table_leads_to_its_image(page, analysed):
     table.scroll_into_view_if_needed()
     settled(page)
     table.click(position={"x": 18, "y": 88})  # the box before the second row: a header and rows of 35 pixels
-    page.wait_for_selector("h1:has-text('Image')")
-    page.wait_for_url(re.compile(rf"/image\?.*image={second}"))
+    page.get_by_role("dialog").get_by_text(f"image {second} ·").wait_for()
+    page.wait_for_url(re.compile(rf"/failures\?.*look={second}"))
     assert "epoch=2" in page.url
 
 
