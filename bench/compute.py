@@ -1,6 +1,6 @@
 """Training and recording beside the obvious alternatives, in one run, so that the ratios carry over to other machines.
 
-    python -m bench compute [--data phantom] [--profile quick] [--steps 20] [--rounds 3]
+    python -m bench compute [--data phantom] [--profile quick] [--steps 20] [--rounds 3] [--only recording]
 
 Training: the profile's own step against the plain torchvision loop (ImageFolder over JPEG files, DataLoader with two
 workers, per-image transforms, float32, PyTorch's grouped transposed convolution). Recording: the forward passes of all
@@ -50,6 +50,7 @@ WARM_UP = 4  # untimed steps after each change of sides: what one side prefetche
 FULL_TRAINING, FULL_RECORDING = 100_000, 80_000  # training images and recorded passes of an epoch of Tiny ImageNet
 
 Row = tuple[str, ...]
+HEADINGS = ("what", "alternative", "Classprint", "ratio")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepared = prepare(settings, device="auto")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if options.only:
+            print(document.table(HEADINGS, recording_rows(prepared, folder / "run", rounds=options.rounds)[0]))
+            return
         training, train_rate = training_row(prepared, folder / "jpeg", steps=options.steps, rounds=options.rounds)
         recording, record_rate = recording_rows(prepared, folder / "run", rounds=options.rounds)
         rows = [training, *recording, gallery_row(prepared, folder / "run", rounds=2 * options.rounds)]
@@ -69,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         f"{describe_device(prepared.device)}, {prepared.dataset.name}, network {settings.model.name}, batches of "
         f"{settings.training.batch}, medians of {options.rounds} rounds (lowest to highest).\n\n"
-        f"{document.table(('what', 'alternative', 'Classprint', 'ratio'), rows)}\n\n"
+        f"{document.table(HEADINGS, rows)}\n\n"
         f"At these rates recording is {share:.0%} of an epoch of {FULL_TRAINING:,} images, {FULL_RECORDING:,} passes."
     )
 
@@ -110,24 +114,39 @@ def recording_rows(prepared: PreparedRun, path: Path, *, rounds: int) -> tuple[l
     """Passes per second through the network alone, and recorded into complete files; and the median of the latter."""
     run = open_or_create(path, prepared.material(path.name), prepared.processes, quiet=True)
     recorder, epochs = prepared.epoch_recorder(path, quiet=True), iter(range(1, 1000))
-    passes = len(prepared.dataset.validation.labels) * len(prepared.profile.recording.variants)
+    passes = len(prepared.dataset.validation.labels) * len(prepared.variants)
+    worked: dict[str, list[float]] = {"alone": [], "recorded": []}
 
-    def recorded() -> float:
-        started = time.perf_counter()
+    def timed(name: str, work: Callable[[], None]) -> float:
+        started, processor = time.perf_counter(), time.process_time()
+        work()
+        worked[name].append(time.process_time() - processor)
+        return passes / (time.perf_counter() - started)
+
+    def recorded() -> None:
         with run.epoch(next(epochs)) as writer:
             recorder.record(prepared.network, writer, title="")
-        return passes / (time.perf_counter() - started)
 
-    def alone() -> float:
-        started = time.perf_counter()
-        _forward_only(prepared, recorder)
-        return passes / (time.perf_counter() - started)
-
-    rates = alternate({"alone": alone, "recorded": recorded}, rounds)
+    sides = {
+        "alone": lambda: timed("alone", lambda: _forward_only(prepared, recorder)),
+        "recorded": lambda: timed("recorded", recorded),
+    }
+    rates = alternate(sides, rounds)
+    alone, both = (statistics.median(worked[name][1:]) for name in ("alone", "recorded"))
     size = (path / "epochs" / "0001.h5").stat().st_size
     slower = statistics.median(rates["alone"]) / statistics.median(rates["recorded"]) - 1
     row = _row("passes/s: network alone, and recorded into complete files", rates["alone"], rates["recorded"], "{:.0f}")
-    rows = [(*row[:3], f"{slower:+.1%} time"), ("bytes per pass (untrained network)", "", f"{size / passes:.0f}", "")]
+    processor = (
+        "processor ms a pass",
+        f"{1e3 * alone / passes:.2f}",
+        f"{1e3 * both / passes:.2f}",
+        f"{both / alone - 1:+.1%}",
+    )
+    rows = [
+        (*row[:3], f"{slower:+.1%} time"),
+        processor,
+        ("bytes per pass (untrained network)", "", f"{size / passes:.0f}", ""),
+    ]
     return rows, statistics.median(rates["recorded"])
 
 
@@ -245,6 +264,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", help="as for python -m compute")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--steps", type=int, default=20, help="steps per round")
+    parser.add_argument("--only", choices=["recording"], help="leave the rest out")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     return parser.parse_args(arguments)
