@@ -28,7 +28,8 @@ P = ParamSpec("P")
 
 _MOST_DRAWINGS = 64  # of one kind
 # A label at the end of an axis stands under its tick, not pushed against its neighbour.
-_AXES = {"axis": {"labelFlush": False}}
+# A screen reader is given the chart in words and its table; thousands of unnamed marks would only be in its way.
+_DEFAULTS = {"axis": {"labelFlush": False}, "mark": {"aria": False}}
 # Streamlit leaves 20 pixels under a chart where none are asked for.
 _ON_PAGE = {"padding": {"left": 0, "top": 4, "right": 12, "bottom": 2}}
 # On a page Streamlit styles a chart; a downloaded one brings its own style, on white.
@@ -100,7 +101,7 @@ def drawing(draw: Callable[P, alt.TopLevelMixin]) -> Callable[P, Drawing]:
         # Validation against the schema takes most of the time; the tests do it.
         with _ALTAIR_SETTING, debug_mode(False):
             spec: dict[str, Any] = draw(*args, **kwargs).to_dict(validate=False)
-        return spec | {"config": {**spec.get("config", {}), **_AXES}}
+        return spec | {"config": {**spec.get("config", {}), **_DEFAULTS}}
 
     # Altair takes 8 to 17 ms of a core for a chart; the values of a new state, filled in later, 1 to 2 ms.
     return cast("Callable[P, Drawing]", lru_cache(_MOST_DRAWINGS)(vega_lite))

@@ -80,5 +80,6 @@ def _histogram(
             tooltip=tooltips(("low:Q", ".3~f", "from"), ("high:Q", ".3~f", "to"), "prediction:N", "count:Q"),
         )
         .add_params(alt.selection_interval(name="range", encodings=["x"]))
-        .properties(height=height)
+        # Drawn on a canvas: as SVG, the two rectangles of a range would be images without a text to a screen reader.
+        .properties(height=height, usermeta={"embedOptions": {"renderer": "canvas"}})
     )

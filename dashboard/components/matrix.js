@@ -45,7 +45,7 @@ class MatrixView {
     this.controls.append(
       button("+", () => this.zoom(0.6), "zoom in"),
       button("−", () => this.zoom(1 / 0.6), "zoom out"),
-      button("fit", () => this.fit(), "show the whole matrix"),
+      button("fit", () => this.fit(), "fit the whole matrix"),
       element("span", "hint", "double-click zooms · drag moves · arrows and Enter choose a cell"),
     );
     this.listen();

@@ -31,7 +31,7 @@ class PainterView {
       swatch.dataset.level = level;
       return swatch;
     });
-    const eraser = button("erase", () => this.pick(this.zero), "eraser");
+    const eraser = button("erase", () => this.pick(this.zero), "brush: erase");
     eraser.dataset.level = this.zero;
     this.swatches.push(eraser);
     const undo = button("undo", () => this.undo(), "undo the last stroke");

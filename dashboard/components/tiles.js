@@ -81,7 +81,6 @@ const buildTile = (entry, layers, photos, send) => {
   tile.append(element("span", "title", entry.title));
   for (const line of entry.lines) tile.append(element("span", "line", line));
   tile.title = [entry.title, ...entry.lines].join("\n");
-  tile.setAttribute("aria-label", [entry.title, ...entry.lines].join(", "));
   tile.classList.toggle("chosen", entry.chosen);
   tile.dataset.id = entry.id;
   openTile(tile, entry, send);

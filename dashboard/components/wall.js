@@ -98,7 +98,6 @@ class WallView {
       const share = this.shares[place];
       tile.fill.style.width = `${100 * share}%`;
       tile.line.textContent = percent(share, 0);
-      tile.node.setAttribute("aria-label", `${data.tiles[position].title}, ${tile.line.textContent}`);
     });
   }
 }

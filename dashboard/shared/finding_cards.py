@@ -210,7 +210,7 @@ def _figure(selection: Selection, finding: Finding) -> None:
         no_effect=finding.no_effect,
         palette=downloads.current_palette(),
     )
-    st.image(drawn, width=220)
+    st.image(drawn, width=220, alt=f"{heading(finding)}: {figure(finding)}")
     st.caption(f"**{escape_markdown(figure(finding))}**")
     title = navigation.page_info(finding.page).title
     reset = {"run": selection.name, **dict.fromkeys(("variant", "class", "image", "pin"))}
