@@ -17,7 +17,7 @@ BIN  := $(VENV)/bin
 TRAINING = --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev compute record plan experiment dashboard analyse verify report figures docs bench test test-fast lint types format check clean
+.PHONY: help setup setup-dashboard setup-dev compute record plan experiment dashboard analyse verify report figures docs bench test test-fast lint types format check clean
 
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
@@ -25,8 +25,9 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PROFILE=quick|tiny|fast|grid|paper|baseline   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   WEIGHTS=imagenet|none|FILE"
-	@echo "  RUN=name   RUNS=folder of runs   PORT=8501 of the dashboard   JOBS=2 test processes   PYTHON=python3.12 for .venv"
+	@echo "  RUN=name   RUNS=folder of runs, or folders and URLs for the dashboard (a:s3://bucket/b)   PORT=8501 of the dashboard   JOBS=2 test processes   PYTHON=python3.12 for .venv"
 	@echo "  SEEDS=3 trainings that differ in their seed alone: their spread is chance"
+	@echo "  TORCH=cpu   the build of PyTorch without CUDA: several GB less to download (also cu128 and the like)"
 	@echo "  ARGS='--set training.epochs=3'          any other option of python -m compute train (--help lists them)"
 
 $(VENV)/bin/python:
@@ -34,8 +35,12 @@ $(VENV)/bin/python:
 	  { echo "Classprint needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: PYTHON=python3.12."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt requirements-dashboard.txt requirements-compute.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/.installed-dashboard: requirements-dashboard.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dashboard.txt
+	@touch $@
+
+$(VENV)/.installed: requirements.txt requirements-compute.txt $(VENV)/.installed-dashboard
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH),--extra-index-url "https://download.pytorch.org/whl/$(TORCH)") -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
@@ -43,6 +48,8 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@touch $@
 
 setup: $(VENV)/.installed ## Create .venv and install the requirements (about three minutes, mostly PyTorch)
+
+setup-dashboard: $(VENV)/.installed-dashboard ## The same without PyTorch: what the pages need (a minute)
 
 setup-dev: $(VENV)/.installed-dev ## The same, with the requirements of tests and linters
 
@@ -59,7 +66,7 @@ experiment: setup ## Train, analyse, verify PROFILE on DATA, and write its table
 	$(BIN)/python -m compute train $(TRAINING)
 	$(BIN)/python -m bench results "$(RUNS)/$(or $(RUN),$(notdir $(basename $(PROFILE))))"
 
-dashboard: setup ## Open the dashboard over the runs in RUNS
+dashboard: setup-dashboard ## Open the dashboard over the runs in RUNS (folders or URLs, a colon between them); no PyTorch
 	CLASSPRINT_RUNS="$(RUNS)" $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)
 
 analyse: setup ## Recompute the cross-epoch analysis of RUN (learning, robustness, findings)

@@ -7,6 +7,7 @@
     python -m bench results RUN                           the page, tables and images of docs/results/RUN
     python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
     python -m bench adoption [--cost]                     architectures of others, their maps and cost: docs/adoption.md
+    python -m bench demo                                  the run that travels with the repository, in demo/
     python -m bench ablations [--data DATA] [--seeds 3]   the paper's network part by part: docs/ablations.md
     python -m bench scale                                 50,000 images of 1,000 classes: writing, queries and pages
 
@@ -26,7 +27,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "nulls", "results", "same_record", "adoption", "ablations", "scale")
+COMMANDS = ("findings", "nulls", "results", "same_record", "adoption", "ablations", "scale", "demo")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",
