@@ -1,4 +1,4 @@
-"""The dashboard over runs in a bucket, on a server that speaks S3: listed, opened, told where it does not answer."""
+"""The dashboard over runs in a bucket, on a server that speaks S3: listed, opened, and its silence reported."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_new_epoch_in_the_bucket_appears(opened, folders, bucket, monkeypatch)
     _until(lambda: data.open_named_run("team").epochs == (1, 2))
 
 
-def test_a_bucket_that_answers_no_more_is_told_and_its_fetched_epochs_stay(opened, folders, monkeypatch):
+def test_a_bucket_that_answers_no_more_is_reported_and_its_fetched_epochs_stay(opened, folders, monkeypatch):
     assert_no_errors(opened(folders, run="team"))
     monkeypatch.setattr(patience, "FRESH", 0.0)
     monkeypatch.setattr("store.remote.source.RemoteSource.look", _refuse)
@@ -63,7 +63,7 @@ def test_a_bucket_that_answers_no_more_is_told_and_its_fetched_epochs_stay(opene
     assert "cannot be reached" in texts(app) and app.title[0].value == "Overview"
 
 
-def test_without_any_run_the_reason_is_told(opened):
+def test_without_any_run_the_reason_is_reported(opened):
     st.cache_resource.clear()
     app = opened("http://127.0.0.1:9/runs")
     assert app.title[0].value == "No run can be read"
