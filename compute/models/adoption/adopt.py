@@ -67,27 +67,26 @@ def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: b
                     return AdoptedNetwork(body, method, found, source=source)
     problem = "; ".join(tried) or "no layer with a grid of cells decides the logits"
     raise BadModel(
-        f"{type(source).__name__} has no class maps: {problem}. Name another layer (layer='NAME', or 'NAME:in' for "
-        "what goes into it), or record its predictions alone (maps=False)."
+        f"{type(source).__name__} has no class maps: {problem}. {_equality(logits)}Name another layer "
+        "(layer='NAME', or 'NAME:in' for what goes into it), or record its predictions alone (maps=False)."
     )
 
 
 def _most_different(logits: Tensor) -> list[int]:
-    """The first image and that whose logits (n, C) differ most from its own: with them the layer is looked for.
+    """The first image and that whose logits (n, C) differ most from its own: with them the layer is looked for."""
+    return [0, max(1, int((logits - logits[0]).abs().amax(1).argmax()))]
 
-    Raises:
-        BadModel: rounding hides what the logits depend on, so that no layer could be found or proved.
-    """
-    differences = (logits - logits[0]).abs().amax(1)
-    other, largest = int(differences.argmax()), float(logits.abs().max())
-    if differences[other] <= 2 * ROUNDING * largest:
-        raise BadModel(
-            f"The model gives nearly the same logits for all {len(logits)} images: they differ by "
-            f"{float(differences[other]):.2g}, and the largest is {largest:.2g}, so float32 cannot show what they "
-            "depend on. Deep networks are like that before their first step, and dead ones always: train the model "
-            "first, or record its predictions alone (maps=False)."
-        )
-    return [0, other]
+
+def _equality(logits: Tensor) -> str:
+    """A sentence where rounding hides what the logits (n, C) depend on: the likely reason that no layer was found."""
+    difference, largest = float((logits - logits[0]).abs().max()), float(logits.abs().max())
+    if difference > 2 * ROUNDING * largest:
+        return ""
+    return (
+        f"It gives nearly the same logits for all {len(logits)} images: they differ by {difference:.2g}, and the "
+        f"largest is {largest:.2g}, so float32 cannot show what they depend on. Deep networks are like that before "
+        "their first step, and dead ones always: train the model first. "
+    )
 
 
 def _layers(model: nn.Module, x: Tensor, layer: str | None) -> Iterator[tuple[str, list[GridForm]]]:
