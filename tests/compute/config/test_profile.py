@@ -40,12 +40,12 @@ def test_the_paper_profile_is_the_papers_training():
     assert profile.weights.source == "imagenet"
 
 
-def test_no_section_has_more_than_fifteen_settings_and_each_is_explained():
+def test_no_section_has_more_than_seventeen_settings_and_each_is_explained():
     sections: dict[str, int] = {}
     for name, _, text in settings_table():
         sections[name.partition(".")[0]] = sections.get(name.partition(".")[0], 0) + 1
         assert text, name
-    assert max(sections.values()) <= 15
+    assert max(sections.values()) <= 17
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_the_documented_example_is_short_trains_and_is_recorded(my_networks, tmp
     sets = [part for text in settings for part in ("--set", text)]
     assert main(["train", "--runs-dir", str(tmp_path), "--run", "plain", "--no-analysis", *sets]) == 0
     recorded = open_run(tmp_path / "plain")
-    assert recorded.epochs == (1,)
+    assert recorded.epochs == (0, 1)
     assert recorded.map_shape == (2, 2)
     assert recorded.layer_names == ("features",)
     assert recorded.maps(epoch=1, variant="gray", images=None).shape == (16, 8, 2, 2)

@@ -362,7 +362,7 @@ def test_a_killed_process_resumes_and_a_finished_run_is_left_alone(finished, tmp
     assert whole.complete
     sealed = {path: path.stat().st_mtime_ns for path in (tmp_path / "tiny").glob("**/*") if path.is_file()}
     assert main(arguments) == 0
-    assert "is complete (epochs recorded: 3)." in capsys.readouterr().out
+    assert "is complete (epochs recorded: 4)." in capsys.readouterr().out
     assert sealed == {path: path.stat().st_mtime_ns for path in sealed}
     assert_same_record(finished, tmp_path / "tiny")
 

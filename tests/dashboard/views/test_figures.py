@@ -72,5 +72,5 @@ def test_the_view_holds_what_the_figure_shows(opened, tiny_run, link, said):
 
 
 def test_the_readme_asks_a_question_for_every_page():
-    asked = re.findall(r"^\| ([A-Z][a-z]+) \| [^|]*\? (?:\([^|]*\) )?\|$", README, re.M)
+    asked = re.findall(r"^\| ([A-Z][a-z ]+) \| [^|]*\? (?:\([^|]*\) )?\|$", README, re.M)
     assert asked == [page.title for page in navigation.PAGES]
