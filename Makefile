@@ -17,7 +17,7 @@ BIN  := $(VENV)/bin
 TRAINING = --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dashboard setup-dev compute record plan experiment dashboard analyse verify report figures docs bench test test-fast lint types format check clean
+.PHONY: help setup setup-dashboard setup-dev compute record plan experiment dashboard demo analyse verify report figures docs bench test test-fast lint types format check clean
 
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
@@ -68,6 +68,9 @@ experiment: setup ## Train, analyse, verify PROFILE on DATA, and write its table
 
 dashboard: setup-dashboard ## Open the dashboard over the runs in RUNS (folders or URLs, a colon between them); no PyTorch
 	CLASSPRINT_RUNS="$(RUNS)" $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)
+
+demo: setup-dashboard ## Open the dashboard over the small recorded run that comes with the repository; nothing is trained
+	CLASSPRINT_RUNS=demo $(BIN)/python -m streamlit run dashboard/app.py --server.port $(PORT)
 
 analyse: setup ## Recompute the cross-epoch analysis of RUN (learning, robustness, findings)
 	$(BIN)/python -m compute analyse "$(RUNS)/$(or $(RUN),quick)"

@@ -18,7 +18,7 @@ from store.check.verify import verify_run
 from store.errors import WriteFailed
 
 FOLDER = document.ROOT / "demo"
-NAME = "phantom-demo"
+NAME = "demo"
 LARGEST = 12_000_000  # bytes: what a clone may carry
 _PROFILE = Path(__file__).with_name("demo.toml")
 
