@@ -71,7 +71,7 @@ def results_page(run: Run, tables: Mapping[str, pd.DataFrame], verification: pd.
     """The whole page, of the tables by name; its links are the files beside it."""
     last = run.metrics().iloc[-1]
     title = f"# {run.path.name}: {last['validation_top1']:.2%} top-1, "
-    title += f"{last['validation_top5']:.2%} top-5 after {len(run.epochs)} epochs"
+    title += f"{last['validation_top5']:.2%} top-5 after {sum(epoch > 0 for epoch in run.epochs)} epochs"
     parts = [title, "  \n".join(filter(None, [*_origin(run), _summary(verification), note]))]
     for name, section in SECTIONS.items():
         parts += [f"## {section.heading}", section.text(run, tables[name])]
@@ -278,7 +278,10 @@ def throughput(run: Run) -> pd.DataFrame:
     full, or the epoch before not yet complete); missing in runs that did not record it.
     """
     metrics = run.metrics()
-    sizes = [sum(path.stat().st_size for path in run.path.glob(f"epochs/{epoch:04d}*.h5")) for epoch in run.epochs]
+    metrics = metrics[metrics["epoch"] > 0]  # before the first step nothing is trained
+    sizes = [
+        sum(path.stat().st_size for path in run.path.glob(f"epochs/{epoch:04d}*.h5")) for epoch in metrics["epoch"]
+    ]
     seconds = metrics["train_seconds"] + metrics["record_seconds"]
     kept = ["epoch", "train_seconds", "record_seconds", *(name for name in ("checkpoint_seconds",) if name in metrics)]
     table = metrics[kept].assign(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 from dashboard.browser import open_chromium
 from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, arrived, settled, visit
@@ -12,6 +13,11 @@ pytestmark = IN_CHROMIUM
 
 
 def test_pages_and_links_keep_name_and_path(tiny_run, tmp_path):
+    with ThreadPoolExecutor(1) as pool:  # Playwright's own thread has the browser of the other tests
+        pool.submit(_pages_and_links_keep_name_and_path, tiny_run, tmp_path).result()
+
+
+def _pages_and_links_keep_name_and_path(tiny_run, tmp_path):
     with (
         deployed(tiny_run.parent, tmp_path) as (proxy, _),
         open_chromium(f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser,

@@ -62,6 +62,7 @@ def test_the_most_similar_image_of_a_search_opens_its_page(page, analysed):
     first = page.locator(".tiles .tile[href*='image']").first
     first.wait_for()
     first.click()
+    page.get_by_role("dialog").get_by_role("link", name="Everything about this image").click()
     arrived(page, re.compile("/image.*image=5"))
 
 

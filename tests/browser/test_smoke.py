@@ -74,7 +74,8 @@ def test_a_cell_of_the_matrix_opens_its_images_and_back_closes_them(page, analys
     settled(page)
     page.go_back()
     page.wait_for_url(lambda url: "prediction=" not in url)
-    page.get_by_text("Choose a cell of the matrix").wait_for()
+    settled(page)
+    assert page.locator("h1").inner_text() == "Confusion"
 
 
 def test_the_arrow_keys_move_between_tiles(page, analysed):

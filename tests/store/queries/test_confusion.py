@@ -67,7 +67,7 @@ def test_what_is_not_known_is_refused(run, query, error, message):
 
 
 def test_classes_can_be_ordered_by_formation(learned):
-    assert queries.class_order(learned, "formation", epoch=4).tolist() == [0, 1, 2]
+    assert queries.class_order(learned, "formation", epoch=4).tolist() == [0, 2, 1]  # image 3 is late
 
 
 @pytest.mark.parametrize("k", [1, 3, 7, 10, 99])
