@@ -285,9 +285,8 @@ def analysis_problems(run: Path, facts: RunFacts) -> Iterator[str]:
         if analysis is not None:
             for name in analysis.tables:
                 table = analysis.table(name).select_dtypes("number")
-                # The interval of a figure of too few images is infinite: nothing is known.
-                open_ended = [column for column in table if column.endswith(("low", "high"))]
-                if np.isinf(table.drop(columns=open_ended).to_numpy(np.float64)).any():
+                # The interval of a figure of too few images is infinite.
+                if np.isinf(table.drop(columns=table.filter(regex="(low|high)$")).to_numpy(np.float64)).any():
                     yield f"tables/{name}: it contains numbers that are not finite"
             for name in analysis.arrays:
                 if np.isinf(analysis.array(name)).any():
