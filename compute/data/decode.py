@@ -32,6 +32,8 @@ FORMATS = tuple(
     for name in ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "AVIF", "JPEG2000", "TIFF", "PPM")
     if name in Image.OPEN
 )
+# Ultralytics replaces Pillow's `open` by one that asks for a decoder of HEIF, which may not be installed.
+NO_IMAGE = (UnidentifiedImageError, ModuleNotFoundError)
 LARGEST_PIXELS = 100_000_000  # A 10,000 x 10,000 image; a larger file is refused as a decompression bomb.
 SMALLEST_SIDE, LARGEST_SIDE = 8, 1024  # of a prepared image
 WHITE = 65535  # the level of a 16-bit file that is shown as white
@@ -237,7 +239,7 @@ def open_image(content: bytes, name: str) -> Iterator[Image.Image]:
 def _open(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(_without_texts(content)), formats=FORMATS)
-    except UnidentifiedImageError:
+    except NO_IMAGE:
         bare, exif = _without_exif(content)
         if not exif:
             raise
@@ -306,7 +308,7 @@ def _naming(name: str) -> Iterator[None]:
         yield
     except BadImage:
         raise
-    except UnidentifiedImageError as err:
+    except NO_IMAGE as err:
         raise BadImage(f"'{name}' is not an image that can be read here. Remove or replace it.") from err
     except Image.DecompressionBombError as err:
         raise BadImage(
