@@ -181,6 +181,8 @@ class Experiment:
             The last epoch trained; None without any checkpoint.
         """
         known = self.checkpoints.epochs()
+        # Before any of them writes a checkpoint: one that listed them later would see it and take another way.
+        self.prepared.processes.wait()
         for epoch in known:
             if epoch not in self.run.complete_epochs:
                 network = self._second_network()

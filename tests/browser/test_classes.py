@@ -120,7 +120,7 @@ def test_every_choice_can_be_seen_on_a_phone(phone, analysed):
     visit(phone, f"{analysed}/confusion?run=demo")
     phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")
     choices = phone.locator("[data-testid=stMain] :is([data-testid=stSelectbox], [role=radio])")
-    assert choices.count() >= 3
+    choices.nth(2).wait_for()
     for choice in choices.all():
         box = choice.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390

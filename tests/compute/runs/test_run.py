@@ -22,6 +22,7 @@ from compute.recording.run_recorder import lock_run, open_or_create
 from compute.runs.interrupt import Interrupted, StopRequest
 from compute.runs.prepare import prepare
 from compute.runs.run import Experiment, TrainingJob
+from compute.training.checkpoints import CheckpointFolder
 from compute.training.distributed import Processes
 from store import RunMismatch, StoreError, open_run
 from store.check.verify import verify_run
@@ -254,6 +255,26 @@ def test_an_epoch_whose_record_was_lost_is_recorded_again_from_its_weights(finis
         path.unlink()
     run(tmp_path / "lost")
     assert_same_record(finished, tmp_path / "lost")
+
+
+def test_processes_meet_after_looking_for_checkpoints_and_before_the_first_is_written(tmp_path, monkeypatch):
+    """A process that looked later would find another one's checkpoint of epoch 0, and both would wait for ever."""
+    order: list[str] = []
+    for owner, name in ((CheckpointFolder, "epochs"), (Processes, "wait"), (CheckpointFolder, "save")):
+        monkeypatch.setattr(owner, name, _noted(getattr(owner, name), order))
+    run(tmp_path / "tiny", "training.epochs=1")
+    looked, written = order.index("epochs"), order.index("save")
+    assert "wait" in order[looked:written]
+
+
+def _noted(method, order):
+    """The method, which also appends its name to `order`."""
+
+    def noted(*args, **options):
+        order.append(method.__name__)
+        return method(*args, **options)
+
+    return noted
 
 
 def test_only_the_last_weights_stay_where_the_profile_says_so(tmp_path):
