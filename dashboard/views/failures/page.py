@@ -214,7 +214,8 @@ def _filter(
 
 def _summary(frame: pd.DataFrame, rows: pd.DataFrame, symbol: str) -> None:
     wrong = int((~frame["correct"]).sum())
-    text = f"**{plural(len(rows), 'wrong prediction')}** of {count(wrong)} in {plural(len(frame), 'image')}"
+    some = f" of {count(wrong)}" if len(rows) < wrong else ""  # nothing is filtered out: one number says it
+    text = f"**{plural(len(rows), 'wrong prediction')}**{some} in {plural(len(frame), 'image')}"
     if len(rows):
         same_group = (rows["group"] == rows["predicted_group"]).mean()
         text += (

@@ -27,33 +27,16 @@ from store.read.source import path_state
 
 _SOURCES = {"file": "file", "clipboard": "clipboard", "camera": "camera", "record": "recorded image"}
 _REFERENCES = {"none": "none", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
+_WEIGHTS = "checkpoints"  # the folder inside a run
 _PREPARED = "live_image"  # in the session: the last image, so that a control's change does not decode it again
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    if importlib.util.find_spec("torch") is None:
-        st.info(
-            "This page runs the network, and PyTorch is not installed here. Run `pip install -r requirements.txt` to "
-            "install it. All other pages work without it.",
-            icon=":material/extension_off:",
-        )
-        return
-    if not isinstance(selection.run.configuration.get("model"), dict):
-        name = escape_markdown(selection.name)
-        st.info(
-            f"Run “{name}” does not say which network it recorded, so no image can be passed through it.",
-            icon=":material/help:",
-        )
-        return
-    if not selection.run.source.is_local:
-        command = code_span(f"python -m store copy {selection.run.source.location} runs/{selection.run.path.name}")
-        st.info(
-            "This run is at a URL, and its weights are not fetched. To try its network, copy it to this machine: "
-            f"{command}.",
-            icon=":material/cloud_download:",
-        )
+    reason = _why_not(selection)
+    if reason is not None:
+        st.info(reason[0], icon=f":material/{reason[1]}:")
         return
     own = os.environ.get("CLASSPRINT_NETWORKS", "").strip()
     if own:
@@ -61,6 +44,44 @@ def main() -> None:
     image = _chosen_image(selection)
     if image is not None:
         _predict(selection, image)
+
+
+def _why_not(selection: Selection) -> tuple[str, str] | None:
+    """Why this run's network cannot be tried here and what to do, with an icon's name; None where it can.
+
+    What no installation would mend comes before the advice to install PyTorch.
+    """
+    run, name = selection.run, escape_markdown(selection.name)
+    if not isinstance(run.configuration.get("model"), dict):
+        return f"Run “{name}” does not say which network it recorded, so no image can be passed through it.", "help"
+    if not run.source.is_local:
+        command = code_span(f"python -m store copy {run.source.location} runs/{run.path.name}")
+        return (
+            "This run is at a URL, and its weights are not fetched. To try its network, copy it to this machine: "
+            f"{command}.",
+            "cloud_download",
+        )
+    epochs = [epoch for epoch in run.epochs if (run.path / _WEIGHTS / f"{epoch:04d}.pt").exists()]
+    if not epochs:
+        return (
+            f"Run “{name}” came without the weights of its network, so no image can be passed through it. They are in "
+            f"the folder {code_span(_WEIGHTS)} of the run where it was recorded: copy that folder, too. A run of your "
+            "own has them: `make compute`.",
+            "folder_off",
+        )
+    if selection.epoch not in epochs:
+        return (
+            f"The weights of epoch {selection.epoch} were not kept. Choose one of these epochs at the side: "
+            f"{', '.join(map(str, epochs))}.",
+            "folder_off",
+        )
+    if importlib.util.find_spec("torch") is None:
+        return (
+            "This page runs the network, and PyTorch is not installed here. Run `pip install -r requirements.txt` to "
+            "install it. All other pages work without it.",
+            "extension_off",
+        )
+    return None
 
 
 def _chosen_image(selection: Selection) -> np.ndarray | None:
@@ -144,7 +165,7 @@ def _predictor(path: str, state: Hashable, epoch: int) -> object:
 
 def _network_state(run: Run, epoch: int) -> Hashable:
     """What a loaded network holds for: a checkpoint that was exchanged is loaded again."""
-    return run.state(epoch), *(path_state(path) for path in sorted((run.path / "checkpoints").glob("*")))
+    return run.state(epoch), *(path_state(path) for path in sorted((run.path / _WEIGHTS).glob("*")))
 
 
 def _predict(selection: Selection, image: np.ndarray) -> None:

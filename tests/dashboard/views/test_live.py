@@ -13,8 +13,11 @@ from store.synthetic import write_synthetic_run
 
 @pytest.fixture
 def named_network(tmp_path):
-    """A folder with a run that names its network, so that the page asks for an image."""
-    write_synthetic_run(tmp_path / "named", epochs=1, configuration={"model": {"name": "paper", "options": {}}})
+    """A folder with a run that names its network and has a file of weights, so that the page asks for an image."""
+    run = tmp_path / "named"
+    write_synthetic_run(run, epochs=2, configuration={"model": {"name": "paper", "options": {}}})
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "0002.pt").write_bytes(b"no weights")
     return tmp_path
 
 
@@ -25,10 +28,19 @@ def test_the_page_waits_for_an_image_from_every_source(opened, named_network, so
     assert any("stays on this machine" in part.value for part in app.caption)
 
 
-def test_an_image_from_the_record_needs_weights_and_says_so(opened, named_network):
+def test_a_network_that_cannot_be_loaded_is_an_error_on_the_page(opened, named_network):
     app = opened(named_network, "live", source="record", image="3")
     assert not app.exception
     assert len(app.error) == 1
+
+
+def test_an_epoch_or_a_run_without_weights_says_so_before_it_asks_for_an_image(opened, named_network):
+    app = opened(named_network, "live", epoch="1")
+    assert not app.error and "Choose one of these epochs at the side: 2." in app.info[0].value
+    (named_network / "named" / "checkpoints" / "0002.pt").unlink()
+    app = opened(named_network, "live")
+    assert not app.error and "came without the weights" in app.info[0].value
+    assert str(named_network) not in app.info[0].value  # a visitor need not know the server's folders
 
 
 def upload(app, content):
