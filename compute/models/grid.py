@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from compute.models.paper import EncoderDecoder, grouped_layer, mixing_layer
 from compute.models.registry import register
 
@@ -29,5 +31,8 @@ class GridNetwork(EncoderDecoder):
         dropout: float = 0.1,
         scale: float = 6.0,
     ) -> None:
-        layers = mixing_layer(classes, upsample=False), grouped_layer(classes, upsample=stem == "stride2")
+        layers = (
+            partial(mixing_layer, classes, upsample=False),
+            partial(grouped_layer, classes, upsample=stem == "stride2"),
+        )
         super().__init__(classes, stem=stem, layers=layers, encoder_norm=encoder_norm, dropout=dropout, scale=scale)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -114,7 +115,8 @@ class EncoderDecoder(ResNetNetwork):
     Args:
         classes: C.
         stem: of the ResNet, which sets the grid of the features; see `ResNetEncoder`.
-        layers: the decoder's two layers, by `mixing_layer` and `grouped_layer`.
+        layers: functions that make the decoder's two layers, by `mixing_layer` and `grouped_layer`. They are called
+            when their turn has come: made earlier, they would take random numbers that the encoder gets from a seed.
         encoder_norm: `instance` or `batch`, after the 1x1 convolution.
         dropout: probability of dropping a whole encoded or decoded map (Dropout2d).
         scale: initial weight of the last BatchNorm. S_k is the mean of ReLU(BatchNorm(.)), so at PyTorch's 1 every S_k
@@ -128,7 +130,7 @@ class EncoderDecoder(ResNetNetwork):
         classes: int,
         *,
         stem: str,
-        layers: tuple[nn.Module, nn.Module],
+        layers: tuple[Callable[[], nn.Module], Callable[[], nn.Module]],
         encoder_norm: str,
         dropout: float,
         scale: float,
@@ -137,8 +139,8 @@ class EncoderDecoder(ResNetNetwork):
         _check_choice("encoder_norm", encoder_norm, NORMS)
         norm = nn.InstanceNorm2d(classes, affine=True) if encoder_norm == "instance" else nn.BatchNorm2d(classes)
         self.encoded = NormedConvolution(nn.Conv2d(CHANNELS, classes, 1, bias=False), norm)
-        self.decoder = NormedConvolution(layers[0], nn.BatchNorm2d(classes))
-        self.class_maps = ClassMaps(layers[1], nn.BatchNorm2d(classes))
+        self.decoder = NormedConvolution(layers[0](), nn.BatchNorm2d(classes))
+        self.class_maps = ClassMaps(layers[1](), nn.BatchNorm2d(classes))
         self.dropout = nn.Dropout2d(dropout)
         for layer in (self.encoded, self.decoder, self.class_maps):
             for weight in layer.conv.parameters():  # a fixed kernel has none
@@ -221,10 +223,10 @@ class PaperNetwork(EncoderDecoder):
         if not grouped and kernel != "own":
             raise BadModel(f"kernel '{kernel}' is of grouped layers, and grouped is 0. Leave out one of the two.")
 
-        def layer(*, alone: bool) -> nn.Module:
+        def layer(*, alone: bool) -> Callable[[], nn.Module]:
             if alone:
-                return grouped_layer(classes, upsample=True, kernel=kernel)
-            return mixing_layer(classes, upsample=True)
+                return partial(grouped_layer, classes, upsample=True, kernel=kernel)
+            return partial(mixing_layer, classes, upsample=True)
 
         super().__init__(
             classes,

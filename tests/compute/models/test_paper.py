@@ -9,6 +9,7 @@ from compute.config.profile import load_profile
 from compute.errors import BadModel
 from compute.models import ClassMapNetwork, build, describe
 from compute.models.paper import DepthwiseUpsampling
+from compute.models.resnet import ResNetEncoder
 from compute.training.optimizers import make_optimizer
 
 
@@ -52,6 +53,15 @@ def test_new_layers_are_drawn_from_a_gaussian(paper):
     values = paper.decoder.conv.weight.detach().flatten()
     standardised = (values - values.mean()) / values.std()
     assert abs(standardised.pow(4).mean().item() - 3) < 0.05  # a uniform distribution would give 1.8
+
+
+@pytest.mark.parametrize("name, stem", [("paper", "imagenet"), ("grid", "stride1"), ("cam", "imagenet")])
+def test_a_seed_gives_every_network_the_same_encoder(name, stem):
+    """So a seed's random numbers do not depend on what is built after the encoder, nor on how."""
+    torch.manual_seed(3)
+    encoder = ResNetEncoder(stem)
+    torch.manual_seed(3)
+    assert torch.equal(build(name, 4).encoder.layer4[1].conv2.weight, encoder.layer4[1].conv2.weight)
 
 
 def test_layers_are_what_stands_after_the_relu(paper):
