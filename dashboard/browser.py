@@ -46,11 +46,11 @@ class Server:
 
 
 @contextmanager
-def serve_dashboard(runs: Path, *, script: Path = APP) -> Iterator[Server]:
+def serve_dashboard(runs: Path | str, *, script: Path = APP) -> Iterator[Server]:
     """Run the block with a dashboard on a free port of this machine; it is stopped afterwards.
 
     Args:
-        runs: the folder of runs.
+        runs: the folder of runs, or folders and URLs as CLASSPRINT_RUNS has them.
         script: another Streamlit script to serve with the same settings.
 
     Raises:
@@ -62,7 +62,7 @@ def serve_dashboard(runs: Path, *, script: Path = APP) -> Iterator[Server]:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    environment = {**os.environ, "CLASSPRINT_RUNS": str(runs.absolute())}
+    environment = {**os.environ, "CLASSPRINT_RUNS": str(runs.absolute() if isinstance(runs, Path) else runs)}
     # Another script has no settings beside it; Streamlit also reads those in the working folder.
     with tempfile.TemporaryFile("w+") as log:
         started = time.perf_counter()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -26,19 +27,21 @@ def chart(
     *,
     key: str,
     alt: str,
+    caption: str = "",
     on_point: Callable[[dict[str, Any]], None] | None = None,
     on_range: Callable[[float, float], None] | None = None,
     **arguments: Any,
 ) -> None:
-    """Draw a chart in the reader's palette, with a small menu of downloads under it.
+    """Draw a chart in the reader's palette, and under it, in one line, a small menu of downloads and its caption.
 
     Args:
         draw: a chart function; it is called with the table, the further arguments and the palette.
         table: the values drawn; the drawn chart is cached by its content.
         key: of the element, also the name of the downloaded files.
         alt: what a screen reader says.
-        on_point: gets the fields of a point that is clicked, in a chart with the selection 'point'.
-        on_range: gets the ends of a range that is brushed, in a chart with the selection 'range'.
+        caption: Markdown.
+        on_point, on_range: get the fields of a point that is clicked, or the ends of a range that is brushed, in a
+            chart with the selection 'point' or 'range'.
         arguments: further arguments of `draw`.
     """
     arguments["palette"] = current_palette()
@@ -54,9 +57,9 @@ def chart(
         if on_range is not None and ends:
             on_range(float(min(ends)), float(max(ends)))
 
-    mode = "point" if on_point else "range" if on_range else None
     # The digest stands for the table: drawing a chart takes far longer than reading all of its values.
     question = (draw, digest(table), *sorted(arguments.items()))
+    mode = "point" if on_point else "range" if on_range else None
     st.vega_lite_chart(
         spec=QUERY_CACHE.get(question, lambda: drawn().specification()),
         key=f"chart-{key}",
@@ -66,10 +69,23 @@ def chart(
         selection_mode=mode,
     )
     # Files are made when they are clicked: a PNG starts a JavaScript engine.
-    with st.popover("Download", icon=":material/download:", type="tertiary"):
-        for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
-            _button(form.upper(), partial(_file, drawn, form), f"{key}.{form}", mime)
-        _button("CSV", lambda: csv(table), f"{key}.csv", "text/csv")
+    with captioned(caption), st.popover("Download", icon=":material/download:", type="tertiary"):
+        _files(drawn, table, key)
+
+
+@contextmanager
+def captioned(caption: str) -> Iterator[None]:
+    """Draw what the block draws, and the caption beside it: two lines under each chart made pages a screen longer."""
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        yield
+        if caption:
+            st.caption(caption)
+
+
+def _files(drawn: Callable[[], Figure], table: pd.DataFrame, key: str) -> None:
+    for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
+        _button(form.upper(), partial(_file, drawn, form), f"{key}.{form}", mime)
+    _button("CSV", lambda: csv(table), f"{key}.csv", "text/csv")
 
 
 def _file(drawn: Callable[[], Figure], form: str) -> bytes:

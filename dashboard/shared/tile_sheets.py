@@ -14,6 +14,7 @@ from PIL import Image
 from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.images.maps import DIVERGING, map_colours, map_images
 from dashboard.images.sheet import Atlas, SheetTile, sheet
+from dashboard.shared.downloads import captioned
 from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 
@@ -23,8 +24,8 @@ _ROLE_COLOURS = {
 }
 
 
-def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str) -> None:
-    """A download of a grid as a PNG sheet.
+def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str, caption: str = "") -> None:
+    """A download of a grid as a PNG sheet, with the grid's caption beside it.
 
     Args:
         selection: run, epoch and variant, which the sheet's heading and file name carry.
@@ -33,18 +34,19 @@ def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str
         key: of the element, and part of the file's name.
     """
     shown = f"run {selection.name}, epoch {selection.epoch}, {selection.variant_label}"
-    st.download_button(
-        "PNG sheet",
-        # From the tiles on the page and not from a second reading of the record, so it cannot differ from what is seen.
-        lambda: tile_sheet(content, title=f"{title} — {shown}"),
-        file_name=f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}.png",
-        mime="image/png",
-        icon=":material/grid_on:",
-        on_click="ignore",
-        type="tertiary",
-        key=f"sheet-{key}",
-        disabled=not content.tiles,
-    )
+    with captioned(caption):
+        st.download_button(
+            "PNG sheet",
+            # From the tiles on the page, not from a second reading of the record: it cannot differ from what is seen.
+            lambda: tile_sheet(content, title=f"{title} — {shown}"),
+            file_name=f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}.png",
+            mime="image/png",
+            icon=":material/grid_on:",
+            on_click="ignore",
+            type="tertiary",
+            key=f"sheet-{key}",
+            disabled=not content.tiles,
+        )
 
 
 def grid_with_sheet(
@@ -53,11 +55,12 @@ def grid_with_sheet(
     *,
     title: str,
     key: str,
+    caption: str = "",
     on_open: Callable[[str], None] | None = None,
 ) -> None:
     """Draw a grid of tiles, and under it the download of it as a sheet; arguments as of `tile_grid`."""
     tile_grid(content, key=key, on_open=on_open)
-    sheet_button(selection, content, title=title, key=key)
+    sheet_button(selection, content, title=title, key=key, caption=caption)
 
 
 def file_part(name: str) -> str:

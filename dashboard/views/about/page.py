@@ -127,9 +127,8 @@ def _file_format(selection: Selection) -> None:
 
 def _glossary() -> None:
     st.subheader("Glossary", anchor=False)
-    for part, terms in GLOSSARY.items():
-        st.markdown(f"**{part}**")
-        with st.grid(3, min_column_width=300):
+    for tab, terms in zip(st.tabs(list(GLOSSARY)), GLOSSARY.values(), strict=True):
+        with tab, st.grid(3, min_column_width=300):
             for term in terms:
                 with st.container(border=True, gap="xsmall", height="stretch"):
                     st.markdown(f"**{term.name}**")

@@ -27,7 +27,22 @@ def channel(selection: Selection, image: int) -> None:
         layers[MAPS] = data.all_maps(run, selection.epoch, run.variants[0], image)
     if not layers:
         return
-    st.markdown("**A single channel, and what a cell of it sees**")
+    names = ("layer", "channel", "cell")
+    opened = st.expander(
+        "A single channel, and what a cell of it sees",
+        expanded=any(name in st.query_params for name in names),
+        key="image-channel",
+        on_change="rerun",
+    )
+    if not opened.open:
+        url_state.accept_unread(names)
+        return
+    with opened:
+        _opened(selection, image, layers)
+
+
+def _opened(selection: Selection, image: int, layers: dict[str, np.ndarray]) -> None:
+    run = selection.run
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = controls.segmented("Layer", "layer", list(layers), resets=("channel", "cell"))
         channels = layers[layer]
@@ -66,8 +81,9 @@ def channel(selection: Selection, image: int) -> None:
         size=150,
         colours=selection.colours,
     )
-    grid_with_sheet(selection, content, title=f"Image {image}, {layer}, channel {chosen}", key="channel")
-    st.caption(_words(selection, seen, chosen if of_classes else None))
+    caption = _words(selection, seen, chosen if of_classes else None)
+    title = f"Image {image}, {layer}, channel {chosen}"
+    grid_with_sheet(selection, content, title=title, key="channel", caption=caption)
 
 
 def _words(selection: Selection, seen: ReceptiveField | None, class_index: int | None) -> str:

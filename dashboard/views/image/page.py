@@ -38,7 +38,7 @@ _ESTIMATE = (
 )
 _OF_THE_IMAGE = ("cells", "against", "classes", "channel", "cell")  # reset when another image is chosen
 _ORDERS = {"probability": "probability", "peak": "peak of the map", "group": "group", "name": "name"}
-_CLASSES_PER_PAGE = 60  # a thousand tiles would make a page of 15,000 pixels
+_CLASSES_PER_PAGE = 42  # three rows: a thousand tiles would make a page of 15,000 pixels
 
 
 def main() -> None:
@@ -58,8 +58,11 @@ def main() -> None:
         _under_perturbations(selection, image)
     _through_layers(selection, image, over=over)
     if describable:
-        _within_class(selection, image, frame)
-        _similar_images(selection, image, frame)
+        left, right = st.columns(2)
+        with left:
+            _within_class(selection, image, frame)
+        with right:
+            _similar_images(selection, image, frame)
     _all_classes(selection, image)
 
 
@@ -118,14 +121,14 @@ def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool
                 and controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
             )
         content = one_image.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
-        grid_with_sheet(selection, content, title=f"Image {image}", key="top5", on_open=url_state.open_class)
+        explained = run_facts.evidence_text(selection.run)
         if selection.run.has_maps:
-            st.caption(
+            explained = (
                 f"{run_facts.logit_text(selection.run)} P is the softmax of the logits (Eq. 4): nothing else enters "
                 f"the prediction. {_LOCALISATION[localisation]}"
             )
-        else:
-            st.caption(run_facts.evidence_text(selection.run))
+        title = f"Image {image}"
+        grid_with_sheet(selection, content, title=title, key="top5", caption=explained, on_open=url_state.open_class)
     return over
 
 
@@ -193,21 +196,24 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
             "correct": np.asarray(film.predictions) == int(row.label),
         }
     )
-    downloads.chart(
-        probability_curve,
-        table,
-        name=names[class_index],
-        epoch=selection.epoch,
-        key=f"image-{image}-probability",
-        alt=f"probability of {names[class_index]} over the epochs",
-    )
-    grid_with_sheet(
-        selection,
-        one_image.film_tiles(selection, image, class_index, epochs),
-        title=f"Image {image}, map of {names[class_index]} over the epochs",
-        key="film",
-        on_open=lambda epoch: url_state.write({"epoch": epoch}),
-    )
+    left, right = st.columns([2, 3])
+    with left:
+        downloads.chart(
+            probability_curve,
+            table,
+            name=names[class_index],
+            epoch=selection.epoch,
+            key=f"image-{image}-probability",
+            alt=f"probability of {names[class_index]} over the epochs",
+        )
+    with right:
+        grid_with_sheet(
+            selection,
+            one_image.film_tiles(selection, image, class_index, epochs),
+            title=f"Image {image}, map of {names[class_index]} over the epochs",
+            key="film",
+            on_open=lambda epoch: url_state.write({"epoch": epoch}),
+        )
 
 
 def _epochs_shown(selection: Selection) -> tuple[int, ...]:
@@ -232,20 +238,17 @@ def _labels(run: Run, notes: dict[str, int]) -> dict[str, str]:
 
 def _under_perturbations(selection: Selection, image: int) -> None:
     st.subheader("Under the perturbations", anchor=False)
+    order = "the perturbed image as the network saw it, the map of the prediction, the map of the true class"
     grid_with_sheet(
         selection,
         one_image.variant_tiles(selection, image),
         title=f"Image {image} under the perturbations",
         key="variants",
+        caption=f"Each tile: {order}." if selection.run.has_maps else "",
         on_open=lambda variant: url_state.write(
             {"variant": None if variant == selection.run.variants[0] else variant, "image": image}
         ),
     )
-    if selection.run.has_maps:
-        st.caption(
-            "Each tile: the perturbed image as the network saw it, the map of the prediction, the map of the true "
-            "class."
-        )
 
 
 def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
@@ -255,8 +258,9 @@ def _through_layers(selection: Selection, image: int, *, over: bool) -> None:
     frame = data.predictions(selection.run, selection.epoch, selection.run.variants[0])
     prediction = int(frame["prediction"].iloc[image])
     content = parts.layer_tiles(selection, image, prediction, over=over)
-    grid_with_sheet(selection, content, title=f"Image {image} through the network", key="layers")
-    st.caption("The clean image, layer by layer, up to the map of the predicted class.")
+    title = f"Image {image} through the network"
+    caption = "The clean image, layer by layer, up to the map of the predicted class."
+    grid_with_sheet(selection, content, title=title, key="layers", caption=caption)
     channel(selection, image)
 
 
@@ -265,9 +269,13 @@ def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
     own = frame[frame["label"] == label]
     name = data.class_names(selection.run)[label]
     st.subheader(f"Among the images of its class, {escape_markdown(name)}", anchor=False)
-    left, right = st.columns([1, 4])
+    left, right = st.columns([1, 3])
+    others = data.similarity_to_others(selection.run, selection.epoch, selection.variant, label)
+    without = float(others[own["image"].to_numpy() == image][0])
+    ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
+    alone = f"; to the mean of the other images {without:.2f}" if np.isfinite(without) else ""
     with left:
-        tile_grid(class_tiles(selection, [label], size=150), key="class-pattern", on_open=url_state.open_class)
+        tile_grid(class_tiles(selection, [label], size=100), key="class-pattern", on_open=url_state.open_class)
     with right:
         downloads.chart(
             class_place,
@@ -278,10 +286,6 @@ def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
             alt="similarity to the class pattern and probability of the true class for every image of the class",
             on_point=lambda point: url_state.write({"image": int(point["image"]), **dict.fromkeys(_OF_THE_IMAGE)}),
         )
-    others = data.similarity_to_others(selection.run, selection.epoch, selection.variant, label)
-    without = float(others[own["image"].to_numpy() == image][0])
-    ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
-    alone = f"; to the mean of the other images {without:.2f}" if np.isfinite(without) else ""
     st.caption(
         f"The cosine similarity of its true-class map to the class pattern on the left, which contains it, is "
         f"{float(frame['similarity'].iloc[image]):.2f}, rank {ahead + 1} of {len(own)}{alone}. "
@@ -293,7 +297,7 @@ def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
 def _similar_images(selection: Selection, image: int, frame: pd.DataFrame) -> None:
     st.subheader("Images with the most similar maps", anchor=False)
     found = data.nearest_images(selection.run, image, selection.epoch, selection.variant)
-    image_grid(selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=84, overlay=False)
+    image_grid(selection, frame.iloc[found["image"].to_numpy()], key="similar-images", size=56, overlay=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Cosine similarity between the maps of the predicted classes.", width="content")
         controls.page_link("search", "Search with this map", {"image": image, "from": "image"})

@@ -28,8 +28,8 @@ def churn(selection: Selection) -> None:
     lines = table.rename(columns=_CHURN).melt("epoch", list(_CHURN.values()), var_name="line")
     title = "share of the images"
     alt = "share of the predictions that changed at every epoch"
-    downloads.chart(epoch_lines, lines, title=title, epoch=selection.epoch, key="churn", alt=alt)
-    st.caption("Churn: predictions that differ from those of the recorded epoch before, under the chosen variant.")
+    caption = "Churn: predictions that differ from those of the recorded epoch before, under the chosen variant."
+    downloads.chart(epoch_lines, lines, title=title, epoch=selection.epoch, key="churn", alt=alt, caption=caption)
 
 
 def collapse(selection: Selection) -> None:
@@ -42,8 +42,9 @@ def collapse(selection: Selection) -> None:
     name, meaning = _MEASURES[measure]
     lines = pd.DataFrame({"epoch": table["epoch"], "line": table["layer"], "value": table[measure]}).dropna()
     alt = f"{name} of every layer over the epochs"
-    downloads.chart(epoch_lines, lines, title=name, epoch=selection.epoch, key=f"collapse-{measure}", alt=alt)
-    st.caption(
+    key = f"collapse-{measure}"
+    caption = (
         f"{name}: {meaning}; 0 in full neural collapse (Papyan et al. 2020). Clean validation images, where collapse "
         "stays incomplete even if the training images collapse; with few images of a class, its own noise adds to NC1."
     )
+    downloads.chart(epoch_lines, lines, title=name, epoch=selection.epoch, key=key, alt=alt, caption=caption)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import Tile
-from dashboard.shared import downloads, image_tiles
+from dashboard.shared import downloads, image_tiles, one_image
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.image_grid import image_grid
 from dashboard.shared.notices import needs_analysis, warn_stale
@@ -25,6 +25,7 @@ from store.analysis.localisation import class_gap_is_clear
 from store.metrics.learning import HISTORIES, form_limit
 from store.rates import digits_of, rate
 
+_FILM = 15  # epochs of which the class pattern is shown
 _CLASS_SHARES = {
     "never_correct": ("Never correct", "never predicted correctly"),
     "forgotten": ("Forgotten", "once correct, wrong at the end"),
@@ -38,10 +39,13 @@ def main() -> None:
         st.info("Only one epoch is recorded. This page compares epochs and needs at least two.")
         return
     class_index = selection.class_index if selection.class_index is not None else 0
-    _accuracy_curves(selection, class_index)
-    parts.class_matrix(selection)
-    if selection.run.has_maps:
-        _pattern_over_epochs(selection, class_index)
+    left, right = st.columns(2)
+    with left:
+        _accuracy_curves(selection, class_index)
+        if selection.run.has_maps:
+            _pattern_over_epochs(selection, class_index)
+    with right:
+        parts.class_matrix(selection)
     if data.ends_degenerate(selection.run):
         return
     if selection.run.has_maps:
@@ -50,7 +54,11 @@ def main() -> None:
     _histories(selection, class_index)
     parts.confused_pairs(selection)
     parts.best_epochs(selection)
-    left, right = st.columns(2)
+    opened = st.expander("Churn and neural collapse", key="learning-more", on_change="rerun")
+    if not opened.open:
+        url_state.accept_unread(("collapse",))
+        return
+    left, right = opened.columns(2)
     with left:
         churn(selection)
     with right:
@@ -69,6 +77,7 @@ def _accuracy_curves(selection: Selection, class_index: int) -> None:
         table = table[table["group"] == groups[class_index]]
     column = "group" if by == "groups" else "name"
     front = groups[class_index] if by == "groups" else names[class_index]
+    among = "all groups" if by == "groups" else f"the classes of its group, {groups[class_index]}"
     downloads.chart(
         accuracy_curves,
         table,
@@ -77,10 +86,8 @@ def _accuracy_curves(selection: Selection, class_index: int) -> None:
         epoch=selection.epoch,
         key="accuracy-curves",
         alt="accuracy of every group or class over the epochs",
-    )
-    among = "all groups" if by == "groups" else f"the classes of its group, {groups[class_index]}"
-    st.caption(
-        f"Highlighted: {escape_markdown(front) or 'the classes without a group'}, among {escape_markdown(among)}."
+        caption=f"Highlighted: {escape_markdown(front) or 'the classes without a group'}, among "
+        f"{escape_markdown(among)}.",
     )
 
 
@@ -93,6 +100,7 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
     accuracy = data.accuracy_grid(run, selection.variant)[:, class_index]
     similarity = data.similarity_to_final(run, selection.variant)[:, class_index]
     images = int((run.labels == class_index).sum())
+    shown = one_image.film_epochs(run.epochs, selection.epoch, most=_FILM)
     tiles = [
         Tile(
             id=str(epoch),
@@ -108,6 +116,7 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
             chosen=epoch == selection.epoch,
         )
         for position, epoch in enumerate(run.epochs)
+        if epoch in shown
     ]
     content = image_tiles.tile_set(selection, tiles, patterns, size=74)
     grid_with_sheet(
@@ -115,6 +124,7 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
         content,
         title=f"Class pattern of {data.class_names(run)[class_index]} over the epochs",
         key="pattern",
+        caption="" if len(shown) == len(run.epochs) else f"{len(shown)} of {len(run.epochs)} epochs.",
         on_open=lambda epoch: url_state.write({"epoch": epoch}),
     )
 
@@ -132,13 +142,11 @@ def _formation(selection: Selection) -> None:
             table,
             key="formation",
             alt="when the maps of a class formed and when its predictions stabilised",
+            caption="Clean images. A map has formed once it stays as similar to the final map as the maps of two "
+            f"images of a class are{_limit(selection)}. Below the diagonal, the prediction stabilised before the map "
+            "formed. Much of the final form may have been there before training (Findings, where epoch 0 is "
+            f"recorded). Click a point to choose its class.{_caution(selection)}",
             on_point=lambda point: url_state.write({"class": data.class_ids(selection.run)[int(point["class_index"])]}),
-        )
-        st.caption(
-            "Clean images. A map has formed once it stays as similar to the final map as the maps of two images of a "
-            f"class are{_limit(selection)}. Below the diagonal, the prediction stabilised before the map formed. Much "
-            "of the final form may have been there before training (Findings, where epoch 0 is recorded). Click a "
-            f"point to choose its class.{_caution(selection)}"
         )
     with right:
         shown = table.sort_values("half_correct", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
@@ -216,9 +224,8 @@ def _histories(selection: Selection, class_index: int) -> None:
         )
     # A history ends with the last epoch, so its images are shown there whatever epoch is chosen.
     latest = replace(selection, epoch=selection.run.epochs[-1], variant=selection.run.variants[0])
-    image_grid(
-        latest, found, key="histories", which=image_tiles.OWN, size=84, title=f"Images that were {chosen}", page="page"
-    )
+    title = f"Images that were {chosen}"
+    image_grid(latest, found, key="histories", which=image_tiles.OWN, size=84, title=title, page="page", per_page=10)
 
 
 main()

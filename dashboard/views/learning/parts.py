@@ -90,7 +90,7 @@ def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
     shown = rows.assign(onset=_known_epochs(rows["onset"]), resolved=_known_epochs(rows["resolved"]))
     row_table(
         shown[_PAIR_COLUMNS] if selection.run.has_maps else shown[_PAIR_COLUMNS].drop(columns="overlap"),
-        height=380,
+        height=290,
         key="pair-table",
         on_row=lambda row: _open_pair(selection, rows.iloc[row]),
         column_config={
@@ -190,10 +190,12 @@ def best_epochs(selection: Selection) -> None:
         gains = ensembles.iloc[1:]
         if len(gains):
             downloads.chart(
-                ensemble_gains, gains, key="ensembles", alt="accuracy gained by averaging recorded epochs or variants"
-            )
-            st.caption(
-                "Probabilities averaged over recorded epochs or variants, compared with the last epoch; 95 % intervals."
+                ensemble_gains,
+                gains,
+                key="ensembles",
+                alt="accuracy gained by averaging recorded epochs or variants",
+                caption="Probabilities averaged over recorded epochs or variants, compared with the last epoch; 95 % "
+                "intervals.",
             )
 
 

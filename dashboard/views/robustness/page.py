@@ -45,7 +45,7 @@ _OUTCOMES = {
     **OUTCOME_NAMES,
 }
 _MAPS = {"true_class": "of the true class", "predictions": "of the predictions"}
-_PER_PAGE = 16
+_PER_PAGE = 12
 
 
 def main() -> None:

@@ -36,12 +36,10 @@ def outcomes(selection: Selection) -> None:
         data.evidence_outcomes(selection.run, selection.epoch),
         key="evidence-outcomes",
         alt="how predictions and maps changed under every variant",
+        caption="A map has changed if the cosine similarity of the clean prediction's map with and without the variant "
+        "is below 0.5. Correct for a different reason: correct both times although the map changed. Click a bar to see "
+        "its images below.",
         on_point=lambda bar: url_state.write({"variant": bar["variant"], "outcome": bar["outcome"], "page": None}),
-    )
-    st.caption(
-        "A map has changed if the cosine similarity of the clean prediction's map with and without the variant is "
-        "below 0.5. Correct for a different reason: correct both times although the map changed. "
-        "Click a bar to see its images below."
     )
 
 
@@ -73,6 +71,7 @@ def cue_profiles(selection: Selection) -> None:
             format="signed",
             signed=True,
             row_groups=groups.tolist() if by == "group" else (),
+            tallest=620,  # pixels: all classes at once on a screen
         ),
         title=f"Change of {CELLS[cell]} by class and variant",
         key="class-by-variant",
