@@ -243,9 +243,10 @@ cue_profiles = cached_query(queries.cue_profiles)
 shared_images = cached_query(queries.shared_images)
 
 
-# How often sets of classes contain the true one, and errors by kind of perturbation, asked with `epoch`.
+# How often sets of classes contain the true one, and errors and dose by kind of perturbation, asked with `epoch`.
 prediction_sets = cached_query(queries.prediction_sets)
 corruption_errors = cached_query(queries.corruption_errors)
+dose_curves = cached_query(queries.dose_curves)
 
 
 # Images and their maps

@@ -152,6 +152,8 @@ def synthetic_images(description: RunDescription, variant: str) -> NDArray[np.ui
         return np.ascontiguousarray(images[..., ["rgb".index(channel) for channel in variant]])
     if variant == "gray":
         return np.repeat(images.mean(-1, keepdims=True).astype(np.uint8), 3, axis=-1)
+    if variant.startswith("salt_pepper"):
+        images[:, 0, 0] = 255
     return images
 
 

@@ -7,6 +7,7 @@ beforehand (noise positions, kernel taps, sampling tables) is computed by numpy 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -102,14 +103,22 @@ def perturb_array(
 
 
 def find_perturbation(name: str) -> Perturbation:
-    """The perturbation of that name.
+    """The perturbation of that name; those of `WITH_STRENGTH` take any number at its end: "salt_pepper_0.02".
 
     Raises:
-        BadOption: there is none; the message lists those that exist.
+        BadOption: there is none, or its strength is outside its range; the message says what there is.
     """
-    if name not in PERTURBATIONS:
-        raise BadOption(f"There is no variant {name!r}. Available: {', '.join(PERTURBATIONS)}.")
-    return PERTURBATIONS[name]
+    if name in PERTURBATIONS:
+        return PERTURBATIONS[name]
+    kind, _, number = name.rpartition("_")
+    if kind not in WITH_STRENGTH or not _NUMBER.fullmatch(number):
+        kinds = ", ".join(f"{each}_NUMBER" for each in WITH_STRENGTH)
+        raise BadOption(f"There is no variant {name!r}. Available: {', '.join(PERTURBATIONS)}, and {kinds}.")
+    perturbation = WITH_STRENGTH[kind](float(number))
+    if perturbation.name != name:  # one name for one thing: a run that is recorded again finds its variants by name
+        raise BadOption(f"Write the variant {name!r} as {perturbation.name!r}.")
+    _check_strengths(perturbation, {each.name: each.default for each in perturbation.strengths})
+    return perturbation
 
 
 def check_variants(variants: Sequence[str | Perturbation | Callable[..., np.ndarray]]) -> tuple[Perturbation, ...]:
@@ -325,6 +334,11 @@ def _moving(name: str, label: str, function: Callable[..., Tensor], *strengths: 
     return Perturbation(name, label, function, strengths, keeps_positions=False)
 
 
+def _rotated(degrees: float) -> Perturbation:
+    strength = Strength("degrees", degrees, -180, 180, "degrees")
+    return _moving(f"rotate_{degrees:g}", f"rotated by {degrees:g}°", _rotate, strength)
+
+
 _ALL = (
     Perturbation("clean", "clean", _reorder(0, 1, 2)),
     Perturbation("gray", "gray", _gray),  # Fig. 9
@@ -346,3 +360,8 @@ _ALL = (
     _moving("zoom", "zoomed", _zoom, Strength("factor", 1.25, 0.5, 4.0, "times")),
 )
 PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType({each.name: each for each in _ALL})
+# What a run can record at strengths of its own; recorded at three or more, Robustness draws their dose curve.
+WITH_STRENGTH: Mapping[str, Callable[[float], Perturbation]] = MappingProxyType(
+    {"salt_pepper": _noise, "rotate": _rotated}
+)
+_NUMBER = re.compile(r"\d+(\.\d+)?(e-\d+)?")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from store.metrics.intervals import class_means
+from store.metrics.intervals import class_means, mean_interval
 
 Float64 = NDArray[np.float64]
 MOVED_BELOW = 0.5  # cosine to the clean map, below which a map counts as moved
@@ -114,6 +114,52 @@ def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> Cue
     mean = class_means(drops, labels, classes)
     variance = _divide(class_means((drops - mean[:, labels]) ** 2, labels, classes) * count, np.maximum(count - 1, 0))
     return CueProfile(mean, np.sqrt(_divide(variance, count)), count, float(deviation))
+
+
+@dataclass(frozen=True)
+class DoseLine:
+    """How straight a measure follows the strength of a perturbation; see `dose_line`.
+
+    slope: change of the mean per unit of the strength.
+    explained: share of the variation of the means that the straight line explains, 0..1; NaN where they are all equal.
+    bend: how far the curve hangs above (> 0) or below (< 0) its chord, halfway between the smallest and the largest
+        strength, in units of the measure; low, high: its 95 % interval over images. With 0 outside, it is no line.
+    """
+
+    slope: float
+    explained: float
+    bend: float
+    low: float
+    high: float
+
+
+def dose_line(strengths: ArrayLike, values: ArrayLike) -> DoseLine:
+    """A straight line through a measure at several strengths, and what a parabola adds to it.
+
+    Every image has its own parabola, so the interval is of the same images under every strength.
+
+    Equation:
+        v_n(s) = a_n + b_n s + c_n s^2 by least squares; bend = mean_n(-c_n) (s_max - s_min)^2 / 4
+
+    Args:
+        strengths: (D,), at least three different ones.
+        values: (N, D) the measure of each image under each of them.
+
+    Raises:
+        ValueError: fewer than three different strengths, which any parabola fits.
+    """
+    strengths, values = np.asarray(strengths, np.float64), np.asarray(values, np.float64)
+    if len(np.unique(strengths)) < 3:
+        raise ValueError(f"A bend needs three different strengths or more, got {np.unique(strengths).tolist()}.")
+    span = np.ptp(strengths)
+    places = (strengths - strengths.min()) / span  # 0..1: squares of densities of 0.0005 would lose digits
+    bends = -np.polyfit(places, values.T, 2)[0] / 4
+    means = values.mean(0)
+    slope, start = np.polyfit(places, means, 1)
+    variation = ((means - means.mean()) ** 2).sum()
+    rest = ((means - start - slope * places) ** 2).sum()
+    explained = 1 - rest / variation if variation > 0 else float("nan")
+    return DoseLine(float(slope / span), float(explained), *mean_interval(bends))
 
 
 def cue_order(drops: ArrayLike) -> NDArray[np.int64]:

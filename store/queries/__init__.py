@@ -25,7 +25,7 @@ from store.queries.failures import FailureFilter, accepted_errors, failures, sel
 from store.queries.health import Degeneracy, degeneracies
 from store.queries.minimal_correction import MinimalCorrection, minimal_correction
 from store.queries.pattern_search import PatternIndex, pattern_index, search_index
-from store.queries.perturbation import corruption_errors, cue_profiles, evidence_under
+from store.queries.perturbation import corruption_errors, cue_profiles, dose_curves, evidence_under
 from store.queries.recalibration import prediction_sets, recalibration_table
 from store.queries.removal_curves import removal_curves
 from store.queries.replicates import group_name, replicate_key, replicates, spread_over_seeds, training_seed

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 
 import numpy as np
 import pandas as pd
 
-from store.metrics.robustness import MOVED_BELOW, cue_order, cue_profile
+from store.format.description import Variant
+from store.metrics.robustness import MOVED_BELOW, DoseLine, cue_order, cue_profile, dose_line
 from store.read.run import Run
 
+FEWEST_STRENGTHS = 3  # beside clean: a line is no question with fewer
+_STRENGTH = re.compile(r"(_?\d+(\.\d+)?(e-?\d+)?)+$")  # "_0.0005", "3", "_1e-05"
 OUTCOMES = ("stable", "different reason", "same mistake", "responsive", "unresponsive")
 
 
@@ -57,8 +63,62 @@ def corruption_errors(run: Run, *, epoch: int) -> dict[str, list[float]]:
     for variant in run.variants[1:]:
         if run.changed_images[variant]:
             wrong = run.column("prediction", epoch=epoch, variant=variant) != run.labels
-            errors.setdefault(re.sub(r"[_\d.]+$", "", variant), []).append(float(wrong.mean()))
+            errors.setdefault(_kind(variant), []).append(float(wrong.mean()))
     return errors
+
+
+def _kind(variant: str) -> str:
+    """A variant's name without the number at its end."""
+    return _STRENGTH.sub("", variant)
+
+
+def dose_curves(run: Run, *, epoch: int) -> pd.DataFrame:
+    """A row per strength of each kind of perturbation that was recorded at three or more: how does its dose work?
+
+    kind (the common beginning of the variants' names), parameter (what the strength is, as the variants name it),
+    strength, variant, variant_label, images, top1, mean_confidence (of the prediction), and for the whole kind, in each
+    of its rows, the straightness of mean_confidence: slope, explained, bend, low and high of
+    `store.metrics.robustness.dose_line`. The clean images are the strength 0 of every kind. No rows without such kinds.
+    """
+    kinds: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    for variant in (run.variant(name) for name in run.variants[1:]):
+        strength = _only_strength(variant)
+        if strength is not None and run.changed_images[variant.name]:
+            kind, parameter = _kind(variant.name), next(iter(variant.parameters))
+            kinds.setdefault((kind, parameter), []).append((strength, variant.name))
+    tables = [
+        _dose_curve(run, epoch, [(0.0, run.variants[0]), *sorted(doses)]).assign(kind=kind, parameter=parameter)
+        for (kind, parameter), doses in kinds.items()
+        if len({strength for strength, _ in doses} - {0.0}) >= FEWEST_STRENGTHS
+    ]
+    columns = ["kind", "parameter", "strength", "variant", "variant_label", "images", "top1", "mean_confidence"]
+    columns += [each.name for each in fields(DoseLine)]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def _only_strength(variant: Variant) -> float | None:
+    """The one number that says how strong a variant is; None where it has none or several."""
+    values = list(variant.parameters.values())
+    is_number = len(values) == 1 and isinstance(values[0], int | float) and not isinstance(values[0], bool)
+    return float(values[0]) if is_number and math.isfinite(values[0]) else None
+
+
+def _dose_curve(run: Run, epoch: int, doses: Sequence[tuple[float, str]]) -> pd.DataFrame:
+    variants = [variant for _, variant in doses]
+    strengths = [strength for strength, _ in doses]
+    confidence = np.stack([run.column("confidence", epoch=epoch, variant=each) for each in variants], axis=1)
+    correct = [run.column("prediction", epoch=epoch, variant=each) == run.labels for each in variants]
+    return pd.DataFrame(
+        {
+            "strength": strengths,
+            "variant": variants,
+            "variant_label": [run.variant(each).label for each in variants],
+            "images": len(run.labels),
+            "top1": np.mean(correct, axis=1),
+            "mean_confidence": confidence.mean(0, dtype=np.float64),
+            **asdict(dose_line(strengths, confidence)),
+        }
+    )
 
 
 def cue_profiles(run: Run, *, epoch: int) -> pd.DataFrame:

@@ -66,6 +66,31 @@ def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -
     return alt.layer(epoch_rule(palette), lines, points, height=340)
 
 
+def dose_curve(frame: pd.DataFrame, *, parameter: str, palette: Palette = LIGHT) -> Figure:
+    """Accuracy and mean confidence over the strength of one kind of perturbation, from the clean images on.
+
+    Args:
+        frame: columns strength, variant_label, top1 and mean_confidence.
+        parameter: what the strength is: the title of its axis.
+    """
+    names = {"top1": "top-1 accuracy", "mean_confidence": "mean confidence"}
+    shown = frame.rename(columns=names).melt(["strength", "variant_label"], list(names.values()), "measure", "share")
+    shown = with_percents(shown, share=1)
+    return Figure(_doses(tuple(names.values()), palette), {"doses": shown}, {"STRENGTH": parameter})
+
+
+@drawing
+def _doses(names: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
+    colours = alt.Scale(domain=list(names), range=[palette.ink, palette.prediction])
+    base = rows("doses").encode(
+        x=alt.X("strength:Q", title="STRENGTH"),
+        y=alt.Y("share:Q", title=None, axis=alt.Axis(format="~%"), scale=alt.Scale(zero=True)),
+        color=alt.Color("measure:N", title=None, sort=list(names), scale=colours, legend=alt.Legend(orient="top")),
+        tooltip=tooltips(("variant_label:N", "", "variant"), "measure:N", ("share_percent:N", "", "share")),
+    )
+    return alt.layer(base.mark_line(), base.mark_point(filled=True, size=40, opacity=1), height=240)
+
+
 OUTCOME_NAMES = {
     "stable": "correct both times, same map",
     "different reason": "correct for a different reason",

@@ -69,6 +69,7 @@ def main() -> None:
     if not data.is_degenerate(selection.run, selection.epoch, selection.run.variants[0]):
         if selection.run.has_maps:
             parts.outcomes(selection)
+        parts.dose_curves(selection)
         parts.cue_profiles(selection)
     _images(selection, variant)
 

@@ -10,10 +10,11 @@ from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.run_facts import colour_variants
-from dashboard.shared.theme import escape_markdown
+from dashboard.shared.theme import escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.robustness.charts import outcome_bars, variant_curves
+from dashboard.views.robustness.charts import dose_curve, outcome_bars, variant_curves
+from store.rates import percent
 
 CELLS = {"accuracy": "accuracy", "logit": "logit of the true class"}
 _UNITS = {
@@ -40,6 +41,36 @@ def outcomes(selection: Selection) -> None:
         "is below 0.5. Correct for a different reason: correct both times although the map changed. Click a bar to see "
         "its images below.",
         on_point=lambda bar: url_state.write({"variant": bar["variant"], "outcome": bar["outcome"], "page": None}),
+    )
+
+
+def dose_curves(selection: Selection) -> None:
+    """How accuracy and confidence follow the strength of a perturbation, of those recorded at three or more."""
+    curves = data.dose_curves(selection.run, epoch=selection.epoch)
+    for kind, rows in curves.groupby("kind", sort=False):
+        first = rows.iloc[0]
+        st.subheader(f"How does the strength of {escape_markdown(kind.replace('_', ' '))} work?", anchor=False)
+        downloads.chart(
+            dose_curve,
+            rows,
+            parameter=first["parameter"],
+            key=f"dose-{kind}",
+            alt=f"accuracy and mean confidence over the strength of {kind}",
+        )
+        st.caption(
+            f"A straight line explains {percent(first['explained'])} of how the mean confidence changes. "
+            + _bend_text(first["bend"], first["low"], first["high"])
+            + f" {plural(first['images'], 'image')}, the same at every strength; the clean ones are the strength 0."
+        )
+
+
+def _bend_text(bend: float, low: float, high: float) -> str:
+    where, least, most = "halfway between clean and the largest strength", *sorted((abs(low), abs(high)))
+    if not low * high > 0:
+        return f"It may well be one: {where} no bend stands out from chance (95 % interval over images)."
+    return (
+        f"But it bends: {where} a parabola lies {100 * abs(bend):.1f} points {'above' if bend > 0 else 'below'} the "
+        f"straight line between its ends (95 % interval over images: {100 * least:.1f} to {100 * most:.1f})."
     )
 
 

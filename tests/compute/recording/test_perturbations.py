@@ -60,6 +60,14 @@ def test_a_variant_says_how_it_is_made():
     assert variant.parameters == {"right": 0.125, "down": 0.125}
 
 
+def test_a_variant_takes_any_strength_within_its_range_by_its_name(images):
+    variant = check_variants(["clean", "salt_pepper_0.02"])[1]
+    assert variant.variant().parameters == {"density": 0.02} and variant.label == "salt and pepper 2 %"
+    ours = apply(variant, torch.from_numpy(images), numbers=range(70), seed=7).numpy()
+    assert np.array_equal(ours, perturbed("salt_pepper_0.05", images, density=0.02))
+    assert check_variants(["clean", "rotate_45"])[1].variant().keeps_positions is False
+
+
 def test_gray_is_the_rounded_bt601_luma_on_three_channels(images):
     colours = np.array([[[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [10, 20, 30]]]], np.uint8)
     # 0.299 * 255 = 76.2, 0.587 * 255 = 149.7, 0.114 * 255 = 29.07, 255, 2.99 + 11.74 + 3.42 = 18.15
@@ -188,6 +196,10 @@ def test_results_are_new_arrays_and_do_not_depend_on_the_batch(images, name):
         ([], "must begin with 'clean'"),
         (["clean", "gray", "gray"], "listed twice"),
         (["clean", "sepia"], r"There is no variant 'sepia'\. Available: clean, gray, blur3"),
+        (["clean", "gray_2"], r"There is no variant 'gray_2'.*salt_pepper_NUMBER, rotate_NUMBER"),
+        (["clean", "salt_pepper_nan"], "There is no variant"),
+        (["clean", "salt_pepper_0.010"], "Write the variant 'salt_pepper_0.010' as 'salt_pepper_0.01'"),
+        (["clean", "salt_pepper_0.9"], "density = 0.9 is outside the range"),
     ],
 )
 def test_a_list_of_variants_is_checked(names, message):

@@ -73,3 +73,32 @@ def test_mean_corruption_error_weighs_kinds_alike_whatever_their_strengths():
     assert robustness.mean_corruption_error(errors, errors) == 1
     assert np.isnan(robustness.mean_corruption_error({}))
     assert np.isnan(robustness.mean_corruption_error({"blur": [0.5]}, {"blur": [0.0]}))
+
+
+def test_a_dose_line_is_straight_or_bends_as_worked_out_by_hand():
+    # Two images, strengths 0, 1, 2: 0.9 - 0.2 s, and 0.9 - 0.2 s - 0.1 s^2, whose chord is 0.9 - 0.4 s: 0.1 below at 1.
+    straight, bent = [0.9, 0.7, 0.5], [0.9, 0.6, 0.1]
+    line = robustness.dose_line([0, 1, 2], [straight, straight])
+    assert (line.slope, line.explained, line.bend) == pytest.approx((-0.2, 1, 0))
+    assert robustness.dose_line([0, 1, 2], [bent, bent]).bend == pytest.approx(0.1)
+    both = robustness.dose_line([0, 0.001, 0.002], [straight, bent])  # in units of the measure, whatever the strength's
+    assert both.bend == pytest.approx(0.05) and both.slope == pytest.approx(-300)
+    # mean (0.9, 0.65, 0.3), line 0.9167 - 0.3 s: residuals -1/60, 2/60, -1/60 of variations 0.17 / 0.9 ...
+    assert both.explained == pytest.approx(1 - (6 / 3600) / (0.9**2 + 0.65**2 + 0.3**2 - 1.85**2 / 3))
+    # Student's interval of two values 0 and 0.1 with one degree of freedom: 0.05 -+ 12.706 * 0.05
+    assert (both.low, both.high) == pytest.approx((0.05 - 12.7062 * 0.05, 0.05 + 12.7062 * 0.05), rel=1e-4)
+    assert np.isnan(robustness.dose_line([0, 1, 2], [[0.5] * 3]).explained)
+    with pytest.raises(ValueError, match="three different strengths"):
+        robustness.dose_line([0, 1, 1], [straight])
+
+
+def test_the_bend_of_straight_images_is_found_as_often_as_its_interval_says():
+    random = np.random.default_rng(0)
+    strengths, images = np.array([0, 0.001, 0.005, 0.02, 0.05]), 50
+    found = 0
+    for _ in range(400):
+        slopes = random.exponential(4, (images, 1))
+        noise = random.normal(size=(images, 5)) * random.exponential(0.05, (images, 1))  # unequal from image to image
+        line = robustness.dose_line(strengths, 0.9 - slopes * strengths + noise)
+        found += not line.low <= 0 <= line.high
+    assert found <= 32  # 5 % of 400 are 20; more than 32 happen once in 250 times

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from store import queries
+from store import Variant, open_run, queries
+from store.synthetic import write_synthetic_run
 from tests.store.crafted_run import craft
 
 
@@ -36,3 +37,29 @@ def test_every_outcome_of_a_perturbation_has_its_name(tmp_path):
     assert table["outcome"].tolist() == ["stable", "different reason", "same mistake", "responsive", "unresponsive"]
     figures = queries.accuracy_by_variant(run).set_index("variant")
     assert figures["different_reason_share"]["gray"] == 0.5
+
+
+NOISE = {
+    "salt_pepper_0.001": {"density": 0.001},
+    "salt_pepper_0.01": {"density": 0.01},
+    "salt_pepper_1e-05": {"density": 1e-5},
+}
+OTHERS = {"blur3": {"sigma": 0.8}, "shift": {"right": 0.1, "down": 0.1}, "mine_1": {"level": float("nan")}, "gray": {}}
+
+
+def test_a_kind_recorded_at_three_strengths_has_a_dose_curve_from_the_clean_images_on(tmp_path):
+    variants = [Variant(name, parameters=each) for name, each in ({"clean": {}} | OTHERS | NOISE).items()]
+    run = open_run(write_synthetic_run(tmp_path / "run", epochs=1, variants=tuple(variants)))
+    table = queries.dose_curves(run, epoch=1)
+    assert table["strength"].tolist() == [0, 1e-5, 0.001, 0.01]
+    assert table["variant"].tolist() == ["clean", "salt_pepper_1e-05", "salt_pepper_0.001", "salt_pepper_0.01"]
+    assert set(table["kind"]) == {"salt_pepper"} and set(table["parameter"]) == {"density"}
+    confidence = [run.column("confidence", epoch=1, variant=each) for each in table["variant"]]
+    assert np.allclose(table["mean_confidence"], [each.mean() for each in confidence])
+    top1 = [(run.column("prediction", epoch=1, variant=each) == run.labels).mean() for each in table["variant"]]
+    assert table["top1"].tolist() == top1
+    assert (table["low"] <= table["bend"]).all() and (table["bend"] <= table["high"]).all()
+
+
+def test_two_strengths_of_a_kind_are_no_curve(run):
+    assert queries.dose_curves(run, epoch=1).empty
