@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import classprint  # noqa: F401  says so where another module hides a package
+from store.version import VERSION
 
 # command -> (the package whose command line has it, what it does)
 COMMANDS = {
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else ""
+    if command == "--version":
+        print(f"Classprint {VERSION}")
+        sys.exit(0)
     if command not in COMMANDS:
         print(_help(), file=sys.stdout if command in ("", "-h", "--help") else sys.stderr)
         sys.exit(0 if command in ("", "-h", "--help") else 2)

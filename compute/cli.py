@@ -24,7 +24,7 @@ from store.analysis.analyse import analyse
 from store.errors import StoreError
 from store.format.layout import RUN_FILE
 from store.queries.table1 import as_text, recorded_result, table1
-from store.terminal import accept_any_text
+from store.terminal import accept_any_text, add_version
 
 if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need it
     from compute.runs.run import Job
@@ -272,6 +272,7 @@ def _parser() -> argparse.ArgumentParser:
         "Run the same command again to resume an unfinished run; a complete one is never overwritten.",
         epilog="Options of a command: python -m compute COMMAND --help",
     )
+    add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
         ("train", "train and record a run, or resume it"),

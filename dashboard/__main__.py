@@ -12,7 +12,7 @@ from dashboard.paper.canvas import FORMATS
 from dashboard.paper.folder import write_figures
 from dashboard.report import write_report
 from store import StoreError, open_run
-from store.terminal import accept_any_text
+from store.terminal import accept_any_text, add_version
 
 _ENVIRONMENT = """The dashboard itself is started with `make dashboard` and reads three variables: CLASSPRINT_RUNS, the
 folder of runs; CLASSPRINT_USERS, who may log in (docs/deploy.md); and CLASSPRINT_NETWORKS, the networks of your own
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns 0 on success, 2 where it cannot be done, 130 after Ctrl-C."""
     accept_any_text()
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__, epilog=_ENVIRONMENT)
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     report = commands.add_parser("report", help="write a self-contained HTML report of a run")
     report.add_argument("run", type=Path, help="folder of the run, such as runs/quick")

@@ -13,7 +13,7 @@ from store.check.verify import bytes_to_check, verify_run
 from store.errors import StoreError
 from store.read.run import Run, open_run
 from store.remote.file_cache import CACHE_VARIABLE, DEFAULT_GB, LIMIT_VARIABLE
-from store.terminal import ProgressBar, accept_any_text
+from store.terminal import ProgressBar, accept_any_text, add_version
 from store.tools.copy import copy_run
 from store.tools.export import FORMATS, export_maps, export_tables
 from store.tools.info import describe
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         f"up to ${LIMIT_VARIABLE} gigabytes (by default {DEFAULT_GB:.0f}) plus those being read. "
         "Options of a command: python -m store COMMAND --help",
     )
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:

@@ -1,11 +1,14 @@
-"""What commands print: any text on any terminal, and how far they are, also where there is no terminal."""
+"""What commands print: their version, any text on any terminal, and how far they are, also without a terminal."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import Any
 
 from tqdm import tqdm
+
+from store.version import VERSION
 
 INTERVAL = 30.0  # seconds between the lines of a log
 
@@ -15,6 +18,11 @@ def accept_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):  # not where a test or a notebook has replaced it
             reconfigure(errors="backslashreplace")
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option --version."""
+    parser.add_argument("--version", action="version", version=f"Classprint {VERSION}")
 
 
 class ProgressBar(tqdm):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.shell.navigation import PAGES
+from store.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -46,6 +47,11 @@ def test_every_link_to_a_file_leads_somewhere(path):
     )
     files = [link for link in links if "://" not in link]
     assert not [link for link in files if not (path.parent / link).exists()]
+
+
+def test_the_citation_and_the_changelog_name_the_version():
+    assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[1] in (VERSION, "Unreleased")
 
 
 def test_every_requirement_is_explained():

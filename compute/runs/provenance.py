@@ -17,6 +17,7 @@ from compute.data.dataset import Dataset
 from compute.runs.device import describe_device
 from compute.training.distributed import Processes
 from compute.training.weights import WeightsReport
+from store.version import VERSION
 
 LIBRARIES = ("torchvision", "numpy", "h5py", "hdf5plugin", "zstandard")
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def collect_environment(device: torch.device, processes: Processes) -> dict[str,
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv[1:],
-        "code": {"commit": _commit(), "sha256": _source_sha256()},
+        "code": {"version": VERSION, "commit": _commit(), "sha256": _source_sha256()},
         "libraries": {"torch": torch.__version__} | {name: _version(name) for name in LIBRARIES},
         "python": platform.python_version(),
         "machine": {

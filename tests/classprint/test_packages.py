@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 import classprint
 from classprint.__main__ import COMMANDS
+from store.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("classprint", "compute", "store", "dashboard")
@@ -40,6 +40,11 @@ def test_a_module_of_the_users_own_that_hides_a_package_is_named(tmp_path, name)
     (tmp_path / "program.py").write_text("import classprint")
     process = python("program.py", folder=tmp_path)
     assert f"Python finds '{name}' at {tmp_path / name}.py. Rename your own module" in process.stderr
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_command_says_the_one_version(package):
+    assert python("-m", package, "--version").stdout == f"Classprint {VERSION}\n"
 
 
 def test_pytorch_that_is_absent_is_asked_for_by_name(tmp_path):
@@ -94,4 +99,4 @@ def test_the_wheel_has_everything_that_the_installed_program_needs(tmp_path):
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
     assert [line for line in required if "torch" in line and 'extra == "compute"' not in line] == []
     assert any(line.startswith("Requires-Dist: torch") for line in required)
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] in wheel.name
+    assert VERSION in wheel.name
