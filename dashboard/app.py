@@ -13,7 +13,7 @@ if _ROOT not in sys.path:
 import streamlit as st  # noqa: E402
 
 from dashboard import process_memory  # noqa: E402
-from dashboard.shared import quick_look  # noqa: E402
+from dashboard.shared import marking, quick_look  # noqa: E402
 from dashboard.shell import navigation, protection, sidebar, url_state  # noqa: E402
 from store import StoreError  # noqa: E402
 
@@ -38,6 +38,7 @@ def main() -> None:
         sidebar.explain(error)
     with messages:
         sidebar.report_problems()
+    marking.show_messages()
     process_memory.script_run_ended()
 
 

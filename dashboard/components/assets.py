@@ -15,15 +15,15 @@ import streamlit as st
 _FOLDER = Path(__file__).parent
 
 
-def source(name: str, kind: str) -> str:
-    """The script ('js') or style ('css') of a component, after what all of them share."""
+def source(kind: str, *names: str) -> str:
+    """The scripts ('js') or styles ('css') of these names in one, after what all components share."""
     # Concatenated as text: a component of Streamlit is one module, and nothing may be fetched from elsewhere.
-    return "\n".join((_FOLDER / f"{part}.{kind}").read_text("utf-8") for part in ("base", name))
+    return "\n".join((_FOLDER / f"{name}.{kind}").read_text("utf-8") for name in ("base", *names))
 
 
-def register(name: str) -> Callable[..., Any]:
-    """The function that draws a component; called once, when its module is imported."""
-    return st.components.v2.component(f"classprint_{name}", js=source(name, "js"), css=source(name, "css"))
+def register(name: str, *scripts: str) -> Callable[..., Any]:
+    """The function that draws a component, which may need further scripts; called when its module is imported."""
+    return st.components.v2.component(f"classprint_{name}", js=source("js", *scripts, name), css=source("css", name))
 
 
 def on_trigger(key: str, trigger: str, act: Callable[[Any], None] | None) -> Callable[[], None]:

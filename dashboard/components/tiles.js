@@ -57,7 +57,7 @@ const layerOf = (maps, encodedTable, legend, place) => {
   return { maps, table, bytes: decode(maps.codes), readout: drawLegend(place, { legend }, table) };
 };
 
-const buildTile = (entry, layers, photos, send) => {
+const buildTile = (entry, layers, photos, root) => {
   const tile = element("a", "tile");
   const parts = element("span", "parts");
   for (const row of entry.images) {
@@ -69,6 +69,7 @@ const buildTile = (entry, layers, photos, send) => {
   }
   for (const row of entry.maps) parts.append(mapPart(layers.maps, row));
   for (const row of entry.differences) parts.append(mapPart(layers.differences, row));
+  root.marking.attach(tile, parts, entry);
   tile.append(parts);
   if (entry.bar === null) tile.append(element("div", `rule ${entry.role}`));
   else {
@@ -80,10 +81,10 @@ const buildTile = (entry, layers, photos, send) => {
   }
   tile.append(element("span", "title", entry.title));
   for (const line of entry.lines) tile.append(element("span", "line", line));
-  tile.title = [entry.title, ...entry.lines].join("\n");
+  tile.title = [entry.title, ...entry.lines, ...entry.marks.map((mark) => `marked “${mark}”`)].join("\n");
   tile.classList.toggle("chosen", entry.chosen);
   tile.dataset.id = entry.id;
-  openTile(tile, entry, send);
+  openTile(tile, entry, (id) => root.send(id));
   return tile;
 };
 
@@ -106,11 +107,13 @@ export default function ({ data: packed, parentElement, setTriggerValue }) {
     root.grid = element("div", "grid");
     root.legend = element("div", "legend");
     root.second = element("div", "legend second");
-    root.append(root.controls, root.grid, root.legend, root.second);
+    root.marking = new Marking(root, (request) => root.sendMark(request));
+    root.append(root.controls, root.marking.bar, root.grid, root.legend, root.second, root.marking.spoken);
     walkWithArrows(root.grid);
   }
   markTheme(root);
   root.send = (id) => setTriggerValue("open", id);
+  root.sendMark = (request) => setTriggerValue("mark", request);
   if (root.shown === data.identity) return;
   root.shown = data.identity;
   root.classList.toggle("fixed", data.fixed);
@@ -126,7 +129,8 @@ export default function ({ data: packed, parentElement, setTriggerValue }) {
   else { overlayControls(root.controls, root); if (root.overlay !== data.overlay) root.startOver(data.overlay); }
   root.overlay = data.overlay;
   const photos = [];
-  const built = data.tiles.map((entry) => buildTile(entry, layers, photos, (id) => root.send(id)));
+  root.marking.show(data.marking, data.tiles);
+  const built = data.tiles.map((entry) => buildTile(entry, layers, photos, root));
   built.forEach((tile, position) => { tile.tabIndex = position === 0 ? 0 : -1; });
   root.dataset.painted = "";
   const done = () => { replaceTiles(root, built); root.dataset.painted = data.identity; };

@@ -12,7 +12,7 @@ from dashboard.components.assets import identity, on_trigger, register, to_base6
 from dashboard.images.maps import DIVERGING, ScaledMaps, colour_map, map_colours
 from dashboard.images.sheet import Atlas
 
-_GRID = register("tiles")
+_GRID = register("tiles", "marking")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Tile:
         href: where the tile leads; without one it does nothing unless `opens` is set.
         opens: a click calls `on_open` although the tile is not a link.
         chosen: framed as the current one.
+        marks: what people said about the image, on a badge.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Tile:
     href: str = ""
     opens: bool = False
     chosen: bool = False
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class TileSet:
         legend: what brightness means; by default the name of the scale.
         differences: (n, H, W) signed display codes of differences between maps, if any, with a legend of their own.
         difference_legend: what they are differences of.
+        marking: the marks that are offered for the tiles; None where they cannot be marked.
     """
 
     tiles: tuple[Tile, ...]
@@ -73,6 +76,7 @@ class TileSet:
     legend: str = ""
     differences: ScaledMaps | None = None
     difference_legend: str = "difference of the maps"
+    marking: tuple[str, ...] | None = None
 
     @property
     def aspect(self) -> float:
@@ -102,6 +106,7 @@ def payload(content: TileSet) -> dict[str, Any]:
         "overlay": content.overlay,
         "fixed": content.fixed,
         "aspect": content.aspect,
+        "marking": content.marking,
         "legend": None,
     }
     if content.maps is not None:
@@ -140,12 +145,24 @@ def _ends(scaled: ScaledMaps) -> list[list[float]] | None:
     return np.stack([scaled.lowest, scaled.highest], -1).astype(np.float64).round(5).tolist()
 
 
-def tile_grid(content: TileSet, *, key: str, on_open: Callable[[str], None] | None = None) -> None:
+def tile_grid(
+    content: TileSet,
+    *,
+    key: str,
+    on_open: Callable[[str], None] | None = None,
+    on_mark: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
     """Draw a grid of tiles.
 
     Args:
         content: tiles, images and maps.
         key: of the element; the same key with other content redraws in place.
         on_open: called with a tile's id when it is clicked, before the page runs again.
+        on_mark: called when selected tiles are marked, with images (their ids), mark, note and remove.
     """
-    _GRID(key=key, data=to_json(payload(content)), on_open_change=on_trigger(key, "open", on_open))
+    _GRID(
+        key=key,
+        data=to_json(payload(content)),
+        on_open_change=on_trigger(key, "open", on_open),
+        on_mark_change=on_trigger(key, "mark", on_mark),
+    )

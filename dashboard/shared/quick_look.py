@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import TileSet, tile_grid
-from dashboard.shared import one_image
+from dashboard.shared import marking, one_image
 from dashboard.shared.theme import code_span, escape_markdown, probability, tick_or_cross
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection, look_text
@@ -42,11 +42,19 @@ def open_on_click(images: Iterable[str | int], state: tuple[int, str] | None = N
 
 @st.fragment
 def image_set(content: TileSet, *, key: str, state: tuple[int, str] | None = None) -> None:
-    """Draw tiles whose ids are images and which open the quick look; `state` as of `open_on_click`."""
+    """Draw tiles whose ids are images, which open the quick look and can be marked; `state` as of `open_on_click`."""
+    run = url_state.current_selection().run
+    if marking.has_marked():
+        st.rerun()  # the counts beside the filters have changed, and what the filters leave
     # A fragment: a click reruns the tiles and the panel alone, in half the time that the page around them takes.
     if st.session_state.pop(_CLICKED, False):
         draw()
-    tile_grid(content, key=key, on_open=open_on_click((tile.id for tile in content.tiles), state))
+    tile_grid(
+        marking.with_marks(run, content),
+        key=key,
+        on_open=open_on_click((tile.id for tile in content.tiles), state),
+        on_mark=marking.on_mark(run, content),
+    )
 
 
 def draw() -> None:
@@ -65,6 +73,7 @@ def _panel() -> None:
     row = data.predictions(look.run, look.epoch, look.variant).iloc[look.image]
     _steps(look, look.image)
     st.markdown(_headline(look, row))
+    marking.of_image(look.run, look.image, key="look")
     left, right = st.columns([1, 3])
     with left:
         tile_grid(one_image.input_tile(look, look.image, size=160), key="look-image")

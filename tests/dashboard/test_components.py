@@ -109,8 +109,8 @@ def test_scripts_never_write_html_or_evaluate_text(path):
 
 @pytest.mark.parametrize("name", ["tiles", "matrix", "wall"])
 def test_each_component_is_one_module_with_one_default_export(name):
-    assert assets.source(name, "js").count("export default function") == 1
-    assert "--st-text-color" in assets.source(name, "css")
+    assert assets.source("js", name).count("export default function") == 1
+    assert "--st-text-color" in assets.source("css", name)
 
 
 def test_a_pasted_image_arrives_as_its_file():

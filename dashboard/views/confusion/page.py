@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
-from dashboard.shared import downloads, image_tiles
+from dashboard.shared import downloads, image_tiles, marking
 from dashboard.shared.class_tiles import choose_order
 from dashboard.shared.image_grid import image_grid
 from dashboard.shared.tables import row_table
@@ -32,16 +34,30 @@ from store.rates import percent
 _PER_PAGE = 12
 
 
+class _Chosen(NamedTuple):
+    """The images of the chosen cell or row of the matrix: a key of their grid, their rows, maps and title."""
+
+    key: str
+    rows: pd.DataFrame
+    which: str
+    title: str
+
+
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
     if len(selection.run.classes) < 2:
         st.info("This run has only one class, so there are no confusions.", icon=":material/blur_on:")
         return
-    level, order, scaling = _options(selection)
+    options = st.container(horizontal=True, vertical_alignment="bottom")
+    with options:
+        level, order, scaling = _options(selection)
     left, right = st.columns(2)
     with right:  # the images of the chosen cell are drawn first: they are what a click waits for
-        (_group_cell if level == "groups" else _cell)(selection)
+        chosen = (_group_cell if level == "groups" else _cell)(selection)
+        if chosen is not None:
+            _images(selection, chosen, options)
+    url_state.accept_unread(["mark"])  # of a cell without images
     with left:
         (_by_group if level == "groups" else _by_class)(selection, order, scaling)
         if scaling == "difference":
@@ -55,12 +71,11 @@ def main() -> None:
 
 def _options(selection: Selection) -> tuple[str, str, str]:
     levels = ["classes", "groups"] if len(set(group_names(selection.run))) > 1 else ["classes"]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        level = controls.segmented("Rows and columns", "level", levels, resets=("true_group", "predicted_group"))
-        order = choose_order(selection, ["group", "similarity", "accuracy", "index"])
-        # A change needs another state; a run of one epoch and variant has none.
-        shown = [name for name in SCALINGS if name != "difference" or earlier_state(selection)]
-        scaling = controls.select("Values", "values", shown, default=shown[0], names=SCALINGS.__getitem__)
+    level = controls.segmented("Rows and columns", "level", levels, resets=("true_group", "predicted_group"))
+    order = choose_order(selection, ["group", "similarity", "accuracy", "index"])
+    # A change needs another state; a run of one epoch and variant has none.
+    shown = [name for name in SCALINGS if name != "difference" or earlier_state(selection)]
+    scaling = controls.select("Values", "values", shown, default=shown[0], names=SCALINGS.__getitem__)
     return level, order, scaling
 
 
@@ -157,12 +172,12 @@ def _chosen_groups(selection: Selection) -> tuple[str, str] | None:
     return (names[row], names[column]) if counts.any() else None
 
 
-def _group_cell(selection: Selection) -> None:
+def _group_cell(selection: Selection) -> _Chosen | None:
     """The images behind a cell of the matrix of groups."""
     chosen = _chosen_groups(selection)
     if chosen is None:
         st.caption("No confusions: every prediction is correct. Choose a cell of the matrix to see its images.")
-        return
+        return None
     true_class, prediction = chosen
     groups = np.array(group_names(selection.run))
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
@@ -171,9 +186,8 @@ def _group_cell(selection: Selection) -> None:
     st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
     pairs = rows.value_counts(["true_class", "predicted_class"]).head(5)
     _mistakes_caption(len(rows), frequencies((" → ".join(pair), number) for pair, number in pairs.items()))
-    if len(rows):
-        title = _group_title(true_class, prediction)
-        _images(selection, rows, key="cell-groups", which=image_tiles.BOTH, title=title)
+    title = _group_title(true_class, prediction)
+    return _Chosen("cell-groups", rows, image_tiles.BOTH, title) if len(rows) else None
 
 
 def _mistakes_caption(mistakes: int, description: str) -> None:
@@ -230,14 +244,13 @@ def _pairs(selection: Selection) -> None:
     downloads.csv_button("CSV", table, "confused-pairs.csv")
 
 
-def _cell(selection: Selection) -> None:
+def _cell(selection: Selection) -> _Chosen | None:
     chosen = _chosen_cell(selection)
     if chosen is None and selection.class_index is not None:
-        _mistakes_of(selection, selection.class_index)
-        return
+        return _mistakes_of(selection, selection.class_index)
     if chosen is None:
         st.caption("No confusions: every prediction is correct. Choose a cell of the matrix to see its images.")
-        return
+        return None
     true_class, prediction = chosen
     names = data.class_names(selection.run)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
@@ -255,18 +268,29 @@ def _cell(selection: Selection) -> None:
     st.caption(f"{default}{description}.")
     if rows.empty:
         st.caption("No images in this cell at the chosen epoch and variant. Choose another cell, or another epoch.")
-        return
+        return None
     which = image_tiles.PREDICTED if true_class == prediction else image_tiles.BOTH
-    _images(selection, rows, key="cell", which=which, title=title)
+    return _Chosen("cell", rows, which, title)
 
 
-def _images(selection: Selection, rows: pd.DataFrame, *, key: str, which: str, title: str) -> None:
+def _images(selection: Selection, chosen: _Chosen, options: DeltaGenerator) -> None:
+    with options:  # beside the other choices: above the images these would take their room
+        rows = marking.choose_mark(selection.run, chosen.rows)
+        marking.menu(selection.run, rows, key="confusion")
     image_grid(
-        selection, rows, key=key, which=which, size=48, overlay=False, title=title, page="page", per_page=_PER_PAGE
+        selection,
+        rows,
+        key=chosen.key,
+        which=chosen.which,
+        size=48,
+        overlay=False,
+        title=chosen.title,
+        page="page",
+        per_page=_PER_PAGE,
     )
 
 
-def _mistakes_of(selection: Selection, true_class: int) -> None:
+def _mistakes_of(selection: Selection, true_class: int) -> _Chosen | None:
     """All wrong predictions of a class: its row of the matrix."""
     name = data.class_names(selection.run)[true_class]
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
@@ -276,8 +300,7 @@ def _mistakes_of(selection: Selection, true_class: int) -> None:
     title = f"{name} predicted as other classes"
     st.subheader(escape_markdown(title), anchor=False)
     _mistakes_caption(len(rows), frequencies(rows["predicted_class"].value_counts().head(6).items()))
-    if len(rows):
-        _images(selection, rows, key="row", which=image_tiles.BOTH, title=title)
+    return _Chosen("row", rows, image_tiles.BOTH, title) if len(rows) else None
 
 
 def _history(selection: Selection) -> None:
