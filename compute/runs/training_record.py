@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from compute.data.dataset import image_digests
 from compute.models import ClassMapNetwork
 from compute.runs.prepare import PreparedRun
 from compute.training.ledger import EpochLedger
@@ -49,7 +50,8 @@ class TrainingRecord:
         if processes.first:
             if not (self.run.path / TRAINING_IMAGES).exists():
                 train = self.prepared.dataset.training_images()
-                self.run.write_training_images(train.names, train.labels, train.digests, train.original_labels)
+                digests = image_digests(train.images) if train.digests is None else train.digests
+                self.run.write_training_images(train.names, train.labels, digests, train.original_labels)
             self.run.write_training_epoch(epoch, columns)
         return metrics | {"ledger_seconds": time.perf_counter() - started}
 

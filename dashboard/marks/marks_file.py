@@ -23,8 +23,9 @@ from dashboard.shared.theme import one_line
 
 MARK_LENGTH, NOTE_LENGTH, NAME_LENGTH = 60, 2000, 1000
 PATIENCE = 30.0  # seconds that a write waits for another one
+_READ_PATIENCE, _PAUSE = 2.0, 5.0  # that a page waits to read a locked file, and until it tries again
 _APPLICATION, _VERSION = 0x436C704D, 1  # "ClpM"
-_LARGEST = 512_000_000  # bytes; some three million marks
+_LARGEST = 128_000_000  # bytes; some 700,000 marks
 _TABLE = (
     "CREATE TABLE marks (image BLOB NOT NULL CHECK (length(image) = 32), mark TEXT NOT NULL CHECK (length(mark) > 0), "
     "reader TEXT NOT NULL, note TEXT NOT NULL, class TEXT NOT NULL, name TEXT NOT NULL, time TEXT NOT NULL, "
@@ -37,6 +38,10 @@ _SELECT = (
 
 class MarksError(Exception):
     """Marks could not be read or saved; the text can be shown to the user as it is."""
+
+
+class _Locked(MarksError):
+    """Another process held the file for longer than anybody waits."""
 
 
 class Mark(NamedTuple):
@@ -79,32 +84,53 @@ class MarksFile:
     _identity: tuple[int, int] = (0, 0)
     _version: int = -1
     _marks: Marks = field(default_factory=Marks)
+    _locked: tuple[float, MarksError | None] = (0.0, None)  # until when nobody asks again, and the error until then
 
     def read(self) -> Marks:
         """All marks; the same object until another one is saved, by whatever process.
 
+        While another process locks the file for long, they are those of the last reading, if there was one.
+
         Raises:
             MarksError: the file is damaged, of another program, or cannot be read.
         """
-        with self._lock, self._explained("read"):
-            found = self._stat()
-            if found is None:
-                self._forget()
-                return self._marks
-            if self._reading is None or found != self._identity:
-                self._forget()
-                self._reading = self._connect("rw")
-                self._identity = found
-            # It changes with every commit of another connection, and this one commits nothing.
-            version = self._reading.execute("PRAGMA data_version").fetchone()[0]
-            if version != self._version:
-                self._reading.execute("BEGIN")  # what is checked is what is read
-                _check(self._reading, self.path)
-                _check_length(self._reading, self.path)
-                self._marks = Marks(tuple(_marks(self._reading)))
-                self._reading.execute("COMMIT")
-                self._version = version
+        with self._lock:
+            until, refusal = self._locked
+            if time.monotonic() >= until:
+                try:
+                    with self._explained("read"):
+                        self._read()
+                except _Locked as error:
+                    self._end_reading()
+                    # A page asks some ten times, and each question would wait.
+                    refusal = None if self._version >= 0 else error
+                    self._locked = time.monotonic() + _PAUSE, refusal
+                except MarksError:
+                    self._forget()
+                    raise
+            if refusal is not None:
+                raise refusal
             return self._marks
+
+    def _read(self) -> None:
+        """Bring `_marks` up to date."""
+        found = self._stat()
+        if found is None:
+            self._forget()
+            return
+        if self._reading is None or found != self._identity:
+            self._forget()
+            self._reading = self._connect("rw", _READ_PATIENCE)
+            self._identity = found
+        # It changes with every commit of another connection, and this one commits nothing.
+        version = self._reading.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._reading.execute("BEGIN")  # what is checked is what is read
+            _check(self._reading, self.path)
+            _check_length(self._reading, self.path)
+            self._marks = Marks(tuple(_marks(self._reading)))
+            self._end_reading()
+            self._version = version
 
     def add(self, marks: Iterable[Mark]) -> int:
         """Save marks, all of them or none; returns how many are new.
@@ -142,8 +168,9 @@ class MarksFile:
         Raises:
             MarksError: nothing could be removed.
         """
-        if self._stat_explained() is None:
-            return 0
+        with self._explained("changed"):
+            if self._stat() is None:
+                return 0
         with self._writing() as connection:
             before = connection.total_changes
             connection.executemany(
@@ -165,21 +192,21 @@ class MarksFile:
             raise MarksError(f"{str(self.path)!r} is too large for marks: {found.st_size:,} bytes. Move it away.")
         return found.st_dev, found.st_ino
 
-    def _stat_explained(self) -> tuple[int, int] | None:
-        with self._explained("changed"):
-            return self._stat()
+    def _end_reading(self) -> None:
+        if self._reading is not None and self._reading.in_transaction:
+            self._reading.execute("ROLLBACK")
 
     def _forget(self) -> None:
         if self._reading is not None:
             self._reading.close()
             self._reading, self._version, self._marks = None, -1, Marks()
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str, patience: float) -> sqlite3.Connection:
         # Reading, too, opens for writing where it may: what a killed process left half-written is put right by that.
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
-            timeout=PATIENCE,
+            timeout=patience,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -198,9 +225,10 @@ class MarksFile:
         """A transaction: everything in the block is saved, or nothing is."""
         # One journal beside the file, not a write-ahead log: a log needs shared memory, which network file systems
         # and folders that may only be read do not have, and a mark is one short write.
-        with self._lock, self._explained("changed"):
+        with self._explained("changed"):
             self._stat()
-            with closing(self._connect("rwc")) as connection:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect("rwc", PATIENCE)) as connection:
                 _begin(connection)
                 try:
                     if _is_empty(connection):
@@ -210,6 +238,7 @@ class MarksFile:
                     _check(connection, self.path)
                     yield connection
                     connection.execute("COMMIT")
+                    self._locked = (0.0, None)
                 except BaseException:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
@@ -217,16 +246,14 @@ class MarksFile:
 
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:
+        """Say in words what of SQLite or the file system stands in the way of "read" or "changed"."""
         try:
             yield
-        except MarksError:
-            self._forget()
-            raise
         except (sqlite3.Error, OSError) as error:
-            self._forget()
             reason = error.strerror if isinstance(error, OSError) else str(error)
             kept = "nothing was saved, and all marks from before are kept" if done == "changed" else "pages show none"
-            raise MarksError(
+            locked = isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            raise (_Locked if locked else MarksError)(
                 f"The marks in {str(self.path)!r} could not be {done}: {reason}; {kept}. {_remedy(str(reason))}"
             ) from error
 

@@ -11,15 +11,20 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.components.tiles import TileSet
-from dashboard.marks import exchange, of_run
+from dashboard.marks import exchange, marked_images
+from dashboard.marks.marked_images import ANY, SUGGESTED, WITHOUT, MarkedImages, words_of
 from dashboard.marks.marks_file import MARK_LENGTH, NOTE_LENGTH, Mark, MarksError
 from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import controls
-from store import Run
 
-_MARKED, _MESSAGES = "classprint.marked", "classprint.marks.messages"
+_MESSAGES = "classprint.marks.messages"
 _FIRST = "+"  # of the filter: all images, the marked ones first
-_NAMES = {"": "any or none", _FIRST: "all, marked ones first", of_run.ANY: "marked", of_run.WITHOUT: "not marked"}
+_NAMES = {
+    "": "any or none",
+    _FIRST: "all, marked ones first",
+    ANY: "marked",
+    WITHOUT: "not marked",
+}
 
 
 def reader() -> str:
@@ -28,54 +33,43 @@ def reader() -> str:
     return str(user.get("email") or user.get("name") or "") if user.get("is_logged_in") else ""
 
 
-def may_mark(run: Run) -> bool:
-    """Whether images of this run can be marked here."""
-    return not of_run.obstacle(run)
-
-
-def with_marks(run: Run, content: TileSet) -> TileSet:
+def with_marks(source: MarkedImages, content: TileSet) -> TileSet:
     """Tiles whose ids are images, with their marks, and with what they can be marked as."""
-    found = of_run.marks_by_image(run)
+    found = source.marks()
     if found:
         tiles = tuple(
-            replace(tile, marks=of_run.words_of(found[int(tile.id)])) if int(tile.id) in found else tile
+            replace(tile, marks=words_of(found[int(tile.id)])) if int(tile.id) in found else tile
             for tile in content.tiles
         )
         content = replace(content, tiles=tiles)
-    return replace(content, marking=of_run.SUGGESTED if may_mark(run) else None)
+    return replace(content, marking=None if source.obstacle() else SUGGESTED)
 
 
-def on_mark(run: Run, content: TileSet) -> Callable[[dict[str, Any]], None]:
+def on_mark(source: MarkedImages, content: TileSet) -> Callable[[dict[str, Any]], None]:
     """What happens when tiles are marked in the browser."""
     shown = {tile.id for tile in content.tiles}
 
     def mark(request: dict[str, Any]) -> None:
         images = [int(image) for image in request.get("images", ()) if image in shown]
         word, note = str(request.get("mark", "")), str(request.get("note", ""))
-        (_remove if request.get("remove") else _add)(run, images, word, note)
-        st.session_state[_MARKED] = True
+        (_remove if request.get("remove") else _add)(source, images, word, note)
 
     return mark
 
 
-def has_marked() -> bool:
-    """Whether tiles have been marked since this was last asked."""
-    return bool(st.session_state.pop(_MARKED, False))
-
-
-def _add(run: Run, images: Sequence[int], word: str, note: str = "") -> None:
+def _add(source: MarkedImages, images: Sequence[int], word: str, note: str = "") -> None:
     try:
-        of_run.add_mark(run, images, word, note=note, reader=reader())
+        source.add(images, word, note=note, reader=reader())
     except MarksError as error:
         _report(error)
     else:
         _say(f"{plural(len(images), 'image')} marked “{escape_markdown(word)}”", icon=":material/label:")
 
 
-def _remove(run: Run, images: Sequence[int], word: str, note: str | None = None) -> None:
+def _remove(source: MarkedImages, images: Sequence[int], word: str, note: str | None = None) -> None:
     # Somebody who is logged in takes back what he said himself; without a login nobody is known.
     try:
-        removed = of_run.remove_mark(run, images, word, note=note or None, reader=reader() or None)
+        removed = source.remove(images, word, note=note or None, reader=reader() or None)
     except MarksError as error:
         _report(error)
     else:
@@ -102,16 +96,16 @@ def show_messages() -> None:
 # Filter and order
 
 
-def choose_mark(run: Run, rows: pd.DataFrame, *, resets: Sequence[str] = ("page",)) -> pd.DataFrame:
+def choose_mark(source: MarkedImages, rows: pd.DataFrame, *, resets: Sequence[str] = ("page",)) -> pd.DataFrame:
     """A control for the mark of the images, with how many of these rows have each; returns the rows that it leaves."""
-    problem = of_run.problem(run)
+    problem = marked_images.problem()
     if problem:
         st.warning(escape_markdown(problem), icon=":material/label_off:")
     images = rows["image"].tolist()
-    found = of_run.marks_by_image(run)
+    found = source.marks()
     marked = sum(image in found for image in images)
-    totals = of_run.mark_counts(run, found) | of_run.mark_counts(run, images)
-    counts = {of_run.ANY: marked, of_run.WITHOUT: len(images) - marked} | totals
+    totals = source.counts(found) | source.counts(images)
+    counts = {ANY: marked, WITHOUT: len(images) - marked} | totals
 
     def named(option: str) -> str:
         return f"{_NAMES.get(option, option)} ({count(counts[option])})" if option in counts else _NAMES[option]
@@ -119,30 +113,30 @@ def choose_mark(run: Run, rows: pd.DataFrame, *, resets: Sequence[str] = ("page"
     chosen = controls.select("Mark", "mark", ["", _FIRST, *counts], names=named, resets=resets)
     if chosen == _FIRST:
         # Texts from last to first, so that those without a mark, which are empty, come last.
-        marks = pd.Series(of_run.mark_column(run, images), index=rows.index, dtype=object)
+        marks = pd.Series(source.column(images), index=rows.index, dtype=object)
         return rows.loc[marks.sort_values(ascending=False, kind="stable").index]
-    return rows[of_run.has_mark(run, images, chosen)] if chosen else rows
+    return rows[source.have(images, chosen)] if chosen else rows
 
 
 # All images of a filter, and files
 
 
-def menu(run: Run, rows: pd.DataFrame, *, key: str) -> None:
+def menu(source: MarkedImages, rows: pd.DataFrame, *, key: str) -> None:
     """A menu that marks all images of these rows, and exports and imports marks."""
     images = rows["image"].tolist()
     with st.popover("Marks", icon=":material/label:", help="Mark all images of this list; export and import marks."):
-        obstacle = of_run.obstacle(run)
+        obstacle = source.obstacle()
         if obstacle:
             st.caption(escape_markdown(obstacle))
         else:
-            _mark_all(run, images, key)
-        _downloads(run, images, key)
+            _mark_all(source, images, key)
+        _downloads(source, images, key)
         if not obstacle:
-            _import(run, key)
+            _import(source, key)
 
 
-def _mark_all(run: Run, images: list[int], key: str) -> None:
-    words = list(of_run.mark_counts(run, of_run.marks_by_image(run)))
+def _mark_all(source: MarkedImages, images: list[int], key: str) -> None:
+    words = list(source.counts(source.marks()))
     word = st.selectbox(
         "Mark",
         words,
@@ -157,21 +151,25 @@ def _mark_all(run: Run, images: list[int], key: str) -> None:
                 f"{label} {'all ' if len(images) > 1 else ''}{plural(len(images), 'image')}",
                 key=f"mark-{label}-{key}",
                 on_click=act,
-                args=(run, images, word or "", *arguments),
+                args=(source, images, word or "", *arguments),
                 disabled=not images or not word,
             )
 
 
-def _downloads(run: Run, images: list[int], key: str) -> None:
-    found = of_run.marks_by_image(run)
+def _downloads(source: MarkedImages, images: list[int], key: str) -> None:
+    found = source.marks()
     marked = [image for image in images if image in found]
 
     def table(of_all: bool) -> bytes:
-        marks = of_run.all_marks(run) if of_all else dict.fromkeys(mark for image in marked for mark in found[image])
+        marks = (
+            marked_images.all_marks().rows
+            if of_all
+            else dict.fromkeys(mark for image in marked for mark in found[image])
+        )
         return exchange.marks_csv(marks)
 
     def paths() -> str:
-        names = run.image_names
+        names = source.names()
         return exchange.shell_paths(str(names[image]) for image in (marked or images))
 
     listed = plural(len(marked), "marked image") if marked else plural(len(images), "image")
@@ -183,7 +181,7 @@ def _downloads(run: Run, images: list[int], key: str) -> None:
         st.download_button(
             label,
             content,
-            file_name=f"{run.path.name}-marks.{name}",
+            file_name=f"{source.run.path.name}-marks.{name}",
             mime=mime,
             key=f"marks-{name}-{key}",
             icon=":material/download:",
@@ -192,7 +190,7 @@ def _downloads(run: Run, images: list[int], key: str) -> None:
         )
 
 
-def _import(run: Run, key: str) -> None:
+def _import(source: MarkedImages, key: str) -> None:
     upload = st.file_uploader("Import a CSV of marks", type="csv", key=f"marks-import-{key}", max_upload_size=20)
     if upload is None:
         return
@@ -201,15 +199,15 @@ def _import(run: Run, key: str) -> None:
     except MarksError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
         return
-    known = set(of_run.image_hashes(run))
+    known = set(source.hashes)
     here = plural(len({mark.image for mark in marks if mark.image in known}), "image")
     st.caption(f"{plural(len(marks), 'mark')} in the table, of {here} in this run.")
-    st.button(f"Import {plural(len(marks), 'mark')}", key=f"marks-add-{key}", on_click=_add_all, args=(run, marks))
+    st.button(f"Import {plural(len(marks), 'mark')}", key=f"marks-add-{key}", on_click=_add_all, args=(marks,))
 
 
-def _add_all(run: Run, marks: Iterable[Mark]) -> None:
+def _add_all(marks: Iterable[Mark]) -> None:
     try:
-        added = of_run.add_marks(run, marks)
+        added = marked_images.add_marks(marks)
     except MarksError as error:
         _report(error)
     else:
@@ -219,39 +217,45 @@ def _add_all(run: Run, marks: Iterable[Mark]) -> None:
 # One image
 
 
-def of_image(run: Run, image: int, *, key: str) -> None:
-    """The marks and notes of one image, and fields for another one."""
+def of_image(source: MarkedImages, image: int, *, key: str, keys: bool = False) -> None:
+    """The marks and notes of one image, and fields for another one; with `keys`, 1, 2 and 3 set the suggested ones."""
     show_messages()
-    marks = of_run.marks_by_image(run).get(image, ())
-    allowed = may_mark(run)
+    marks = source.marks().get(image, ())
+    allowed = not source.obstacle()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for number, mark in enumerate(marks):
-            _said(run, image, mark, allowed, f"{key}-{number}")
+            _said(source, image, mark, allowed, f"{key}-{number}")
         if not allowed:
             return
-        set_already = of_run.words_of(marks)
-        for word in of_run.SUGGESTED:
+        set_already = words_of(marks)
+        for number, word in enumerate(SUGGESTED, start=1):
             if word not in set_already:
-                click = partial(_add, run, [image], word)
-                st.button(word, icon=":material/label:", type="tertiary", key=f"mark-{word}-{key}", on_click=click)
+                st.button(
+                    word,
+                    icon=":material/label:",
+                    type="tertiary",
+                    key=f"mark-{word}-{key}",
+                    on_click=partial(_add, source, [image], word),
+                    shortcut=str(number) if keys else None,
+                )
         with st.popover("Own words, note", icon=":material/edit_note:", type="tertiary"):
-            _own_words(run, image, key)
+            _own_words(source, image, key)
 
 
-def _own_words(run: Run, image: int, key: str) -> None:
-    words = list(of_run.mark_counts(run, of_run.marks_by_image(run)))
+def _own_words(source: MarkedImages, image: int, key: str) -> None:
+    words = list(source.counts(source.marks()))
     with st.form(f"mark-form-{key}", border=False):
         st.selectbox("Mark", words, accept_new_options=True, key=f"own-word-{key}")
         st.text_area("Note", max_chars=NOTE_LENGTH, key=f"own-note-{key}")
-        st.form_submit_button("Save", on_click=_save_typed, args=(run, image, key))
+        st.form_submit_button("Save", on_click=_save_typed, args=(source, image, key))
 
 
-def _save_typed(run: Run, image: int, key: str) -> None:
-    _add(run, [image], st.session_state[f"own-word-{key}"] or "", st.session_state[f"own-note-{key}"])
+def _save_typed(source: MarkedImages, image: int, key: str) -> None:
+    _add(source, [image], st.session_state[f"own-word-{key}"] or "", st.session_state[f"own-note-{key}"])
     st.session_state[f"own-note-{key}"] = ""  # not to be said of the next image, too
 
 
-def _said(run: Run, image: int, mark: Mark, allowed: bool, key: str) -> None:
+def _said(source: MarkedImages, image: int, mark: Mark, allowed: bool, key: str) -> None:
     """One statement, with a button that takes it back for whoever may."""
     who = f" — {escape_markdown(mark.reader)}" if mark.reader else ""
     note = f": {escape_markdown(mark.note)}" if mark.note else ""
@@ -263,12 +267,12 @@ def _said(run: Run, image: int, mark: Mark, allowed: bool, key: str) -> None:
             type="tertiary",
             key=f"unmark-{key}",
             on_click=_take_back,
-            args=(run, image, mark),
+            args=(source, image, mark),
         )
 
 
-def _take_back(run: Run, image: int, mark: Mark) -> None:
+def _take_back(source: MarkedImages, image: int, mark: Mark) -> None:
     try:
-        of_run.remove_mark(run, [image], mark.mark, note=mark.note, reader=mark.reader)
+        source.remove([image], mark.mark, note=mark.note, reader=mark.reader)
     except MarksError as error:
         _report(error)

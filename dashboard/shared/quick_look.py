@@ -7,12 +7,14 @@ click opens the whole Image page. It is part of the address, so Back closes it a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import TileSet, tile_grid
+from dashboard.marks.marked_images import MarkedImages
 from dashboard.shared import marking, one_image
 from dashboard.shared.theme import code_span, escape_markdown, probability, tick_or_cross
 from dashboard.shell import controls, url_state
@@ -20,7 +22,7 @@ from dashboard.shell.url_state import Selection, look_text
 
 _CLASSES, _EPOCHS = 5, 8
 _WIDTH = 760  # pixels
-_ORDER, _CLICKED = "classprint.look.order", "classprint.look.clicked"
+_ORDER, _CLICKED, _MARKED = "classprint.look.order", "classprint.look.clicked", "classprint.look.marked"
 
 
 def open_on_click(images: Iterable[str | int], state: tuple[int, str] | None = None) -> Callable[[str], None]:
@@ -43,17 +45,23 @@ def open_on_click(images: Iterable[str | int], state: tuple[int, str] | None = N
 @st.fragment
 def image_set(content: TileSet, *, key: str, state: tuple[int, str] | None = None) -> None:
     """Draw tiles whose ids are images, which open the quick look and can be marked; `state` as of `open_on_click`."""
-    run = url_state.current_selection().run
-    if marking.has_marked():
+    source = MarkedImages(url_state.current_selection().run)
+    if st.session_state.pop(_MARKED, False):
         st.rerun()  # the counts beside the filters have changed, and what the filters leave
     # A fragment: a click reruns the tiles and the panel alone, in half the time that the page around them takes.
     if st.session_state.pop(_CLICKED, False):
         draw()
+    mark = marking.on_mark(source, content)
+
+    def mark_and_count(request: dict[str, Any]) -> None:
+        mark(request)
+        st.session_state[_MARKED] = True
+
     tile_grid(
-        marking.with_marks(run, content),
+        marking.with_marks(source, content),
         key=key,
         on_open=open_on_click((tile.id for tile in content.tiles), state),
-        on_mark=marking.on_mark(run, content),
+        on_mark=mark_and_count,
     )
 
 
@@ -73,7 +81,7 @@ def _panel() -> None:
     row = data.predictions(look.run, look.epoch, look.variant).iloc[look.image]
     _steps(look, look.image)
     st.markdown(_headline(look, row))
-    marking.of_image(look.run, look.image, key="look")
+    marking.of_image(MarkedImages(look.run), look.image, key="look", keys=True)
     left, right = st.columns([1, 3])
     with left:
         tile_grid(one_image.input_tile(look, look.image, size=160), key="look-image")

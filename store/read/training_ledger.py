@@ -45,6 +45,15 @@ class TrainingLedger:
             table["original_label"] = int64(file.all_rows("original_labels"))
         return table
 
+    def image_sha256(self) -> NDArray[np.uint8] | None:
+        """SHA-256 of each training image's pixels as decoded, (M, 32); None where the ledger does not say it.
+
+        Raises:
+            NotInRun: there is no ledger.
+        """
+        file = self._open(layout.TRAINING_IMAGES, "training_images", None)
+        return file.all_rows("image_sha256") if file.has("image_sha256") else None
+
     def epoch(self, epoch: int) -> pd.DataFrame:
         """A row per training image: prediction, label_probability, margin, loss and, where recorded, error_norm.
 

@@ -57,8 +57,12 @@ def test_a_mark_of_the_quick_look_is_seen_by_a_second_reader(page, address):
     visit(page, f"{address}/gallery?class=c2")
     page.locator(".tiles .grid").last.locator(".tile").first.click()
     look = page.get_by_role("dialog")
-    look.get_by_role("button", name="ambiguous").click()
+    look.get_by_role("button", name="ambiguous").wait_for()
+    page.keyboard.press("2")  # ambiguous, of this image; then the next one
     look.get_by_role("button", name="Remove").wait_for()
+    page.keyboard.press("ArrowRight")
+    look.get_by_text("2 of ").wait_for()
+    expect(look.get_by_role("button", name="Remove")).to_have_count(0)
     second = page.context.new_page()
     visit(second, page.url.split("&look")[0])
     second.get_by_text("ambiguous", exact=True).first.wait_for()

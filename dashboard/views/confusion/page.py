@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
+from dashboard.marks.marked_images import MarkedImages
 from dashboard.shared import downloads, image_tiles, marking
 from dashboard.shared.class_tiles import choose_order
 from dashboard.shared.image_grid import image_grid
@@ -275,8 +276,8 @@ def _cell(selection: Selection) -> _Chosen | None:
 
 def _images(selection: Selection, chosen: _Chosen, options: DeltaGenerator) -> None:
     with options:  # beside the other choices: above the images these would take their room
-        rows = marking.choose_mark(selection.run, chosen.rows)
-        marking.menu(selection.run, rows, key="confusion")
+        rows = marking.choose_mark(MarkedImages(selection.run), chosen.rows)
+        marking.menu(MarkedImages(selection.run), rows, key="confusion")
     image_grid(
         selection,
         rows,

@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.components.tiles import TileSet
+from dashboard.marks.marked_images import MarkedImages
 from dashboard.shared import downloads, image_tiles, marking, quick_look, run_facts
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.tables import row_table
@@ -63,7 +64,7 @@ def main() -> None:
     with side:
         ranges = _ranges(selection, frame)
         wanted = _filter(selection, frame, _classes(selection), ranges)
-        rows = marking.choose_mark(selection.run, select_failures(frame, wanted))
+        rows = marking.choose_mark(MarkedImages(selection.run), select_failures(frame, wanted))
     if data.is_degenerate(selection.run, selection.epoch, selection.variant):
         rows = rows.drop(columns=list(_OF_THE_CORRECTION), errors="ignore")
     with images:
@@ -236,7 +237,7 @@ def _show(selection: Selection, rows: pd.DataFrame) -> pd.DataFrame:
     """The images of one page; returns their rows."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = image_tiles.choose_maps(selection, (image_tiles.BOTH, image_tiles.PREDICTED, image_tiles.OWN))
-        marking.menu(selection.run, rows, key="failures")
+        marking.menu(MarkedImages(selection.run), rows, key="failures")
         part = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
     if part.empty:
         image_tiles.no_images()

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import tile_grid
+from dashboard.marks.marked_images import MarkedImages
 from dashboard.shared import image_tiles, marking, quick_look
 from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.image_grid import image_grid
@@ -48,8 +49,8 @@ def main() -> None:
         own = own[own["image"].isin(cluster)]
     which, correctness, sort = _options(selection)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        rows = marking.choose_mark(selection.run, _ordered(own, correctness, sort))
-        marking.menu(selection.run, rows, key="gallery")
+        rows = marking.choose_mark(MarkedImages(selection.run), _ordered(own, correctness, sort))
+        marking.menu(MarkedImages(selection.run), rows, key="gallery")
     st.caption(plural(len(rows), "image"))
     title = data.class_names(selection.run)[class_index]
     image_grid(selection, rows, key="gallery", which=which, title=title, page="page", per_page=_PER_PAGE)

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.correction import correction_panels
 from dashboard.components.tiles import tile_grid
+from dashboard.marks.marked_images import MarkedImages
 from dashboard.shared import downloads, marking, one_image, run_facts
 from dashboard.shared.class_tiles import class_tiles
 from dashboard.shared.image_grid import image_grid
@@ -48,7 +49,7 @@ def main() -> None:
     image = selection.image if selection.image is not None else _default_image(frame, selection.class_index)
     row = frame.iloc[image]
     _chooser(selection, frame, image)
-    marking.of_image(selection.run, image, key="image")
+    marking.of_image(MarkedImages(selection.run), image, key="image")
     over = _strongest_classes(selection, image, row)
     has_maps = selection.run.has_maps
     describable = has_maps and not data.is_degenerate(selection.run, selection.epoch, selection.variant)

@@ -7,7 +7,8 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.components.tiles import tile_grid
-from dashboard.shared import downloads
+from dashboard.marks.marked_images import MarkedImages
+from dashboard.shared import downloads, marking
 from dashboard.shared.theme import count, escape_markdown, plural, probability
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -99,6 +100,7 @@ def _one_image(selection: Selection, table: pd.DataFrame, number: int) -> None:
     run, row = selection.run, table.iloc[[number]]
     with st.container(border=True):
         st.markdown(f"**{escape_markdown(row['name'].iloc[0])}**")
+        marking.of_image(MarkedImages(run, training=True), number, key="training")
         left, right = st.columns([1, 2])
         with left:
             tile_grid(parts.tiles(run, row, parts.thumbnails(run), number), key="one-image")
@@ -111,17 +113,23 @@ def _one_image(selection: Selection, table: pd.DataFrame, number: int) -> None:
 
 def _suspects(selection: Selection, table: pd.DataFrame, number: int) -> None:
     st.subheader("Which labels may be wrong?", anchor=False)
-    order = controls.segmented("First", "order", list(ORDERS), names=parts.LABELS.__getitem__, resets=("page",))
-    rows = suspects(_of_class(selection, table), order, count=parts.SUSPECTS)
+    source = MarkedImages(selection.run, training=True)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        order = controls.segmented("First", "order", list(ORDERS), names=parts.LABELS.__getitem__, resets=("page",))
+        everything = suspects(_of_class(selection, table), order, count=len(table))
+        rows = marking.choose_mark(source, everything.assign(image=everything.index)).head(parts.SUSPECTS)
+        marking.menu(source, rows, key="training")
     kept = parts.thumbnails(selection.run)
     if rows.empty:
-        st.info("No training images match. Choose another class.", icon=":material/filter_alt_off:")
+        st.info("No training images match. Choose another class or mark.", icon=":material/filter_alt_off:")
         return
     shown = rows.iloc[controls.page("page", len(rows), _PER_PAGE)]
+    content = parts.tiles(selection.run, shown, kept, number)
     tile_grid(
-        parts.tiles(selection.run, shown, kept, number),
+        marking.with_marks(source, content),
         key="suspects",
         on_open=lambda chosen: url_state.write({"training_image": chosen}),
+        on_mark=marking.on_mark(source, content),
     )
     missing = int((~rows.index.isin(list(kept))).sum())
     some = ""
@@ -139,7 +147,9 @@ def _suspects(selection: Selection, table: pd.DataFrame, number: int) -> None:
             f"**Labels exchanged on purpose: {count(int(parts.exchanged(table).sum()))}.** This order finds them "
             f"with an AUROC of {probability(found.auroc)}: {precision} suspects."
         )
-    downloads.csv_button("CSV of the suspects", rows.reset_index(), f"{selection.name}-suspects-{order}.csv")
+    downloads.csv_button(
+        "CSV of the suspects", rows.drop(columns="image").reset_index(), f"{selection.name}-suspects-{order}.csv"
+    )
 
 
 def _forgetting(table: pd.DataFrame) -> None:

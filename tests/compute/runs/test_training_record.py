@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from compute.data.dataset import image_digests
 from compute.recording.run_recorder import open_or_create
 from compute.runs.interrupt import StopRequest
 from compute.runs.prepare import prepare
@@ -53,13 +54,14 @@ def test_images_of_an_incomplete_batch_have_no_values(tmp_path):
     assert verify_run(tmp_path / "run") == []
 
 
-def test_exchanged_labels_and_thumbnails_are_kept(tmp_path):
+def test_exchanged_labels_content_and_thumbnails_are_kept(tmp_path):
     prepared, run = train(tmp_path / "run", "data.noise=0.25")
     images = run.training_ledger.images()
     assert (images["label"] != images["original_label"]).sum() == 12
     numbers, pixels = run.training_ledger.thumbnails()
     assert numbers.tolist() == list(range(48))  # fewer than are kept of each order
     assert np.array_equal(pixels, prepared.dataset.training_images().images)  # small already
+    assert np.array_equal(run.training_ledger.image_sha256(), image_digests(pixels))
 
 
 def test_the_kernels_similarity_is_the_mean_over_the_classes():

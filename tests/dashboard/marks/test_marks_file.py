@@ -5,9 +5,11 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
 import pytest
 
+from dashboard.marks import marks_file
 from dashboard.marks.marks_file import MARK_LENGTH, NOTE_LENGTH, Mark, MarksError, MarksFile
 from tests.dashboard.marks import load
 
@@ -190,6 +192,32 @@ def test_processes_that_mark_at_once_and_are_killed_lose_and_double_nothing(tmp_
     outcome = load.run(tmp_path / "marks.sqlite", processes=5, marks=20, kills=2)
     assert outcome.killed >= 1 and outcome.saved == 100
     assert (outcome.lost, outcome.doubled) == (0, 0)
+
+
+@contextmanager
+def locked(path):
+    """Another program holds the file, as a backup or a debugger may."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def test_while_another_program_locks_the_file_the_last_marks_are_read_and_writing_says_so(file, monkeypatch):
+    monkeypatch.setattr(marks_file, "PATIENCE", 0.1)
+    file.add([Mark(CAT, "x")])
+    file.read()
+    file.add([Mark(DOG, "y")])
+    stranger = MarksFile(file.path)
+    with locked(file.path):
+        assert said(file) == [(CAT, "x", "", "")]
+        for _ in range(2):  # the second time without another wait
+            with pytest.raises(MarksError, match="is locked; pages show none"):
+                stranger.read()
+        with pytest.raises(MarksError, match="nothing was saved"):
+            file.add([Mark(CAT, "z")])
+    file.add([Mark(CAT, "z")])
+    assert [mark.mark for mark in file.read().rows] == ["x", "z", "y"]
 
 
 def test_a_full_disk_is_told_and_leaves_the_marks_from_before(file):

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.components import tiles
 from dashboard.components.tiles import Tile, TileSet
-from dashboard.marks import of_run
+from dashboard.marks.marked_images import FILE_VARIABLE, READ_ONLY_VARIABLE, SUGGESTED, MarkedImages
 from dashboard.shared import marking
 from store import open_run
 from tests.dashboard.app import assert_no_errors, open_page, texts
@@ -19,8 +19,9 @@ HOSTILE = "<img src=x onerror=alert(1)> **bold** [a](http://b)"
 @pytest.fixture
 def run(tiny_run, tmp_path, monkeypatch):
     """A run alone in its folder, in which nothing is marked."""
-    for name in (of_run.FILE_VARIABLE, of_run.READ_ONLY_VARIABLE):
+    for name in (FILE_VARIABLE, READ_ONLY_VARIABLE):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLASSPRINT_RUNS", str(tmp_path))
     return open_run(shutil.copytree(tiny_run, tmp_path / "tiny"))
 
 
@@ -34,28 +35,28 @@ def options(app, label):
 
 
 def test_tiles_carry_the_marks_of_their_images_and_what_can_be_set(run, monkeypatch):
-    of_run.add_mark(run, [1], "odd")
+    MarkedImages(run).add([1], "odd")
     content = TileSet((Tile("0", "a"), Tile("1", "b")))
-    data = tiles.payload(marking.with_marks(run, content))
+    data = tiles.payload(marking.with_marks(MarkedImages(run), content))
     assert [tile["marks"] for tile in data["tiles"]] == [(), ("odd",)]
-    assert data["marking"] == of_run.SUGGESTED
-    monkeypatch.setenv(of_run.READ_ONLY_VARIABLE, "1")
-    data = tiles.payload(marking.with_marks(run, content))
+    assert data["marking"] == SUGGESTED
+    monkeypatch.setenv(READ_ONLY_VARIABLE, "1")
+    data = tiles.payload(marking.with_marks(MarkedImages(run), content))
     assert data["tiles"][1]["marks"] == ("odd",) and data["marking"] is None
 
 
 def test_only_the_tiles_that_are_shown_can_be_marked(run):
-    mark = marking.on_mark(run, TileSet((Tile("0", "a"), Tile("1", "b"))))
+    mark = marking.on_mark(MarkedImages(run), TileSet((Tile("0", "a"), Tile("1", "b"))))
     mark({"images": ["1", "2", "x"], "mark": "odd", "note": "n", "remove": False})
-    assert {image: own[0].note for image, own in of_run.marks_by_image(run).items()} == {1: "n"}
+    assert {image: own[0].note for image, own in MarkedImages(run).marks().items()} == {1: "n"}
     mark({"images": ["1"], "mark": "odd", "note": "", "remove": True})
-    assert of_run.marks_by_image(run) == {}
+    assert MarkedImages(run).marks() == {}
 
 
 @pytest.mark.parametrize("page", ["failures", "gallery", "image"])
 def test_hostile_marks_are_shown_as_they_are_and_marks_are_counted(run, monkeypatch, page):
     wrong = wrong_images(run)
-    of_run.add_mark(run, wrong, HOSTILE, note=HOSTILE, reader=HOSTILE)
+    MarkedImages(run).add(wrong, HOSTILE, note=HOSTILE, reader=HOSTILE)
     app = open_page(monkeypatch, run.path.parent, page, image=str(wrong[0]))
     assert_no_errors(app)
     for line in texts(app).splitlines():
@@ -67,18 +68,29 @@ def test_hostile_marks_are_shown_as_they_are_and_marks_are_counted(run, monkeypa
 
 def test_failures_are_filtered_and_sorted_by_mark(run, monkeypatch):
     wrong = wrong_images(run)
-    of_run.add_mark(run, wrong[:1], "ambiguous")
+    MarkedImages(run).add(wrong[:1], "ambiguous")
     everything = open_page(monkeypatch, run.path.parent, "failures", sort="number")
     assert f"**{len(wrong)} wrong" in texts(everything)
     for value, number in (("ambiguous", 1), ("*", 1), ("-", len(wrong) - 1), ("+", len(wrong)), ("bad image", 0)):
         app = open_page(monkeypatch, run.path.parent, "failures", mark=value)
         assert_no_errors(app, warnings=False)
         assert f"**{number} wrong" in texts(app), value
-    of_run.add_mark(run, wrong[-1:], "wrong label")
+    MarkedImages(run).add(wrong[-1:], "wrong label")
     table = open_page(monkeypatch, run.path.parent, "failures", mark="+", sort="number").dataframe[0].value
     assert table["image"].tolist()[:2] == [wrong[-1], wrong[0]]
     invalid = open_page(monkeypatch, run.path.parent, "failures", mark="never set")
     assert "The link asks for mark “never set”" in texts(invalid)
+
+
+def test_the_images_of_a_cell_of_the_matrix_are_filtered_by_mark(run, monkeypatch):
+    wrong = wrong_images(run)
+    MarkedImages(run).add(wrong, "odd")
+    app = open_page(monkeypatch, run.path.parent, "confusion", mark="odd")
+    assert_no_errors(app, warnings=False)
+    assert not app.info
+    app = open_page(monkeypatch, run.path.parent, "confusion", mark="ambiguous")
+    assert_no_errors(app, warnings=False)
+    assert app.info[0].value.startswith("No images match")
 
 
 def test_all_images_of_a_filter_are_marked_at_once(run, monkeypatch):
@@ -88,23 +100,23 @@ def test_all_images_of_a_filter_are_marked_at_once(run, monkeypatch):
     app.text_input(key="mark-note-failures").set_value("blurred").run()
     app.button(key="mark-Mark-failures").click().run()
     assert_no_errors(app)
-    assert {image: own[0].note for image, own in of_run.marks_by_image(run).items()} == dict.fromkeys(wrong, "blurred")
+    assert {image: own[0].note for image, own in MarkedImages(run).marks().items()} == dict.fromkeys(wrong, "blurred")
     app.button(key="mark-Remove from-failures").click().run()
-    assert of_run.marks_by_image(run) == {}
+    assert MarkedImages(run).marks() == {}
 
 
 def test_one_image_is_marked_and_the_mark_is_taken_back(run, monkeypatch):
     app = open_page(monkeypatch, run.path.parent, "image", image="0")
     app.button(key="mark-ambiguous-image").click().run()
     assert_no_errors(app)
-    assert of_run.mark_column(run, [0]) == ["ambiguous"]
+    assert MarkedImages(run).column([0]) == ["ambiguous"]
     app.button(key="unmark-image-0").click().run()
-    assert of_run.mark_column(run, [0]) == [""]
+    assert MarkedImages(run).column([0]) == [""]
 
 
 def test_a_read_only_dashboard_shows_marks_and_offers_nothing(run, monkeypatch):
-    of_run.add_mark(run, wrong_images(run), "odd")
-    monkeypatch.setenv(of_run.READ_ONLY_VARIABLE, "1")
+    MarkedImages(run).add(wrong_images(run), "odd")
+    monkeypatch.setenv(READ_ONLY_VARIABLE, "1")
     app = open_page(monkeypatch, run.path.parent, "failures")
     assert_no_errors(app)
     assert "read-only" in texts(app) and f"odd ({len(wrong_images(run))})" in options(app, "Mark")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dashboard.marks.marked_images import MarkedImages
+from dashboard.views.training_set import parts
 from dashboard.views.training_set.parts import forgetting_counts, points
 from store import Variant, open_run, resume_run
 from store.queries import training_images
@@ -21,7 +23,8 @@ def with_ledger(tmp_path_factory):
     labels = np.arange(IMAGES) % 5
     original = labels.copy()
     original[-1] = 0
-    writer.write_training_images([f"<b>{number}</b>" for number in range(IMAGES)], labels, None, original)
+    hashes = np.repeat(np.arange(IMAGES, dtype=np.uint8)[:, None], 32, axis=1)
+    writer.write_training_images([f"<b>{number}</b>" for number in range(IMAGES)], labels, hashes, original)
     for epoch in (1, 2, 3):
         probability = np.linspace(0.9, 0.01, IMAGES)
         prediction = np.where((labels == 1) & (epoch == 2), 0, np.where(probability > 0.2, labels, (labels + 1) % 5))
@@ -81,3 +84,18 @@ def test_the_map_has_every_suspect_and_says_what_became_of_each(with_ledger):
     assert kinds[29] == "never learned" and kinds[0] == "learned and kept" and kinds[1] == "forgotten"
     counts = forgetting_counts(table).set_index("times")["images"]
     assert counts.sum() == IMAGES and counts["never learned"] == int((table["first_learned"] == 0).sum())
+
+
+def test_training_images_are_marked_and_filtered_by_mark_also_beyond_the_first_suspects(
+    opened, with_ledger, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("CLASSPRINT_MARKS", str(tmp_path / "marks.sqlite"))
+    app = opened(with_ledger.parent, "training_set", training_image="3")
+    app.button(key="mark-wrong label-training").click().run()
+    assert not app.exception
+    monkeypatch.setattr(parts, "SUSPECTS", 2)
+    app = opened(with_ledger.parent, "training_set", mark="wrong label")
+    assert not app.exception and not app.warning
+    assert "wrong label (1)" in app.selectbox(key="control-mark").options
+    assert MarkedImages(open_run(with_ledger), training=True).column([3, 4]) == ["wrong label", ""]
+    assert app.button(key="mark-Mark-training").label == "Mark 1 image"
