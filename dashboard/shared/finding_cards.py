@@ -176,14 +176,35 @@ def caveat(finding: Finding) -> str:
     )
 
 
-def card(selection: Selection, finding: Finding, number: int) -> None:
-    """Draw one finding over the width of the page: the statement and its test on the left, its figure on the right."""
+def over_trainings(finding: Finding, trainings: Sequence[Finding | None]) -> str:
+    """Whether trainings with other seeds report the same, and how far their figures lie apart; empty without any.
+
+    Args:
+        trainings: what each of the others reports of the same, None where it does not.
+    """
+    if not trainings:
+        return ""
+    values = [finding.value, *(other.value for other in trainings if other is not None)]
+    differ = f"{len(trainings) + 1} trainings that differ in their seed alone"
+    if len(values) == 1:
+        return f"Of {differ}, only this one reports it."
+    unit = "points" if finding.kind in _DIFFERENCES and finding.unit == "share" else finding.unit
+    low, mean, high = (_number(each, unit) for each in (min(values), sum(values) / len(values), max(values)))
+    return f"Reported by {len(values)} of {differ}: on average {mean}{_unit(unit)}, {low} to {high}."
+
+
+def card(selection: Selection, finding: Finding, number: int, trainings: Sequence[Finding | None] = ()) -> None:
+    """Draw one finding over the width of the page: the statement and its test on the left, its figure on the right.
+
+    Args:
+        trainings: what each training with another seed reports of the same, None where it does not.
+    """
     with st.container(border=True):
         left, right = st.columns([5, 2], vertical_alignment="center", gap="medium")
         with left:
             st.caption(f"{number} · {escape_markdown(heading(finding))}")
             st.markdown(f"**{_statement(finding)}**")
-            st.caption(caveat(finding))
+            st.caption(f"{caveat(finding)} {over_trainings(finding, trainings)}".strip())
         with right:
             _figure(selection, finding)
 

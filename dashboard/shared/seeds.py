@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import data
 from store import Run, StoreError, queries
+from store.analysis import Finding
 from store.rates import percent
 from store.remote.place import is_remote
 
@@ -51,15 +52,25 @@ def caption(run: Run, epoch: int) -> str:
 def scope(run: Run) -> str:
     """What a statement about a run may be carried over to, in one sentence."""
     count = len(replicates(run))
+    here = "The statements are about this training, and hold for other images of the same classes."
     if count == 1:
-        return (
-            "The statements are about this training, and hold for other images of the same classes. Whether another "
-            "seed would give the same is not known: train replicates with --seeds 3."
-        )
+        return f"{here} Whether another seed would give the same is not known: train replicates with --seeds 3."
     return (
-        f"The statements are about this training, and hold for other images of the same classes. {count} trainings "
-        "that differ in their seed alone are in this folder: open each to see which statements all of them make."
+        f"{here} Below each stands how many of the {count} trainings in this folder that differ in their seed alone "
+        "report it: what all of them report is of the training's recipe, too."
     )
+
+
+def findings_elsewhere(run: Run) -> list[list[Finding]]:
+    """The findings of each other training that differs in its seed alone and has an analysis."""
+    elsewhere = []
+    for other in replicates(run):
+        if other.id != run.id:
+            try:
+                elsewhere.append(data.findings(other))
+            except StoreError:  # a neighbour's fault, which must not stop this page
+                continue
+    return [found for found in elsewhere if found]
 
 
 def spread_table(runs: list[Run]) -> None:

@@ -28,6 +28,13 @@ from store.queries.pattern_search import PatternIndex, pattern_index, search_ind
 from store.queries.perturbation import corruption_errors, cue_profiles, dose_curves, evidence_under
 from store.queries.recalibration import prediction_sets, recalibration_table
 from store.queries.removal_curves import removal_curves
-from store.queries.replicates import group_name, replicate_key, replicates, spread_over_seeds, training_seed
+from store.queries.replicates import (
+    group_name,
+    replicate_key,
+    replicates,
+    same_statement,
+    spread_over_seeds,
+    training_seed,
+)
 from store.queries.shared_images import shared_images
 from store.queries.training_set import detection, suspects, training_images

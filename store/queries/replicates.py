@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from store.analysis.findings import Finding
 from store.queries.accuracy import epoch_metrics
 from store.read.run import Run
 
@@ -45,6 +46,15 @@ def replicates(run: Run, others: Iterable[Run]) -> list[Run]:
             if replicate_key(other) == key:
                 found.setdefault(training_seed(other), other)
     return sorted(found.values(), key=lambda each: training_seed(each) or 0)
+
+
+def same_statement(finding: Finding, others: Iterable[Finding]) -> Finding | None:
+    """What another training's findings say of the same: of the same kind, class and variant; None where they do not."""
+    subject = {**finding.query, "epoch": None}
+    for other in others:
+        if other.kind == finding.kind and {**other.query, "epoch": None} == subject:
+            return other
+    return None
 
 
 def spread_over_seeds(runs: Sequence[Run]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
 from store.analysis.findings import TESTED_KINDS
+from store.queries import same_statement
 
 
 def main() -> None:
@@ -42,8 +43,9 @@ def main() -> None:
             f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured "
             "value, the bar its interval, and the tick the value if there were no effect."
         )
+    elsewhere = seeds.findings_elsewhere(selection.run) if found else []
     for number, finding in enumerate(found, start=1):
-        finding_cards.card(selection, finding, number)
+        finding_cards.card(selection, finding, number, [same_statement(finding, others) for others in elsewhere])
     if found:
         st.caption(seeds.scope(selection.run))
     _false_findings()

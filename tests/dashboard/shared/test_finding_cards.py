@@ -84,3 +84,12 @@ def test_the_tick_stands_at_the_value_without_an_effect_or_nowhere():
     ticks = {value: re.findall(r'<line x1="([0-9.]+)" x2="\1"', drawn) for value, drawn in at.items()}
     assert list(ticks.values()) == [["8.0"], ["120.0"], []]
     assert scale_limits(2.0, 1.0, 3.0, "sd", 5.0)[1] > 5
+
+
+def test_a_finding_says_how_many_trainings_report_it_and_how_far_apart():
+    mine, other = (Finding("accuracy", "t", value, 0, 1, "share", "robustness", 0.5) for value in (0.61, 0.55))
+    assert finding_cards.over_trainings(mine, []) == ""
+    assert "only this one reports it" in finding_cards.over_trainings(mine, [None, None])
+    assert finding_cards.over_trainings(mine, [None, other]) == (
+        "Reported by 2 of 3 trainings that differ in their seed alone: on average 58 points, 55 to 61."
+    )

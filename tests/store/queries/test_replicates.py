@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from store import Variant, open_run
-from store.queries.replicates import group_name, replicates, spread_over_seeds, training_seed
+from store.analysis import Finding
+from store.queries.replicates import group_name, replicates, same_statement, spread_over_seeds, training_seed
 from store.queries.table1 import as_text, table1
 from store.synthetic import write_synthetic_run
 
@@ -45,6 +46,16 @@ def test_mean_and_spread_are_over_the_trainings(tmp_path):
     row = table[(table["epoch"] == 2) & (table["measure"] == "validation_loss")].iloc[0]
     assert row["trainings"] == 2 and row["mean"] == pytest.approx(np.mean(values))
     assert (row["lowest"], row["highest"]) == (min(values), max(values))
+
+
+def test_the_same_statement_is_of_the_same_kind_class_and_variant_at_whatever_epoch():
+    def finding(kind, value, **query):
+        return Finding(kind, "t", value, 0, 1, "share", "robustness", 0.5, query=query)
+
+    mine = finding("accuracy", 0.3, variant="gray", epoch=6)
+    others = [finding("accuracy", 0.1, variant="bgr"), finding("cue", 0.2, variant="gray")]
+    assert same_statement(mine, others) is None
+    assert same_statement(mine, [*others, finding("accuracy", 0.4, variant="gray", epoch=5)]).value == 0.4
 
 
 def test_table_1_has_a_row_of_means_before_its_trainings():
