@@ -95,7 +95,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
             Path(part).replace(final)
         finally:
             Path(part).unlink(missing_ok=True)
-    except (OSError, ValueError) as err:  # a zero byte in the name is a ValueError
+    except (OSError, ValueError, RuntimeError) as err:  # for a zero byte in the name, and for links in a circle
         reason = getattr(err, "strerror", None) or err
         raise WriteFailed(
             f"The report cannot be written to {str(path)!r}: {reason}. Choose a file in a folder that exists, "

@@ -47,6 +47,10 @@ class WriteFailed(StoreError):
     """The file system refused to write; epochs that were complete before stay valid."""
 
 
+class BadMetric(StoreError, ValueError):
+    """A number about an epoch that cannot be recorded: infinite, out of its range, or under no possible name."""
+
+
 class BadMaps(StoreError, ValueError):
     """Maps that cannot be recorded: wrong shape, NaN or infinity, or negative values in an unsigned run.
 

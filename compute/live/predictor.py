@@ -5,6 +5,7 @@ from compute.live.predictor import load_predictor; predictor = load_predictor("r
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from compute.recording.epoch_recorder import class_maps
 from compute.recording.perturbations import perturb_array
 from compute.runs.device import choose_device
 from compute.training.augment import Normaliser
-from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
+from compute.training.checkpoints import CheckpointFolder
 from store import Run, open_run
+from store.format.layout import CHECKPOINTS
 from store.metrics.maps import relative_to_mean
 
 LONGEST_LAYER = 200  # characters of a layer's name
@@ -96,7 +98,7 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
     settings = _settings(run)
     folder = Path(run_path) / CHECKPOINTS
     for path in (folder, *folder.glob(f"{epoch:04d}.pt")):
-        if not path.resolve().is_relative_to(Path(run_path).resolve()):
+        if not os.path.realpath(path).startswith(f"{os.path.realpath(run_path)}{os.sep}"):
             raise BadCheckpoint(
                 f"'{path}' is a link that leads out of the run, so it is not read. Copy the file there."
             )

@@ -34,11 +34,13 @@ from compute.recording.recorded_images import RecordedImages, recorded_image_not
 from compute.recording.run_recorder import Material, RunRecorder, lock_run, open_or_create, run_exists
 from compute.runs.provenance import collect_environment
 from compute.training.augment import Normaliser
-from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
+from compute.training.checkpoints import CheckpointFolder
 from compute.training.distributed import current_processes
 from store import Run, open_run
 from store.analysis.analyse import analyse
 from store.format.description import RunDescription
+from store.format.layout import CHECKPOINTS
+from store.format.schema import check_metric
 
 KEPT_CHECKPOINTS = ("last", "all", "none")
 _open_recorders: weakref.WeakValueDictionary[Path, Recorder] = weakref.WeakValueDictionary()
@@ -399,9 +401,13 @@ def _checked_metrics(epoch: int, metrics: Mapping[str, Any]) -> dict[str, float]
     numbers: dict[str, float] = {}
     for name, value in metrics.items():
         try:
-            numbers[name] = float(value.detach() if isinstance(value, Tensor) else value)
+            number = float(value.detach() if isinstance(value, Tensor) else value)
         except (TypeError, ValueError, RuntimeError) as err:
             raise BadOption(f"The metric {name} is {str(value)[:100]}, not a number.") from err
+        try:
+            numbers[name] = check_metric(name, number)
+        except ValueError as err:
+            raise BadOption(f"Epoch {epoch} was not recorded: {err}.") from err
     return numbers
 
 

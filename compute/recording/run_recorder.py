@@ -174,11 +174,11 @@ class RunRecorder:
         writer = self.run.epoch(epoch, label=label, part=part, images=self.epochs.images.part)
         try:
             measured = self.epochs.record(network, writer, title=title, processes=processes)
+            metrics = {**metrics, "finish_wait_seconds": waited, **measured}
+            writer.set_metrics(metrics)
         except BaseException:  # on a stop, too
             writer.abort()
             raise
-        metrics = {**metrics, "finish_wait_seconds": waited, **measured}
-        writer.set_metrics(metrics)
         self._finishing = epoch, writer.finish(wait=False)
         return metrics
 

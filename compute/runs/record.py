@@ -36,12 +36,13 @@ from compute.runs.interrupt import StopRequest, TimeLimit
 from compute.runs.plan import Plan, make_recording_plan
 from compute.runs.prepare import PreparedRun, load_images, selection_of
 from compute.training.augment import Normaliser
-from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
+from compute.training.checkpoints import CheckpointFolder
 from compute.training.distributed import Processes
 from compute.training.weights import WeightsReport
 from compute.training.weights_file import SavedWeights, find_prefix, fit_weights, read_weights
 from store import open_run
 from store.format.description import ClassInfo, RunDescription
+from store.format.layout import CHECKPOINTS
 from store.format.receipts import file_sha256
 from store.write.run_writer import RunWriter
 

@@ -25,11 +25,11 @@ from compute.runs.interrupt import StopRequest, TimeLimit
 from compute.runs.plan import Plan, make_plan, measure_speed
 from compute.runs.prepare import PreparedRun
 from compute.runs.training_record import TrainingRecord
-from compute.training.checkpoints import CHECKPOINTS, CheckpointFolder
+from compute.training.checkpoints import CheckpointFolder
 from compute.training.trainer import Trainer
 from store import open_run
 from store.format.description import read_description
-from store.format.layout import RUN_FILE
+from store.format.layout import CHECKPOINTS, RUN_FILE
 from store.write.run_writer import RunWriter
 
 EPOCHS = "training.epochs"  # the setting that may be raised after the start

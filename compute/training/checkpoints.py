@@ -20,8 +20,8 @@ from compute.models import ClassMapNetwork
 from compute.training.trainer import Trainer
 from compute.training.weights_file import UNREADABLE, first_line, is_plain, load_tensors
 from store.format.hdf5_file import atomic_path
+from store.format.layout import CHECKPOINTS
 
-CHECKPOINTS = "checkpoints"  # the folder inside a run
 # A damaged checkpoint ends the run: without it the epochs after it could not be repeated bit for bit.
 _REMEDY = (
     f"Restore it from a copy, or move the run's folder '{CHECKPOINTS}' away: training then starts from the first epoch "

@@ -27,10 +27,11 @@ import h5py
 import numpy as np
 
 from store.errors import DamagedFile, RunExists, SchemaMismatch, StoreError, TooManyFiles, WriteFailed
-from store.format.layout import ANALYSIS_FILE, EPOCHS, RUN_FILE, TRAINING
+from store.format.layout import ANALYSIS_FILE, FOLDERS, RUN_FILE
 from store.format.schema import FORMAT, FORMAT_VERSION
 
 PART = ".part"  # ending of a file that is being written
+_TOP_FILES = (RUN_FILE, ANALYSIS_FILE, "run.json", "all.h5")  # lie in the run's own folder, whatever that is called
 VIEW_BYTES = 1024  # bytes that a virtual dataset takes for each of its source files
 _LIBRARY_VERSIONS = ("v110", "v114")
 _METADATA_BYTES = 1 << 18  # for HDF5's own structures
@@ -51,7 +52,7 @@ def regular_file(path: Path) -> os.stat_result:
         FileNotFoundError, NotADirectoryError: it is not there.
     """
     try:
-        if path.parent.name in (EPOCHS, TRAINING) and path.name not in (RUN_FILE, ANALYSIS_FILE, "run.json"):
+        if path.parent.name in FOLDERS and path.name.removesuffix(PART) not in _TOP_FILES:
             _refuse_other(path.parent, path.parent.lstat(), stat.S_ISDIR, "a folder")
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -188,6 +189,8 @@ def write_errors(path: Path | str) -> Iterator[None]:
 def _write_remedy(number: int | None) -> str:
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "change the permissions or choose another folder"
+    if number in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG):
+        return "choose another folder"
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "free some space or raise the limit"
     return "check the disk"
@@ -301,16 +304,18 @@ def atomic_path(final: Path, part: Path | None = None) -> Iterator[Path]:
         part: its name until then.
 
     Raises:
-        WriteFailed: the file system refuses to write, also inside the block.
+        WriteFailed: the file system refuses to write, also inside the block; or something else lies at `part`.
     """
     part = part or part_of(final)
+    _refuse_other_file(part)
     try:
         with write_errors(final):
             part.parent.mkdir(parents=True, exist_ok=True)
             yield part
         publish(part, final)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise
 
 
@@ -349,6 +354,21 @@ def part_of(final: Path) -> Path:
     return final.with_name(final.name + PART)
 
 
+def _refuse_other_file(part: Path) -> None:
+    """Refuse to write over what is no unfinished file: in a run that somebody sent, a link there leads out of it."""
+    try:
+        names, odd = regular_file(part).st_nlink, ""
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except DamagedFile as err:
+        names, odd = 0, str(err).partition(", where")[0]
+    if names != 1:
+        raise WriteFailed(
+            f"{odd or f'{str(part)!r} is another file, too: it has {names} names'}. Nothing is written through it: "
+            "remove it."
+        )
+
+
 def publish(part: Path, final: Path) -> None:
     """Give a finished file its final name, so that it is complete or absent even after a power cut."""
     with write_errors(final):
@@ -372,8 +392,9 @@ def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
     The lock ends with its process in any case, so what a killed writer left may be removed.
 
     Raises:
-        WriteFailed: `wait` and another process is writing it.
+        WriteFailed: `wait` and another process is writing it; or something else lies at `part`.
     """
+    _refuse_other_file(part)
     with write_errors(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         descriptor, ours = _lock(part)
@@ -388,7 +409,7 @@ def claim(part: Path, *, wait: bool = True) -> Iterator[bool]:
 def _lock(part: Path) -> tuple[int, bool]:
     """An open descriptor of a file, created if necessary, and whether the lock on it is ours."""
     while True:
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

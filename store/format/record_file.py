@@ -22,12 +22,12 @@ from store.format.schema import (
     ATTRIBUTES,
     CACHED_BLOCK_ROWS,
     FIELDS,
-    METRIC,
     MOST_METRICS,
     Attribute,
     Field,
     check_values,
     field_of,
+    metric_attribute,
 )
 from store.format.structure import (
     HDF5_ERRORS,
@@ -223,7 +223,7 @@ class RecordFile:
         if count > MOST_METRICS:
             raise ValueError(f"it has {count} attributes, at most {MOST_METRICS} are allowed")
         names = [h5a.open(group, index=place).name.decode() for place in range(count)]
-        return {name: float(read_attribute(group, name, METRIC) or 0) for name in names}
+        return {name: float(read_attribute(group, name, metric_attribute(name)) or 0) for name in names}
 
     def attribute(self, path: str, name: str, wanted: Attribute) -> Any:
         """An attribute of a dataset; raises DamagedFile where it is not as wanted."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import inf, isfinite, isinf
+from math import inf, isfinite, isinf, isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ CACHED_BLOCK_ROWS = 64  # rows of a cached dataset under one check value
 MOST = 65535  # classes of a run, and cells of a map: classes, ranks and numbers of cells are 16-bit numbers
 THUMBNAIL = 96  # most pixels of a side of a training image that is kept to be looked at
 LEAST_SCALE = 2.0**-126  # the smallest normal float32: below it a scale would lose its own digits
+LARGEST = float(np.finfo(np.float32).max)  # of a metric
 ROUNDING = 1e-4  # by which float32 arithmetic may leave a range such as 0..1
 EVIDENCE: Mapping[str, str] = {  # what the maps of a run are; FORMAT.md says it at length
     "network": "the network's last layer, each logit is the mean of its map",
@@ -344,8 +345,13 @@ ATTRIBUTES: Mapping[str, Mapping[str, Attribute]] = {
     "training_thumbnails": _COMMON,
     "analysis": {"kind": Attribute("text"), "run_id": Attribute("text"), "analysis_version": Attribute("whole")},
 }
-METRIC = Attribute("real", may_be_nan=True)
 MOST_METRICS = 1000  # of an epoch
+LONGEST_METRIC_NAME = 100  # characters
+_METRIC_RANGES = {
+    **dict.fromkeys(("train_top1", "train_top5", "validation_top1", "validation_top5"), (-ROUNDING, 1 + ROUNDING)),
+    **dict.fromkeys(("train_seconds", "record_seconds"), (0, LARGEST)),
+    "last_kernel_similarity": (-1 - ROUNDING, 1 + ROUNDING),
+}
 MOST_JSON_BYTES = 4 << 20  # of the configuration and the like: some 10 kB in practice
 TEXT_BYTES = 4096  # of a name, as long as paths may be
 PARAMETER_BYTES = 65536  # of a variant's parameters
@@ -358,6 +364,28 @@ _RANGES = {
     "-1..1": (-1 - ROUNDING, 1 + ROUNDING),
     "boolean": (0, 1),
 }
+
+
+def metric_attribute(name: str) -> Attribute:
+    """What a metric of an epoch may be: a number, or NaN where it is not known; raises ValueError for its name."""
+    # "epoch" is the column of every table of metrics that says which epoch they are of.
+    if not 0 < len(name) <= LONGEST_METRIC_NAME or not name.isprintable() or name == "epoch":
+        raise ValueError(
+            f"a metric is named {name[:LONGEST_METRIC_NAME]!r}: allowed are up to {LONGEST_METRIC_NAME} printable "
+            'characters other than "epoch"'
+        )
+    return Attribute("real", *_METRIC_RANGES.get(name, (-LARGEST, LARGEST)), may_be_nan=True)
+
+
+def check_metric(name: str, value: float) -> float:
+    """The value of a metric that is to be recorded; raises ValueError where it, or its name, cannot be."""
+    allowed = metric_attribute(name)
+    if not (isnan(value) or allowed.low <= value <= allowed.high):
+        raise ValueError(
+            f"the metric {name} is {value:g}: allowed are {allowed.low:.3g} to {allowed.high:.3g}, or NaN where it is "
+            "not known"
+        )
+    return value
 
 
 def value_range(field: Field, sizes: Mapping[str, int]) -> tuple[float, float]:

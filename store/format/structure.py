@@ -32,7 +32,7 @@ from store.format.schema import (
 # By number: h5py names the Zstandard filter only from 3.16 on, and with older ones whole runs looked damaged.
 ZSTD, SHUFFLE = int(hdf5plugin.Zstd.filter_id), h5py.h5z.FILTER_SHUFFLE  # numbers of HDF5's filters
 # What h5py makes of HDF5's own errors, such as a failed checksum of metadata: which of them depends on the byte.
-HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError)
 ATTRIBUTE_BYTES = 65536  # of a text in an attribute
 JSON_DEPTH = 64
 _FRAME_BYTES = 12  # a Zstandard frame with content size and checksum is longer

@@ -24,16 +24,17 @@ def is_remote(path: str | Path) -> bool:
 
 @contextmanager
 def errors_of_libraries() -> Iterator[None]:
-    """Turn the errors that a library of object storage defines itself into OSError.
+    """Turn whatever a library of object storage raises into OSError.
 
-    Only some of them are: botocore's for a server that does not answer, or for missing credentials, are not.
+    Botocore's own errors, for a server that does not answer or for missing credentials, are none, and on answers that
+    make no sense libraries raise anything.
     """
     try:
         yield
+    except (OSError, StoreError, MemoryError):
+        raise
     except Exception as err:
-        if isinstance(err, (OSError, StoreError)) or type(err).__module__ == "builtins":
-            raise
-        raise OSError(str(err)) from err
+        raise OSError(str(err) or type(err).__name__) from err
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Place:
         """The place at a path or URL; raises StoreError for a URL of a kind that nothing here can open."""
         url = url.rstrip("/")
         try:
-            return cls(url, *fsspec.core.url_to_fs(url))
-        except (ImportError, ValueError) as err:
+            with errors_of_libraries():
+                return cls(url, *fsspec.core.url_to_fs(url))
+        except OSError as err:
             raise StoreError(
                 f"{url!r} cannot be opened: {err}. For s3:// install s3fs, for gs:// gcsfs, for abfs:// adlfs."
             ) from err

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
     if layout.RUN_FILE not in sizes:
         raise RunNotFound(f"There is no run at {source!r}. Check the path.")
     expected = _recorded_digests(origin, sizes)
+    _refuse_links(copy, sizes)
     _refuse_other_contents(origin, copy, sizes, expected.get(layout.RUN_FILE))
     _refuse_full_disk(copy, sum(sizes.values()))
     copied = []
@@ -67,7 +69,12 @@ def _files_to_copy(place: Place) -> dict[str, int]:
 def _local_files(folder: Path) -> dict[str, int]:
     """As `_files_to_copy`, of a folder of this machine, in which no link is followed."""
     found: dict[str, int] = {}
-    for here, folders, files in os.walk(folder):
+
+    def refuse(err: OSError) -> None:  # os.walk would leave such a folder out without a word
+        if not isinstance(err, FileNotFoundError | NotADirectoryError):
+            raise DamagedFile(f"{str(err.filename)!r} cannot be looked into: {err.strerror}. Change its permissions.")
+
+    for here, folders, files in os.walk(folder, onerror=refuse):
         for name in (*folders, *files):
             path = Path(here) / name
             if name in files and not name.endswith(PART):
@@ -114,6 +121,25 @@ def _refuse_other_contents(origin: Place, copy: Place, sizes: dict[str, int], ex
     if names and not names & {name.partition("/")[0] for name in sizes}:
         within = f"{copy.url}/{origin.root.rpartition('/')[2]}"
         raise RunExists(f"{copy.url!r} contains other files. Name a folder for the copy, such as {within!r}.")
+
+
+def _refuse_links(copy: Place, names: Iterable[str]) -> None:
+    """Refuse a folder of this machine where a link, a pipe or a folder lies at a place that the copy writes to.
+
+    The folder itself may be reached through a link.
+    """
+    if not copy.is_local:
+        return
+    root = Path(copy.root)
+    for place in (root / name for name in sorted(names)):
+        folders = [folder for folder in place.parents if root in folder.parents]
+        odd = next((folder for folder in folders if os.path.lexists(folder) and not _is_plain_folder(folder)), None)
+        if odd or (os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode)):
+            raise RunExists(f"{str(odd or place)!r} is in the way of the copy. Remove it, or choose another folder.")
+
+
+def _is_plain_folder(folder: Path) -> bool:
+    return stat.S_ISDIR(folder.lstat().st_mode)
 
 
 def _is_copied(copy: Place, name: str, size: int, expected: str | None) -> bool:
@@ -170,6 +196,8 @@ def _transfer(origin: Place, name: str, size: int, copy: Place, part: str, repor
     try:
         with errors_of_libraries():
             copy.system.makedirs(copy.path(part).rpartition("/")[0], exist_ok=True)
+            if copy.is_local:
+                Path(copy.path(part)).unlink(missing_ok=True)  # not written through, should it be a link
             with copy.system.open(copy.path(part), "wb") as writer:
                 for block in origin.blocks(name, size):
                     digest.update(block)

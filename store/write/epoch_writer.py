@@ -21,14 +21,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import BadMaps, StoreError
+from store.errors import BadMaps, BadMetric, StoreError
 from store.format import layout
 from store.format.chunks import ChunkWriter, write_array
 from store.format.description import RunDescription, RunFacts
 from store.format.hdf5_file import NewFile, set_attributes, write_errors, write_once
 from store.format.quantization import Quantiser
 from store.format.receipts import write_receipt
-from store.format.schema import CACHED_BLOCK_ROWS, epoch_field
+from store.format.schema import CACHED_BLOCK_ROWS, check_metric, epoch_field
 from store.metrics import maps as measures
 from store.write.join_parts import join_parts, write_identity, write_joint
 from store.write.summary import CACHED, Columns, Summary, joint_columns, kept_classes
@@ -84,8 +84,17 @@ class EpochWriter:
         self._closed = False
 
     def set_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Add numbers about the epoch (losses, accuracies as fractions, seconds), until it is finished."""
-        self._metrics |= {name: float(value) for name, value in metrics.items()}
+        """Add numbers about the epoch (losses, accuracies as fractions, seconds), until it is finished.
+
+        NaN stands for a number that is not known.
+
+        Raises:
+            BadMetric: a number is infinite or out of its range, or its name cannot be one.
+        """
+        try:
+            self._metrics |= {name: check_metric(name, float(value)) for name, value in metrics.items()}
+        except ValueError as err:
+            raise BadMetric(f"Epoch {self.epoch} cannot be recorded: {err}.") from err
 
     def write(self, variant: str, start: int, maps: Float32) -> None:
         """Queue maps (n, C, H, W) float32 of a variant, from image `start` of the run on.

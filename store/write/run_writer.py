@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import NotInRun, RunExists, RunMismatch
+from store.errors import BadMetric, NotInRun, RunExists, RunMismatch
 from store.format import layout
 from store.format.chunks import ChunkWriter, write_array
 from store.format.description import RunDescription, RunFacts, read_description, texts, write_description
@@ -167,6 +167,7 @@ class RunWriter:
         Raises:
             RunExists: the epoch is complete already.
             NotInRun: `images` lie outside the run.
+            BadMetric: see `EpochWriter.set_metrics`.
         """
         if epoch < 0:
             raise NotInRun(f"Epochs count from 0, epoch {epoch} cannot be recorded.")
@@ -181,7 +182,11 @@ class RunWriter:
                 f"A single part must contain all {count} images, got {images}. Name the part as (rank, world)."
             )
         writer = EpochWriter(self.path, self.facts, epoch, threads=threads, part=part, images=images, label=label)
-        writer.set_metrics(metrics or {})
+        try:
+            writer.set_metrics(metrics or {})
+        except BadMetric:
+            writer.abort()
+            raise
         return writer
 
     def write_training_images(

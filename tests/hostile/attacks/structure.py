@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 
 from tests.hostile.attacks.registry import ANALYSIS, EPOCH, RUN, add, replace_dataset
@@ -49,6 +50,20 @@ def of_shape(name: str, path: str, shape: tuple[int, ...], run: Path, secret: Pa
         replace_dataset(file, path, np.zeros(shape, file[path].dtype))
 
 
+def filter_parameters(name: str, path: str, run: Path, secret: Path) -> None:
+    """The Zstandard filter with more parameters than h5py has room for."""
+    with h5py.File(run / name, "r+") as file:
+        old = file[path]
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk(old.chunks)
+        creation.set_filter(int(hdf5plugin.Zstd.filter_id), 0, tuple(range(1000)))
+        kind, space = old.id.get_type(), old.id.get_space()
+        del file[path]
+        h5py.h5d.create(file.id, path.encode(), kind, space, creation)
+
+
+for _name, _path in ((RUN, "pixels"), (EPOCH, "maps"), (ANALYSIS, "tables/findings")):
+    add(f"filter parameters {_name} {_path}", partial(filter_parameters, _name, _path))
 for _name, _path in (
     (RUN, "labels"),
     (RUN, "classes/name"),
