@@ -1,7 +1,5 @@
 """The shape of the code: one direction between the packages, small files and functions, plain names and words."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

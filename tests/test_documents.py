@@ -1,7 +1,5 @@
 """What the documents say holds: files exist, pages and commands are those of the program, requirements have reasons."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

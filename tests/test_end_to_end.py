@@ -1,7 +1,5 @@
 """A small phantom run from the command to the images behind a confusion: what each perturbation does is known."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

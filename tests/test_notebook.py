@@ -1,7 +1,5 @@
 """The notebooks in docs/ run, and say the truth about their networks."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

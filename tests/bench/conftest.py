@@ -1,7 +1,5 @@
 """A small recorded run and its page of results, shared by the tests of bench."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The benchmark of training and recording, on the tiny network."""
 
-from __future__ import annotations
-
 import pytest
 
 from bench import compute

@@ -1,7 +1,5 @@
 """The benchmarks of the dashboard: where readers go, the slope of the memory, and both commands on a tiny run."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 

@@ -1,7 +1,5 @@
 """The run that travels with the repository: small, undamaged, and something true on every page."""
 
-from __future__ import annotations
-
 import pytest
 
 from bench.demo import FOLDER, LARGEST, NAME

@@ -1,7 +1,5 @@
 """The figures of docs/findings.md come from one command, for any run."""
 
-from __future__ import annotations
-
 import pytest
 
 from bench import document, findings

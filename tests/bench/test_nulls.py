@@ -1,7 +1,5 @@
 """Runs in which every claim would be false: the page makes one in 5 % of them at most."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

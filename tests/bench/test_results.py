@@ -1,7 +1,5 @@
 """One command writes a run's page, on the tiny network; and the arithmetic of the tables."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

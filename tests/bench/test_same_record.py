@@ -1,7 +1,5 @@
 """Comparing the records of two versions of the code."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The benchmark of the store, on a tiny run: one command fills its section of the document."""
 
-from __future__ import annotations
-
 from bench import store_queries
 from bench.__main__ import main
 from bench.document import read_sections

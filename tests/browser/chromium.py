@@ -1,7 +1,5 @@
 """What the tests in a real Chromium share: when they run, when a page is complete, what went wrong in a window."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

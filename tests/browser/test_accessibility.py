@@ -3,8 +3,6 @@
 axe-core 4.14.1 (Mozilla Public License 2.0) is `axe.min.js` of its npm package, unchanged.
 """
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from pathlib import Path
 

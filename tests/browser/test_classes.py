@@ -1,7 +1,5 @@
 """The class of the sidebar, the matrix of classes and epochs, downloads, and a phone, in Chromium."""
 
-from __future__ import annotations
-
 import io
 import re
 from pathlib import Path

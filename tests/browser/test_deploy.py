@@ -1,7 +1,5 @@
 """The example of docs/deploy.md in a real Chromium: through the proxy, by its name and below its path."""
 
-from __future__ import annotations
-
 import re
 from concurrent.futures import ThreadPoolExecutor
 

@@ -4,8 +4,6 @@ An error in the browser leaves no trace on the server: infinity or NaN in what t
 server and one window show all of them, so that this costs seconds.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from dashboard.browser import serve_dashboard

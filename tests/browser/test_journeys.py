@@ -3,8 +3,6 @@
 Fails on any console error, page error or exception box.
 """
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Marks set in a real Chromium: on tiles by mouse and keyboard, in the quick look, seen by a second reader."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import expect
 

@@ -1,7 +1,5 @@
 """What only a browser shows of runs that are unlike others: shapes, maps that are not kept, estimates, no maps."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """No page is longer than four windows of 1440 x 900 before something is opened, whatever the size of the run."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Painting a pattern, removing cells from a prediction, following a finding, brushing a histogram, in Chromium."""
 
-from __future__ import annotations
-
 import re
 
 from tests.browser.chromium import IN_CHROMIUM, arrived, settled, visit

@@ -3,8 +3,6 @@
 Fails on any console error or warning, failed request or exception box but those named in `chromium.py`.
 """
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Every public function says in an example how it is used, and every example is true."""
 
-from __future__ import annotations
-
 import doctest
 import inspect
 

@@ -1,7 +1,5 @@
 """The public door, the one command, and the package that pip installs."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

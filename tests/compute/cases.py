@@ -1,7 +1,5 @@
 """Small material for the tests of compute: a network of a few hundred weights and a profile that trains in seconds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

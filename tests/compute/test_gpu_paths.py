@@ -1,8 +1,6 @@
 """What a GPU would run, on tensors that have a device and a shape but no values: mixing devices is an error, and so is
 looking at a value, for which a GPU would have to be waited for."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode

@@ -1,7 +1,5 @@
 """How tests open a page of the dashboard under Streamlit's AppTest, read it, and make runs for it."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import replace
 from pathlib import Path

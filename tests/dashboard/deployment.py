@@ -1,7 +1,5 @@
 """The example of docs/deploy.md, started: its command with a free port and other runs, behind a small reverse proxy."""
 
-from __future__ import annotations
-
 import base64
 import os
 import re

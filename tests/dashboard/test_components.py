@@ -1,7 +1,5 @@
 """What the components send to the browser."""
 
-from __future__ import annotations
-
 import base64
 import re
 from pathlib import Path

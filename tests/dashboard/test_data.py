@@ -1,7 +1,5 @@
 """What the pages are told after files changed: never an old number, never old and new ones mixed."""
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

@@ -1,7 +1,5 @@
 """When the dashboard's process collects garbage."""
 
-from __future__ import annotations
-
 import gc
 import weakref
 

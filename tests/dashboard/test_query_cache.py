@@ -1,7 +1,5 @@
 """The query cache: bounded in bytes, one computation for all who need it, nothing shared that could be changed."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event

@@ -1,7 +1,5 @@
 """The report: one file, nothing fetched, nothing unescaped."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 

@@ -1,7 +1,5 @@
 """The dashboard over runs in a bucket, on a server that speaks S3: listed, opened, and its silence reported."""
 
-from __future__ import annotations
-
 import time
 
 import fsspec

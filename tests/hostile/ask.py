@@ -3,8 +3,6 @@
 `python -m tests.hostile.ask GOOD_RUN FOLDER NAME ...` prints a line of JSON for each attack: what happened to it.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import shutil

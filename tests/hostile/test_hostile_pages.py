@@ -1,7 +1,5 @@
 """Every page with a hostile run: it shows the run or says why not, and its neighbours stay as they were."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

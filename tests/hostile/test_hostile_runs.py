@@ -1,7 +1,5 @@
 """A run that a stranger sent is shown or refused in words: no other error, leak, gigabyte or hang, nothing written."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

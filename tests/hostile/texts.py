@@ -1,7 +1,5 @@
 """Texts that a stranger may give as the name of a class, an image or a run."""
 
-from __future__ import annotations
-
 HOSTILE_TEXTS = {
     "html": "<script>alert(1)</script><img src=//host.example/x>",
     "markdown": "![x](http://host.example/x) [click](http://host.example) **b** `c` $x$ :material/x:",

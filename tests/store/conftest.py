@@ -1,7 +1,5 @@
 """What several test files of the store share."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

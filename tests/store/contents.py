@@ -1,7 +1,5 @@
 """Everything that can be read of a run, as digests: to compare two runs, or a run before and after damage."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Runs whose every prediction is chosen by the test: `craft` records the predictions and strengths that it is given."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

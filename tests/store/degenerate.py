@@ -1,7 +1,5 @@
 """Runs of networks that went wrong in their second and last epoch, and one that is never wrong."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from store.synthetic import create_synthetic_run, synthetic_description, synthetic_maps, synthetic_metrics

@@ -1,7 +1,5 @@
 """The measures computed a second time, from the raw files and by other means: no code of the store but its halves."""
 
-from __future__ import annotations
-
 import h5py
 import hdf5plugin  # noqa: F401 - registers the filters of the files
 import numpy as np

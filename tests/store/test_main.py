@@ -1,7 +1,5 @@
 """The store's command line."""
 
-from __future__ import annotations
-
 import pytest
 
 from store import resume_run

@@ -1,7 +1,5 @@
 """Rates as text: no share is rounded to none or all, and few images are counted."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Progress without a terminal is a few lines, and no text is too much for a terminal's encoding."""
 
-from __future__ import annotations
-
 import io
 import os
 import subprocess

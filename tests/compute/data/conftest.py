@@ -1,7 +1,5 @@
 """Small image sets, on disk and drawn, and a way to load them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

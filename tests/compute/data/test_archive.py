@@ -1,7 +1,5 @@
 """Archives are unpacked completely and inside of their folder, or refused with nothing left behind."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import os

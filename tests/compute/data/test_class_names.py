@@ -1,7 +1,5 @@
 """Names and groups of classes, from tables as spreadsheets write them and from WordNet."""
 
-from __future__ import annotations
-
 import pytest
 
 from compute.data.class_names import class_infos, natural_order

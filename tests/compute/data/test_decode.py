@@ -1,7 +1,5 @@
 """Image files of every kind, good and bad, decoded to square RGB."""
 
-from __future__ import annotations
-
 import io
 import json
 import struct

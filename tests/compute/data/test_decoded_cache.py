@@ -1,7 +1,5 @@
 """Decoded images come from the cache while it is valid, and are decoded again where it is not."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

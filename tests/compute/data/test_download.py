@@ -1,7 +1,5 @@
 """Downloads from a small server on this machine that can break off, refuse ranges, and send another file."""
 
-from __future__ import annotations
-
 import hashlib
 import socket
 import threading

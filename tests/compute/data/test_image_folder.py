@@ -1,7 +1,5 @@
 """Folders of images: what is read from them, and what is refused by name; nothing is left out in silence."""
 
-from __future__ import annotations
-
 import csv
 import os
 import zlib

@@ -1,7 +1,5 @@
 """Labels that are wrong on purpose: how many, which, the same ones every time; and the class of threshold samples."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Sets of torchvision and Hugging Face: the files are made here in the libraries' own formats and read by them."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import pickle

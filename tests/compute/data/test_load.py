@@ -1,7 +1,5 @@
 """From what a user names (a set, a folder, an archive) to a data set, with limits."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tarfile

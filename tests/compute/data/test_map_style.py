@@ -1,7 +1,5 @@
 """Data sets of other libraries as images that can be recorded, and what is refused before anything is."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """What is odd about images is said in the plan, and images as they should be get no note."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tiny ImageNet's layout: what is read from it, and what is refused, with the place."""
 
-from __future__ import annotations
-
 import tomllib
 from collections import Counter
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A run is data: what it names is never imported, and what it asks for is checked before it costs anything."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """An image of the reader's own becomes the pixels that the recording made of the same file, or is refused."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Small material for recording: images and labels as a map-style data set, and a classifier without class maps."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn

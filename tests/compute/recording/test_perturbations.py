@@ -1,7 +1,5 @@
 """The perturbations against values worked by hand, a small numpy definition, Pillow and torchvision."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

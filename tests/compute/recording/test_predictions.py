@@ -1,7 +1,5 @@
 """A run from predictions alone: from arrays, from a table of paths, and what is refused before anything is written."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

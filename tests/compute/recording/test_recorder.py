@@ -1,7 +1,5 @@
 """A training loop of one's own, recorded: the same record as the command's, and the loop is left as it was."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Real classifiers of torchvision and timm with random weights, recorded by the command line from tiny images."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

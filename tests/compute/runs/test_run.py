@@ -1,7 +1,5 @@
 """Whole runs of a tiny network on 48 phantom images: same bits again, after a stop, after a kill."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

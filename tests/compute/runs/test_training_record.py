@@ -1,7 +1,5 @@
 """What a run keeps of its training images: a ledger from the training pass or a clean one, and thumbnails."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Several processes: two of gloo on this machine, through torchrun and the real command line."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The columns of the training ledger, compared with the plain definitions, and images that were in no batch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Figures: drawings that are made once, tables that are filled in, image files."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Histograms of predictions: bins, the chosen range, the axis."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dashboard.charts.histogram import value_bins, value_histogram

@@ -1,7 +1,5 @@
 """Class maps as codes and colours, on values worked out by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Atlases and sheets are tested on their pixels."""
 
-from __future__ import annotations
-
 import base64
 import io
 

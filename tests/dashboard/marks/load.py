@@ -3,8 +3,6 @@
 `python -m tests.dashboard.marks.load 20 500 8` measures 20 processes with 500 marks each, 8 of which are killed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import multiprocessing
 import os

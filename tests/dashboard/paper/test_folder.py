@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from dashboard.__main__ import main

@@ -1,7 +1,5 @@
 """Downloads of charts and tables."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from dashboard.shared import downloads

@@ -1,7 +1,5 @@
 """Findings as cards: the figure with its interval, and how it was tested."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -1,7 +1,5 @@
 """Marks on the pages: set, counted, filtered, sorted, and shown as plain text."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

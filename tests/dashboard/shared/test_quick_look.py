@@ -1,7 +1,5 @@
 """The quick look: opened by the address, at the selection's state or at another one, refused where there is none."""
 
-from __future__ import annotations
-
 import pytest
 
 from dashboard.shell import url_state

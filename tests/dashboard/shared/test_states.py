@@ -1,7 +1,5 @@
 """Two and three states beside each other: what the tiles hold, and the page that shows them."""
 
-from __future__ import annotations
-
 import base64
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Numbers and names as they are shown."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -1,7 +1,5 @@
 """A grid as a PNG sheet: the images come back out of their atlas, and every scale is named at its foot."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The example of docs/deploy.md works as it stands, and the login lets in whom the operator names."""
 
-from __future__ import annotations
-
 import socket
 import tomllib
 from types import SimpleNamespace

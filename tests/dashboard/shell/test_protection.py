@@ -1,7 +1,5 @@
 """The dashboard protects itself, whatever folder it is started from."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """What stands round every page: the class in the sidebar that all pages obey, and the words of the page's head."""
 
-from __future__ import annotations
-
 import pytest
 
 from dashboard.shell import navigation, reading

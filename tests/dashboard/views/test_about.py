@@ -1,7 +1,5 @@
 """About: the glossary and the drawing of the network."""
 
-from __future__ import annotations
-
 import xml.etree.ElementTree as ElementTree
 
 import pytest

@@ -1,7 +1,5 @@
 """One bad run must not hurt the others: it is named with its reason and left out, on every page."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

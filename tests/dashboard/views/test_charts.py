@@ -1,7 +1,5 @@
 """The pages' charts: what is drawn, with which words, colours and values, and against the schema of Vega-Lite."""
 
-from __future__ import annotations
-
 import json
 
 import altair as alt

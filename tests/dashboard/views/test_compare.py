@@ -1,7 +1,5 @@
 """Compare: changed predictions and classes, the names of states, comparable runs, maps on a common grid."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dashboard.shared.states import State, on_one_grid, state_names

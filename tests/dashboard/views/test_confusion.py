@@ -1,7 +1,5 @@
 """Confusion: scalings, groups and their images, the state a change is measured from, the history of a pair."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dashboard import data

@@ -1,7 +1,5 @@
 """Networks that went wrong: every page says so, and no page draws a conclusion from them."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Failures: filters, sorting, and the measure on each tile."""
 
-from __future__ import annotations
-
 import pandas as pd
 import pytest
 

@@ -1,7 +1,5 @@
 """Every link of docs/figures.md opens the view that it names, without a complaint."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit

@@ -1,7 +1,5 @@
 """Names from a link or a run are shown as they are: no link, no image, no heading, no formula, on any page or file."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

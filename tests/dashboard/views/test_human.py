@@ -1,7 +1,5 @@
 """Human test: an answer is kept beside the run without a word about it, and compared once the reader asks."""
 
-from __future__ import annotations
-
 import shutil
 
 from store import open_run

@@ -1,7 +1,5 @@
 """Image: the minimal correction in words and in the browser, and which image the page starts with."""
 
-from __future__ import annotations
-
 import base64
 
 import numpy as np

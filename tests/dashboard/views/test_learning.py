@@ -1,7 +1,5 @@
 """Learning: the matrix of classes and epochs, confused pairs, the best epochs, ensembles."""
 
-from __future__ import annotations
-
 import altair as alt
 import numpy as np
 import pandas as pd

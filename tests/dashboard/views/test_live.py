@@ -1,7 +1,5 @@
 """The page Live: it waits for an image, and says what a run lacks."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

@@ -1,7 +1,5 @@
 """Runs that are unlike others: every page shows something sensible, and never an exception."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 

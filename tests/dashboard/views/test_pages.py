@@ -1,7 +1,5 @@
 """Every page under AppTest: with a good run, a bad link, and a missing, empty, damaged and growing run."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Patterns: the mean over all pairs of classes, and where a pair leads."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

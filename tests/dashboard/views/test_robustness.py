@@ -1,7 +1,5 @@
 """Robustness: the names and shares of the outcomes, and the curve over strengths."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from dashboard.views.robustness.charts import OUTCOME_NAMES, outcome_bars

@@ -1,7 +1,5 @@
 """Search: painted patterns in the link, and the search among some images."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Training set: the map, the suspects with their thumbnails, one image, and a run without a ledger."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

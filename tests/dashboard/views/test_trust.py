@@ -1,7 +1,5 @@
 """Trust: calibration of a class; a bin, a range and a point of the risk-coverage curve open their images."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Attributes of the wrong kinds and ranges."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

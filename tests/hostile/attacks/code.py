@@ -1,7 +1,5 @@
 """Configurations that name code, or are of the wrong kinds."""
 
-from __future__ import annotations
-
 import json
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files of a run that are none, or not its own: pipes, folders, links, nothing; receipts that are no receipts."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

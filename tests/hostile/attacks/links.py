@@ -1,7 +1,5 @@
 """Links that lead out of a file, or in a circle."""
 
-from __future__ import annotations
-
 import shutil
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Epochs in parts, the training ledger and checkpoints: files that a run has beside the three of `FILES`."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from functools import partial

@@ -4,8 +4,6 @@ An attack is a function (run folder, secret file outside of it) that turns a goo
 analysis and without receipts, into one that a stranger could send.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Little on disk that asks for gigabytes, and JSON without bounds."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

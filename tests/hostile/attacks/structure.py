@@ -1,7 +1,5 @@
 """Datasets and values of the wrong kinds, shapes and ranges."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

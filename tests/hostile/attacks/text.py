@@ -1,7 +1,5 @@
 """Names that a page or a file could obey."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

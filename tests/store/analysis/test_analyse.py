@@ -1,7 +1,5 @@
 """Whole analyses, also of runs at the edge of what a run can be: without a warning, and without an unfounded claim."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Cue profiles on phantom images, where the answer is known: a network that sees colour alone relies on colour."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -3,8 +3,6 @@
 CLASSPRINT_CORRUPTIONS sets how many pieces of damage the slow test tries (default 60; 1,000 take about four minutes).
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor

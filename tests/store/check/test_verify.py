@@ -1,7 +1,5 @@
 """Values that the format rules out, under valid checksums: verify names each of them."""
 
-from __future__ import annotations
-
 import shutil
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a run's description may say, and that run.h5 gives it back."""
 
-from __future__ import annotations
-
 import hashlib
 from math import isnan
 

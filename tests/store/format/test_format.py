@@ -1,7 +1,5 @@
 """The written format and the code agree, and a run of every released version stays readable."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import h5py

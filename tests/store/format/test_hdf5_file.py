@@ -1,7 +1,5 @@
 """Files while they are written: space is reserved first, and what the disk refuses leaves nothing behind."""
 
-from __future__ import annotations
-
 import errno
 import os
 

@@ -1,7 +1,5 @@
 """Every decoded value lies within half a quantisation step of the one given, whatever was given."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """AUM, dataset maps, EL2N and forgetting: values worked by hand, and images that were in no batch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What a query reads: one image costs a chunk, not the epoch; nothing that lists images touches all maps."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

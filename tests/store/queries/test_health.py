@@ -1,7 +1,5 @@
 """Networks that are not fit to be described: told what they are, with values, and nothing else is said of them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

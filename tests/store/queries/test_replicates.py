@@ -1,7 +1,5 @@
 """Trainings that differ in their seed alone: which runs they are, and the spread of their figures."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

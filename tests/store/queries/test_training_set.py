@@ -1,7 +1,5 @@
 """The table of training images and its suspects, from a ledger whose every number is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

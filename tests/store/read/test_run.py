@@ -1,7 +1,5 @@
 """Reading a run: selections, tables, growing runs, damaged ones, many threads."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

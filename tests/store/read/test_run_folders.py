@@ -1,7 +1,5 @@
 """Several folders of runs as one list: how they are written, what is found, what is said of those that fail."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """Runs and moments that nobody plans for: odd sizes and names, two writers at once, a run that moves, few files."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

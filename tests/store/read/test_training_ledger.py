@@ -1,7 +1,5 @@
 """The training ledger: how each training image fared at each epoch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

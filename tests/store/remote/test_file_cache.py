@@ -1,7 +1,5 @@
 """The bounded cache of fetched files."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """A bucket of a stranger: whatever it lists and sends, nothing is written outside or without end."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

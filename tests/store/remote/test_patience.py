@@ -1,7 +1,5 @@
 """Questions to storage that answers late, or not at all: nobody waits for long, and the last answer stands."""
 
-from __future__ import annotations
-
 import threading
 import time
 

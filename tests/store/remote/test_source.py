@@ -1,7 +1,5 @@
 """Reading runs from object storage, spoken to over the network: fetching, the cache and its bound, the analysis."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 

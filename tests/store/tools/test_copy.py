@@ -1,7 +1,5 @@
 """Copies of runs, in folders; for object storage see tests/store/remote."""
 
-from __future__ import annotations
-
 import pytest
 
 from store import DamagedFile, RunExists, RunNotFound, open_run

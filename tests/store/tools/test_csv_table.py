@@ -1,7 +1,5 @@
 """CSV that a spreadsheet cannot run, and that is read again as it was."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Exported tables and maps."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

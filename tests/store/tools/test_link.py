@@ -1,7 +1,5 @@
 """A linked run: one array for any HDF5 tool."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Smaller runs: chosen epochs, or the strongest maps of each image."""
 
-from __future__ import annotations
-
 import h5py
 import hdf5plugin  # noqa: F401 - lets h5py read the maps
 import numpy as np

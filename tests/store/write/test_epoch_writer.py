@@ -1,7 +1,5 @@
 """Writing a run: what goes in, what is refused, and what is left behind when something fails."""
 
-from __future__ import annotations
-
 import json
 import threading
 

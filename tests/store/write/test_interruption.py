@@ -3,8 +3,6 @@
 CLASSPRINT_KILLS sets how often the slow test kills a writer (default 12; 200 take about four minutes).
 """
 
-from __future__ import annotations
-
 import os
 import random
 import shutil

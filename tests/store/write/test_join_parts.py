@@ -1,7 +1,5 @@
 """Epochs that several ranks write, each its own images: the joined epoch is the one that a single process writes."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The phantom as a data set: deterministic, with masks that fit and classes related as the perturbations need."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What drawn phantom images look like, clean and perturbed."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from compute.data.phantom.dataset import class_parts

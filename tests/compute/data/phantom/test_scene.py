@@ -1,7 +1,5 @@
 """Scenes are closed under permutations of the colour channels."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The outlines of the phantom and distances from them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Real classes of torchvision, timm, Hugging Face and Ultralytics, with random weights and small images."""
 
-from __future__ import annotations
-
 import importlib
 from functools import partial
 

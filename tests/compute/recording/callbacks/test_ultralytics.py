@@ -1,7 +1,5 @@
 """Two epochs of the real training, recorded."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
