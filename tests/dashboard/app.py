@@ -2,9 +2,11 @@
 
 import tomllib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from streamlit import config
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 import dashboard
@@ -21,6 +23,9 @@ for _section, _options in SETTINGS.items():
     for _name, _value in _options.items():
         if not isinstance(_value, dict):
             config.set_option(f"{_section}.{_name}", _value)
+
+# Every AppTest looks through all installed packages for components: two thirds of a page, and always the same answer.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def open_page(monkeypatch, runs, page="overview", /, *, timeout=60, **parameters):
