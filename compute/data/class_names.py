@@ -18,6 +18,7 @@ from store.format.description import ClassInfo
 CLASS_TABLE, WORD_LIST = "classes.csv", "words.txt"
 NO_GROUP, OTHER_GROUP = "all", "other"
 _DELIMITERS = ",;\t|"
+UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # Control characters, and bytes that are not UTF-8.
 _WORDNET_ID = re.compile(r"n\d{8}")
 _GROUPS_FILE, _NAMES_FILE = (
     Path(__file__).with_name(name) for name in ("tiny_imagenet_groups.toml", "imagenet_names.toml")
@@ -82,12 +83,15 @@ def _read_class_table(path: Path, ids: Sequence[str]) -> tuple[ClassInfo, ...]:
     repeated = repeated or repetitions(info.name for info in infos)
     if repeated:
         raise BadLayout(f"'{path}' has an id or a name twice: {quote(repeated)}. Make it unique.")
+    unusable = [info for info in infos if UNUSABLE.search(info.name + info.group)]
+    if unusable:
+        raise BadLayout(f"'{path}' has control characters in {unusable[0].name!r}, {unusable[0].group!r}. Remove them.")
     return infos
 
 
 def _table_rows(path: Path) -> list[dict[str, str]]:
     """The rows of the table by the names of their columns in lower case, without spaces around the cells."""
-    lines = read_text(path).splitlines()
+    lines = re.split(r"\r\n|\r|\n", read_text(path))  # splitlines would also split at characters inside a name
     if lines and lines[0].lower().startswith("sep="):  # which spreadsheets write to say what follows
         lines = lines[1:]
     header = next((line for line in lines if line.strip()), "")
@@ -99,6 +103,9 @@ def _table_rows(path: Path) -> list[dict[str, str]]:
                 [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter))] if header else []
             )
             if {"id", "name"} <= set(columns):
+                repeated = set(repetitions(columns)) & {"id", "name", "group"}
+                if repeated:
+                    raise BadLayout(f"'{path}' has several columns {quote(sorted(repeated))}. Rename all but one.")
                 cells = [[" ".join(cell.split()) for cell in row] for row in reader if any(map(str.strip, row))][1:]
                 return [dict(zip(columns, [*row, *[""] * len(columns)], strict=False)) for row in cells]
     except csv.Error as err:
@@ -203,6 +210,15 @@ def quote(names: Sequence[str], most: int = 5) -> str:
     """The first few names in quotes, and how many more there are."""
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def similar_names(names: Sequence[str]) -> list[list[str]]:
+    """Names that look alike: they differ only in capitals, spaces, punctuation or characters that are not shown."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        key = "".join(each for each in unicodedata.normalize("NFKC", name).casefold() if each.isalnum())
+        alike.setdefault(key or name, []).append(name)
+    return [each for each in alike.values() if len(each) > 1]
 
 
 def repetitions(names: Iterable[str]) -> list[str]:

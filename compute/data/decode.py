@@ -39,6 +39,8 @@ SMALLEST_SIDE, LARGEST_SIDE = 8, 1024  # of a prepared image
 WHITE = 65535  # the level of a 16-bit file that is shown as white
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})  # More than 8 bits per pixel and channel.
+OF_8_BITS, STRETCHED = -1, -2  # instead of the highest level; see `top_level`
+_PHOTOMETRIC, _MIN_IS_WHITE = 262, 0  # a tag of TIFF, and its value where 0 is white
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -194,7 +196,7 @@ class DecodedImage:
     pixels: np.ndarray
     width: int  # of the upright file
     height: int
-    top_level: int  # the highest level of a gray file with 16 bits; -1 for other files
+    top_level: int  # see `top_level`
 
 
 def decode_image(content: bytes, preparation: Preparation, *, name: str) -> DecodedImage:
@@ -211,10 +213,10 @@ def decode_image(content: bytes, preparation: Preparation, *, name: str) -> Deco
             # A JPEG is decoded at a fraction of its size where that is still large enough, to save time.
             opened.draft("RGB" if opened.mode in ("RGB", "YCbCr") else None, (largest, largest))
         opened.load()
-        top_level = int(np.asarray(opened).max()) if opened.mode.startswith("I;16") else -1
+        highest = top_level(opened)
         turned = orientation(opened) in _QUARTER_TURNS
         pixels = prepare_image(opened, preparation)
-    return DecodedImage(pixels, *((height, width) if turned else (width, height)), top_level)
+    return DecodedImage(pixels, *((height, width) if turned else (width, height)), highest)
 
 
 def prepare_image(image: Image.Image, preparation: Preparation) -> np.ndarray:
@@ -255,15 +257,24 @@ def upright_rgb(image: Image.Image, white_level: int = 0) -> Image.Image:
         ValueError: its pixels are floats, and some are NaN or infinite.
     """
     image.load()  # Pillow turns a TIFF upright itself then, and forgets its orientation
+    # Of 8 bits Pillow inverts such levels itself.
+    inverted = image.mode in _DEEP_MODES and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE
     turn = _TURNS.get(orientation(image))
     image = image if turn is None else image.transpose(turn)
     if image.mode in _DEEP_MODES:
-        return _reduce_depth(image, white_level or WHITE)
+        gray = _reduce_depth(image, white_level or WHITE)
+        gray = 255 - gray if inverted else gray
+        if "transparency" in image.info:  # the one level that is transparent
+            gray[np.asarray(image) == image.info["transparency"]] = 255
+        return Image.fromarray(gray).convert("RGB")
     if image.mode == "LAB":
         return ImageCms.profileToProfile(  # type: ignore[return-value]
             image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
-    if image.mode != "RGB" and image.has_transparency_data:
+    if image.has_transparency_data:
+        clear = image.info.get("transparency", ())
+        if image.mode == "RGB" and max(clear) > 255:  # a colour of 16 bits, of which Pillow keeps 8
+            image.info["transparency"] = tuple(level >> 8 for level in clear)
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
@@ -288,17 +299,28 @@ def _resize_and_crop(image: Image.Image, preparation: Preparation) -> Image.Imag
     return resized.crop((left, top, left + width, top + height))
 
 
-def _reduce_depth(image: Image.Image, white_level: int) -> Image.Image:
-    """16-bit levels scaled to 8 bits, where Pillow would clip them; 32-bit and float levels by their own range."""
+def top_level(image: Image.Image) -> int:
+    """The highest level of a gray image with levels up to 65535.
+
+    OF_8_BITS for images of 8 bits, STRETCHED for floats, negative and higher levels, which have no common white.
+    """
+    if image.mode not in _DEEP_MODES:
+        return OF_8_BITS
+    levels = np.asarray(image)
+    return int(levels.max()) if image.mode != "F" and levels.min() >= 0 and levels.max() <= WHITE else STRETCHED
+
+
+def _reduce_depth(image: Image.Image, white_level: int) -> np.ndarray:
+    """Levels of up to 16 bits scaled to 8, where Pillow would clip them; others by their own range; uint8 (h, w)."""
     levels = np.asarray(image)
     if not np.isfinite(levels).all():
         raise ValueError("it contains NaN or infinity")
-    low, high = float(levels.min()), float(levels.max())
-    if image.mode != "F" and low >= 0 and high <= WHITE:
+    if top_level(image) != STRETCHED:
         table = np.round(np.minimum(np.arange(WHITE + 1), white_level) * (255 / white_level)).astype(np.uint8)
-        return Image.fromarray(table[levels]).convert("RGB")
+        return table[levels]
+    low, high = float(levels.min()), float(levels.max())
     gray = (levels.astype(np.float64) - low) * (255 / (high - low)) if high > low else np.zeros(levels.shape)
-    return Image.fromarray(np.round(gray).astype(np.uint8)).convert("RGB")
+    return np.round(gray).astype(np.uint8)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from compute.errors import BadImage, BadLayout, CacheUnusable, DoesNotFit
 from store.format.memory import free_memory
 from store.terminal import ProgressBar
 
-FORMAT = 2  # Raise it when decoding changes: older entries are then decoded again.
+FORMAT = 3  # Raise it when decoding changes: older entries are then decoded again.
 RESERVE = 200_000_000  # bytes that stay free beside the cache
 _BATCH = 64  # Files per task: small enough for an even load, large enough that handing out tasks costs nothing.
 _PIXELS, _ROWS, _UNREADABLE = "pixels.bin", "rows.npz", "unreadable.json"

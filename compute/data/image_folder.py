@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compute.data.class_names import class_infos, natural_order, plain_form, quote
+from compute.data.class_names import UNUSABLE, class_infos, natural_order, plain_form, quote, similar_names
 from compute.data.dataset import Selection
 from compute.data.decode import SUFFIXES
 from compute.errors import BadLayout
@@ -39,7 +39,6 @@ _SIDE_SUFFIXES = frozenset(
         *("py", "ipynb", "url", "lnk"),
     )
 )
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # Control characters, and bytes that are not UTF-8.
 
 
 @dataclass(frozen=True)
@@ -115,9 +114,10 @@ def find_splits(root: Path) -> Splits | None:
 
 
 def split_name(name: str) -> str | None:
-    """The split that a folder's name means, for instance "test" for `seg_test`; None where it means none, or two."""
-    words = {word for word in re.split(r"[^a-z]+", name.lower()) if word in (*TRAINING_NAMES, *VALIDATION_NAMES)}
-    return words.pop() if len(words) == 1 else None
+    """The split that a folder's name means, as "test" for `seg_test` or `testset`; None where it means none, or two."""
+    words = {re.sub("(?:set|data|images)$", "", word) for word in re.split(r"[^a-z]+", name.lower())}
+    known = words & {*TRAINING_NAMES, *VALIDATION_NAMES}
+    return known.pop() if len(known) == 1 else None
 
 
 def _innermost(folder: Path) -> Path:
@@ -199,13 +199,33 @@ def list_folder(splits: Splits, selection: Selection, *, seed: int = 0) -> Listi
         None if each is None else files_by_class(class_images(root, each[id_], collected.side_files) for id_ in ids)
         for each in folders
     ]
-    notes = (*splits.notes, *collected.sentences())
+    notes = (*splits.notes, *collected.sentences(), *_name_notes(ids))
     of_train, of_validation = files
     if of_validation is None:
         of_train, of_validation, note = _set_apart(files[0] or files_by_class([]), ids, selection, seed)
         notes += (note,)
     above = [root.parent] if split_name(root.name) else []  # where the folder val alone was given
     return Listing(root.resolve().name, root, class_infos([root, *above], ids), of_train, of_validation, notes)
+
+
+def _name_notes(ids: Sequence[str]) -> Iterator[str]:
+    """Names of classes that may mean something else."""
+    similar = similar_names(ids)
+    if similar:
+        yield (
+            f"The names {quote(similar[0])} look alike, but are different classes"
+            + (f", and so are {len(similar) - 1} more groups of names." if len(similar) > 1 else ".")
+            + " Merge their folders if they are the same."
+        )
+    groups: dict[str, set[str]] = {}
+    for group, _, name in (each.rpartition("/") for each in ids):
+        groups.setdefault(group, set()).add(name)
+    first, *others = groups.values()
+    if others and all(each == first for each in others):
+        yield (
+            f"The folders {quote(sorted(groups))} contain folders of the same names, {quote(sorted(first))}, and each "
+            f"of them is a class of its own, for instance '{ids[0]}'. If they are splits, rename them train and val."
+        )
 
 
 def _class_folders(split: Path, collected: _Notes) -> dict[str, Path]:
@@ -311,7 +331,7 @@ def visible_entries(folder: Path) -> list[os.DirEntry[str]]:
     except OSError as err:
         raise BadLayout(f"The folder '{folder}' can't be read: {err.strerror}. Check its permissions.") from err
     for each in entries:
-        if _UNUSABLE.search(each.name):
+        if UNUSABLE.search(each.name):
             raise BadLayout(
                 f"'{folder}' contains the name {each.name!r}, which is not UTF-8 or contains control characters. "
                 f"Rename it."

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compute.data.dataset import ImageSet, image_digests
-from compute.data.decode import WHITE, Preparation, open_image
+from compute.data.decode import OF_8_BITS, STRETCHED, WHITE, Preparation, open_image, top_level
 from compute.errors import BadImage
 from store.format.description import ClassInfo
 
@@ -37,12 +37,12 @@ def white_level(paths: Sequence[Path]) -> int:
 
 
 def _top_level(path: Path) -> int:
-    """The highest level of a 16-bit gray file; -1 for another file, or one that can't be read."""
+    """The highest level of a gray file, see `top_level`; one that can't be read counts as one of 8 bits."""
     try:
         with open_image(path.read_bytes(), str(path)) as image:
-            return int(np.asarray(image).max()) if image.mode.startswith("I;16") else -1
+            return top_level(image)
     except (BadImage, OSError):  # decoding all files names it
-        return -1
+        return OF_8_BITS
 
 
 def file_notes(facts: np.ndarray, preparation: Preparation) -> tuple[str, ...]:
@@ -51,7 +51,12 @@ def file_notes(facts: np.ndarray, preparation: Preparation) -> tuple[str, ...]:
     Args:
         facts: int (N, 3), width, height and top level of each file, see `DecodedImage`.
     """
-    return (*_depth_notes(facts[:, 2], preparation.white_level), *_shape_notes(facts[:, :2], preparation))
+    levels = facts[:, 2]
+    return (
+        *_depth_notes(levels, preparation.white_level),
+        *_stretch_notes(levels),
+        *_shape_notes(facts[:, :2], preparation),
+    )
 
 
 def _depth_notes(levels: np.ndarray, white: int) -> list[str]:
@@ -68,6 +73,17 @@ def _depth_notes(levels: np.ndarray, white: int) -> list[str]:
         return [f"{shown}: {white:,} is taken as white. Choose another level with --set data.white_level={WHITE}."]
     fitting = next((depth for depth in _DEPTHS if deep.max() <= depth), None)
     return [] if fitting is None else [f"{shown}: they become nearly black. Set data.white_level={fitting}."]
+
+
+def _stretch_notes(levels: np.ndarray) -> list[str]:
+    stretched = int((levels == STRETCHED).sum())
+    if not stretched:
+        return []
+    return [
+        f"{stretched:,} of {len(levels):,} files have levels that are floats, negative or above {WHITE:,}. Each is "
+        "stretched over its own range, so brightness can't be compared between images: convert all of them to 8 or 16 "
+        "bits to keep it."
+    ]
 
 
 def _shape_notes(sizes: np.ndarray, preparation: Preparation) -> list[str]:
@@ -163,7 +179,9 @@ def _repetition_notes(splits: dict[str, ImageSet]) -> list[str]:
     pairs = np.unique(np.rec.fromarrays([keys, labels]))
     contradictory = len(pairs) - len(np.unique(keys))
     if contradictory:
-        notes.append(f"{contradictory:,} images occur in more than one class: at most one of their labels is right.")
+        notes.append(
+            f"Images that occur in more than one class, of whose labels at most one is right: {contradictory:,}."
+        )
     return notes
 
 

@@ -37,6 +37,11 @@ def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, content):
     ]
 
 
+def test_only_line_ends_end_a_line(tmp_path):
+    (tmp_path / "classes.csv").write_text("id,name\nant,red\u2028ant\nbee,wild\x0bbee\n", encoding="utf-8")
+    assert [info.name for info in class_infos([tmp_path], ["ant", "bee"])] == ["red ant", "wild bee"]
+
+
 def test_leading_zeros_that_a_spreadsheet_dropped_are_found_again(tmp_path):
     (tmp_path / "classes.csv").write_text("id,name\n1,one\n2,two\n010,ten\n")
     infos = class_infos([tmp_path], ["001", "002", "010"])

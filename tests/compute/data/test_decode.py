@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -294,3 +295,60 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypa
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # Pillow's own guard, which triggers at twice that.
     with pytest.raises(BadImage, match=r"bomb\.png' is too large to decode safely"):
         read_image(path, side(8))
+
+
+def deep_png(levels: np.ndarray, transparent: int) -> bytes:
+    """A PNG with 16 bits, gray (h, w) or coloured (h, w, 3), one level or colour of which is transparent."""
+    channels = 1 if levels.ndim == 2 else 3
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", levels.shape[1], levels.shape[0], 16, channels - 1, 0, 0, 0)),
+        (b"tRNS", struct.pack(">H", transparent) * channels),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels))),
+        (b"IEND", b""),
+    )
+    packed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_transparent_colour_becomes_white(shape, bits):
+    levels = np.full(shape, 80, np.uint8)
+    levels[:, :4] = 20
+    if bits == 8:
+        buffer = io.BytesIO()
+        Image.fromarray(levels).save(buffer, "PNG", transparency=20 if len(shape) == 2 else (20, 20, 20))
+        content = buffer.getvalue()
+    else:
+        content = deep_png(levels.astype(np.uint16) * 257, 20 * 257)
+    pixels = decode_image(content, side(8), name="x").pixels
+    assert (pixels[:, :4] == 255).all()
+    assert (pixels[:, 4:] == 80).all()
+
+
+def test_a_16_bit_tiff_whose_zero_is_white_is_inverted():
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8) * 257
+    content = image_bytes(Image.fromarray(levels), "tiff")
+    photometric = struct.pack("<HHI", 262, 3, 1)
+    assert content.count(photometric + struct.pack("<I", 1)) == 1
+    inverted = content.replace(photometric + struct.pack("<I", 1), photometric + struct.pack("<I", 0))
+    assert decode_image(content, side(8), name="x").pixels[0, :3, 0].tolist() == [0, 1, 2]
+    assert decode_image(inverted, side(8), name="x").pixels[0, :3, 0].tolist() == [255, 254, 253]
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        (np.uint16([0, 4095]), 4095),
+        (np.int32([0, 4095]), 4095),
+        (np.int32([0, 70_000]), decode.STRETCHED),
+        (np.int32([-1, 4095]), decode.STRETCHED),
+        (np.float32([0, 1]), decode.STRETCHED),
+        (np.uint8([0, 1]), decode.OF_8_BITS),
+    ],
+)
+def test_levels_without_a_common_white_are_distinguished(levels, expected):
+    content = image_bytes(Image.fromarray(np.tile(levels, (8, 4))), "tiff")
+    assert decode_image(content, side(8), name="x").top_level == expected

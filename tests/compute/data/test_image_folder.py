@@ -65,6 +65,7 @@ def write_classes(folder: Path, *names: str, count: int = 3) -> None:
         ("ILSVRC2012_img_train", "ILSVRC2012_img_val"),
         ("seg_train/seg_train", "seg_test/seg_test"),
         ("train/images/train", "dev"),
+        ("trainset", "testset"),
     ],
 )
 def test_splits_are_found_under_the_names_that_people_give_them(load, tmp_path, train, validation):
@@ -246,6 +247,8 @@ def test_a_class_table_gives_names_and_groups(fruit, load):
         (b"id,name,group\napple,x,\nplum,y,\npear_tree,z,\nplum,w,\n", "an id or a name twice: 'plum'"),
         ("id,name,group\napple,Äpfel,f\n".encode("latin-1"), "not UTF-8 text: byte 20 is invalid"),
         (b"id,name,group\napple,a\0b,f\n", "contains zero bytes"),
+        (b"id,name\napple,a\x1b[1mb\nplum,y\npear_tree,z\n", "has control characters in 'a"),
+        (b"id,name,name\napple,x,y\n", "has several columns 'name'"),
         (b"id,name,group\napple," + b"y" * 200_000 + b",f\n", "is not a CSV file: field larger"),
     ],
 )
@@ -253,6 +256,23 @@ def test_an_invalid_class_table_is_refused(fruit, load, table, message):
     (fruit / "classes.csv").write_bytes(table)
     with pytest.raises(BadLayout, match=message):
         load(fruit)
+
+
+def test_folders_that_may_be_splits_by_another_name_are_mentioned(load, tmp_path):
+    for split in ("learn", "check"):
+        write_classes(tmp_path / "set" / split, "ant", "bee")
+    assert load(tmp_path / "set").notes[0] == (
+        "The folders 'check', 'learn' contain folders of the same names, 'ant', 'bee', and each of them is a class of "
+        "its own, for instance 'check/ant'. If they are splits, rename them train and val."
+    )
+
+
+@pytest.mark.parametrize("other", ["Ant", "ant ", "a_nt", "ant\u200b", "\uff41nt"])
+def test_class_names_that_look_alike_are_mentioned(load, tmp_path, other):
+    write_classes(tmp_path / "set", "ant", "bee", other)
+    notes = [note for note in load(tmp_path / "set").notes if "look alike, but are different classes." in note]
+    assert len(notes) == 1
+    assert f"'{other}'" in notes[0]
 
 
 def test_class_names_that_would_be_equal_stay_the_folders_names(load, tmp_path):

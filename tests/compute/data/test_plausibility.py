@@ -12,12 +12,12 @@ from compute.data.dataset import Selection
 from compute.data.decode import Preparation
 
 
-def write_set(root: Path, change, *, size=(24, 24), counts=(12, 12)) -> Path:
+def write_set(root: Path, change, *, size=(24, 24), counts=(12, 12), suffix="png") -> Path:
     """Two classes in train and val; `change` makes an image of random intensities float (h, w, 3) from 0 to 1."""
     for split in ("train", "val"):
         for name, count in zip(("ant", "bee"), counts, strict=True):
             for n in range(count):
-                path = root / split / name / f"{n}.png"
+                path = root / split / name / f"{n}.{suffix}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 rng = np.random.default_rng(zlib.crc32(f"{split}{name}{n}".encode()))
                 Image.fromarray(change(rng.random((size[1], size[0], 3)))).save(path)
@@ -64,6 +64,12 @@ def test_levels_of_a_camera_in_16_bit_files_are_read_as_they_were_meant(load, tm
     assert dark.train.images.max() <= 255 * white // 65535 + 1
 
 
+def test_files_without_a_common_white_are_counted(load, tmp_path):
+    root = write_set(tmp_path / "set", lambda values: values[..., 0].astype(np.float32), suffix="tif")
+    note = load(root, size=24).notes[0]
+    assert note.startswith("48 of 48 files have levels that are floats, negative or above 65,535. Each is stretched")
+
+
 def test_files_that_use_16_bits_and_single_ones_that_do_not_are_left_as_they_are(load, tmp_path):
     deep = load(write_set(tmp_path / "deep", levels(16)), size=24)
     assert deep.preparation.white_level == 65535
@@ -102,7 +108,7 @@ def test_images_of_both_splits_repetitions_and_contradictory_labels_are_said(loa
         "1 of 24 validation images repeat another one, for instance 'val/bee/3.png'.",
         "2 of 24 validation images are also training images, for instance 'val/ant/0.png': the accuracy on them says "
         "nothing. Remove them from one of the two.",
-        "1 images occur in more than one class: at most one of their labels is right.",
+        "Images that occur in more than one class, of whose labels at most one is right: 1.",
     )
 
 
