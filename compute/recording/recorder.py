@@ -125,6 +125,7 @@ class Recorder:
         self._resources = ExitStack()
         self._open(material, images.normalisation, batch=batch, precision=precision)
         self._started, self._spent, self._longest = time.monotonic(), 0.0, 0.0
+        self._initial = _weight_sums(self.network)
         self._say(_summary(self.path, self.network, material.description, len(self.recorded_epochs)))
 
     def _open(self, material: Material, normalisation: Normalisation, *, batch: int, precision: str) -> None:
@@ -172,7 +173,8 @@ class Recorder:
             recorded, because of `every` or `time_share` or because it is recorded already.
 
         Raises:
-            BadOption: an epoch below 0, or a metric that is no number or that the recorder measures itself.
+            BadOption: an epoch below 0, epoch 0 after a step, or a metric that is no number or that the recorder
+                measures itself.
             StoreError: the maps cannot be written, for instance because they are not finite.
             ProcessLost: only some processes of a group called it.
         """
@@ -180,6 +182,11 @@ class Recorder:
         if epoch in self.recorded_epochs:
             self._say(f"Epoch {epoch} of '{self.path}' is recorded already and stays as it is.")
             return None
+        if epoch == 0 and _weight_sums(self.network) != self._initial:
+            raise BadOption(
+                "Epoch 0 is the network before its first step, and the weights have changed since the recorder was "
+                "made. Count epochs from 1: record(epoch + 1) where your loop begins at 0."
+            )
         if not force and epoch % self.every:
             return None
         self._meet("Recorder.record")
@@ -390,6 +397,11 @@ def _normalisation(mean: Sequence[float] | None, sd: Sequence[float] | None) -> 
     if min(found.sd) <= 0:
         raise BadOption(f"sd = {list(found.sd)} must be above 0: it is a divisor.")
     return found
+
+
+def _weight_sums(network: nn.Module) -> list[float]:
+    """A number for each parameter that a step of training changes."""
+    return [float(each.detach().sum(dtype=torch.float64)) for each in network.parameters() if each.is_floating_point()]
 
 
 def _checked_metrics(epoch: int, metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from store.format.layout import MOST_EPOCHS
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".tar")
 RESUMING = ".state.pt"  # what else a training of this project needs to resume; no weights of its own
+UNTRAINED = "0000"  # so this project's trainings name the weights before their first step
 _NAMED = re.compile(r"(?:^|[^a-z])(?:epochs?|ep|e)[=_\-. ]?(\d+)", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d+")
 
@@ -56,7 +57,8 @@ def number_epochs(paths: Sequence[Path], finished_epochs: Callable[[Path], int |
     """The files with their epochs, ascending.
 
     The number is that in the file's name (`epoch_12`, `e12`, `12`, or the one number in which the names differ), else
-    the one in the file, else the place in the order given, from 1 on.
+    the one in the file, else the place in the order given, from 1 on. Whoever counts from 0 has trained for an epoch
+    then, and 0 is the untrained network here: such numbers are raised by 1, and the label keeps the name.
 
     Args:
         paths: the files.
@@ -69,6 +71,8 @@ def number_epochs(paths: Sequence[Path], finished_epochs: Callable[[Path], int |
     )
     found = (_distinct(way(), len(paths)) for way in ways)
     numbers = next((each for each in found if each), list(range(1, len(paths) + 1)))
+    if 0 in numbers and all(path.stem != UNTRAINED for path in paths):
+        numbers = [number + 1 for number in numbers]
     files = (
         CheckpointFile(path, number, "" if path.stem.isdigit() and int(path.stem) == number else path.stem)
         for path, number in zip(paths, numbers, strict=True)

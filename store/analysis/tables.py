@@ -34,23 +34,25 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     """
     labels, epochs = record.run.labels, record.epochs
     predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)
-    correct = predictions == labels
+    # What an untrained network predicts is neither learned nor forgotten later.
+    first = int(epochs[0] == 0 and len(epochs) > 1)
+    trained, correct = epochs[first:], predictions[first:] == labels
     formed = epoch_numbers(epochs, learning.formation(np.stack(record.similarities), threshold=final.formed))
     stabilised = epoch_numbers(epochs, learning.stabilisation(predictions))
     agreement = learning.variant_agreement(record.predictions[-1])
-    persistent = learning.persistence(predictions, np.stack(record.confidences), labels, agreement)
-    self_confidence = np.mean(np.stack(record.label_probabilities), axis=0, dtype=np.float64)
-    half_of_epochs = max(2, (len(epochs) + 1) // 2)
+    persistent = learning.persistence(predictions[first:], np.stack(record.confidences[first:]), labels, agreement)
+    self_confidence = np.mean(np.stack(record.label_probabilities[first:]), axis=0, dtype=np.float64)
+    half_of_epochs = max(2, (len(trained) + 1) // 2)
     table = pd.DataFrame(
         {
             "image": np.arange(len(labels)),
             "formation": formed,
             "stabilisation": stabilised,
-            "learned": epoch_numbers(epochs, learning.learned(correct)),
-            "first_correct": epoch_numbers(epochs, learning.first_correct(correct)),
+            "learned": epoch_numbers(trained, learning.learned(correct)),
+            "first_correct": epoch_numbers(trained, learning.first_correct(correct)),
             "map_lead": learning.map_lead(stabilised, formed),
             "forgetting_count": learning.forgetting_count(correct),
-            "flips": learning.flip_count(predictions),
+            "flips": learning.flip_count(predictions[first:]),
             "history": np.array(learning.HISTORIES, object)[learning.history(correct)],
             "self_confidence": self_confidence,
             "error_run": persistent.run,

@@ -282,20 +282,32 @@ def test_epochs_and_metrics_that_are_invalid_are_refused(tmp_path):
     assert open_run(tmp_path / "mine").epochs == ()
 
 
+def test_a_loop_that_counts_from_0_is_told_that_epoch_0_is_before_its_first_step(tmp_path):
+    model = PlainClassifier()
+    own = recorder(tmp_path / "mine", model)
+    with torch.no_grad():
+        next(model.parameters()).add_(0.01)
+    with pytest.raises(BadOption, match=r"Count epochs from 1: record\(epoch \+ 1\)"):
+        own.record(0)
+    own.record(1)
+    own.close()
+    assert open_run(tmp_path / "mine").epochs == (1,)
+
+
 @pytest.mark.parametrize(("keep", "kept"), [("last", (2,)), ("all", (0, 1, 2)), ("none", ())])
 def test_the_weights_that_were_recorded_are_kept(tmp_path, keep, kept):
     model = PlainClassifier()
     with recorder(tmp_path / "mine", model, checkpoints=keep) as own:
         for epoch in range(3):
+            own.record(epoch)
             with torch.no_grad():
                 model.head.bias.add_(1)
-            own.record(epoch)
     folder = CheckpointFolder(tmp_path / "mine" / "checkpoints", run_id=open_run(tmp_path / "mine").id)
     assert folder.epochs() == kept
     for epoch in kept:
         weights = folder.load(epoch).weights
         assert weights.keys() == model.state_dict().keys()
-        assert torch.allclose(weights["head.bias"], model.head.bias - (2 - epoch), atol=1e-6)
+        assert torch.allclose(weights["head.bias"], model.head.bias - (3 - epoch), atol=1e-6)
 
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])

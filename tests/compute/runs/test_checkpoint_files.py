@@ -26,6 +26,10 @@ def numbered(*names: str, recorded: list[int | None] | None = None) -> list[tupl
         (["resnet50-0676ba61.pth"], [(1, "resnet50-0676ba61")]),
         (["a/e1.pt", "b/e1.pt"], [(1, "e1"), (2, "e1")]),
         (["e1.pt", "e9999999999.pt"], [(1, "e1"), (2, "e9999999999")]),
+        # counted from 0, which is the untrained network here, as in this project's own 0000.pt
+        (["epoch=0-step=99.ckpt", "epoch=1-step=199.ckpt"], [(1, "epoch=0-step=99"), (2, "epoch=1-step=199")]),
+        (["model_0.pth", "model_1.pth"], [(1, "model_0"), (2, "model_1")]),
+        (["0000.pt", "0001.pt"], [(0, ""), (1, "")]),
     ],
 )
 def test_epochs_are_numbered_and_labelled_by_the_names_of_the_files(names, expected):
@@ -34,7 +38,7 @@ def test_epochs_are_numbered_and_labelled_by_the_names_of_the_files(names, expec
 
 def test_the_number_in_the_file_is_taken_where_the_name_has_none():
     assert numbered("best.pt", "last.pt", recorded=[12, 30]) == [(12, "best"), (30, "last")]
-    assert numbered("best.pt", recorded=[0]) == [(0, "best")]
+    assert numbered("best.pt", recorded=[0]) == [(1, "best")]
     assert numbered("e5.pt", recorded=[4]) == [(5, "e5")]
     assert numbered("best.pt", "last.pt", recorded=[30, 30]) == [(1, "best"), (2, "last")]
 

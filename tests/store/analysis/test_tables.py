@@ -20,6 +20,17 @@ def test_the_events_of_each_image_are_those_that_were_chosen(analysis):
     assert images.loc[list(expected), "history"].to_dict() == expected
 
 
+def test_what_an_untrained_network_predicts_is_neither_learned_nor_forgotten(tmp_path):
+    # Images 0 to 3 at epochs 0, 1 and 2; image 0 is right from the first epoch on, 1 by chance before it alone.
+    predictions = np.array([[[1, 0, 0, 0]], [[0, 1, 0, 1]], [[0, 1, 1, 1]]])
+    run = craft(tmp_path / "run", predictions, labels=[0, 0, 1, 1], first_epoch=0)
+    images = analysed(run).table("images").set_index("image")
+    assert images["history"].tolist() == ["always correct", "never correct", "learned", "always correct"]
+    assert images["learned"].tolist() == [1, NEVER, 2, 1] and images["first_correct"].tolist() == [1, NEVER, 2, 1]
+    assert images["forgetting_count"].tolist() == [0, 0, 0, 0] and images["flips"].tolist() == [0, 0, 1, 0]
+    assert images["error_run"].tolist() == [0, 2, 0, 0]
+
+
 def test_a_persistent_error_counts_its_epochs_and_the_variants_that_agree(learned, analysis):
     images = analysis.table("images").set_index("image")
     confidence = np.mean([learned.column("confidence", epoch=epoch, variant="clean")[4] for epoch in range(1, 5)])
