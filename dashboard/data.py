@@ -84,7 +84,7 @@ class _OpenRun:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _open_run(location: str, state: State) -> _OpenRun:
     run = open_run(location)
-    return _OpenRun(run, PatientQuestion(run.refresh))
+    return _OpenRun(run, PatientQuestion(run.refresh, answer=False))
 
 
 def open_named_run(name: str) -> Run:
@@ -117,7 +117,7 @@ def _opened(name: str) -> _OpenRun:
 
 @cached_query
 def _epoch_label(run: Run, epoch: int) -> str:
-    return one_line(run.epoch_label(epoch))
+    return one_line(queries.epoch_label(run, epoch))
 
 
 def epoch_name(run: Run, epoch: int) -> str:

@@ -24,12 +24,11 @@ from store.read.run import Run
 def analyse(run: Run) -> Path:
     """Compute the cross-epoch analysis of a run and write it to analysis.h5 in its folder; returns that path.
 
-    Reads the summary columns, class tables and cached maps of every epoch, but maps and probabilities of the last few
-    only.
-    Tables: epochs (metrics per epoch and variant), images, classes, cues, pairs, clusters, cluster_survival,
-    failure_ranking, map_confidence, best_epochs, ensembles, localisation, collapse, findings. Arrays: class_accuracy
-    and class_confidence (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E), pattern_similarity (E, C) and
-    predictions (E, N) of the clean images.
+    Reads the columns, class tables and cached maps of every epoch, maps and probabilities of the last few only.
+    Tables: epochs (metrics per epoch and variant), epoch_metrics and epoch_labels (as recorded), images, classes, cues,
+    pairs, clusters, cluster_survival, failure_ranking, map_confidence, best_epochs, ensembles, localisation, collapse,
+    findings. Arrays: class_accuracy and class_confidence (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E),
+    pattern_similarity (E, C) and predictions (E, N) of the clean images.
 
     Raises:
         NotInRun: the run has no complete epoch yet.
@@ -44,6 +43,7 @@ def analyse(run: Run) -> Path:
     pairs, pair_counts = tables.pair_tables(record, final)
     derived = {
         "epochs": metrics,
+        **tables.epoch_tables(run),
         "images": images,
         "classes": tables.class_table(record, final, images),
         "cues": tables.cue_table(record),

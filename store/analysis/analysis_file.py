@@ -29,7 +29,7 @@ from store.format.structure import HDF5_ERRORS, TEXT_BYTES, Members, Shape, chec
 from store.read.run import Run
 from store.read.source import State, file_state
 
-ANALYSIS_VERSION = 5  # raised whenever a figure is computed or stored in another way: older files are not read
+ANALYSIS_VERSION = 7  # raised whenever a figure is computed or stored in another way: older files are not read
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 # What the analysis writes: the columns of each table, with what their values are. "whole", "number", "yes_no" and
@@ -40,6 +40,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "variant": "variant",
         **dict.fromkeys((field.name for field in VARIANT_METRICS), "number"),
     },
+    "epoch_metrics": {"epoch": "epoch", "name": "text", "value": "number"},
+    "epoch_labels": {"epoch": "epoch", "label": "text"},
     "images": {
         "image": "image",
         "formation": "epoch",

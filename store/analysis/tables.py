@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from store.analysis.gather import EpochRecord, FinalEpoch
 from store.metrics import clusters, confusion, learning, localisation, maps
 from store.metrics.learning import NEVER
+from store.read.run import Run
 
 Int64 = NDArray[np.int64]
 MEASURED_PAIRS = 400  # an earth-mover distance takes 2 ms
@@ -21,6 +22,15 @@ def epoch_numbers(epochs: tuple[int, ...], positions: NDArray) -> Int64:
     """Epoch numbers of positions; NEVER stays NEVER."""
     positions = np.asarray(positions, np.int64)
     return np.where(positions == NEVER, NEVER, np.asarray(epochs, np.int64)[np.maximum(positions, 0)])
+
+
+def epoch_tables(run: Run) -> dict[str, pd.DataFrame]:
+    """What was recorded about the epochs: epoch_metrics (epoch, name, value), epoch_labels (epoch, label)."""
+    labels = [(epoch, label) for epoch in run.epochs if (label := run.epoch_label(epoch))]
+    return {
+        "epoch_metrics": run.metrics().melt("epoch", var_name="name", value_name="value").dropna(),
+        "epoch_labels": pd.DataFrame(labels, columns=["epoch", "label"]),
+    }
 
 
 def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:

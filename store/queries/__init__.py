@@ -27,6 +27,7 @@ from store.queries.minimal_correction import MinimalCorrection, minimal_correcti
 from store.queries.pattern_search import PatternIndex, pattern_index, search_index
 from store.queries.perturbation import corruption_errors, cue_profiles, dose_curves, evidence_under
 from store.queries.recalibration import prediction_sets, recalibration_table
+from store.queries.recorded_epochs import epoch_label, recorded_metrics
 from store.queries.removal_curves import removal_curves
 from store.queries.replicates import (
     group_name,

@@ -12,6 +12,7 @@ from store.analysis.confidence_scores import REFERENCE, score_values
 from store.metrics import calibration, failure_detection
 from store.metrics.intervals import wilson
 from store.metrics.learning import churn
+from store.queries.recorded_epochs import recorded_metrics
 from store.read.run import Run
 
 
@@ -32,7 +33,7 @@ def epoch_metrics(run: Run) -> pd.DataFrame:
 
     What was not recorded about the epoch, as where the network was trained elsewhere, is that of its clean images.
     """
-    rows = run.metrics()
+    rows = recorded_metrics(run)
     clean = accuracy_by_variant(run)
     clean = clean[clean["variant"] == run.variants[0]].set_index("epoch").reindex(rows["epoch"])
     for name, figure in (("loss", "nll"), ("top1", "top1"), ("top5", "top5")):
@@ -58,7 +59,11 @@ def balanced_accuracy(run: Run, *, epoch: int, variant: str = "clean") -> float:
     Equation:
         mean_k (correct images of class k / images of class k)   (Brodersen et al. 2010, for any number of classes)
     """
-    return float(np.nanmean(run.class_table(epoch=epoch, variant=variant)["accuracy"]))
+    analysis = readable_analysis(run, "class_accuracy")
+    if analysis is None or epoch not in analysis.epochs:
+        return float(np.nanmean(run.class_table(epoch=epoch, variant=variant)["accuracy"]))
+    found = analysis.array("class_accuracy")[analysis.epochs.index(epoch), run.variant_index(variant)]
+    return float(np.nanmean(found, dtype=np.float64))
 
 
 def majority_share(run: Run) -> float:

@@ -16,6 +16,7 @@ import pandas as pd
 from store.errors import NotInRun
 from store.metrics.intervals import wilson
 from store.queries.accuracy import accuracy_by_variant, balanced_accuracy, majority_share
+from store.queries.recorded_epochs import recorded_metrics
 from store.queries.replicates import group_name, replicate_key, training_seed
 from store.rates import percent
 from store.read.run import Run
@@ -52,7 +53,7 @@ def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
     accuracy = accuracy_by_variant(run)
     clean = accuracy[accuracy["variant"] == run.variants[0]].set_index("epoch")
     epoch = int(clean["top1"].idxmax()) if best else run.epochs[-1]
-    metrics, images = run.metrics(), len(run.labels)
+    metrics, images = recorded_metrics(run), len(run.labels)
     seconds = sum(float(metrics[name].sum()) for name in ("train_seconds", "record_seconds") if name in metrics)
     row: dict[str, Any] = {
         "name": run.path.name,

@@ -434,13 +434,14 @@ class Run(OpenedRun):
         columns = self.read(epoch, lambda data: {path.rpartition("/")[2]: data.all_rows(path) for path in paths})
         return pd.DataFrame({"epoch": epoch, "variant": list(self.variants), **columns})
 
-    def metrics(self) -> pd.DataFrame:
-        """A row per epoch: epoch and everything that was recorded about it, such as train_loss; fractions are 0..1.
+    def metrics(self, epochs: Sequence[int] | None = None) -> pd.DataFrame:
+        """A row per epoch, or for some: epoch and what was recorded about it, such as train_loss; fractions are 0..1.
 
         >>> run.metrics()["epoch"].tolist()
         [1, 2, 3]
         """
-        rows = [{"epoch": epoch, **self.read(epoch, lambda data: data.metrics())} for epoch in self.epochs]
+        chosen = self.epochs if epochs is None else epochs
+        rows = [{"epoch": epoch, **self.read(epoch, lambda data: data.metrics())} for epoch in chosen]
         return pd.DataFrame(rows, columns=None if rows else ["epoch"])
 
     def to_xarray(self, **chosen: Any) -> xarray.Dataset:

@@ -19,13 +19,14 @@ T = TypeVar("T")
 class PatientQuestion(Generic[T]):
     """A question that is put again when its answer is no longer fresh, and that never blocks for long."""
 
-    def __init__(self, ask: Callable[[], T]) -> None:
+    def __init__(self, ask: Callable[[], T], *, answer: T | None = None) -> None:
+        """With an `answer` that is known already, the question is put first when that is no longer fresh."""
         self._ask = ask
         self._changed = threading.Condition()
-        self._answer: T | None = None
+        self._answer: T | None = answer
         self._problem = ""
         self._asked: float | None = None  # when the question in progress was put
-        self._due = 0.0  # when to ask again
+        self._due = 0.0 if answer is None else time.monotonic() + FRESH  # when to ask again
 
     def latest(self) -> tuple[T | None, str]:
         """The last answer, None where there has been none, and why there is no newer one, empty where it is fresh.

@@ -23,6 +23,7 @@ from dashboard.views.learning.charts import accuracy_curves, formation_scatter, 
 from dashboard.views.learning.collapse import churn, collapse
 from store.analysis.localisation import class_gap_is_clear
 from store.metrics.learning import HISTORIES, form_limit
+from store.metrics.maps import cosine
 from store.rates import digits_of, rate
 
 _FILM = 15  # epochs of which the class pattern is shown
@@ -96,27 +97,26 @@ def _pattern_over_epochs(selection: Selection, class_index: int) -> None:
     st.subheader(
         f"Class pattern of {escape_markdown(data.class_names(run)[class_index])} over the epochs", anchor=False
     )
-    patterns = data.all_patterns(run, selection.variant)[:, class_index]
-    accuracy = data.accuracy_grid(run, selection.variant)[:, class_index]
-    similarity = data.similarity_to_final(run, selection.variant)[:, class_index]
-    images = int((run.labels == class_index).sum())
     shown = one_image.film_epochs(run.epochs, selection.epoch, most=_FILM)
+    patterns = np.stack([data.patterns(run, epoch, selection.variant)[class_index] for epoch in shown])
+    accuracy = dict(zip(run.epochs, data.accuracy_grid(run, selection.variant)[:, class_index], strict=True))
+    similarity = cosine(patterns, np.broadcast_to(patterns[-1], patterns.shape))
+    images = int((run.labels == class_index).sum())
     tiles = [
         Tile(
             id=str(epoch),
             title=f"epoch {data.epoch_name(run, epoch)}",
             lines=(
-                f"{rate(accuracy[position], images)} correct",
+                f"{rate(accuracy[epoch], images)} correct",
                 f"similarity to final {similarity[position]:.2f}",
             ),
             maps=(position,),
-            bar=float(np.nan_to_num(accuracy[position])),
+            bar=float(np.nan_to_num(accuracy[epoch])),
             role=role(True),
             opens=True,
             chosen=epoch == selection.epoch,
         )
-        for position, epoch in enumerate(run.epochs)
-        if epoch in shown
+        for position, epoch in enumerate(shown)
     ]
     content = image_tiles.tile_set(selection, tiles, patterns, size=74)
     grid_with_sheet(

@@ -67,3 +67,5 @@ def test_an_answer_is_not_asked_for_again_while_it_is_fresh(monkeypatch):
     question = PatientQuestion(lambda: next(count))
     monkeypatch.setattr(patience, "PATIENCE", 30.0)
     assert [question.latest() for _ in range(5)] == [(0, "")] * 5
+    known = PatientQuestion(lambda: pytest.fail("asked although the answer is known"), answer=False)
+    assert known.latest() == (False, "")

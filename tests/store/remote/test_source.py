@@ -4,12 +4,14 @@ import fcntl
 import os
 
 import fsspec
+import pandas as pd
 import pytest
 
-from store import DamagedFile, RunNotFound, StoreError, open_run
+from store import DamagedFile, RunNotFound, StoreError, open_run, queries
 from store.analysis.analyse import analyse
 from store.analysis.analysis_file import read_analysis, write_analysis
 from store.check.verify import verify_run
+from store.queries.table1 import recorded_result
 from store.remote.file_cache import FileCache
 from store.tools.copy import copy_run
 from store.tools.export import export_tables
@@ -64,6 +66,21 @@ def test_fetched_epochs_are_read_from_the_cache_and_new_ones_appear(bucket, run,
     system.pipe_file(f"{root}/epochs/0003.h5", late)
     assert remote.refresh() and remote.epochs == (1, 2, 3)
     remote.confusion(epoch=3, variant="clean")
+
+
+def test_of_an_analysed_run_one_epoch_is_fetched_for_what_spans_all_of_them(bucket, copy):
+    analyse(open_run(copy))
+    copy_run(str(copy), f"{bucket}/spanned")
+    remote = open_run(f"{bucket}/spanned")
+    assert remote.confusion(epoch=-1, variant="clean").shape == (5, 5)
+    metrics, results = queries.epoch_metrics(remote), recorded_result(remote, best=True)
+    assert queries.epoch_label(remote, 1) == ""
+    assert len(queries.class_accuracy(remote)) == 15 and len(queries.accuracy_by_variant(remote)) == 24
+    assert cached(remote) == ["0003.h5"]
+    local = open_run(copy)
+    pd.testing.assert_frame_equal(metrics, queries.epoch_metrics(local), check_like=True)
+    known = recorded_result(local, best=True)
+    assert all(results[name] == known[name] for name in ("epoch", "top1", "balanced", "minutes"))
 
 
 def test_what_arrives_damaged_from_a_bucket_is_refused(bucket, run):

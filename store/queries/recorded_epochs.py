@@ -1,0 +1,34 @@
+"""What was recorded about the epochs themselves: their metrics and their labels.
+
+Both are in every epoch's file, and in the analysis: of a run at a URL, the analysis saves fetching all epochs to draw a
+curve.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from store.analysis.analysis_file import readable_analysis
+from store.read.run import Run
+
+
+def recorded_metrics(run: Run) -> pd.DataFrame:
+    """A row per epoch with the columns of `Run.metrics`."""
+    analysis = readable_analysis(run, "epoch_metrics")
+    if analysis is None:
+        return run.metrics()
+    rows = analysis.table("epoch_metrics")
+    names = rows["name"].unique()
+    known = rows.pivot(index="epoch", columns="name", values="value").reindex(columns=names).rename_axis(columns=None)
+    known = known.reindex([epoch for epoch in run.epochs if epoch in analysis.epochs]).rename_axis("epoch")
+    others = run.metrics([epoch for epoch in run.epochs if epoch not in analysis.epochs])
+    together = pd.concat([known.reset_index(), others]) if len(others) else known.reset_index()
+    return together.sort_values("epoch", ignore_index=True)
+
+
+def epoch_label(run: Run, epoch: int) -> str:
+    """`Run.epoch_label`: the name of an epoch for people, empty where it has none."""
+    analysis = None if run.source.is_local else readable_analysis(run, "epoch_labels")
+    if analysis is None or epoch not in analysis.epochs:
+        return run.epoch_label(epoch)
+    return str(analysis.table("epoch_labels").set_index("epoch")["label"].get(epoch, ""))
