@@ -5,6 +5,7 @@ import re
 import pytest
 
 from dashboard.browser import chromium_path
+from dashboard.shell import navigation
 
 TIMEOUT = 60_000  # milliseconds
 IN_CHROMIUM = [
@@ -29,6 +30,14 @@ def visit(window, url):
     """Open an address and wait until its page is complete."""
     window.goto(url)
     window.wait_for_selector("h1")
+    return settled(window)
+
+
+def follow(window, name):
+    """Open a page by its link in the sidebar, as readers do: the browser keeps what it has loaded."""
+    title = navigation.page_info(name).title
+    window.get_by_test_id("stSidebar").get_by_role("link", name=title, exact=True).click()
+    window.wait_for_selector(f"h1:has-text('{title}')")
     return settled(window)
 
 

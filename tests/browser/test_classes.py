@@ -5,22 +5,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from dashboard.shell import navigation
 from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, arrived, visit
 
 pytestmark = IN_CHROMIUM
-
-
-@pytest.fixture
-def phone(browser):
-    """A window as wide as a phone."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    context.set_default_timeout(TIMEOUT)
-    yield context.new_page()
-    context.close()
 
 
 def content(download):
@@ -99,22 +88,10 @@ def test_a_gallery_is_downloaded_as_a_sheet_and_a_chart_in_three_forms(page, ana
         assert content(download).startswith(begins)
 
 
-@pytest.mark.parametrize("name", [info.name for info in navigation.PAGES])
-def test_no_page_scrolls_sideways_on_a_phone_and_its_menu_is_inside(phone, analysed, name):
-    visit(phone, f"{analysed}/{name}?run=demo")
-    phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")
-    phone.wait_for_timeout(500)  # components are drawn after the script has ended
-    wide = phone.evaluate(
-        """() => {
-          const main = document.querySelector("[data-testid=stMain]");
-          const menu = document.querySelector("[data-testid=stMainMenu]").getBoundingClientRect();
-          return [main.scrollWidth - main.clientWidth, menu.right - innerWidth];
-        }"""
-    )
-    assert wide[0] <= 0 and wide[1] <= 0
-
-
-def test_every_choice_can_be_seen_on_a_phone(phone, analysed):
+def test_every_choice_can_be_seen_on_a_phone(browser, analysed):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    context.set_default_timeout(TIMEOUT)
+    phone = context.new_page()
     visit(phone, f"{analysed}/confusion?run=demo")
     phone.locator("[data-testid=stHtml] style").first.wait_for(state="attached")
     choices = phone.locator("[data-testid=stMain] :is([data-testid=stSelectbox], [role=radio])")
@@ -122,3 +99,4 @@ def test_every_choice_can_be_seen_on_a_phone(phone, analysed):
     for choice in choices.all():
         box = choice.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    context.close()

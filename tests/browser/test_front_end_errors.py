@@ -11,7 +11,7 @@ from dashboard.shell import navigation
 from store import open_run
 from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run
-from tests.browser.chromium import ERROR_BOXES, IN_CHROMIUM, settled, visit
+from tests.browser.chromium import ERROR_BOXES, IN_CHROMIUM, follow, settled, visit
 from tests.store.degenerate import write_degenerate_run
 
 pytestmark = IN_CHROMIUM
@@ -43,5 +43,7 @@ def small_runs(tmp_path_factory):
 
 @pytest.mark.parametrize("run", [*RUNS, *CHANGED])
 def test_no_page_fails_in_the_browser(page, small_runs, run):
+    visit(page, f"{small_runs}/{PAGES[0]}?run={run}")
     for name in PAGES:
-        settled(visit(page, f"{small_runs}/{name}?run={run}"), ERROR_BOXES)
+        settled(follow(page, name), ERROR_BOXES)
+    assert f"run={run}" in page.url

@@ -38,8 +38,14 @@ def test_runs_of_a_folder_and_a_bucket_stand_in_one_list(opened, folders):
     assert "Runs at URLs that are not shown now have no row (1)" in texts(app)
 
 
-def test_a_new_epoch_in_the_bucket_appears(opened, folders, bucket, monkeypatch):
-    monkeypatch.setattr(patience, "FRESH", 0.0)
+@pytest.fixture
+def impatient(monkeypatch):
+    """Storage is asked again at once, also after an error."""
+    for name in ("FRESH", "BACK_OFF"):
+        monkeypatch.setattr(patience, name, 0.0)
+
+
+def test_a_new_epoch_in_the_bucket_appears(opened, folders, bucket, monkeypatch, impatient):
     system, root = fsspec.core.url_to_fs(f"{bucket}/shared/team")
     kept = {name: system.cat_file(f"{root}/epochs/{name}") for name in ("0002.h5", "0002.json")}
     monkeypatch.setenv("CLASSPRINT_RUNS", folders)
@@ -51,9 +57,8 @@ def test_a_new_epoch_in_the_bucket_appears(opened, folders, bucket, monkeypatch)
     _until(lambda: data.open_named_run("team").epochs == (1, 2))
 
 
-def test_a_bucket_that_answers_no_more_is_reported_and_its_fetched_epochs_stay(opened, folders, monkeypatch):
+def test_a_bucket_that_answers_no_more_is_reported_and_its_fetched_epochs_stay(opened, folders, monkeypatch, impatient):
     assert_no_errors(opened(folders, run="team"))
-    monkeypatch.setattr(patience, "FRESH", 0.0)
     monkeypatch.setattr("store.remote.source.RemoteSource.look", _refuse)
     _until(lambda: "New epochs of " in texts(opened(folders, run="team")))
     app = opened(folders, run="team")
@@ -79,3 +84,4 @@ def _until(condition):
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,7 +1,5 @@
 """Metrics of an epoch: none that is infinite, out of its range or in the place of another is recorded or shown."""
 
-from __future__ import annotations
-
 import h5py
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Nothing is written through what lies in the way: a link, a second name, a pipe or a folder where a file is to be."""
 
-from __future__ import annotations
-
 import os
 import shutil
 

@@ -1,7 +1,5 @@
 """Findings: what trainings with other seeds report of the same."""
 
-from __future__ import annotations
-
 from dashboard import data
 from store import open_run
 from store.analysis.analyse import analyse
