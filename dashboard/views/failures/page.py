@@ -13,7 +13,7 @@ from dashboard import data
 from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.components.tiles import TileSet
 from dashboard.marks.marked_images import MarkedImages
-from dashboard.shared import downloads, image_tiles, marking, quick_look, run_facts
+from dashboard.shared import downloads, image_tiles, marking, quick_look, random_order, run_facts
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import count, escape_markdown, plural
@@ -58,7 +58,7 @@ _PER_PAIR = ("", "1", "2", "3", "5")
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    frame = parts.predictions(selection)
+    frame = random_order.with_places(selection, parts.predictions(selection))
     # Filters at the side: the images are what the page is about, and stand in sight whatever is chosen.
     side, images = st.columns([1, 3], gap="medium")
     with side:
@@ -172,6 +172,7 @@ def _filter(
     known = "history" in frame
     sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
     sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
+    random_order.choose_seed(sort)
     history = controls.select(
         "History over the epochs",
         "history",
@@ -245,6 +246,8 @@ def _show(selection: Selection, rows: pd.DataFrame) -> pd.DataFrame:
     content = _tiles(selection, part, which)
     quick_look.image_set(content, key="failures")
     sheet_button(selection, content, title="Failures", key="failures")
+    sort = url_state.choice("sort", list(SORTS), "confidence")
+    random_order.figure_button(selection, rows, sort=sort, key="failures")
     return part
 
 
@@ -262,7 +265,9 @@ def _table(selection: Selection, rows: pd.DataFrame, part: pd.DataFrame) -> None
         alt="the wrong predictions shown above",
     )
     name = f"{selection.name}-epoch{selection.epoch}-{selection.variant}-failures.csv"
-    downloads.csv_button("CSV of all rows", run_facts.as_recorded(selection.run, rows), name)
+    downloads.csv_button(
+        "CSV of all rows", run_facts.as_recorded(selection.run, rows.drop(columns=random_order.PLACE)), name
+    )
 
 
 def _correction_column(selection: Selection) -> Any:

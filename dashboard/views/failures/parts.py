@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import data
+from dashboard.shared import random_order
 from dashboard.shared.run_facts import MAP_COLUMNS, correction_name
 from dashboard.shared.theme import probability
 from dashboard.shell.url_state import Selection
@@ -56,6 +57,7 @@ SORTS: Mapping[str, tuple[str, bool, str]] = {
     "persistence": ("persistence", False, "most persistent first"),
     "label": ("self_confidence", True, "most doubtful label first"),
     "number": ("image", True, "as recorded"),
+    random_order.RANDOM: random_order.SORT,
 }
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.tiles import tile_grid
 from dashboard.marks.marked_images import MarkedImages
-from dashboard.shared import image_tiles, marking, quick_look
+from dashboard.shared import image_tiles, marking, quick_look, random_order
 from dashboard.shared.class_tiles import choose_class, class_tiles
 from dashboard.shared.image_grid import image_grid
 from dashboard.shared.run_facts import MAP_COLUMNS
@@ -25,6 +25,7 @@ _SORTS = {
     "least_similar": ("similarity", True, "least similar to the pattern first"),
     "sharpness": ("sharpness", False, "sharpest map first"),
     "number": ("image", True, "as recorded"),
+    random_order.RANDOM: random_order.SORT,
 }
 _PER_PAGE = 50
 _MOST_CLASSES = 7
@@ -33,7 +34,7 @@ _MOST_CLASSES = 7
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = random_order.with_places(selection, data.predictions(selection.run, selection.epoch, selection.variant))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         class_index = _choose_class(selection)
         others = _other_classes(selection, class_index)
@@ -54,6 +55,7 @@ def main() -> None:
     st.caption(plural(len(rows), "image"))
     title = data.class_names(selection.run)[class_index]
     image_grid(selection, rows, key="gallery", which=which, title=title, page="page", per_page=_PER_PAGE)
+    random_order.figure_button(selection, rows, sort=sort, key="gallery")
 
 
 def _other_classes(selection: Selection, class_index: int) -> list[int]:
@@ -146,6 +148,7 @@ def _options(selection: Selection) -> tuple[str, str, str]:
         correctness = image_tiles.choose_correctness(resets=("page",))
         sorts = [name for name, (column, _, _) in _SORTS.items() if selection.run.has_maps or column not in MAP_COLUMNS]
         sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: _SORTS[name][2])
+        random_order.choose_seed(sort)
     return which, correctness, sort
 
 
