@@ -9,6 +9,7 @@
     python -m bench adoption [--cost]                     architectures of others, their maps and cost: docs/adoption.md
     python -m bench demo                                  the run that travels with the repository, in demo/
     python -m bench ablations [--data DATA] [--seeds 3]   the paper's network part by part: docs/ablations.md
+    python -m bench bucket --run RUN                      a run in a bucket 20 ms away: requests, bytes and seconds
     python -m bench scale                                 50,000 images of 1,000 classes: writing, queries and pages
 
 Each benchmark runs in a process of its own. All four take most of an hour; nothing else should be running. A benchmark
@@ -27,7 +28,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "nulls", "results", "same_record", "adoption", "ablations", "scale", "demo")
+COMMANDS = ("findings", "nulls", "results", "same_record", "adoption", "ablations", "scale", "demo", "bucket")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",

@@ -1,0 +1,26 @@
+"""The benchmark of runs in a bucket: that pages ask for one epoch only, and for nothing twice."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from bench import bucket
+from store import open_run
+from store.analysis.analyse import analyse
+
+
+@pytest.mark.slow
+def test_pages_of_a_run_in_a_bucket_fetch_what_they_show_once(tiny_run, tmp_path, capsys):
+    pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    run = shutil.copytree(tiny_run, tmp_path / "tiny")
+    analyse(open_run(run))
+    bucket.main(["--run", str(run), "--latency", "1", "--copies", "1"])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    files = {row[0]: int(row[3]) for row in rows if len(row) == 5 and row[3].isdigit()}
+    assert files["first page, empty cache"] == 5  # run.h5 and the epoch with their receipts, and the analysis
+    assert files["epoch before it, empty cache"] == 2
+    assert files["same page again, empty cache"] == 0
+    assert [number for name, number in files.items() if "filled cache" in name] == [0] * 5
