@@ -17,7 +17,11 @@ from store.read.run import Run
 
 
 def accuracy_by_variant(run: Run) -> pd.DataFrame:
-    """A row per epoch and variant with the columns of `Run.variant_metrics`."""
+    """A row per epoch and variant with the columns of `Run.variant_metrics`.
+
+    >>> queries.accuracy_by_variant(run).query("epoch == 3")[["variant", "top1"]].head(2).values.tolist()
+    [['clean', 0.9], ['gray', 0.75]]
+    """
     analysis = readable_analysis(run, "epochs")
     known = analysis.table("epochs") if analysis is not None else pd.DataFrame({"epoch": []})
     covered = set(known["epoch"])
@@ -32,6 +36,9 @@ def epoch_metrics(run: Run) -> pd.DataFrame:
     """A row per epoch: `Run.metrics`, with validation_loss, validation_top1 and validation_top5 always.
 
     What was not recorded about the epoch, as where the network was trained elsewhere, is that of its clean images.
+
+    >>> queries.epoch_metrics(run)["epoch"].tolist()
+    [1, 2, 3]
     """
     rows = recorded_metrics(run)
     clean = accuracy_by_variant(run)
@@ -45,7 +52,11 @@ def epoch_metrics(run: Run) -> pd.DataFrame:
 
 def epoch_churn(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     """A row per epoch but the first: epoch, churn (share predicted otherwise than at the recorded epoch before),
-    newly_correct and newly_wrong (shares of all images)."""
+    newly_correct and newly_wrong (shares of all images).
+
+    >>> queries.epoch_churn(run).columns.tolist()
+    ['epoch', 'churn', 'newly_correct', 'newly_wrong']
+    """
     predictions = run.columns("prediction", variant=variant)
     before, after = predictions[:-1], predictions[1:]
     was, now = before == run.labels, after == run.labels
@@ -58,6 +69,9 @@ def balanced_accuracy(run: Run, *, epoch: int, variant: str = "clean") -> float:
 
     Equation:
         mean_k (correct images of class k / images of class k)   (Brodersen et al. 2010, for any number of classes)
+
+    >>> round(queries.balanced_accuracy(run, epoch=3), 2)
+    0.9
     """
     analysis = readable_analysis(run, "class_accuracy")
     if analysis is None or epoch not in analysis.epochs:
@@ -67,12 +81,20 @@ def balanced_accuracy(run: Run, *, epoch: int, variant: str = "clean") -> float:
 
 
 def majority_share(run: Run) -> float:
-    """Share of the images that belong to the largest class, 0..1: the top-1 of always predicting that class."""
+    """Share of the images that belong to the largest class, 0..1: the top-1 of always predicting that class.
+
+    >>> queries.majority_share(run)
+    0.2
+    """
     return float(np.bincount(run.labels).max() / len(run.labels))
 
 
 def class_accuracy(run: Run, *, variant: str = "clean") -> pd.DataFrame:
-    """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence."""
+    """A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence.
+
+    >>> queries.class_accuracy(run).pivot(index="epoch", columns="class_index", values="accuracy").shape
+    (3, 5)
+    """
     index = run.variant_index(variant)
     analysis = readable_analysis(run, "class_accuracy", "class_confidence")
     rows = [] if analysis is None else [_recorded_classes(run, analysis, index)]
@@ -111,6 +133,9 @@ def calibration_table(
 
     Of all images, or of those of the class `label` only. Confidence and accuracy of an empty bin are NaN.
     `table.attrs` holds ece, mce and nll.
+
+    >>> queries.calibration_table(run, epoch=3, bins=4)[["count", "accuracy"]].dropna().values.tolist()
+    [[20.0, 0.9]]
     """
     chosen = slice(None) if label is None else run.labels == label
     correct = (run.column("prediction", epoch=epoch, variant=variant) == run.labels)[chosen]
@@ -138,6 +163,9 @@ def risk_coverage(
 
     Raises:
         ValueError: no summary column gives that score.
+
+    >>> queries.risk_coverage(run, epoch=3)["coverage"].tolist()[-1]
+    1.0
     """
     values = score_values(run, score, epoch=epoch, variant=variant)
     correct = run.column("prediction", epoch=epoch, variant=variant) == run.labels

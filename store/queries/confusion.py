@@ -23,6 +23,9 @@ def confused_pairs(run: Run, *, epoch: int, variant: str = "clean", k: int = 20)
     true_class_index, true_class, predicted_class_index, predicted_class, true_group, predicted_group, count, share (of
     the true class's images) with low and high (Wilson), reverse (count the other way round), similarity (cosine of
     the two class patterns).
+
+    >>> list(queries.confused_pairs(run, epoch=1, k=3).columns[:4])
+    ['true_class_index', 'true_class', 'predicted_class_index', 'predicted_class']
     """
     counts = run.confusion(epoch=epoch, variant=variant)
     wrong = counts * ~np.eye(len(counts), dtype=bool)
@@ -54,6 +57,9 @@ def pair_history(run: Run, *, true_class: int, predicted_class: int, variant: st
     """A row per epoch: epoch, count (images of `true_class` predicted as `predicted_class`), reverse, and their shares.
 
     Columns: epoch, count, reverse, share, reverse_share.
+
+    >>> queries.pair_history(run, true_class=0, predicted_class=1)["count"].tolist()
+    [0, 0, 0]
     """
     own, other = run.labels == true_class, run.labels == predicted_class
     rows = []
@@ -73,7 +79,11 @@ def _predictions_by_epoch(run: Run, variant: str) -> Iterator[tuple[int, NDArray
 
 
 def group_history(run: Run, *, variant: str = "clean") -> pd.DataFrame:
-    """A row per epoch and pair of groups: epoch, true_group, predicted_group, count, share (of the true group)."""
+    """A row per epoch and pair of groups: epoch, true_group, predicted_group, count, share (of the true group).
+
+    >>> queries.group_history(run).columns.tolist()
+    ['epoch', 'true_group', 'predicted_group', 'count', 'share']
+    """
     groups, names = pd.factorize(run.classes["group"])  # in order of their first class
     true_group, epochs, pairs = groups[run.labels], [], []
     for epoch, predictions in _predictions_by_epoch(run, variant):
@@ -98,6 +108,9 @@ def similarity_against_confusion(run: Run, *, epoch: int, variant: str = "clean"
 
     first_index, first, second_index, second, similarity (cosine of the patterns), count (both ways), rate (of the
     images of both). `table.attrs` holds spearman (rank correlation over all pairs) and pairs (their number).
+
+    >>> queries.similarity_against_confusion(run, epoch=3).columns.tolist()
+    ['first_index', 'first', 'second_index', 'second', 'similarity', 'count', 'rate']
     """
     counts = run.confusion(epoch=epoch, variant=variant)
     similarity = measure.pattern_similarity(run.patterns(epoch=epoch, variant=variant))
@@ -159,6 +172,9 @@ def class_order(run: Run, by: Order, *, epoch: int, variant: str = "clean") -> N
 
     Raises:
         ValueError: the order is unknown, or it is "formation" and the run has no analysis.
+
+    >>> queries.class_order(run, "accuracy", epoch=3).shape
+    (5,)
     """
     count = len(run.classes)
     if by == "index":

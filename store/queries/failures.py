@@ -58,6 +58,9 @@ def failures(run: Run, *, epoch: int, variant: str = "clean", where: FailureFilt
 
     Raises:
         ValueError: `where.sort` is no column of the result.
+
+    >>> queries.failures(run, epoch=3, where=queries.FailureFilter(confidence=(0.3, 1)))["image"].tolist()
+    [15, 7]
     """
     table = run.predictions(epoch=epoch, variant=variant)
     analysis = readable_analysis(run, "images")
@@ -71,6 +74,9 @@ def select_failures(table: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
 
     Raises:
         ValueError: `where.sort` is no column of the table.
+
+    >>> queries.select_failures(run.predictions(epoch=3), queries.FailureFilter(most_per_pair=1))["image"].tolist()
+    [15, 7]
     """
     if where.sort not in table:
         raise ValueError(f"Cannot sort by {where.sort!r}: the columns are {', '.join(table.columns)}.")
@@ -91,6 +97,9 @@ def accepted_errors(
 
     Raises:
         ValueError: the coverage is not in 0..1, or no summary column gives the score.
+
+    >>> queries.accepted_errors(run, epoch=3, coverage=1.0)["image"].tolist()
+    [15, 7]
     """
     if not 0 < coverage <= 1:
         raise ValueError(f"The coverage must be above 0 and at most 1, got {coverage}.")

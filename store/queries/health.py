@@ -51,6 +51,9 @@ def degeneracies(run: Run, *, epoch: int, variant: str = "clean") -> list[Degene
     "dead": all maps are 0. "constant": the cells of every map are equal. "blind": every image has the same maps.
     "exploded": cells beyond 100,000. "one class": (nearly) all images are predicted as one class, and the others are
     never predicted correctly. Dead maps are constant and blind, too; only the first that holds of these is named.
+
+    >>> queries.degeneracies(run, epoch=3)
+    []
     """
     none = np.zeros((0, 1, 1), np.float32)  # of a run that was recorded from predictions alone
     state = _State(

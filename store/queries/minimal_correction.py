@@ -58,6 +58,9 @@ def minimal_correction(
     Reads the maps of one image (a chunk) and five columns. Raises NotInRun for anything that is not in the run, such as
     a map that was not kept; logits and winners are then those of the classes whose maps are kept, the others' logits
     NaN.
+
+    >>> queries.minimal_correction(run, 0, epoch=3, variant="gray").cells
+    9
     """
     at: dict[str, Any] = {"epoch": epoch, "variant": variant, "images": [image]}
     found = run.maps(**at)[0] + run.mean_maps(**at)[0]  # the network's own maps: their means are the logits
@@ -82,9 +85,10 @@ def minimal_correction(
     steps = np.arange(len(logits))
     means = maps.logits(found).astype(np.float64)
     sides = [(prediction, float(predicted_logit)), (true_class, float(label_logit))]
-    errors = [abs(means[side] - recorded) for side, recorded in sides]
-    allowed = [bound[side] + _ROUNDING * max(1.0, abs(recorded)) for side, recorded in sides]
-    worst = int(np.argmax(np.array(errors) - np.array(allowed)))
+    error, allowed = max(
+        (_logit_error(means[side], bound[side], recorded) for side, recorded in sides),
+        key=lambda pair: pair[0] - pair[1],
+    )
     return MinimalCorrection(
         image=int(image),
         prediction=prediction,
@@ -97,9 +101,14 @@ def minimal_correction(
         high=int(high),
         logits=logits,
         winners=np.where(logits[steps, best] > logits[:, against], best, against),
-        logit_error=errors[worst],
-        logit_bound=float(allowed[worst]),
+        logit_error=error,
+        logit_bound=allowed,
     )
+
+
+def _logit_error(mean: float, bound: float, recorded: float) -> tuple[float, float]:
+    """How far the mean of a map is from its recorded logit, and how far it may be."""
+    return float(abs(mean - recorded)), float(bound + _ROUNDING * max(1.0, abs(recorded)))
 
 
 def _curve(found: NDArray[np.float32], order: NDArray[np.int64]) -> NDArray[np.float32]:

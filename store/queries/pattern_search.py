@@ -29,7 +29,11 @@ class PatternIndex:
 def pattern_index(
     run: Run, *, epoch: int, variant: str = "clean", kind: Literal["predicted_class", "true_class"] = "predicted_class"
 ) -> PatternIndex:
-    """The maps of the predicted (or true) class of all images of one epoch and variant, each scaled to length 1."""
+    """The maps of the predicted (or true) class of all images of one epoch and variant, each scaled to length 1.
+
+    >>> queries.pattern_index(run, epoch=3, kind="true_class").units.shape
+    (20, 64)
+    """
     read = run.predicted_class_maps if kind == "predicted_class" else run.true_class_maps
     return PatternIndex(run, epoch, variant, maps.units(read(epoch=epoch, variant=variant)))
 
@@ -49,6 +53,10 @@ def search_index(
 
     Raises:
         ValueError: the pattern is not of the run's map shape.
+
+    >>> index = queries.pattern_index(run, epoch=3, kind="true_class")
+    >>> queries.search_index(index, run.patterns(epoch=3)[2], k=3)["image"].tolist()
+    [11, 10, 8]
     """
     run, epoch, variant = index.run, index.epoch, index.variant
     shape = np.asarray(pattern).shape

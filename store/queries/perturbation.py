@@ -27,6 +27,9 @@ def evidence_under(run: Run, *, epoch: int, variant: str) -> pd.DataFrame:
     moved means a consistency below 0.5: "stable" correct twice with its map, "different reason" correct twice though
     the map moved, "same mistake" wrong twice alike, "responsive" another prediction and a moved map, "unresponsive"
     another prediction though the map stayed.
+
+    >>> queries.evidence_under(run, epoch=3, variant="gray")["outcome"].value_counts().to_dict()
+    {'stable': 15, 'unresponsive': 3, 'same mistake': 2}
     """
     clean = run.variants[0]
     before, after = (run.column("prediction", epoch=epoch, variant=name) for name in (clean, variant))
@@ -58,6 +61,9 @@ def corruption_errors(run: Run, *, epoch: int) -> dict[str, list[float]]:
 
     Variants whose names differ only in a number at the end, such as blur3 and blur5, are strengths of one kind; those
     that changed no image are left out.
+
+    >>> sorted(queries.corruption_errors(run, epoch=3))
+    ['bgr', 'brg', 'gray', 'salt_pepper']
     """
     errors: dict[str, list[float]] = {}
     for variant in run.variants[1:]:
@@ -79,6 +85,9 @@ def dose_curves(run: Run, *, epoch: int) -> pd.DataFrame:
     strength, variant, variant_label, images, top1, mean_confidence (of the prediction), and for the whole kind, in each
     of its rows, the straightness of mean_confidence: slope, explained, bend, low and high of
     `store.metrics.robustness.dose_line`. The clean images are the strength 0 of every kind. No rows without such kinds.
+
+    >>> queries.dose_curves(run, epoch=3).empty
+    True
     """
     kinds: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for variant in (run.variant(name) for name in run.variants[1:]):
@@ -126,6 +135,9 @@ def cue_profiles(run: Run, *, epoch: int) -> pd.DataFrame:
 
     variant, class_index, name, group, drop (in standard deviations of the clean logit; NaN without images), error
     (its standard error), order (position of the class when similar cue profiles are side by side).
+
+    >>> queries.cue_profiles(run, epoch=3).groupby("variant")["drop"].mean().idxmax()
+    'brg'
     """
     logits = np.stack([run.column("label_logit", epoch=epoch, variant=variant) for variant in run.variants])
     cues = cue_profile(logits, run.labels, len(run.classes))

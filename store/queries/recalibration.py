@@ -23,6 +23,9 @@ def recalibration_table(run: Run, *, epoch: int, variant: str = "clean", seed: i
 
     Columns: temperature, ece, nll, mean_confidence, images; of the half of each class on which nothing was fitted
     (`store.metrics.failure_detection.reported_half`). The temperature is fitted on the other half.
+
+    >>> queries.recalibration_table(run, epoch=3).columns.tolist()
+    ['temperature', 'ece', 'nll', 'mean_confidence', 'images']
     """
     reported = reported_half(run.labels, seed=seed)
     fitted = np.flatnonzero(~reported)
@@ -66,6 +69,9 @@ def prediction_sets(run: Run, *, epoch: int, seed: int = 0) -> pd.DataFrame:
 
     Columns: miss, threshold (probability from which a class is in the set), variant, coverage with low and high
     (Wilson, 95 %), mean_size, single_share and empty_share (sets of one class, of none), images.
+
+    >>> queries.prediction_sets(run, epoch=3).query("variant == 'clean'")["images"].tolist()
+    [10, 10]
     """
     reported = reported_half(run.labels, seed=seed)
     images, fitted = np.flatnonzero(reported), np.flatnonzero(~reported)

@@ -13,7 +13,11 @@ from store.read.run import Run
 
 
 def recorded_metrics(run: Run) -> pd.DataFrame:
-    """A row per epoch with the columns of `Run.metrics`."""
+    """A row per epoch with the columns of `Run.metrics`.
+
+    >>> queries.recorded_metrics(run)["epoch"].tolist()
+    [1, 2, 3]
+    """
     analysis = readable_analysis(run, "epoch_metrics")
     if analysis is None:
         return run.metrics()
@@ -27,7 +31,11 @@ def recorded_metrics(run: Run) -> pd.DataFrame:
 
 
 def epoch_label(run: Run, epoch: int) -> str:
-    """`Run.epoch_label`: the name of an epoch for people, empty where it has none."""
+    """`Run.epoch_label`: the name of an epoch for people, empty where it has none.
+
+    >>> queries.epoch_label(run, 3)
+    ''
+    """
     analysis = None if run.source.is_local else readable_analysis(run, "epoch_labels")
     if analysis is None or epoch not in analysis.epochs:
         return run.epoch_label(epoch)

@@ -27,6 +27,9 @@ def removal_curves(
 
     Raises:
         NotInRun: the run does not keep the maps of all classes.
+
+    >>> queries.removal_curves(run, epoch=3).columns.tolist()
+    ['measure', 'order', 'share', 'probability']
     """
     if not run.has_maps or run.kept_maps:
         raise NotInRun(f"The run {run.name!r} does not keep the maps of all classes, which deletion curves need.")

@@ -15,14 +15,22 @@ MEASURES = ("validation_top1", "validation_top5", "validation_loss", "train_top1
 
 
 def training_seed(run: Run) -> int | None:
-    """The seed of a run's training; None where it was not trained here."""
+    """The seed of a run's training; None where it was not trained here.
+
+    >>> queries.training_seed(demo)
+    0
+    """
     training = run.configuration.get("training")
     seed = training.get("seed") if isinstance(training, dict) else None
     return seed if isinstance(seed, int) else None
 
 
 def replicate_key(run: Run) -> str:
-    """A text that runs share that differ in their training's seed alone; empty where a run has no such seed."""
+    """A text that runs share that differ in their training's seed alone; empty where a run has no such seed.
+
+    >>> queries.replicate_key(demo) == queries.replicate_key(demo) != queries.replicate_key(run)
+    True
+    """
     if training_seed(run) is None:
         return ""
     training = {name: value for name, value in run.configuration["training"].items() if name != "seed"}
@@ -30,7 +38,11 @@ def replicate_key(run: Run) -> str:
 
 
 def group_name(run: Run) -> str:
-    """The name that the runs of one `--seeds` command share; that of the folder where there is none."""
+    """The name that the runs of one `--seeds` command share; that of the folder where there is none.
+
+    >>> queries.group_name(run)
+    'tiny'
+    """
     group = run.provenance.get("group")
     return group if isinstance(group, str) and group else run.path.name
 
@@ -39,6 +51,9 @@ def replicates(run: Run, others: Iterable[Run]) -> list[Run]:
     """The run and those of `others` that are the same training with another seed, by seed; one run for each seed.
 
     A run alone is a list of one: then nothing is known about other trainings.
+
+    >>> queries.replicates(run, [run]) == [run]
+    True
     """
     key, found = replicate_key(run), {training_seed(run): run}
     if key:
@@ -49,7 +64,13 @@ def replicates(run: Run, others: Iterable[Run]) -> list[Run]:
 
 
 def same_statement(finding: Finding, others: Iterable[Finding]) -> Finding | None:
-    """What another training's findings say of the same: of the same kind, class and variant; None where they do not."""
+    """What another training's findings say of the same: of the same kind, class and variant; None where they do not.
+
+    >>> from store.analysis import Finding
+    >>> gray = Finding("accuracy", "It falls.", 0.6, 0.5, 0.7, "share", "robustness", 0.5, query={"variant": "gray"})
+    >>> queries.same_statement(gray, [gray]) is gray
+    True
+    """
     subject = {**finding.query, "epoch": None}
     for other in others:
         if other.kind == finding.kind and {**other.query, "epoch": None} == subject:
@@ -64,6 +85,9 @@ def spread_over_seeds(runs: Sequence[Run]) -> pd.DataFrame:
         runs: of `replicates`.
 
     The measures are MEASURES, those that were recorded. sd is that of the sample (n - 1), NaN for a single training.
+
+    >>> queries.spread_over_seeds([run])["trainings"].unique().tolist()
+    [1]
     """
     tables = [epoch_metrics(run).assign(training=number) for number, run in enumerate(runs)]
     names = [name for name in MEASURES if all(name in table for table in tables)]

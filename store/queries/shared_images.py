@@ -15,6 +15,10 @@ def shared_images(first: Run, second: Run) -> tuple[NDArray[np.int64], NDArray[n
 
     The same image has the same pixels and class. Where no pixels agree, because the runs prepared their images in
     different ways, all names and classes have to. The classes are those of both runs, in one order.
+
+    >>> first, second = queries.shared_images(run, run)
+    >>> len(first), np.array_equal(first, second)
+    (20, True)
     """
     left, right = _keys(first), _keys(second)
     known: dict[tuple[bytes, int], list[int]] = defaultdict(list)

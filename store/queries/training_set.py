@@ -25,6 +25,9 @@ def training_images(run: Run) -> pd.DataFrame:
 
     Raises:
         NotInRun: the run has no ledger.
+
+    >>> queries.training_images(demo).shape[0]
+    6400
     """
     ledger = run.training_ledger
     images, epochs = ledger.images(), ledger.epochs
@@ -69,6 +72,10 @@ def suspects(table: pd.DataFrame, order: str, *, count: int) -> pd.DataFrame:
 
     Equal values, as of forgetting, are in the order of their AUM. Threshold samples, which are there to be suspicious,
     are left out.
+
+    >>> table = queries.training_images(demo)
+    >>> queries.suspects(table, "aum", count=3)["aum"].is_monotonic_increasing
+    True
     """
     rows = table[table["seen"] > 0]
     if "threshold" in table.attrs:
@@ -91,6 +98,9 @@ def detection(table: pd.DataFrame, order: str, *, at: tuple[int, ...] = ()) -> D
         table: of `training_images`.
         order: a key of ORDERS.
         at: numbers of suspects; by default 100 and as many as there are exchanged labels.
+
+    >>> queries.detection(queries.training_images(demo), "aum") is None  # no label was exchanged on purpose
+    True
     """
     if "original_label" not in table:
         return None
