@@ -56,8 +56,7 @@ def minimal_correction(
     """The minimal correction of one image's prediction against the true class, the runner-up if correct, or any class.
 
     Reads the maps of one image (a chunk) and five columns. Raises NotInRun for anything that is not in the run, such as
-    a map that was not kept; logits and winners are then those of the classes whose maps are kept, the others' logits
-    NaN.
+    a map that was not kept; winners are among the classes whose maps are kept, the others' logits NaN.
 
     >>> queries.minimal_correction(run, 0, epoch=3, variant="gray").cells
     9
