@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,12 +83,8 @@ def minimal_correction(
     logits = _curve(found, order)
     best = np.where(np.isnan(logits), -np.inf, logits).argmax(1)  # of the classes whose maps are kept
     steps = np.arange(len(logits))
-    means = maps.logits(found).astype(np.float64)
-    sides = [(prediction, float(predicted_logit)), (true_class, float(label_logit))]
-    error, allowed = max(
-        (_logit_error(means[side], bound[side], recorded) for side, recorded in sides),
-        key=lambda pair: pair[0] - pair[1],
-    )
+    recorded = {prediction: float(predicted_logit), true_class: float(label_logit)}
+    error, allowed = _logit_error(maps.logits(found).astype(np.float64), bound, recorded)
     return MinimalCorrection(
         image=int(image),
         prediction=prediction,
@@ -105,9 +102,13 @@ def minimal_correction(
     )
 
 
-def _logit_error(mean: float, bound: float, recorded: float) -> tuple[float, float]:
-    """How far the mean of a map is from its recorded logit, and how far it may be."""
-    return float(abs(mean - recorded)), float(bound + _ROUNDING * max(1.0, abs(recorded)))
+def _logit_error(means: NDArray, bounds: NDArray, recorded: Mapping[int, float]) -> tuple[float, float]:
+    """How far a map's mean is from its recorded logit, and how far it may be, of the class where it is furthest off."""
+    found = [
+        (float(abs(means[index] - logit)), float(bounds[index] + _ROUNDING * max(1.0, abs(logit))))
+        for index, logit in recorded.items()
+    ]
+    return max(found, key=lambda pair: pair[0] - pair[1])
 
 
 def _curve(found: NDArray[np.float32], order: NDArray[np.int64]) -> NDArray[np.float32]:
