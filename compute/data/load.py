@@ -193,9 +193,6 @@ def _first_files(
     rows_of = [np.flatnonzero(files.labels == label) for label in chosen]
     taken = files.taken(np.concatenate([each[:per_class] for each in rows_of]))
     available = sum(map(len, rows_of))
-    note = (
-        f"data.{name} = {per_class} takes {len(taken.paths):,} of {available:,} images. "
-        f"Take all with --set data.{name}=0."
-    )
+    note = f"data.{name} = {per_class} takes {len(taken.paths):,} of {available:,} images; 0 takes all."
     taken = replace(taken, labels=np.searchsorted(chosen, taken.labels).astype(np.int64))
     return taken, (note,) if len(taken.paths) < available else ()

@@ -91,8 +91,8 @@ def test_limits_take_the_first_images_of_evenly_spread_classes(fruit, tiny, load
     assert few.train.images[:, 0, 0, 0].tolist() == [0, 1, 10, 11, 20, 21]
     assert few.validation.images[:, 0, 0, 0].tolist() == [100, 110, 120]
     assert few.notes == (
-        "data.train_per_class = 2 takes 6 of 12 images. Take all with --set data.train_per_class=0.",
-        "data.validation_per_class = 1 takes 3 of 6 images. Take all with --set data.validation_per_class=0.",
+        "data.train_per_class = 2 takes 6 of 12 images; 0 takes all.",
+        "data.validation_per_class = 1 takes 3 of 6 images; 0 takes all.",
     )
     half = load(tiny, size=16, selection=Selection(classes=2))
     assert [info.id for info in half.classes] == ["n01443537", "n03126707"]
