@@ -49,8 +49,7 @@ def image_set(content: TileSet, *, key: str, state: tuple[int, str] | None = Non
     if st.session_state.pop(_MARKED, False):
         st.rerun()  # the counts beside the filters have changed, and what the filters leave
     # A fragment: a click reruns the tiles and the panel alone, in half the time that the page around them takes.
-    if st.session_state.pop(_CLICKED, False):
-        draw()
+    draw_if_clicked()
     mark = marking.on_mark(source, content)
 
     def mark_and_count(request: dict[str, Any]) -> None:
@@ -63,6 +62,12 @@ def image_set(content: TileSet, *, key: str, state: tuple[int, str] | None = Non
         on_open=open_on_click((tile.id for tile in content.tiles), state),
         on_mark=mark_and_count,
     )
+
+
+def draw_if_clicked() -> None:
+    """Draw the quick look in a fragment in which an image has just been clicked."""
+    if st.session_state.pop(_CLICKED, False):
+        draw()
 
 
 def draw() -> None:

@@ -30,6 +30,7 @@ PAGES: tuple[PageInfo, ...] = (
     PageInfo("image", "Image", "image", "Why did the network predict this class for this image?"),
     PageInfo("gallery", "Gallery", "photo_library", "Do the images of a class share a pattern?"),
     PageInfo("search", "Search", "pattern", "Which images have a map like this pattern?", True),
+    PageInfo("map", "Map", "scatter_plot", "Which images have similar maps, and which do not fit in?", True),
     PageInfo("compare", "Compare", "compare", "What changed between two epochs, variants, classes or runs?"),
     PageInfo("failures", "Failures", "error", "Which predictions are wrong, and what do they have in common?"),
     PageInfo("confusion", "Confusion", "blur_on", "Which classes are predicted as which?"),

@@ -19,6 +19,9 @@ HOW_TO_READ: Mapping[str, str] = {
     "that holds. A line under an image is green where the prediction is correct.",
     "search": "Choose or paint a pattern, and the images whose maps are most similar to it follow, by cosine "
     "similarity: 1 is the same pattern at any brightness, 0 is nothing in common.",
+    "map": "Each point is an image, and neighbours have similar maps. Draw around some points to see their images, or "
+    "click one. A point of another colour among its neighbours has a map that does not fit its class: often a mistake, "
+    "sometimes a wrong label. Images can be marked beside the map.",
     "compare": "Two states side by side, each an epoch under a variant, of one run or of two. Warm cells gained from "
     "the first state to the second, cold cells lost.",
     "failures": "Wrong predictions only. Beside each image: the map of the prediction, then the map of the true class. "

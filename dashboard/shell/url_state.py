@@ -21,7 +21,7 @@ from store import Run
 
 T = TypeVar("T")
 SHARED = ("run", "epoch", "variant", "class", "image", "scale", "colours", "pin")
-MOST_PINNED = 2
+MOST_PINNED, MOST_CORNERS = 2, 64
 LONGEST_QUOTE = 80  # characters of an invalid value
 SEPARATOR = "|"  # of a list of words: a class's identifier may be a folder's name, which may well hold a comma
 HOME = "overview"  # served at the root, not under its name
@@ -197,6 +197,25 @@ def value_range(name: str, default: tuple[float, float] = (0.0, 1.0)) -> tuple[f
     whole = f"{default[0]:g}-{default[1]:g}"
     allowed = f"it must be two numbers between {default[0]:g} and {default[1]:g}, as in “{whole}”"
     return _read(name, default, parse, allowed, whole)
+
+
+def area(name: str) -> tuple[tuple[int, int], ...]:
+    """The corners of an area of a plane, in thousandths of it, written '100.200,300.200,300.400'; empty for none."""
+
+    def parse(text: str) -> tuple[tuple[int, int], ...] | None:
+        corners = [corner.split(".") for corner in text.split(",")]
+        numbers = [number for corner in corners for number in corner]
+        valid = all(len(corner) == 2 for corner in corners) and 3 <= len(corners) <= MOST_CORNERS
+        valid = valid and all(_is_whole_number(number) and int(number) <= 1000 for number in numbers)
+        return tuple((int(x), int(y)) for x, y in corners) if valid else None
+
+    allowed = f"it must be 3 to {MOST_CORNERS} corners in thousandths, such as “100.200,300.200,300.400”"
+    return _read(name, (), parse, allowed, "no area")
+
+
+def area_text(corners: Iterable[tuple[int, int]]) -> str:
+    """Corners as the URL writes them."""
+    return ",".join(f"{x}.{y}" for x, y in corners)
 
 
 def write(changes: Mapping[str, Any]) -> None:

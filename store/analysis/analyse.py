@@ -17,6 +17,7 @@ from store.analysis.finding_inputs import FindingInputs
 from store.analysis.findings import as_table, select
 from store.analysis.gather import gather
 from store.analysis.localisation import localisation_table
+from store.analysis.map_points import map_points
 from store.errors import NotInRun
 from store.read.run import Run
 
@@ -27,8 +28,8 @@ def analyse(run: Run) -> Path:
     Reads the columns, class tables and cached maps of every epoch, maps and probabilities of the last few only.
     Tables: epochs (metrics per epoch and variant), epoch_metrics and epoch_labels (as recorded), images, classes, cues,
     pairs, clusters, cluster_survival, failure_ranking, map_confidence, best_epochs, ensembles, localisation, collapse,
-    findings. Arrays: class_accuracy and class_confidence (E, V, C), cue_drop (E, V, C), pair_counts (pairs, E),
-    pattern_similarity (E, C) and predictions (E, N) of the clean images.
+    map_points, findings. Arrays: class_accuracy and class_confidence (E, V, C), cue_drop (E, V, C), pair_counts
+    (pairs, E), pattern_similarity (E, C) and predictions (E, N) of the clean images.
 
     Raises:
         NotInRun: the run has no complete epoch yet.
@@ -56,6 +57,7 @@ def analyse(run: Run) -> Path:
         "ensembles": ensembles(record),
         "localisation": localisation_table(record, final, images),
         "collapse": collapse_table(record),
+        "map_points": map_points(final.predicted_class_maps),
     }
     inputs = FindingInputs(record, final, derived)
     found = degenerate_network(inputs)

@@ -1,15 +1,18 @@
 """What the components send to the browser."""
 
 import base64
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dashboard.components import assets, matrix, tiles, wall
+from dashboard.components import assets, matrix, points, tiles, wall
 from dashboard.components.clipboard import pasted_bytes
 from dashboard.components.matrix import Matrix
+from dashboard.components.points import Plane
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.components.wall import Wall
 from dashboard.images.maps import scale_maps
@@ -99,13 +102,36 @@ def test_a_wall_sends_all_epochs_at_once():
     assert data["epochs"] == [1, 2, 5] and data["start"] == 2 and data["tiles"][0]["maps"] == (1,)
 
 
+def test_a_point_takes_few_bytes_and_its_area_belongs_to_what_is_shown():
+    number = 1000
+    numbers = np.arange(number)
+    plane = Plane(
+        places=np.stack([numbers / number, np.full(number, 2.0)], 1),
+        images=3 * numbers,
+        labels=numbers % 200,
+        predictions=numbers % 7,
+        confidences=np.linspace(0, 1, number),
+        names=["a"] * 200,
+        codes=numbers % 5,
+        colours=["#000000"] * 5,
+        legend=[("#000000", "a")],
+    )
+    data = points.payload(plane, title="points")
+    assert decoded(data["places"]).view("<u2").reshape(-1, 2)[500].tolist() == [32768, 65535]
+    assert decoded(data["images"]).view("<u4")[-1] == 2997 and decoded(data["predictions"]).view("<u2")[8] == 1
+    assert decoded(data["confidences"])[-1] == 255
+    assert len(json.dumps(data)) < 25 * number
+    chosen = points.payload(replace(plane, area=((0, 0), (9, 0), (9, 9))), title="points")
+    assert chosen["identity"] != data["identity"]
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
 def test_scripts_never_write_html_or_evaluate_text(path):
     source = path.read_text("utf-8")
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", source)
 
 
-@pytest.mark.parametrize("name", ["tiles", "matrix", "wall"])
+@pytest.mark.parametrize("name", ["tiles", "matrix", "wall", "points"])
 def test_each_component_is_one_module_with_one_default_export(name):
     assert assets.source("js", name).count("export default function") == 1
     assert "--st-text-color" in assets.source("css", name)

@@ -1,0 +1,71 @@
+"""The plane of images in a real Chromium: a line around points, a click, and the same by keyboard."""
+
+from __future__ import annotations
+
+import re
+
+from tests.browser.chromium import IN_CHROMIUM, arrived, visit
+
+pytestmark = IN_CHROMIUM
+
+
+def plane(page, analysed):
+    """The canvas of points, and the pixels of it that are left, top and as long as its side."""
+    visit(page, f"{analysed}/map?run=demo")
+    canvas = page.locator(".points[data-painted] canvas").first
+    canvas.wait_for()
+    box = canvas.bounding_box()
+    return canvas, box["x"], box["y"], box["width"]
+
+
+def test_a_line_around_points_chooses_their_images_and_show_all_gives_them_up(page, analysed):
+    _, left, top, side = plane(page, analysed)
+    everything = page.get_by_text("on the map; draw around some points")
+    everything.wait_for()
+    page.mouse.move(left + 2, top + 2)
+    page.mouse.down()
+    for x, y in ((0.6, 0), (0.6, 1), (0, 1)):
+        page.mouse.move(left + 2 + x * (side - 4), top + 2 + y * (side - 4), steps=3)
+    page.mouse.up()
+    arrived(page, re.compile(r"area=\d+\.\d+"))
+    page.get_by_text("in the area").wait_for()
+    page.reload()  # the address holds the area
+    page.get_by_text("in the area").wait_for()
+    page.get_by_role("button", name="give up the area").click()
+    everything.wait_for()
+    assert "area=" not in page.url
+
+
+def test_a_point_and_its_surroundings_are_reached_by_keyboard(page, analysed):
+    canvas, *_ = plane(page, analysed)
+    canvas.focus()
+    for _ in range(2):  # to the nearest point, and to the next one at its right
+        page.keyboard.press("ArrowRight")
+    words = page.locator(".points .tip").inner_text()
+    page.keyboard.press(" ")
+    page.get_by_text("in the area").wait_for()
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    look = page.get_by_role("dialog")
+    look.get_by_text("1 of ").wait_for()
+    assert re.match(r"[✓✗] .+, P [01]\.\d\d( · true class .+)? · image \d+$", words)
+    assert re.search(r"look=\d+", page.url)
+
+
+def test_a_click_opens_the_image_of_a_point(page, analysed):
+    canvas, left, top, _ = plane(page, analysed)
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    tip = page.locator(".points .tip")
+    image = tip.inner_text().rpartition("image ")[2]
+    at = tip.evaluate("tip => [parseFloat(tip.style.left), parseFloat(tip.style.top), tip.offsetHeight]")
+    side = canvas.bounding_box()["width"]
+    x = at[0] - 12
+    for y in (at[1] - 12, at[1] + at[2] + 10):  # the tip is under its point in the upper half, over it in the lower
+        if 0 < y < side:
+            page.mouse.move(left + x, top + y)
+            if tip.inner_text().endswith(f"image {image}"):
+                page.mouse.click(left + x, top + y)
+                break
+    page.get_by_role("dialog").get_by_text(f"image {image} ·").wait_for()
