@@ -60,8 +60,7 @@ def analyse(run: Run) -> Path:
         "map_points": map_points(final.predicted_class_maps),
     }
     inputs = FindingInputs(record, final, derived)
-    found = degenerate_network(inputs)
-    if found:
+    if found := degenerate_network(inputs):
         derived["localisation"] = derived["localisation"].iloc[:0]
     derived["findings"] = as_table(found or select(candidates(inputs)))
     arrays = {

@@ -1,7 +1,5 @@
 """The plane of images in a real Chromium: a line around points, a click, and the same by keyboard."""
 
-from __future__ import annotations
-
 import re
 
 from tests.browser.chromium import IN_CHROMIUM, arrived, visit

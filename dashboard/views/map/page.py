@@ -146,7 +146,7 @@ def _explain(selection: Selection, points: pd.DataFrame, frame: pd.DataFrame) ->
     st.caption(
         f"Where a point is follows from the map of the predicted class at epoch {escape_markdown(epoch)}, clean; its "
         "colour from the epoch and variant chosen. Neighbours have similar maps (cosine similarity); how far groups "
-        f"lie apart, and how wide they are, means nothing in the layout of neighbours.{some}"
+        f"lie apart, and how wide they are, says nothing in the layout of neighbours.{some}"
     )
     table = frame[["image", "name", "true_class", "predicted_class", "confidence"]].reset_index(drop=True)
     downloads.csv_button("CSV of the points", table.join(points.drop(columns="image")), f"{selection.name}-map.csv")

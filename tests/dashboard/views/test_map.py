@@ -1,7 +1,5 @@
 """Map: where the points are and what colour they have, an area of them as tiles, and runs without a plane."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

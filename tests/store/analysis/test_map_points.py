@@ -1,7 +1,5 @@
 """The plane of images by their maps: neighbours stay neighbours, the same each time, and what has no plane."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
