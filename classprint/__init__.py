@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
         if err.name not in ("torch", "torchvision"):
             raise
         raise ImportError(
-            f"{name} needs PyTorch, and {err.name!r} is not installed. Run: pip install 'classprint[compute]'"
+            f"{name} needs PyTorch, and {err.name!r} is not installed. In Classprint's folder: pip install '.[compute]'"
         ) from err
 
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _open_dashboard(words[1:])
     sys.argv = [f"python -m {package}", *words]
     if package == "compute" and importlib.util.find_spec("torch") is None:
-        sys.exit(f"'{command}' needs PyTorch, which is not installed. Run: pip install 'classprint[compute]'")
+        sys.exit(f"'{command}' needs PyTorch, which is not installed. In Classprint's folder: pip install '.[compute]'")
     # As the package's own main program: that one also handles the signals of its commands.
     runpy.run_module(package, run_name="__main__", alter_sys=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -243,6 +244,8 @@ class OpenedRun:
         >>> run.epoch_number(-1)
         3
         """
+        if not isinstance(epoch, Real):
+            raise NotInRun(f"Epoch {epoch!r} is not a number. Epochs are counted; -1 is the last one.")
         if epoch >= 0:
             return epoch
         if -epoch > len(self.epochs):

@@ -343,6 +343,8 @@ def test_the_last_epoch_and_the_clean_variant_are_meant_where_none_is_named(run)
     assert run.timeline(image=0, class_index="guacamole", epochs=[-1]).epochs.tolist() == [3]
     with pytest.raises(NotInRun, match="Epoch -4 counts from the end"):
         run.predictions(epoch=-4)
+    with pytest.raises(NotInRun, match="Epoch 'last' is not a number"):
+        run.predictions(epoch="last")
 
 
 def test_images_are_chosen_by_a_mask_and_classes_by_name(run):
