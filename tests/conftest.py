@@ -23,6 +23,12 @@ def tiny_run(tmp_path_factory):
     return write_synthetic_run(tmp_path_factory.mktemp("runs") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def run(tiny_run):
+    """The tiny run, open; do not change its files."""
+    return open_run(tiny_run)
+
+
 @pytest.fixture
 def opened(monkeypatch):
     """Opens a page of the dashboard over a folder of runs, with the parameters of a link."""

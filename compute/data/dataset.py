@@ -35,6 +35,12 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def taken(self, rows: np.ndarray) -> ImageSet:
+        """The images of some rows, in their order, in memory."""
+        arrays = {name: value[rows] for name, value in vars(self).items() if name != "names" and value is not None}
+        arrays["images"] = np.ascontiguousarray(arrays["images"])
+        return ImageSet(names=tuple(self.names[row] for row in rows), **arrays)
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from compute.data.dataset import Dataset, ImageSet
+from compute.data.dataset import Dataset
 from compute.errors import DoesNotFit
 from compute.recording.run_recorder import open_or_create
 from compute.runs.device import describe_device
@@ -246,11 +246,4 @@ def probe_sample(prepared: PreparedRun) -> Dataset:
     """The data set with PROBE_IMAGES validation images, spread evenly over all of them."""
     whole = prepared.dataset.validation
     rows = np.unique(np.linspace(0, len(whole.labels) - 1, min(PROBE_IMAGES, len(whole.labels))).astype(int))
-    sample = ImageSet(
-        images=np.ascontiguousarray(whole.images[rows]),
-        labels=whole.labels[rows],
-        names=tuple(whole.names[row] for row in rows),
-        masks=whole.masks[rows] if whole.masks is not None else None,
-        boxes=whole.boxes[rows] if whole.boxes is not None else None,
-    )
-    return replace(prepared.dataset, validation=sample)
+    return replace(prepared.dataset, validation=whole.taken(rows))

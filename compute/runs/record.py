@@ -279,19 +279,7 @@ def order_classes(dataset: Dataset, classes: int | None, names: Path | None) -> 
     labels = place[dataset.validation.labels]
     if (place == np.arange(len(place))).all():
         return replace(dataset, classes=ordered)
-    rows = np.argsort(labels, kind="stable")
-    whole = dataset.validation
-    moved = replace(
-        whole,
-        images=whole.images[rows],
-        labels=labels[rows],
-        names=tuple(whole.names[row] for row in rows),
-        **{
-            name: value[rows]
-            for name in ("masks", "boxes", "digests")
-            if (value := getattr(whole, name, None)) is not None
-        },
-    )
+    moved = replace(dataset.validation, labels=labels).taken(np.argsort(labels, kind="stable"))
     return replace(dataset, classes=ordered, validation=moved)
 
 

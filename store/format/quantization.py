@@ -44,11 +44,6 @@ class Quantiser:
     per_map: bool = False
 
     @property
-    def zero_point(self) -> int:
-        """The byte that encodes 0."""
-        return zero_point(self.signed)
-
-    @property
     def levels(self) -> int:
         """Steps from 0 to the largest value that a byte can encode."""
         return 127 if self.signed else 255
@@ -76,7 +71,7 @@ class Quantiser:
         np.multiply(maps, scaled, out=scaled)
         np.rint(scaled, out=scaled)
         if self.signed:
-            scaled += self.zero_point
+            scaled += zero_point(self.signed)
         quantised = np.empty(maps.shape, np.uint8) if out is None else out
         np.copyto(quantised, scaled, casting="unsafe")
         return quantised, scales

@@ -29,14 +29,7 @@ from store.format.schema import (
     field_of,
     metric_attribute,
 )
-from store.format.structure import (
-    HDF5_ERRORS,
-    Members,
-    Shape,
-    StoredDataset,
-    check_dataset,
-    read_attribute,
-)
+from store.format.structure import HDF5_ERRORS, Members, Shape, StoredDataset, check_dataset, read_attribute
 
 if TYPE_CHECKING:
     from store.format.description import RunDescription

@@ -21,13 +21,7 @@ import hdf5plugin
 import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
-from store.format.schema import (
-    CHUNK_BYTES,
-    PARAMETER_BYTES,
-    TEXT_BYTES,
-    Attribute,
-    Field,
-)
+from store.format.schema import CHUNK_BYTES, PARAMETER_BYTES, TEXT_BYTES, Attribute, Field
 
 # By number: h5py names the Zstandard filter only from 3.16 on, and with older ones whole runs looked damaged.
 ZSTD, SHUFFLE = int(hdf5plugin.Zstd.filter_id), h5py.h5z.FILTER_SHUFFLE  # numbers of HDF5's filters

@@ -21,11 +21,7 @@ from store.format import layout
 from store.format.description import Variant, open_run_file
 from store.format.hdf5_file import damaged
 from store.format.receipts import read_receipt
-from store.read.epoch_data import (
-    EpochCache,
-    EpochData,
-    epoch_opener,
-)
+from store.read.epoch_data import EpochCache, EpochData, epoch_opener
 from store.read.source import Source, State, path_state
 
 T = TypeVar("T")

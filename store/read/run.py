@@ -16,14 +16,7 @@ from store.errors import NotInRun
 from store.format.description import Timeline
 from store.format.quantization import decode, error_bound, zero_point
 from store.format.schema import CLASS_COLUMNS, IMAGE_COLUMNS, VARIANT_METRICS
-from store.read.epoch_data import (
-    EpochData,
-    Selection,
-    int64,
-    mean_maps_of,
-    of_all_classes,
-    rows_of,
-)
+from store.read.epoch_data import EpochData, Selection, int64, mean_maps_of, of_all_classes, rows_of
 from store.read.opened_run import OpenedRun
 from store.read.run_text import run_html, run_text
 from store.read.source import LocalSource

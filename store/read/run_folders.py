@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from store.errors import RunNotFound, StoreError
 from store.format import layout
@@ -44,14 +44,6 @@ class FoundRuns:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-class _Folder(Protocol):
-    """What lists the runs of one folder."""
-
-    location: str
-
-    def look(self) -> FoundRuns: ...
-
-
 def split_folders(text: str) -> list[str]:
     """The folders and URLs of a text such as "runs:/data/runs:s3://bucket/runs"; a URL's own colons stay.
 
@@ -65,7 +57,7 @@ class RunFolders:
 
     def __init__(self, text: str) -> None:
         self.locations = split_folders(text)
-        self._folders: list[_Folder] = [
+        self._folders = [
             RemoteFolder(location) if is_remote(location) else LocalFolder(location) for location in self.locations
         ]
         self._last = FoundRuns()

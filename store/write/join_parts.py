@@ -76,16 +76,13 @@ def _write_joined(file: NewFile, description: RunDescription, parts: list[Record
         name: np.stack([np.concatenate([part.all_rows(f"images/{name}", v) for part in parts]) for v in variants])
         for name in JOINT_INPUTS
     }
+    rows = [np.arange(part.facts["end_image"] - part.facts["first_image"]) for part in parts]
     cached: Columns = {}
     for kind in CACHED:
-        pairs = [[part.cached_rows(kind, v, _every_row(part)) for part in parts] for v in variants]
+        pairs = [[part.cached_rows(kind, v, every) for part, every in zip(parts, rows, strict=True)] for v in variants]
         cached[f"{kind}_map"] = np.stack([np.concatenate([maps for maps, _ in row]) for row in pairs])
         cached[f"{kind}_scale"] = np.stack([np.concatenate([scale for _, scale in row]) for row in pairs])
     write_joint(file, joint_columns(description, columns, cached))
-
-
-def _every_row(part: RecordFile) -> np.ndarray:
-    return np.arange(part.facts["end_image"] - part.facts["first_image"])
 
 
 def show_parts(file: NewFile, path: str, parts: list[RecordFile]) -> None:

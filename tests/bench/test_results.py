@@ -10,19 +10,17 @@ import pytest
 from bench import results
 from store import open_run
 
-FILES = {
-    "README.md",
-    "differences.csv",
-    "failure_detection.csv",
-    "figure2.csv",
-    "figure2.svg",
-    "formation.csv",
-    "patterns.webp",
-    "table1.csv",
-    "throughput.csv",
-    "variants.csv",
-    "verification.csv",
-}
+TABLES = [
+    "differences",
+    "failure_detection",
+    "figure2",
+    "formation",
+    "table1",
+    "throughput",
+    "variants",
+    "verification",
+]
+FILES = {"README.md", "figure2.svg", "patterns.webp", *(f"{name}.csv" for name in TABLES)}
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
     return folder / "runs"
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(CHOSEN), ids=CHOSEN)
+@pytest.mark.parametrize(("number", "name"), list(enumerate(CHOSEN)), ids=CHOSEN)
 def test_a_page_shows_a_hostile_run_or_says_why_not(monkeypatch, runs, number, name):
     app = open_page(monkeypatch, runs, PAGES[number % len(PAGES)], run=f"run{number}")
     assert not app.exception, app.exception[0].value

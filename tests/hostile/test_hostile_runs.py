@@ -11,12 +11,7 @@ import pytest
 
 from store import open_run
 from store.analysis.analyse import analyse
-from store.synthetic import (
-    create_synthetic_run,
-    record_synthetic_epoch,
-    synthetic_description,
-    write_synthetic_run,
-)
+from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description, write_synthetic_run
 from tests.hostile.attacks import ATTACKS, ON_FULL_RUN, OUTSIDE
 
 pytestmark = pytest.mark.slow

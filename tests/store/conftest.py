@@ -6,18 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store import open_run
 from store.analysis import read_analysis
 from store.analysis.analyse import analyse
 from tests.store.crafted_run import craft, one_cell
 
 LABELS = [0, 0, 0, 1, 1, 1, 2, 2, 2]
-
-
-@pytest.fixture(scope="session")
-def run(tiny_run):
-    """The tiny run, open; do not change its files."""
-    return open_run(tiny_run)
 
 
 @pytest.fixture

@@ -10,11 +10,6 @@ from store.queries.random_draw import random_draw
 from store.synthetic import write_synthetic_run
 
 
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
-
-
 def words(canvas):
     return [element.text for element in ElementTree.fromstring(canvas.svg()).iter() if element.text]
 

@@ -110,7 +110,7 @@ def test_no_page_obeys_a_name(monkeypatch, hostile_runs, page, kind):
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_obeys_a_link(monkeypatch, hostile_runs, page, text):
-    names = (
+    names = [
         "run",
         "epoch",
         "variant",
@@ -123,7 +123,7 @@ def test_no_page_obeys_a_link(monkeypatch, hostile_runs, page, text):
         "score",
         "third",
         "compare_run",
-    )
+    ]
     app = open_page(monkeypatch, hostile_runs, page, **dict.fromkeys(names, text), **{text: text})
     assert not app.exception, app.exception[0].value
     assert not unescaped(app)

@@ -9,12 +9,7 @@ import pytest
 
 from dashboard.shell import navigation
 from store import resume_run
-from store.synthetic import (
-    create_synthetic_run,
-    record_synthetic_epoch,
-    synthetic_description,
-    write_synthetic_run,
-)
+from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description, write_synthetic_run
 from tests.dashboard.app import APP, PAGES, assert_no_errors, texts
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import BadMaps
-from store.format.quantization import Quantiser, decode, error_bound
+from store.format.quantization import Quantiser, decode, error_bound, zero_point
 
 
 @st.composite
@@ -27,7 +27,7 @@ def assert_within_bound(maps, quantiser):
     quantised, scale = quantiser.encode(maps)
     assert quantised.dtype == np.uint8 and quantised.shape == maps.shape
     assert scale.dtype == np.float32 and scale.shape == maps.shape[:2] and (scale > 0).all()
-    decoded = decode(quantised, scale, zero_point=quantiser.zero_point)
+    decoded = decode(quantised, scale, zero_point=zero_point(quantiser.signed))
     difference = np.abs(decoded.astype(np.float64) - maps)
     assert (difference <= error_bound(scale)[..., None, None]).all()
     assert (decoded[maps == 0] == 0).all()

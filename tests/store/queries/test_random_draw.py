@@ -1,13 +1,6 @@
 import numpy as np
-import pytest
 
-from store import open_run
 from store.queries.random_draw import random_draw, random_places
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 def test_places_are_a_permutation_that_the_seed_fixes(run):

@@ -1,14 +1,9 @@
 import numpy as np
 import pytest
 
-from store import NotInRun, open_run
+from store import NotInRun
 
 pytest.importorskip("xarray")
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 def test_columns_are_those_of_the_run(run):

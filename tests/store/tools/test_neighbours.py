@@ -6,14 +6,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from store import NotInRun, StoreError, open_run
+from store import NotInRun, StoreError
 from store.__main__ import main
 from store.tools.neighbours import EXPORTS, export_cartography, export_cleanlab, export_gzip, export_thumbnails
-
-
-@pytest.fixture(scope="module")
-def run(tiny_run):
-    return open_run(tiny_run)
 
 
 def test_cleanlab_gets_probabilities_that_sum_to_one_and_the_labels(run, tmp_path):
