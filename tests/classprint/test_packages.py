@@ -50,10 +50,7 @@ def test_pytorch_that_is_absent_is_asked_for_by_name(tmp_path):
     code = "from classprint import open_run; print('read'); from classprint import Recorder"
     process = python("-c", code, folder=tmp_path)
     assert process.stdout == "read\n"
-    assert "needs PyTorch, and 'torch' is not installed. In Classprint's folder: pip install" in process.stderr
-        "Recorder needs PyTorch, and 'torch' is not installed. In Classprint's folder: pip install"
-        in process.stderr
-    )
+    assert "Recorder needs PyTorch, and 'torch' is not installed. In Classprint's folder: pip install" in process.stderr
 
 
 def test_every_command_of_the_packages_is_one_of_the_program():
