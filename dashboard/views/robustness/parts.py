@@ -49,18 +49,16 @@ def dose_curves(selection: Selection) -> None:
     curves = data.dose_curves(selection.run, epoch=selection.epoch)
     for kind, rows in curves.groupby("kind", sort=False):
         first = rows.iloc[0]
-        st.subheader(f"How does the strength of {escape_markdown(kind.replace('_', ' '))} work?", anchor=False)
+        st.subheader(f"From weak to strong: {escape_markdown(kind.replace('_', ' '))}", anchor=False)
         downloads.chart(
             dose_curve,
             rows,
             parameter=first["parameter"],
             key=f"dose-{kind}",
             alt=f"accuracy and mean confidence over the strength of {kind}",
-        )
-        st.caption(
-            f"A straight line explains {percent(first['explained'])} of how the mean confidence changes. "
+            caption=f"A straight line explains {percent(first['explained'])} of how the mean confidence changes. "
             + _bend_text(first["bend"], first["low"], first["high"])
-            + f" {plural(first['images'], 'image')}, the same at every strength; the clean ones are the strength 0."
+            + f" {plural(first['images'], 'image')}, the same at every strength; the clean ones are the strength 0.",
         )
 
 

@@ -24,6 +24,6 @@ def test_a_kind_with_strengths_has_its_curve_and_says_whether_it_is_a_line(opene
     write_synthetic_run(tmp_path / "run", epochs=1, variants=tuple(variants))
     app = opened(tmp_path, "robustness")
     assert not app.exception and not app.error
-    assert any(part.value == "How does the strength of salt pepper work?" for part in app.subheader)
+    assert any(part.value == "From weak to strong: salt pepper" for part in app.subheader)
     text = next(part.value for part in app.caption if "A straight line explains" in part.value)
     assert "no bend stands out from chance" in text or "But it bends" in text
