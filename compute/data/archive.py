@@ -30,6 +30,8 @@ from store.terminal import ProgressBar
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 _CHUNK = 1 << 20
+_ENTRY_BYTES = 4096  # That an entry takes on a disk, however little is in it.
+_LONGEST_DIRECTORY = 64 << 20  # Bytes of a zip archive's list of its files: zipfile takes ten times as much memory.
 _LONGEST_HEADER = 1 << 20  # Bytes before a file in a tar archive: long names, PAX records.
 _DEEPEST = 100  # Folders inside each other; pathlib and shutil call themselves for each.
 _LONGEST_PADDING = 64 << 20  # Bytes that may follow the last file of a tar archive.
@@ -37,7 +39,7 @@ _NAMED_UTF8 = 0x800  # Bit 11 of a zip member's flags (APPNOTE 4.4.4): its name 
 # What the libraries raise on damaged archives: their own errors, those of the decompressors, and those of bad numbers.
 _ERRORS = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
-    EOFError, OSError, RuntimeError, ValueError, OverflowError,
+    EOFError, OSError, RuntimeError, ValueError, OverflowError, MemoryError,
 )  # fmt: skip
 
 
@@ -53,11 +55,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class _Member:
-    """A file in an archive."""
+    """A file in an archive, or a folder, which cannot be opened."""
 
     name: str
     size: int
-    open: Callable[[], IO[bytes] | None]
+    open: Callable[[], IO[bytes] | None] | None
 
 
 def is_archive(path: Path) -> bool:
@@ -102,6 +104,8 @@ def _failure(archive: Path, unfinished: Path, err: Exception) -> str:
             "Free some space, or set CLASSPRINT_CACHE to a folder with more."
         )
     problem = str(err) or type(err).__name__
+    if isinstance(err, MemoryError):
+        problem = "that takes more memory than is free"
     if isinstance(err, FileExistsError):
         problem = f"it contains '{Path(err.filename).relative_to(unfinished)}' twice"
     elif isinstance(err, OSError) and err.strerror:
@@ -113,22 +117,24 @@ def _failure(archive: Path, unfinished: Path, err: Exception) -> str:
 
 
 def _extract_all(archive: Path, folder: Path, bounds: Bounds) -> None:
-    files = unpacked = 0
+    entries = files = unpacked = 0
     packed = max(archive.stat().st_size, 1)
     members = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
     with ProgressBar(desc=f"unpacking {archive.name}", unit=" files", leave=False) as bar:
         for member in members:
-            files, unpacked = files + 1, unpacked + member.size
-            _check_bounds(archive, bounds, files, unpacked, packed)
-            _write(member, folder.joinpath(*_safe_parts(archive, member.name)))
-            bar.update()
+            entries, unpacked = entries + 1, unpacked + member.size + _ENTRY_BYTES
+            _check_bounds(archive, bounds, entries, unpacked, packed)
+            if member.open is not None:
+                files += 1
+                _write(member.open, folder.joinpath(*_safe_parts(archive, member.name)))
+                bar.update()
     if not files:
         raise BadArchive(f"The archive '{archive}' contains no files. Download it again.")
 
 
-def _check_bounds(archive: Path, bounds: Bounds, files: int, unpacked: int, packed: int) -> None:
+def _check_bounds(archive: Path, bounds: Bounds, entries: int, unpacked: int, packed: int) -> None:
     excess = None
-    if files > bounds.files:
+    if entries > bounds.files:
         excess = f"contains more than {bounds.files:,} files"
     elif unpacked > bounds.bytes:
         excess = f"unpacks to more than {bounds.bytes:,} bytes"
@@ -150,10 +156,10 @@ def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
     return path.parts
 
 
-def _write(member: _Member, path: Path) -> None:
+def _write(opener: Callable[[], IO[bytes] | None], path: Path) -> None:
     """Both libraries read no more than the size that the archive claims; zipfile compares the checksum as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with cast(IO[bytes], member.open()) as source, path.open("xb") as out:
+    with cast(IO[bytes], opener()) as source, path.open("xb") as out:
         shutil.copyfileobj(source, out, _CHUNK)
 
 
@@ -166,12 +172,12 @@ def _check_plain(archive: Path, name: str, plain: bool) -> None:
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as opened:
+    with closing(_BoundedStream(archive, _LONGEST_DIRECTORY)) as stream, zipfile.ZipFile(stream) as opened:  # type: ignore[arg-type,call-overload]
+        stream.left = None
         for info in opened.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
             _check_plain(archive, info.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR))
-            if not info.is_dir():
-                yield _Member(_zip_name(info), info.file_size, partial(opened.open, info))
+            yield _Member(_zip_name(info), info.file_size, None if info.is_dir() else partial(opened.open, info))
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -184,13 +190,13 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-class _TarStream:
-    """A tar archive without its compression, of which only so much may be read at once for a header.
+class _BoundedStream:
+    """An archive without its compression, of which only so much may be read at once for what lists its files.
 
-    tarfile reads a header of any size into memory: one of 2 GB takes 2 MB of gzip.
+    tarfile reads a header of any size into memory, and zipfile a whole directory: one of 2 GB takes 2 MB of gzip.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: int) -> None:
         with path.open("rb") as start:
             magic = start.read(6)
         openers: dict[bytes, Callable[..., Any]] = {
@@ -201,22 +207,25 @@ class _TarStream:
         }
         opener = next((each for mark, each in openers.items() if magic.startswith(mark)), open)
         self._stream: IO[bytes] = opener(path, "rb")
-        self.left: int | None = _LONGEST_HEADER  # Bytes of the header that is being read; None between headers.
+        self.left: int | None = most  # Bytes of the list that is being read; None between lists.
         self.tell, self.seek, self.close = self._stream.tell, self._stream.seek, self._stream.close
+        self.seekable = self._stream.seekable
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; raises OSError inside a header that is too long."""
-        if self.left is not None:
-            self.left -= size
-            if size < 0 or self.left < 0:
-                raise OSError(f"it has a header of more than {_LONGEST_HEADER:,} bytes")
-        return self._stream.read(size)
+        """Up to `size` bytes; raises OSError inside a list that is too long."""
+        if self.left is None:
+            return self._stream.read(size)
+        content = self._stream.read(self.left + 1 if size < 0 else min(size, self.left + 1))
+        self.left -= len(content)
+        if self.left < 0:
+            raise OSError("the list of its files, or the header of one, is too long to be read safely")
+        return content
 
 
 @contextmanager
-def _open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _TarStream]]:
+def _open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _BoundedStream]]:
     """A tar archive whose first header is read, and its stream."""
-    with closing(_TarStream(path)) as stream:
+    with closing(_BoundedStream(path, _LONGEST_HEADER)) as stream:
         try:
             opened = tarfile.TarFile(fileobj=cast(IO[bytes], stream))
         except tarfile.ReadError as err:
@@ -235,8 +244,7 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
             # tarfile keeps what it has read, however much it is.
             opened.members, opened.pax_headers = [], {}  # type: ignore[attr-defined]
             _check_plain(archive, info.name, (info.isreg() and not info.issparse()) or info.isdir())
-            if info.isreg():
-                yield _Member(info.name, info.size, partial(opened.extractfile, info))
+            yield _Member(info.name, info.size, partial(opened.extractfile, info) if info.isreg() else None)
         _check_end(opened)
 
 

@@ -35,6 +35,7 @@ FORMATS = tuple(
 # Ultralytics replaces Pillow's `open` by one that asks for a decoder of HEIF, which may not be installed.
 NO_IMAGE = (UnidentifiedImageError, ModuleNotFoundError)
 LARGEST_PIXELS = 100_000_000  # A 10,000 x 10,000 image; a larger file is refused as a decompression bomb.
+MOST_SCANNED = 2_000_000_000  # pixels of a JPEG times its scans, of which a progressive one has about ten
 SMALLEST_SIDE, LARGEST_SIDE = 8, 1024  # of a prepared image
 WHITE = 65535  # the level of a 16-bit file that is shown as white
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -209,6 +210,7 @@ def decode_image(content: bytes, preparation: Preparation, *, name: str) -> Deco
         width, height = opened.size
         largest = max(preparation.size)
         _check_pixels(opened, preparation)
+        _check_scans(opened, content)
         if preparation.is_quick:
             # A JPEG is decoded at a fraction of its size where that is still large enough, to save time.
             opened.draft("RGB" if opened.mode in ("RGB", "YCbCr") else None, (largest, largest))
@@ -350,6 +352,13 @@ def _check_pixels(image: Image.Image, preparation: Preparation) -> None:
     scaled = preparation.placement(width, height).scaled
     if scaled[0] * scaled[1] > LARGEST_PIXELS:  # Resizing would create the bomb.
         raise ValueError(f"it is too narrow, {width} x {height} pixels, to be resized; crop it to what matters")
+
+
+def _check_scans(image: Image.Image, content: bytes) -> None:
+    """Refuse a JPEG that goes over its pixels again and again: 40,000 scans in 600 kB took minutes."""
+    # In the data of a scan, 0xFF is never followed by the mark of another one.
+    if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") * image.width * image.height > MOST_SCANNED:
+        raise ValueError("it goes over its pixels more often than any program that saves images does; save it again")
 
 
 def _without_texts(content: bytes) -> bytes:

@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import lzma
 import os
 import stat
+import struct
 import tarfile
 import tracemalloc
 import zipfile
@@ -130,6 +132,35 @@ def test_links_in_zip_archives_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
         out.writestr(info, "/etc/passwd")
     assert_refused(tmp_path / "a.zip", "'door', a link, a device or a sparse file")
+
+
+def test_a_zip_archive_whose_list_of_files_takes_gigabytes_is_refused_before_it_is_read(tmp_path):
+    write_archive(tmp_path / "a.zip", {"x": b""})
+    content = (tmp_path / "a.zip").read_bytes()
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    entry = bytearray(content[start:end])
+    entry[30:32] = (65_000).to_bytes(2, "little")  # the length of its extra field
+    directory = (bytes(entry) + struct.pack("<HH", 0x9999, 64_996) + bytes(64_996)) * 1100
+    tail = bytearray(content[end:])
+    tail[8:16] = struct.pack("<HHI", 1100, 1100, len(directory))
+    (tmp_path / "a.zip").write_bytes(content[:start] + directory + tail)
+    assert_refused(tmp_path / "a.zip", "the list of its files, or the header of one, is too long")
+
+
+def test_folders_without_end_are_refused_as_bombs(tmp_path):
+    with gzip.open(tmp_path / "a.tar.gz", "wb", 1) as out:
+        out.write(header(tarfile.DIRTYPE, 0) * 20_000 + bytes(1024))
+    assert_refused(tmp_path / "a.tar.gz", "as archive bombs do")
+
+
+def test_a_compression_that_asks_for_more_memory_than_there_is(tmp_path, monkeypatch):
+    archive = write_archive(tmp_path / "a.tar.xz", {"x": b"1"})
+
+    def no_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(lzma.LZMAFile, "read", no_memory)
+    assert_refused(archive, "that takes more memory than is free")
 
 
 @pytest.mark.parametrize("suffix", ["zip", "tar"])

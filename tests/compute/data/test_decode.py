@@ -352,3 +352,13 @@ def test_a_16_bit_tiff_whose_zero_is_white_is_inverted():
 def test_levels_without_a_common_white_are_distinguished(levels, expected):
     content = image_bytes(Image.fromarray(np.tile(levels, (8, 4))), "tiff")
     assert decode_image(content, side(8), name="x").top_level == expected
+
+
+def test_a_jpeg_of_a_hundred_thousand_scans_is_refused_at_once_and_a_progressive_one_is_not():
+    content = io.BytesIO()
+    Image.new("RGB", (256, 256)).save(content, "JPEG", progressive=True)
+    progressive = content.getvalue()
+    assert decode_image(progressive, Preparation((64, 64)), name="x.jpg").width == 256
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    with pytest.raises(BadImage, match="over its pixels more often"):
+        decode_image(progressive[:-2] + scan * 100_000 + progressive[-2:], Preparation((64, 64)), name="x.jpg")
