@@ -1,7 +1,5 @@
 """The benchmark of runs in a bucket: that pages ask for one epoch only, and for nothing twice."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

@@ -4,15 +4,13 @@ import shutil
 
 import pytest
 
-from dashboard.shell import navigation
 from store import open_run
 from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run
-from tests.dashboard.app import open_page, texts
+from tests.dashboard.app import PAGES, texts
 from tests.hostile.attacks import ATTACKS, ON_FULL_RUN, SECRET
 
 pytestmark = pytest.mark.slow
-PAGES = [page.name for page in navigation.PAGES]
 # As many as pages, from all families: those that leave the run readable to its end are met by a page of their own.
 CHOSEN = [name for name in ATTACKS if name not in ON_FULL_RUN][7::47]
 
@@ -31,16 +29,16 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(CHOSEN)), ids=CHOSEN)
-def test_a_page_shows_a_hostile_run_or_says_why_not(monkeypatch, runs, number, name):
-    app = open_page(monkeypatch, runs, PAGES[number % len(PAGES)], run=f"run{number}")
+def test_a_page_shows_a_hostile_run_or_says_why_not(opened, runs, number, name):
+    app = opened(runs, PAGES[number % len(PAGES)], run=f"run{number}")
     assert not app.exception, app.exception[0].value
     assert SECRET not in texts(app)
     for error in app.error:
         assert "Traceback" not in error.value
 
 
-def test_overview_opens_among_hostile_runs(monkeypatch, runs):
-    app = open_page(monkeypatch, runs, run="good")
+def test_overview_opens_among_hostile_runs(opened, runs):
+    app = opened(runs, run="good")
     assert not app.exception and not app.error
     assert app.title[0].value == "Overview"
     assert SECRET not in texts(app)

@@ -11,9 +11,7 @@ from dashboard.shell import navigation
 from store import open_run
 from store.analysis.analyse import analyse
 from store.synthetic import write_synthetic_run
-from tests.dashboard.app import open_page, texts
-
-PAGES = [page.name for page in navigation.PAGES]
+from tests.dashboard.app import PAGES, assert_no_errors, texts
 
 
 @pytest.fixture(scope="module")
@@ -54,44 +52,42 @@ def without_rights(neighbours, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_of_the_good_run_opens(monkeypatch, without_rights, page):
-    app = open_page(monkeypatch, without_rights, page, run="good")
-    assert not app.exception, app.exception[0].value
-    assert not app.error, app.error[0].value
+def test_every_page_of_the_good_run_opens(opened, without_rights, page):
+    app = opened(without_rights, page, run="good")
+    assert_no_errors(app)
     assert app.title[0].value == navigation.page_info(page).title
 
 
-def test_overview_names_the_runs_that_it_leaves_out(monkeypatch, without_rights):
-    app = open_page(monkeypatch, without_rights, run="good")
+def test_overview_names_the_runs_that_it_leaves_out(opened, without_rights):
+    app = opened(without_rights, run="good")
     left_out = "\n".join(warning.value for warning in app.warning)
     assert "locked** is left out" in left_out and "Permission denied" in left_out
     assert "cut** is left out" in left_out and "empty** is left out" in left_out and "good**" not in left_out
 
 
-def test_compare_goes_on_without_a_run_that_cannot_be_read(monkeypatch, neighbours):
-    app = open_page(monkeypatch, neighbours, "compare", **{"run": "good", "with": "cut", "third": "empty"})
-    assert not app.exception and not app.error
+def test_compare_goes_on_without_a_run_that_cannot_be_read(opened, neighbours):
+    app = opened(neighbours, "compare", **{"run": "good", "with": "cut", "third": "empty"})
+    assert_no_errors(app)
     assert {"cut", "empty"} == {warning.value.split(" is left out")[0] for warning in app.warning}
 
 
-def test_a_neighbour_that_fails_in_an_unforeseen_way_is_left_out_with_its_kind(monkeypatch, neighbours):
-    opened = data.open_named_run
+def test_a_neighbour_that_fails_in_an_unforeseen_way_is_left_out_with_its_kind(opened, neighbours, monkeypatch):
+    open_named_run = data.open_named_run
 
     def failing(name):
         if name == "no-epochs":
             raise RecursionError
-        return opened(name)
+        return open_named_run(name)
 
     monkeypatch.setattr(data, "open_named_run", failing)
-    app = open_page(monkeypatch, neighbours, run="good")
+    app = opened(neighbours, run="good")
     assert any("no-epochs" in warning.value and "RecursionError" in warning.value for warning in app.warning)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_damaged_analysis_stops_no_page_and_is_said(monkeypatch, neighbours, page):
-    app = open_page(monkeypatch, neighbours, page, run="broken-analysis")
-    assert not app.exception, app.exception[0].value
-    assert not app.error, app.error[0].value
+def test_a_damaged_analysis_stops_no_page_and_is_said(opened, neighbours, page):
+    app = opened(neighbours, page, run="broken-analysis")
+    assert_no_errors(app)
     assert "The pages go on without the analysis" in texts(app)
 
 

@@ -13,9 +13,8 @@ from store import ClassInfo, open_run
 from store.analysis.analyse import analyse
 from store.format.description import Variant
 from store.synthetic import create_synthetic_run, record_synthetic_epoch, synthetic_description
-from tests.dashboard.app import open_page
+from tests.dashboard.app import PAGES
 
-PAGES = [page.name for page in navigation.PAGES]
 TEXTS = {
     "marks": "# <script>alert(1)</script><img src=//host.example/x> ![x](//host.example) [click](//host.example) "
     "**b** `c` $x$ :material/evil: :red[x] www.host.example `` `c` ```",
@@ -30,6 +29,7 @@ FORBIDDEN = re.compile(
 # Shown as text by Streamlit, not as Markdown: lists that are searched, code, data of charts, tables and components.
 PLAIN = {"code_text", "spec", "data", "arrow_data", "json", "url", "id", "form_id", "raw_values", "raw_value", "key"}
 PLAIN |= {"options", "query_string", "alt", "file_name", "user_key"}
+PLAIN |= {"js_content", "css_content"}  # of a component: files of the dashboard
 SPAN = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -92,10 +92,10 @@ def unescaped(app):
 
 @pytest.mark.parametrize("kind", TEXTS)
 @pytest.mark.parametrize("page", PAGES)
-def test_no_page_obeys_a_name(monkeypatch, hostile_runs, page, kind):
+def test_no_page_obeys_a_name(opened, hostile_runs, page, kind):
     text = TEXTS[kind]
     link = {"run": text.replace("/", ""), "class": f"{text}1", "image": "1", "variant": "odd", "pin": "1.gray"}
-    app = open_page(monkeypatch, hostile_runs, page, **link)
+    app = opened(hostile_runs, page, **link)
     assert not app.exception, app.exception[0].value
     assert not unescaped(app)
     for chart in app.get("vega_lite_chart"):
@@ -109,7 +109,7 @@ def test_no_page_obeys_a_name(monkeypatch, hostile_runs, page, kind):
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("page", PAGES)
-def test_no_page_obeys_a_link(monkeypatch, hostile_runs, page, text):
+def test_no_page_obeys_a_link(opened, hostile_runs, page, text):
     names = [
         "run",
         "epoch",
@@ -124,15 +124,15 @@ def test_no_page_obeys_a_link(monkeypatch, hostile_runs, page, text):
         "third",
         "compare_run",
     ]
-    app = open_page(monkeypatch, hostile_runs, page, **dict.fromkeys(names, text), **{text: text})
+    app = opened(hostile_runs, page, **dict.fromkeys(names, text), **{text: text})
     assert not app.exception, app.exception[0].value
     assert not unescaped(app)
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_page_that_is_not_there_is_named_as_text(monkeypatch, hostile_runs, text):
+def test_a_page_that_is_not_there_is_named_as_text(opened, hostile_runs, monkeypatch, text):
     monkeypatch.setattr(navigation, "requested_page", lambda: text.rpartition("/")[2])
-    app = open_page(monkeypatch, hostile_runs)
+    app = opened(hostile_runs)
     assert not app.exception, app.exception[0].value
     assert not unescaped(app)
 
