@@ -190,7 +190,8 @@ def over_trainings(finding: Finding, trainings: Sequence[Finding | None]) -> str
         return f"Of {differ}, only this one reports it."
     unit = "points" if finding.kind in _DIFFERENCES and finding.unit == "share" else finding.unit
     low, mean, high = (_number(each, unit) for each in (min(values), sum(values) / len(values), max(values)))
-    return f"Reported by {len(values)} of {differ}: on average {mean}{_unit(unit)}, {low} to {high}."
+    span = f"on average {mean}{_unit(unit)}, {low} to {high}" if low != high else f"{mean}{_unit(unit)}"
+    return f"Reported by {len(values)} of {differ}: {span}."
 
 
 def card(selection: Selection, finding: Finding, number: int, trainings: Sequence[Finding | None] = ()) -> None:
@@ -204,7 +205,7 @@ def card(selection: Selection, finding: Finding, number: int, trainings: Sequenc
         with left:
             st.caption(f"{number} · {escape_markdown(heading(finding))}")
             st.markdown(f"**{_statement(finding)}**")
-            st.caption(f"{caveat(finding)} {over_trainings(finding, trainings)}".strip())
+            st.caption(_unbroken(f"{caveat(finding)} {over_trainings(finding, trainings)}".strip()))
         with right:
             _figure(selection, finding)
 
@@ -218,8 +219,13 @@ def brief_card(selection: Selection, finding: Finding, number: int) -> None:
 
 
 def _statement(finding: Finding) -> str:
-    """The statement as Markdown; no line breaks between a figure and its percent sign."""
-    return escape_markdown(finding.text).replace(" %", "\N{NO-BREAK SPACE}%")
+    """The statement as Markdown."""
+    return _unbroken(escape_markdown(finding.text))
+
+
+def _unbroken(text: str) -> str:
+    """No line breaks between a figure and its percent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _figure(selection: Selection, finding: Finding) -> None:

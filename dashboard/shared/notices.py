@@ -17,8 +17,8 @@ def needs_analysis(selection: Selection) -> None:
         st.warning(escape_markdown(damage), icon=":material/broken_image:")
         return
     st.info(
-        f"This part needs the cross-epoch analysis, which “{escape_markdown(selection.name)}” does not have yet. "
-        f"To compute it, run {_analyse(selection)}.",
+        f"This part needs the cross-epoch analysis, which “{escape_markdown(selection.name)}” does not have yet, or "
+        f"only as another version of Classprint computed it. To compute it, run {_analyse(selection)}.",
         icon=":material/function:",
     )
 
