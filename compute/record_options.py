@@ -62,6 +62,9 @@ def _add_network_options(command: argparse.ArgumentParser) -> None:
         help="files, patterns in quotes or folders; each file becomes an epoch, numbered by its name or content",
     )
     weights.add_argument("--every", type=int, default=1, metavar="N", help="record every n-th checkpoint and the last")
+    weights.add_argument(
+        "--first-epoch", type=int, metavar="N", help="number of the first checkpoint, where the files count otherwise"
+    )
     weights.add_argument("--entry", default="", help="entry of the checkpoint to take, for instance state_dict_ema")
     weights.add_argument("--prefix", default="", help="what precedes the network's names, for instance model.")
     weights.add_argument("--no-checkpoints", action="store_true", help="keep no weights in the run; no page Live then")
@@ -106,9 +109,10 @@ def request_of(options: argparse.Namespace) -> RecordRequest:
     from compute.models.library import ModelSpec
     from compute.runs.record import RecordRequest
 
-    for name, least in (("classes", 0), ("top", 0), ("every", 1), ("per_class", 0)):
-        if getattr(options, name) < least:
-            raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)} is invalid: the least is {least}.")
+    for name, least in (("classes", 0), ("top", 0), ("every", 1), ("per_class", 0), ("first_epoch", 0)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise BadOption(f"--{name.replace('_', '-')} {value} is invalid: the least is {least}.")
     spec = ModelSpec(options.model, dict(_option(text) for text in options.option))
     variants = tuple(_variant(name) for name in options.variants)
     profile = parse_profile(
@@ -135,6 +139,7 @@ def request_of(options: argparse.Namespace) -> RecordRequest:
         entry=options.entry,
         prefix=options.prefix,
         transform=_own_transform(options),
+        first_epoch=options.first_epoch,
         every=options.every,
         layer=options.layer,
         maps=not options.probabilities_only,
@@ -157,10 +162,10 @@ def _input_settings(options: argparse.Namespace, spec: Any) -> dict[str, Any]:
         if len(getattr(options, name) or ()) > 2:
             raise BadOption(f"--{name} takes one number, or height and width.")
     if options.crop:
-        settings |= {"size": [options.crop[0], options.crop[-1]], "crop": True}
-        settings["resize"] = (
-            0 if settings["resize"] < max(options.crop) or options.data == "phantom" else settings["resize"]
-        )
+        height, width = options.crop[0], options.crop[-1]
+        # as much of a square image is cut off as in the model's own preparation, and as little as possible of others
+        resize = settings["resize"] * height // min(settings["size"]) if height == width else 0
+        settings |= {"size": [height, width], "crop": True, "resize": resize}
     if options.resize and len(options.resize) == 2:
         if options.crop:
             raise BadOption("--resize with height and width squeezes the whole image: leave --crop out.")

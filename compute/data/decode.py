@@ -123,6 +123,14 @@ class Preparation:
             offset = ((scaled[0] - w) // 2, (scaled[1] - h) // 2)
         return Placement((width, height), scaled, offset, (w, h))
 
+    def __str__(self) -> str:
+        """What is done, for people."""
+        size = "×".join(map(str, self.size))
+        if not self.crop:
+            return f"the whole image squeezed into {size} pixels, {self.interpolation}"
+        scaled = f"the shorter side resized to {self.resize}" if self.resize else "as much of the image as fits"
+        return f"{scaled}, the central {size} pixels, {self.interpolation}"
+
     def record(self) -> dict[str, Any]:
         """The JSON object that run.h5 keeps; see FORMAT.md, `preparation`."""
         record: dict[str, Any] = {"interpolation": self.interpolation}

@@ -18,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from compute.data.decode import Preparation
+from compute.data.standard_transform import standard_preparation
 from compute.errors import BadImage, BadLayout, BadOption
 from store.format.description import ClassInfo
 
 SAMPLE = 16  # images, evenly spread, that are looked at before anything is recorded
 TWICE = 3  # of these are decoded twice, to notice random augmentation
 LABEL_LISTS = ("targets", "labels", "_labels")  # where torchvision's data sets keep their labels
+TRANSFORMS = ("transform", "torch_transforms")  # of torchvision's data sets, and of Ultralytics'
 CLASS_LISTS = ("classes", "categories")
 TOLERANCE = 0.02  # by which values may leave 0..1 after the normalisation is taken back: resampling in floats
 
@@ -162,9 +165,12 @@ class MapStyleImages(LabelledItems):
         return tuple(ClassInfo(identity, name, "") for identity, name in zip(distinct, names, strict=True))
 
     @property
-    def preparation(self) -> str | None:
-        """The data set's transform as a text for people."""
-        transform = getattr(_innermost(self.data)[0], "transform", None)
+    def preparation(self) -> Preparation | str | None:
+        """The data set's transform: what it does, if it is one of torchvision's usual ones, else a text for people."""
+        inner, _ = _innermost(self.data)
+        transform = next((found for name in TRANSFORMS if (found := getattr(inner, name, None)) is not None), None)
+        if (standard := standard_preparation(transform)) and standard.size == self.image_shape:
+            return standard
         # an object without a text of its own is shown with its address, which differs in every process
         return None if transform is None else re.sub(r" at 0x[0-9a-f]+", "", repr(transform))[:4000]
 

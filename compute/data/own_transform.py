@@ -68,8 +68,8 @@ def load_transformed(
     names = tuple(listing.validation.paths[row] for row in images.order)
     validation = ImageSet(images[0 : len(images)], np.asarray(images.labels), names)
     checksum = dataset_checksum(None, validation, listing.classes)
-    text = images.preparation
-    return Dataset(listing.name, None, validation, listing.classes, checksum, listing.notes, preparation=text)
+    made = images.preparation
+    return Dataset(listing.name, None, validation, listing.classes, checksum, listing.notes, preparation=made)
 
 
 def normalisation_of(transform: Transform) -> Normalisation | None:

@@ -97,13 +97,14 @@ def _shape_notes(sizes: np.ndarray, preparation: Preparation) -> list[str]:
     if cropped > _CROPPED:
         notes.append(
             f"Cutting out the centre drops {cropped:.0%} of an image on average (median {width}×{height} pixels). "
-            "Keep all of it with data.crop=false, or its shape with data.size=[height, width]."
+            "Keep all of it with data.crop=false, or its shape with data.size=[height, width] (compute record: "
+            "--resize or --crop HEIGHT WIDTH)."
         )
     enlarged = float(np.average([min(place.scale) > 2 for place in places], weights=counts))
     if enlarged > 0.5:
         notes.append(
             f"{enlarged:.0%} of the images are enlarged more than twice, to {size} (median {width}×{height} pixels). "
-            "A smaller data.size says the same in less time."
+            "A smaller data.size (compute record: --crop) says the same in less time."
         )
     return notes
 

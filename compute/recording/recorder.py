@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from compute.config.settings import RecordingSettings
+from compute.data.decode import Preparation
 from compute.data.map_style import SAMPLE, MapStyleImages, Normalisation
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, describe
@@ -341,7 +342,7 @@ def _material(
         "training": {"precision": settings["precision"]},
         "recording": {"variants": [each.name for each in perturbations], "top": settings["top"]},
     }
-    parameters = sum(each.numel() for each in network.parameters())
+    parameters, prepared = sum(each.numel() for each in network.parameters()), images.preparation
     description = RunDescription(
         name=name,
         classes=infos,
@@ -355,7 +356,7 @@ def _material(
         stages=shapes.stages,
         configuration=configuration,
         provenance=collect_environment(device_of(network), current_processes()) | {"parameters": parameters},
-        preparation=images.preparation,
+        preparation=prepared.record() | normalisation if isinstance(prepared, Preparation) else prepared,
         evidence=evidence.kind if evidence else "network",
         evidence_error=evidence.error if evidence else float("nan"),
         kept_maps=settings["top"],

@@ -15,6 +15,7 @@ RESUMING = ".state.pt"  # what else a training of this project needs to resume; 
 UNTRAINED = "0000"  # so this project's trainings name the weights before their first step
 _NAMED = re.compile(r"(?:^|[^a-z])(?:epochs?|ep|e)[=_\-. ]?(\d+)", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d+")
+_PLAIN = re.compile(r"(?:epochs?|ep|e|checkpoint|ckpt|model|weights|net)?[=_\-. ]?0*(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def natural_order(path: Path) -> tuple[list[tuple[int, int | str]], str]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts], str(path)
 
 
-def number_epochs(paths: Sequence[Path], finished_epochs: Callable[[Path], int | None]) -> tuple[CheckpointFile, ...]:
+def number_epochs(
+    paths: Sequence[Path], finished_epochs: Callable[[Path], int | None], *, trust_files: bool = False
+) -> tuple[CheckpointFile, ...]:
     """The files with their epochs, ascending.
 
     The number is that in the file's name (`epoch_12`, `e12`, `12`, or the one number in which the names differ), else
@@ -62,19 +65,22 @@ def number_epochs(paths: Sequence[Path], finished_epochs: Callable[[Path], int |
 
     Args:
         paths: the files.
-        finished_epochs: reads the number of finished epochs that a file gives; only called where names do not tell.
+        finished_epochs: reads the number of finished epochs that a file gives; only called where it is asked for.
+        trust_files: what the files say is certain, and goes before their names.
     """
     ways: tuple[Callable[[], list[int | None]], ...] = (
         lambda: [_named_number(path.stem) for path in paths],
         lambda: [finished_epochs(path) for path in paths],
         lambda: _differing_number([path.stem for path in paths]),
     )
-    found = (_distinct(way(), len(paths)) for way in ways)
-    numbers = next((each for each in found if each), list(range(1, len(paths) + 1)))
-    if 0 in numbers and all(path.stem != UNTRAINED for path in paths):
-        numbers = [number + 1 for number in numbers]
+    numbers = _distinct([finished_epochs(path) for path in paths], len(paths)) if trust_files else []
+    if not numbers:
+        found = (_distinct(way(), len(paths)) for way in ways)
+        numbers = next((each for each in found if each), list(range(1, len(paths) + 1)))
+        if 0 in numbers and all(path.stem != UNTRAINED for path in paths):
+            numbers = [number + 1 for number in numbers]
     files = (
-        CheckpointFile(path, number, "" if path.stem.isdigit() and int(path.stem) == number else path.stem)
+        CheckpointFile(path, number, "" if _says_only(path.stem, number) else path.stem)
         for path, number in zip(paths, numbers, strict=True)
     )
     return tuple(sorted(files, key=lambda file: file.epoch))
@@ -83,6 +89,12 @@ def number_epochs(paths: Sequence[Path], finished_epochs: Callable[[Path], int |
 def thin_out(files: Sequence[CheckpointFile], every: int) -> tuple[CheckpointFile, ...]:
     """Every n-th file, counted back from the last one, which is always taken."""
     return tuple(files[::-1][::every][::-1])
+
+
+def _says_only(stem: str, number: int) -> bool:
+    """Whether a file's name says no more than the number of its epoch: 0012, e12, checkpoint_12."""
+    plain = _PLAIN.fullmatch(stem)
+    return plain is not None and int(plain[1]) == number
 
 
 def _named_number(stem: str) -> int | None:

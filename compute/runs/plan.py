@@ -101,6 +101,7 @@ def make_recording_plan(prepared: PreparedRun, path: Path, *, left: int, is_new:
     seconds = left * len(prepared.dataset.validation.labels) * len(prepared.variants) / speed
     time_text = f"about {_duration(seconds)} ({speed:.0f} images/s recording, from a few measured passes)"
     new_bytes = left * (epoch_bytes(prepared) + 4 * prepared.parameters) + is_new * _run_file_bytes(prepared)
+    work = (f"input     {prepared.dataset.preparation or 'as the data set gives them'}", *work)
     return _plan(prepared, path, is_new, work, Cost(seconds, time_text, new_bytes))
 
 

@@ -27,6 +27,7 @@ from compute.data.own_transform import Transform, load_transformed
 from compute.errors import BadCheckpoint, BadModel, BadOption
 from compute.models import ClassMapNetwork, describe
 from compute.models.adoption import Evidence, adopt
+from compute.models.adoption.split import ONE_OUTPUT
 from compute.models.library import ModelSpec, classes_of
 from compute.recording.perturbations import Perturbation, check_variants
 from compute.recording.run_recorder import Material, RunRecorder, run_exists
@@ -42,7 +43,7 @@ from compute.training.weights import WeightsReport
 from compute.training.weights_file import SavedWeights, find_prefix, fit_weights, read_weights
 from store import open_run
 from store.format.description import ClassInfo, RunDescription
-from store.format.layout import CHECKPOINTS
+from store.format.layout import CHECKPOINTS, MOST_EPOCHS
 from store.format.receipts import file_sha256
 from store.write.run_writer import RunWriter
 
@@ -63,6 +64,7 @@ class RecordRequest:
         class_names: a file with the class folder of every output, a line each; default: the folders in text order.
         entry, prefix: see `read_weights` and `fit_weights`.
         transform: a function of the user's own that prepares images instead of the settings, except mean and sd.
+        first_epoch: number of the first checkpoint, the others moving along; None = as the files say.
         every: record only every n-th checkpoint, and the last.
         layer: whose grid the maps have; see `adopt`.
         maps: False records probabilities only.
@@ -79,6 +81,7 @@ class RecordRequest:
     entry: str = ""
     prefix: str = ""
     transform: Transform | None = None
+    first_epoch: int | None = None
     every: int = 1
     layer: str | None = None
     maps: bool = True
@@ -188,14 +191,15 @@ class RecordingJob:
             recorder.wait()
 
     def _work(self) -> tuple[str, ...]:
-        evidence, files = self.prepared.evidence, self.prepared.files
-        epochs = ", ".join(str(file.epoch) for file in files[:8]) + (", ..." if len(files) > 8 else "")
+        evidence, epochs = self.prepared.evidence, [file.epoch for file in self.prepared.files]
+        numbers = f"{', '.join(map(str, epochs[:8]))}{f', ... {epochs[-1]}' if len(epochs) > 8 else ''}"
+        weights = f"{len(epochs)} checkpoints as epochs {numbers}" if epochs[1:] else f"1 checkpoint as epoch {numbers}"
         what = {
             "network": "the network's own class maps",
             "none": "none: the record has probabilities only",
         }.get(evidence.kind, f"{evidence.kind}, at '{evidence.layer}': mean(map) is the logit to {evidence.error:.1e}")
         kept = f", kept of the {self.prepared.request.top} strongest classes" if self.prepared.request.top else ""
-        return (f"weights   {len(files)} checkpoints as epochs {epochs}", f"maps      {what}{kept}")
+        return (f"weights   {weights}", f"maps      {what}{kept}")
 
 
 def prepare_recording(
@@ -209,11 +213,11 @@ def prepare_recording(
     on_device = choose_device(device)
     prepare_device(on_device, compiled=False)
     check_variants(request.variants)
-    paths = find_files(request.checkpoints)
-    files = number_epochs(paths, lambda path: read_weights(path, entry=request.entry).epoch)
-    files = thin_out(files, request.every)
+    files = _numbered_files(request)
     first = read_weights(files[-1].path, entry=request.entry)
     classes = request.classes or _classes_in(first, request)
+    if classes == 1:
+        raise BadModel(f"{ONE_OUTPUT} Name such a module of yours: --model package.module:factory.")
     data = request.profile.data
     if data.source == "phantom" and classes:  # its first classes are a set of their own
         data = replace(data, classes=classes)
@@ -242,6 +246,21 @@ def prepare_recording(
         files=files,
         evidence=evidence,
     )
+
+
+def _numbered_files(request: RecordRequest) -> tuple[CheckpointFile, ...]:
+    """The files of weights that are to be recorded, with their epochs."""
+    paths = find_files(request.checkpoints)
+    trust = read_weights(paths[0], entry=request.entry).epoch_is_certain
+    files = number_epochs(paths, lambda path: read_weights(path, entry=request.entry).epoch, trust_files=trust)
+    if request.first_epoch is not None:
+        later = request.first_epoch - files[0].epoch
+        if files[-1].epoch + later >= MOST_EPOCHS:
+            raise BadOption(
+                f"--first-epoch {request.first_epoch} is invalid: the last epoch must be below {MOST_EPOCHS}."
+            )
+        files = tuple(replace(file, epoch=file.epoch + later) for file in files)
+    return thin_out(files, request.every)
 
 
 def order_classes(dataset: Dataset, classes: int | None, names: Path | None) -> Dataset:

@@ -52,7 +52,8 @@ class SavedWeights:
     """The tensors of one file, by name, without the prefixes of wrappers.
 
     `entry` is where they were in the file ("" = the file itself); `others` are further entries with tensors, which
-    were not taken. `epoch` is the number of finished epochs that the file gives, None where it gives none.
+    were not taken. `epoch` is the number of finished epochs that the file gives, None where it gives none;
+    `epoch_is_certain` where it is known how the library that wrote it counts.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class SavedWeights:
     entry: str = ""
     others: tuple[str, ...] = ()
     epoch: int | None = None
+    epoch_is_certain: bool = False
 
 
 def read_weights(path: Path, *, entry: str = "") -> SavedWeights:
@@ -240,7 +242,7 @@ def _from_document(path: Path, document: Any, entry: str) -> SavedWeights:
     else:
         raise _no_weights(path, document)
     others = tuple(sorted(name for name in entries if name != chosen and name in ENTRIES))
-    return SavedWeights(path, _without_wrappers(tensors), chosen, others, _finished_epochs(document))
+    return SavedWeights(path, _without_wrappers(tensors), chosen, others, *_finished_epochs(document))
 
 
 def _entries(document: Mapping[Any, Any]) -> dict[str, Mapping[str, Tensor]]:
@@ -265,14 +267,22 @@ def _no_weights(path: Path, document: Any) -> BadWeights:
     )
 
 
-def _finished_epochs(document: Mapping[Any, Any]) -> int | None:
-    """How many epochs were finished, where the file says it; Lightning counts from 0."""
+def _finished_epochs(document: Mapping[Any, Any]) -> tuple[int | None, bool]:
+    """How many epochs were finished, where the file says it, and whether that is certain."""
     epoch = document.get("epoch")
     if isinstance(epoch, Tensor) and epoch.numel() == 1:
         epoch = epoch.item()
     if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
-        return None
-    return epoch + 1 if _LIGHTNING in document else epoch
+        return None, False
+    if _LIGHTNING in document:  # its `epoch` counts from 0, but has moved on where it saves after the last one
+        try:
+            return int(document["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]), True
+        except (KeyError, TypeError, ValueError):
+            return epoch + 1, True
+    version = document.get("version")
+    if isinstance(version, int) and version > 1 and "arch" in document:  # timm's, which count from 0 since version 2
+        return epoch + 1, True
+    return epoch, False
 
 
 def _check_records(path: Path) -> None:

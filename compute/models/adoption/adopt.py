@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,20 +14,21 @@ from torch import Tensor, nn
 from compute.errors import BadModel
 from compute.models.adoption.affine import AffineMaps, PlacedMaps
 from compute.models.adoption.grid import GridForm, possible_forms
-from compute.models.adoption.network import AdoptedNetwork, Evidence, SingleCell
-from compute.models.adoption.search import ROUNDING, deciding_forms, deciding_grids
+from compute.models.adoption.network import AdoptedNetwork, Evidence, MapMethod, SingleCell
+from compute.models.adoption.search import deciding_forms, deciding_grids
 from compute.models.adoption.split import (
     FAILURES,
     Split,
     exact_float32,
     logits_of,
     ordinary_tensor,
-    refuse_probabilities,
+    refuse_other_outputs,
 )
 from compute.models.adoption.tangent import TangentMaps
 from compute.models.network import evaluation_mode, unwrapped
 
 TOLERANCE = 1e-5  # of mean(map) against the logit, relative to the image's largest logit
+LEAST_SPREAD = 1e-4  # of the logits between images, relative to the largest: below it the proof is made in float64
 PROBES = 2  # images that show that a tangent can be computed, and that cells add up alone
 BATCH = 16
 
@@ -54,22 +58,35 @@ def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: b
         images = _checked(images)
         with torch.no_grad():
             logits = torch.cat([logits_of(body(batch)).float() for batch in images.split(BATCH)])
-        refuse_probabilities(logits)
+        refuse_other_outputs(logits)
         if not maps:
             evidence = Evidence("none", float("nan"), "", (1, 1))
             return AdoptedNetwork(body, SingleCell(body), evidence, source=source)
+        proved, images, tolerance = _resolving(body, images, logits)
         probes = images[_most_different(logits)]
         tried: list[str] = []
-        for name, forms in _layers(body, probes, layer):
-            for kind, method in _methods(Split(body, name), forms, probes):
-                found = _proof(kind, method, images, name, tried)
+        for name, forms in _layers(proved, probes, layer):
+            for kind, method_of in _methods(Split(proved, name), forms, probes, tolerance):
+                found = _proof(kind, method_of(Split(proved, name)), images, tried, tolerance)
+                method = method_of(Split(body, name))
                 if found:
+                    if proved is not body:
+                        with torch.no_grad():
+                            found = replace(found, error=_mean_error(method, images.float())[0])
                     return AdoptedNetwork(body, method, found, source=source)
-    problem = "; ".join(tried) or "no layer with a grid of cells decides the logits"
     raise BadModel(
-        f"{type(source).__name__} has no class maps: {problem}. {_equality(logits)}Name another layer "
+        f"{type(source).__name__} has no class maps: {_problem(tried, logits)} Name another layer "
         "(layer='NAME', or 'NAME:in' for what goes into it), or record its predictions alone (maps=False)."
     )
+
+
+def _problem(tried: list[str], logits: Tensor) -> str:
+    """What was found, of the layer nearest to the head; `tried` has a line for each layer and way, last layer first."""
+    if not tried:
+        if _spread(logits) < LEAST_SPREAD:
+            return f"its logits hardly differ between the {len(logits)} images."
+        return "no layer with a grid of cells decides the logits."
+    return f"{'; '.join(tried[:3])}{f' ({len(tried) - 3} more were tried)' if tried[3:] else ''}."
 
 
 def _most_different(logits: Tensor) -> list[int]:
@@ -77,16 +94,24 @@ def _most_different(logits: Tensor) -> list[int]:
     return [0, max(1, int((logits - logits[0]).abs().amax(1).argmax()))]
 
 
-def _equality(logits: Tensor) -> str:
-    """A sentence where rounding hides what the logits (n, C) depend on: the likely reason that no layer was found."""
-    difference, largest = float((logits - logits[0]).abs().max()), float(logits.abs().max())
-    if difference > 2 * ROUNDING * largest:
-        return ""
-    return (
-        f"It gives nearly the same logits for all {len(logits)} images: they differ by {difference:.2g}, and the "
-        f"largest is {largest:.2g}, so float32 cannot show what they depend on. Deep networks are like that before "
-        "their first step, and dead ones always: train the model first. "
-    )
+def _spread(logits: Tensor) -> float:
+    """The largest difference of a logit (n, C) between two images, relative to the largest logit."""
+    return float((logits - logits[0]).abs().max() / logits.abs().max().clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def _resolving(body: nn.Module, images: Tensor, logits: Tensor) -> tuple[nn.Module, Tensor, float]:
+    """The model and images to prove with, and the tolerance.
+
+    A deep network before its first step gives nearly the same logits for all images. float32 hides what they depend
+    on, and any head's maps would pass a proof relative to the largest logit: float64 shows it, relative to the spread.
+    """
+    if _spread(logits) < LEAST_SPREAD:
+        with torch.no_grad(), contextlib.suppress(*FAILURES):  # it may insist on float32
+            wide, x = copy.deepcopy(body).double(), images.double()
+            spread = _spread(torch.cat([logits_of(wide(batch)) for batch in x.split(BATCH)]))
+            if spread * TOLERANCE > torch.finfo(torch.float64).eps:
+                return wide, x, spread * TOLERANCE
+    return body, images, TOLERANCE
 
 
 def _layers(model: nn.Module, x: Tensor, layer: str | None) -> Iterator[tuple[str, list[GridForm]]]:
@@ -108,51 +133,60 @@ def _layers(model: nn.Module, x: Tensor, layer: str | None) -> Iterator[tuple[st
 
 
 def _methods(
-    split: Split, forms: list[GridForm], x: Tensor
-) -> Iterator[tuple[str, AffineMaps | PlacedMaps | TangentMaps]]:
-    """The ways to make maps at a layer that come into question, the most exact first."""
+    split: Split, forms: list[GridForm], x: Tensor, tolerance: float
+) -> Iterator[tuple[str, Callable[[Split], AffineMaps | PlacedMaps | TangentMaps]]]:
+    """The ways to make maps at a layer that come into question, the most exact first, each with what makes it."""
     found: list[Tensor] = []
     with torch.no_grad():
         logits = split.run(x, lambda raw: found.append(raw.clone()))
         methods = [AffineMaps(split, form, relu=relu) for form in forms for relu in (False, True)]
-        averaging = [method for method in methods if method.averages(found[0], logits, x)]
-    for method in averaging:
-        yield "exact", method
-    for method in averaging:
-        yield "frozen_norm", AffineMaps(split, method.form, relu=method.relu, norm=True)
+        averaging = [method for method in methods if method.averages(found[0], logits, x, tolerance)]
+    for norm in (False, True):
+        for method in averaging:
+            yield "frozen_norm" if norm else "exact", partial(AffineMaps, form=method.form, relu=method.relu, norm=norm)
     if not averaging:
         for relu in (False, True):
-            yield "exact", PlacedMaps(split, forms[0], relu=relu)
-    yield "linearised", TangentMaps(split, forms[0])
+            yield "exact", partial(PlacedMaps, form=forms[0], relu=relu)
+    yield "linearised", partial(TangentMaps, form=forms[0])
 
 
 def _proof(
-    kind: str, method: AffineMaps | PlacedMaps | TangentMaps, images: Tensor, layer: str, tried: list[str]
+    kind: str,
+    method: AffineMaps | PlacedMaps | TangentMaps,
+    images: Tensor,
+    tried: list[str],
+    tolerance: float = TOLERANCE,
 ) -> Evidence | None:
     """The evidence if the means of the maps are the logits; else None, and a line about what was found."""
-    error, shape = 0.0, (0, 0)
+    layer = method.split.layer
     # A tangent adds up by its making: two images show that it can be computed.
     images = images[:PROBES] if kind == "linearised" else images
     try:
         with torch.no_grad():
-            for batch in images.split(BATCH):
-                maps, logits = method.maps(batch)
-                shape = (maps.shape[2], maps.shape[3])
-                error = max(error, relative_error(maps.mean((-1, -2)), logits))
+            error, maps, logits = _mean_error(method, images)
             cells = 0.0 if isinstance(method, TangentMaps) else method.cell_error(images[:PROBES])
     except FAILURES as err:
         tried.append(f"'{layer}' as {kind}: {(str(err).splitlines() or [''])[0].rstrip('.')}")
         return None
-    if not error <= TOLERANCE:
+    if not error <= tolerance:
         tried.append(f"'{layer}' as {kind}: mean(map) differs from the logit by {error:.2g} of the largest logit")
         return None
-    if float(maps.std((-1, -2)).max()) <= TOLERANCE * float(logits.abs().max()) and kind == "linearised":
+    if float(maps.std((-1, -2)).max()) <= tolerance * float(logits.abs().max()) and kind == "linearised":
         tried.append(f"'{layer}' as {kind}: the maps are flat, the tangent does not see the grid")
         return None
-    if not cells <= TOLERANCE:
+    if not cells <= tolerance:
         tried.append(f"'{layer}' as {kind}: cells given to the head alone differ by {cells:.2g} of the largest cell")
         return None
-    return Evidence(kind, error, layer, shape, kind == "exact", len(images))
+    return Evidence(kind, error, layer, (maps.shape[2], maps.shape[3]), kind == "exact", len(images))
+
+
+def _mean_error(method: MapMethod, images: Tensor) -> tuple[float, Tensor, Tensor]:
+    """The largest relative error of mean(map) against the logit; and maps and logits of the last batch."""
+    error = 0.0
+    for batch in images.split(BATCH):
+        maps, logits = method.maps(batch)
+        error = max(error, relative_error(maps.mean((-1, -2)), logits))
+    return error, maps, logits
 
 
 def relative_error(means: Tensor, logits: Tensor) -> float:

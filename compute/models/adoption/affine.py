@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from compute.errors import BadModel
 from compute.models.adoption.grid import GridForm
-from compute.models.adoption.split import FAILURES, Split, exact_float32, ordinary_tensor
+from compute.models.adoption.split import FAILURES, Split, at_least_float32, exact_float32, ordinary_tensor
 
 ROWS = 1024  # cells or classes given to the head at once
 MOST_WEIGHTS = 1 << 26  # of a head with weights of its own for every cell: 268 MB
@@ -68,7 +68,7 @@ class NormStatistics(TorchFunctionMode):
         if self.constants is None:
             axes = tuple(range(1, x.ndim))
             mean = x.mean(axes) if centred else x.new_zeros(len(x))
-            spread = (x.float() - mean.view(-1, *(1 for _ in axes))).square().mean(axes)
+            spread = (at_least_float32(x) - mean.view(-1, *(1 for _ in axes))).square().mean(axes)
             eps = given.get("eps") or (1e-5 if centred else torch.finfo(x.dtype).eps)
             if x[0].numel() == x.shape[-1]:  # else one image has several statistics, one of each of its cells
                 self.found.append((mean, (spread + eps).rsqrt()))
@@ -102,7 +102,7 @@ class AffineHead:
         """The maps, from the product and the statistics (mean, reciprocal deviation) of each image, both (n,)."""
         if statistics is None:
             return product + (self.offset + self.bias)[:, None, None]
-        mean, scale = (each.float()[:, None] for each in statistics)
+        mean, scale = (at_least_float32(each)[:, None] for each in statistics)
         shift = scale * (self.offset - mean * self.tilt) + self.bias  # (n, C)
         return product * scale[:, :, None, None] + shift[:, :, None, None]
 
@@ -145,7 +145,7 @@ class AffineMaps:
 
     def grid(self, raw: Tensor) -> Tensor:
         """The grid (n, F, H, W) float32 that the head is affine in."""
-        grid = self.form.grid(raw).float()
+        grid = at_least_float32(self.form.grid(raw))
         return grid.relu() if self.relu else grid
 
     def head(self, x: Tensor) -> AffineHead:
@@ -184,13 +184,13 @@ class AffineMaps:
         alone = [self.of_cells(cells, x, fixed) for cells, fixed in zip(found[0], constants, strict=True)]
         return _largest_difference(torch.stack(alone).mT.view_as(maps), maps)
 
-    def averages(self, raw: Tensor, logits: Tensor, x: Tensor) -> bool:
+    def averages(self, raw: Tensor, logits: Tensor, x: Tensor, tolerance: float) -> bool:
         """Whether the head makes of the mean cell what it makes of the whole grid: a cheap test before the proof."""
         try:
             alone = self.of_cells(self.grid(raw).mean((-1, -2)), x)
         except FAILURES:
             return False
-        return bool((alone - logits).abs().max() <= 1e-4 * logits.abs().max())
+        return bool((alone - logits).abs().max() <= 10 * tolerance * logits.abs().max())
 
     def _ask(self, x: Tensor) -> AffineHead:
         with torch.inference_mode(False), exact_float32(x.device):
@@ -235,7 +235,7 @@ class PlacedMaps:
 
         def visit(raw: Tensor) -> None:
             nonlocal maps
-            grid = self.form.grid(raw).float()
+            grid = at_least_float32(self.form.grid(raw))
             with exact_float32(raw.device):
                 maps = torch.einsum("nfyx,cfyx->ncyx", grid.relu() if self.relu else grid, weight)
 
@@ -246,7 +246,7 @@ class PlacedMaps:
         """The same as in `AffineMaps`, of cells at their places in a grid that is 0 elsewhere."""
         maps, _ = self.maps(x)
         found: list[Tensor] = []
-        self.split.run(x, lambda raw: found.append(self.form.grid(raw).float().clone()))
+        self.split.run(x, lambda raw: found.append(at_least_float32(self.form.grid(raw)).clone()))
         cells = maps.shape[2] * maps.shape[3]
         alone = torch.eye(cells, device=x.device).view(cells, 1, *maps.shape[2:])
         shares = torch.stack([self.split.head(self.form.raw(alone * grid), x) for grid in found[0]])  # (n, cells, C)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from compute.models.adoption.grid import GridForm, possible_forms
-from compute.models.adoption.split import AT_INPUT, FAILURES, Split, logits_of
+from compute.models.adoption.split import AT_INPUT, FAILURES, Split, at_least_float32, logits_of
 
-ROUNDING = 3e-6  # relative to the largest logit: what float32 may change without a reason
+# relative to the largest logit: what arithmetic may change without a reason
+ROUNDING = {torch.float32: 3e-6, torch.float64: 1e-13}
 
 
 @dataclass
@@ -93,7 +94,7 @@ def deciding_forms(split: Split, shape: tuple[int, ...], x: Tensor) -> list[Grid
     if not forms:
         return []
     with torch.no_grad():
-        logits = logits_of(split.model(x)).float()
+        logits = at_least_float32(logits_of(split.model(x)))
     return [form for form in forms if decides(split, form, x, logits)]
 
 
@@ -124,7 +125,7 @@ def decides(split: Split, form: GridForm, x: Tensor, logits: Tensor) -> bool:
     Then the grid is emptied: the logits have to change.
     """
     order = torch.arange(len(x), device=x.device).roll(1)
-    rounding = ROUNDING * float(logits.abs().max())
+    rounding = ROUNDING[logits.dtype] * float(logits.abs().max())
     difference = float((logits - logits[order]).abs().max())
     with torch.no_grad():
         try:

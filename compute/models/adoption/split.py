@@ -14,6 +14,10 @@ from compute.errors import BadModel
 AT_INPUT = ":in"  # "blocks.11:in" is what goes into blocks.11
 # what a head may raise when it gets a tensor that it was not built for
 FAILURES = (BadModel, RuntimeError, TypeError, ValueError, IndexError, AssertionError)
+ONE_OUTPUT = (
+    "The model returns one number for an image, as for a sigmoid. Class maps need a logit for each class: return two "
+    "from its forward, whose softmax is that sigmoid: torch.cat([torch.zeros_like(z), z], 1), where z is (images, 1)."
+)
 Visitor = Callable[[Tensor], Tensor | None]  # gets the layer's tensor; what it returns takes that tensor's place
 
 
@@ -33,6 +37,8 @@ def logits_of(output: Any) -> Tensor:
         if len(matrices) > 1 and _are_probabilities(matrices[0]):
             matrices = [entry for entry in matrices if not _are_probabilities(entry)] or matrices
         output = matrices[0] if matrices else None
+    if isinstance(output, Tensor) and output.ndim == 1:  # one number for each image, which is refused in words
+        return output[:, None]
     if not isinstance(output, Tensor) or output.ndim != 2:
         shape = f" of shape {tuple(output.shape)}" if isinstance(output, Tensor) else ""
         raise BadModel(
@@ -42,9 +48,11 @@ def logits_of(output: Any) -> Tensor:
     return output
 
 
-def refuse_probabilities(logits: Tensor) -> None:
-    """Raises BadModel if these are probabilities: no class map has a probability as its mean."""
-    if _are_probabilities(logits):
+def refuse_other_outputs(logits: Tensor) -> None:
+    """Raises BadModel unless these are the logits (n, C) of two classes or more."""
+    if logits.shape[1] < 2:
+        raise BadModel(ONE_OUTPUT)
+    if _are_probabilities(logits):  # no class map has a probability as its mean
         raise BadModel(
             "The model returns probabilities: every row of its output is from 0 to 1 and sums to 1. "
             "Class maps add up to logits, so leave the softmax out of the model."
@@ -102,7 +110,7 @@ class Split:
                 f"The layer '{self.layer}' was run {visited} times for one batch. Name one that is run once, "
                 "such as the block that contains it."
             )
-        return logits.float()
+        return at_least_float32(logits)
 
     def head(self, raw: Tensor, x: Tensor) -> Tensor:
         """The logits (m, C) float32 of the model from the layer on, for m rows of the layer's tensor.
@@ -125,6 +133,11 @@ def _tensor_of(value: Any, layer: str) -> Tensor:
 def _first(modules: Mapping[str, nn.Module]) -> list[str]:
     top = [name for name in modules if name and "." not in name]
     return top[:20] + (["..."] if len(top) > 20 else [])
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision widened; float64, in which a network may be proved, as it is."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def ordinary_tensor(x: Tensor) -> Tensor:

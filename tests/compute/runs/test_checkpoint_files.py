@@ -6,16 +6,17 @@ from compute.errors import BadWeights
 from compute.runs.checkpoint_files import find_files, number_epochs, thin_out
 
 
-def numbered(*names: str, recorded: list[int | None] | None = None) -> list[tuple[int, str]]:
+def numbered(*names: str, recorded: list[int | None] | None = None, trust: bool = False) -> list[tuple[int, str]]:
     inside = dict(zip(map(Path, names), recorded or [None] * len(names), strict=True))
-    files = number_epochs(list(inside), inside.__getitem__)
+    files = number_epochs(list(inside), inside.__getitem__, trust_files=trust)
     return [(file.epoch, file.label) for file in files]
 
 
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["e1.pt", "e3.pt", "e10.pt"], [(1, "e1"), (3, "e3"), (10, "e10")]),
+        (["e1.pt", "e3.pt", "e10.pt"], [(1, ""), (3, ""), (10, "")]),
+        (["checkpoint_2.pth", "model-03.pth"], [(1, "checkpoint_2"), (2, "model-03")]),
         (["0001.pt", "0007.pt"], [(1, ""), (7, "")]),
         (["resnet18_epoch_2.pth", "resnet18_epoch_11.pth"], [(2, "resnet18_epoch_2"), (11, "resnet18_epoch_11")]),
         (["epoch=4-step=500.ckpt"], [(4, "epoch=4-step=500")]),
@@ -24,8 +25,8 @@ def numbered(*names: str, recorded: list[int | None] | None = None) -> list[tupl
         (["best.pt", "last.pt"], [(1, "best"), (2, "last")]),
         (["best.pt", "epoch3.pt"], [(1, "best"), (2, "epoch3")]),
         (["resnet50-0676ba61.pth"], [(1, "resnet50-0676ba61")]),
-        (["a/e1.pt", "b/e1.pt"], [(1, "e1"), (2, "e1")]),
-        (["e1.pt", "e9999999999.pt"], [(1, "e1"), (2, "e9999999999")]),
+        (["a/e1.pt", "b/e1.pt"], [(1, ""), (2, "e1")]),
+        (["e1.pt", "e9999999999.pt"], [(1, ""), (2, "e9999999999")]),
         # counted from 0, which is the untrained network here, as in this project's own 0000.pt
         (["epoch=0-step=99.ckpt", "epoch=1-step=199.ckpt"], [(1, "epoch=0-step=99"), (2, "epoch=1-step=199")]),
         (["model_0.pth", "model_1.pth"], [(1, "model_0"), (2, "model_1")]),
@@ -39,7 +40,9 @@ def test_epochs_are_numbered_and_labelled_by_the_names_of_the_files(names, expec
 def test_the_number_in_the_file_is_taken_where_the_name_has_none():
     assert numbered("best.pt", "last.pt", recorded=[12, 30]) == [(12, "best"), (30, "last")]
     assert numbered("best.pt", recorded=[0]) == [(1, "best")]
-    assert numbered("e5.pt", recorded=[4]) == [(5, "e5")]
+    assert numbered("e5.pt", recorded=[4]) == [(5, "")]
+    assert numbered("epoch=4.ckpt", "last.ckpt", recorded=[5, 9], trust=True) == [(5, "epoch=4"), (9, "last")]
+    assert numbered("epoch=0.ckpt", "last.ckpt", recorded=[0, 9], trust=True) == [(0, ""), (9, "last")]
     assert numbered("best.pt", "last.pt", recorded=[30, 30]) == [(1, "best"), (2, "last")]
 
 

@@ -71,7 +71,7 @@ def recorded(material, tmp_path_factory):
 def test_a_folder_of_checkpoints_becomes_the_epochs_of_a_run(recorded, material):
     run = open_run(recorded)
     assert run.epochs == (2, 6, 10)
-    assert [run.epoch_label(epoch) for epoch in run.epochs] == ["e2", "e6", "e10"]
+    assert [run.epoch_label(epoch) for epoch in run.epochs] == ["", "", ""]  # e2 says no more than 2
     assert (run.description.evidence, run.map_shape, run.image_shape) == ("exact", (2, 2), (64, 64))
     assert run.description.evidence_error < 1e-5
     assert [each.id for each in run.description.classes] == list(CLASSES)
@@ -111,7 +111,8 @@ def test_the_plan_is_printed_and_nothing_written(material, tmp_path, capsys):
     assert main(command(material, tmp_path, "--plan", checkpoint="weights")) == 0
     text = capsys.readouterr().out
     assert "20 validation images, 4 classes" in text
-    assert "10 checkpoints as epochs 1, 2, 3, 4, 5, 6, 7, 8, ..." in text
+    assert "10 checkpoints as epochs 1, 2, 3, 4, 5, 6, 7, 8, ... 10" in text
+    assert "input     the shorter side resized to 72, the central 64×64 pixels, bilinear" in text
     assert "exact, at 'conv5'" in text
     assert not list(tmp_path.iterdir())
 
@@ -135,6 +136,8 @@ def test_the_plan_is_printed_and_nothing_written(material, tmp_path, capsys):
         (["--variants", "gray"], "must begin with 'clean'"),
         (["--layer", "layer9"], "layer9"),
         (["--every", "0"], "--every 0 is invalid"),
+        (["--first-epoch", "-1"], "--first-epoch -1 is invalid"),
+        (["--first-epoch", "9999999999"], "the last epoch must be below"),
         (["--mean", "0.5", "nan", "0.5"], "data.mean"),
         (["--time-limit", "-1"], "--time-limit -1 is invalid"),
     ],
@@ -225,11 +228,35 @@ def test_a_transform_of_ones_own_prepares_the_images(material, tmp_path, capsys)
     expected = compose.transforms[1](compose.transforms[0](image))
     np.testing.assert_array_equal(run.pixels([0])[0], np.asarray(expected))
     assert run.configuration["data"]["sd"] == [0.2, 0.2, 0.2]
-    assert "Normalize" in run.description.preparation
+    assert run.description.preparation["resize"] == 70  # a usual transform, which Live repeats
     assert main([*options, "--run", "bare", "--transform", "tests.compute.runs.test_record:bare"]) == 2
     assert "does not end in a Normalize" in capsys.readouterr().err
     bare_too = ["--transform", "tests.compute.runs.test_record:bare", "--mean", "0", "0", "0", "--sd", "1", "1", "1"]
     assert main([*options, "--run", "bare", *bare_too]) == 0
+    assert "bare" in open_run(tmp_path / "bare").description.preparation
+
+
+def test_a_crop_alone_cuts_off_as_much_as_the_models_own_and_keeps_what_it_can_of_wide_images(material, tmp_path):
+    options = [each for each in command(material, tmp_path) if each not in ("--resize", "72", "--crop", "64")]
+    for crop, resize in ((["112"], 128), (["64", "80"], None)):
+        assert main([*options, "--crop", *crop, "--run", crop[-1]]) == 0
+        preparation = open_run(tmp_path / crop[-1]).description.preparation
+        assert (preparation["crop"], preparation.get("resize")) == ([int(crop[0]), int(crop[-1])], resize)
+
+
+def test_the_first_checkpoint_has_the_number_that_is_said(material, tmp_path):
+    for number in (0, 1):
+        (tmp_path / f"net_epoch_{number}.pt").write_bytes((material / "weights" / "e1.pt").read_bytes())
+    more = ("--checkpoint", str(tmp_path / "net_epoch_*.pt"))
+    assert main(command(material, tmp_path, *more, "--first-epoch", "0")) == 0
+    run = open_run(tmp_path / "mine")
+    assert [(epoch, run.epoch_label(epoch)) for epoch in run.epochs] == [(0, "net_epoch_0"), (1, "net_epoch_1")]
+
+
+def test_a_network_with_one_output_is_refused_with_how_to_make_two_of_it(material, tmp_path, capsys):
+    torch.save(shufflenet_v2_x0_5(num_classes=1).state_dict(), tmp_path / "one.pt")
+    said = refused(capsys, command(material, tmp_path, "--checkpoint", str(tmp_path / "one.pt")), tmp_path)
+    assert "torch.cat([torch.zeros_like(z), z], 1)" in said
 
 
 class Small(nn.Module):

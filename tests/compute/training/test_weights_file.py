@@ -42,6 +42,7 @@ FORMS = {
     "an entry of another name": ({"classifier": STATE, "optimizer": OPTIMIZER}, None),
     "a state dict in an entry of an entry": ({"model": {"state_dict": STATE}}, None),
     "Lightning": ({"pytorch-lightning_version": "2.6", "epoch": 4, "state_dict": prefixed("model.")}, 5),
+    "timm's training": ({"arch": "x", "version": 2, "epoch": 4, "state_dict": STATE}, 5),
     "Lightning, compiled": ({"pytorch-lightning_version": "2.6", "state_dict": prefixed("net._orig_mod.")}, None),
     "Lightning with a metric's tensors": ({"state_dict": prefixed("net.") | {"accuracy.tp": torch.ones(5)}}, None),
     "timm": ({"state_dict": network(1).state_dict(), "state_dict_ema": STATE, "args": argparse.Namespace(lr=1)}, None),
@@ -108,7 +109,9 @@ def test_a_checkpoint_of_lightning_itself_is_read(tmp_path):
     trainer.fit(task, torch.utils.data.DataLoader(torch.rand(4, 3, 8, 8), 2))
     (path,) = (tmp_path / "checkpoints").glob("*.ckpt")
     saved = read_weights(path)
-    assert (saved.entry, saved.epoch) == ("state_dict", 2)
+    assert (saved.entry, saved.epoch, saved.epoch_is_certain) == ("state_dict", 2, True)
+    trainer.save_checkpoint(tmp_path / "after.ckpt")  # its `epoch` has moved on
+    assert read_weights(tmp_path / "after.ckpt").epoch == 2
     assert torch.equal(fit_weights(saved, STATE)["conv.weight"], task.model.conv.weight)
 
 

@@ -182,6 +182,9 @@ def test_what_cannot_be_adopted_is_refused_with_what_was_found():
     x = torch.rand(3, 3, 64, 64)
     with pytest.raises(BadModel, match="returns probabilities"):
         adopt(Returns(lambda logits: logits.softmax(1)), x)
+    for one in (lambda logits: logits[:, 0], lambda logits: logits[:, :1]):
+        with pytest.raises(BadModel, match=r"one number for an image.*torch\.zeros_like\(z\), z"):
+            adopt(Returns(one), x)
     with pytest.raises(BadModel, match="returned a str"):
         adopt(Returns(lambda logits: "logits"), x)
     with pytest.raises(BadModel, match="at least two images"):
@@ -243,13 +246,29 @@ def test_adopting_the_cam_network_gives_the_maps_that_it_makes_itself():
     assert difference <= 2e-6 * own.abs().max()
 
 
-def test_a_model_whose_logits_are_nearly_equal_is_told_so():
+@pytest.mark.parametrize(("head", "kind"), [(nn.Identity(), "exact"), (nn.Tanh(), "linearised")])
+def test_a_model_whose_logits_are_nearly_equal_is_proved_relative_to_how_they_differ(head, kind):
+    class Deep(nn.Module):  # before its first step, as every deep network without shortcuts
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(*[layer for c in (3, *[8] * 11) for layer in (nn.Conv2d(c, 8, 3), nn.SiLU())])
+            self.fc = nn.Linear(8, 5)
+
+        def forward(self, x):
+            return self.fc(head(self.body(x).mean((2, 3))))
+
+    torch.manual_seed(0)
+    model, x = Deep(), torch.rand(4, 3, 32, 32)
+    logits = model(x)
+    assert (logits - logits[0]).abs().max() <= 1e-6 * logits.abs().max()
+    evidence = adopt(model, x).evidence
+    assert (evidence.kind, evidence.layer) == (kind, "body")
+
+
+def test_a_model_whose_logits_are_equal_is_refused():
     model = Tiny()
-    with torch.no_grad():
-        model.fc.weight.mul_(1e-9)
-    with pytest.raises(
-        BadModel, match=r"nearly the same logits for all 4 images: they differ by .*train the model first"
-    ):
+    nn.init.zeros_(model.fc.weight)
+    with pytest.raises(BadModel, match="its logits hardly differ between the 4 images"):
         adopt(model, torch.rand(4, 3, 16, 16))
 
 
