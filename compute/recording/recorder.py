@@ -26,6 +26,7 @@ from compute.data.map_style import SAMPLE, MapStyleImages, Normalisation
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, describe
 from compute.models.adoption import AdoptedNetwork, adopt
+from compute.models.adoption.split import FAILURES, logits_of
 from compute.models.library import library_name
 from compute.models.network import WithoutTrace, evaluation_mode, unwrapped
 from compute.models.registry import name_of
@@ -305,7 +306,23 @@ def class_map_network(
         output = model(x[:2])
     if isinstance(output, Tensor) and output.ndim == 4:
         return WithoutTrace(model, signed=getattr(model, "signed", True))
-    return adopt(model, x, layer, maps=maps)
+    return adopt(model if layer else _library_part(model, x[:2]), x, layer, maps=maps)
+
+
+def _library_part(model: nn.Module, x: Tensor) -> nn.Module:
+    """The library's network inside a module that only wraps it, as LightningModules do, which Live can build by name.
+
+    It is recognised by its logits of the images x; else the module itself is returned.
+    """
+    parts = [child for child in model.children() if next(child.parameters(), None) is not None]
+    if len(parts) != 1 or len(list(model.parameters())) != len(list(parts[0].parameters())):
+        return model
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            whole, part = logits_of(model(x)), logits_of(parts[0](x))
+    except FAILURES:  # the part takes something else
+        return model
+    return parts[0] if torch.equal(whole, part) and library_name(parts[0], whole.shape[1]) else model
 
 
 def sample_input(images: MapStyleImages, device: torch.device) -> Tensor:

@@ -192,7 +192,9 @@ class CorrectionView {
     const name = data.names[winner];
     const third = winner !== data.prediction && winner !== data.against;
     const [prediction, against] = [data.names[data.prediction], data.names[data.against]];
-    this.outcome.textContent = winner === data.prediction
+    this.outcome.textContent = out === data.order.length
+      ? "Nothing is left of either."
+      : winner === data.prediction
       ? `${prediction} wins.`
       : third
         ? `${against} ${out >= data.fewest ? `has caught up with ${prediction}, but ` : "is still behind, and "}a third class, ${name}, wins.`

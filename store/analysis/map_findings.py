@@ -96,7 +96,8 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     few = max(size // 16, 1)
     by_few = int((cells <= few).sum())
     low, high = map(float, wilson(by_few, count))
-    half = int(np.quantile(cells, 0.5, method="inverted_cdf"))
+    half, never = int(np.quantile(cells, 0.5, method="inverted_cdf")), float((cells == size).mean())
+    most = f"half of them need {half} at most" if half < size else f"in {percent(never, 0)} of them only all cells do"
     d = correction.difference(final.predicted_class_maps[wrong], final.true_class_maps[wrong])
     random = float(correction.random_correction_share(d, few).mean())
     cells_of = "1 cell is" if few == 1 else f"{few} cells are"
@@ -104,7 +105,7 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     parts = [
         f"{start} {few} of the {size} cells from the maps lets the true class draw level in "
         f"{percent(by_few / count, 0)} of the {count} wrong prediction{'' if count == 1 else 's'}, as many "
-        f"at random in {percent(random, 0)}; half of them need {half} at most."
+        f"at random in {percent(random, 0)}; {most}."
     ]
     if final.cells_to_flip is not None and not wrong.all():
         turned = float((final.cells_to_flip[~wrong] <= few).mean())

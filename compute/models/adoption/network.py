@@ -61,13 +61,14 @@ class AdoptedNetwork(ClassMapNetwork):
         with evaluation_mode(self.body):
             return Trace(self.method.maps(x)[0])
 
-    def maps_of(self, x: Tensor, classes: Tensor) -> Tensor:
-        """Maps (n, K, H, W) of some classes (n, K) of each image; a linearised head makes of them only these."""
+    def strongest_maps(self, x: Tensor, count: int, also: Tensor) -> Tensor:
+        """Class maps (n, C, H, W); a linearised head makes only those of the `count` highest logits and of the classes
+        `also` (n, j), and of the others one mean map: see `TangentMaps.strongest`.
+        """
         with evaluation_mode(self.body):
             if isinstance(self.method, TangentMaps):
-                return self.method.maps(x, classes)[0]
-            maps = self.method.maps(x)[0]
-            return maps.gather(1, classes[:, :, None, None].expand(-1, -1, *maps.shape[2:]))
+                return self.method.strongest(x, count, also)
+            return self.method.maps(x)[0]
 
     def train(self, mode: bool = True) -> AdoptedNetwork:
         """As in any module; weights that may have been trained since the last call are looked at anew."""

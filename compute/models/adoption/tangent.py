@@ -57,25 +57,43 @@ class TangentMaps:
     def forget(self) -> None:
         """Nothing is computed from the weights alone."""
 
-    def maps(self, x: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Class maps (n, K, H, W) and all logits (n, C) of images x, both float32.
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Class maps (n, C, H, W) and logits (n, C) of images x, both float32."""
+        with torch.inference_mode(False), _differentiable():
+            x = ordinary_tensor(x)
+            raw, logits = self._differentiable_pass(x)
+            return self._all(x, raw, logits), logits.detach()
 
-        Args:
-            classes: those wanted of each image, (n, K); None = all.
+    def strongest(self, x: Tensor, count: int, also: Tensor) -> Tensor:
+        """Class maps (n, C, H, W) of images x, of which those of the `count` highest logits and of the classes `also`
+        (n, j) are right, and the mean map and the logits of all: each costs a backward pass. The classes that are left
+        share what the mean map leaves over.
         """
         with torch.inference_mode(False), _differentiable():
             x = ordinary_tensor(x)
-            grid, logits = self._differentiable_pass(x)
-            count = logits.shape[1] if classes is None else classes.shape[1]
+            raw, logits = self._differentiable_pass(x)
+            values, total = logits.detach(), logits.shape[1]
             # a forward pass with its tangent costs about what two backward passes do
-            if 2 * self._cells < count and self._may_go_forward(x, grid, logits):
-                shares = self._forwards(x, grid.detach())
-                shares = shares if classes is None else shares.gather(1, _index(classes, shares))
-            else:
-                shares = self._backwards(grid, logits, classes)
-            own = logits.detach() if classes is None else logits.detach().gather(1, classes)
-            rest = own - shares.sum((-1, -2))
-            return shares * self._cells + rest[:, :, None, None], logits.detach()
+            if count + also.shape[1] + 1 >= min(total, 2 * self._cells):
+                return self._all(x, raw, logits)
+            (gradient,) = torch.autograd.grad(logits.mean(1).sum(), raw, retain_graph=True)
+            mean = self._complete(self._share(gradient, raw.detach())[:, None], values.mean(1, keepdim=True))
+            chosen = torch.cat([values.topk(count).indices, also], 1)
+            found = self._complete(self._backwards(raw, logits, chosen), values.gather(1, chosen))
+        maps = values[:, :, None, None].expand(-1, -1, *found.shape[2:]).clone()
+        maps.scatter_(1, chosen[:, :, None, None].expand_as(found), found)
+        left = torch.ones_like(values).scatter_(1, chosen, 0)[:, :, None, None]
+        return maps + left * (mean - maps.mean(1, keepdim=True)) * total / left.sum(1, keepdim=True)
+
+    def _all(self, x: Tensor, raw: Tensor, logits: Tensor) -> Tensor:
+        """The maps of all classes, in the direction that costs less."""
+        if 2 * self._cells < logits.shape[1] and self._may_go_forward(x, raw, logits):
+            return self._complete(self._forwards(x, raw.detach()), logits.detach())
+        return self._complete(self._backwards(raw, logits), logits.detach())
+
+    def _complete(self, shares: Tensor, logits: Tensor) -> Tensor:
+        """Maps (n, K, H, W) of the cells' shares: what these leave of the logits (n, K) is spread evenly."""
+        return shares * self._cells + (logits - shares.sum((-1, -2)))[:, :, None, None]
 
     def _differentiable_pass(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The layer's tensor as a leaf, and the logits with the head's graph on it; the backbone has none."""
@@ -103,13 +121,12 @@ class TangentMaps:
         """Gradient times activation, summed over the channels: (n, F, H, W) twice -> (n, H, W)."""
         return (self.form.grid(gradient) * self.form.grid(raw)).sum(1)
 
-    def _backwards(self, raw: Tensor, logits: Tensor, classes: Tensor | None) -> Tensor:
-        """(n, K, H, W): every cell's share of each logit, a backward pass through the head for each class."""
-        count = logits.shape[1] if classes is None else classes.shape[1]
+    def _backwards(self, raw: Tensor, logits: Tensor, classes: Tensor | None = None) -> Tensor:
+        """(n, K, H, W): every cell's share of the logits of the classes (n, K), or of all; a backward pass for each."""
+        wanted = (logits if classes is None else logits.gather(1, classes)).unbind(1)
         shares = []
-        for number in range(count):
-            wanted = logits[:, number] if classes is None else logits.gather(1, classes[:, number : number + 1])
-            (gradient,) = torch.autograd.grad(wanted.sum(), raw, retain_graph=number + 1 < count)
+        for number, each in enumerate(wanted, 1):
+            (gradient,) = torch.autograd.grad(each.sum(), raw, retain_graph=number < len(wanted))
             shares.append(self._share(gradient, raw.detach()))
         return torch.stack(shares, 1)
 
@@ -144,10 +161,6 @@ class TangentMaps:
             except FAILURES:  # some operations have no forward derivative, some heads take no other batch size
                 self._forward_works = False
         return self._forward_works
-
-
-def _index(classes: Tensor, shares: Tensor) -> Tensor:
-    return classes[:, :, None, None].expand(-1, -1, *shares.shape[2:])
 
 
 @contextlib.contextmanager

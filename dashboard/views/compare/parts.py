@@ -67,11 +67,11 @@ def flips(before: State, after: State) -> pd.DataFrame:
 
 
 def class_changes(before: State, after: State) -> pd.DataFrame:
-    """A row per class: class_index, name, group, before, after (accuracy), change, similarity of the two patterns."""
+    """A row per class with images: class_index, name, group, before, after (accuracy), change, pattern similarity."""
     first, second = data.class_table(*before.key), data.class_table(*after.key)
     # Runs of different networks may have maps of different sizes.
     one, two = on_one_grid([data.patterns(*before.key), data.patterns(*after.key)])
-    return pd.DataFrame(
+    changes = pd.DataFrame(
         {
             "class_index": np.arange(len(first)),
             "name": second["name"].to_numpy(),
@@ -82,6 +82,7 @@ def class_changes(before: State, after: State) -> pd.DataFrame:
             "similarity": cosine(one, two),
         }
     )
+    return changes[changes["change"].notna()].reset_index(drop=True)
 
 
 PATTERN_LEGEND = "later minus earlier pattern: warm is gained, cold is lost"

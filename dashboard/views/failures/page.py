@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -68,7 +69,7 @@ def main() -> None:
     if data.is_degenerate(selection.run, selection.epoch, selection.variant):
         rows = rows.drop(columns=list(_OF_THE_CORRECTION), errors="ignore")
     with images:
-        _summary(frame, rows, run_facts.correction_name(selection.run))
+        _summary(frame, rows, run_facts.correction_name(selection.run), math.prod(selection.run.map_shape))
         part = _show(selection, rows)
     _table(selection, rows, part)
     if "history" not in frame:
@@ -214,7 +215,8 @@ def _filter(
     )
 
 
-def _summary(frame: pd.DataFrame, rows: pd.DataFrame, symbol: str) -> None:
+def _summary(frame: pd.DataFrame, rows: pd.DataFrame, symbol: str, size: int) -> None:
+    """What the chosen mistakes have in common; `size` is the number of cells of a map."""
     wrong = int((~frame["correct"]).sum())
     some = f" of {count(wrong)}" if len(rows) < wrong else ""  # nothing is filtered out: one number says it
     text = f"**{plural(len(rows), 'wrong prediction')}**{some} in {plural(len(frame), 'image')}"
@@ -226,7 +228,7 @@ def _summary(frame: pd.DataFrame, rows: pd.DataFrame, symbol: str) -> None:
             f" · the prediction is in the true class's group in {rate(same_group, len(rows))}"
         )
     if len(rows) and "correction_cells" in rows:
-        cells = plural(int(rows["correction_cells"].median()), "cell")
+        cells = f"{int(rows['correction_cells'].median())} of {plural(size, 'cell')}"
         text += (
             f" · median minimal correction {escape_markdown(symbol)} {cells}"
             f", after which a third class wins in {rate(rows['third'].mean(), len(rows))}"

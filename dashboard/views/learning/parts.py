@@ -236,7 +236,7 @@ def class_matrix(selection: Selection) -> None:
         if cell == "accuracy"
         else np.clip(data.similarity_to_final(run, selection.variant), 0, 1)
     ).T
-    sequence = data.class_order(run, by, selection.epoch, selection.variant)
+    sequence = data.with_images(run, data.class_order(run, by, selection.epoch, selection.variant))
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
     identifiers, row = data.class_ids(run), np.flatnonzero(sequence == selection.class_index)
     column = run.epochs.index(selection.epoch)

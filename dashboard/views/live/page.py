@@ -169,13 +169,16 @@ def _network_state(run: Run, epoch: int) -> Hashable:
 
 
 def _predict(selection: Selection, image: np.ndarray) -> None:
-    from compute.errors import ComputeError
+    from compute.errors import ComputeError, NotBuilt
 
     run = selection.run
     try:
         predictor = _predictor(str(run.path), _network_state(run, selection.epoch), selection.epoch)
         perturbed = _perturb(predictor, image)
         maps, chances = predictor.predict(np.stack([image, perturbed]))  # type: ignore[attr-defined]
+    except NotBuilt as error:
+        st.info(escape_markdown(str(error)), icon=":material/block:")
+        return
     except ComputeError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
         return

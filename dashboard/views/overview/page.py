@@ -163,7 +163,7 @@ def _failures(selection: Selection) -> None:
 
 def _classes(selection: Selection) -> None:
     table = data.class_table(selection.run, selection.epoch, selection.variant)
-    ranked = table.sort_values(["accuracy", "mean_label_probability"], ascending=False)
+    ranked = table[table["count"] > 0].sort_values(["accuracy", "mean_label_probability"], ascending=False)
     each = min(8, len(ranked) // 2)
     if not each:
         return

@@ -16,7 +16,7 @@ from dashboard.shared import downloads
 from dashboard.shared.class_tiles import ORDERS, choose_order, class_tiles
 from dashboard.shared.states import signed_number
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import count
+from dashboard.shared.theme import count, plural
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _wall(selection: Selection, by: str) -> None:
     run = selection.run
-    sequence = data.class_order(run, by, selection.epoch, selection.variant)
+    sequence = data.with_images(run, data.class_order(run, by, selection.epoch, selection.variant))
     whole = sequence
     sequence = sequence[controls.page("classes", len(sequence), _PER_PAGE)]
     names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)
@@ -74,9 +74,11 @@ def _wall(selection: Selection, by: str) -> None:
     sheet_button(
         selection, class_tiles(selection, whole.tolist()), title=f"Class patterns {ORDERS[by]}", key="patterns"
     )
+    without = len(run.classes) - len(whole)
+    left_out = f" Left out: {plural(without, 'class', 'classes')} without images." if without else ""
     st.caption(
         "A class pattern is the mean over the class's images of the map for that class. Below it: the class's accuracy "
-        "at the epoch shown. Click a pattern to open its gallery; the arrow keys move between patterns."
+        f"at the epoch shown. Click a pattern to open its gallery; the arrow keys move between patterns.{left_out}"
     )
 
 

@@ -131,11 +131,12 @@ def _sequence(selection: Selection, by: str, cues: pd.DataFrame) -> np.ndarray:
     """Class numbers in the order of display."""
     run, clean = selection.run, selection.run.variants[0]
     if by == "loss":
-        return np.argsort(np.nan_to_num(_accuracy_changes(selection)).mean(1), kind="stable")
-    if by == "similarity":
-        first = cues[cues["variant"] == run.variants[1]]
-        return first.sort_values("order")["class_index"].to_numpy()
-    return data.class_order(run, by, selection.epoch, clean)
+        sequence = np.argsort(np.nan_to_num(_accuracy_changes(selection)).mean(1), kind="stable")
+    elif by == "similarity":
+        sequence = cues[cues["variant"] == run.variants[1]].sort_values("order")["class_index"].to_numpy()
+    else:
+        sequence = data.class_order(run, by, selection.epoch, clean)
+    return data.with_images(run, sequence)
 
 
 def _over_epochs(selection: Selection) -> None:

@@ -216,6 +216,30 @@ def test_what_is_kept_and_how_is_the_users_choice(tmp_path):
     assert run.metrics()["my_own_measure"].tolist() == [0.25]
 
 
+def test_the_strongest_maps_of_a_linearised_network_are_those_of_a_run_that_keeps_all(tmp_path):
+    torch.manual_seed(0)
+    model = PlainClassifier(40)
+    model.head = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 40))
+    for top in (0, 1, 4):
+        with recorder(tmp_path / str(top), model, top=top) as own:
+            own.record(1)
+    whole = open_run(tmp_path / "0")
+    assert whole.description.evidence == "linearised"
+    estimates = {"corrected_prediction"}  # of all classes, most of which are not computed
+    for top in (1, 4):
+        run = open_run(tmp_path / str(top))
+        for variant in run.variants:
+            expected, found = whole.maps(epoch=1, variant=variant), run.maps(epoch=1, variant=variant)
+            kept = ~np.isnan(found)
+            assert kept.any((-1, -2)).sum(1).tolist() == [top + 1] * len(found)
+            assert np.abs(found - expected)[kept].max() <= 0.02 * np.abs(expected).max()
+            assert np.allclose(run.mean_maps(epoch=1, variant=variant), whole.mean_maps(epoch=1, variant=variant))
+            tables = (each.predictions(epoch=1, variant=variant) for each in (run, whole))
+            columns, others = (table.select_dtypes("number") for table in tables)
+            for name in set(columns) - estimates:
+                assert np.allclose(columns[name], others[name], atol=1e-4), name
+
+
 def test_networks_with_class_maps_are_recorded_as_they_are(tmp_path):
     class Maps(nn.Module):
         def __init__(self) -> None:
@@ -322,6 +346,23 @@ def test_live_shows_a_recorded_network_of_a_library(tmp_path, library):
     found, probabilities = load_predictor(run.path, 1).predict(run.pixels([0, 5]))
     assert np.allclose(probabilities, run.probabilities(epoch=1, variant="clean", images=[0, 5]), atol=1e-5)
     assert np.allclose(found, run.maps(epoch=1, variant="clean", images=[0, 5]), atol=0.05)
+
+
+def test_the_librarys_network_inside_a_module_that_only_wraps_it_is_recorded(tmp_path):
+    class Task(nn.Module):  # as a LightningModule
+        def __init__(self, scale: float) -> None:
+            super().__init__()
+            self.model, self.scale = ModelSpec("torchvision:resnet18").build(8), scale
+
+        def forward(self, x):
+            return self.scale * self.model(x)
+
+    pairs = phantom_pairs(convert=lambda image: as_tensor(image.repeat(2, 0).repeat(2, 1)))
+    for scale, name, layer in ((1.0, "torchvision:resnet18", "layer3"), (2.0, "Task", "model.layer3")):
+        record(tmp_path / name, Task(scale), pairs, quiet=True)
+        model = open_run(tmp_path / name).configuration["model"]
+        assert (model["name"].rpartition(".")[2], model["layer"]) == (name, layer)
+    assert load_predictor(tmp_path / "torchvision:resnet18", 1).network.body.fc.out_features == 8
 
 
 def test_live_shows_a_network_of_ones_own_where_the_operator_allows_it(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from dashboard.report import write_report
@@ -35,6 +36,7 @@ RUNS = {
     | COARSE,
     "clean-only": {"variants": ("clean",), "masks": None, "boxes": None},
     "not-analysed": {},
+    "classes-without-images": {"classes": 6, "labels": np.repeat([0, 2, 5], 8), **COARSE},
     "few-maps": {"kept_maps": 1},
     "predictions-only": {"classes": 7, "evidence": "none", "signed": True, "map_shape": (1, 1), **UNKNOWN},
     "estimate": {"classes": 3, "evidence": "linearised", "evidence_error": 2e-6, "signed": True, **UNKNOWN}
@@ -117,6 +119,14 @@ def test_a_damaged_epoch_leaves_the_page_with_the_others(opened, tmp_path, page)
     app = opened(tmp_path, page)
     assert_no_errors(app)
     assert any("Epoch 2" in warning.value for warning in app.warning)
+
+
+def test_classes_without_images_are_left_out_where_patterns_are_compared(opened, odd_runs):
+    run = "classes-without-images"
+    assert "Left out: 3 classes without images." in texts(opened(odd_runs, "patterns", run=run))
+    compared = opened(odd_runs, "compare", run=run, with_epoch="1")
+    changes = next(each.value for each in compared.dataframe if "change" in each.value)
+    assert len(changes) == 3 and changes.notna().all().all()
 
 
 @pytest.mark.parametrize("image", [3, 7])

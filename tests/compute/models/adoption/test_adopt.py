@@ -132,12 +132,17 @@ def test_both_directions_of_the_derivative_give_the_same_maps_also_under_inferen
     torch.manual_seed(0)
     model = Head(*POOL, nn.Linear(3, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 30))
     x = torch.randn(3, 3, 8, 8)
-    network, chosen = adopt(model, x), torch.tensor([[0, 29], [5, 6], [7, 7]])
+    network, also = adopt(model, x), torch.tensor([[29], [6], [7]])
     assert network.evidence.kind == "linearised"
     with torch.inference_mode():
         maps = network(x)  # 30 classes and 4 cells: forwards
-        few = network.maps_of(x, chosen)  # 2 classes: backwards
-    assert torch.allclose(few, maps.gather(1, chosen[:, :, None, None].expand(-1, -1, 2, 2)), atol=1e-5)
+        few = network.strongest_maps(x, 3, also)  # 5 passes: backwards
+    logits = maps.mean((-1, -2))
+    chosen = torch.cat([logits.topk(3).indices, also], 1)[:, :, None, None].expand(-1, -1, 2, 2)
+    assert torch.allclose(few.gather(1, chosen), maps.gather(1, chosen), atol=1e-5)
+    assert torch.allclose(few.mean(1), maps.mean(1), atol=1e-5)
+    assert torch.allclose(few.mean((-1, -2)), logits, atol=1e-5)
+    assert not torch.allclose(few, maps, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
