@@ -27,6 +27,7 @@ from store.queries.table1 import as_text, recorded_result, table1
 from store.terminal import accept_any_text, add_version
 
 if TYPE_CHECKING:  # at run time torch is loaded only by the commands that need it
+    from compute.runs.record import RecordRequest
     from compute.runs.run import Job
     from compute.training.distributed import Processes
 
@@ -104,14 +105,21 @@ def _training_job(options: argparse.Namespace, profile: Profile, *, group: str =
 
 
 def _record(options: argparse.Namespace) -> int:
-    request = request_of(options)
+    name, splits = _run_name(options), dict.fromkeys(options.split or ("",))
+    names = [f"{name}-{split.replace('/', '-')}" for split in splits] if len(splits) > 1 else [name]
+    requests = [request_of(options, split) for split in splits]
+    return _run_jobs(options, {name: _recording_job(options, each) for name, each in zip(names, requests, strict=True)})
+
+
+def _recording_job(options: argparse.Namespace, request: RecordRequest) -> Callable[[Processes], Job]:
+    """What prepares a recording when it is its turn."""
 
     def job(processes: Processes) -> Job:
         from compute.runs.record import RecordingJob, prepare_recording
 
         return RecordingJob(prepare_recording(request, device=options.device, processes=processes))
 
-    return _run_jobs(options, {_run_name(options): job})
+    return job
 
 
 def _run_jobs(options: argparse.Namespace, jobs: Mapping[str, Callable[[Processes], Job]]) -> int:

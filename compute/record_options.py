@@ -77,7 +77,11 @@ def _add_image_options(command: argparse.ArgumentParser) -> None:
         required=True,
         help="a folder of class folders, or one with splits; an archive; phantom; torchvision:NAME; hf:FOLDER",
     )
-    images.add_argument("--split", help="split of --data to record, for instance test")
+    images.add_argument(
+        "--split",
+        nargs="+",
+        help="split of --data to record, for instance test; of several, each becomes a run NAME-SPLIT",
+    )
     images.add_argument("--class-names", type=Path, metavar="FILE", help="the class folder of each output, a line each")
     images.add_argument(
         "--per-class", type=int, default=0, metavar="N", help="record N images of each class (default: all)"
@@ -99,8 +103,8 @@ def default_name(model: str) -> str:
     return model.rstrip("/").replace("/", ":").rpartition(":")[2]
 
 
-def request_of(options: argparse.Namespace) -> RecordRequest:
-    """The request that the options make.
+def request_of(options: argparse.Namespace, split: str) -> RecordRequest:
+    """The request that the options make for one split of the images ("" = the usual one).
 
     Raises:
         BadOption: an option contradicts another one or is out of range.
@@ -118,7 +122,7 @@ def request_of(options: argparse.Namespace) -> RecordRequest:
     profile = parse_profile(
         {
             "data": {
-                "source": _source(options),
+                "source": _source(options.data, split),
                 "class_order": "text",  # as torchvision's ImageFolder numbers the classes
                 "validation_per_class": options.per_class,
                 "seed": options.seed,
@@ -198,16 +202,16 @@ def _normalisation(options: argparse.Namespace, transform: Callable[..., Any]) -
     return given
 
 
-def _source(options: argparse.Namespace) -> str:
+def _source(data: str, split: str) -> str:
     from compute.data.library_sets import is_library_set
 
-    if not options.split:
-        return options.data
-    if is_library_set(options.data):
-        return f"{options.data}:{options.split}"
-    folder = Path(options.data) / options.split
+    if not split:
+        return data
+    if is_library_set(data):
+        return f"{data}:{split}"
+    folder = Path(data) / split
     if not folder.is_dir():
-        raise BadOption(f"--split {options.split}: there is no folder '{folder}'. Name a folder inside --data.")
+        raise BadOption(f"--split {split}: there is no folder '{folder}'. Name a folder inside --data.")
     return str(folder)
 
 

@@ -159,11 +159,6 @@ def class_order(run: Run, by: str, epoch: int, variant: str) -> np.ndarray:
     return np.asarray(queries.class_order(run, by, epoch=epoch, variant=variant))  # type: ignore[arg-type]
 
 
-def with_images(run: Run, classes: np.ndarray) -> np.ndarray:
-    """Those of the class numbers (n,) that the run has images of: the others have neither accuracy nor pattern."""
-    return classes[np.isin(classes, run.labels)]
-
-
 # One epoch under one variant
 
 

@@ -19,6 +19,7 @@ def standard_preparation(transform: Any) -> Preparation | None:
 
     None for everything else: what follows the crop may change values, not places, and nothing may come before.
     """
+    crop: tuple[int, int] | None = None
     steps = list(_steps(transform))
     kinds = [_kind(step) for step in steps]
     try:
@@ -28,7 +29,8 @@ def standard_preparation(transform: Any) -> Preparation | None:
             if kinds[:1] != ["Resize"] or getattr(steps[0], "max_size", None):
                 return None
             step, sizes = steps[0], steps[0].size
-            crop = _pair(steps[1].size) if kinds[1:2] == ["CenterCrop"] else None
+            if kinds[1:2] == ["CenterCrop"]:
+                crop = _pair(steps[1].size)
             if not set(kinds[2 if crop else 1 :]) <= set(_VALUES_ONLY):
                 return None
         resize, mode = np.atleast_1d(sizes).tolist(), step.interpolation

@@ -12,6 +12,7 @@ from dashboard.shared.image_tiles import tile_set
 from dashboard.shared.theme import CORRECT
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
+from store import Run
 from store.rates import rate
 
 ORDERS = {
@@ -32,6 +33,11 @@ def choose_order(selection: Selection, orders: Sequence[str]) -> str:
     missing |= set() if selection.run.has_maps else {"formation", "similarity"}
     shown = [name for name in orders if name not in missing]
     return controls.segmented("Order", "order", shown, names=ORDERS.__getitem__)
+
+
+def with_images(run: Run, classes: np.ndarray) -> np.ndarray:
+    """Those of the class numbers (n,) that the run has images of: the others have neither accuracy nor pattern."""
+    return classes[np.isin(classes, run.labels)]
 
 
 def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72) -> TileSet:

@@ -8,7 +8,7 @@ from math import log2
 
 from store import Run
 
-_PITCH, _MIDDLE, _HEIGHT = 104, 92, 196
+PITCH, _MIDDLE, _HEIGHT = 104, 92, 196
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def network_svg(run: Run, *, ink: str, accent: str) -> str:
     """The network as an SVG image: a square per layer, its size the logarithm of the map size, joined by arrows."""
     parts, steps = [], layers(run)
     for place, layer in enumerate(steps):
-        centre = _PITCH * place + _PITCH // 2
+        centre = PITCH * place + PITCH // 2
         # The logarithm, since edges run from 64 pixels to a single cell.
         side = 14 + 11 * log2(max(layer.edge, 1))
         corner = (centre - side / 2, _MIDDLE - side / 2)
@@ -51,12 +51,12 @@ def network_svg(run: Run, *, ink: str, accent: str) -> str:
         parts.append(_text(layer.name, centre, 162, 600, ink) + _text(layer.shape, centre, 181, 400, ink))
         if place + 1 < len(steps):
             after = 14 + 11 * log2(max(steps[place + 1].edge, 1))
-            start, end = centre + side / 2 + 4, centre + _PITCH - after / 2 - 5
+            start, end = centre + side / 2 + 4, centre + PITCH - after / 2 - 5
             parts.append(f'<path d="M{start:.1f} {_MIDDLE}H{end:.1f}" stroke="{ink}" stroke-opacity=".5"/>')
             parts.append(
                 f'<path d="M{end - 4:.1f} {_MIDDLE - 4}l5 4l-5 4" fill="none" stroke="{ink}" stroke-opacity=".6"/>'
             )
-    width = _PITCH * len(steps)
+    width = PITCH * len(steps)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" width="{width}" height="{_HEIGHT}" '
         f'font-family="system-ui, sans-serif">{"".join(parts)}</svg>'

@@ -12,7 +12,7 @@ from dashboard.shared import downloads, run_facts
 from dashboard.shared.theme import code_span, count, escape_markdown, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
-from dashboard.views.about.charts import network_svg
+from dashboard.views.about.charts import PITCH, layers, network_svg
 from dashboard.views.about.parts import GLOSSARY
 from store import Run
 
@@ -39,10 +39,12 @@ def _network(selection: Selection) -> None:
     st.subheader("The network and its layer shapes", anchor=False)
     colours = downloads.current_palette()
     drawing = base64.b64encode(network_svg(run, ink=colours.ink, accent=colours.true_class).encode()).decode()
-    # On a phone the drawing scrolls sideways: scaled to fit, its labels would be too small to read.
+    natural = PITCH * len(layers(run))
+    # On a phone the drawing scrolls sideways: scaled to fit, its labels would be too small to read. That of a network
+    # of few layers is not enlarged to the whole page.
     st.html(
-        '<div style="overflow-x: auto"><img alt="the network and its layer shapes" style="width: 100%; '
-        f'min-width: 800px" src="data:image/svg+xml;base64,{drawing}"></div>'
+        '<div style="overflow-x: auto"><img alt="the network and its layer shapes" style="width: 100%; min-width: '
+        f'{min(800, natural)}px; max-width: {natural * 5 // 4}px" src="data:image/svg+xml;base64,{drawing}"></div>'
     )
     rows, columns = run.map_shape
     maps = f", one {rows}×{columns} map each" if run.has_maps else ""

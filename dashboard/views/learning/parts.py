@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
-from dashboard.shared.class_tiles import choose_order
+from dashboard.shared.class_tiles import choose_order, with_images
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import controls, url_state
@@ -236,7 +236,7 @@ def class_matrix(selection: Selection) -> None:
         if cell == "accuracy"
         else np.clip(data.similarity_to_final(run, selection.variant), 0, 1)
     ).T
-    sequence = data.with_images(run, data.class_order(run, by, selection.epoch, selection.variant))
+    sequence = with_images(run, data.class_order(run, by, selection.epoch, selection.variant))
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
     identifiers, row = data.class_ids(run), np.flatnonzero(sequence == selection.class_index)
     column = run.epochs.index(selection.epoch)

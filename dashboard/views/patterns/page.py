@@ -13,7 +13,7 @@ from dashboard.components.tiles import Tile
 from dashboard.components.wall import Wall, playing_wall
 from dashboard.images.maps import scale_maps
 from dashboard.shared import downloads
-from dashboard.shared.class_tiles import ORDERS, choose_order, class_tiles
+from dashboard.shared.class_tiles import ORDERS, choose_order, class_tiles, with_images
 from dashboard.shared.states import signed_number
 from dashboard.shared.tables import row_table
 from dashboard.shared.theme import count, plural
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _wall(selection: Selection, by: str) -> None:
     run = selection.run
-    sequence = data.with_images(run, data.class_order(run, by, selection.epoch, selection.variant))
+    sequence = with_images(run, data.class_order(run, by, selection.epoch, selection.variant))
     whole = sequence
     sequence = sequence[controls.page("classes", len(sequence), _PER_PAGE)]
     names, groups, identifiers = data.class_names(run), data.class_groups(run), data.class_ids(run)

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
+from dashboard.shared.class_tiles import with_images
 from dashboard.shared.run_facts import colour_variants
 from dashboard.shared.theme import escape_markdown, plural
 from dashboard.shell import controls, url_state
@@ -136,7 +137,7 @@ def _sequence(selection: Selection, by: str, cues: pd.DataFrame) -> np.ndarray:
         sequence = cues[cues["variant"] == run.variants[1]].sort_values("order")["class_index"].to_numpy()
     else:
         sequence = data.class_order(run, by, selection.epoch, clean)
-    return data.with_images(run, sequence)
+    return with_images(run, sequence)
 
 
 def _over_epochs(selection: Selection) -> None:

@@ -244,6 +244,13 @@ def test_a_crop_alone_cuts_off_as_much_as_the_models_own_and_keeps_what_it_can_o
         assert (preparation["crop"], preparation.get("resize")) == ([int(crop[0]), int(crop[-1])], resize)
 
 
+def test_each_of_several_splits_becomes_a_run(material, tmp_path):
+    (tmp_path / "test").symlink_to(material / "photos" / "val")
+    (tmp_path / "val").symlink_to(material / "photos" / "val")
+    assert main(command(material, tmp_path, "--data", str(tmp_path), "--split", "val", "test")) == 0
+    assert [open_run(tmp_path / f"mine-{split}").epochs for split in ("val", "test")] == [(1,), (1,)]
+
+
 def test_the_first_checkpoint_has_the_number_that_is_said(material, tmp_path):
     for number in (0, 1):
         (tmp_path / f"net_epoch_{number}.pt").write_bytes((material / "weights" / "e1.pt").read_bytes())
