@@ -27,6 +27,8 @@ ODD = {
     "oblong maps": {"classes": 3, "images_per_class": 2, "map_shape": (7, 9)},
     "oblong signed maps": {"classes": 3, "images_per_class": 2, "map_shape": (7, 9), "signed": True},
     "a chunk for each image": {"classes": 17, "images_per_class": 1, "map_shape": (96, 96)},
+    "few maps": {"kept_maps": 2},
+    "few signed maps": {"kept_maps": 1, "signed": True},
     "many classes": {"classes": 1100, "images_per_class": 1, "map_shape": (2, 2), "layers": {}, "stages": {}},
 }
 
@@ -36,10 +38,12 @@ def test_a_run_of_odd_sizes_is_recorded_whole_and_every_query_answers(sizes, tmp
     path = write_synthetic_run(tmp_path / "run", epochs=2, variants=("clean", "gray"), **sizes)
     assert verify_run(path) == []
     run = open_run(path)
+    assert run.complete
     given = synthetic_maps(run.description, 2, "gray")
     at = {"epoch": 2, "variant": "gray", "images": None}
-    off = np.abs(run.maps(**at) + run.mean_maps(**at)[:, None] - given)
-    assert (off <= run.map_error(**at)[..., None, None]).all()
+    off, kept = np.abs(run.maps(**at) + run.mean_maps(**at)[:, None] - given), run.has_map(**at)
+    assert (kept.sum(1) == run.description.sizes["K"]).all()
+    assert (off <= run.map_error(**at)[..., None, None])[kept].all()
     random = np.random.default_rng(0)
     for name, query in all_queries(run).items():
         if len(run.classes) < 1000 or "like" not in name:  # all pairs of so many patterns take seconds

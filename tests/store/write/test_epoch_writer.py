@@ -16,7 +16,6 @@ from store.synthetic import (
     synthetic_description,
     synthetic_layers,
     synthetic_maps,
-    write_synthetic_run,
 )
 
 PLAIN = {"variants": ("clean", "gray"), "layers": {}, "stages": {}, "masks": None, "boxes": None}
@@ -282,31 +281,6 @@ def test_a_receipt_that_was_not_written_is_written_by_resuming(empty_run, descri
     receipt.unlink()
     resume_run(empty_run)
     assert json.loads(receipt.read_text()) == before
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kept_maps": 2},
-        {"kept_maps": 1, "signed": True},
-        {"signed": True, "map_shape": (2, 2)},
-        {"map_shape": (7, 5)},
-        {"classes": 1, "images_per_class": 1},
-        {"classes": 1100, "images_per_class": 1, "epochs": 1, "variants": ("clean", "gray"), "map_shape": (3, 3)},
-    ],
-    ids=str,
-)
-def test_runs_of_every_kind_can_be_written_and_verified(tmp_path, options):
-    path = write_synthetic_run(tmp_path / "run", **{"epochs": 2, **options})
-    assert verify_run(path) == []
-    run = open_run(path)
-    assert run.complete
-    maps = run.maps(epoch=1, variant="gray", images=[0]) + run.mean_maps(epoch=1, variant="gray", images=[0])
-    given = synthetic_maps(run.description, 1, "gray")[:1]
-    error = run.map_error(epoch=1, variant="gray", images=[0])[..., None, None]
-    kept = run.has_map(epoch=1, variant="gray", images=[0])
-    assert kept.sum() == run.description.sizes["K"]
-    assert (np.abs(maps - given) <= error)[kept].all()
 
 
 def recorded(path, epochs=(1,), **options):
