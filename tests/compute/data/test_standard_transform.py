@@ -1,7 +1,5 @@
 """torchvision's usual transforms, and the same images prepared without them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image
