@@ -41,6 +41,7 @@ from compute.training.augment import RandomNumbers
 from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer
 from store import open_run
+from store.rates import percent
 
 GALLERY = 50  # images on one page of a class
 # Images of a class: few seconds of training, but enough passes that completing the file, which a run does while the
@@ -74,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{describe_device(prepared.device)}, {prepared.dataset.name}, network {settings.model.name}, batches of "
         f"{settings.training.batch}, medians of {options.rounds} rounds (lowest to highest).\n\n"
         f"{document.table(HEADINGS, rows)}\n\n"
-        f"At these rates recording is {share:.0%} of an epoch of {FULL_TRAINING:,} images, {FULL_RECORDING:,} passes."
+        f"At these rates recording is {percent(share, 0)} of an epoch of {FULL_TRAINING:,} images, "
+        f"{FULL_RECORDING:,} passes."
     )
 
 

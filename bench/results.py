@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from store import Run, open_run
 from store.analysis import read_analysis
 from store.check.verify import bytes_to_check, verify_run
 from store.queries import accuracy_by_variant, table1
+from store.rates import percent
 
 LOSSES = ("train_loss", "validation_loss", "train_top1", "validation_top1", "train_top5", "validation_top5")
 SETTINGS_COMPARED = ("model", "weights", "training", "augmentation")
@@ -70,8 +72,8 @@ def is_damaged(verification: pd.DataFrame) -> bool:
 def results_page(run: Run, tables: Mapping[str, pd.DataFrame], verification: pd.DataFrame, note: str) -> str:
     """The whole page, of the tables by name; its links are the files beside it."""
     last = run.metrics().iloc[-1]
-    title = f"# {run.path.name}: {last['validation_top1']:.2%} top-1, "
-    title += f"{last['validation_top5']:.2%} top-5 after {sum(epoch > 0 for epoch in run.epochs)} epochs"
+    title = f"# {run.path.name}: {percent(last['validation_top1'], 2)} top-1, "
+    title += f"{percent(last['validation_top5'], 2)} top-5 after {sum(epoch > 0 for epoch in run.epochs)} epochs"
     parts = [title, "  \n".join(filter(None, [*_origin(run), _summary(verification), note]))]
     for name, section in SECTIONS.items():
         parts += [f"## {section.heading}", section.text(run, tables[name])]
@@ -100,10 +102,17 @@ def _summary(verification: pd.DataFrame) -> str:
 
 
 def columns_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]], *, text_columns: int = 0) -> str:
-    """Columns of a frame as Markdown, by their headings and formats; missing values and columns stay out."""
+    """Columns of a frame as Markdown, by their headings and formats; missing values and columns stay out.
+
+    Shares have the format "{:.1%}", with as many digits, but are never rounded to a 0 or 100 % that they are not.
+    """
+
+    def text(value: Any, form: str) -> str:
+        return percent(value, int(form[3])) if form.endswith("%}") else form.format(value)
+
     shown = {name: form for name, (_, form) in columns.items() if name in table}
     rows = [
-        ["" if pd.isna(row[name]) else form.format(row[name]) for name, form in shown.items()]
+        ["" if pd.isna(row[name]) else text(row[name], form) for name, form in shown.items()]
         for row in table.to_dict("records")
     ]
     return document.table([columns[name][0] for name in shown], rows, text_columns=text_columns)
@@ -131,9 +140,9 @@ def _table_1_text(run: Run, table: pd.DataFrame) -> str:
         f"{abs(gap):.1f} points {'above' if gap >= 0 else 'below'} in top-{name[-1]}" for name, gap in gaps.items()
     )
     return (
-        f"{table1.as_text(table, markdown=True, intervals=True)}\n\nAgainst the paper's {table1.PROPOSED_TOP1:.2%} and "
-        f"{table1.PROPOSED_TOP5:.2%} this run is {text}. The recipes differ, as listed next. Intervals are Wilson's "
-        "and cover the choice of images, not of the seed."
+        f"{table1.as_text(table, markdown=True, intervals=True)}\n\nAgainst the paper's "
+        f"{percent(table1.PROPOSED_TOP1, 2)} and {percent(table1.PROPOSED_TOP5, 2)} this run is {text}. The "
+        "recipes differ, as listed next. Intervals are Wilson's and cover the choice of images, not of the seed."
     )
 
 
@@ -312,7 +321,7 @@ def throughput_text(run: Run, table: pd.DataFrame) -> str:
     waits = "" if "waiting_share" in table else " This run did not record how long it waited for the disk."
     return (
         f"{columns_table(table, columns)}\n\n{seconds / 60:.0f} minutes in all, {table['gigabytes'].sum():.1f} GB of "
-        f"epochs; recording took {recording / seconds:.1%} of the time.{waits} The paper: {table1.PAPER_MACHINE}, "
+        f"epochs; recording took {percent(recording / seconds)} of the time.{waits} The paper: {table1.PAPER_MACHINE}, "
         "nothing recorded."
     )
 

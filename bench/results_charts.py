@@ -17,6 +17,7 @@ from dashboard.images.sheet import SheetTile, sheet
 from dashboard.shared.theme import LIGHT
 from dashboard.views.overview.charts import training_series
 from store import Run
+from store.rates import percent
 
 COLUMNS, TILE = 20, 68
 COLOURS = {
@@ -58,7 +59,7 @@ def write_patterns(run: Run, path: Path) -> Path:
     table = run.class_table(epoch=epoch, variant=run.variants[0])
     names = run.classes["name"].to_numpy()
     tiles = [
-        SheetTile((image,), (str(name), f"{accuracy:.0%}"))
+        SheetTile((image,), (str(name), percent(accuracy, 0)))
         for image, name, accuracy in zip(images, names, np.asarray(table["accuracy"]), strict=True)
     ]
     title = f"The pattern of every class after epoch {epoch} of {run.name}, and the class's accuracy"

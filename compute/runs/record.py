@@ -45,6 +45,7 @@ from store import open_run
 from store.format.description import ClassInfo, RunDescription
 from store.format.layout import CHECKPOINTS, MOST_EPOCHS
 from store.format.receipts import file_sha256
+from store.rates import percent
 from store.write.run_writer import RunWriter
 
 PROOF_IMAGES = 16  # spread evenly over the validation images
@@ -395,7 +396,7 @@ def _summary(file: CheckpointFile, metrics: Mapping[str, float], dataset: Datase
     """One line about a recorded checkpoint, and a warning where its accuracy is that of guessing."""
     top1, images = metrics["validation_top1"], len(dataset.validation.labels)
     line = (
-        f"epoch {file.epoch} ({file.path.name}): top-1 {top1:.2%}, loss {metrics['validation_loss']:.3f}, "
+        f"epoch {file.epoch} ({file.path.name}): top-1 {percent(top1, 2)}, loss {metrics['validation_loss']:.3f}, "
         f"{metrics['record_seconds']:.0f} s recording"
     )
     chance = 1 / len(dataset.classes)

@@ -30,6 +30,7 @@ from compute.training.trainer import Trainer
 from store import open_run
 from store.format.description import read_description
 from store.format.layout import CHECKPOINTS, RUN_FILE
+from store.rates import percent
 from store.write.run_writer import RunWriter
 
 EPOCHS = "training.epochs"  # the setting that may be raised after the start
@@ -226,7 +227,5 @@ def _summary(epoch: int, metrics: dict[str, float]) -> str:
     loss = f"loss {metrics['validation_loss']:.3f}"
     loss += f" (training {metrics['train_loss']:.3f})" if "train_loss" in metrics else " before training"
     training = f"{metrics['train_seconds']:.0f} s training, " if "train_seconds" in metrics else ""
-    return (
-        f"epoch {epoch}: top-1 {metrics['validation_top1']:.2%}, top-5 {metrics['validation_top5']:.2%}, {loss}, "
-        f"{training}{metrics['record_seconds']:.0f} s recording"
-    )
+    top1, top5 = (percent(metrics[f"validation_{name}"], 2) for name in ("top1", "top5"))
+    return f"epoch {epoch}: top-1 {top1}, top-5 {top5}, {loss}, {training}{metrics['record_seconds']:.0f} s recording"

@@ -9,6 +9,7 @@ import pytest
 
 from bench import results
 from store import open_run
+from store.rates import percent
 
 TABLES = [
     "differences",
@@ -32,7 +33,7 @@ def test_one_command_leaves_a_page_every_table_and_two_images(finished_experimen
     assert {path.name for path in (finished_experiment / "results").iterdir()} == FILES
     text = (finished_experiment / "results" / "README.md").read_text()
     last = recorded.metrics().iloc[-1]
-    assert text.startswith(f"# tiny: {last['validation_top1']:.2%} top-1")
+    assert text.startswith(f"# tiny: {percent(last['validation_top1'], 2)} top-1")
     assert "53.78" in text and "61.09" in text and "| Proposed" in text
     assert "`store verify`: no problems found in 4 epochs" in text
     assert str(finished_experiment) not in text  # no folder of this machine
@@ -102,3 +103,9 @@ def test_classes_are_counted_from_the_epoch_at_which_they_form():
     assert counts["formation"].tolist() == [1, 2, 2]
     assert counts["half_correct"].tolist() == [0, 1, 1]
     assert counts["stabilisation"].tolist() == [0, 2, 3]
+
+
+def test_a_share_of_almost_all_is_not_called_all():
+    table = pd.DataFrame({"validation_top1": [0.99999, 1.0]})
+    text = results.columns_table(table, {"validation_top1": ("validation", "{:.2%}")})
+    assert "99.999 %" in text and text.count("100.00 %") == 1

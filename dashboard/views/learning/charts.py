@@ -20,6 +20,7 @@ from dashboard.charts.figure import (
 )
 from dashboard.charts.intervals import interval_dots
 from dashboard.shared.theme import LIGHT, Palette
+from store.rates import percent
 
 
 def accuracy_curves(
@@ -180,7 +181,8 @@ def epoch_lines(frame: pd.DataFrame, *, title: str, epoch: int, palette: Palette
         epoch: the epoch to mark.
     """
     names = tuple(dict.fromkeys(frame["line"]))
-    return Figure(_epoch_lines(names, title, palette), {"lines": frame, **chosen_epoch(epoch)})
+    texts = [percent(value) if title.startswith("share") else f"{value:.3g}" for value in frame["value"]]
+    return Figure(_epoch_lines(names, title, palette), {"lines": frame.assign(text=texts), **chosen_epoch(epoch)})
 
 
 @drawing
@@ -192,6 +194,6 @@ def _epoch_lines(names: tuple[str, ...], title: str, palette: Palette) -> alt.To
         x=epoch_axis(),
         y=alt.Y("value:Q", title=title, axis=axis, scale=alt.Scale(domainMin=0)),
         color=alt.Color("line:N", title=None, sort=list(names), scale=colours, legend=alt.Legend(orient="top")),
-        tooltip=tooltips("epoch:Q", ("line:N", "", "measure"), ("value:Q", ".1%" if share else ".3g")),
+        tooltip=tooltips("epoch:Q", ("line:N", "", "measure"), ("text:N", "", "value")),
     )
     return alt.layer(epoch_rule(palette), base.mark_line(), base.mark_circle(size=40, opacity=1), height=250)

@@ -233,3 +233,5 @@ def test_curves_of_removed_cells_and_measures_over_the_epochs_hold_the_schema(pa
     assert len(layers(nc1)) == 3 and {"epoch": 2} in rows(nc1)
     share = learning_charts.epoch_lines(measures, title="share of the images", epoch=1, palette=palette)
     assert layers(share)[1]["encoding"]["y"]["axis"]["format"] == "~%"
+    almost = table("epoch line value", (1, "encoder", 0.9999))
+    assert rows(learning_charts.epoch_lines(almost, title="share", epoch=1, palette=palette))[0]["text"] == "99.99 %"
