@@ -4,11 +4,11 @@ const MARGIN = 10; // pixels around the points
 const CORNERS = 48; // of an area, at most: it travels in the address
 const REACH = 14; // pixels from the pointer to the point that it means
 
-const insideArea = (area, x, y) => {
+const insideArea = (area, left, top) => {
   let inside = false;
   for (let here = 0, last = area.length - 1; here < area.length; last = here, here += 1) {
     const [ax, ay] = area[here], [bx, by] = area[last];
-    if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) inside = !inside;
+    if (ay > top !== by > top && left < ((bx - ax) * (top - ay)) / (by - ay) + ax) inside = !inside;
   }
   return inside;
 };
@@ -53,7 +53,7 @@ class PointsView {
     this.predictions = new Uint16Array(decode(data.predictions).buffer);
     this.confidences = decode(data.confidences);
     this.codes = decode(data.codes);
-    this.area = data.area.map(([x, y]) => [x / 1000, y / 1000]);
+    this.area = data.area.map(([left, top]) => [left / 1000, top / 1000]);
     if (this.cursor >= this.codes.length) this.cursor = -1;
     this.everything.style.display = this.area.length ? "" : "none";
     this.canvas.setAttribute("aria-label", `${data.title}: ${this.codes.length} points. Arrow keys move from point to point, Enter opens its image, Space chooses those around it.`);
@@ -69,7 +69,7 @@ class PointsView {
 
   x(point) { return this.places[2 * point] / 65535; }
   y(point) { return this.places[2 * point + 1] / 65535; }
-  onScreen(x, y) { return [MARGIN + ((x - this.view.x) / this.view.span) * this.inner, MARGIN + ((y - this.view.y) / this.view.span) * this.inner]; }
+  onScreen(left, top) { return [MARGIN + ((left - this.view.x) / this.view.span) * this.inner, MARGIN + ((top - this.view.y) / this.view.span) * this.inner]; }
   onPlane(px, py) { return [this.view.x + ((px - MARGIN) / this.inner) * this.view.span, this.view.y + ((py - MARGIN) / this.inner) * this.view.span]; }
 
   draw() {
@@ -102,10 +102,10 @@ class PointsView {
       pen.globalAlpha = (kind >= 256 ? 0.2 : 0.85) * (kind % 256 ? 1 : 0.5);
       pen.beginPath();
       for (const point of points) {
-        const [x, y] = this.onScreen(this.x(point), this.y(point));
-        if (x < -size || y < -size || x > side + size || y > side + size) continue;
-        pen.moveTo(x + size, y);
-        pen.arc(x, y, size, 0, 2 * Math.PI);
+        const [left, top] = this.onScreen(this.x(point), this.y(point));
+        if (left < -size || top < -size || left > side + size || top > side + size) continue;
+        pen.moveTo(left + size, top);
+        pen.arc(left, top, size, 0, 2 * Math.PI);
       }
       pen.fill();
     }
@@ -122,17 +122,17 @@ class PointsView {
     pen.lineWidth = 1.5;
     const line = (corners) => {
       pen.beginPath();
-      corners.forEach(([x, y], place) => pen[place ? "lineTo" : "moveTo"](...this.onScreen(x, y)));
+      corners.forEach(([left, top], place) => pen[place ? "lineTo" : "moveTo"](...this.onScreen(left, top)));
       pen.closePath();
       pen.stroke();
     };
     if (this.path.length) line(this.path);
     else if (this.area.length) { pen.setLineDash([5, 4]); line(this.area); pen.setLineDash([]); }
     if (this.cursor < 0) return;
-    const [x, y] = this.onScreen(this.x(this.cursor), this.y(this.cursor));
+    const [left, top] = this.onScreen(this.x(this.cursor), this.y(this.cursor));
     pen.lineWidth = 2.5;
     pen.beginPath();
-    pen.arc(x, y, 7, 0, 2 * Math.PI);
+    pen.arc(left, top, 7, 0, 2 * Math.PI);
     pen.stroke();
   }
 
@@ -150,27 +150,27 @@ class PointsView {
     this.tip.style.display = point < 0 ? "none" : "block";
     if (point < 0) return;
     this.tip.textContent = this.words(point);
-    const [x, y] = this.onScreen(this.x(point), this.y(point));
-    this.tip.style.left = `${clamp(x + 12, 0, Math.max(0, this.stage.clientWidth - this.tip.offsetWidth))}px`;
-    this.tip.style.top = `${y > this.side / 2 ? y - this.tip.offsetHeight - 10 : y + 12}px`;
+    const [left, top] = this.onScreen(this.x(point), this.y(point));
+    this.tip.style.left = `${clamp(left + 12, 0, Math.max(0, this.stage.clientWidth - this.tip.offsetWidth))}px`;
+    this.tip.style.top = `${top > this.side / 2 ? top - this.tip.offsetHeight - 10 : top + 12}px`;
   }
 
   nearest(px, py, allowed = () => true, reach = Infinity) {
     let [found, least] = [-1, reach * reach];
     for (let point = 0; point < this.codes.length; point += 1) {
-      const [x, y] = this.onScreen(this.x(point), this.y(point));
-      const distance = (x - px) ** 2 + (y - py) ** 2;
-      if (distance < least && allowed(x - px, y - py, point)) [found, least] = [point, distance];
+      const [left, top] = this.onScreen(this.x(point), this.y(point));
+      const distance = (left - px) ** 2 + (top - py) ** 2;
+      if (distance < least && allowed(left - px, top - py, point)) [found, least] = [point, distance];
     }
     return found;
   }
 
   fit() { this.view = { x: 0, y: 0, span: 1 }; this.draw(); }
 
-  zoom(factor, x = this.view.x + this.view.span / 2, y = this.view.y + this.view.span / 2) {
+  zoom(factor, left = this.view.x + this.view.span / 2, top = this.view.y + this.view.span / 2) {
     const span = clamp(this.view.span * factor, 0.02, 1);
     const kept = span / this.view.span;
-    this.view = { x: clamp(x - (x - this.view.x) * kept, 0, 1 - span), y: clamp(y - (y - this.view.y) * kept, 0, 1 - span), span };
+    this.view = { x: clamp(left - (left - this.view.x) * kept, 0, 1 - span), y: clamp(top - (top - this.view.y) * kept, 0, 1 - span), span };
     this.draw();
   }
 
@@ -237,9 +237,9 @@ class PointsView {
       if (point >= 0) { this.mean(point); this.spoken.textContent = this.words(point); }
     } else if (event.key === "Enter" && this.cursor >= 0) this.send("open", this.images[this.cursor]);
     else if (event.key === " " && this.cursor >= 0) {
-      const [x, y] = [this.x(this.cursor), this.y(this.cursor)];
+      const [left, top] = [this.x(this.cursor), this.y(this.cursor)];
       const around = Array.from({ length: 16 }, (_, corner) => (corner * Math.PI) / 8);
-      this.sendArea(around.map((angle) => [x + 0.06 * Math.cos(angle), y + 0.06 * Math.sin(angle)]));
+      this.sendArea(around.map((angle) => [left + 0.06 * Math.cos(angle), top + 0.06 * Math.sin(angle)]));
     } else if (event.key === "Escape" && this.area.length) this.sendArea([]);
     else if (event.key === "+" || event.key === "=") this.zoom(0.6, ...this.onPlane(...here));
     else if (event.key === "-") this.zoom(1 / 0.6);
