@@ -37,7 +37,7 @@ _VARIANT_COLUMNS = ["variant", "variant_label", "top1", "top5", "mean_confidence
 
 def runs_setting() -> str:
     """Where runs are looked for: CLASSPRINT_RUNS, folders and URLs with colons between them; by default ./runs."""
-    return os.environ.get("CLASSPRINT_RUNS") or "runs"
+    return (os.environ.get("CLASSPRINT_RUNS") or "runs").encode(errors="replace").decode()  # pages hold text only
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -108,7 +108,8 @@ def duration(seconds: float) -> str:
 
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>$~:&|#"})
 # Line ends, control characters and blanks: a name is one line, so that no part of it may begin a heading or a list.
-_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Also half characters, which stand for bytes of a file's name that are no text: no page can hold them.
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # would turn the text around a name, too
 # Read as a heading, a quote, a list or a rule at the beginning only.
 _OPENING = re.compile(r"^(?:([-+=])|(\d+)([.)]))")

@@ -15,6 +15,7 @@ from dashboard.shared.theme import code_span, escape_markdown
 from dashboard.shell import controls, navigation, url_state
 from dashboard.shell.reading import HOW_TO_READ, TOUR, TOUR_RUN
 from store import Run, StoreError
+from store.read.run_folders import is_folder
 from store.remote.place import is_remote
 
 LOGO = Path(__file__).with_name("logo.svg")
@@ -260,7 +261,7 @@ def _no_such_page(name: str, registered: dict[str, st.Page]) -> None:
 
 def _no_runs() -> None:
     setting, problems = data.runs_setting(), data.found_runs().problems
-    if Path(setting, "run.h5").exists():
+    if is_folder(setting) and Path(setting, "run.h5").exists():
         st.title("This folder is a run", anchor=False)
         around = Path(setting).resolve().parent
         st.markdown(

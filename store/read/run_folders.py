@@ -44,12 +44,20 @@ class FoundRuns:
     problems: dict[str, str] = field(default_factory=dict)
 
 
+def is_folder(text: str) -> bool:
+    """Whether a text is the path of a folder: False, too, where it is too long to be a path."""
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def split_folders(text: str) -> list[str]:
     """The folders and URLs of a text such as "runs:/data/runs:s3://bucket/runs"; a URL's own colons stay.
 
     A text that is itself the name of a folder is that folder, whatever colons it has.
     """
-    return [text] if Path(text).is_dir() else [part for part in _FOLDER.findall(text) if part.strip()]
+    return [text] if is_folder(text) else [part for part in _FOLDER.findall(text) if part.strip()]
 
 
 class RunFolders:
@@ -99,9 +107,13 @@ class LocalFolder:
         found = FoundRuns()
         try:
             paths = list(Path(self.location).iterdir())
-        except OSError:
+        except (OSError, ValueError):  # a zero byte is a ValueError
             return found
         for path in paths:
+            shown = path.name.encode(errors="replace").decode()
+            if shown != path.name:  # bytes that are no UTF-8: no page, link or message can hold such a name
+                found.problems[shown] = "its name is not UTF-8. Rename it."
+                continue
             try:  # a folder that this process may not look into must not hide the others
                 if (path / layout.RUN_FILE).is_file():
                     found.runs[path.name] = _local_run(path)

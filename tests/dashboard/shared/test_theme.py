@@ -92,3 +92,8 @@ def test_a_name_written_from_right_to_left_is_isolated_from_the_numbers_beside_i
 
 def test_markdown_in_a_name_is_escaped():
     assert theme.escape_markdown("a_b*c [d](e) <i> $x$") == r"a\_b\*c \[d\](e) \<i\> \$x\$"
+
+
+@pytest.mark.parametrize("shown", [theme.one_line, theme.escape_markdown, theme.code_span])
+def test_bytes_that_are_no_text_do_not_reach_a_page(shown):
+    assert shown("a\udcffb").encode()

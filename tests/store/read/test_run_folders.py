@@ -72,3 +72,16 @@ def test_a_url_that_cannot_be_listed_is_a_problem_and_hides_no_other_folder(tmp_
     assert list(found.runs) == ["near"]
     with pytest.raises(StoreError, match=words):
         raise StoreError(found.problems[location])
+
+
+def test_a_folder_whose_name_is_no_text_is_named_and_left_out(tmp_path):
+    write_synthetic_run(tmp_path / "good", epochs=1, classes=2, images_per_class=1)
+    (tmp_path / "bad\udcff").mkdir()
+    found = RunFolders(str(tmp_path)).look()
+    assert list(found.runs) == ["good"]
+    assert found.problems == {"bad?": "its name is not UTF-8. Rename it."}
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\0b", "\udcff"])
+def test_a_setting_that_can_be_no_path_holds_no_runs(text):
+    assert not RunFolders(text).look().runs
