@@ -135,6 +135,8 @@ def _run_jobs(options: argparse.Namespace, jobs: Mapping[str, Callable[[Processe
         raise BadOption(f"--time-limit {options.time_limit:g} is invalid: allowed are seconds greater than 0.")
     use_threads(options.threads)  # before any computation: the thread count changes the last bits
     folder = _runs_folder(options)
+    for name in jobs:
+        _check_place(folder / name)
     with join_process_group(choose_device(options.device)) as processes:
         limit = TimeLimit(options.time_limit, processes) if options.time_limit else None
         for name, job_of in jobs.items():
@@ -240,6 +242,19 @@ def _runs_folder(options: argparse.Namespace) -> Path:
             f"--runs-dir '{folder.resolve().parent}' --run '{folder.resolve().name}'."
         )
     return folder
+
+
+def _check_place(path: Path) -> None:
+    """Returns if there may be a run at `path`, before any work; raises BadOption where none can be written."""
+    path = path.parent.resolve() / path.name  # not the run itself, which may be a link to nowhere
+    existing = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    problem = "is not a folder" if not existing.is_dir() else ""
+    if not problem and existing != path and not os.access(existing, os.W_OK | os.X_OK):
+        problem = "can't be written into"
+    if problem:
+        raise BadOption(
+            f"The run '{path}' can't be recorded: '{existing}' {problem}. Choose another --runs-dir or --run."
+        )
 
 
 def _run_name(options: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -14,7 +15,11 @@ INTERVAL = 30.0  # seconds between the lines of a log
 
 
 def accept_any_text() -> None:
-    """Print what the terminal's encoding lacks as an escape, such as \\u201c, instead of raising UnicodeEncodeError."""
+    """Print what the terminal's encoding lacks as an escape, such as \\u201c, instead of raising UnicodeEncodeError.
+
+    What is printed to a stream that was closed at the start (`2>&-`, some daemons) goes nowhere.
+    """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):  # not where a test or a notebook has replaced it
             reconfigure(errors="backslashreplace")
@@ -23,6 +28,15 @@ def accept_any_text() -> None:
 def add_version(parser: argparse.ArgumentParser) -> None:
     """Give a command the option --version."""
     parser.add_argument("--version", action="version", version=f"Classprint {VERSION}")
+
+
+def _open_closed_streams() -> None:
+    # The next file to be opened would get the number of a closed stream, and with it what libraries print.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the program
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 class ProgressBar(tqdm):

@@ -82,9 +82,10 @@ def sure_mistakes(inputs: FindingInputs) -> list[Finding]:
     if not count:
         return []
     low, high = map(float, wilson(sure, count))
+    mean, have = float(record.confidences[-1][wrong].mean()), "prediction has" if count == 1 else "predictions have"
     text = (
-        f"{percent(sure / count, 0)} of the {count} wrong predictions have a confidence of {percent(SURE, 0)} or more; "
-        f"the mean is {percent(float(record.confidences[-1][wrong].mean()), 0)}."
+        f"{percent(sure / count, 0)} of the {count} wrong {have} a confidence of {percent(SURE, 0)} or more; the mean "
+        f"is {percent(mean, 0)}."
     )
     query = {"epoch": inputs.last, "sort": "confident"}
     return [Finding("sure mistakes", text, sure / count, low, high, "share", "failures", low / 4, query=query)]

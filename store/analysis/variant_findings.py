@@ -12,6 +12,7 @@ from store.analysis.findings import Finding, joint_level
 from store.metrics.confusion import collapse
 from store.metrics.intervals import mean_interval
 from store.metrics.significance import increase_p, outstanding, paired_p
+from store.queries.health import prediction_degeneracies
 from store.rates import percent
 
 LEAST_DROP = 0.1  # standard deviations of a logit: less may be the quantisation of the maps
@@ -60,7 +61,7 @@ def _strongest_switches(
         true_class = int(rises.argmax())
         prediction, of = int(other[true_class]), int(images[true_class])
         times, clean = (int(counts[row, true_class, prediction]) for row in (number, 0))
-        if times <= clean:
+        if times <= clean or _problems(inputs, variant):
             continue
         low, high = joint_interval(times, of, comparisons)
         query: dict[str, Any] = {"epoch": inputs.last, "variant": variant}
@@ -75,6 +76,12 @@ def _strongest_switches(
         fields = tested(increase_p(clean, times, of), comparisons, query) | {"no_effect": clean / of}
         found.append(Finding(kind, text, times / of, low, high, "share", "confusion", strength, **fields))
     return found
+
+
+def _problems(inputs: FindingInputs, variant: str) -> list[str]:
+    """Why nothing should be concluded about single classes under a variant; empty where nothing forbids it."""
+    found = prediction_degeneracies(inputs.record.run, epoch=inputs.last, variant=variant)
+    return [problem.text for problem in found]
 
 
 def accuracy_drops(inputs: FindingInputs) -> list[Finding]:
@@ -92,6 +99,7 @@ def accuracy_drops(inputs: FindingInputs) -> list[Finding]:
         text = f"Under {inputs.variant(variant)} the accuracy " + (
             f"falls from {before} to {after}." if mean > 0 else f"rises from {before} to {after}."
         )
+        text = " ".join((text, *_problems(inputs, variant)))
         fields = tested(p, comparisons, {"epoch": inputs.last, "variant": variant}) | {"no_effect": 0.0}
         strength = max(min(low, 1.0), 0.0)
         found.append(Finding("accuracy", text, mean, low, high, "share", "robustness", strength, **fields))
@@ -114,7 +122,7 @@ def cues(inputs: FindingInputs) -> list[Finding]:
             float(column[row]) for column in (picked.value, picked.low, picked.high, picked.others)
         )
         index = int(picked.class_index[row])
-        if value - others < LEAST_DROP:
+        if value - others < LEAST_DROP or _problems(inputs, variant):
             continue
         rest = "the other class loses" if classes == 2 else "the other classes lose"
         text = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from store.read.run import Run
 
 EXPLODED = 1e5  # a cell: the step of its map, 1/255 of it, is then so wide that every probability is 0 or 1
 ONE_SIDED = 0.99  # share of the predictions that one class takes
+UNDECIDED = 1e-5  # by which the largest probability exceeds 1 / C, relative to it: logits so close are rounding
 FEWEST_OTHERS = 5  # images of other classes: that fewer are all wrong happens to a good network, too
 
 
@@ -49,28 +50,43 @@ def degeneracies(run: Run, *, epoch: int, variant: str = "clean") -> list[Degene
     """What makes an epoch of a network unfit to be described under a variant; empty where nothing does.
 
     "dead": all maps are 0. "constant": the cells of every map are equal. "blind": every image has the same maps.
-    "exploded": cells beyond 100,000. "one class": (nearly) all images are predicted as one class, and the others are
-    never predicted correctly. Dead maps are constant and blind, too; only the first that holds of these is named.
+    "undecided": half of the images or more have the same probability for each class. "exploded": cells beyond 100,000.
+    "one class": (nearly) all images are predicted as one class, and the others are never predicted correctly. Dead maps
+    are constant, blind and undecided, too; only the first that holds of these is named.
 
     >>> queries.degeneracies(run, epoch=3)
     []
     """
-    none = np.zeros((0, 1, 1), np.float32)  # of a run that was recorded from predictions alone
-    state = _State(
+    if not run.has_maps:
+        return prediction_degeneracies(run, epoch=epoch, variant=variant)
+    state = _state(run, epoch, variant, with_maps=True)
+    return [
+        *_first_of(state, (_dead, _constant, _blind, _undecided)),
+        *_first_of(state, (_exploded,)),
+        *_first_of(state, (_one_class,)),
+    ]
+
+
+def prediction_degeneracies(run: Run, *, epoch: int, variant: str) -> list[Degeneracy]:
+    """Those of `degeneracies` that the predictions alone show, "undecided" and "one class", without reading maps."""
+    state = _state(run, epoch, variant, with_maps=False)
+    return _first_of(state, (_undecided,)) + _first_of(state, (_one_class,))
+
+
+def _state(run: Run, epoch: int, variant: str, *, with_maps: bool) -> _State:
+    none = np.zeros((0, 1, 1), np.float32)
+    return _State(
         labels=run.labels,
         prediction=run.column("prediction", epoch=epoch, variant=variant),
         confidence=run.column("confidence", epoch=epoch, variant=variant),
-        maps=run.predicted_class_maps(epoch=epoch, variant=variant) if run.has_maps else none,
-        own=run.true_class_maps(epoch=epoch, variant=variant) if run.has_maps else none,
+        maps=run.predicted_class_maps(epoch=epoch, variant=variant) if with_maps else none,
+        own=run.true_class_maps(epoch=epoch, variant=variant) if with_maps else none,
         names=run.classes["name"].to_numpy(),
     )
-    found: list[Degeneracy | None] = []
-    if run.has_maps:
-        of_maps: tuple[Callable[[_State], Degeneracy | None], ...] = (_dead, _constant, _blind)
-        found.append(next((problem for check in of_maps if (problem := check(state)) is not None), None))
-        found.append(_exploded(state))
-    found.append(_one_class(state))
-    return [problem for problem in found if problem is not None]
+
+
+def _first_of(state: _State, checks: Sequence[Callable[[_State], Degeneracy | None]]) -> list[Degeneracy]:
+    return [problem for check in checks if (problem := check(state)) is not None][:1]
 
 
 def _dead(state: _State) -> Degeneracy | None:
@@ -106,6 +122,18 @@ def _blind(state: _State) -> Degeneracy | None:
         f"with a mean of {state.maps[0].mean():.3g}."
     )
     return Degeneracy("blind", text, state.count)
+
+
+def _undecided(state: _State) -> Degeneracy | None:
+    equal = 1 / len(state.names)
+    flat = int((state.confidence <= equal * (1 + UNDECIDED)).sum())
+    if len(state.names) < 2 or 2 * flat < state.count:
+        return None
+    text = (
+        f"The network does not decide: for {flat:,} of {state.count:,} images each class has the same probability "
+        f"({percent(equal)}), and rounding errors choose the class that is predicted."
+    )
+    return Degeneracy("undecided", text, flat)
 
 
 def _exploded(state: _State) -> Degeneracy | None:

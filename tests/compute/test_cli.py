@@ -87,6 +87,18 @@ def test_a_run_in_the_place_of_the_folder_of_runs_is_refused(recorded, capsys):
 
 
 @pytest.mark.parametrize(
+    ("folder", "name"), [("file", "run"), ("file/deeper", "run"), (".", "file"), (".", "dangling")]
+)
+def test_a_place_where_no_run_can_be_is_refused_before_any_work(tmp_path, capsys, folder, name):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    assert main(["train", "--data", "nothing", "--runs-dir", str(tmp_path / folder), "--run", name]) == 2
+    culprit = tmp_path / ("dangling" if name == "dangling" else "file")
+    assert f"can't be recorded: '{culprit}' is not a folder. Choose another" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
     ("error", "advice"),
     [
         (URLError("no route"), "Check the network"),

@@ -13,6 +13,7 @@ DEGENERATE = {
     "dead": np.zeros_like,
     "constant": lambda maps: np.broadcast_to(maps.mean((2, 3), keepdims=True), maps.shape),
     "blind": lambda maps: np.broadcast_to(maps[:1], maps.shape),
+    "undecided": lambda maps: maps * np.float32(1e-8),
     "exploded": lambda maps: maps * 1e30,
     "one class": _one_class,
 }
@@ -20,8 +21,11 @@ DEGENERATE = {
 PERFECT = "perfect"
 
 
-def write_degenerate_run(path, fault, *, classes=5, images_per_class=4, labels=None, **options):
-    """Path of a run of two epochs, the second with the fault; `labels` (N,) stand for equally large classes."""
+def write_degenerate_run(path, fault, *, classes=5, images_per_class=4, labels=None, faulty=None, **options):
+    """Path of a run of two epochs, the second with the fault, in the variant `faulty` alone where it is given.
+
+    `labels` (N,) stand for equally large classes.
+    """
     options |= {"layers": {}, "stages": {}}
     if labels is not None:
         classes, images_per_class = int(labels.max()) + 1, 1
@@ -35,7 +39,7 @@ def write_degenerate_run(path, fault, *, classes=5, images_per_class=4, labels=N
                 maps = synthetic_maps(description, epoch, variant)
                 if fault == PERFECT:
                     maps[np.arange(len(maps)), description.labels] += 10
-                elif epoch == 2:
+                elif epoch == 2 and faulty in (None, variant):
                     maps = DEGENERATE[fault](maps)
                 recording.write(variant, 0, np.ascontiguousarray(maps, np.float32))
     return path

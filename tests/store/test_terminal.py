@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,15 @@ def test_every_command_prints_any_text_on_a_terminal_of_ascii(module):
     assert done.returncode in (1, 2)
     assert b"\\u201cgr\\xf6\\xdfe\\u201d" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&- <&-"])
+def test_streams_that_are_closed_from_the_start_do_not_matter(tmp_path, closed):
+    program = (
+        "from store.terminal import ProgressBar, accept_any_text; accept_any_text(); "
+        f"file = open({str(tmp_path / 'file')!r}, 'w'); assert file.fileno() > 2; "
+        "print('x'); ProgressBar(total=1).close(); file.write('complete')"
+    )
+    command = f'exec {shlex.quote(sys.executable)} -c "$0" {closed}'
+    subprocess.run(["sh", "-c", command, program], check=True, capture_output=True)
+    assert (tmp_path / "file").read_text() == "complete"

@@ -18,7 +18,13 @@ CLAIMS = re.compile(
     "|minimal correction|Are classes with similar|stabilise|relies on|share one map|The closest call|Best classes"
     "|changed most|All criteria agree|detects? errors|learned, forgotten|ECE|cue profile of"
 )
-WORDS = {"dead": "is dead", "constant": "are constant", "blind": "does not see", "exploded": "has exploded"}
+WORDS = {
+    "undecided": "does not decide",
+    "dead": "is dead",
+    "constant": "are constant",
+    "blind": "does not see",
+    "exploded": "has exploded",
+}
 
 
 @pytest.fixture(scope="module")
