@@ -71,8 +71,8 @@ class TrainingJob:
 
     def left(self, complete: Sequence[int]) -> int:
         """See Job; epoch 0, the network before its training, is one of them unless the settings leave it out."""
-        first = 0 if self.prepared.profile.recording.initial else 1
-        return sum(epoch not in complete for epoch in range(first, self.prepared.profile.training.epochs + 1))
+        wanted = range(0 if self.prepared.profile.recording.initial else 1, self.prepared.profile.training.epochs + 1)
+        return len(wanted) - sum(epoch in wanted for epoch in complete)
 
     def plan(self, path: Path, left: int, *, is_new: bool) -> Plan:
         """See Job."""

@@ -278,3 +278,9 @@ def test_the_table_takes_runs_that_were_not_recorded_by_this_program(tmp_path, c
     write_synthetic_run(tmp_path / "other", epochs=1, classes=3)
     assert main(["table", str(tmp_path / "other")]) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[0] == "other"
+
+
+def test_more_epochs_than_any_disk_holds_are_refused_at_once(tmp_path, capsys):
+    assert main(command(tmp_path, "--set", "training.epochs=1000000000")) == 2
+    assert "tiny' needs about" in capsys.readouterr().err
+    assert not (tmp_path / "tiny").exists()
