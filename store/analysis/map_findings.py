@@ -210,7 +210,7 @@ def seed(inputs: FindingInputs) -> list[Finding]:
     text = (
         f"{origin}: the untrained network's pattern of a class picks out the final one of that class first among "
         f"{count} in {percent(hits / count, 0)} of the classes (by chance {percent(1 / count)}; median rank "
-        f"{rank:.0f}), with a cosine similarity of {own:.2f}, against {others:.2f} to those of "
+        f"{rank:g}), with a cosine similarity of {own:.2f}, against {others:.2f} to those of "
         f"other classes.{_kernel(inputs)}"
     )
     fields: dict[str, Any] = {"p": p, "no_effect": 1 / count, "query": {"epoch": 0}, "strength": 0.55}

@@ -41,6 +41,7 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     agreement, persistence (see `Persistence` there), label_issue, cluster, and where the run knows the object
     evidence_on_object, object_area, evidence_on_others, peak_on_object, localisation_gain, possible_gain (see
     `store.metrics.localisation`; else NaN), cells_to_flip (see `gather`; -1 where maps of the runner-up are not kept).
+    Of the untrained network, epoch 0, formation, stabilisation and map_lead alone take account.
     """
     labels, epochs = record.run.labels, record.epochs
     predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)

@@ -88,9 +88,9 @@ def image_localisation(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> 
     x), labels (N,).
 
     Equation:
-        gain_i = n / (n - 1) sum_{y,x} (M_i - mean M) (C_i - mean C), M the map as a distribution, C the cover, n the
-        images of the class and means over these: the covariance of map and object within the class. possible_gain_i has
-        C / sum C for M.
+        gain_i = n / (n - 1) sum_{y,x} (M_i - mean M) (C_i - mean C), M the map's evidence divided by its sum, C the
+        cover, n the images of the class and means over these: the covariance of map and object within the class.
+        possible_gain_i is that of the map C, so M = (C - min C) / sum (C - min C).
     """
     cover, labels = np.asarray(cover, np.float64), np.asarray(labels, np.int64)
     count = np.bincount(labels)[labels]

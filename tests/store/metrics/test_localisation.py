@@ -103,6 +103,14 @@ def test_what_is_gained_by_following_matches_hand_computed_values():
     assert found.possible_gain == pytest.approx([0.75, 0.75, 0])
 
 
+def test_what_a_map_in_the_objects_shape_gains_leaves_out_what_the_object_has_in_every_cell():
+    cover = np.array([[[3, 1]], [[1, 3]]]) / 4  # above the weakest cell: 1 0 and 0 1; their mean: .5 .5
+    found = localisation.image_localisation(cover, cover, [0, 0])
+    # 2/1 (.5 (1/4) + (-.5)(-1/4)) = 1/2, for the map as for the object
+    assert found.localisation_gain == pytest.approx([0.5, 0.5])
+    assert found.possible_gain == pytest.approx([0.5, 0.5])
+
+
 def test_how_far_maps_follow_matches_a_hand_computed_value():
     value, low, high = localisation.object_following(
         [0.2, 0.4, 0.3, 0.1, 0.0, 0.2], [0.5, 0.5, 0.4, 0.4, 0.6, 0.6], [0] * 6
@@ -116,7 +124,6 @@ def test_how_far_maps_follow_matches_a_hand_computed_value():
 def test_a_map_in_the_shape_of_the_object_follows_it_wholly_and_one_that_encodes_the_class_not_at_all():
     random = np.random.default_rng(0)
     cover, labels = random.random((12, 3, 3)).round(1), np.repeat([0, 1], 6)
-    cover[:, 0, 0] = 0  # a cell without the object, so that the map's evidence is all of the cover
     own = localisation.image_localisation(cover * random.uniform(0.1, 9, (12, 1, 1)), cover, labels)
     assert localisation.object_following(own.localisation_gain, own.possible_gain, labels) == pytest.approx((1, 1, 1))
     code = localisation.image_localisation(random.random((2, 3, 3))[labels], cover, labels)
