@@ -45,8 +45,7 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     """
     labels, epochs = record.run.labels, record.epochs
     predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)
-    # What an untrained network predicts is neither learned nor forgotten later.
-    first = int(epochs[0] == 0 and len(epochs) > 1)
+    first = _first_trained(epochs)
     trained, correct = epochs[first:], predictions[first:] == labels
     formed = epoch_numbers(epochs, learning.formation(np.stack(record.similarities), threshold=final.formed))
     stabilised = epoch_numbers(epochs, learning.stabilisation(predictions))
@@ -78,6 +77,11 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     return table.assign(**_localisation_columns(record, final), cells_to_flip=flips)
 
 
+def _first_trained(epochs: Sequence[int]) -> int:
+    """Position of the first epoch that counts: what an untrained network predicts is neither learned nor forgotten."""
+    return int(epochs[0] == 0 and len(epochs) > 1)
+
+
 def _clusters_of_images(record: EpochRecord, final: FinalEpoch) -> Int64:
     """Cluster of each image in its class; images left out of the clustering go to the nearest medoid."""
     member = np.zeros(len(record.run.labels), np.int64)
@@ -99,14 +103,14 @@ def class_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) ->
     """A row per class, clean images: formation and learning epochs (numbers, -1 = never), shares of histories.
 
     formation: of the class pattern; image_formation and stabilisation: medians over the images, those that never form
-    last of all; half_correct: first epoch with half of the images correct; accuracy: of the last epoch; within_class
-    and between_classes: see `store.metrics.localisation.pair_similarity`; map_lead: mean over the images that form;
+    last of all; half_correct: first trained epoch with half of the images correct; accuracy: of the last epoch;
+    within_class, between_classes: see `store.metrics.localisation.pair_similarity`; map_lead: mean of those that form;
     forgetting_count, evidence_on_object, object_area, evidence_on_others, persistence: means of the images;
     silent_share: share of the true class's maps without a positive cell; never_correct, forgotten: shares of the
     images; clusters: their number; object_following with its 95 % interval: see `store.metrics.localisation`.
     """
     run, epochs = record.run, record.epochs
-    accuracy = np.stack(record.class_accuracies)[:, 0]
+    first, accuracy = _first_trained(epochs), np.stack(record.class_accuracies)[:, 0]
     within, between = localisation.pair_similarity(final.true_class_maps, run.labels, len(run.classes))
     formed = images["formation"] != NEVER
     by_class = images.assign(
@@ -116,7 +120,7 @@ def class_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) ->
         formation=epoch_numbers(
             epochs, learning.formation(np.stack(record.pattern_similarities), threshold=final.formed)
         ),
-        half_correct=epoch_numbers(epochs, learning.first_correct(np.nan_to_num(accuracy) >= 0.5)),
+        half_correct=epoch_numbers(epochs[first:], learning.first_correct(np.nan_to_num(accuracy[first:]) >= 0.5)),
         accuracy=accuracy[-1],
         within_class=within,
         between_classes=between,

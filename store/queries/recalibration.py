@@ -22,7 +22,8 @@ def recalibration_table(run: Run, *, epoch: int, variant: str = "clean", seed: i
     """Calibration with the network's own confidences and with a fitted temperature: a row each; no row without images.
 
     Columns: temperature, ece, nll, mean_confidence, images; of the half of each class on which nothing was fitted
-    (`store.metrics.failure_detection.reported_half`). The temperature is fitted on the other half.
+    (`store.metrics.failure_detection.reported_half`). The temperature is fitted on the other half,
+    evenly thinned out to MOST_FITTED images at most.
 
     >>> queries.recalibration_table(run, epoch=3).columns.tolist()
     ['temperature', 'ece', 'nll', 'mean_confidence', 'images']

@@ -99,10 +99,10 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
     kinds = {
         "softmax": palette.true_class,
         "shape": palette.prediction,
-        "strength": palette.series[1],
+        "strength": palette.series[5],
         "margin": palette.series[2],
         "record": palette.series[3],
-        "fitted": palette.correct,
+        "fitted": palette.series[6],
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     legend = alt.Legend(orient="top", columns=legend_columns(6, 3))

@@ -32,7 +32,7 @@ _QUANTITIES = {
     "evidence_on_object": "Share of the map inside the object",
     "object_area": "Share of the image that the object covers",
     "evidence_on_others": "Share of the map inside the object of another image",
-    "peak_on_object": "Share of the images whose map peaks inside the object",
+    "peak_on_object": "Share of the strongest cell inside the object",
     "object_following": "How far the maps follow the object (1: as far as a map of its shape)",
     "shift_following": "How far the maps move with a shifted image (1: as far as the image)",
 }

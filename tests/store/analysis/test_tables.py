@@ -31,6 +31,12 @@ def test_what_an_untrained_network_predicts_is_neither_learned_nor_forgotten(tmp
     assert images["error_run"].tolist() == [0, 2, 0, 0]
 
 
+def test_a_class_that_the_untrained_network_gives_every_image_is_not_learned_before_training(tmp_path):
+    predictions = np.array([[[0, 0, 0, 0]], [[1, 1, 1, 1]], [[0, 0, 1, 1]]])
+    run = craft(tmp_path / "run", predictions, labels=[0, 0, 1, 1], first_epoch=0)
+    assert analysed(run).table("classes")["half_correct"].tolist() == [2, 1]
+
+
 def test_a_persistent_error_counts_its_epochs_and_the_variants_that_agree(learned, analysis):
     images = analysis.table("images").set_index("image")
     confidence = np.mean([learned.column("confidence", epoch=epoch, variant="clean")[4] for epoch in range(1, 5)])
