@@ -48,13 +48,6 @@ def test_the_style_names_nothing_but_public_test_ids():
     assert rules and all("data-testid" in rule for rule in rules)
 
 
-def test_without_pytorch_live_says_what_brings_it(opened, runs, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
-    app = opened(runs, "live")
-    assert not app.exception
-    assert "PyTorch is not installed" in app.info[0].value and "pip install" in app.info[0].value
-
-
 def test_every_page_says_how_to_read_it_in_a_few_sentences():
     assert list(reading.HOW_TO_READ) == [page.name for page in navigation.PAGES]
     assert all(40 < len(text) < 450 for text in reading.HOW_TO_READ.values())

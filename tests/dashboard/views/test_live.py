@@ -32,6 +32,13 @@ def test_a_network_that_cannot_be_loaded_is_an_error_on_the_page(opened, named_n
     assert len(app.error) == 1
 
 
+def test_without_pytorch_live_says_what_brings_it(opened, named_network, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    app = opened(named_network, "live")
+    assert not app.exception
+    assert "PyTorch is not installed" in app.info[0].value and "pip install" in app.info[0].value
+
+
 def test_an_epoch_or_a_run_without_weights_says_so_before_it_asks_for_an_image(opened, named_network):
     app = opened(named_network, "live", epoch="1")
     assert not app.error and "Choose one of these epochs at the side: 2." in app.info[0].value
