@@ -37,6 +37,11 @@ def rate(share: float, count: int) -> str:
     return percent(share, 0) if count >= FEW or not count else f"{round(share * count)} of {count}"
 
 
+def rate_among(share: float, count: int) -> str:
+    """`rate`, with the count where it gives a percentage: "2 of 3", "83 % of 416"."""
+    return f"{rate(share, count)} of {count}" if count >= FEW else rate(share, count)
+
+
 def digits_of(shares: Iterable[float], least: int = 1) -> int:
     """Digits after the point with which no share of a column is rounded to a 0 or 100 % that it is not."""
     texts = (percent(share, least) for share in shares)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dashboard.charts.figure import render
 from dashboard.paper.canvas import INK, PAGE, Canvas
-from dashboard.shared.run_facts import has_top5, is_tiny_imagenet
+from dashboard.shared.run_facts import is_tiny_imagenet
 from dashboard.shared.theme import LIGHT
 from dashboard.views.about.charts import layers
 from dashboard.views.overview.charts import training_curve, training_series
@@ -68,11 +68,9 @@ def network(run: Run) -> Canvas:
         if place + 1 < len(steps):
             start, end = centre + side / 2 + 1.5, centre + pitch - sides[place + 1] / 2 - 2
             canvas.path(f"M{start:.2f} {middle}H{end:.2f}m-2.5 -2l2.5 2l-2.5 2", colour=INK, width=0.6)
-    _bracket(
-        canvas, [n for n, step in enumerate(steps) if step.name in stages], pitch, "encoder: stages of the backbone"
-    )
+    _bracket(canvas, [n for n, step in enumerate(steps) if step.name in stages], pitch, "backbone")
     own = [n for n, step in enumerate(steps) if step.name in inner or n == len(steps) - 3]
-    _bracket(canvas, own, pitch, "decoder: one map per class" if inner else "one map per class")
+    _bracket(canvas, own, pitch, "layers after the backbone" if inner else "one map per class")
     return canvas
 
 
@@ -94,8 +92,7 @@ def _bracket(canvas: Canvas, places: list[int], pitch: float, words: str) -> Non
 def training(run: Run) -> Canvas:
     """Fig. 2: loss and accuracy of training and validation over the epochs, side by side."""
     series = training_series(queries.epoch_metrics(run))
-    if not has_top5(run):
-        series = series[series["part"] != "validation top-5"]
+    series = series[series["part"] != "validation top-5"]  # the paper's has top-1 alone
     canvas, width = Canvas(PAGE), (PAGE - 12) / 2
     for place, quantity in enumerate(("loss", "accuracy")):
         chart = render(training_curve(series, quantity=quantity, epoch=None), "svg", width=330).decode()

@@ -83,8 +83,8 @@ def _diagrams(run: Run) -> Iterator[PaperFigure]:
     yield PaperFigure(
         "figure-01",
         "The network",
-        "The edge of a square is the logarithm of the edge of its maps. No weight mixes classes after the last layer "
-        "before the class maps f; their means are the logits S (Eq. 8), and P is the softmax of S (Eq. 4).",
+        "The edge of a square is the logarithm of the edge of its maps. The means of the class maps f are the logits S "
+        "(Eq. 8), and P is the softmax of S (Eq. 4).",
         partial(diagrams.network, run),
     )
     yield PaperFigure(

@@ -51,17 +51,18 @@ def predictions_of(run: Run, images: Sequence[int], *, epoch: int, variant: str)
 
 def formation(run: Run, image: int, *, epochs: Sequence[int], variant: str = "clean") -> Canvas:
     """One image and, for each epoch, the map of its prediction and that of its true class (Fig. 3 to 5)."""
-    canvas, left, pitch, most = Canvas(PAGE), 60.0, 55.5, 8
+    left, pitch, most, head = 60.0, 55.5, 8, 12.0
+    canvas = Canvas(COLUMN if left + len(epochs) * pitch <= COLUMN else PAGE)
     edge, label = pitch - _GAP, int(run.labels[image])
     true_name = str(run.classes["name"][label])
     line = run.timeline(image=image, class_index=label, variant=variant, epochs=epochs)
     own = coloured(run, line.maps)
     at = [predictions_of(run, [image], epoch=epoch, variant=variant) for epoch in epochs]
-    canvas.image((0, 9, edge, edge), run.pixels([image], variant=variant)[0], name=true_name)
-    canvas.text(0, 9 + edge + _LINE, true_name, style="bold", room=left - 2)
+    canvas.text(0, 7, true_name, style="bold", room=canvas.width)
+    canvas.image((0, head + 9, edge, edge), run.pixels([image], variant=variant)[0], name=true_name)
     for place, epoch in enumerate(epochs):
         row, column = divmod(place, most)
-        x, top, now = left + column * pitch, row * (2 * edge + 3 * _LINE + 18), at[place]
+        x, top, now = left + column * pitch, head + row * (2 * edge + 3 * _LINE + 18), at[place]
         canvas.text(x, top + 6, f"epoch {epoch}", style="faint")
         canvas.image((x, top + 9, edge, edge), now.maps[0], name=f"map of the prediction {now.names[0]}")
         _prediction(canvas, (x, top + 9 + edge), now, 0, edge)
@@ -76,10 +77,10 @@ def formation(run: Run, image: int, *, epochs: Sequence[int], variant: str = "cl
 
 
 def _prediction(canvas: Canvas, corner: tuple[float, float], found: Predictions, place: int, room: float) -> None:
-    """Two lines under a map: a tick or a cross and the prediction's name, then its probability."""
+    """Two lines under a map: the prediction's name, which needs all the room, then a tick or a cross and its P."""
     x, y = corner
-    canvas.mark(x, y + _LINE, found.correct[place])
-    canvas.text(x + 6.5, y + _LINE, found.names[place], size=_NOTE, room=room - 6.5)
+    canvas.text(x, y + _LINE, found.names[place], size=_NOTE, room=room)
+    canvas.mark(x, y + 2 * _LINE - 0.6, found.correct[place])
     canvas.text(x + 6.5, y + 2 * _LINE - 0.6, f"P {probability(found.confidences[place])}", size=_NOTE)
 
 

@@ -12,7 +12,7 @@ from store.analysis.findings import Finding, joint_level
 from store.metrics.intervals import wilson
 from store.metrics.learning import NEVER
 from store.metrics.significance import paired_p, widest_difference
-from store.rates import percent
+from store.rates import percent, rate_among
 
 SURE = 0.2  # the paper: wrong predictions hardly reach a confidence of 20 % (sec. 5.2)
 
@@ -20,18 +20,22 @@ SURE = 0.2  # the paper: wrong predictions hardly reach a confidence of 20 % (se
 def ensembles(inputs: FindingInputs) -> list[Finding]:
     """What an ensemble of recorded epochs or variants would have gained."""
     table = inputs.tables["ensembles"].iloc[1:]
-    table = table[np.isfinite(table["gain_low"]) & (table["newly_correct"] + table["newly_wrong"] > 0)]
     if table.empty:
         return []
-    best = table.loc[table["gain"].abs().idxmax()]
+    best = table.loc[table["gain"].idxmax()]
+    if not np.isfinite(best["gain_low"]) or not best["newly_correct"] + best["newly_wrong"]:
+        return []
     gain, p = float(best["gain"]), paired_p(best["newly_correct"], best["newly_wrong"])
     wider = scipy.stats.norm.ppf((1 + joint_level(len(table))) / 2) / scipy.stats.norm.ppf(0.975)
     wider *= (best["gain_high"] - best["gain_low"]) / 2
-    members = best["label"][0].lower() + best["label"][1:]
+    members = best["label"][0].lower() + best["label"][1:].replace(", all", " under all")
     members = members if best["name"] == "variants" else f"the {members}"
+    of = f"Averaging the probabilities of {members}"
     text = (
-        f"Averaging the probabilities of {members} {'raises' if gain > 0 else 'lowers'} the accuracy by "
-        f"{abs(100 * gain):.1f} points, compared with the last epoch alone."
+        f"{of} raises the accuracy by {100 * gain:.1f} points, compared with the last epoch alone."
+        if gain > 0
+        else f"No average of probabilities helps: even the best, of {members}, lowers the accuracy by "
+        f"{-100 * gain:.1f} points, compared with the last epoch alone."
     )
     low, high, strength = float(gain - wider), float(gain + wider), float(np.clip(5 * (abs(gain) - wider), 0, 1))
     fields = tested(p, len(table), {})
@@ -79,13 +83,13 @@ def sure_mistakes(inputs: FindingInputs) -> list[Finding]:
     record = inputs.record
     wrong = ~record.correct[0]
     count, sure = int(wrong.sum()), int((record.confidences[-1][wrong] >= SURE).sum())
-    if not count:
+    if not count or len(inputs.names) * SURE <= 1:  # a prediction's confidence is at least one over the classes
         return []
     low, high = map(float, wilson(sure, count))
     mean, have = float(record.confidences[-1][wrong].mean()), "prediction has" if count == 1 else "predictions have"
     text = (
-        f"{percent(sure / count, 0)} of the {count} wrong {have} a confidence of {percent(SURE, 0)} or more; the mean "
-        f"is {percent(mean, 0)}."
+        f"{rate_among(sure / count, count)} wrong {have} a confidence of {percent(SURE, 0)} or more, which the paper "
+        f"says is hardly reached; the mean is {percent(mean, 0)}."
     )
     query = {"epoch": inputs.last, "sort": "confident"}
     return [Finding("sure mistakes", text, sure / count, low, high, "share", "failures", low / 4, query=query)]
@@ -100,7 +104,8 @@ def persistent_error(inputs: FindingInputs) -> list[Finding]:
     if run < 2:
         return []
     true_class, prediction = record.run.labels[worst], int(record.predictions[-1][0][worst])
-    agree = f", and {percent(agreement, 0)} of the variants agree" if len(record.run.variants) > 1 else ""
+    perturbed = len(record.run.variants) - 1
+    agree = f", and so it is under {round(agreement * perturbed)} of {perturbed} perturbations" if perturbed else ""
     text = (
         f"Image {record.run.image_names[worst]} of “{inputs.names[true_class]}” has been predicted as "
         f"“{inputs.names[prediction]}” for {int(run)} epochs in a row with a mean confidence of "

@@ -15,7 +15,7 @@ from store.analysis.localisation import FOLLOWS, class_gap_is_clear, deciding_qu
 from store.metrics import correction, learning, maps
 from store.metrics.intervals import normal_p, wilson
 from store.metrics.significance import binomial_p, relabelled, relabelled_p, stratified_p
-from store.rates import percent
+from store.rates import percent, rate_among
 
 KERNEL = (
     "last_kernel_similarity"  # of the last kernel to its initial value: a metric of each epoch, where it was recorded
@@ -104,7 +104,7 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
     start = "Removing" if run.description.has_exact_cells else "An estimate: removing"
     parts = [
         f"{start} {few} of the {size} cells from the maps lets the true class draw level in "
-        f"{percent(by_few / count, 0)} of the {count} wrong prediction{'' if count == 1 else 's'}, as many "
+        f"{rate_among(by_few / count, count)} wrong prediction{'' if count == 1 else 's'}, as many "
         f"at random in {percent(random, 0)}; {most}."
     ]
     if final.cells_to_flip is not None and not wrong.all():
@@ -157,13 +157,15 @@ def _localisation_figures(values: pd.Series) -> list[str]:
         own, others, followed = (
             percent(float(values[name]), 0) for name in ("evidence_on_object", "evidence_on_others", "object_following")
         )
+        gain = f", a difference that is {followed} of what a map in the shape of the object would reach"
         shown.append(
             f"{own} of their evidence lies on the object of the image and {others} on the objects of the class's other "
-            f"images, a difference that is {followed} of what a map in the shape of the object would reach"
+            f"images{gain if values['object_following'] > 0 else ': no more than by chance'}"
         )
     if "shift_following" in values.index:
-        moved = percent(float(values["shift_following"]), 0)
-        shown.append(f"their centres move {moved} of the way with the images that are shifted")
+        along = float(values["shift_following"])
+        moved = f"move {percent(along, 0)} of the way" if along > 0 else "do not move"
+        shown.append(f"their centres {moved} with the images that are shifted")
     return shown
 
 
@@ -203,7 +205,7 @@ def seed(inputs: FindingInputs) -> list[Finding]:
     others = float(similarity[~np.eye(count, dtype=bool)].mean())
     rank = float(np.median((similarity >= np.diagonal(similarity)[:, None]).sum(1)))
     origin = (
-        "The random seed already sets the class patterns"
+        "The class patterns come in part from the random seed"
         if significant(p)
         else "The class patterns are not shown to come from the random seed"
     )

@@ -69,7 +69,7 @@ def _strongest_switches(
             query |= {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction])}
         text = (
             f"Under {inputs.variant(variant)}, {times} of {of} images of {'' if by_class else 'the group '}"
-            f"“{names[true_class]}” are predicted as “{names[prediction]}” ({percent(times / of, 0)}); "
+            f"“{names[true_class]}” are predicted as “{names[prediction]}”; "
             f"clean, {clean} {'is' if clean == 1 else 'are'}."
         )
         kind, strength = "predicted as" if by_class else "group predicted as", float(np.sqrt(low * times / of))
@@ -127,7 +127,7 @@ def cues(inputs: FindingInputs) -> list[Finding]:
         rest = "the other class loses" if classes == 2 else "the other classes lose"
         text = (
             f"“{inputs.names[index]}” loses {value:.1f} standard deviations of its logit under "
-            f"{inputs.variant(variant)}; {rest} {others:.1f}{'' if classes == 2 else ' on average'}."
+            f"{inputs.variant(variant)}; {rest} {others:z.1f}{'' if classes == 2 else ' on average'}."
         )
         query = {"epoch": inputs.last, "variant": variant, "class": str(inputs.ids[index])}
         strength = float(np.clip((low - others) / 5, 0, 1))

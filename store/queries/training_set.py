@@ -108,7 +108,8 @@ def detection(table: pd.DataFrame, order: str, *, at: tuple[int, ...] = ()) -> D
     wrong = (rows["original_label"] != rows["label"]).to_numpy()
     if not 0 < wrong.sum() < len(wrong):
         return None
-    suspicion = -np.arange(len(rows), dtype=np.float64)
+    values = rows[order].to_numpy(np.float64)  # not the place in the order, where AUM decides between equal values
+    suspicion = -values if ORDERS[order] else values
     sizes = at or tuple(sorted({min(100, len(rows)), int(wrong.sum())}))
     precision = {k: metrics.precision_at(suspicion, wrong, k) for k in sizes}
     return Detection(float(failure_detection.detection(suspicion, wrong).auroc), precision)

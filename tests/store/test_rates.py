@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from store.rates import digits_of, percent, rate
+from store.rates import digits_of, percent, rate, rate_among
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,7 @@ def test_a_share_is_never_rounded_to_none_or_all(share, digits, text):
     [(0.75, 4, "3 of 4"), (2 / 3, 99, "66 of 99"), (0.83, 100, "83 %"), (0.999, 1000, "99.9 %"), (math.nan, 0, "–")],
 )
 def test_a_rate_of_few_is_counted(share, count, text):
+    assert rate_among(share, count) == (f"{text} of {count}" if count > 99 else text)
     assert rate(share, count) == text
 
 

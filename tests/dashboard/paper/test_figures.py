@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from dashboard.paper import layouts
+from dashboard.paper import diagrams, layouts
 from dashboard.paper.figures import PAPER_EPOCHS, paper_figures
 from store import StoreError, open_run
 from store.queries.random_draw import random_draw
@@ -24,6 +24,11 @@ def test_the_paper_has_sixteen_epochs_and_one_table_and_twelve_figures(run):
     assert names == ["table-1", *(f"figure-{number:02d}" for number in range(1, 13))]
 
 
+def test_the_curves_are_those_of_the_paper(run):
+    legend = {word for word in words(diagrams.training(run)) if word.startswith(("training", "validation"))}
+    assert legend == {"training", "validation"}
+
+
 def test_every_figure_draws_or_says_why_not(run):
     for figure in paper_figures(run, epoch=2, seed=3):
         assert (figure.canvas is None) == bool(figure.missing)
@@ -38,6 +43,9 @@ def test_formation_shows_two_maps_for_each_epoch_and_the_recorded_words(run):
     for epoch in run.epochs:
         row = run.predictions(epoch=epoch, variant="clean").iloc[7]
         assert f"epoch {epoch}" in shown and f"P {row.confidence:.2f}" in shown
+        assert row.predicted_class in shown
+    assert shown[0] == run.classes["name"][run.labels[7]]
+    assert (canvas.width, layouts.formation(run, 7, epochs=run.epochs[:1] * 4).width) == (240, 504)
 
 
 def test_examples_show_the_five_most_probable_classes_in_order(run):

@@ -52,7 +52,8 @@ def test_exchanged_labels_are_found(tmp_path):
     found = detection(table, "aum", at=(1, 2))
     assert found is not None and found.auroc == 1 and found.precision == {1: 1, 2: 0.5}
     last = detection(table, "forgetting", at=(1,))
-    assert last is not None and last.auroc == pytest.approx(2 / 3) and last.precision == {1: 0}
+    # forgotten 0 times as two of the other three: equal values are half right, whatever order they are shown in
+    assert last is not None and last.auroc == pytest.approx(1 / 3) and last.precision == {1: 0}
 
 
 def test_without_exchanged_labels_nothing_can_be_counted(tmp_path):
