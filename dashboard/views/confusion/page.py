@@ -243,6 +243,45 @@ def _pairs(selection: Selection) -> None:
         alt="the most confused pairs of classes",
     )
     downloads.csv_button("CSV", table, "confused-pairs.csv")
+    if len(selection.run.variants) > 1:
+        _pairs_of_variants(selection)
+
+
+def _pairs_of_variants(selection: Selection) -> None:
+    """The most confused pair of each variant, the most frequent one first; read when it is opened."""
+    opened = st.expander("Most confused pair under each variant", key="pairs-of-variants", on_change="rerun")
+    if not opened.open:
+        return
+    tables = [
+        data.confused_pairs(selection.run, selection.epoch, variant).head(1).assign(variant=variant)
+        for variant in selection.run.variants
+    ]
+    table = pd.concat(tables, ignore_index=True).sort_values("count", ascending=False, kind="stable")
+    if table.empty:
+        return
+    table["variant_label"] = [selection.run.variant(variant).label for variant in table["variant"]]
+    identifiers = data.class_ids(selection.run)
+
+    def choose(row: int) -> None:
+        found = table.iloc[row]
+        true_class, prediction = (identifiers[found[name]] for name in ("true_class_index", "predicted_class_index"))
+        variant = None if found["variant"] == selection.run.variants[0] else found["variant"]
+        url_state.write({"variant": variant, "class": true_class, "prediction": prediction, "page": None})
+
+    with opened:
+        row_table(
+            table,
+            column_order=["variant_label", "true_class", "predicted_class", "count"],
+            column_config={
+                "variant_label": st.column_config.TextColumn("Variant", width=110),
+                "true_class": st.column_config.TextColumn("True class", width=100),
+                "predicted_class": st.column_config.TextColumn("Predicted as", width=100),
+                "count": st.column_config.NumberColumn("n", width=34, help="images of the true class"),
+            },
+            key="pairs-of-variants-table",
+            on_row=choose,
+            alt="the most confused pair of classes under each variant",
+        )
 
 
 def _cell(selection: Selection) -> _Chosen | None:

@@ -28,7 +28,7 @@ from store.rates import digits_of, rate
 
 _FILM = 15  # epochs of which the class pattern is shown
 _CLASS_SHARES = {
-    "never_correct": ("Never correct", "never predicted correctly"),
+    "never_correct": ("Never", "never predicted correctly"),
     "forgotten": ("Forgotten", "once correct, wrong at the end"),
 }
 

@@ -17,7 +17,7 @@ from store.rates import percent
 def recalibration(selection: Selection) -> None:
     """Calibration with a fitted temperature, and sets of classes that contain the true one as often as promised."""
     opened = st.expander(
-        "What would half of the images teach? A temperature, and prediction sets",
+        "After temperature scaling, and as sets of classes",
         key="recalibration",
         on_change="rerun",
     )

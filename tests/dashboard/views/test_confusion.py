@@ -86,3 +86,15 @@ def test_a_class_alone_shows_its_row_of_the_matrix(opened, tiny_run):
     assert not app.exception
     assert "guacamole predicted as other classes" in [part.value for part in app.subheader]
     assert f"{wrong} wrong prediction" in "\n".join(caption.value for caption in app.caption)
+
+
+def test_the_most_confused_pair_of_each_variant_is_listed_once_that_is_opened(opened, tiny_run):
+    run = open_run(tiny_run)
+    app = opened(tiny_run.parent, "confusion", run="tiny")
+    assert len(app.dataframe) == 1
+    app.session_state["pairs-of-variants"] = True
+    table = app.run().dataframe[1].value
+    assert not app.exception
+    most = {each: data.confused_pairs(run, 3, each)["count"].max() for each in run.variants}
+    assert dict(zip(table["variant"], table["count"], strict=True)) == most
+    assert table["count"].is_monotonic_decreasing
