@@ -1,6 +1,7 @@
 """The benchmark of runs in a bucket: that pages ask for one epoch only, and for nothing twice."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,7 +16,8 @@ def test_pages_of_a_run_in_a_bucket_fetch_what_they_show_once(tiny_run, tmp_path
     pytest.importorskip("s3fs")
     run = shutil.copytree(tiny_run, tmp_path / "tiny")
     analyse(open_run(run))
-    bucket.main(["--run", str(run), "--latency", "1", "--copies", "1"])
+    with ThreadPoolExecutor(1) as pool:  # the browser of other tests keeps an event loop in this thread
+        pool.submit(bucket.main, ["--run", str(run), "--latency", "1", "--copies", "1"]).result()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
     files = {row[0]: int(row[3]) for row in rows if len(row) == 5 and row[3].isdigit()}
     # run.h5 and an epoch with their receipts, and the analysis. Where listings are renewed meanwhile, as on a busy
