@@ -14,6 +14,7 @@ import os
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,26 +63,36 @@ class Distant:
 
 @contextmanager
 def serve_bucket() -> Iterator[Distant]:
-    """Run the block with an S3-speaking server on this machine, and with the environment that leads s3:// to it."""
+    """Run the block with an S3-speaking server on this machine that holds one empty bucket, `s3://runs`.
+
+    The environment leads s3:// to it, here and in every program that the block starts, and `CLASSPRINT_CACHE` to a
+    folder of its own.
+    """
+    import s3fs
+    from fsspec.config import conf, set_conf_env
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     distant = Distant(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, distant, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.port}"
+    # What such a server keeps belongs to the process: an earlier one of it has left its buckets.
+    urllib.request.urlopen(urllib.request.Request(f"{address}/moto-api/reset", method="POST")).close()
     with tempfile.TemporaryDirectory() as cache:
         variables = {
             "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench",
             "AWS_DEFAULT_REGION": "us-east-1",
-            "FSSPEC_S3_ENDPOINT_URL": f"http://127.0.0.1:{server.port}",
+            "FSSPEC_S3_ENDPOINT_URL": address,
             "CLASSPRINT_CACHE": cache,
         }
-        with patch.dict(os.environ, variables):
-            from fsspec.config import conf, set_conf_env
-
+        with patch.dict(os.environ, variables), patch.dict(conf):
             set_conf_env(conf)
+            s3fs.S3FileSystem.clear_instance_cache()  # one of these may know another server
+            s3fs.S3FileSystem().mkdir(BUCKET)
             yield distant
+    s3fs.S3FileSystem.clear_instance_cache()
     server.shutdown()
 
 
@@ -94,9 +105,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     run = open_run(options.run)
     with serve_bucket() as distant:
-        import s3fs
-
-        s3fs.S3FileSystem().mkdir(BUCKET)
         distant.latency = options.latency / 1000
         rows = [_row("copied there", distant, lambda: copy_run(str(options.run), f"s3://{BUCKET}/{run.path.name}"))]
         distant.latency = 0.0

@@ -1,7 +1,6 @@
 """What several test files share."""
 
 import os
-import urllib.request
 
 import pytest
 
@@ -9,6 +8,7 @@ import pytest
 # and threads of several of them would wait for each other at every operation.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from bench.bucket import BUCKET, serve_bucket
 from dashboard.browser import open_chromium, serve_dashboard
 from store import open_run
 from store.analysis.analyse import analyse
@@ -69,32 +69,9 @@ def page(browser):
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
+def bucket():
     """URL of an empty bucket on an S3-speaking server on this machine."""
-    server_module = pytest.importorskip("moto.server")
-    s3fs = pytest.importorskip("s3fs")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    patch = pytest.MonkeyPatch()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "FSSPEC_S3_ENDPOINT_URL": f"http://{host}:{port}",
-        "CLASSPRINT_CACHE": str(tmp_path_factory.mktemp("cache")),
-    }.items():
-        patch.setenv(name, value)
-    from fsspec.config import conf, set_conf_env
-
-    set_conf_env(conf)
-    s3fs.S3FileSystem.clear_instance_cache()
-    # What the server keeps belongs to the process: modules tested before this one have left their buckets.
-    request = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
-    urllib.request.urlopen(request).close()
-    s3fs.S3FileSystem().mkdir("runs")
-    yield "s3://runs"
-    conf.pop("s3", None)
-    s3fs.S3FileSystem.clear_instance_cache()
-    patch.undo()
-    server.stop()
+    pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    with serve_bucket():
+        yield f"s3://{BUCKET}"
