@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from store.metrics import failure_detection, learning, maps
 from store.metrics.calibration import TINY, mutual_information
 from store.metrics.intervals import rank_correlation
+from store.metrics.means import class_sums
 from store.read.run import Run
 
 if TYPE_CHECKING:  # pages need only the scores of columns, and not the slow imports of gathering
@@ -121,8 +122,7 @@ def _map_scores(record: EpochRecord, final: FinalEpoch, *, seed: int) -> dict[st
     # Patterns of the fitted half alone: a pattern made with the labels of the reported images would leak whether they
     # are predicted correctly.
     fitted = ~failure_detection.reported_half(run.labels, seed=seed)
-    patterns = np.zeros((len(run.classes), *final.true_class_maps.shape[1:]))
-    np.add.at(patterns, run.labels[fitted], final.true_class_maps[fitted])
+    patterns = class_sums(final.true_class_maps[fitted], run.labels[fitted], len(run.classes))
     similarity = maps.cosine(final.predicted_class_maps, patterns[prediction])
     scores = {"pattern_similarity": similarity.astype(np.float64)}
     if final.cells_to_flip is not None:

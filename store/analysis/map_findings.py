@@ -14,12 +14,11 @@ from store.analysis.findings import Finding, adjusted, significant
 from store.analysis.localisation import FOLLOWS, class_gap_is_clear, deciding_quantity, localisation_of
 from store.metrics import correction, learning, maps
 from store.metrics.intervals import normal_p, wilson
-from store.metrics.significance import binomial_p, relabelled, relabelled_p, stratified_p
+from store.metrics.significance import paired_p, relabelled, relabelled_p, stratified_p
 from store.rates import percent, rate_among
 
-KERNEL = (
-    "last_kernel_similarity"  # of the last kernel to its initial value: a metric of each epoch, where it was recorded
-)
+# Of the last kernel to its initial value: a metric of each epoch, where it was recorded.
+KERNEL = "last_kernel_similarity"
 SURER = 0.3  # rank correlation with confidence from which maps count as surer
 FEWEST_RANKED = 30  # images: a rank correlation of fewer reaches 1 by chance
 STRATUM = 5  # images of one class with neighbouring logits, among which a cluster is compared
@@ -273,7 +272,7 @@ def _lead(stabilised: NDArray, similarities: NDArray, limit: float) -> tuple[flo
     share = ahead / differing
     chance = relabelled(len(formed), lambda order: np.divide(*np.maximum(counts(order), (0, 1))))
     sign = 1 if share > 0.5 else -1
-    p = max(2 * float(relabelled_p(sign * chance, sign * share)), binomial_p(ahead, differing))
+    p = max(2 * float(relabelled_p(sign * chance, sign * share)), paired_p(ahead, differing - ahead))
     return share, differing, float(chance.mean()), min(p, 1.0)
 
 

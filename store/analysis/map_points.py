@@ -9,6 +9,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from store.metrics.means import quotient
+
 MOST_POINTS = 10_000  # of an even sample: t-SNE takes 20 s of one core for so many
 _COMPONENTS, _PERPLEXITY, _LEAST = 50, 30.0, 12
 # Twice as many take twice as long, and of 10 neighbours hardly more stay neighbours (trustworthiness 0.999, not 0.997).
@@ -32,8 +34,7 @@ def map_points(maps: NDArray[np.float32]) -> pd.DataFrame:
     """
     images = np.arange(len(maps))[:: -(-len(maps) // MOST_POINTS) or 1]
     flat = np.nan_to_num(maps[images].reshape(len(images), -1)).astype(np.float64)
-    norms = np.linalg.norm(flat, axis=1, keepdims=True)
-    units = np.divide(flat, norms, out=np.zeros_like(flat), where=norms > 0)
+    units = quotient(flat, np.linalg.norm(flat, axis=1, keepdims=True), 0)
     if len(images) < _LEAST or units.shape[1] < 2 or units.std(0).max() < 1e-9:
         return pd.DataFrame({name: np.zeros(0, np.int64 if name == "image" else np.float64) for name in COLUMNS})
     count = min(_COMPONENTS, *units.shape)

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.metrics.means import quotient
+
 Float64 = NDArray[np.float64]
 TINY = float(np.finfo(np.float32).tiny)  # stands in for a probability that float32 rounded to zero, about e^-87
 
@@ -52,10 +54,7 @@ def reliability(
         lowest = confidence.min()
     bin_of = np.minimum(np.searchsorted(upper, confidence, side="left"), len(upper) - 1)
     count = np.bincount(bin_of, minlength=len(upper))
-    means = [
-        np.divide(np.bincount(bin_of, values, len(count)), count, out=np.full(len(count), np.nan), where=count > 0)
-        for values in (confidence, correct)
-    ]
+    means = [quotient(np.bincount(bin_of, values, len(count)), count) for values in (confidence, correct)]
     return Reliability(np.concatenate([[lowest], upper[:-1]]), upper, count, *means)
 
 

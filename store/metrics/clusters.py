@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist, squareform
 
 from store.metrics.intervals import ratio_interval, wilson
+from store.metrics.means import quotient
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -83,8 +84,7 @@ def silhouette(distances: ArrayLike, member: ArrayLike) -> float:
     other = sums / count
     other[rows, member] = np.inf
     nearest = other.min(1)
-    larger = np.maximum(own, nearest)
-    values = np.divide(nearest - own, larger, out=np.zeros_like(own), where=larger > 0)
+    values = quotient(nearest - own, np.maximum(own, nearest), 0)
     return float(np.where(count[member] > 1, values, 0.0).mean())
 
 
@@ -117,9 +117,7 @@ def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> E
     others = len(member) - count
     share = count / len(member)
     low, high = (
-        np.where(
-            others > 0, 1 / (share + np.divide(1 - share, ratio, out=np.full(len(count), np.inf), where=ratio > 0)), 1
-        )
+        np.where(others > 0, 1 / (share + quotient(1 - share, ratio, np.inf)), 1)
         for ratio in ratio_interval(failures, count, failures.sum() - failures, others, level=level)
     )
     return ErrorLift(error, error / rate, low, high)
@@ -149,15 +147,13 @@ def survival(before: ArrayLike, after: ArrayLike, *, clusters: int, level: float
     count = np.bincount(before, minlength=clusters)
     stayed = np.bincount(before, before == after, clusters)
     low, high = wilson(stayed, count, level=level)
-    return Survival(count, np.divide(stayed, count, out=np.full(len(count), np.nan), where=count > 0), low, high)
+    return Survival(count, quotient(stayed, count), low, high)
 
 
 def _shapes(maps: NDArray) -> Float64:
     """Square roots of each map's shares of evidence, (n, cells): their distance is Hellinger's."""
     cells = np.maximum(maps.reshape(len(maps), -1).astype(np.float64), 0)
-    totals = cells.sum(1, keepdims=True)
-    flat = np.full_like(cells, 1 / cells.shape[1])
-    return np.sqrt(np.divide(cells, totals, out=flat, where=totals > 0))
+    return np.sqrt(quotient(cells, cells.sum(1, keepdims=True), 1 / cells.shape[1]))
 
 
 def _largest_first(member: Int64, distances: Float64, quality: float) -> Clusters:

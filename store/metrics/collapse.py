@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.metrics.means import quotient
+
 Float64 = NDArray[np.float64]
 RANK = 1e-10  # eigenvalues below this share of the largest count as 0, as in a pseudo-inverse
 
@@ -63,8 +65,7 @@ def collapse(
     kept = values > RANK * max(values.max(), 0)
     within = (product - gram[labels]) @ (vectors[:, kept] / values[kept])
     pair = ~np.eye(len(count), dtype=bool)
-    longest = np.outer(lengths, lengths)
-    cosines = np.divide(gram, longest, out=np.zeros_like(gram), where=longest > 0)
+    cosines = quotient(gram, np.outer(lengths, lengths), 0)
     distance = np.diag(gram) - 2 * product
     return Collapse(
         nc1=float((within**2).sum(1).mean()) if kept.any() else float("nan"),

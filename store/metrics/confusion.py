@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from store.metrics import maps as measure
 from store.metrics.learning import NEVER
+from store.metrics.means import quotient
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -72,8 +73,7 @@ def collapse(confusion: ArrayLike, groups: ArrayLike, count: int | None = None) 
 def row_shares(confusion: ArrayLike) -> Float64:
     """Share of each true class's images predicted as each class, (..., C, C) float64; rows without images are zero."""
     counts = np.asarray(confusion, np.float64)
-    totals = counts.sum(-1, keepdims=True)
-    return np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    return quotient(counts, counts.sum(-1, keepdims=True), 0)
 
 
 def pattern_similarity(patterns: ArrayLike) -> NDArray[np.float32]:
@@ -122,7 +122,5 @@ def pair_overlap(
     wrong = np.flatnonzero(true_class != prediction)
     shared = measure.overlap(np.asarray(true_class_maps)[wrong], np.asarray(predicted_class_maps)[wrong])
     pair = true_class[wrong] * classes + prediction[wrong]
-    counts = np.bincount(pair, minlength=classes**2)
-    sums = np.bincount(pair, shared, classes**2)
-    means = np.divide(sums, counts, out=np.full(classes**2, np.nan), where=counts > 0)
+    means = quotient(np.bincount(pair, shared, classes**2), np.bincount(pair, minlength=classes**2))
     return means.reshape(classes, classes)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.metrics.means import quotient
+
 Float64 = NDArray[np.float64]
 
 
@@ -124,7 +126,7 @@ def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 
     # Not Bonferroni's percentiles: with 16 scores they are beyond the last of 400 resamples.
     spread = known.std(1, ddof=1)
     away = np.abs(known - known.mean(1, keepdims=True))
-    furthest = np.divide(away, spread[:, None], out=np.zeros_like(away), where=spread[:, None] > 0).max(0)
+    furthest = quotient(away, spread[:, None], 0).max(0)
     reach = np.quantile(furthest, level) * spread
     return estimates - reach, estimates + reach
 
@@ -151,11 +153,9 @@ def gain_p(scores: ArrayLike, reference: ArrayLike, correct: ArrayLike, *, flips
     size = np.sqrt((weights**2).sum(1))
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), (flips, len(correct)))
 
-    def ratio(sums: Float64) -> Float64:
-        return np.divide(np.abs(sums), size, out=np.zeros_like(sums), where=size > 0)
-
-    chance = ratio(signs @ weights.T).max(1)
-    return (1 + (chance >= ratio(weights.sum(1))[:, None] - 1e-9).sum(1)) / (1 + flips)
+    chance = quotient(np.abs(signs @ weights.T), size, 0).max(1)
+    observed = quotient(np.abs(weights.sum(1)), size, 0)
+    return (1 + (chance >= observed[:, None] - 1e-9).sum(1)) / (1 + flips)
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ def _figures(hits: Float64, errors: Float64) -> tuple[Float64, ...]:
 def _aurc(hits: Float64, errors: Float64, accepted: Float64, accepted_wrong: Float64) -> Float64:
     """Mean selective risk over all coverages; within a tie errors are spread evenly, which harmonic numbers sum."""
     size = hits + errors
-    rate = np.divide(errors, size, out=np.zeros_like(size), where=size > 0)
+    rate = quotient(errors, size, 0)
     before, errors_before = accepted - size, accepted_wrong - errors
     harmonic = _harmonic(int(accepted.max()))
     steps = harmonic[accepted.astype(np.int64)] - harmonic[before.astype(np.int64)]

@@ -89,20 +89,6 @@ def normal_p(value: float, low: float, high: float) -> float:
     return 1 - NormalDist().cdf(2 * NormalDist().inv_cdf(0.975) * value / width)
 
 
-def class_means(values: ArrayLike, labels: ArrayLike, classes: int | None = None) -> Float64:
-    """Mean of the values (..., N) of each class, (..., C) float64; NaN for a class without any.
-
-    Args:
-        labels: (N,) class indices. classes: C; default: the largest label + 1.
-    """
-    values, labels = np.asarray(values, np.float64), np.asarray(labels, np.int64)
-    count = np.bincount(labels, minlength=classes or 0)
-    flat = values.reshape(-1, len(labels))
-    sums = np.stack([np.bincount(labels, row, len(count)) for row in flat])
-    means = np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)
-    return means.reshape(*values.shape[:-1], len(count))
-
-
 def rank_correlation(
     first: ArrayLike, second: ArrayLike, groups: ArrayLike | None = None, *, level: float = 0.95
 ) -> tuple[float, float, float]:

@@ -13,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.metrics.means import class_sums, quotient
+
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
@@ -28,12 +30,6 @@ def _cells(maps: ArrayLike, dtype: type = np.float64) -> NDArray:
 def _evidence(maps: ArrayLike) -> Float64:
     """The positive part of each map, cells on the last axis."""
     return np.maximum(_cells(maps), 0)
-
-
-def _ratio(numerator: NDArray, denominator: NDArray, otherwise: float) -> NDArray:
-    """numerator / denominator, and `otherwise` where the denominator is zero."""
-    full = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), otherwise)
-    return np.divide(numerator, denominator, out=full, where=denominator > 0)
 
 
 def relative_to_mean(maps: ArrayLike) -> tuple[Float32, Float32]:
@@ -60,15 +56,15 @@ def logits(maps: ArrayLike) -> Float32:
     return np.einsum("...i->...", cells) / np.float32(cells.shape[-1])
 
 
-def softmax(logits: ArrayLike) -> Float32:
-    """Probabilities over the last axis, (..., C) float32, computed in float64 and shifted so that nothing overflows.
+def softmax(logits: ArrayLike, dtype: type[np.floating] = np.float32) -> NDArray:
+    """Probabilities over the last axis, (..., C) `dtype`, computed in float64 and shifted so that nothing overflows.
 
     Equation:
         P_k = exp(S_k) / sum_j exp(S_j)   (paper, Eq. 4)
     """
     logits = np.asarray(logits, np.float64)
     exponentials = np.exp(logits - logits.max(-1, keepdims=True))
-    return (exponentials / exponentials.sum(-1, keepdims=True)).astype(np.float32)
+    return (exponentials / exponentials.sum(-1, keepdims=True)).astype(dtype)
 
 
 def normalise(maps: ArrayLike) -> Float32:
@@ -80,8 +76,7 @@ def normalise(maps: ArrayLike) -> Float32:
         f_k,norm(y, x) = f_k(y, x) / max_{y,x} |f_k|   (paper, Eq. 10, whose maps are never negative)
     """
     maps = np.asarray(maps, np.float32)
-    largest = np.abs(maps).max((-2, -1), keepdims=True)
-    return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+    return quotient(maps, np.abs(maps).max((-2, -1), keepdims=True), 0).astype(np.float32)
 
 
 def sharpness(maps: ArrayLike) -> Float32:
@@ -94,7 +89,7 @@ def sharpness(maps: ArrayLike) -> Float32:
     root = math.sqrt(cells.shape[-1])
     if root == 1:
         return np.zeros(cells.shape[:-1], np.float32)
-    flatness = _ratio(cells.sum(-1), _norm(cells), otherwise=root)
+    flatness = quotient(cells.sum(-1), _norm(cells), root)
     return np.clip((root - flatness) / (root - 1), 0, 1).astype(np.float32)
 
 
@@ -105,7 +100,7 @@ def map_entropy(maps: ArrayLike) -> Float32:
         H = -sum p ln p, p = M / sum M over the positive part   (Shannon 1948)
     """
     cells = _evidence(maps)
-    shares = _ratio(cells, cells.sum(-1, keepdims=True), otherwise=1 / cells.shape[-1])
+    shares = quotient(cells, cells.sum(-1, keepdims=True), 1 / cells.shape[-1])
     logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     return np.maximum(-np.einsum("...i,...i->...", shares, logarithms), 0).astype(np.float32)
 
@@ -117,7 +112,7 @@ def peak_share(maps: ArrayLike) -> Float32:
         max M / sum M over the positive part
     """
     cells = _evidence(maps)
-    return _ratio(cells.max(-1), cells.sum(-1), otherwise=1 / cells.shape[-1]).astype(np.float32)
+    return quotient(cells.max(-1), cells.sum(-1), 1 / cells.shape[-1]).astype(np.float32)
 
 
 def cosine(a: ArrayLike, b: ArrayLike) -> Float32:
@@ -127,7 +122,7 @@ def cosine(a: ArrayLike, b: ArrayLike) -> Float32:
     """
     a, b = _cells(a), _cells(b)
     product = np.einsum("...i,...i->...", a, b)
-    return np.clip(_ratio(product, _norm(a) * _norm(b), otherwise=0.0), -1, 1).astype(np.float32)
+    return np.clip(quotient(product, _norm(a) * _norm(b), 0.0), -1, 1).astype(np.float32)
 
 
 def similarity_to_others(maps: ArrayLike, labels: ArrayLike) -> Float32:
@@ -139,9 +134,7 @@ def similarity_to_others(maps: ArrayLike, labels: ArrayLike) -> Float32:
         cos(M_i, sum_{j != i, same class} M_j)
     """
     maps, labels = np.asarray(maps, np.float64), np.asarray(labels, np.int64)
-    totals = np.zeros((labels.max(initial=-1) + 1, *maps.shape[1:]))
-    np.add.at(totals, labels, maps)
-    found = cosine(maps, totals[labels] - maps)
+    found = cosine(maps, class_sums(maps, labels, labels.max(initial=-1) + 1)[labels] - maps)
     return np.where(np.bincount(labels)[labels] > 1, found, np.float32(np.nan))
 
 
@@ -152,8 +145,8 @@ def overlap(a: ArrayLike, b: ArrayLike) -> Float32:
         sum_{y,x} min(A / sum A, B / sum B) over the positive parts   (histogram intersection, Swain and Ballard 1991)
     """
     a, b = _evidence(a), _evidence(b)
-    a = _ratio(a, a.sum(-1, keepdims=True), otherwise=0.0)
-    b = _ratio(b, b.sum(-1, keepdims=True), otherwise=0.0)
+    a = quotient(a, a.sum(-1, keepdims=True), 0.0)
+    b = quotient(b, b.sum(-1, keepdims=True), 0.0)
     return np.clip(np.minimum(a, b).sum(-1), 0, 1).astype(np.float32)
 
 

@@ -9,15 +9,15 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.metrics.maps import softmax
+
 Float64 = NDArray[np.float64]
 TEMPERATURES = (0.02, 50.0)  # a network that is always correct, or that knows nothing, would have no best one
 
 
 def at_temperature(logits: ArrayLike, temperature: float) -> Float64:
     """Probabilities (n, C) float64 of logits divided by a temperature: softmax(S / T); T > 1 is less confident."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    exponentials = np.exp(scaled - scaled.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
+    return softmax(np.asarray(logits, np.float64) / temperature, np.float64)
 
 
 def fit_temperature(logits: ArrayLike, true_class: ArrayLike) -> float:

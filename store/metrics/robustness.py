@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from store.metrics.intervals import class_means, mean_interval
+from store.metrics.intervals import mean_interval
+from store.metrics.means import class_means, quotient
 
 Float64 = NDArray[np.float64]
 MOVED_BELOW = 0.5  # cosine to the clean map, below which a map counts as moved
@@ -112,8 +113,8 @@ def cue_profile(label_logits: ArrayLike, labels: ArrayLike, classes: int) -> Cue
     deviation = np.sqrt((centred**2).sum() / freedom) if freedom > 0 else 0.0
     drops = (label_logits[0] - label_logits) / deviation if deviation > 0 else np.full(label_logits.shape, np.nan)
     mean = class_means(drops, labels, classes)
-    variance = _divide(class_means((drops - mean[:, labels]) ** 2, labels, classes) * count, np.maximum(count - 1, 0))
-    return CueProfile(mean, np.sqrt(_divide(variance, count)), count, float(deviation))
+    variance = quotient(class_means((drops - mean[:, labels]) ** 2, labels, classes) * count, count - 1)
+    return CueProfile(mean, np.sqrt(quotient(variance, count)), count, float(deviation))
 
 
 @dataclass(frozen=True)
@@ -170,11 +171,6 @@ def cue_order(drops: ArrayLike) -> NDArray[np.int64]:
     if drops.shape[0] < 3 or drops.shape[1] == 0:
         return np.arange(drops.shape[0])
     return leaves_list(linkage(drops, "ward")).astype(np.int64)
-
-
-def _divide(numerator: NDArray, denominator: NDArray) -> Float64:
-    shape = np.broadcast_shapes(numerator.shape, np.shape(denominator))
-    return np.divide(numerator, denominator, out=np.full(shape, np.nan), where=np.asarray(denominator) > 0)
 
 
 def _mean(values: Float64) -> float:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from store.metrics.means import quotient
+
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 RELABELLINGS = 999
@@ -23,11 +25,6 @@ def paired_p(first: int, second: int) -> float:
 
     changes = int(first) + int(second)
     return float(binomtest(int(first), changes, 0.5).pvalue) if changes else 1.0
-
-
-def binomial_p(successes: int, of: int) -> float:
-    """Two-sided p-value of so many successes where each way is equally likely."""
-    return paired_p(successes, of - successes)
 
 
 def increase_p(before: int, after: int, of: int) -> float:
@@ -101,7 +98,7 @@ def widest_difference(
     def clearest(rows: Float64) -> tuple[int, int, float, float]:
         means, errors = (found[0] for found in classes.means(rows))
         scales = np.sqrt(errors[:, None] ** 2 + errors**2)
-        ratio = np.divide(means[:, None] - means, scales, out=np.zeros_like(scales), where=scales > 0)
+        ratio = quotient(means[:, None] - means, scales, 0)
         highest, lowest = np.unravel_index(ratio.argmax(), ratio.shape)
         return int(lowest), int(highest), float(ratio[highest, lowest]), float(scales[highest, lowest])
 
@@ -155,7 +152,7 @@ def outstanding(
         means, errors = classes.means(rows)
         others = (rows.sum(1, keepdims=True) - means * count) / (everyone - count)
         errors = errors * np.sqrt(everyone / (everyone - count))
-        return np.divide(means - others, errors, out=np.zeros_like(means), where=errors > 0), means, others, errors
+        return quotient(means - others, errors, 0), means, others, errors
 
     ratio, means, others, errors = ratios(rows)
     best, each = ratio.argmax(1), np.arange(len(rows))

@@ -60,7 +60,7 @@ def el2n(error_norm: Floats) -> Floats:
     return _over_epochs(error_norm, np.nanmean)
 
 
-def forgetting_events(correct: NDArray[np.bool_], seen: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+def forgetting_events(correct: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.int64]:
     """How often each image went from correct to wrong between two epochs in which it was seen.
 
     Equation:
@@ -68,21 +68,14 @@ def forgetting_events(correct: NDArray[np.bool_], seen: NDArray[np.bool_] | None
 
     Args:
         correct: (E, M), whether the prediction was the label.
-        seen: (E, M), whether the image was in a batch; by default always.
+        seen: (E, M), whether the image was in a batch.
     """
     events = np.zeros(correct.shape[1], np.int64)
     before = np.zeros(correct.shape[1], bool)
-    for epoch in range(len(correct)):
-        now = correct[epoch]
-        here = np.ones_like(now) if seen is None else seen[epoch]
+    for now, here in zip(correct, seen, strict=True):
         events += before & ~now & here
         before = np.where(here, now, before)
     return events
-
-
-def first_learned(correct: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The row of the first epoch with a correct prediction, -1 where there was none ("unlearnable", Toneva et al.)."""
-    return np.where(correct.any(0), correct.argmax(0), -1)
 
 
 def precision_at(suspicion: Floats, wrong: NDArray[np.bool_], k: int) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from store.metrics import failure_detection
 from store.metrics import training_images as metrics
+from store.metrics.learning import NEVER, first_correct
 from store.read.run import Run
 
 # Order of suspicion -> column, and whether small values come first.
@@ -42,7 +43,7 @@ def training_images(run: Run) -> pd.DataFrame:
     last = np.where(seen.any(0), len(epochs) - 1 - seen[::-1].argmax(0), 0)
     latest = prediction[last, np.arange(len(images))]
     names = run.classes["name"].to_numpy()
-    learned = metrics.first_learned(correct)
+    learned = first_correct(correct)
     table = images.assign(
         true_class=names[labels],
         prediction=latest,
@@ -52,7 +53,7 @@ def training_images(run: Run) -> pd.DataFrame:
         variability=metrics.variability(probability),
         el2n=metrics.el2n(stacked("error_norm")),
         forgetting=metrics.forgetting_events(correct, seen),
-        first_learned=np.where(learned < 0, 0, np.array(epochs)[learned]),
+        first_learned=np.where(learned == NEVER, 0, np.array(epochs)[learned]),
         seen=seen.sum(0),
     )
     table.attrs["epochs"] = epochs

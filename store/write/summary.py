@@ -18,7 +18,7 @@ from store.format.quantization import Quantiser, decode, zero_point
 from store.format.schema import IMAGE_COLUMNS
 from store.metrics import correction
 from store.metrics import maps as measures
-from store.metrics.intervals import class_means
+from store.metrics.means import class_means
 from store.metrics.variant_metrics import COLUMNS, variant_metric_columns
 
 Columns = dict[str, NDArray]

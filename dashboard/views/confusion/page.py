@@ -30,6 +30,7 @@ from dashboard.views.confusion.parts import (
     sum_groups,
     wrong_only,
 )
+from store.metrics.confusion import row_shares
 from store.rates import percent
 
 _PER_PAGE = 12
@@ -125,8 +126,7 @@ def _by_group(selection: Selection, order: str, scaling: str) -> None:
     names, values = sum_groups(selection.run, _counts(selection))
     sequence = np.arange(len(names))
     if order == "accuracy":
-        shares = np.divide(values.diagonal(), values.sum(1), out=np.zeros(len(values)), where=values.sum(1) > 0)
-        sequence = np.argsort(-shares, kind="stable")
+        sequence = np.argsort(-row_shares(values).diagonal(), kind="stable")
     view = scale_counts(values, scaling, None if earlier is None else sum_groups(selection.run, earlier)[1])
     shown = [names[number] for number in sequence]
     chosen = _chosen_groups(selection)

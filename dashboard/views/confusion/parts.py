@@ -9,7 +9,7 @@ import numpy as np
 from dashboard import data
 from dashboard.shell.url_state import Selection
 from store import Run
-from store.metrics.confusion import collapse
+from store.metrics.confusion import collapse, row_shares
 
 NO_GROUP = "no group"
 SCALINGS = {
@@ -34,18 +34,12 @@ def scale_counts(counts: np.ndarray, scaling: str, before: np.ndarray | None) ->
     """A confusion matrix as counts, as shares of its rows or columns, or as a change from another one."""
     counts = counts.astype(np.float64)
     if scaling == "row":
-        return ScaledConfusion(_share(counts, 1), "of the true class's images", "percent")
+        return ScaledConfusion(row_shares(counts), "of the true class's images", "percent")
     if scaling == "column":
-        return ScaledConfusion(_share(counts, 0), "of the images predicted as this class", "percent")
+        return ScaledConfusion(row_shares(counts.T).T, "of the images predicted as this class", "percent")
     if scaling == "difference" and before is not None:
         return ScaledConfusion(counts - before, "images more or fewer than before", "signed", signed=True)
     return ScaledConfusion(counts, "images", "count")
-
-
-def _share(counts: np.ndarray, axis: int) -> np.ndarray:
-    # Without images there is no share; zero is drawn as an empty cell.
-    total = counts.sum(axis, keepdims=True)
-    return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
 
 
 def earlier_state(selection: Selection) -> tuple[int, str] | None:

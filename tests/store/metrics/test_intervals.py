@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.metrics import intervals
-from store.metrics.intervals import class_means, normal_p, rank_correlation
+from store.metrics.intervals import normal_p, rank_correlation
 
 
 @pytest.mark.parametrize("method", ["wilson", "exact"])
@@ -50,12 +50,6 @@ def test_the_interval_of_a_mean_matches_a_hand_computed_value():
     assert intervals.mean_interval([1.0, 3.0]) == (2, pytest.approx(2 - 12.7062), pytest.approx(2 + 12.7062))
     assert intervals.mean_interval([5.0]) == (5, float("-inf"), float("inf"))
     assert np.isnan(intervals.mean_interval([])).all()
-
-
-def test_class_means_match_hand_computed_values_and_absent_classes_have_none():
-    means = class_means([[1, 3, 5], [0, 0, 6]], [0, 0, 2])
-    assert means[:, [0, 2]].tolist() == [[2, 5], [0, 6]]
-    assert np.isnan(means[:, 1]).all()
 
 
 def test_rank_correlations_match_hand_computed_values_and_scipy():
