@@ -98,6 +98,11 @@ class Selection:
     class_order: str = "natural"
 
 
+def spread(count: int, most: int) -> np.ndarray:
+    """At most `most` of the rows 0 .. count - 1, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
 def dataset_checksum(train: ImageSet | None, validation: ImageSet, classes: tuple[ClassInfo, ...]) -> str:
     """SHA-256 in hex over both sets' shapes and labels, the class ids, and the SHA-256 of each image."""
     digest = hashlib.sha256("\n".join(info.id for info in classes).encode())

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from compute.data.dataset import spread
 from compute.data.decode import Preparation
 from compute.data.standard_transform import standard_preparation
 from compute.errors import BadImage, BadLayout, BadOption
@@ -108,7 +109,7 @@ class MapStyleImages(LabelledItems):
 
     def _look_at_sample(self, normalisation: Normalisation | None) -> None:
         """Finds channels, shape and whether values are normalised, from images spread over all of them."""
-        rows = np.unique(np.linspace(0, len(self.labels) - 1, min(SAMPLE, len(self.labels))).astype(int))
+        rows = spread(len(self), SAMPLE)
         arrays = [_as_array(self.item(self.order[row])[0]) for row in rows]
         for row, first in zip(rows[:TWICE], arrays, strict=False):
             if not np.array_equal(first, _as_array(self.item(self.order[row])[0])):
@@ -143,8 +144,8 @@ class MapStyleImages(LabelledItems):
     def digest(self) -> str:
         """SHA-256 in hex over names, labels and a few images: enough to notice that a run is resumed on other data."""
         found = hashlib.sha256("\n".join(self.names).encode() + self.labels.astype("<i8").tobytes())
-        for row in np.unique(np.linspace(0, len(self) - 1, min(SAMPLE, len(self))).astype(int)):
-            found.update(self._read(int(row)).tobytes())
+        for row in spread(len(self), SAMPLE):
+            found.update(self._read(row).tobytes())
         return found.hexdigest()
 
     def classes(self, count: int, names: Sequence[str] | None = None) -> tuple[ClassInfo, ...]:

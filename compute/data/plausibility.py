@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compute.data.dataset import ImageSet, image_digests
+from compute.data.dataset import ImageSet, image_digests, spread
 from compute.data.decode import OF_8_BITS, STRETCHED, WHITE, Preparation, open_image, top_level
 from compute.errors import BadImage
 from store.format.description import ClassInfo
@@ -29,7 +29,7 @@ def white_level(paths: Sequence[Path]) -> int:
     candidates = [path for path in paths if path.suffix.lower() in _DEEP_SUFFIXES]
     if 2 * len(candidates) < len(paths):
         return WHITE
-    rows = np.unique(np.linspace(0, len(candidates) - 1, min(len(candidates), _LOOKED_AT)).astype(int))
+    rows = spread(len(candidates), _LOOKED_AT)
     levels = [level for row in rows if (level := _top_level(candidates[row])) >= 0]
     if 2 * len(levels) < len(rows):
         return WHITE
@@ -133,7 +133,7 @@ def _pixel_notes(splits: Sequence[ImageSet]) -> list[str]:
     # Every few pixels are enough, and a sample of whole images of 224 pixels would take a gigabyte as floats.
     step = max(1, min(splits[0].images.shape[1:3]) // _SAMPLE_SIDE)
     sample = np.concatenate(
-        [split.images[_spread(len(split), _SAMPLE // len(splits)), ::step, ::step] for split in splits]
+        [split.images[spread(len(split), _SAMPLE // len(splits)), ::step, ::step] for split in splits]
     )
     low, high = (int(each) for each in np.percentile(sample, (0.1, 99.9)))
     notes, levels = [], f"The images use the levels {low} to {high} of 0 to 255"
@@ -146,10 +146,6 @@ def _pixel_notes(splits: Sequence[ImageSet]) -> list[str]:
     if (sample == sample[..., :1]).all():
         notes.append("All images are gray: variants that change colours change nothing.")
     return notes
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def _repetition_notes(splits: dict[str, ImageSet]) -> list[str]:

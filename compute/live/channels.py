@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from captum.attr import Deconvolution
@@ -23,33 +20,36 @@ _RATE, _DECAY, _BLUR_EVERY, _BLUR = 0.5, 0.01, 4, 0.6
 
 
 class Channels(nn.Module):
-    """The mean of each channel of one layer, (n, K), or the logits (n, C) where the layer is `CLASSES`."""
+    """The mean of each channel of one layer, (n, K), or the logits (n, C) where the layer is `CLASSES`.
 
-    def __init__(self, predictor: Predictor, layer: str) -> None:
+    Raises:
+        BadOption: an unknown layer, or a channel (where one is given) that it does not have.
+    """
+
+    def __init__(self, predictor: Predictor, layer: str, channel: int = 0) -> None:
         super().__init__()
         known = channel_layers(predictor)
         if layer not in known:
             raise BadOption(f"There is no layer '{layer}' with channels. This network has: {', '.join(known)}.")
         self.logits = Logits(predictor.network)
         self.path = known[layer]
+        with torch.no_grad():
+            self.count = self(predictor.input_of(np.zeros((1, *predictor.image_shape, 3), np.uint8))).shape[1]
+        if not 0 <= channel < self.count:
+            raise BadOption(f"There is no channel {channel} in '{layer}': it has {self.count}, 0 to {self.count - 1}.")
 
     def forward(self, x: Tensor) -> Tensor:
         """The channels' means for the network's input x (n, 3, h, w)."""
         if not self.path:
             return self.logits(x)
-        with self._output() as found:
-            self.logits(x)
-        return found[0].float().mean((-1, -2))
-
-    @contextmanager
-    def _output(self) -> Iterator[list[Tensor]]:
         found: list[Tensor] = []
         module = self.logits.network.get_submodule(self.path)
         hook = module.register_forward_hook(lambda _module, _inputs, output: found.append(output))
         try:
-            yield found
+            self.logits(x)
         finally:
             hook.remove()
+        return found[0].float().mean((-1, -2))
 
 
 def channel_layers(predictor: Predictor) -> dict[str, str]:
@@ -64,21 +64,29 @@ def channel_layers(predictor: Predictor) -> dict[str, str]:
 
 def channel_count(predictor: Predictor, layer: str) -> int:
     """How many channels a layer has; raises BadOption for an unknown one."""
-    channels = Channels(predictor, layer)
-    with torch.no_grad():
-        return channels(predictor.input_of(np.zeros((1, *predictor.image_shape, 3), np.uint8))).shape[1]
+    return Channels(predictor, layer).count
 
 
-def channel_deconvolution(
-    predictor: Predictor, image: NDArray[np.uint8], *, layer: str, channel: int
+def deconvolution(
+    predictor: Predictor, image: NDArray[np.uint8], *, channel: int, layer: str = CLASSES
 ) -> NDArray[np.float32]:
-    """What drives a channel, projected back to the image by the deconvnet: as `compute.live.explain.deconvolution`.
+    """What drives a class or a channel, projected back to the image by the deconvnet: (h, w, 3) float32, signed.
+
+    Backwards through the network: transposed filters, unpooling to where the maximum was (the switches), and a ReLU on
+    what flows back instead of the gate of the forward pass. Functional ReLUs of a user's own network keep their gate.
+
+    Args:
+        image: uint8 (h, w, 3) of the run's image size.
+        channel: of the layer; of `CLASSES` the class.
+        layer: one of `channel_layers`.
 
     Raises:
         BadOption: an unknown layer or channel, or another image size.
+
+    Source:
+        Zeiler and Fergus 2014, Sec. 2.1.
     """
-    channels = Channels(predictor, layer)
-    _check_channel(predictor, layer, channel)
+    channels = Channels(predictor, layer, channel)
     x = predictor.input_of(image[None]).requires_grad_()
     attribution = Deconvolution(channels).attribute(x, target=channel)
     return attribution[0].permute(1, 2, 0).detach().float().cpu().numpy()
@@ -101,9 +109,7 @@ def maximise(
     Source:
         Yosinski et al. 2015, Sec. 3.
     """
-    channels = Channels(predictor, layer)
-    _check_channel(predictor, layer, channel)
-    normalise = predictor.normalise
+    channels, normalise = Channels(predictor, layer, channel), predictor.normalise
     low, high = (normalise.normalise(torch.full_like(normalise.mean, value)) for value in (0.0, 255.0))
     noise = torch.randn(
         (1, normalise.mean.shape[1], *predictor.image_shape), generator=torch.Generator().manual_seed(seed)
@@ -124,9 +130,3 @@ def maximise(
         x = x.clamp(low, high)
     pixels = (x.detach() * normalise.sd + normalise.mean).round().clamp(0, 255)[0].permute(1, 2, 0)
     return pixels.expand(-1, -1, 3).to(torch.uint8).cpu().numpy(), before, float(value.detach())
-
-
-def _check_channel(predictor: Predictor, layer: str, channel: int) -> None:
-    count = channel_count(predictor, layer)
-    if not 0 <= channel < count:
-        raise BadOption(f"There is no channel {channel} in '{layer}': it has {count}, 0 to {count - 1}.")

@@ -1,6 +1,6 @@
-"""Reference explanations of a single image, to compare with its class maps: Grad-CAM and the deconvnet.
+"""A reference explanation of a single image, to compare with its class maps: Grad-CAM.
 
-Both come from captum and cost a backward pass for every image, class and layer.
+It comes from captum and costs a backward pass for every image, class and layer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import copy
 
 import numpy as np
 import torch
-from captum.attr import Deconvolution, LayerGradCam
+from captum.attr import LayerGradCam
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -90,38 +90,11 @@ def grad_cam(
     if layer not in known:
         raise BadOption(f"There is no layer '{layer}' to explain. This network has: {', '.join(known) or 'none'}.")
     x = predictor.input_of(image[None])
-    _check_class(logits, x, class_index)
-    inside = "" if isinstance(predictor.network, AdoptedNetwork) else "encoder."
-    module = logits.network.get_submodule(inside + layer)
-    attribution = LayerGradCam(logits, module).attribute(x, target=class_index, relu_attributions=True)
-    return attribution[0, 0].detach().float().cpu().numpy()
-
-
-def deconvolution(predictor: Predictor, image: NDArray[np.uint8], *, class_index: int) -> NDArray[np.float32]:
-    """What drives a class, projected back to the image by the deconvnet: (h, w, 3) float32, signed, input units.
-
-    Backwards through the network: transposed filters, unpooling to where the maximum was (the switches), and a ReLU on
-    what flows back instead of the gate of the forward pass. Functional ReLUs of a user's own network keep their gate.
-
-    Args:
-        image: uint8 (h, w, 3) of the run's image size.
-        class_index: k.
-
-    Raises:
-        BadOption: an unknown class, or another image size.
-
-    Source:
-        Zeiler and Fergus 2014, Sec. 2.1.
-    """
-    logits = Logits(predictor.network)
-    x = predictor.input_of(image[None])
-    _check_class(logits, x, class_index)
-    attribution = Deconvolution(logits).attribute(x.requires_grad_(), target=class_index)
-    return attribution[0].permute(1, 2, 0).detach().float().cpu().numpy()
-
-
-def _check_class(logits: Logits, x: Tensor, class_index: int) -> None:
     with torch.inference_mode():
         classes = logits(x).shape[1]
     if not 0 <= class_index < classes:
         raise BadOption(f"There is no class {class_index}. This network has {classes} classes, 0 to {classes - 1}.")
+    inside = "" if isinstance(predictor.network, AdoptedNetwork) else "encoder."
+    module = logits.network.get_submodule(inside + layer)
+    attribution = LayerGradCam(logits, module).attribute(x, target=class_index, relu_attributions=True)
+    return attribution[0, 0].detach().float().cpu().numpy()

@@ -72,7 +72,7 @@ class EpochRecorder:
         self._prediction = torch.empty(0)  # of the clean images of the batch
 
     def record(
-        self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes | None = None
+        self, network: ClassMapNetwork, writer: Any, *, title: str, processes: Processes = Processes()
     ) -> dict[str, float]:
         """Writes all maps of all variants and returns the metrics of the clean images.
 
@@ -84,7 +84,6 @@ class EpochRecorder:
             Interrupted: a stop was requested; the caller aborts the writer.
             StoreError: the maps cannot be written, for instance because they are not finite.
         """
-        processes = processes or Processes()
         started, self._waited = time.perf_counter(), 0.0
         variants, total = self.images.variants, len(self.images)
         metrics = RunningMetrics(self.images.device)

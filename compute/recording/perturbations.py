@@ -59,27 +59,22 @@ class Perturbation:
         )
 
 
-def perturb(name: str, images: Tensor, *, numbers: Sequence[int], seed: int, **strengths: float) -> Tensor:
+def apply(
+    perturbation: Perturbation, images: Tensor, *, numbers: Sequence[int], seed: int, **strengths: float
+) -> Tensor:
     """The perturbed images, a new tensor uint8 (N, h, w, 3) on the device of `images`.
 
     Args:
-        name: one of PERTURBATIONS.
+        perturbation: one of PERTURBATIONS, or of the user's own.
         images: uint8 (N, h, w, 3) on any device.
         numbers: the N absolute image numbers; with `seed` they decide the noise, so that every epoch sees the same.
         seed: the run's seed.
         strengths: by name; those not given take their defaults.
 
     Raises:
-        BadOption: an unknown variant or strength, or a strength outside its range.
+        BadOption: an unknown strength, or one outside its range.
         ValueError: images of another shape or type.
     """
-    return apply(find_perturbation(name), images, numbers=numbers, seed=seed, **strengths)
-
-
-def apply(
-    perturbation: Perturbation, images: Tensor, *, numbers: Sequence[int], seed: int, **strengths: float
-) -> Tensor:
-    """`perturb` for a perturbation itself, which may be one of the user's own."""
     if images.dtype != torch.uint8:
         raise ValueError(f"Images must be uint8, got {images.dtype}. Convert them to 0..255 first.")
     if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape[1:]:
@@ -98,8 +93,8 @@ def apply(
 def perturb_array(
     name: str, images: np.ndarray, *, numbers: Sequence[int], seed: int, **strengths: float
 ) -> np.ndarray:
-    """`perturb` for numpy arrays."""
-    return perturb(name, torch.from_numpy(images), numbers=numbers, seed=seed, **strengths).numpy()
+    """`apply` for a perturbation by its name and images as an array; raises BadOption for an unknown name, too."""
+    return apply(find_perturbation(name), torch.from_numpy(images), numbers=numbers, seed=seed, **strengths).numpy()
 
 
 def find_perturbation(name: str) -> Perturbation:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from compute.config.settings import RecordingSettings
+from compute.data.dataset import spread
 from compute.data.decode import Preparation
 from compute.data.map_style import SAMPLE, MapStyleImages, Normalisation
 from compute.errors import BadOption
@@ -327,8 +328,7 @@ def _library_part(model: nn.Module, x: Tensor) -> nn.Module:
 
 def sample_input(images: MapStyleImages, device: torch.device) -> Tensor:
     """Some of the images, spread over all of them, as the network's input (n, channels, h, w)."""
-    rows = np.unique(np.linspace(0, len(images) - 1, min(SAMPLE, len(images))).astype(int))
-    pixels = np.concatenate([images[row : row + 1] for row in rows])
+    pixels = np.concatenate([images[row : row + 1] for row in spread(len(images), SAMPLE)])
     if len(pixels) == 1:  # the proof compares two
         pixels = np.concatenate([pixels, pixels[:, ::-1]])
     normalise = Normaliser(images.normalisation.mean, images.normalisation.sd, device)

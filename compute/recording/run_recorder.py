@@ -143,11 +143,11 @@ class RunRecorder:
         run: RunWriter,
         epochs: EpochRecorder,
         *,
-        processes: Processes | None = None,
+        processes: Processes = Processes(),
         completed: Callable[[int], None] | None = None,
     ) -> None:
         self.run, self.epochs = run, epochs
-        self.processes = processes or Processes()
+        self.processes = processes
         self._completed = completed
         self._finishing: tuple[int, Future[None]] | None = None
 

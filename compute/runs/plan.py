@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from compute.data.dataset import Dataset
+from compute.data.dataset import Dataset, spread
 from compute.errors import DoesNotFit
 from compute.recording.run_recorder import open_or_create
 from compute.runs.device import describe_device
@@ -50,10 +49,9 @@ class Speed:
 
 @dataclass(frozen=True)
 class Plan:
-    """The work as printed, its time in seconds and its size in bytes."""
+    """The work as printed, and its size in bytes."""
 
     text: str
-    seconds: float | None
     new_bytes: int
     free_bytes: int
 
@@ -71,18 +69,17 @@ class Plan:
             )
 
 
-def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bool, speed: Speed | None) -> Plan:
+def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bool, speed: Speed) -> Plan:
     """The plan of the epochs that a run at `path` still has to be trained and recorded."""
     train, validation = len(prepared.dataset.training_images()), len(prepared.dataset.validation)
-    training, time_text, seconds = prepared.profile.training, "not measured", None
+    training = prepared.profile.training
     trained_left = min(epochs_left, training.epochs)  # one more is recorded: epoch 0, before the first step
-    if speed is not None:
-        recording = validation * len(prepared.variants) / speed.recording
-        seconds = trained_left * train / speed.training + epochs_left * recording
-        time_text = (
-            f"about {_duration(seconds)} ({speed.training:.0f} images/s training, {speed.recording:.0f} images/s "
-            "recording, from a few measured steps)"
-        )
+    seconds = trained_left * train / speed.training
+    seconds += epochs_left * validation * len(prepared.variants) / speed.recording
+    duration = (
+        f"about {_duration(seconds)} ({speed.training:.0f} images/s training, {speed.recording:.0f} images/s "
+        "recording, from a few measured steps)"
+    )
     work = (
         f"weights   {prepared.weights.summary()}",
         f"training  epochs left: {trained_left} of {training.epochs}; {training.optimizer}, "
@@ -92,28 +89,20 @@ def make_plan(prepared: PreparedRun, path: Path, *, epochs_left: int, is_new: bo
     new_bytes += is_new * _run_file_bytes(prepared)
     if prepared.profile.recording.training != "off":
         new_bytes += trained_left * train * LEDGER_BYTES
-    return _plan(prepared, path, is_new, work, Cost(seconds, time_text, new_bytes))
+    return _plan(prepared, path, is_new, work, duration, new_bytes)
 
 
 def make_recording_plan(prepared: PreparedRun, path: Path, *, left: int, is_new: bool, work: Sequence[str]) -> Plan:
     """The plan of `left` checkpoints that are to be recorded; `work` are lines about them."""
     speed = recording_speed(prepared)
     seconds = left * len(prepared.dataset.validation.labels) * len(prepared.variants) / speed
-    time_text = f"about {_duration(seconds)} ({speed:.0f} images/s recording, from a few measured passes)"
+    duration = f"about {_duration(seconds)} ({speed:.0f} images/s recording, from a few measured passes)"
     new_bytes = left * (epoch_bytes(prepared) + 4 * prepared.parameters) + is_new * _run_file_bytes(prepared)
     work = (f"input     {prepared.dataset.preparation or 'as the data set gives them'}", *work)
-    return _plan(prepared, path, is_new, work, Cost(seconds, time_text, new_bytes))
+    return _plan(prepared, path, is_new, work, duration, new_bytes)
 
 
-class Cost(NamedTuple):
-    """What a run takes: seconds, the same as a text, and bytes of disk."""
-
-    seconds: float | None
-    text: str
-    new_bytes: int
-
-
-def _plan(prepared: PreparedRun, path: Path, is_new: bool, work: Sequence[str], cost: Cost) -> Plan:
+def _plan(prepared: PreparedRun, path: Path, is_new: bool, work: Sequence[str], duration: str, new_bytes: int) -> Plan:
     """A plan, with what every one says."""
     existing = next(each for each in (path.resolve(), *path.resolve().parents) if each.exists())
     free = shutil.disk_usage(existing).free
@@ -130,11 +119,11 @@ def _plan(prepared: PreparedRun, path: Path, is_new: bool, work: Sequence[str], 
         f"a map of {cells} cells per class",
         *work,
         f"record    every epoch in variants: {', '.join(each.name for each in prepared.variants)}",
-        f"time      {cost.text}",
-        f"disk      about {_size(cost.new_bytes)} of {_size(free)} free",
+        f"time      {duration}",
+        f"disk      about {_size(new_bytes)} of {_size(free)} free",
         *(f"note      {note}" for note in prepared.notes),
     )
-    return Plan("\n".join(lines), cost.seconds, cost.new_bytes, free)
+    return Plan("\n".join(lines), new_bytes, free)
 
 
 def _images_text(prepared: PreparedRun) -> str:
@@ -246,5 +235,4 @@ def recording_speed(prepared: PreparedRun) -> float:
 def probe_sample(prepared: PreparedRun) -> Dataset:
     """The data set with PROBE_IMAGES validation images, spread evenly over all of them."""
     whole = prepared.dataset.validation
-    rows = np.unique(np.linspace(0, len(whole.labels) - 1, min(PROBE_IMAGES, len(whole.labels))).astype(int))
-    return replace(prepared.dataset, validation=whole.taken(rows))
+    return replace(prepared.dataset, validation=whole.taken(spread(len(whole), PROBE_IMAGES)))

@@ -150,9 +150,8 @@ class PreparedRun:
         )
 
 
-def prepare(profile: Profile, *, device: str = "auto", processes: Processes | None = None) -> PreparedRun:
+def prepare(profile: Profile, *, device: str = "auto", processes: Processes = Processes()) -> PreparedRun:
     """Loads the data and builds the network; a ComputeError or DataError says what does not fit."""
-    processes = processes or Processes()
     on_device = choose_device(device)
     prepare_device(on_device, compiled=profile.training.compile)
     _check(profile, processes)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from compute.config.profile import as_dict
 from compute.config.settings import Profile
 from compute.data.class_names import quote, read_text
-from compute.data.dataset import Dataset
+from compute.data.dataset import Dataset, spread
 from compute.data.map_style import Normalisation
 from compute.data.own_transform import Transform, load_transformed
 from compute.errors import BadCheckpoint, BadModel, BadOption
@@ -204,7 +204,7 @@ class RecordingJob:
 
 
 def prepare_recording(
-    request: RecordRequest, *, device: str = "auto", processes: Processes | None = None
+    request: RecordRequest, *, device: str = "auto", processes: Processes = Processes()
 ) -> RecordedModel:
     """Reads the images and every checkpoint, builds the network and proves its maps; nothing is written.
 
@@ -231,11 +231,12 @@ def prepare_recording(
     dataset = order_classes(dataset, classes, request.class_names)
     body = request.spec.build(len(dataset.classes)).to(on_device).to(memory_format=torch.channels_last).eval()
     normalise = Normaliser(request.profile.data.mean, request.profile.data.sd, on_device)
-    network, evidence = _prove(body, files, request, normalise(_proof_images(dataset).to(on_device)))
+    images = dataset.validation.taken(spread(len(dataset.validation), PROOF_IMAGES)).images
+    network, evidence = _prove(body, files, request, normalise(torch.from_numpy(images).to(on_device)))
     return RecordedModel(
         profile=request.profile,
         device=on_device,
-        processes=processes or Processes(),
+        processes=processes,
         dataset=dataset,
         network=network,
         weights=WeightsReport(files[-1].path.name),
@@ -360,13 +361,6 @@ def _load(body: nn.Module, network: nn.Module | None, path: Path, request: Recor
     if network is not None:
         network.eval()  # an adopted network looks at its weights anew
     return {name: value.detach().cpu() for name, value in body.state_dict().items()}
-
-
-def _proof_images(dataset: Dataset) -> Tensor:
-    """Images spread evenly over all, uint8 (n, h, w, 3)."""
-    count = len(dataset.validation.labels)
-    rows = np.unique(np.linspace(0, count - 1, min(PROOF_IMAGES, count)).astype(int))
-    return torch.from_numpy(np.ascontiguousarray(dataset.validation.images[rows]))
 
 
 def _notes(saved: SavedWeights) -> tuple[str, ...]:

@@ -23,11 +23,8 @@ class RunningMetrics:
         values = torch.stack([torch.full_like(loss, len(labels)), loss, best[:, 0].sum(), best.sum()])
         self.sums += values.to(self.sums.dtype)
 
-    def read(self, processes: Processes | None = None) -> dict[str, float]:
-        """Means over all images, of all processes if they are given: loss in nats, top1 and top5 as fractions."""
-        sums = self.sums.clone()
-        if processes is not None:
-            sums = processes.total(sums)
-        images, loss, top1, top5 = sums.tolist()
+    def read(self, processes: Processes = Processes()) -> dict[str, float]:
+        """Means over all images, of all the processes: loss in nats, top1 and top5 as fractions."""
+        images, loss, top1, top5 = processes.total(self.sums.clone()).tolist()
         images = max(images, 1.0)
         return {"loss": loss / images, "top1": top1 / images, "top5": top5 / images}

@@ -62,13 +62,13 @@ class Trainer:
         *,
         settings: TrainingSettings,
         augment: Augmenter,
-        processes: Processes | None = None,
+        processes: Processes = Processes(),
         stop: StopRequest | None = None,
     ) -> None:
         self.network = network
         self.settings = settings
         self.augment = augment
-        self.processes = processes or Processes()
+        self.processes = processes
         self.stop = stop or StopRequest()
         self.device = next(network.parameters()).device
         self.batch = settings.batch

@@ -272,12 +272,13 @@ def _reference(selection: Selection, predictor: object, image: np.ndarray, predi
         return
     try:
         from compute.errors import ComputeError
-        from compute.live.explain import deconvolution, explainable_layers, grad_cam
+        from compute.live.channels import deconvolution
+        from compute.live.explain import explainable_layers, grad_cam
 
         if wanted == "gradcam":
             found = grad_cam(predictor, image, class_index=prediction)  # type: ignore[arg-type]
         else:
-            found = deconvolution(predictor, image, class_index=prediction)  # type: ignore[arg-type]
+            found = deconvolution(predictor, image, channel=prediction)  # type: ignore[arg-type]
     except (ComputeError, ImportError) as error:
         st.info(escape_markdown(str(error)), icon=":material/help:")
         return
@@ -302,7 +303,7 @@ def _channel(selection: Selection, predictor: object, image: np.ndarray, predict
         url_state.accept_unread(["layer", "channel"])
         return
     from compute.errors import ComputeError
-    from compute.live.channels import CLASSES, channel_count, channel_deconvolution, channel_layers, maximise
+    from compute.live.channels import CLASSES, channel_count, channel_layers, deconvolution, maximise
 
     with opened:
         try:
@@ -313,7 +314,7 @@ def _channel(selection: Selection, predictor: object, image: np.ndarray, predict
                 default = prediction if last + 1 == len(selection.run.classes) else 0
                 chosen = url_state.integer("channel", 0, last, default)
                 controls.number_input("Channel", "channel", 0, last, chosen)
-            seen = channel_deconvolution(predictor, image, layer=layer, channel=chosen)  # type: ignore[arg-type]
+            seen = deconvolution(predictor, image, layer=layer, channel=chosen)  # type: ignore[arg-type]
             driven, before, after = maximise(predictor, layer=layer, channel=chosen)  # type: ignore[arg-type]
         except (ComputeError, ImportError) as error:
             st.info(escape_markdown(str(error)), icon=":material/help:")

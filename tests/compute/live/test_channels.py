@@ -3,27 +3,35 @@ import pytest
 import torch
 
 from compute.errors import BadOption
-from compute.live.channels import CLASSES, channel_count, channel_deconvolution, channel_layers, maximise
-from compute.live.explain import deconvolution
+from compute.live.channels import CLASSES, channel_count, channel_layers, deconvolution, maximise
 from compute.models import build
-from tests.compute.live.test_explain import HandMade, image, predictor_of  # noqa: F401 - image is a fixture
+from tests.compute.live.conftest import HandMade, predictor_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
 
 
-def test_the_deconvnet_of_a_channel_equals_the_hand_worked_value(image):  # noqa: F811 - the fixture
+def test_the_deconvnet_of_a_channel_equals_the_hand_worked_value(image):
     """The mean of pooled channel 1, green minus blue: 1/4 goes back to where each 2x2 block has its maximum."""
-    seen = channel_deconvolution(predictor_of(HandMade()), image, layer="pool", channel=1)
+    seen = deconvolution(predictor_of(HandMade()), image, layer="pool", channel=1)
     expected = np.zeros((4, 4, 3))
     expected[::2, ::2, 1], expected[::2, ::2, 2] = 0.25, -0.25
     assert np.allclose(seen, expected)
 
 
-def test_the_channels_of_the_classes_are_the_logits(image):  # noqa: F811 - the fixture
-    predictor = predictor_of(HandMade())
-    seen = channel_deconvolution(predictor, image, layer=CLASSES, channel=1)
-    assert np.array_equal(seen, deconvolution(predictor, image, class_index=1))
-    assert channel_count(predictor, CLASSES) == 2
+def test_the_deconvnet_equals_the_hand_worked_value(image):
+    """Class 0 sends 2/4 back to where red was largest in each 2x2 block; its -1/4 for green dies in the ReLU."""
+    seen = deconvolution(predictor_of(HandMade()), image, channel=0)
+    expected = np.zeros((4, 4, 3))
+    expected[1::2, 1::2, 0] = 0.5
+    assert np.allclose(seen, expected)
+
+
+def test_the_deconvnet_has_no_forward_gate_and_follows_the_switches(image):
+    """Class 1 sends 3/4 back to green (and -3/4 to blue), also in the lower half, where the ReLU was shut."""
+    seen = deconvolution(predictor_of(HandMade()), image, channel=1)
+    expected = np.zeros((4, 4, 3))
+    expected[::2, ::2, 1], expected[::2, ::2, 2] = 0.75, -0.75  # equal values: the first of a block is its maximum
+    assert np.allclose(seen, expected)
 
 
 def test_the_paper_networks_layers_have_the_channels_that_it_draws():
@@ -32,6 +40,7 @@ def test_the_paper_networks_layers_have_the_channels_that_it_draws():
     layers = channel_layers(predictor)
     assert list(layers) == ["bn1", "layer1", "layer2", "layer3", "layer4", "encoder", "decoder", "class maps", CLASSES]
     assert [channel_count(predictor, layer) for layer in layers] == [64, 64, 128, 256, 512, 3, 3, 3, 3]
+    assert deconvolution(predictor, np.full((64, 64, 3), 90, np.uint8), channel=2).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize(("layer", "channel", "colour"), [("pool", 0, [1, 0, 0]), ("pool", 1, [0, 1, 0])])
@@ -52,11 +61,25 @@ def test_maximisation_raises_a_class_of_a_real_network_and_repeats():
     assert np.array_equal(first, maximise(predictor, layer=CLASSES, channel=2, steps=6)[0])
 
 
-def test_an_unknown_layer_or_channel_is_refused(image):  # noqa: F811 - the fixture
+def test_the_network_is_left_as_it_was(image):
+    network = HandMade()
+    before, _ = predictor_of(network).predict(image[None])
+    deconvolution(predictor_of(network), image, channel=0)
+    after, _ = predictor_of(network).predict(image[None])
+    assert np.array_equal(before, after)
+    assert network.encoder.relu.inplace
+    assert network.encoder.conv.weight.grad is None
+
+
+def test_an_unknown_layer_or_channel_is_refused(image):
     predictor = predictor_of(HandMade())
     with pytest.raises(BadOption, match="no layer 'layer9'"):
         channel_count(predictor, "layer9")
     with pytest.raises(BadOption, match="no channel 2 in 'pool': it has 2"):
         maximise(predictor, layer="pool", channel=2)
     with pytest.raises(BadOption, match="no channel -1"):
-        channel_deconvolution(predictor, image, layer="pool", channel=-1)
+        deconvolution(predictor, image, layer="pool", channel=-1)
+    with pytest.raises(BadOption, match="no channel 2 in 'classes': it has 2"):
+        deconvolution(predictor, image, channel=2)
+    with pytest.raises(BadOption, match=r"Images must be uint8 \(n, 4, 4, 3\)"):
+        deconvolution(predictor, image[:3], channel=0)

@@ -12,11 +12,11 @@ from compute.recording.perturbations import (
     PERTURBATIONS,
     apply,
     check_variants,
+    find_perturbation,
     gaussian_taps,
     mirrored,
     noise_positions,
     own_perturbation,
-    perturb,
     perturb_array,
     shift_offset,
 )
@@ -220,7 +220,7 @@ def test_a_list_of_variants_is_checked(names, message):
 )
 def test_invalid_images_and_strengths_are_refused(name, images, strengths, message):
     with pytest.raises(ValueError, match=message):
-        perturb(name, images, numbers=[0, 1], seed=0, **strengths)
+        apply(find_perturbation(name), images, numbers=[0, 1], seed=0, **strengths)
 
 
 def upside_down(images):

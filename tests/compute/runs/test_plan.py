@@ -62,11 +62,13 @@ def test_the_estimated_size_of_an_epoch_is_within_a_factor_of_the_real_one():
 
 def test_the_planned_time_is_images_over_speed(prepared, tmp_path):
     planned = make_plan(prepared, tmp_path, epochs_left=2, is_new=True, speed=Speed(training=48, recording=72))
-    assert planned.seconds == pytest.approx(4)  # two epochs of 48 images and 24 x 3 passes
+    assert "about 4 s (48 images/s training, 72 images/s recording" in planned.text  # 2 epochs of 48 and 24 x 3 passes
 
 
 def test_a_run_that_the_disk_cannot_hold_is_refused(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr("compute.runs.plan.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
-    planned = make_plan(prepared, tmp_path / "a" / "b", epochs_left=3, is_new=True, speed=None)
+    planned = make_plan(
+        prepared, tmp_path / "a" / "b", epochs_left=3, is_new=True, speed=Speed(training=1, recording=1)
+    )
     with pytest.raises(DoesNotFit, match=r"and 200 MB must stay free on its disk, but only 0 MB are"):
         planned.check(tmp_path)

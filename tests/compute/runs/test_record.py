@@ -17,7 +17,8 @@ from torchvision import transforms
 from torchvision.models import shufflenet_v2_x0_5
 
 from compute.cli import OUT_OF_TIME, main
-from compute.live.explain import deconvolution, explainable_layers, grad_cam
+from compute.live.channels import deconvolution
+from compute.live.explain import explainable_layers, grad_cam
 from compute.live.predictor import load_predictor
 from compute.training.augment import Normaliser
 from store import open_run
@@ -335,7 +336,7 @@ def test_live_predicts_what_was_recorded_and_explains_the_adopted_network(record
     np.testing.assert_allclose(probabilities, run.probabilities(epoch=6, variant="clean", images=range(4)), atol=1e-5)
     assert explainable_layers(predictor) == ("conv5",)
     assert grad_cam(predictor, run.pixels([0])[0], class_index=1).shape == (2, 2)
-    assert deconvolution(predictor, run.pixels([0])[0], class_index=1).shape == (64, 64, 3)
+    assert deconvolution(predictor, run.pixels([0])[0], channel=1).shape == (64, 64, 3)
 
 
 def test_one_of_this_projects_networks_is_recorded_by_its_name(material, tmp_path, prepared):
