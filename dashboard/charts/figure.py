@@ -27,9 +27,18 @@ Drawing = Mapping[str, Any]
 P = ParamSpec("P")
 
 _MOST_DRAWINGS = 64  # of one kind
-# A label at the end of an axis stands under its tick, not pushed against its neighbour.
-# A screen reader is given the chart in words and its table; thousands of unnamed marks would only be in its way.
-_DEFAULTS = {"axis": {"labelFlush": False}, "mark": {"aria": False}}
+_DEFAULTS = {
+    # A label at the end of an axis stands under its tick, not pushed against its neighbour.
+    "axis": {"labelFlush": False},
+    # Vega's own number of ticks gives a wide chart fifty.
+    "axisX": {"tickCount": {"expr": "ceil(width / 70)"}},
+    # A screen reader is given the chart in words and its table; thousands of unnamed marks would only be in its way.
+    "mark": {"aria": False},
+    # Numbers as `store.rates.percent` and `theme.count` write them in the texts beside the chart.
+    "locale": {
+        "number": {"decimal": ".", "thousands": "\u202f", "grouping": [3], "currency": ["", ""], "percent": "\xa0%"}
+    },
+}
 # Streamlit leaves 20 pixels under a chart where none are asked for.
 _ON_PAGE = {"padding": {"left": 0, "top": 4, "right": 12, "bottom": 2}}
 # On a page Streamlit styles a chart; a downloaded one brings its own style, on white.

@@ -80,7 +80,8 @@ const buildTile = (entry, layers, photos, root) => {
     tile.append(bar);
   }
   tile.append(element("span", "title", entry.title));
-  for (const line of entry.lines) tile.append(element("span", "line", line));
+  // A number stays in one line with the word before it: "P 0.96".
+  for (const line of entry.lines) tile.append(element("span", "line", line.replace(/ (?=[<>+−]?\d)/g, "\u00a0")));
   tile.title = [entry.title, ...entry.lines, ...entry.marks.map((mark) => `marked “${mark}”`)].join("\n");
   tile.classList.toggle("chosen", entry.chosen);
   tile.dataset.id = entry.id;

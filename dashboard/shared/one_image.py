@@ -14,6 +14,7 @@ from dashboard.shared.theme import (
     NEUTRAL,
     PREDICTION,
     TRUE_CLASS,
+    decimal,
     probability,
     role,
     tick_or_cross,
@@ -82,7 +83,7 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
                 title=f"{mark}{names[number]}",
                 lines=(
                     f"P {probability(float(chances[number]))}"
-                    + (f" · S {logits[position]:.2f}" if run.has_maps else ""),
+                    + (f" · S {decimal(logits[position], 2)}" if run.has_maps else ""),
                     f"rank {ranks[number]}",
                 ),
                 images=(0,) if over else (),

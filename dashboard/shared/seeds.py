@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data
+from dashboard.shared.tables import plain_table
 from store import Run, StoreError, queries
 from store.analysis import Finding
 from store.rates import percent
@@ -98,9 +99,8 @@ def spread_table(runs: list[Run]) -> None:
     if not rows:
         return
     st.subheader("How much of a difference may be chance?", anchor=False)
-    st.dataframe(
+    plain_table(
         pd.DataFrame(rows),
-        hide_index=True,
         column_config={
             "run": "Replicates of",
             "measure": "Accuracy",

@@ -13,7 +13,7 @@ from dashboard import data
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.images.maps import difference_kind, scale_maps
 from dashboard.shared.image_tiles import Prediction, predictions
-from dashboard.shared.theme import probability, role, tick_or_cross
+from dashboard.shared.theme import probability, role, signed_number, tick_or_cross
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store import Run
@@ -120,11 +120,6 @@ def _flip_lines(one: Prediction, two: Prediction, gain: float) -> tuple[str, ...
 
 def _marked(row: Prediction) -> str:
     return f"{tick_or_cross(row.correct)} {row.predicted_class}"
-
-
-def signed_number(value: float, digits: int) -> str:
-    """A number with its sign; a minus sign is as wide as a plus."""
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def difference_tiles(

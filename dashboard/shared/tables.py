@@ -1,4 +1,4 @@
-"""Tables whose rows lead somewhere."""
+"""Tables, and tables whose rows lead somewhere."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ import streamlit as st
 from dashboard.charts.figure import without_attrs
 
 
+def plain_table(table: pd.DataFrame, *, alt: str, **options: Any) -> None:
+    """Draw a table without its index, with a dash where a value is missing.
+
+    Args:
+        table: the rows.
+        alt: what a screen reader says.
+        options: further arguments of `st.dataframe`.
+    """
+    st.dataframe(without_attrs(table), alt=alt, placeholder="–", **{"hide_index": True} | options)
+
+
 def row_table(table: pd.DataFrame, *, key: str, alt: str, on_row: Callable[[int], None], **options: Any) -> None:
     """Draw a table; `on_row` gets the position of a row that is clicked.
 
@@ -19,7 +30,7 @@ def row_table(table: pd.DataFrame, *, key: str, alt: str, on_row: Callable[[int]
         key: of the element.
         alt: what a screen reader says.
         on_row: called before the page runs again.
-        options: further arguments of `st.dataframe`.
+        options: further arguments of `plain_table`.
     """
 
     def clicked() -> None:
@@ -27,12 +38,4 @@ def row_table(table: pd.DataFrame, *, key: str, alt: str, on_row: Callable[[int]
         if rows:
             on_row(int(rows[0]))
 
-    st.dataframe(
-        without_attrs(table),
-        hide_index=True,
-        key=key,
-        alt=alt,
-        on_select=clicked,
-        selection_mode="single-row",
-        **options,
-    )
+    plain_table(table, key=key, alt=alt, on_select=clicked, selection_mode="single-row", **options)

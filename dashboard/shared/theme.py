@@ -69,6 +69,16 @@ def probability(value: float) -> str:
     return "<0.01" if 0 < value < 0.005 else f"{value:.2f}"
 
 
+def decimal(value: float, digits: int) -> str:
+    """A number with so many digits and a minus sign as wide as a plus."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed_number(value: float, digits: int) -> str:
+    """A number with its sign."""
+    return ("+" if value >= 0 else "") + decimal(value, digits)
+
+
 def count(number: int) -> str:
     """A count with thin thousands: 10 000."""
     return f"{number:,}".replace(",", "\u202f")

@@ -77,14 +77,21 @@ def _links(place: st.delta_generator.DeltaGenerator, registered: dict[str, st.Pa
         for page in navigation.PAGES:
             st.page_link(registered[page.name], query_params=parameters, width="stretch")
             if page.name == "failures":
-                st.page_link(
-                    registered[page.name],
-                    label="Confident mistakes",
-                    icon=":material/subdirectory_arrow_right:",
-                    help="Wrong predictions with a confidence of 0.8 and more",
-                    query_params=parameters | {"confidence": "0.8-1"},
-                    width="stretch",
-                )
+                _confident_mistakes(registered[page.name], parameters | {"confidence": "0.8-1"})
+
+
+def _confident_mistakes(failures: st.Page, parameters: dict[str, str]) -> None:
+    """A link to a view of Failures; Streamlit would highlight it whatever that page shows."""
+    shown = st.query_params.get("confidence") == parameters["confidence"]
+    with st.container(key="shortcut-shown" if shown else "shortcut"):
+        st.page_link(
+            failures,
+            label="Confident mistakes",
+            icon=":material/subdirectory_arrow_right:",
+            help="Wrong predictions with a confidence of 0.8 and more",
+            query_params=parameters,
+            width="stretch",
+        )
 
 
 def _selectors(selection: url_state.Selection) -> None:

@@ -16,7 +16,8 @@ from dashboard.shared import downloads, quick_look, seeds
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.run_facts import accuracy_figures
 from dashboard.shared.states import State, flip_tiles, state_names
-from dashboard.shared.theme import escape_markdown, plural
+from dashboard.shared.tables import plain_table
+from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -236,12 +237,11 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
         )
         st.caption("Click a point to open the class's gallery.")
     with right:
-        columns = {"before": names[0], "after": names[1], "change": "Change"}
-        st.dataframe(
+        columns = {"before": names[0], "after": names[1], "change": "Points"}
+        plain_table(
             table.sort_values("change", key=lambda change: -change.abs(), kind="stable")[
                 ["name", "change", "before", "after", "similarity"]
             ].assign(**{name: 100 * table[name] for name in columns}),
-            hide_index=True,
             height=360,
             column_config={
                 "name": st.column_config.TextColumn("Class", width=150),
@@ -286,7 +286,7 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
         st.caption(f"Compared are the {plural(len(paired[1]), 'image')} that both runs have.")
     table = flips(before, after)
     counts = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
-    labels = {name: f"{name} ({count})" for name, count in counts.items()}
+    labels = {name: f"{name} ({count(images)})" for name, images in counts.items()}
     outcome = controls.segmented("Outcome", "outcome", list(OUTCOMES), names=labels.__getitem__, resets=("page",))
     rows = table[table["outcome"] == outcome]
     if rows.empty:

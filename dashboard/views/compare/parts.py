@@ -10,8 +10,8 @@ import pandas as pd
 
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet
-from dashboard.shared.states import State, difference_tiles, on_one_grid, signed_number, state_names
-from dashboard.shared.theme import probability
+from dashboard.shared.states import State, difference_tiles, on_one_grid, state_names
+from dashboard.shared.theme import probability, signed_number
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store import Run

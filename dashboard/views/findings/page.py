@@ -22,8 +22,7 @@ def main() -> None:
     found = data.findings(selection.run)
     if data.analysis_table(selection.run, "findings") is None:
         needs_analysis(selection)
-        st.markdown("The analysis asks these questions of every run:")
-        _questions(selection, [])
+        _questions(selection, None)
         return
     warn_stale(selection)
     if not found:
@@ -66,18 +65,16 @@ def _false_findings() -> None:
     )
 
 
-def _questions(selection: Selection, found: list[Finding]) -> None:
-    st.subheader("What was tested", anchor=False)
-    st.dataframe(
-        finding_cards.questions_table(found, has_maps=selection.run.has_maps),
-        hide_index=True,
-        height="content",
-        column_config={
-            "question": st.column_config.TextColumn("Question", width="large"),
-            "candidates": st.column_config.TextColumn("Candidates", width="medium"),
-            "reported": st.column_config.NumberColumn("Reported above", help="at most two findings for each question"),
-        },
-        alt="the questions that the analysis asks of every run",
+def _questions(selection: Selection, found: list[Finding] | None) -> None:
+    """The questions of the analysis, with what it reported if it was made."""
+    st.subheader("Questions that the analysis asks of every run" if found is None else "What was tested", anchor=False)
+    questions = finding_cards.questions_table(found or [], has_maps=selection.run.has_maps)
+    if found is None:
+        questions = questions.drop(columns="reported")
+    headings = {"question": "Question", "candidates": "Candidates", "reported": "Reported above (two at most)"}
+    # Not a data frame: its cells would cut the longer questions off.
+    st.table(
+        questions.rename(columns=headings), hide_index=True, alt="the questions that the analysis asks of every run"
     )
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.shared import downloads
+from dashboard.shared.tables import plain_table
 from dashboard.shared.theme import code_span, escape_markdown, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
@@ -83,8 +84,9 @@ def _ask(selection: Selection, asked: Question, sitting: dict[str, int], path: P
     if problem:
         st.error(escape_markdown(problem), icon=":material/save:")
     st.caption(
-        "Some images are perturbed, and some of the names are classes that the network finds probable. Whether you "
-        f"were right is not said. Answers are kept without your name in {code_span(path.name)}, beside the run."
+        "Some images are perturbed, and some of the names are classes that the network finds probable. The "
+        f"test does not say whether you were right. Answers are kept without your name in {code_span(path.name)}, beside "
+        "the run."
     )
 
 
@@ -110,11 +112,10 @@ def _results(selection: Selection, path: Path) -> None:
             "variant": st.column_config.TextColumn("Variant"),
             "answers": st.column_config.NumberColumn("Answers"),
         }
-        st.dataframe(
+        plain_table(
             shown,
             column_order=["variant", "answers", *_SHARES],
             column_config=columns,
-            hide_index=True,
             alt="share of images recognised by people and by the network under every variant",
         )
         sittings = len({answer.session for answer in answers})

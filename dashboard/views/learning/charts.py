@@ -149,7 +149,9 @@ def ensemble_gains(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
     Args:
         frame: columns label, gain, gain_low, gain_high (fractions), top1, nll, ece.
     """
-    shown = with_percents(frame, top1=2, ece=2).assign(significant=(frame["gain_low"] > 0) | (frame["gain_high"] < 0))
+    points = {name: 100 * frame[name] for name in ("gain", "gain_low", "gain_high")}
+    significant = (frame["gain_low"] > 0) | (frame["gain_high"] < 0)
+    shown = with_percents(frame, top1=2, ece=2).assign(**points, significant=significant)
     return Figure(_gains(tuple(frame["label"]), palette), {"ensembles": shown, "zero": _ZERO})
 
 
@@ -159,11 +161,13 @@ def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
         "ensembles",
         "gain",
         y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=240)),
-        x=alt.X("gain:Q", title="accuracy gained over the last epoch alone", axis=alt.Axis(format="+.1%")),
+        x=alt.X("gain:Q", title="points of accuracy gained over the last epoch alone", axis=alt.Axis(format="+~g")),
         colour=alt.condition("datum.significant", alt.value(palette.true_class), alt.value(palette.neutral)),
         tooltip=tooltips(
             ("label:N", "", "average of"),
-            *((f"gain{end}:Q", "+.2%") for end in ("", "_low", "_high")),
+            ("gain:Q", "+.2f", "gain in points"),
+            ("gain_low:Q", "+.2f", "95 % from"),
+            ("gain_high:Q", "+.2f", "to"),
             ("top1_percent:N", "", "top-1"),
             ("nll:Q", ".3f"),
             ("ece_percent:N", "", "ECE"),

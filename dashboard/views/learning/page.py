@@ -14,6 +14,7 @@ from dashboard.shared import downloads, image_tiles, one_image
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.image_grid import image_grid
 from dashboard.shared.notices import needs_analysis, warn_stale
+from dashboard.shared.tables import plain_table
 from dashboard.shared.theme import escape_markdown, plural, role
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
@@ -151,10 +152,9 @@ def _formation(selection: Selection) -> None:
     with right:
         shown = table.sort_values("half_correct", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
         never = {name: shown[name].astype("Int64").where(shown[name] >= 0) for name in ("formation", "half_correct")}
-        st.dataframe(
+        plain_table(
             shown.assign(**never, **{name: 100 * shown[name] for name in _CLASS_SHARES}),
             column_order=["name", "formation", "half_correct", *_CLASS_SHARES],
-            hide_index=True,
             height=340,
             column_config={
                 "name": st.column_config.TextColumn("Class", width=100),

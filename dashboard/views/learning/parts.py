@@ -10,7 +10,7 @@ from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.class_tiles import choose_order, with_images
-from dashboard.shared.tables import row_table
+from dashboard.shared.tables import plain_table, row_table
 from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -100,7 +100,7 @@ def _pair_table(selection: Selection, rows: pd.DataFrame) -> None:
             "onset": st.column_config.NumberColumn("First", width="small"),
             "peak": st.column_config.NumberColumn("Peak", width="small"),
             "resolved": st.column_config.NumberColumn(
-                "Overcome", help="epoch from which it no longer occurs; empty: still present", width="small"
+                "Overcome", help="epoch from which it no longer occurs; –: still present", width="small"
             ),
             "peak_count": st.column_config.NumberColumn("At peak", width="small"),
             "last_count": st.column_config.NumberColumn("At the end", width="small"),
@@ -139,9 +139,8 @@ def _groups(selection: Selection) -> None:
             "now": wide.iloc[:, -1].to_numpy(),
         }
     ).sort_values("highest", ascending=False, ignore_index=True)
-    st.dataframe(
+    plain_table(
         rows.head(_MOST).assign(**{name: 100 * rows[name] for name in ("highest", "now")}),
-        hide_index=True,
         height=380,
         column_config={
             "true_class": "True group",
@@ -173,7 +172,7 @@ def best_epochs(selection: Selection) -> None:
             on_row=lambda row: url_state.write({"epoch": int(table["epoch"].iloc[row])}),
             column_config={
                 "criterion": "Criterion",
-                "curve": st.column_config.LineChartColumn("Over the epochs", width="small"),
+                "curve": st.column_config.LineChartColumn("Over the epochs", width=105),
                 "epoch": st.column_config.NumberColumn("Best epoch", width="small"),
                 "value": st.column_config.NumberColumn("Best value", format="%.3f", width="small"),
                 "last_value": st.column_config.NumberColumn("Last epoch", format="%.3f", width="small"),

@@ -45,7 +45,7 @@ def main() -> None:
     with left:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             layout = controls.segmented(
-                "Side by side", "layout", list(parts.LAYOUTS), names=parts.LAYOUTS.__getitem__, resets=("area", "page")
+                "Layout", "layout", list(parts.LAYOUTS), names=parts.LAYOUTS.__getitem__, resets=("area", "page")
             )
             colour = controls.select(
                 "Colour", "colour", _colours(selection), default="class", names=_COLOURS.__getitem__
@@ -163,8 +163,8 @@ def _chosen(selection: Selection, rows: pd.DataFrame, has_area: bool) -> None:
     if len(rows):
         where = "in the area" if has_area else "on the map; draw around some points to see these only"
         wrong = percent(float((~rows["correct"]).mean()), 0)
-        most = frequencies(rows["true_class"].value_counts().head(4).items())
-        st.caption(f"**{plural(len(rows), 'image')}** {where} · {wrong} wrong · {most}")
+        most = f" · {frequencies(rows['true_class'].value_counts().head(4).items())}" if has_area else ""
+        st.caption(f"**{plural(len(rows), 'image')}** {where} · {wrong} wrong{most}")
     image_grid(
         selection,
         rows,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from dashboard.components.points import Area
 from dashboard.images.maps import colour_map
-from dashboard.shared.theme import DARK, Palette, count, plural
+from dashboard.shared.theme import DARK, Palette, count
 
 LAYOUTS = {"neighbours": "neighbours (t-SNE)", "components": "principal components"}
 _COLUMNS = {"neighbours": ["x", "y"], "components": ["component_1", "component_2"]}
@@ -68,7 +68,7 @@ def by_kind(kinds: Sequence[str], order: Sequence[str], palette: Palette, *, col
     listed = [kind for kind in order if counts[kind]]
     legend = [(chosen[code[kind] - 1], f"{kind} ({count(counts[kind])})") for kind in listed[:_LEGEND]]
     if len(listed) > _LEGEND:
-        legend.append((palette.neutral, f"and {plural(len(listed) - _LEGEND, 'more kind')}: point at one for its name"))
+        legend.append((palette.neutral, f"and {count(len(listed) - _LEGEND)} more: point at one for its name"))
     if counts[""]:
         legend.append((palette.neutral, f"others ({count(counts[''])})"))
     codes = np.array([code.get(kind, 0) for kind in kinds], np.uint8)

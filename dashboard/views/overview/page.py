@@ -12,6 +12,7 @@ from dashboard.shared import downloads, finding_cards, quick_look, seeds
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_tiles
 from dashboard.shared.run_facts import accuracy_figures, epochs_recorded, evidence_text, has_top5, is_tiny_imagenet
+from dashboard.shared.tables import plain_table
 from dashboard.shared.theme import count, duration, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -164,7 +165,7 @@ def _failures(selection: Selection) -> None:
 def _classes(selection: Selection) -> None:
     table = data.class_table(selection.run, selection.epoch, selection.variant)
     ranked = table[table["count"] > 0].sort_values(["accuracy", "mean_label_probability"], ascending=False)
-    each = min(8, len(ranked) // 2)
+    each = min(7, len(ranked) // 2)  # one row beside each other in a window of 1,440 pixels
     if not each:
         return
     best, worst = st.columns(2)
@@ -190,7 +191,7 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
         ),
         "network": st.column_config.TextColumn("Network", width=140),
         "data": st.column_config.TextColumn("Data", width=110),
-        "epoch": st.column_config.TextColumn("Epoch", width=55),
+        "epoch": st.column_config.NumberColumn("Epoch", width=55),
         "source": st.column_config.TextColumn("Source", width=110),
     }
 
@@ -200,16 +201,12 @@ def _table_one(selection: Selection) -> None:
     st.subheader("Runs in this folder" + (" and the paper's Table 1" if paper else ""), anchor=False)
     table, left_out, elsewhere = runs_table(selection.run, paper=paper)
     has_means = table["trainings"].notna().any()
-    st.dataframe(
+    plain_table(
         table.assign(
-            epoch=["–" if pd.isna(epoch) else f"{epoch}" for epoch in table["epoch"]],
-            network=table["network"].fillna("–"),
-            data=table["data"].fillna("–"),
             spread=["" if pd.isna(sd) else f"{100 * sd:.2f}" for sd in table["top1_sd"]],
             source=table["source"].map({"recorded": "this folder", "paper": "paper, Table 1"}),
             **{name: 100 * table[name] for name in ("top1", "balanced", "majority", "top5")},
         ),
-        hide_index=True,
         # The accuracies come first: a phone may cut off the rest.
         column_order=[
             *("name", "top1"),

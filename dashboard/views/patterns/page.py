@@ -14,9 +14,8 @@ from dashboard.components.wall import Wall, playing_wall
 from dashboard.images.maps import scale_maps
 from dashboard.shared import downloads
 from dashboard.shared.class_tiles import ORDERS, choose_order, class_tiles, with_images
-from dashboard.shared.states import signed_number
 from dashboard.shared.tables import row_table
-from dashboard.shared.theme import count, plural
+from dashboard.shared.theme import count, plural, signed_number
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection

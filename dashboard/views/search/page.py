@@ -31,7 +31,7 @@ _MOST_IMAGES, _MOST_CLASSES = 48, 8
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    left, right = st.columns([2, 5], gap="large")
+    left, right = st.columns([1, 2], gap="large")
     with left:
         which = controls.segmented("Search in", "maps", list(_KINDS), names=_KINDS.__getitem__)
         pattern, text, description = _pattern(selection, which)

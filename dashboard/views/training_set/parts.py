@@ -11,7 +11,7 @@ import pandas as pd
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.images.sheet import atlas
-from dashboard.shared.theme import probability
+from dashboard.shared.theme import decimal, probability
 from dashboard.views.training_set.charts import KINDS
 from store import Run
 from store.errors import NotInRun
@@ -91,7 +91,10 @@ def tiles(run: Run, rows: pd.DataFrame, kept: dict[int, np.ndarray], chosen: int
 
 def _lines(row: Any, names: Sequence[str], *, has_image: bool) -> tuple[str, ...]:
     """What is said under a training image."""
-    lines = [f"predicted {row.predicted_class}", f"AUM {row.aum:.2f}, mean P {probability(row.confidence)}"]
+    lines = [
+        f"predicted {row.predicted_class}",
+        f"AUM {decimal(row.aum, 2)}, mean P {probability(row.confidence)}",
+    ]
     original = getattr(row, "original_label", row.label)
     if original != row.label:
         lines.append(f"was {names[original]}, exchanged")

@@ -64,7 +64,8 @@ def removal_chart(curves: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:
         curves: of `store.queries.removal_curves`: measure, order, share, probability.
     """
     words = {"map": "strongest cells first", "random": "random order"}
-    return Figure(_removal(palette), {"curves": curves.assign(order=curves["order"].map(words))})
+    shown = with_percents(curves, share=0).assign(order=curves["order"].map(words))
+    return Figure(_removal(palette), {"curves": shown})
 
 
 @drawing
@@ -79,7 +80,7 @@ def _removal(palette: Palette) -> alt.TopLevelMixin:
             y=alt.Y("probability:Q", title="mean P of the prediction", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("measure:N", title=None, scale=measures, legend=legend),
             strokeDash=alt.StrokeDash("order:N", title=None, sort=None, legend=legend),
-            tooltip=tooltips("measure:N", "order:N", ("share:Q", ".0%"), ("probability:Q", ".3f")),
+            tooltip=tooltips("measure:N", "order:N", ("share_percent:N", "", "cells"), ("probability:Q", ".3f")),
         )
         .properties(height=300)
     )
@@ -114,7 +115,6 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
             "auroc:Q",
             title="AUROC: correct against wrong predictions",
             scale=alt.Scale(zero=False),
-            axis=alt.Axis(tickCount=8),
         ),
         colour=alt.Color("kind:N", title="computed from", scale=colours, legend=legend),
         tooltip=tooltips("label:N", "kind:N", *((f"auroc{end}:Q", ".3f") for end in ("", "_low", "_high"))),

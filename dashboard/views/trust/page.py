@@ -10,6 +10,7 @@ from dashboard.charts.histogram import value_bins, value_histogram
 from dashboard.shared import downloads, image_tiles
 from dashboard.shared.image_grid import image_grid
 from dashboard.shared.notices import needs_analysis
+from dashboard.shared.tables import plain_table
 from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -185,10 +186,11 @@ def _detection(selection: Selection) -> None:
         names = {"auroc": "AUROC", "fpr95": "FPR95", "aurc": "AURC", "e_aurc": "E-AURC", "augrc": "AUGRC"}
         # A column per score, so that both values of a figure stand side by side.
         wide = pd.DataFrame(figures).set_index("Score")[list(names)].rename(columns=names).T
-        st.dataframe(
+        plain_table(
             wide,
             column_config={label: st.column_config.NumberColumn(format="%.3f") for label in wide.columns},
             alt="failure detection figures of both scores",
+            hide_index=False,
         )
         st.caption(
             "AUROC: the probability that a correct prediction scores higher than a wrong one (0.5 is chance). FPR95: "
@@ -252,9 +254,8 @@ def _localisation(selection: Selection) -> None:
         return
     st.markdown(_LOCALISATION[data.localisation(selection.run)])
     shown = table.assign(quantity=[_QUANTITIES.get(name, name) for name in table["quantity"]])
-    st.dataframe(
+    plain_table(
         shown,
-        hide_index=True,
         column_config={
             "quantity": st.column_config.TextColumn(
                 "Measure (last epoch, clean, map of the true class)", width="large"

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads
 from dashboard.shared.run_facts import is_exact
+from dashboard.shared.tables import plain_table
 from dashboard.shared.theme import count
 from dashboard.shell.url_state import Selection
 from dashboard.views.trust.charts import removal_chart
@@ -53,10 +54,9 @@ def _prediction_sets(selection: Selection, sets: pd.DataFrame) -> None:
     shares = ("promised", "coverage", "low", "high", "single_share", "empty_share")
     shown = sets.assign(variant=names, promised=1 - sets["miss"])
     st.markdown("**Prediction sets**: all classes above a probability, chosen so that the true class is rarely missed.")
-    st.dataframe(
+    plain_table(
         shown.assign(**{name: 100 * shown[name] for name in shares}),
         column_order=["promised", "variant", "coverage", "low", "high", "mean_size", "single_share", "empty_share"],
-        hide_index=True,
         column_config={
             "promised": st.column_config.NumberColumn("Promised", format="%.0f %%", width=70),
             "variant": st.column_config.TextColumn("Variant", width=150),
@@ -96,7 +96,7 @@ def removal(selection: Selection) -> None:
                 for mean, low, high in [areas[measure, order]]
             ]
             numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in ("Mean", "95 % from", "to")}
-            st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers, alt="areas under the curves")
+            plain_table(pd.DataFrame(rows), column_config=numbers, alt="areas under the curves")
             estimate = "" if is_exact(selection.run) else " An estimate: the rest of the head is held fixed."
             st.caption(
                 "Cells are removed from the maps of all classes, in the order of the predicted class's map, and the "

@@ -1,12 +1,15 @@
 """Figures: drawings that are made once, tables that are filled in, image files."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from dashboard.charts.figure import Figure, digest, render
-from dashboard.shared.theme import DARK
-from dashboard.views.trust.charts import reliability_diagram
+from dashboard.shared.theme import DARK, count
+from dashboard.views.learning.charts import history_bars
+from dashboard.views.trust.charts import reliability_diagram, removal_chart
 
 BINS = pd.DataFrame(
     [(0.0, 0.5, 0, np.nan, np.nan, 0.0, 1.0), (0.5, 1.0, 10, 0.8, 0.7, 0.4, 0.9)],
@@ -47,3 +50,21 @@ def test_a_digest_stands_for_names_types_and_values_of_a_table():
 def test_a_chart_can_be_downloaded_as_an_image(form, starts):
     chart = reliability_diagram(BINS)
     assert render(chart, form).startswith(starts)
+
+
+def axis_texts(figure, width):
+    """All texts of a chart drawn so many pixels wide."""
+    return re.findall(r"<text[^>]*>([^<]*)", render(figure, "svg", width=width).decode())
+
+
+def test_an_axis_writes_numbers_as_the_texts_beside_it_and_not_too_many_of_them():
+    texts = axis_texts(
+        history_bars(pd.DataFrame({"history": ["learned", "forgotten"], "images": [12_000, 3_500]})), 900
+    )
+    assert count(12_000) in texts
+    assert sum(text.replace("\u202f", "").isdigit() for text in texts) <= 14
+
+
+def test_an_axis_of_shares_writes_percent_as_the_texts_beside_it():
+    table = pd.DataFrame({"measure": "deletion", "order": ["map", "random"], "share": [0.0, 1.0], "probability": 0.5})
+    assert {"0\xa0%", "100\xa0%"} <= set(axis_texts(removal_chart(table), 560))

@@ -43,9 +43,9 @@ def test_a_page_may_have_a_second_control_of_the_class(opened, runs):
     assert app.selectbox(key="control-class-sidebar").value == "n00000001"
 
 
-def test_the_style_names_nothing_but_public_test_ids():
+def test_the_style_names_nothing_but_public_test_ids_and_keys_of_our_own():
     rules = [line for line in STYLE.read_text().splitlines() if "{" in line and not line.startswith("/*")]
-    assert rules and all("data-testid" in rule for rule in rules)
+    assert rules and all("data-testid" in rule or ".st-key-" in rule for rule in rules)
 
 
 def test_every_page_says_how_to_read_it_in_a_few_sentences():

@@ -71,4 +71,5 @@ def test_only_gains_whose_interval_excludes_zero_are_coloured():
     )
     chart = ensemble_gains(frame)
     assert chart.tables["ensembles"]["significant"].tolist() == [True, False]
+    assert chart.tables["ensembles"]["gain_high"].tolist() == [3, 1]  # in points
     alt.Chart.from_dict(chart.to_dict())  # against the schema

@@ -57,7 +57,7 @@ def test_each_kind_has_its_colour_and_what_is_not_in_question_has_none(number):
 
 def test_a_legend_lists_a_dozen_and_counts_the_rest():
     order = [f"c{place}" for place in range(20)]
-    assert by_kind(order, order, DARK).legend[-1][1] == "and 8 more kinds: point at one for its name"
+    assert by_kind(order, order, DARK).legend[-1][1] == "and 8 more: point at one for its name"
 
 
 def test_values_go_from_the_first_to_the_last_colour():
