@@ -85,8 +85,8 @@ def _ask(selection: Selection, asked: Question, sitting: dict[str, int], path: P
         st.error(escape_markdown(problem), icon=":material/save:")
     st.caption(
         "Some images are perturbed, and some of the names are classes that the network finds probable. The "
-        f"test does not say whether you were right. Answers are kept without your name in {code_span(path.name)}, beside "
-        "the run."
+        f"test does not say whether you were right. Answers are kept without your name in "
+        f"{code_span(path.name)}, beside the run."
     )
 
 
