@@ -358,7 +358,7 @@ def search_pattern(run: Run, pattern: np.ndarray, epoch: int, variant: str) -> p
 # All epochs
 
 
-# A row per epoch: losses, accuracies, rates.
+# A row for each of some epochs: losses, accuracies, rates.
 metrics = cached_run_query(queries.epoch_metrics)
 # A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence; asked with `variant`.
 class_accuracy = cached_run_query(queries.class_accuracy)
@@ -370,6 +370,12 @@ group_history = cached_run_query(queries.group_history)
 spread_over_seeds = cached_run_query(lambda *runs: queries.spread_over_seeds(runs))
 training_images = cached_run_query(queries.training_images)
 training_thumbnails = cached_run_query(lambda run: run.training_ledger.thumbnails())
+
+
+def epochs_without_fetching(run: Run) -> tuple[int, ...]:
+    """The epochs whose figures need no file from a URL, because the analysis has them or they are on this machine."""
+    known = {*analysis_epochs(run), *run.epochs_at_hand}
+    return tuple(epoch for epoch in run.epochs if epoch in known)
 
 
 @cached_run_query
@@ -402,11 +408,10 @@ def _with_variant_labels(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(variant_label=[one_line(run.variant(name).label) for name in table["variant"]])
 
 
-@cached_run_query
+@cached_query
 def variants_at(run: Run, epoch: int) -> pd.DataFrame:
     """A row per variant at one epoch: variant, variant_label, top1, top5, mean_confidence, flip_rate."""
-    table = accuracy_by_variant(run)
-    return table[table["epoch"] == epoch].reset_index(drop=True)[_VARIANT_COLUMNS]
+    return _with_variant_labels(run, queries.accuracy_by_variant(run, epochs=(epoch,)))[_VARIANT_COLUMNS]
 
 
 def variant_row(run: Run, epoch: int, variant: str) -> dict[str, float]:
@@ -414,22 +419,15 @@ def variant_row(run: Run, epoch: int, variant: str) -> dict[str, float]:
     return variants_at(run, epoch).set_index("variant").loc[variant].to_dict()
 
 
-@cached_run_query
-def table1_row(run: Run) -> dict[str, object]:
-    """The run's row of Table 1 at its best epoch: see `store.queries.table1.recorded_result`."""
-    return recorded_result(run, best=True)
+# The run's row of Table 1; asked with `best` and `epochs`.
+table1_row = cached_run_query(recorded_result)
 
 
 @cached_run_query
 def pair_counts(run: Run, epoch: int, variant: str) -> np.ndarray:
     """How often each of the `confused_pairs` occurred at every epoch, (pairs, E) int64."""
-    pairs = confused_pairs(run, epoch, variant)
-    columns = np.stack([run.column("prediction", epoch=number, variant=variant) for number in run.epochs])
-    counts = [
-        (columns[:, run.labels == true_class] == prediction).sum(1)
-        for true_class, prediction in zip(pairs["true_class_index"], pairs["predicted_class_index"], strict=True)
-    ]
-    return np.array(counts, np.int64).reshape(len(pairs), len(run.epochs))
+    pairs = confused_pairs(run, epoch, variant)[["true_class_index", "predicted_class_index"]]
+    return queries.pair_counts(run, pairs.to_numpy(), variant=variant)
 
 
 # The cross-epoch analysis

@@ -18,6 +18,7 @@ from store.queries.confusion import (
     class_order,
     confused_pairs,
     group_history,
+    pair_counts,
     pair_history,
     similarity_against_confusion,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,8 +17,8 @@ from store.queries.recorded_epochs import recorded_metrics
 from store.read.run import Run
 
 
-def accuracy_by_variant(run: Run) -> pd.DataFrame:
-    """A row per epoch and variant with the columns of `Run.variant_metrics`.
+def accuracy_by_variant(run: Run, *, epochs: Sequence[int] | None = None) -> pd.DataFrame:
+    """A row per epoch, or for some, and variant with the columns of `Run.variant_metrics`.
 
     >>> queries.accuracy_by_variant(run).query("epoch == 3")[["variant", "top1"]].head(2).values.tolist()
     [['clean', 0.9], ['gray', 0.75]]
@@ -25,23 +26,24 @@ def accuracy_by_variant(run: Run) -> pd.DataFrame:
     analysis = readable_analysis(run, "epochs")
     known = analysis.table("epochs") if analysis is not None else pd.DataFrame({"epoch": []})
     covered = set(known["epoch"])
-    parts = [known[known["epoch"].isin(run.epochs)]] if covered else []
-    parts += [run.variant_metrics(epoch=epoch) for epoch in run.epochs if epoch not in covered]
+    chosen = run.epochs if epochs is None else epochs
+    parts = [known[known["epoch"].isin(chosen)]] if covered else []
+    parts += [run.variant_metrics(epoch=epoch) for epoch in chosen if epoch not in covered]
     if not parts:
         return pd.DataFrame(columns=["epoch", "variant", "top1", "top5", "mean_confidence", "flip_rate"])
     return pd.concat(parts, ignore_index=True).sort_values("epoch", kind="stable", ignore_index=True)
 
 
-def epoch_metrics(run: Run) -> pd.DataFrame:
-    """A row per epoch: `Run.metrics`, with validation_loss, validation_top1 and validation_top5 always.
+def epoch_metrics(run: Run, *, epochs: Sequence[int] | None = None) -> pd.DataFrame:
+    """A row per epoch, or for some: `Run.metrics`, with validation_loss, validation_top1 and validation_top5 always.
 
     What was not recorded about the epoch, as where the network was trained elsewhere, is that of its clean images.
 
     >>> queries.epoch_metrics(run)["epoch"].tolist()
     [1, 2, 3]
     """
-    rows = recorded_metrics(run)
-    clean = accuracy_by_variant(run)
+    rows = recorded_metrics(run, epochs=epochs)
+    clean = accuracy_by_variant(run, epochs=epochs)
     clean = clean[clean["variant"] == run.variants[0]].set_index("epoch").reindex(rows["epoch"])
     for name, figure in (("loss", "nll"), ("top1", "top1"), ("top5", "top5")):
         derived = pd.Series(clean[figure].to_numpy(), rows.index) if figure in clean else pd.Series(dtype=float)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from store.analysis.analysis_file import readable_analysis
 from store.metrics import confusion as measure
@@ -61,13 +61,28 @@ def pair_history(run: Run, *, true_class: int, predicted_class: int, variant: st
     >>> queries.pair_history(run, true_class=0, predicted_class=1)["count"].tolist()
     [0, 0, 0]
     """
-    own, other = run.labels == true_class, run.labels == predicted_class
-    rows = []
-    for epoch, predictions in _predictions_by_epoch(run, variant):
-        count, reverse = (predictions[own] == predicted_class).sum(), (predictions[other] == true_class).sum()
-        rows.append({"epoch": epoch, "count": int(count), "reverse": int(reverse)})
-    table = pd.DataFrame(rows, columns=["epoch", "count", "reverse"])
-    return table.assign(share=table["count"] / max(own.sum(), 1), reverse_share=table["reverse"] / max(other.sum(), 1))
+    counts = pair_counts(run, [(true_class, predicted_class), (predicted_class, true_class)], variant=variant)
+    own, other = (max(int((run.labels == index).sum()), 1) for index in (true_class, predicted_class))
+    table = pd.DataFrame({"epoch": run.epochs, "count": counts[0], "reverse": counts[1]})
+    return table.assign(share=table["count"] / own, reverse_share=table["reverse"] / other)
+
+
+def pair_counts(run: Run, pairs: ArrayLike, *, variant: str = "clean") -> NDArray[np.int64]:
+    """How many images of a class were predicted as another one at every epoch, (pairs, E).
+
+    Args:
+        pairs: (pairs, 2) class indices, true class and prediction.
+
+    >>> queries.pair_counts(run, [(0, 1), (1, 0)]).shape
+    (2, 3)
+    """
+    true_class, predicted_class = np.asarray(pairs, np.int64).reshape(-1, 2).T
+    members = [np.flatnonzero(run.labels == index) for index in true_class]
+    counts = [
+        [np.count_nonzero(predictions[images] == other) for images, other in zip(members, predicted_class, strict=True)]
+        for _, predictions in _predictions_by_epoch(run, variant)
+    ]
+    return np.array(counts, np.int64).reshape(len(run.epochs), len(members)).T
 
 
 def _predictions_by_epoch(run: Run, variant: str) -> Iterator[tuple[int, NDArray]]:

@@ -42,18 +42,18 @@ _ACCURACIES = ("top1", "top1_low", "top1_high", "balanced", "majority", "top5", 
 COLUMNS = (*_FACTS, *_ACCURACIES, "parameters", "minutes", "trainings", "top1_sd", "top5_sd")
 
 
-def recorded_result(run: Run, *, best: bool = False) -> dict[str, Any]:
-    """One run's row of `table1`: its last recorded epoch, or with `best` the one with the highest clean top-1.
+def recorded_result(run: Run, *, best: bool = False, epochs: Sequence[int] | None = None) -> dict[str, Any]:
+    """One run's row of `table1`: its last epoch, or with `best` the one with the highest clean top-1, of all or some.
 
     Raises:
         NotInRun: the run has no complete epoch yet.
     """
     if not run.epochs:
         raise NotInRun(f"The run '{run.path}' has no complete epoch yet, so it has no row. Let it finish one first.")
-    accuracy = accuracy_by_variant(run)
+    accuracy = accuracy_by_variant(run, epochs=epochs)
     clean = accuracy[accuracy["variant"] == run.variants[0]].set_index("epoch")
-    epoch = int(clean["top1"].idxmax()) if best else run.epochs[-1]
-    metrics, images = recorded_metrics(run), len(run.labels)
+    epoch = int(clean["top1"].idxmax()) if best else int(clean.index[-1])
+    metrics, images = recorded_metrics(run, epochs=epochs), len(run.labels)
     seconds = sum(float(metrics[name].sum()) for name in ("train_seconds", "record_seconds") if name in metrics)
     row: dict[str, Any] = {
         "name": run.path.name,

@@ -85,6 +85,11 @@ class OpenedRun:
         """Complete, readable epochs, ascending."""
         return tuple(epoch for epoch in sorted(self._known) if epoch not in self.damaged)
 
+    @property
+    def epochs_at_hand(self) -> tuple[int, ...]:
+        """The `epochs` whose files are on this machine: of a run at a URL, those that were fetched."""
+        return tuple(epoch for epoch in self.epochs if self.source.has_epoch(epoch))
+
     def epoch_label(self, epoch: int) -> str:
         """The name of an epoch for people, such as "best" or "step 12000"; empty where it has none.
 

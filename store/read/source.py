@@ -31,6 +31,7 @@ class Source(Protocol):
     def look(self) -> Listing: ...
     def fetch_run(self) -> Path: ...
     def fetch_epoch(self, epoch: int) -> Path: ...
+    def has_epoch(self, epoch: int) -> bool: ...  # without fetching it
     def recorded_sha256(self, epoch: int, state: State) -> str: ...
     def in_use(self, path: Path, holder: object) -> None: ...
 
@@ -70,6 +71,10 @@ class LocalSource:
     def fetch_epoch(self, epoch: int) -> Path:
         """Path of an epoch's file."""
         return _epoch_path(self.folder, epoch)
+
+    def has_epoch(self, epoch: int) -> bool:
+        """True: all files are here."""
+        return True
 
     @lru_cache(maxsize=4096)  # noqa: B019 - a frozen value, of a few bytes
     def recorded_sha256(self, epoch: int, state: State) -> str:

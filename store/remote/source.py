@@ -99,6 +99,14 @@ class RemoteSource:
         except FileNotFoundError as err:
             raise DamagedFile(f"Epoch {epoch} of {self._place.url!r} is gone: {err}. Restore it from a copy.") from err
 
+    def has_epoch(self, epoch: int) -> bool:
+        """Whether an epoch's file, as last listed, is in the cache."""
+        name = layout.epoch_file(epoch)
+        try:
+            return marker_of(self.folder / name).read_text() == json.dumps(self._listed.get(name))
+        except FileNotFoundError:
+            return False
+
     def _fetch_with_receipt(self, name: str, receipt: str) -> Path:
         final = self.folder / name
         with self._lock:

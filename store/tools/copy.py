@@ -13,7 +13,7 @@ from pathlib import Path
 from store.errors import DamagedFile, RunExists, RunNotFound, WriteFailed
 from store.format import layout
 from store.format.hdf5_file import PART, regular_file
-from store.remote.place import Place, errors_of_libraries
+from store.remote.place import BLOCK, Place, errors_of_libraries
 
 
 def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None = None) -> list[str]:
@@ -36,12 +36,21 @@ def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None
         raise RunNotFound(f"There is no run at {source!r}. Check the path.")
     expected = _recorded_digests(origin, sizes)
     _refuse_links(copy, sizes)
-    _refuse_other_contents(origin, copy, sizes, expected.get(layout.RUN_FILE))
+    there = _files_at_target(origin, copy, sizes)
+
+    def is_copied(name: str) -> bool:
+        size = sizes[name]
+        return there.get(name) == size and copy.sha256(name, size) == (expected.get(name) or origin.sha256(name, size))
+
+    has_run = layout.RUN_FILE in there
+    if has_run and not is_copied(layout.RUN_FILE):
+        raise RunExists(f"There is another run at {copy.url!r} already. Choose another folder.")
     _refuse_full_disk(copy, sum(sizes.values()))
+    _make_folders(copy, sizes)
     copied = []
     # run.h5 last: without it, an interrupted copy is not mistaken for a run.
     for name in sorted(sizes, key=lambda name: (name == layout.RUN_FILE, name)):
-        if _is_copied(copy, name, sizes[name], expected.get(name)):
+        if has_run if name == layout.RUN_FILE else is_copied(name):
             report(sizes[name])
             continue
         _copy_file(origin, copy, name, sizes[name], expected=expected.get(name), report=report)
@@ -107,20 +116,20 @@ def _refuse_same_place(origin: Place, copy: Place) -> None:
         raise RunExists(f"{copy.url!r} is the run itself, or inside it or around it. Choose another folder.")
 
 
-def _refuse_other_contents(origin: Place, copy: Place, sizes: dict[str, int], expected: str | None) -> None:
-    """Refuse a target with another run, or with unrelated files: the copy belongs in a folder inside it."""
-    if copy.reach("exists", layout.RUN_FILE):
-        if not _is_copied(copy, layout.RUN_FILE, sizes[layout.RUN_FILE], expected):
-            raise RunExists(f"There is another run at {copy.url!r} already. Choose another folder.")
-        return
+def _files_at_target(origin: Place, copy: Place, sizes: dict[str, int]) -> dict[str, int]:
+    """As `_files_to_copy`; raises RunExists for unrelated files: the copy belongs in a folder inside that one."""
+    copy.system.invalidate_cache()  # fsspec caches listings
     try:
         names = {path.rstrip("/").rpartition("/")[2] for path in copy.reach("ls", "", detail=False)}
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return {}
     names = {name for name in names if not name.endswith(PART)}  # left by a copy that was killed
-    if names and not names & {name.partition("/")[0] for name in sizes}:
+    if not names:
+        return {}
+    if not names & {name.partition("/")[0] for name in sizes}:
         within = f"{copy.url}/{origin.root.rpartition('/')[2]}"
         raise RunExists(f"{copy.url!r} contains other files. Name a folder for the copy, such as {within!r}.")
+    return _files_to_copy(copy)  # one listing instead of a request for each file
 
 
 def _refuse_links(copy: Place, names: Iterable[str]) -> None:
@@ -142,11 +151,6 @@ def _is_plain_folder(folder: Path) -> bool:
     return stat.S_ISDIR(folder.lstat().st_mode)
 
 
-def _is_copied(copy: Place, name: str, size: int, expected: str | None) -> bool:
-    there = expected and copy.reach("exists", name) and copy.reach("size", name) == size
-    return bool(there) and copy.sha256(name, size) == expected
-
-
 def _refuse_full_disk(copy: Place, size: int) -> None:
     """Refuse what a folder of this machine has no room for, before it is filled; a listing may claim any size."""
     if not copy.is_local:
@@ -159,6 +163,23 @@ def _refuse_full_disk(copy: Place, size: int) -> None:
         )
 
 
+def _make_folders(copy: Place, names: Iterable[str]) -> None:
+    for folder in sorted({name.rpartition("/")[0] for name in names}):
+        with _write_errors(copy.path(folder)):
+            copy.system.makedirs(copy.path(folder), exist_ok=True)
+
+
+@contextmanager
+def _write_errors(path: str) -> Iterator[None]:
+    """Turn whatever a library raises while it writes into WriteFailed."""
+    try:
+        with errors_of_libraries():
+            yield
+    except OSError as err:
+        reason = os.strerror(err.errno) if err.errno else str(err)
+        raise WriteFailed(f"{path!r} could not be written: {reason}. Copy again to resume.") from err
+
+
 def _copy_file(
     origin: Place, copy: Place, name: str, size: int, *, expected: str | None, report: Callable[[int], None]
 ) -> None:
@@ -168,8 +189,15 @@ def _copy_file(
             raise DamagedFile(
                 f"{origin.url}/{name} is not what was recorded (SHA-256 differs). Restore it from a copy."
             )
-        if copy.sha256(part, size) != found:  # read back: a full disk or a proxy may lose what it accepted
+        if _sha256_of_written(copy, part, size) != found:  # a full disk or a proxy may lose what it accepted
             raise WriteFailed(f"{copy.url}/{name} differs from what was written. Check the disk, then copy again.")
+
+
+def _sha256_of_written(copy: Place, name: str, size: int) -> str:
+    if copy.is_local or not 0 < size < BLOCK:
+        return copy.sha256(name, size)
+    # Opening would ask object storage for the size before it reads: a request more for each small file.
+    return hashlib.sha256(copy.reach("cat_file", name, start=0, end=size + 1)).hexdigest()
 
 
 @contextmanager
@@ -193,17 +221,12 @@ def _new_object(copy: Place, name: str) -> Iterator[str]:
 def _transfer(origin: Place, name: str, size: int, copy: Place, part: str, report: Callable[[int], None]) -> str:
     """Copy one file and return the SHA-256 of what was read."""
     digest = hashlib.sha256()
-    try:
-        with errors_of_libraries():
-            copy.system.makedirs(copy.path(part).rpartition("/")[0], exist_ok=True)
-            if copy.is_local:
-                Path(copy.path(part)).unlink(missing_ok=True)  # not written through, should it be a link
-            with copy.system.open(copy.path(part), "wb") as writer:
-                for block in origin.blocks(name, size):
-                    digest.update(block)
-                    writer.write(block)
-                    report(len(block))
-    except OSError as err:
-        reason = os.strerror(err.errno) if err.errno else str(err)
-        raise WriteFailed(f"{copy.path(name)!r} could not be written: {reason}. Copy again to resume.") from err
+    with _write_errors(copy.path(name)):
+        if copy.is_local:
+            Path(copy.path(part)).unlink(missing_ok=True)  # not written through, should it be a link
+        with copy.system.open(copy.path(part), "wb") as writer:
+            for block in origin.blocks(name, size):
+                digest.update(block)
+                writer.write(block)
+                report(len(block))
     return digest.hexdigest()

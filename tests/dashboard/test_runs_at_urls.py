@@ -38,6 +38,17 @@ def test_runs_of_a_folder_and_a_bucket_stand_in_one_list(opened, folders):
     assert "Runs at URLs that are not shown now have no row (1)" in texts(app)
 
 
+def test_overview_of_a_run_without_an_analysis_fetches_the_chosen_epoch_alone(opened, bucket, tiny_run):
+    copy_run(str(tiny_run), f"{bucket}/plain/plain")
+    app = opened(f"{bucket}/plain", run="plain", epoch="2")
+    assert_no_errors(app)
+    assert data.open_named_run("plain").epochs_at_hand == (2,)
+    assert "1 of 3 epochs shown: the run is at a URL" in texts(app) and "computing time" not in texts(app)
+    opened(f"{bucket}/plain", "learning", run="plain")
+    app = opened(f"{bucket}/plain", run="plain", epoch="2")
+    assert "epochs shown: the run is at a URL" not in texts(app)
+
+
 @pytest.fixture
 def impatient(monkeypatch):
     """Storage is asked again at once, also after an error."""

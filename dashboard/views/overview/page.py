@@ -46,7 +46,7 @@ def main() -> None:
 def _card(selection: Selection) -> None:
     run = selection.run
     here = data.variant_row(run, selection.epoch, selection.variant)
-    earlier = [epoch for epoch in run.epochs if epoch < selection.epoch]
+    earlier = [epoch for epoch in data.epochs_without_fetching(run) if epoch < selection.epoch]
     before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
     wrong = round((1 - here["top1"]) * len(run.labels))
     figures = accuracy_figures(run)
@@ -89,8 +89,10 @@ def _balanced_accuracy(selection: Selection) -> None:
 def _facts(selection: Selection) -> list[str]:
     run = selection.run
     height, width = run.map_shape
-    rows = data.metrics(run)
-    seconds = sum(float(rows[name].sum()) for name in ("train_seconds", "record_seconds") if name in rows)
+    rows = data.metrics(run, epochs=data.epochs_without_fetching(run))
+    # The sum over some of the epochs would be wrong.
+    timed = [name for name in ("train_seconds", "record_seconds") if name in rows and len(rows) == len(run.epochs)]
+    seconds = float(rows[timed].sum().sum())
     reported = [
         f"model **{escape_markdown(setting(run, 'model'))}**",
         f"data **{escape_markdown(setting(run, 'data'))}**",
@@ -117,7 +119,8 @@ def _findings(selection: Selection) -> None:
 
 def _curves(selection: Selection) -> None:
     run = selection.run
-    series = training_series(data.metrics(run))
+    known = data.epochs_without_fetching(run)
+    series = training_series(data.metrics(run, epochs=known))
     if not has_top5(run):
         series = series[series["part"] != "validation top-5"]
     trained = (series["part"] == "training").any()
@@ -144,6 +147,13 @@ def _curves(selection: Selection) -> None:
         )
     without = "" if trained else "The run has no figures of training, so the curves are those of the recorded images. "
     st.caption(f"{without}Click a point of a curve to choose its epoch. The orange line marks the chosen epoch.")
+    if len(known) < len(run.epochs):
+        st.info(
+            f"{len(known)} of {plural(len(run.epochs), 'epoch')} shown: the run is at a URL and not fully analysed, "
+            "and no epoch is fetched for a curve. Copy the run to this machine (`python -m store copy URL FOLDER`), "
+            "analyse it (`python -m compute analyse FOLDER`) and copy it back.",
+            icon=":material/cloud:",
+        )
 
 
 def _failures(selection: Selection) -> None:

@@ -55,7 +55,7 @@ def runs_table(shown: Run, *, paper: bool) -> tuple[pd.DataFrame, dict[str, str]
         run, problem = data.open_neighbour(name)
         try:
             if run is not None and run.epochs:
-                results.append(data.table1_row(run))
+                results.append(data.table1_row(run, best=True, epochs=data.epochs_without_fetching(run)))
         except Exception as error:  # of another run than the one that is shown: it must not take this page with it
             problem = data.reason(error)
         if problem:
