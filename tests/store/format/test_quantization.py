@@ -56,6 +56,12 @@ def test_the_bound_is_half_a_step_and_the_step_a_255th_of_the_largest_value():
     np.testing.assert_allclose(error_bound(scale), scale / 2, rtol=3e-4)
 
 
+def test_the_byte_of_zero_is_the_one_that_readers_of_other_languages_rely_on():
+    maps = np.array([[[[0.0, -127.0, 127.0]]]], np.float32)
+    assert Quantiser(signed=True).encode(maps)[0].tolist() == [[[[128, 1, 255]]]]
+    assert Quantiser().encode(np.abs(maps))[0].tolist() == [[[[0, 255, 255]]]]
+
+
 def test_weaker_maps_of_an_image_take_its_scale_halved_until_they_span_31_steps():
     maps = np.zeros((1, 5, 2, 2), np.float32)
     maps[0, :, 0, 0] = [255, 31, 30.9, 1, 0]

@@ -150,9 +150,10 @@ def test_maps_that_are_not_numbers_are_refused_with_image_and_class(empty_run, d
     maps = synthetic_maps(description, 1, "clean")
     maps[13, 2, 4, 4] = np.nan
     message = r"Epoch 1, variant 'clean', image 13 \('val_13.png'\), class 2 \('guacamole'\): .* has nan"
-    with pytest.raises(BadMaps, match=message), resume_run(empty_run).epoch(1) as recording:
+    with pytest.raises(BadMaps, match=message) as caught, resume_run(empty_run).epoch(1) as recording:
         recording.write("clean", 0, maps)
         recording.write("gray", 0, synthetic_maps(description, 1, "gray"))
+    assert "diverged" in str(caught.value) and "signed=True" not in str(caught.value)
     assert leftovers(empty_run) == [] and open_run(empty_run).epochs == ()
 
 

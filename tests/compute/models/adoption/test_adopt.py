@@ -115,11 +115,7 @@ def test_a_norm_after_the_pooling_is_held_at_the_values_of_each_image():
 
 
 def test_the_tangent_of_a_squared_average_is_twice_the_cell_and_the_rest_spread_evenly():
-    class Square(nn.Module):
-        def forward(self, pooled):
-            return pooled.square()
-
-    model, x = Head(*POOL, Square()), torch.randn(3, 3, 8, 8)
+    model, x = Head(*POOL, Apply(torch.square)), torch.randn(3, 3, 8, 8)
     network = adopt(model, x)
     assert (network.evidence.kind, network.evidence.affine) == ("linearised", False)
     with torch.inference_mode():
@@ -266,8 +262,11 @@ def test_a_model_whose_logits_are_nearly_equal_is_proved_relative_to_how_they_di
     model, x = Deep(), torch.rand(4, 3, 32, 32)
     logits = model(x)
     assert (logits - logits[0]).abs().max() <= 1e-6 * logits.abs().max()
-    evidence = adopt(model, x).evidence
+    network = adopt(model, x)
+    evidence = network.evidence
     assert (evidence.kind, evidence.layer) == (kind, "body")
+    with torch.no_grad():  # the error is that of float32, in which maps are recorded
+        assert 1e-9 < evidence.error == pytest.approx(relative_error(network(x).mean((-1, -2)), model(x)))
 
 
 def test_a_model_whose_logits_are_equal_is_refused():
@@ -277,7 +276,79 @@ def test_a_model_whose_logits_are_equal_is_refused():
         adopt(model, torch.rand(4, 3, 16, 16))
 
 
-def test_the_layer_is_found_though_the_first_images_are_the_same():
+class Detached(Tiny):
+    """A second grid adds to the logits, and autograd does not see that it comes from the images, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.side = nn.AvgPool2d(2)
+
+    def forward(self, x):
+        return super().forward(x) + self.side(x.detach()).mean((2, 3))
+
+
+def test_a_layer_is_looked_for_with_images_that_differ():
     images = torch.rand(4, 3, 16, 16)
     images[1] = images[0]
     assert adopt(Tiny(), images).evidence.kind == "exact"
+    with pytest.raises(BadModel, match="no layer with a grid of cells decides the logits"):
+        adopt(Detached(), images)
+
+
+class Sometimes(nn.Module):
+    """What a head does for some images alone; for the others it is the average of the cells."""
+
+    def __init__(self, extra):
+        super().__init__()
+        self.extra = extra
+
+    def forward(self, grid):
+        return grid.mean((-1, -2)) + self.extra(grid)
+
+
+class Apply(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, values):
+        return self.function(values)
+
+
+def bright_images(*levels):
+    """An image for each level, which is that of its upper left cell in all channels."""
+    x = 0.1 * torch.rand(len(levels), 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for image, level in zip(x, levels, strict=True):
+        image[:, :4, :4] = level
+    return x
+
+
+def averaging(*head):
+    """The image's own 2x2 cells with a head behind them."""
+    model = Head(*head)
+    model.backbone = nn.AvgPool2d(4)
+    return model
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        # of three images the first two, which a layer is looked for with, are averaged: the third decides
+        (Sometimes(lambda grid: 1e-3 * (grid.amax((-1, -2)) - 5).relu()),),
+        # averages are small enough to pass, a cell alone is not: the head does not give its share of the logit
+        (*POOL, nn.Hardtanh(-3, 3)),
+    ],
+    ids=["one image", "one cell"],
+)
+def test_a_head_that_is_affine_for_most_images_alone_is_linearised(head):
+    evidence = adopt(averaging(*head), bright_images(1.0, -8.0, 6.0)).evidence
+    assert evidence.kind == "linearised"
+
+
+def test_a_head_whose_tangent_does_not_see_the_grid_is_refused():
+    with pytest.raises(BadModel, match="has no class maps"):
+        adopt(averaging(*POOL, Apply(torch.round)), bright_images(4.0, -8.0, 9.0))
+
+
+def test_an_error_that_is_no_number_counts_as_endless():
+    assert relative_error(torch.tensor([[1.0, 2.0], [float("nan"), 1.0]]), torch.ones(2, 2)) == float("inf")
