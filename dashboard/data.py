@@ -239,9 +239,9 @@ def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
 
 # How much of its logit each class loses under each variant, asked with `epoch`.
 cue_profiles = cached_query(queries.cue_profiles)
-# The numbers of the images that two runs of the same classes share.
+# The images that two runs share; how many of a run have the pixels of another one.
 shared_images = cached_query(queries.shared_images)
-
+repeated_images = cached_query(queries.repeated_images)
 
 # How often sets of classes contain the true one, and errors and dose by kind of perturbation, asked with `epoch`.
 prediction_sets = cached_query(queries.prediction_sets)

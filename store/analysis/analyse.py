@@ -9,7 +9,7 @@ import pandas as pd
 
 from store.analysis import tables
 from store.analysis.analysis_file import write_analysis
-from store.analysis.checkpoint_selection import best_epochs, ensembles, resampled_metrics
+from store.analysis.checkpoint_selection import best_epochs, ensembles
 from store.analysis.collapse import collapse_table
 from store.analysis.confidence_scores import failure_ranking, map_confidence
 from store.analysis.finding_candidates import candidates, degenerate_network
@@ -53,7 +53,7 @@ def analyse(run: Run) -> Path:
         "cluster_survival": tables.survival_table(record, final),
         "failure_ranking": failure_ranking(record, final),
         "map_confidence": map_confidence(record),
-        "best_epochs": best_epochs(metrics, len(run.labels), resampled_metrics(record)),
+        "best_epochs": best_epochs(record),
         "ensembles": ensembles(record),
         "localisation": localisation_table(record, final, images),
         "collapse": collapse_table(record),

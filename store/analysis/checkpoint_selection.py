@@ -27,19 +27,17 @@ RESAMPLES = 200
 BINS = 15
 
 
-def best_epochs(metrics: pd.DataFrame, images: int, samples: Mapping[str, Float64]) -> pd.DataFrame:
+def best_epochs(record: EpochRecord) -> pd.DataFrame:
     """A row per criterion: criterion, metric, direction ("max" or "min"), epoch, value, last_value, low, high and
     selection_share.
 
     Metrics are of the clean images; robust_top1 and robust_consistency are means over the other variants. low and high
     (Wilson, top1 only, else NaN) show how far accuracy separates epochs; selection_share is the share of resampled sets
     of images on which that epoch is the best, too (NaN for the robust metrics). A criterion without values is left out.
-
-    Args:
-        metrics: rows of `Run.variant_metrics` of all epochs, ascending.
-        images: N. samples: from `resampled_metrics`.
+    The untrained network is no candidate, though nothing may be better calibrated.
     """
-    clean = metrics["variant"].iloc[0]
+    metrics, images = pd.concat(record.metrics[record.first_trained :]), len(record.run.labels)
+    samples, clean = resampled_metrics(record), record.clean
     series = metrics[metrics["variant"] == clean].set_index("epoch")
     others = metrics[metrics["variant"] != clean].groupby("epoch")
     series = series.assign(robust_top1=others["top1"].mean(), robust_consistency=others["unchanged_consistency"].mean())
@@ -57,15 +55,16 @@ def best_epochs(metrics: pd.DataFrame, images: int, samples: Mapping[str, Float6
 
 
 def resampled_metrics(record: EpochRecord, *, seed: int = 0) -> dict[str, Float64]:
-    """top1, nll, ece, auroc and augrc of the clean images at each epoch, name -> (resamples, E) float64.
+    """top1, nll, ece, auroc and augrc of the clean images at each trained epoch, name -> (resamples, E) float64.
 
     All epochs share the resamples, so that their differences are paired.
     """
     labels = record.run.labels
     weights = failure_detection.resamples(len(labels), count=RESAMPLES, seed=seed)
     columns: dict[str, list[Float64]] = {name: [] for name in ("top1", "nll", "ece", "auroc", "augrc")}
+    recorded = (record.predictions, record.confidences, record.label_probabilities)
     for predictions, confidence, label_probability in zip(
-        record.predictions, record.confidences, record.label_probabilities, strict=True
+        *(each[record.first_trained :] for each in recorded), strict=True
     ):
         correct = predictions[0] == labels
         found = failure_detection.detection(failure_detection.coarse(confidence), correct, weights)
@@ -125,8 +124,8 @@ def gains(after: NDArray[np.bool_], before: NDArray[np.bool_]) -> dict[str, floa
 
 def memberships(record: EpochRecord) -> list[tuple[str, str, list[tuple[int, str]]]]:
     """Name, label and members (epoch, variant) of every ensemble that the run allows, the last epoch alone first."""
-    trained = tuple(epoch for epoch in record.epochs if epoch > 0)  # nobody averages in the untrained network
-    epochs, variants, clean = trained or record.epochs, record.run.variants, record.clean
+    epochs = record.epochs[record.first_trained :]  # nobody averages in the untrained network
+    variants, clean = record.run.variants, record.clean
     found = [("last", f"Epoch {epochs[-1]}", [(epochs[-1], clean)])]
     for count in LAST_EPOCHS:
         if count <= len(epochs):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
-from store.analysis.finding_inputs import FindingInputs, joint_interval, tested
+from store.analysis.finding_inputs import FindingInputs, joint_interval, tested, widening
 from store.analysis.findings import Finding, joint_level
 from store.metrics.intervals import wilson
 from store.metrics.learning import NEVER
@@ -26,8 +25,7 @@ def ensembles(inputs: FindingInputs) -> list[Finding]:
     if not np.isfinite(best["gain_low"]) or not best["newly_correct"] + best["newly_wrong"]:
         return []
     gain, p = float(best["gain"]), paired_p(best["newly_correct"], best["newly_wrong"])
-    wider = scipy.stats.norm.ppf((1 + joint_level(len(table))) / 2) / scipy.stats.norm.ppf(0.975)
-    wider *= (best["gain_high"] - best["gain_low"]) / 2
+    wider = widening(len(table)) * (best["gain_high"] - best["gain_low"]) / 2
     members = best["label"][0].lower() + best["label"][1:].replace(", all", " under all")
     members = members if best["name"] == "variants" else f"the {members}"
     of = f"Averaging the probabilities of {members}"
@@ -51,10 +49,11 @@ def formation(inputs: FindingInputs) -> list[Finding]:
     if len(classes) < 2 or np.ptp(epochs[known]) == 0:
         return []
     widest = widest_difference(epochs[known], labels[known], level=joint_level(1))
-    first, last = (epochs[known & (labels == label)].mean() for label in (widest.lowest, widest.highest))
+    first, last = (epochs[known & (labels == label)] for label in (widest.lowest, widest.highest))
     text = (
-        f"The maps of “{inputs.names[widest.lowest]}” keep their final form from epoch {first:.1f} on, "
-        f"those of “{inputs.names[widest.highest]}” from epoch {last:.1f} on (means)."
+        f"The maps of “{inputs.names[widest.lowest]}” keep their final form from epoch {first.mean():.1f} on, "
+        f"those of “{inputs.names[widest.highest]}” from epoch {last.mean():.1f} on "
+        f"(means of {len(first)} and {len(last)} images)."
     )
     span = max(inputs.record.epochs[-1] - inputs.record.epochs[0], 1)
     fields: dict[str, Any] = {
@@ -88,8 +87,8 @@ def sure_mistakes(inputs: FindingInputs) -> list[Finding]:
     low, high = map(float, wilson(sure, count))
     mean, have = float(record.confidences[-1][wrong].mean()), "prediction has" if count == 1 else "predictions have"
     text = (
-        f"{rate_among(sure / count, count)} wrong {have} a confidence of {percent(SURE, 0)} or more, which the paper "
-        f"says is hardly reached; the mean is {percent(mean, 0)}."
+        f"{rate_among(sure / count, count)} wrong {have} a confidence of {percent(SURE, 0)} or more, which the paper, "
+        f"of gray images, says is hardly reached; the mean is {percent(mean, 0)}."
     )
     query = {"epoch": inputs.last, "sort": "confident"}
     return [Finding("sure mistakes", text, sure / count, low, high, "share", "failures", low / 4, query=query)]
@@ -119,7 +118,7 @@ def persistent_error(inputs: FindingInputs) -> list[Finding]:
 def resolved_pairs(inputs: FindingInputs) -> list[Finding]:
     """The confused pair that training resolved most clearly, by the images that changed."""
     table, record = inputs.tables["pairs"], inputs.record
-    resolved = table[(table["resolved"] > 0) & (table["last_count"] == 0) & (table["peak"] > 0)]
+    resolved = table[(table["resolved"] > 0) & (table["last_count"] == 0)]
     if resolved.empty:
         return []
     row = resolved.loc[resolved["peak_count"].idxmax()]
@@ -128,7 +127,7 @@ def resolved_pairs(inputs: FindingInputs) -> list[Finding]:
     before = record.predictions[record.epochs.index(peak)][0][mine] == prediction
     now = record.predictions[-1][0][mine] == prediction
     # Every pair that ever had three mistakes, at every epoch it could have peaked at; fewer could not pass the test.
-    comparisons = len(table) * max(len(record.epochs) - 1, 1)
+    comparisons = len(table) * max(len(record.epochs) - record.first_trained - 1, 1)
     p = paired_p(int((before & ~now).sum()), int((~before & now).sum()))
     low, high = joint_interval(before.sum(), len(before), comparisons)
     text = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -44,6 +45,12 @@ class FindingInputs:
 def tested(p: float, comparisons: int, query: dict[str, Any]) -> dict[str, Any]:
     """The fields of a claim, its p-value adjusted for the comparisons that it was picked from (Bonferroni)."""
     return {"p": adjusted(p, comparisons), "comparisons": comparisons, "query": query}
+
+
+def widening(comparisons: int) -> float:
+    """How many times as wide as a 95 % interval a normal one is that was picked from several comparisons."""
+    quantile = NormalDist().inv_cdf
+    return quantile((1 + joint_level(comparisons)) / 2) / quantile(0.975)
 
 
 def joint_interval(successes: ArrayLike, trials: int, comparisons: int) -> tuple[float, float]:

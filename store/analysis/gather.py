@@ -39,6 +39,11 @@ class EpochRecord:
         return self.run.variants[0]
 
     @property
+    def first_trained(self) -> int:
+        """Position of the first epoch that counts: what an untrained network predicts is neither learned nor chosen."""
+        return int(self.epochs[0] == 0 and len(self.epochs) > 1)
+
+    @property
     def label_logit_drops(self) -> NDArray[np.float64]:
         """How much the true class's logit falls under each variant but clean at the last epoch, (V - 1, N)."""
         logits = [

@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.analysis.confidence_scores import FAMILIES, REFERENCE
-from store.analysis.finding_inputs import FindingInputs, joint_interval, tested
+from store.analysis.finding_inputs import FindingInputs, joint_interval, tested, widening
 from store.analysis.findings import Finding, adjusted, significant
 from store.analysis.localisation import FOLLOWS, class_gap_is_clear, deciding_quantity, localisation_of
 from store.metrics import correction, learning, maps
-from store.metrics.intervals import normal_p, wilson
+from store.metrics.intervals import exact_interval, normal_p, wilson
 from store.metrics.significance import paired_p, relabelled, relabelled_p, stratified_p
-from store.rates import percent, rate_among
+from store.rates import percent, rate, rate_among
 
 # Of the last kernel to its initial value: a metric of each epoch, where it was recorded.
 KERNEL = "last_kernel_similarity"
@@ -43,7 +43,7 @@ def error_detection(inputs: FindingInputs) -> list[Finding]:
     )
     text = (
         f"The maps {outcome} than the softmax: an AUROC of {', '.join(shown)}, against {reference:.3f} for the "
-        f"maximum softmax ({int(best['images'])} images)."
+        f"maximum softmax ({int(best['images'])} images, {int(best['errors'])} of them wrong)."
     )
     low, high = float(best["gain_low"]), float(best["gain_high"])
     strength = float(np.clip(2 * max(low, -high, 0.05), 0, 1))
@@ -61,16 +61,17 @@ def surer_maps(inputs: FindingInputs) -> list[Finding]:
         row = table.loc[measure]
         p = max(_surer_p(row, name) for name in ("overall", "within"))
         surer = significant(adjusted(p, len(table)))
-        text = f"{word} maps are {'' if surer else 'not clearly '}surer ({row['overall']:.2f}; {row['within']:.2f})"
+        text = f"{word} maps are {'' if surer else 'not '}clearly surer ({row['overall']:.2f}; {row['within']:.2f})"
         outcomes[measure] = (surer, p, text)
     measure = "peak" if outcomes["peak"][0] or not outcomes["sharpness"][0] else "sharpness"
     both = f"{outcomes['peak'][2]}, {outcomes['sharpness'][2]}"
     text = (
         f"{both[0].upper()}{both[1:]}: rank correlation with the confidence P_k, over all images and within the images "
-        "predicted as one class."
+        f"predicted as one class; clearly means above {SURER}."
     )
-    value, low, high = table.loc[measure, ["overall", "overall_low", "overall_high"]].astype(float)
-    fields = tested(outcomes[measure][1], len(table), {"epoch": inputs.last}) | {"no_effect": 0.0}
+    value = float(table.loc[measure, "overall"])
+    low, high = _joint_correlation_interval(table.loc[measure], len(table))
+    fields = tested(outcomes[measure][1], len(table), {"epoch": inputs.last}) | {"no_effect": SURER}
     return [Finding("surer", text, value, low, high, "rank correlation", "trust", float(abs(value)) / 2, **fields)]
 
 
@@ -80,6 +81,15 @@ def _surer_p(row: pd.Series, name: str) -> float:
         np.clip([row[name], row[f"{name}_low"], row[f"{name}_high"], SURER], -1 + 1e-6, 1 - 1e-6)
     )
     return normal_p(value - limit, low - limit, high - limit)
+
+
+def _joint_correlation_interval(row: pd.Series, comparisons: int) -> tuple[float, float]:
+    """The interval of an overall rank correlation, widened on Fisher's scale to hold for several jointly."""
+    value, *ends = row[["overall", "overall_low", "overall_high"]].astype(float)
+    centre = np.arctanh(np.clip(value, -1 + 1e-6, 1 - 1e-6))
+    reach = np.arctanh(np.clip(ends, -1 + 1e-6, 1 - 1e-6)) - centre
+    low, high = np.tanh(centre + widening(comparisons) * reach)
+    return min(value, float(low)), max(value, float(high))
 
 
 def corrections(inputs: FindingInputs) -> list[Finding]:
@@ -107,12 +117,13 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
         f"at random in {percent(random, 0)}; {most}."
     ]
     if final.cells_to_flip is not None and not wrong.all():
-        turned = float((final.cells_to_flip[~wrong] <= few).mean())
+        turned = final.cells_to_flip[~wrong] <= few
         parts.append(
-            f"Correct predictions turn, too: in {percent(turned, 0)} of them {cells_of} enough for the runner-up."
+            f"Correct predictions turn, too: {cells_of} enough for the runner-up in "
+            f"{rate_among(turned.mean(), len(turned))}."
         )
     if third:
-        parts.append(f"Once the cells are gone, a third class wins in {percent(third / count, 0)} of the wrong ones.")
+        parts.append(f"Once the cells are gone, a third class wins in {rate(third / count, count)} of the wrong ones.")
     query = {"epoch": inputs.last, "sort": "fewest_cells"}
     strength = low / 2  # about all classes: findings about a single one rank higher
     value, text = by_few / count, " ".join(parts)
@@ -146,7 +157,7 @@ def localisation(inputs: FindingInputs) -> list[Finding]:
     if outcome == "locates" and quantity == "shift_following":
         outcome = "moves"
     text = f"{_OUTCOMES[outcome]}: {'; '.join(_localisation_figures(table['value']))}."
-    fields: dict[str, Any] = {"p": p, "query": {"epoch": inputs.last}, "no_effect": 0.0, "strength": 0.6}
+    fields: dict[str, Any] = {"p": p, "query": {"epoch": inputs.last}, "no_effect": FOLLOWS, "strength": 0.6}
     return [Finding("localisation", text, value, low, high, "share", "trust", **fields)]
 
 
@@ -179,7 +190,7 @@ def similar_maps(inputs: FindingInputs) -> list[Finding]:
     other = float(table.loc["between_classes", "value"])
     text = (
         f"The maps of two images of one class have a mean cosine similarity of {value:.2f}, those of two classes "
-        f"{other:.2f}."
+        f"{other:.2f} (means over {int(inputs.tables['classes']['within_class'].count())} classes)."
     )
     strength = float(np.clip(low - other, 0, 1)) / 2  # about all classes: findings about a single one rank higher
     return [Finding("similarity", text, value, low, high, "cosine", "patterns", strength, no_effect=other)]
@@ -199,7 +210,7 @@ def seed(inputs: FindingInputs) -> list[Finding]:
     hits, count = int((first == np.arange(len(known))).sum()), len(known)
     chance = relabelled(count, lambda order: float((first == order).sum()))
     p = float(relabelled_p(chance, hits))
-    low, high = joint_interval(hits, count, 1)
+    low, high = map(float, exact_interval(hits, count))
     own = float(np.diagonal(similarity).mean())
     others = float(similarity[~np.eye(count, dtype=bool)].mean())
     rank = float(np.median((similarity >= np.diagonal(similarity)[:, None]).sum(1)))

@@ -45,7 +45,7 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     """
     labels, epochs = record.run.labels, record.epochs
     predictions = np.stack([found[0] for found in record.predictions]).astype(np.int64)
-    first = _first_trained(epochs)
+    first = record.first_trained
     trained, correct = epochs[first:], predictions[first:] == labels
     formed = epoch_numbers(epochs, learning.formation(np.stack(record.similarities), threshold=final.formed))
     stabilised = epoch_numbers(epochs, learning.stabilisation(predictions))
@@ -77,11 +77,6 @@ def image_table(record: EpochRecord, final: FinalEpoch) -> pd.DataFrame:
     return table.assign(**_localisation_columns(record, final), cells_to_flip=flips)
 
 
-def _first_trained(epochs: Sequence[int]) -> int:
-    """Position of the first epoch that counts: what an untrained network predicts is neither learned nor forgotten."""
-    return int(epochs[0] == 0 and len(epochs) > 1)
-
-
 def _clusters_of_images(record: EpochRecord, final: FinalEpoch) -> Int64:
     """Cluster of each image in its class; images left out of the clustering go to the nearest medoid."""
     member = np.zeros(len(record.run.labels), np.int64)
@@ -110,7 +105,7 @@ def class_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFrame) ->
     images; clusters: their number; object_following with its 95 % interval: see `store.metrics.localisation`.
     """
     run, epochs = record.run, record.epochs
-    first, accuracy = _first_trained(epochs), np.stack(record.class_accuracies)[:, 0]
+    first, accuracy = record.first_trained, np.stack(record.class_accuracies)[:, 0]
     within, between = localisation.pair_similarity(final.true_class_maps, run.labels, len(run.classes))
     formed = images["formation"] != NEVER
     by_class = images.assign(
@@ -172,16 +167,16 @@ def cue_table(record: EpochRecord) -> pd.DataFrame:
 def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, Int64]:
     """The confused pairs, clean, and their counts over the epochs (pairs, E).
 
-    Pairs with 3 mistakes or more at any epoch, most mistakes at the peak first: true_class_index, true_class,
+    Pairs with 3 mistakes or more at any trained epoch, most mistakes at the peak first: true_class_index, true_class,
     predicted_class_index, predicted_class, onset, peak, resolved (epoch numbers, -1 = never or not yet), peak_count,
     last_count, slope, reverse, and of the last epoch similarity (cosine of the class patterns), overlap (of the
     two maps over the pair's mistakes, NaN without one: high = look-alikes, low = the evidence lies elsewhere) and
     distance (earth-mover, between the class patterns, in cells; NaN beyond the first 400 pairs).
     """
-    run, epochs = record.run, record.epochs
+    run, epochs, first = record.run, record.epochs, record.first_trained
     count = len(run.classes)
-    ever, series, reverse = pair_series(run.labels, [found[0] for found in record.predictions], count)
-    events = confusion.pair_events(series)
+    ever, series, reverse = pair_series(run.labels, [found[0] for found in record.predictions], count, first=first)
+    events = confusion.pair_events(series[first:])
     names, true_class, predicted_class = run.classes["name"].to_numpy(), ever // count, ever % count
     overlap = confusion.pair_overlap(
         final.true_class_maps, final.predicted_class_maps, run.labels, record.predictions[-1][0], count
@@ -192,7 +187,7 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, I
             "true_class": names[true_class],
             "predicted_class_index": predicted_class,
             "predicted_class": names[predicted_class],
-            **{name: epoch_numbers(epochs, getattr(events, name)) for name in ("onset", "peak", "resolved")},
+            **{name: epoch_numbers(epochs[first:], getattr(events, name)) for name in ("onset", "peak", "resolved")},
             "peak_count": events.peak_count,
             "last_count": series[-1],
             "slope": events.slope,
@@ -204,24 +199,26 @@ def pair_tables(record: EpochRecord, final: FinalEpoch) -> tuple[pd.DataFrame, I
     order = np.argsort(-table["peak_count"].to_numpy(), kind="stable")
     table = table.iloc[order].reset_index(drop=True)
     distance = np.full(len(table), np.nan)
-    first = table.head(MEASURED_PAIRS)
-    sides = (final.patterns[first[side].to_numpy()] for side in ("true_class_index", "predicted_class_index"))
-    distance[: len(first)] = maps.earth_mover(*sides)
+    measured = table.head(MEASURED_PAIRS)
+    sides = (final.patterns[measured[side].to_numpy()] for side in ("true_class_index", "predicted_class_index"))
+    distance[: len(measured)] = maps.earth_mover(*sides)
     return table.assign(distance=distance), series.T[order]
 
 
-def pair_series(labels: NDArray, predictions: Sequence[NDArray], classes: int) -> tuple[Int64, Int64, Int64]:
-    """Pairs (true class * classes + prediction) with 3 mistakes or more at any epoch, their counts (E, pairs), and how
-    often the last epoch has the reverse.
+def pair_series(
+    labels: NDArray, predictions: Sequence[NDArray], classes: int, *, first: int = 0
+) -> tuple[Int64, Int64, Int64]:
+    """Pairs (true class * classes + prediction) with 3 mistakes or more at any epoch that counts, their counts
+    (E, pairs), and how often the last epoch has the reverse.
 
     Args:
-        labels: (N,). predictions: of each epoch, (N,) class indices.
+        labels: (N,). predictions: of each epoch, (N,) class indices. first: position of the first epoch that counts.
     """
     keys = [labels * classes + found.astype(np.int64) for found in predictions]
     tallies = [
         np.unique(key[found != labels], return_counts=True) for key, found in zip(keys, predictions, strict=True)
     ]
-    ever = np.unique(np.concatenate([pair[counts >= 3] for pair, counts in tallies]))
+    ever = np.unique(np.concatenate([pair[counts >= 3] for pair, counts in tallies[first:]]))
     series = np.stack([_lookup(pair, counts, ever) for pair, counts in tallies])
     return ever, series, _lookup(*tallies[-1], ever % classes * classes + ever // classes)
 

@@ -22,35 +22,27 @@ def predicted_as(inputs: FindingInputs) -> list[Finding]:
     """Classes (or groups) that a variant makes the network predict as another one."""
     run = inputs.record.run
     counts = np.stack([run.confusion(epoch=inputs.last, variant=variant) for variant in run.variants])
+    found = _strongest_switches(inputs, counts)
     groups = list(dict.fromkeys(run.classes["group"]))
-    found = _strongest_switches(inputs, counts, inputs.names, by_class=True)
     if 1 < len(groups) < len(counts[0]):
-        group_of = run.classes["group"].map(groups.index).to_numpy()
-        several = np.bincount(group_of) > 1  # between two groups of one class each, it is the classes' statement again
-        counts = collapse(counts, group_of, len(groups))
-        found += _strongest_switches(
-            inputs, counts * (several[:, None] | several), np.array(groups), by_class=False, images=counts[0].sum(1)
-        )
+        found += _strongest_switches(inputs, counts, groups)
     return found
 
 
-def _strongest_switches(
-    inputs: FindingInputs,
-    counts: NDArray,
-    names: NDArray,
-    *,
-    by_class: bool,
-    images: NDArray | None = None,
-) -> list[Finding]:
-    """For each variant, the class that it most often turns into another one.
+def _strongest_switches(inputs: FindingInputs, of_classes: NDArray, groups: list[str] | None = None) -> list[Finding]:
+    """For each variant, the class (or group) that it most often turns into another one.
 
-    Of each class only one other is a candidate: the one that it is predicted as most often, clean and perturbed
-    together, so that the choice does not favour either.
+    Of each only one other is a candidate: the one that it is predicted as most often, clean and perturbed together, so
+    that the choice does not favour either.
 
     Args:
-        counts: (V, C, C) confusions of classes or groups. names: (C,). images: (C,), where not all are counted.
+        of_classes: (V, C, C) confusions. groups: their names, where groups are asked for.
     """
-    variants, images = inputs.record.run.variants, counts[0].sum(1) if images is None else images
+    variants, names = inputs.record.run.variants, inputs.names if groups is None else np.array(groups)
+    group_of = (
+        np.arange(len(names)) if groups is None else inputs.record.run.classes["group"].map(groups.index).to_numpy()
+    )
+    counts, images = _between(of_classes, group_of, len(names)), np.bincount(group_of, of_classes[0].sum(1)).astype(int)
     comparisons, each = (len(variants) - 1) * int((images > 0).sum()), np.arange(len(names))
     found = []
     for number, variant in enumerate(variants[1:], start=1):
@@ -65,17 +57,41 @@ def _strongest_switches(
             continue
         low, high = joint_interval(times, of, comparisons)
         query: dict[str, Any] = {"epoch": inputs.last, "variant": variant}
-        if by_class:
+        p, noun = increase_p(clean, times, of), ""
+        if groups is None:
             query |= {"class": str(inputs.ids[true_class]), "prediction": str(inputs.ids[prediction])}
+        else:
+            members, noun = group_of == true_class, "the group "
+            switched = of_classes[[0, number]][:, members][:, :, group_of == prediction].sum(2)
+            p = max(p, _p_without_strongest(switched, of_classes[0][members].sum(1)))
         text = (
-            f"Under {inputs.variant(variant)}, {times} of {of} images of {'' if by_class else 'the group '}"
-            f"“{names[true_class]}” are predicted as “{names[prediction]}”; "
-            f"clean, {clean} {'is' if clean == 1 else 'are'}."
+            f"Under {inputs.variant(variant)}, {times} of {of} images of {noun}“{names[true_class]}” are predicted as "
+            f"“{names[prediction]}”; clean, {clean} {'is' if clean == 1 else 'are'}."
         )
-        kind, strength = "predicted as" if by_class else "group predicted as", float(np.sqrt(low * times / of))
-        fields = tested(increase_p(clean, times, of), comparisons, query) | {"no_effect": clean / of}
+        kind, strength = "group predicted as" if noun else "predicted as", float(np.sqrt(low * times / of))
+        fields = tested(p, comparisons, query) | {"no_effect": clean / of}
         found.append(Finding(kind, text, times / of, low, high, "share", "confusion", strength, **fields))
     return found
+
+
+def _between(of_classes: NDArray, group_of: NDArray, groups: int) -> NDArray:
+    """Confusions between groups, (V, G, G); 0 between two of one class each, where it is the classes' statement."""
+    if groups == len(group_of):
+        return of_classes
+    several = np.bincount(group_of) > 1
+    return collapse(of_classes, group_of, groups) * (several[:, None] | several)
+
+
+def _p_without_strongest(switched: NDArray, images: NDArray) -> float:
+    """P-value of the rise in a group without the class that rises most: else the group would repeat that class.
+
+    Args:
+        switched: (2, classes) images of each class of the group predicted as the other group, clean and perturbed.
+        images: (classes,), of each class.
+    """
+    others = np.arange(len(images)) != (switched[1] - switched[0]).argmax()
+    before, after = switched[:, others].sum(1)
+    return increase_p(int(before), int(after), int(images[others].sum()))
 
 
 def _problems(inputs: FindingInputs, variant: str) -> list[str]:
@@ -96,8 +112,9 @@ def accuracy_drops(inputs: FindingInputs) -> list[Finding]:
             continue
         p = paired_p(int((drop > 0).sum()), int((drop < 0).sum()))
         before, after = percent(clean.mean()), percent(correct.mean())
-        text = f"Under {inputs.variant(variant)} the accuracy " + (
-            f"falls from {before} to {after}." if mean > 0 else f"rises from {before} to {after}."
+        text = (
+            f"Under {inputs.variant(variant)} the accuracy {'falls' if mean > 0 else 'rises'} from {before} to {after} "
+            f"of {len(drop)} images."
         )
         text = " ".join((text, *_problems(inputs, variant)))
         fields = tested(p, comparisons, {"epoch": inputs.last, "variant": variant}) | {"no_effect": 0.0}
@@ -122,12 +139,14 @@ def cues(inputs: FindingInputs) -> list[Finding]:
             float(column[row]) for column in (picked.value, picked.low, picked.high, picked.others)
         )
         index = int(picked.class_index[row])
+        images = int((labels == index).sum())
         if value - others < LEAST_DROP or _problems(inputs, variant):
             continue
         rest = "the other class loses" if classes == 2 else "the other classes lose"
         text = (
-            f"“{inputs.names[index]}” loses {value:.1f} standard deviations of its logit under "
-            f"{inputs.variant(variant)}; {rest} {others:z.1f}{'' if classes == 2 else ' on average'}."
+            f"“{inputs.names[index]}” ({images} image{'' if images == 1 else 's'}) loses {value:.1f} standard "
+            f"deviations of its logit under {inputs.variant(variant)}; {rest} "
+            f"{others:z.1f}{'' if classes == 2 else ' on average'}."
         )
         query = {"epoch": inputs.last, "variant": variant, "class": str(inputs.ids[index])}
         strength = float(np.clip((low - others) / 5, 0, 1))

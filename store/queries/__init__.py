@@ -38,5 +38,5 @@ from store.queries.replicates import (
     spread_over_seeds,
     training_seed,
 )
-from store.queries.shared_images import shared_images
+from store.queries.shared_images import repeated_images, shared_images
 from store.queries.training_set import detection, suspects, training_images

@@ -122,14 +122,16 @@ def similarity_against_confusion(run: Run, *, epoch: int, variant: str = "clean"
     """A row per unordered pair of classes, the k most confused (then most similar): are similar patterns confused?
 
     first_index, first, second_index, second, similarity (cosine of the patterns), count (both ways), rate (of the
-    images of both). `table.attrs` holds spearman (rank correlation over all pairs) and pairs (their number).
+    images of both); of classes that have images, and so a pattern. `table.attrs` holds spearman (rank correlation over
+    all pairs) and pairs (their number).
 
     >>> queries.similarity_against_confusion(run, epoch=3).columns.tolist()
     ['first_index', 'first', 'second_index', 'second', 'similarity', 'count', 'rate']
     """
     counts = run.confusion(epoch=epoch, variant=variant)
     similarity = measure.pattern_similarity(run.patterns(epoch=epoch, variant=variant))
-    first, second = np.triu_indices(len(counts), 1)
+    known = np.flatnonzero(counts.sum(1))
+    first, second = known[np.stack(np.triu_indices(len(known), 1))]
     both = (counts + counts.T)[first, second]
     rate = both / np.maximum(counts.sum(1)[first] + counts.sum(1)[second], 1)
     similar = similarity[first, second]

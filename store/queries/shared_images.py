@@ -1,4 +1,4 @@
-"""The images that two runs share, so that their predictions can be compared one by one."""
+"""Images with equal pixels: those that two runs share, so that they can be compared, and repeated ones in a run."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def shared_images(first: Run, second: Run) -> tuple[NDArray[np.int64], NDArray[n
     if first.image_names == second.image_names and np.array_equal(first.labels, second.labels):
         return np.arange(len(first.labels)), np.arange(len(first.labels))
     return None
+
+
+def repeated_images(run: Run) -> int:
+    """How many images have the same pixels as an earlier one; 0 where the run has no SHA-256 of its images.
+
+    >>> queries.repeated_images(run)
+    0
+    """
+    found = run.image_sha256()
+    return 0 if found is None else len(found) - len(np.unique(found, axis=0))
 
 
 def _keys(run: Run) -> list[tuple[bytes, int]]:

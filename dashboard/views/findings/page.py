@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads, finding_cards, seeds
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.theme import epoch_list, plural
+from dashboard.shared.theme import count, epoch_list, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store.analysis import Finding
@@ -40,7 +40,14 @@ def main() -> None:
         st.markdown(
             f"**{plural(len(found), 'finding')}**, the most striking first, computed from "
             f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured "
-            "value, the bar its interval, and the tick the value if there were no effect."
+            "value, the bar its interval, and the tick the value if there were no effect, or the limit that it is "
+            "tested against."
+        )
+    if repeated := data.repeated_images(selection.run):
+        st.warning(
+            f"{count(repeated)} of the {count(len(selection.run.labels))} images have the same pixels as another one. "
+            "Each counts as an image of its own here, so claims are made too often and intervals are too narrow.",
+            icon=":material/content_copy:",
         )
     elsewhere = seeds.findings_elsewhere(selection.run) if found else []
     for number, finding in enumerate(found, start=1):
@@ -61,7 +68,8 @@ def _false_findings() -> None:
         "of pairs of classes some look striking by chance, so a claim's p-value is corrected for everything that it "
         f"was picked from, and has to stay below 5 % divided by the {len(TESTED_KINDS)} kinds of claims: the chance of "
         "any false claim on this page is 5 % at most. Claims hold for other images of the same classes, not for "
-        "another training of the network."
+        "another training of the network. And they take the images for independent: where many are nearly the same, "
+        "such as frames of one film or crops of one photo, there are more false claims than that."
     )
 
 

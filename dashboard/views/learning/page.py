@@ -136,6 +136,7 @@ def _formation(selection: Selection) -> None:
     if table is None:
         needs_analysis(selection)
         return
+    table = table[table["accuracy"].notna()]  # of classes that have images
     left, right = st.columns([3, 2])
     with left:
         downloads.chart(

@@ -177,13 +177,20 @@ def best_epochs(selection: Selection) -> None:
                 "value": st.column_config.NumberColumn("Best value", format="%.3f", width="small"),
                 "last_value": st.column_config.NumberColumn("Last epoch", format="%.3f", width="small"),
                 "better": st.column_config.TextColumn("Better", width="small"),
+                "again": st.column_config.NumberColumn(
+                    "Best again",
+                    format="%.0f %%",
+                    width="small",
+                    help="in how many of 200 resampled sets of the images this epoch is the best, too",
+                ),
             },
             alt="the best epoch by each criterion",
         )
         reported = sorted(set(table["epoch"]))
         agree = "All criteria agree" if len(reported) == 1 else f"The criteria disagree: {epoch_list(reported)}"
         st.caption(
-            f"{agree}. Clean images; robust criteria average the other variants. Click a row to choose its epoch."
+            f"{agree}. Clean images; robust criteria average the other variants. The best epoch is chosen and measured "
+            "on the same images, so its value flatters it. Click a row to choose its epoch."
         )
     with right:
         gains = ensembles.iloc[1:]
@@ -212,8 +219,9 @@ def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
     rows = best.assign(
         curve=[series[figure].astype(float).tolist() for figure in best["metric"]],
         better=best["direction"].map({"max": "high", "min": "low"}),
+        again=100 * best["selection_share"],
     )
-    return rows[["criterion", "curve", "epoch", "value", "last_value", "better"]]
+    return rows[["criterion", "curve", "epoch", "value", "last_value", "better", "again"]]
 
 
 CELLS = {"accuracy": "accuracy", "similarity": "similarity of the class pattern to its final form"}

@@ -11,7 +11,9 @@ from dashboard.shared.theme import LIGHT, Palette
 
 
 def similarity_trend(similarity: np.ndarray, counts: np.ndarray, *, bins: int = 12) -> pd.DataFrame:
-    """How often two classes are predicted as each other, by the similarity of their patterns, over all pairs.
+    """How often two classes are predicted as each other, by the similarity of their patterns.
+
+    Over all pairs of classes that have images; without any a class has no pattern.
 
     Args:
         similarity: (C, C) cosines of the patterns.
@@ -22,7 +24,8 @@ def similarity_trend(similarity: np.ndarray, counts: np.ndarray, *, bins: int = 
         Columns similarity (mean of the bin), rate (of the images of both classes), pairs; empty bins are left out.
     """
     # Over all pairs: the confused ones alone would show how often confused pairs are confused.
-    first, second = np.triu_indices(len(counts), 1)
+    known = np.flatnonzero(counts.sum(1))
+    first, second = known[np.stack(np.triu_indices(len(known), 1))]
     cosines = similarity[first, second]
     confused = (counts + counts.T)[first, second]
     images = counts.sum(1)[first] + counts.sum(1)[second]

@@ -53,8 +53,11 @@ def test_pairs_are_filtered_by_outcome(chosen, expected):
 
 def test_a_criterion_comes_with_its_measure_over_the_epochs():
     best = pd.DataFrame(
-        [("Accuracy", "top1", "max", 2, 0.6, 0.6), ("Robust accuracy", "robust_top1", "max", 1, 0.35, 0.2)],
-        columns=["criterion", "metric", "direction", "epoch", "value", "last_value"],
+        [
+            ("Accuracy", "top1", "max", 2, 0.6, 0.6, 0.9),
+            ("Robust accuracy", "robust_top1", "max", 1, 0.35, 0.2, np.nan),
+        ],
+        columns=["criterion", "metric", "direction", "epoch", "value", "last_value", "selection_share"],
     )
     figures = pd.DataFrame({"epoch": [1, 1, 1, 2, 2, 2], "variant": ["clean", "gray", "bgr"] * 2})
     figures["top1"] = [0.5, 0.4, 0.3, 0.6, 0.2, 0.2]
@@ -62,6 +65,7 @@ def test_a_criterion_comes_with_its_measure_over_the_epochs():
     rows = learning_parts.criterion_rows(best, figures)
     assert rows["curve"].tolist() == [[0.5, 0.6], pytest.approx([0.35, 0.2])]
     assert rows["better"].tolist() == ["high", "high"]
+    assert rows["again"].tolist() == pytest.approx([90, np.nan], nan_ok=True)
 
 
 def test_only_gains_whose_interval_excludes_zero_are_coloured():

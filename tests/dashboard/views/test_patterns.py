@@ -23,6 +23,11 @@ def test_every_pair_is_counted_once_whatever_its_similarity():
     assert trend["pairs"].sum() == 30 * 29 / 2 and (trend["rate"] == 0).all()
 
 
+def test_classes_without_images_are_in_no_pair():
+    counts = np.array([[5, 1, 2], [1, 6, 0], [0, 0, 0]])  # class 2 is predicted, but has no image
+    assert similarity_trend(np.eye(3), counts)["pairs"].sum() == 1
+
+
 def test_one_class_has_no_trend_and_the_chart_still_holds():
     trend = similarity_trend(np.ones((1, 1)), np.array([[4]]))
     assert trend.empty

@@ -6,6 +6,7 @@ from store.analysis.checkpoint_selection import resampled_metrics, selection_sha
 from store.analysis.gather import gather
 from store.metrics import failure_detection
 from store.synthetic import write_synthetic_run
+from tests.store.crafted_run import analysed, craft
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,15 @@ def test_the_best_epoch_for_accuracy_is_the_third(analysis):
     assert best["low"]["Accuracy"] < 8 / 9 < best["high"]["Accuracy"]
     assert 0.5 < best["selection_share"]["Accuracy"] < 1  # it is ahead by one image of nine
     assert np.isnan(best["selection_share"]["Robust accuracy"])
+
+
+def test_the_untrained_network_is_never_the_best_epoch(tmp_path):
+    labels = np.repeat([0, 1], 6)
+    predictions = np.stack([labels, 1 - labels, 1 - labels])[:, None]  # by chance all correct before training
+    run = craft(tmp_path / "run", predictions, labels=labels.tolist(), first_epoch=0)
+    best = analysed(run).table("best_epochs").set_index("criterion")
+    assert best["epoch"]["Accuracy"] == 1 and best["value"]["Accuracy"] == 0
+    assert best["selection_share"]["Accuracy"] == 0.5  # two epochs alike
 
 
 def test_ensembles_start_with_the_last_epoch_alone(learned, analysis):

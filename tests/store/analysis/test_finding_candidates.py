@@ -41,20 +41,20 @@ def test_the_findings_of_a_run_with_known_events_report_these_events(eventful):
     assert 0.5 < switch.low < 0.9 < switch.high <= 1
     assert switch.query == {"epoch": 4, "variant": "gray", "class": "c0", "prediction": "c1"}
     assert findings["accuracy"].value == pytest.approx(33 / 160)
-    assert findings["accuracy"].text == "Under “gray” the accuracy falls from 98.1 % to 77.5 %."
-    assert findings["cue"].text.startswith("“class 0” loses ")
+    assert findings["accuracy"].text == "Under “gray” the accuracy falls from 98.1 % to 77.5 % of 160 images."
+    assert findings["cue"].text.startswith("“class 0” (40 images) loses ")
     assert findings["cue"].text.endswith("; the other classes lose 0.0 on average.")  # a little less, and not -0.0
     assert findings["cue"].query["class"] == "c0"
     # Its even images form at epoch 4, its odd ones at epoch 3; all others at epoch 1.
-    assert findings["formation"].text.endswith("those of “class 2” from epoch 3.5 on (means).")
+    assert findings["formation"].text.endswith("those of “class 2” from epoch 3.5 on (means of 40 and 40 images).")
     assert (findings["formation"].value, findings["formation"].comparisons) == (2.5, 6)
     assert findings["formation"].low > 0
     pair = findings["pair"]
     assert pair.text == "At epoch 1, 40 of 40 images of “class 3” were predicted as “class 0”; at epoch 4 none is."
     assert findings["correction"].text == (
         "Removing 1 of the 16 cells from the maps lets the true class draw level in 3 of 3 wrong predictions, "
-        "as many at random in 15 %; half of them need 1 at most. Correct predictions turn, too: in 100 % of them "
-        "1 cell is enough for the runner-up."
+        "as many at random in 15 %; half of them need 1 at most. Correct predictions turn, too: 1 cell is "
+        "enough for the runner-up in 100 % of 157."
     )
     assert findings["correction"].query == {"epoch": 4, "sort": "fewest_cells"}
     assert "sure mistakes" not in findings  # of four classes, the most probable one always has 20 % or more
@@ -184,12 +184,46 @@ def test_of_averages_the_best_is_told_whether_it_helps_or_not(tmp_path, helps):
     )
 
 
-def test_a_confusion_of_two_classes_is_not_told_again_of_their_groups(tmp_path):
-    """Classes 0 and 1 are groups of their own; 2 and 3 share one."""
+@pytest.mark.parametrize(
+    ("groups", "turned", "told"),
+    [
+        ((0, 1, 2, 2), (0,), False),  # two groups of one class each: it is the classes' statement
+        ((0, 0, 1, 1), (0,), False),  # one class of the group makes all of its rise
+        ((0, 0, 1, 1), (0, 1), True),
+    ],
+    ids=["of one class", "one class of two", "both classes"],
+)
+def test_a_confusion_of_one_class_is_not_told_again_of_its_group(tmp_path, groups, turned, told):
     labels = np.repeat(np.arange(4), 40)
     predictions = np.tile(labels, (1, 2, 1))
-    predictions[0, 1, :36] = 1
-    classes = tuple(ClassInfo(f"c{i}", f"class {i}", f"group {min(i, 2)}") for i in range(4))
+    goal = groups.index(groups[0] + 1)  # the first class of the next group
+    for label in turned:
+        predictions[0, 1, 40 * label : 40 * label + 36] = goal
+    classes = tuple(ClassInfo(f"c{i}", f"class {i}", f"group {group}") for i, group in enumerate(groups))
     run = craft(tmp_path / "groups", predictions, labels=labels.tolist(), variants=("clean", "gray"), classes=classes)
-    kinds = {entry.kind for entry in found(run)}
-    assert "predicted as" in kinds and "group predicted as" not in kinds
+    texts = {entry.kind: entry.text for entry in found(run)}
+    assert "predicted as" in texts and ("group predicted as" in texts) == told
+    if told:
+        assert texts["group predicted as"] == (
+            "Under “gray”, 72 of 80 images of the group “group 0” are predicted as “group 1”; clean, 0 are."
+        )
+
+
+def test_the_tick_of_a_figure_that_has_to_reach_a_limit_stands_at_that_limit(tmp_path):
+    """Peaks of 100 maps that follow their logits: brighter is surer, by more than the limit."""
+    labels = np.repeat(np.arange(2), 50)
+    boxes = np.tile(np.array([0, 0, 8, 8], np.int16), (100, 1))
+    boxes[::2] += 8
+    run = craft(
+        tmp_path / "limits",
+        np.tile(labels, (1, 1, 1)),
+        labels=labels.tolist(),
+        own=lambda _, __, image: one_cell(labels[image]) * (1 + image % 50 / 50) + image % 7 / 7,
+        boxes=boxes,
+    )
+    findings = {entry.kind: entry for entry in found(run)}
+    surer, table = findings["surer"], analysed(run).table("map_confidence").set_index("measure")
+    assert (surer.no_effect, findings["localisation"].no_effect) == (0.3, 0.1)
+    assert "clearly means above 0.3" in surer.text
+    single = table.loc["peak", ["overall_low", "overall_high"]]
+    assert surer.low < single.iloc[0] < surer.value < single.iloc[1] < surer.high  # the interval holds for both jointly

@@ -37,6 +37,16 @@ def test_a_class_that_the_untrained_network_gives_every_image_is_not_learned_bef
     assert analysed(run).table("classes")["half_correct"].tolist() == [2, 1]
 
 
+def test_pairs_that_only_the_untrained_network_confused_are_no_pairs(tmp_path):
+    labels = np.repeat([0, 1], 4)
+    predictions = np.stack([np.zeros(8, int), np.ones(8, int), labels])[:, None]  # before training all are class 0
+    run = craft(tmp_path / "run", predictions, labels=labels.tolist(), first_epoch=0)
+    found = analysed(run)
+    row = found.table("pairs").squeeze()
+    assert row[["true_class_index", "predicted_class_index", "onset", "peak", "resolved"]].tolist() == [0, 1, 1, 1, 2]
+    assert found.array("pair_counts").tolist() == [[0, 4, 0]]  # of every recorded epoch
+
+
 def test_a_persistent_error_counts_its_epochs_and_the_variants_that_agree(learned, analysis):
     images = analysis.table("images").set_index("image")
     confidence = np.mean([learned.column("confidence", epoch=epoch, variant="clean")[4] for epoch in range(1, 5)])

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from store import NotInRun, queries
+from tests.store.crafted_run import craft
 
 
 def test_confused_pairs_are_those_of_the_synthetic_run(run):
@@ -34,6 +36,14 @@ def test_similarity_is_listed_with_the_rate_of_confusion(run):
     assert table["count"].tolist()[:2] == [1, 1]
     assert table["rate"].iloc[0] == 1 / 8
     assert -1 <= table.attrs["spearman"] <= 1
+
+
+def test_only_classes_with_images_have_a_similarity_to_others(tmp_path):
+    labels = np.array([0, 0, 2, 2, 3])
+    run = craft(tmp_path / "run", np.array([[[0, 1, 2, 2, 3]]]), labels=labels.tolist())
+    table = queries.similarity_against_confusion(run, epoch=1)
+    assert table.attrs["pairs"] == len(table) == 3
+    assert 1 not in set(table["first_index"]) | set(table["second_index"])
 
 
 def test_classes_can_be_ordered(run):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from store import create_run, open_run
-from store.queries import shared_images
+from store.queries import repeated_images, shared_images
 from store.synthetic import synthetic_description
 
 
@@ -30,6 +30,14 @@ def test_images_are_paired_by_content_whatever_their_names_and_order(tmp_path):
     second = written(tmp_path / "second", np.stack([b, d, a, c]), [0, 0, 0, 2], "wxyz")
     before, after = shared_images(first, second)
     assert before.tolist() == [1, 0] and after.tolist() == [0, 2]  # c is of another class there
+
+
+def test_images_with_the_pixels_of_an_earlier_one_are_counted(tmp_path):
+    pixels = np.zeros((4, 4, 4, 3), np.uint8)
+    pixels[2] = 1
+    assert repeated_images(written(tmp_path / "run", pixels, [0, 0, 1, 1], "abcd")) == 2  # whatever their class
+    pixels[1], pixels[3] = 2, 3
+    assert repeated_images(written(tmp_path / "other", pixels, [0, 0, 1, 1], "abcd")) == 0
 
 
 def test_equal_images_are_paired_one_to_one(tmp_path):
