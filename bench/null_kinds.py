@@ -263,12 +263,12 @@ NULLS: dict[str, Null] = {
     "imbalanced": Null("confused, classes of 2 to 80 images", imbalanced, (*_TRUE_OF_CODES, "ensemble")),
     "template": Null("a coin decides between two classes of one pattern", shared_template, _TRUE_OF_CODES),
     "unchanged": Null("variants and epochs change nothing", unchanged, _TRUE_OF_CODES),
-    "cold": Null(
+    "certain": Null(
         "confused, at a temperature of 0.01",
         lambda random: tempered(random, 0.01),
         (*_TRUE_OF_CODES, "ensemble"),
     ),
-    "hot": Null("... of 100", lambda random: tempered(random, 100), (*_TRUE_OF_CODES, "ensemble")),
+    "uncertain": Null("... of 100", lambda random: tempered(random, 100), (*_TRUE_OF_CODES, "ensemble")),
     "ties": Null("confused, with equal logits", ties, (*_TRUE_OF_CODES, "ensemble")),
     "hardly wrong": Null("one prediction in twenty is wrong", hardly_wrong, (*_TRUE_OF_CODES, "ensemble")),
     "random weights": Null("a random head on noise, signed maps", random_weights, (*_TRUE_OF_CODES, "surer")),
