@@ -363,6 +363,7 @@ metrics = cached_run_query(queries.epoch_metrics)
 # A row per epoch and class: epoch, class_index, name, group, accuracy, mean_confidence; asked with `variant`.
 class_accuracy = cached_run_query(queries.class_accuracy)
 epoch_churn = cached_run_query(queries.epoch_churn)
+epoch_pairs = cached_run_query(queries.epoch_pairs)
 # How often two classes (`true_class`, `predicted_class`) or groups were predicted as each other at every epoch.
 pair_history = cached_run_query(queries.pair_history)
 group_history = cached_run_query(queries.group_history)

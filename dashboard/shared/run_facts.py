@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 import pandas as pd
 
+from dashboard.shared.theme import plural
 from store import Run
 from store.format.description import TOP
 
@@ -44,11 +45,10 @@ def trained_epochs(run: Run) -> int:
 
 
 def epochs_recorded(run: Run) -> str:
-    """How many of the planned epochs are recorded, and whether the untrained network is."""
-    trained = trained_epochs(run)
-    return f"{trained} of {run.planned_epochs or trained} epochs recorded" + (
-        ", and epoch 0" if 0 in run.epochs else ""
-    )
+    """How many of the planned epochs are recorded, as far as these are known, and whether the untrained network is."""
+    trained, planned = trained_epochs(run), run.planned_epochs
+    epochs = f"{trained} of {plural(planned, 'epoch')}" if planned else plural(trained, "epoch")
+    return f"{epochs} recorded" + (", and epoch 0" if 0 in run.epochs else "")
 
 
 def accuracy_figures(run: Run) -> tuple[tuple[str, str], ...]:

@@ -203,7 +203,8 @@ def _watch(name: str) -> None:
     except StoreError as error:  # the fragment runs outside the page's own try
         explain(error)
         return
-    st.progress(min(1.0, trained_epochs(run) / max(1, run.planned_epochs)), epochs_recorded(run))
+    if run.planned_epochs:  # of a network that was trained elsewhere they are not known
+        st.progress(min(1.0, trained_epochs(run) / run.planned_epochs), epochs_recorded(run))
     if run.epochs != st.session_state.get(_SHOWN_EPOCHS, run.epochs):
         st.rerun()
 

@@ -11,6 +11,7 @@ from store.queries.accuracy import (
     class_accuracy,
     epoch_churn,
     epoch_metrics,
+    epoch_pairs,
     majority_share,
     risk_coverage,
 )

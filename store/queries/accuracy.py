@@ -13,6 +13,7 @@ from store.analysis.confidence_scores import REFERENCE, score_values
 from store.metrics import calibration, failure_detection
 from store.metrics.intervals import wilson
 from store.metrics.learning import churn
+from store.metrics.maps import cosine
 from store.queries.recorded_epochs import recorded_metrics
 from store.read.run import Run
 
@@ -64,6 +65,35 @@ def epoch_churn(run: Run, *, variant: str = "clean") -> pd.DataFrame:
     was, now = before == run.labels, after == run.labels
     shares = {"churn": churn(before, after), "newly_correct": (~was & now).mean(1), "newly_wrong": (was & ~now).mean(1)}
     return pd.DataFrame({"epoch": run.epochs[1:], **shares})
+
+
+def epoch_pairs(run: Run, *, variant: str = "clean") -> pd.DataFrame:
+    """A row per pair of recorded epochs, in both orders: before, after, agreement (share of the images predicted as
+    the same class), change (of top-1, after minus before) and similarity (cosine of the class patterns, mean over the
+    classes with images; NaN without maps).
+
+    >>> queries.epoch_pairs(run).query("before == 1 and after == 3")["change"].round(2).tolist()
+    [0.1]
+    """
+    predictions = run.columns("prediction", variant=variant)
+    top1 = (predictions == run.labels).mean(1)
+    similarity = np.full((len(top1), len(top1)), np.nan)
+    if run.has_maps:
+        patterns = np.stack([run.patterns(epoch=epoch, variant=variant) for epoch in run.epochs])
+        patterns = patterns[:, np.unique(run.labels)]
+        # One epoch against all: all pairs at once would hold as many copies of the patterns as there are epochs.
+        similarity = np.stack([cosine(one, patterns).mean(1) for one in patterns])
+    before, after = (places.ravel() for places in np.indices(similarity.shape))
+    epochs = np.array(run.epochs)
+    return pd.DataFrame(
+        {
+            "before": epochs[before],
+            "after": epochs[after],
+            "agreement": np.concatenate([1 - churn(one, predictions) for one in predictions]),
+            "change": top1[after] - top1[before],
+            "similarity": similarity.ravel(),
+        }
+    )
 
 
 def balanced_accuracy(run: Run, *, epoch: int, variant: str = "clean") -> float:

@@ -22,6 +22,7 @@ from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.compare.charts import accuracy_change
+from dashboard.views.compare.epochs import all_epochs
 from dashboard.views.compare.parts import (
     OUTCOMES,
     class_changes,
@@ -59,6 +60,7 @@ def main() -> None:
     before, after = _pair(states)
     table = class_changes(before, after)
     _classes(selection, before, after, table)
+    all_epochs(selection, before, after)
     if all(state.run.has_maps and not data.is_degenerate(*state.key) for state in states):
         _patterns(selection, states, table)
     _changed_images(selection, before, after)

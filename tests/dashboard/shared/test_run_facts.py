@@ -36,3 +36,8 @@ def test_signed_maps_are_said_to_be_relative_to_the_mean_of_all_classes(tmp_path
     assert "relative to the mean map" in run_facts.evidence_text(signed)
     assert "above the mean of all classes" in run_facts.logit_text(signed)
     assert "relative" not in run_facts.evidence_text(unsigned) and "(Eq. 8)" in run_facts.logit_text(unsigned)
+
+
+@pytest.mark.parametrize(("planned", "said"), [(0, "1 epoch recorded"), (4, "1 of 4 epochs recorded")])
+def test_the_planned_epochs_are_named_only_where_they_are_known(tmp_path, planned, said):
+    assert run_facts.epochs_recorded(small(tmp_path / "run", planned_epochs=planned)) == said

@@ -6,6 +6,7 @@ from dashboard.shared.states import State, on_one_grid, state_names
 from dashboard.views.compare.parts import class_changes, flips, same_classes, same_images
 from store import open_run
 from store.synthetic import write_synthetic_run
+from tests.dashboard.app import texts
 
 
 def test_flips_list_every_changed_prediction_once_with_its_outcome(run):
@@ -45,3 +46,12 @@ def test_maps_of_two_sizes_meet_on_one_grid_with_their_means_kept():
     assert both.shape == (2, 1, 4, 4)
     assert both[0, 0, 0].tolist() == [1, 1, 2, 2] and both[0].mean() == coarse.mean()
     assert (both[1] == fine).all()
+
+
+def test_all_pairs_of_epochs_are_drawn_once_the_reader_opens_them(opened, run):
+    app = opened(run.path.parent, "compare")
+    assert "Click a cell to compare its two epochs" not in texts(app)
+    app.session_state["compare-epochs"] = True
+    assert "Click a cell to compare its two epochs" in texts(app.run())
+    app.segmented_control(key="control-values").set_value("change").run()
+    assert not app.exception and app.query_params["values"] in ("change", ["change"])

@@ -35,6 +35,19 @@ def test_class_accuracy_follows_each_class_over_the_epochs(run):
     assert table["name"][1, 1] == "school bus" and table["group"][1, 1] == "vehicles"
 
 
+def test_all_pairs_of_epochs_agree_with_what_each_epoch_predicts(run):
+    table = queries.epoch_pairs(run, variant="gray").set_index(["before", "after"])
+    assert len(table) == len(run.epochs) ** 2
+    for before, after in table.index:
+        first, second = (run.column("prediction", epoch=epoch, variant="gray") for epoch in (before, after))
+        row = table.loc[before, after]
+        assert row["agreement"] == pytest.approx((first == second).mean())
+        assert row["change"] == pytest.approx((second == run.labels).mean() - (first == run.labels).mean())
+        one, two = (run.patterns(epoch=epoch, variant="gray").reshape(5, -1) for epoch in (before, after))
+        cosines = (one * two).sum(1) / (np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1))
+        assert row["similarity"] == pytest.approx(cosines.mean(), abs=1e-5)
+
+
 def test_the_calibration_table_counts_every_image_once(run):
     table = queries.calibration_table(run, epoch=3, bins=5)
     assert (len(table), table["count"].sum()) == (5, 20)
