@@ -144,9 +144,4 @@ def _write(output: Path, folder: Path) -> None:
         f"{run.provenance.get('data', {}).get('name', 'the data set')}, {data['train_per_class'] or 'all'} training "
         f"images of each, {training['epochs']} epochs, {len(run.labels)} validation images. {document.machine()}.\n"
     )
-    text = document.replace_blocks(output.read_text("utf-8"), {"ablations": body})
-    output.write_text(text, "utf-8")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    document.refresh(output, {"ablations": body})

@@ -211,10 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     before, name = document.load(), "cost" if options.cost else "architectures"
     body = cost_table() if options.cost else architectures_table()
-    body += (
-        f"\n\n`python -m bench adoption{' --cost' if options.cost else ''}`, {document.now()}, {document.machine()}, "
-    )
-    body += f"{options.threads} thread, load before: {before}."
-    text = document.replace_blocks(options.output.read_text("utf-8"), {name: f"\n{body}\n"})
-    options.output.write_text(text, "utf-8")
+    command = f"python -m bench adoption{' --cost' if options.cost else ''}"
+    body += f"\n\n`{command}`, {document.now()}, {document.machine()}, {options.threads} thread, load before: {before}."
+    document.refresh(options.output, {name: f"\n{body}\n"})
     return 0

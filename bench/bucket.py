@@ -146,7 +146,3 @@ def _figures(name: str, distant: Distant, before: Traffic, seconds: float) -> Se
     size = (now.sent - before.sent + now.received - before.received) / 1e6
     counts = str(now.requests - before.requests), str(now.files - before.files)
     return name, f"{seconds:.1f}", *counts, f"{size:.1f}"
-
-
-if __name__ == "__main__":
-    main()

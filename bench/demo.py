@@ -56,7 +56,3 @@ def _check(run: Path) -> None:
 
 def _size(run: Path) -> int:
     return sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -84,6 +85,12 @@ def read_sections(text: str) -> dict[str, str]:
     """The document's sections by title."""
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     return {title.strip(): body.strip() for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def refresh(path: Path, blocks: Mapping[str, str]) -> None:
+    """Replace blocks of a document, see `replace_blocks`."""
+    path.write_text(replace_blocks(path.read_text("utf-8"), blocks), "utf-8")
+    print(f"Written to {path}.", file=sys.stderr)
 
 
 def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:

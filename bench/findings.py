@@ -51,12 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         blocks[name] = f"\n{SECTIONS[name].figures(analysed)}\n\n{SECTIONS[name].source} · `{command}`\n"
     blocks["runs" if "runs" in blocks else options.only[-1]] += f"\n{document.now()}, {document.machine()}.\n"
     try:
-        text = document.replace_blocks(options.output.read_text("utf-8"), blocks)
+        document.refresh(options.output, blocks)
     except ValueError as err:
         print(err, file=sys.stderr)
         return 1
-    options.output.write_text(text, "utf-8")
-    print(f"Written to {options.output}.", file=sys.stderr)
     return 0
 
 

@@ -111,5 +111,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = document.table(headings, rows, text_columns=len(headings))
         command = "python -m bench nulls" + (f" --runs {options.runs}" if options.runs != RUNS else "")
         block = f"\n{table}\n\n`store.analysis.findings` · `{command}`\n\n{document.now()}, {document.machine()}.\n"
-        options.output.write_text(document.replace_blocks(options.output.read_text("utf-8"), {"null": block}), "utf-8")
+        document.refresh(options.output, {"null": block})
     return 0

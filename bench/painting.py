@@ -8,13 +8,13 @@ quarter of a second is not in it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
 from bench.sessions import HOME, TITLES
+from dashboard.browser import go_to
 
 _WATCH = Path(__file__).with_name("painting.js").read_text("utf-8")
 QUIET, LIMIT = 250, 60_000  # milliseconds
@@ -36,13 +36,9 @@ class Painted:
 
 def first_page(browser: Browser, url: str) -> float:
     """Milliseconds from asking for the dashboard's address to its painted first page, with an empty cache."""
-    context = browser.new_context(viewport=SIZE)
-    try:
-        page = context.new_page()
+    with browser.new_page(viewport=SIZE) as page:
         page.goto(url, wait_until="commit")
         return _watch(page, HOME, None)
-    finally:
-        context.close()
 
 
 def click_links(browser: Browser, url: str, query: str, *, times: int) -> Iterator[Painted]:
@@ -50,7 +46,9 @@ def click_links(browser: Browser, url: str, query: str, *, times: int) -> Iterat
 
     The first round is not returned: it fills the browser's and the server's caches.
     """
-    with _window(browser, f"{url}/?{query}") as page:
+    with browser.new_page(viewport=SIZE) as page:
+        page.set_default_timeout(LIMIT)
+        go_to(page, f"{url}/?{query}")
         for round_ in range(times + 1):
             for name, title in TITLES.items():
                 if round_ == 0 and name == HOME:
@@ -64,7 +62,9 @@ def click_links(browser: Browser, url: str, query: str, *, times: int) -> Iterat
 def step_epochs(browser: Browser, url: str, query: str, *, epochs: tuple[int, ...], times: int) -> Iterator[Painted]:
     """On every page, the epoch stepped back and forth by the sidebar's buttons; the first two are not returned."""
     for name in TITLES:
-        with _window(browser, f"{url}/{'' if name == HOME else name}?{query}") as page:
+        with browser.new_page(viewport=SIZE) as page:
+            page.set_default_timeout(LIMIT)
+            go_to(page, f"{url}/{'' if name == HOME else name}?{query}")
             for step in range(times + 2):
                 back = step % 2 == 0
                 button = page.get_by_test_id("stSidebar").get_by_role("button")
@@ -72,20 +72,6 @@ def step_epochs(browser: Browser, url: str, query: str, *, epochs: tuple[int, ..
                 spent = _watch(page, name, button, caption=f"epoch {epochs[-2 if back else -1]},")
                 if step > 1:
                     yield Painted(name, "epoch", spent)
-
-
-@contextmanager
-def _window(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport=SIZE)
-    try:
-        page = context.new_page()
-        page.set_default_timeout(LIMIT)
-        page.goto(address)
-        page.wait_for_selector("h1")
-        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-        yield page
-    finally:
-        context.close()
 
 
 def _watch(page: Page, name: str, target: Locator | None, *, caption: str = "") -> float:

@@ -165,7 +165,3 @@ def _selection(run: Run, number: int) -> dict[str, str]:
         "image": str(number * 7919 % len(run.labels)),
         "variant": run.variants[number % len(run.variants)],
     }
-
-
-if __name__ == "__main__":
-    main()

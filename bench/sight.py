@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
 from bench.document import table
 from bench.sessions import HOME, TITLES
-from dashboard.browser import Server
+from dashboard.browser import Server, go_to, wait_for_script
 from store import Run, queries
 
 _WATCH = Path(__file__).with_name("sight.js").read_text("utf-8")
@@ -41,11 +41,11 @@ def sight_table(browser: Browser, server: Server, run: Run) -> str:
     """Images with their maps in sight on each page, and the page's length in windows, at both sizes."""
     cells: dict[str, list[str]] = {name: [] for name in TITLES}
     for window in WINDOWS:
-        page = _open(browser, window)
-        for name in TITLES:
-            _visit(page, f"{server.url}/{'' if name == HOME else name}?run={run.path.name}")
-            cells[name] += [str(page.evaluate(_COUNT)), f"{page.evaluate(_HEIGHT):.1f}"]
-        page.context.close()
+        with browser.new_page(viewport=window) as page:
+            page.set_default_timeout(LIMIT)
+            for name in TITLES:
+                _visit(page, f"{server.url}/{'' if name == HOME else name}?run={run.path.name}")
+                cells[name] += [str(page.evaluate(_COUNT)), f"{page.evaluate(_HEIGHT):.1f}"]
     sizes = [f"{window['width']} x {window['height']}" for window in WINDOWS]
     headings = ("images in sight without scrolling", sizes[0], "windows long", sizes[1], "windows long")
     return table(headings, [(TITLES[name], *values) for name, values in cells.items()])
@@ -63,29 +63,21 @@ def journey_table(browser: Browser, server: Server, run: Run, *, times: int) -> 
     )
     rows = []
     for name, target, journey in journeys:
-        page = _open(browser, WINDOWS[0])
-        spent = [journey(page, f"{server.url}/%s?run={run.path.name}", number) for number in range(times + 1)][1:]
-        page.context.close()
+        with browser.new_page(viewport=WINDOWS[0]) as page:
+            page.set_default_timeout(LIMIT)
+            spent = [journey(page, f"{server.url}/%s?run={run.path.name}", number) for number in range(times + 1)][1:]
         over = " **over**" if np.median(spent) > target else ""
         rows.append((name, f"{np.median(spent):.0f}{over}", f"{max(spent):.0f}", str(target)))
     return table((f"click until in sight, ms (median of {times})", "median", "slowest", "target"), rows)
 
 
-def _open(browser: Browser, window: ViewportSize) -> Page:
-    page = browser.new_context(viewport=window).new_page()
-    page.set_default_timeout(LIMIT)
-    return page
-
-
 def _visit(page: Page, address: str) -> None:
-    page.goto(address)
-    page.wait_for_selector("h1")
+    go_to(page, address)
     _wait(page)
 
 
 def _wait(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    wait_for_script(page)
     page.wait_for_function(_PAINTED)
     page.wait_for_timeout(QUIET)
 

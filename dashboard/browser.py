@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 APP = Path(__file__).with_name("app.py")
 START_LIMIT = 120.0  # seconds: a cold start on two busy cores takes up to 30
@@ -119,3 +119,19 @@ def open_chromium(*more: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser
         browser.close()
+
+
+def go_to(window: Page, address: str) -> None:
+    """Open a page of a dashboard and return when its script has run and no placeholder is left.
+
+    Charts and components are drawn after that.
+    """
+    window.goto(address)
+    window.wait_for_selector("h1")
+    wait_for_script(window)
+
+
+def wait_for_script(window: Page) -> None:
+    """Return when the page's script has run and no placeholder is left."""
+    window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    window.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from dashboard.browser import open_chromium, serve_dashboard
+from dashboard.browser import go_to, open_chromium, serve_dashboard
 from dashboard.shell.navigation import PAGES
 
 if TYPE_CHECKING:
@@ -54,11 +54,12 @@ def _all_pages(browser: Browser, url: str, run_name: str, folder: Path, *, full:
     for theme in ("light", "dark"):
         for width, height in HEIGHT_BY_WIDTH.items():
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+            context.set_default_timeout(_LOAD_LIMIT)
             window = context.new_page()
             for page in PAGES:
                 address = "" if page.name == "overview" else page.name
                 extra = f"&{PARAMETERS[page.name]}" if page.name in PARAMETERS else ""
-                window.goto(f"{url}/{address}?run={quote(run_name)}{extra}")
+                go_to(window, f"{url}/{address}?run={quote(run_name)}{extra}")
                 path = folder / f"{page.name}-{theme}-{width}.webp"
                 _save(window, path, full=full)
                 written.append(path)
@@ -69,9 +70,6 @@ def _all_pages(browser: Browser, url: str, run_name: str, folder: Path, *, full:
 def _save(window: Page, path: Path, *, full: bool) -> None:
     size = window.viewport_size
     assert size is not None  # set when the context was made
-    window.wait_for_selector("h1")
-    window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=_LOAD_LIMIT)
-    window.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=_LOAD_LIMIT)
     screenshot = _stable_screenshot(window)
     if full:
         height = window.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.browser import go_to
 from dashboard.shell import navigation
 from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, settled
 
@@ -65,10 +66,10 @@ def window(request, browser):
 
 def show(window, address, page):
     """Open a page, complete with its charts."""
-    window.goto(f"{address}/{'' if page == 'overview' else page}?run=demo{'&source=record' if page == 'live' else ''}")
-    window.wait_for_selector("h1")
+    go_to(
+        window, f"{address}/{'' if page == 'overview' else page}?run=demo{'&source=record' if page == 'live' else ''}"
+    )
     settled(window)
-    window.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     window.wait_for_timeout(300)  # charts and components are drawn after the script has ended
 
 

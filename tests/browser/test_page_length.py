@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.browser import serve_dashboard
+from dashboard.browser import go_to, serve_dashboard
 from dashboard.shell import navigation
 from store import open_run
 from store.analysis.analyse import analyse
 from store.synthetic import VARIANTS, write_synthetic_run
-from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, visit
+from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, settled
 
 pytestmark = IN_CHROMIUM
 
@@ -41,7 +41,7 @@ def window(browser):
 @pytest.mark.parametrize("run", ["demo", "wide"])
 @pytest.mark.parametrize("page", [page.name for page in navigation.PAGES])
 def test_a_page_is_at_most_four_windows_long(window, address, page, run):
-    visit(window, f"{address}/{'' if page == 'overview' else page}?run={run}")
-    window.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    go_to(window, f"{address}/{'' if page == 'overview' else page}?run={run}")
+    settled(window)
     window.wait_for_timeout(300)  # charts and components are drawn after the script has ended
     assert window.evaluate(LENGTH) <= WINDOWS * HEIGHT

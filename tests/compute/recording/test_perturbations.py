@@ -125,6 +125,7 @@ def test_salt_and_pepper_changes_exactly_the_stated_number_of_values():
         noisy = perturbed(name, middle).reshape(3, -1)
         assert (noisy == 0).sum(1).tolist() == [pepper] * 3
         assert (noisy == 255).sum(1).tolist() == [salt] * 3
+    assert noise_positions(0.005, 300, numbers=[0], seed=0).shape == (1, 2)  # 1.5 values: half a value counts
 
 
 def test_salt_and_pepper_reaches_every_row_column_and_channel():
@@ -224,7 +225,8 @@ def test_invalid_images_and_strengths_are_refused(name, images, strengths, messa
 
 
 def upside_down(images):
-    return images[:, ::-1]
+    images[:] = images[:, ::-1].copy()  # in place, which must not reach the clean images
+    return images
 
 
 upside_down.keeps_positions = False
@@ -236,7 +238,7 @@ def test_a_function_of_the_users_own_is_a_variant():
     images = np.random.default_rng(0).integers(0, 256, (70, 6, 5, 3), np.uint8)
     before = images.copy()
     found = apply(own, torch.from_numpy(images), numbers=range(70), seed=0).numpy()
-    assert np.array_equal(found, images[:, ::-1]) and np.array_equal(images, before)
+    assert np.array_equal(found, before[:, ::-1]) and np.array_equal(images, before)
 
 
 def halved(images):
