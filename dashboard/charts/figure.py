@@ -137,12 +137,17 @@ def arrow(table: pd.DataFrame) -> bytes:
     return stream.getvalue().to_pybytes()
 
 
+def whole_numbers(**options: Any) -> alt.Axis:
+    """An axis of counts or epochs; where Vega puts a tick between two of them, it has no label."""
+    return alt.Axis(tickMinStep=1, format=",d", labelExpr="datum.value % 1 ? '' : datum.label", **options)
+
+
 def epoch_axis() -> alt.X:
     """The epochs, from the first recorded one, in whole numbers."""
     return alt.X(
         "epoch:Q",
         title="epoch",
-        axis=alt.Axis(tickMinStep=1, format="d", grid=False),
+        axis=whole_numbers(grid=False),
         scale=alt.Scale(zero=False, nice=False, padding=14),
     )
 

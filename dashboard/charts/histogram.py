@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.figure import Figure, drawing, rows, tooltips
+from dashboard.charts.figure import Figure, drawing, rows, tooltips, whole_numbers
 from dashboard.shared.theme import LIGHT, Palette
 
 PREDICTIONS = ("correct", "wrong")
@@ -73,7 +73,7 @@ def _histogram(
         .encode(
             x=alt.X("low:Q", bin="binned", title=title, scale=alt.Scale(domain=list(domain), nice=False)),
             x2=alt.X2("high:Q"),
-            y=alt.Y("count:Q", title="images", axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")),
+            y=alt.Y("count:Q", title="images", axis=whole_numbers(tickCount=4)),
             color=alt.Color("prediction:N", title=None, scale=colours, legend=legend),
             order=alt.Order("prediction:N", sort="descending"),
             opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.25)),

@@ -70,7 +70,9 @@ def probability(value: float) -> str:
 
 
 def decimal(value: float, digits: int) -> str:
-    """A number with so many digits and a minus sign as wide as a plus."""
+    """A number with so many digits and a minus sign as wide as a plus, "–" where there is none."""
+    if not math.isfinite(value):
+        return "–"
     return f"{value:.{digits}f}".replace("-", "−")
 
 

@@ -185,9 +185,9 @@ def _summary(before: State, after: State, *, named: bool) -> None:
         if paired is not None:
             share = len(flips(before, after)) / max(1, len(paired[1]))
             st.metric(
-                "Predictions changed (churn)",
+                "Predictions changed",
                 percent(share),
-                f"from {escape_markdown(words[0])}",
+                f"churn from {escape_markdown(words[0])}",
                 delta_color="off",
                 delta_arrow="off",
                 border=True,

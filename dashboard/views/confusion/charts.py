@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows, tooltips
+from dashboard.charts.figure import Figure, chosen_epoch, drawing, epoch_axis, epoch_rule, rows, tooltips, whole_numbers
 from dashboard.shared.theme import LIGHT, Palette
 
 _WAYS = "one way", "the other way"
@@ -37,7 +37,7 @@ def _curves(palette: Palette) -> alt.TopLevelMixin:
         .mark_line(point=alt.OverlayMarkDef(filled=True, size=45))
         .encode(
             x=epoch_axis(),
-            y=alt.Y("images:Q", axis=alt.Axis(tickMinStep=1, format="d", tickCount=4)),
+            y=alt.Y("images:Q", axis=whole_numbers(tickCount=4)),
             color=alt.Color("way:N", title=None, scale=colours, legend=legend),
             tooltip=tooltips("epoch:Q", "way:N", "images:Q"),
         )

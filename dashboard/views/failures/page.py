@@ -64,7 +64,7 @@ def main() -> None:
     side, images = st.columns([1, 3], gap="medium")
     with side:
         ranges = _ranges(selection, frame)
-        wanted = _filter(selection, frame, _classes(selection), ranges)
+        wanted = _filter(frame, _classes(selection), ranges)
         rows = marking.choose_mark(MarkedImages(selection.run), select_failures(frame, wanted))
     if data.is_degenerate(selection.run, selection.epoch, selection.variant):
         rows = rows.drop(columns=list(_OF_THE_CORRECTION), errors="ignore")
@@ -166,14 +166,29 @@ def _keep_range(by: str, limits: tuple[float, float], *ends: float) -> None:
     url_state.write({by: None if (low, high) == limits else f"{low:g}-{high:g}", "page": None})
 
 
-def _filter(
-    selection: Selection, frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple[float, float]]
-) -> FailureFilter:
+def _filter(frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple[float, float]]) -> FailureFilter:
     """The whole filter: classes, ranges, history, suspected labels, and the order."""
-    known = "history" in frame
     sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
     sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
     random_order.choose_seed(sort)
+    # Closed until one is set: on a phone the filters stand before the images.
+    used = [name for name in ("history", "label", "per_pair") if url_state.parameter(name)]
+    with st.expander("More filters", expanded=bool(used)):
+        classes = _more_filters(classes, known="history" in frame)
+    column, ascending, _ = SORTS[sort]
+    return replace(
+        classes,
+        confidence=ranges["confidence"],
+        cells=ranges.get("cells"),
+        margin=ranges["margin"],
+        persistence=ranges.get("persistence"),
+        sort=column,
+        ascending=ascending,
+    )
+
+
+def _more_filters(classes: FailureFilter, *, known: bool) -> FailureFilter:
+    """The filter with history and suspected labels, if they are known, and the number of images of a pair."""
     history = controls.select(
         "History over the epochs",
         "history",
@@ -188,6 +203,11 @@ def _filter(
         names=lambda text: "possibly wrong" if text else "any",
         resets=("page",),
     )
+    if suspect:
+        st.caption(
+            "Images whose label may be wrong: the probability of the true class, averaged over the epochs, is among "
+            "the lowest 2 %, and the same wrong prediction has persisted. Check them by eye: hard images look the same."
+        )
     per_pair = controls.select(
         "Images for each pair of classes",
         "per_pair",
@@ -195,23 +215,11 @@ def _filter(
         names=lambda text: f"at most {text}" if text else "all",
         resets=("page",),
     )
-    if suspect:
-        st.caption(
-            "Images whose label may be wrong: the probability of the true class, averaged over the epochs, is among "
-            "the lowest 2 %, and the same wrong prediction has persisted. Check them by eye: hard images look the same."
-        )
-    column, ascending, _ = SORTS[sort]
     return replace(
         classes,
-        confidence=ranges["confidence"],
-        cells=ranges.get("cells"),
-        margin=ranges["margin"],
-        persistence=ranges.get("persistence"),
         history=history or None,
         label_issues=bool(suspect),
         most_per_pair=int(per_pair) if per_pair else None,
-        sort=column,
-        ascending=ascending,
     )
 
 

@@ -16,6 +16,7 @@ from dashboard.charts.figure import (
     reference_rule,
     rows,
     tooltips,
+    whole_numbers,
     with_percents,
 )
 from dashboard.charts.intervals import interval_dots
@@ -88,7 +89,7 @@ def formation_scatter(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figur
 @drawing
 def _formation(palette: Palette) -> alt.TopLevelMixin:
     chosen = point_selection("class_index")
-    scale, ticks = alt.Scale(zero=False, nice=False, padding=12), alt.Axis(tickMinStep=1, format="d")
+    scale, ticks = alt.Scale(zero=False, nice=False, padding=12), whole_numbers()
     points = (
         rows("classes")
         .mark_circle(size=80, opacity=0.75)
@@ -161,7 +162,7 @@ def _gains(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelMixin:
         "ensembles",
         "gain",
         y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=240)),
-        x=alt.X("gain:Q", title="points of accuracy gained over the last epoch alone", axis=alt.Axis(format="+~g")),
+        x=alt.X("gain:Q", title="points of accuracy gained", axis=alt.Axis(format="+f")),
         colour=alt.condition("datum.significant", alt.value(palette.true_class), alt.value(palette.neutral)),
         tooltip=tooltips(
             ("label:N", "", "average of"),
@@ -193,7 +194,7 @@ def epoch_lines(frame: pd.DataFrame, *, title: str, epoch: int, palette: Palette
 def _epoch_lines(names: tuple[str, ...], title: str, palette: Palette) -> alt.TopLevelMixin:
     colours = alt.Scale(domain=list(names), range=[palette.ink, *palette.series][: len(names)])
     share = title.startswith("share")
-    axis = alt.Axis(format="~%" if share else "~g")
+    axis = alt.Axis(format="~%" if share else "~f")
     base = rows("lines").encode(
         x=epoch_axis(),
         y=alt.Y("value:Q", title=title, axis=axis, scale=alt.Scale(domainMin=0)),

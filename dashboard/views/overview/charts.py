@@ -68,7 +68,7 @@ def _training(accuracy: bool, parts: tuple[str, ...], palette: Palette) -> alt.T
         y=alt.Y(
             "value:Q",
             title="accuracy" if accuracy else "cross entropy (Eq. 9)",
-            axis=alt.Axis(format="~%" if accuracy else "~g"),
+            axis=alt.Axis(format="~%" if accuracy else "~f"),
             scale=alt.Scale(zero=accuracy),
         ),
         color=alt.Color("part:N", title=None, scale=scale, legend=legend),

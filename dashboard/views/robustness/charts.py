@@ -46,7 +46,7 @@ def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -
         "figures"
     ).encode(
         x=epoch_axis(),
-        y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format="~%" if percent else "~g")),
+        y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format="~%" if percent else "~f")),
         color=alt.Color("variant_label:N", title=None, sort=list(names), scale=colours, legend=legend),
         # Dashes too: not everybody can distinguish eight colours.
         strokeDash=alt.StrokeDash(

@@ -106,14 +106,14 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
         "fitted": palette.series[6],
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
-    legend = alt.Legend(orient="top", columns=legend_columns(6, 3))
+    legend = alt.Legend(orient="top", columns=legend_columns(6, 2))
     dots = interval_dots(
         "failure_ranking",
         "auroc",
         y=alt.Y("label:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=260)),
         x=alt.X(
             "auroc:Q",
-            title="AUROC: correct against wrong predictions",
+            title="AUROC",
             scale=alt.Scale(zero=False),
         ),
         colour=alt.Color("kind:N", title="computed from", scale=colours, legend=legend),

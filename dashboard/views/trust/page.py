@@ -11,7 +11,7 @@ from dashboard.shared import downloads, image_tiles
 from dashboard.shared.image_grid import image_grid
 from dashboard.shared.notices import needs_analysis
 from dashboard.shared.tables import plain_table
-from dashboard.shared.theme import count, escape_markdown, plural
+from dashboard.shared.theme import count, decimal, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.trust import parts
@@ -253,19 +253,17 @@ def _localisation(selection: Selection) -> None:
         needs_analysis(selection)
         return
     st.markdown(_LOCALISATION[data.localisation(selection.run)])
-    shown = table.assign(quantity=[_QUANTITIES.get(name, name) for name in table["quantity"]])
-    plain_table(
-        shown,
-        column_config={
-            "quantity": st.column_config.TextColumn(
-                "Measure (last epoch, clean, map of the true class)", width="large"
-            ),
-            "value": st.column_config.NumberColumn("Mean", format="%.3f"),
-            "low": st.column_config.NumberColumn("95 % from", format="%.3f"),
-            "high": st.column_config.NumberColumn("to", format="%.3f"),
-        },
-        alt="measures of localisation",
+    figures = {"value": "Mean", "low": "95 % from", "high": "to"}
+    shown = pd.DataFrame(
+        {
+            "Measure (last epoch, clean, map of the true class)": table["quantity"].map(
+                lambda of: _QUANTITIES.get(of, of)
+            )
+        }
+        | {title: table[name].map(lambda value: decimal(value, 3)) for name, title in figures.items()}
     )
+    # Not a data frame: on a phone its first column would hide the figures.
+    st.table(shown, hide_index=True, alt="measures of localisation")
 
 
 main()

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.charts.figure import Figure, digest, render
 from dashboard.shared.theme import DARK, count
-from dashboard.views.learning.charts import history_bars
+from dashboard.views.learning.charts import epoch_lines, history_bars
 from dashboard.views.trust.charts import reliability_diagram, removal_chart
 
 BINS = pd.DataFrame(
@@ -68,3 +68,10 @@ def test_an_axis_writes_numbers_as_the_texts_beside_it_and_not_too_many_of_them(
 def test_an_axis_of_shares_writes_percent_as_the_texts_beside_it():
     table = pd.DataFrame({"measure": "deletion", "order": ["map", "random"], "share": [0.0, 1.0], "probability": 0.5})
     assert {"0\xa0%", "100\xa0%"} <= set(axis_texts(removal_chart(table), 560))
+
+
+def test_an_axis_of_epochs_names_each_epoch_once():
+    table = pd.DataFrame({"epoch": [1, 2], "line": "a", "value": [0.0, 40.0]})
+    texts = axis_texts(epoch_lines(table, title="value", epoch=1), 150)
+    assert texts.count("1") == texts.count("2") == 1
+    assert "40" in texts  # not 4e+1
