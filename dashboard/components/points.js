@@ -35,7 +35,9 @@ class PointsView {
       button("−", () => this.zoom(1 / 0.6), "zoom out"),
       button("fit", () => this.fit(), "fit all points"),
       this.byTouch, this.everything,
-      element("span", "hint", "draw around points (Shift: a box) · click one · arrows, Enter and Space"),
+      element("span", "hint", matchMedia("(hover: none)").matches
+        ? "draw, then a line around points · tap one"
+        : "draw around points (Shift: a box) · click one · arrows, Enter and Space"),
     );
     root.append(this.controls, this.stage, this.spoken, this.legend);
     this.view = { x: 0, y: 0, span: 1 };

@@ -1,8 +1,8 @@
-"""The plane of images in a real Chromium: a line around points, a click, and the same by keyboard."""
+"""The plane of images in a real Chromium: a line around points, a click, the same by keyboard and by touch."""
 
 import re
 
-from tests.browser.chromium import IN_CHROMIUM, arrived, visit
+from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, arrived, visit
 
 pytestmark = IN_CHROMIUM
 
@@ -67,3 +67,31 @@ def test_a_click_opens_the_image_of_a_point(page, analysed):
                 page.mouse.click(left + x, top + y)
                 break
     page.get_by_role("dialog").get_by_text(f"image {image} ·").wait_for()
+
+
+def drag(window, canvas, *places):
+    """A finger that goes over places (x, y) of a canvas, in shares of its sides."""
+    canvas.scroll_into_view_if_needed()
+    box, touch = canvas.bounding_box(), window.context.new_cdp_session(window)
+    points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in places]
+    for number, point in enumerate(points):
+        kind = "touchMove" if number else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_draws_around_points_and_paints_a_pattern(browser, analysed):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    context.set_default_timeout(TIMEOUT)
+    phone = context.new_page()
+    canvas, *_ = plane(phone, analysed)
+    phone.get_by_role("button", name="draw around points by touch").tap()
+    drag(phone, canvas, (0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
+    arrived(phone, re.compile(r"area=\d+\.\d+"))
+    phone.get_by_text("in the area").wait_for()
+    visit(phone, f"{analysed}/search?run=demo")
+    painter = phone.locator(".painter canvas").first
+    painter.wait_for()
+    drag(phone, painter, (0.1, 0.1), (0.5, 0.5), (0.9, 0.9))
+    arrived(phone, re.compile(r"paint=[0-9a-f]+"))
+    context.close()
