@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from store.analysis.findings import adjusted, significant
 from store.metrics import localisation
-from store.metrics.intervals import mean_interval
+from store.metrics.intervals import mean_interval, normal_p
 from store.read.run import Run
 
 if TYPE_CHECKING:  # reading the answer does not need the slow imports of gathering
@@ -45,31 +46,41 @@ def localisation_table(record: EpochRecord, final: FinalEpoch, images: pd.DataFr
 def deciding_quantity(table: pd.DataFrame) -> str | None:
     """The quantity of `localisation_table` that decides; None where there is neither.
 
-    object_following, or shift_following where its interval contains 0.1 or the run has no objects.
+    object_following, or shift_following where the test of the first leaves the question open or the run has no objects.
     """
-    known = table[table["quantity"].isin(["object_following", "shift_following"])]
-    clear = known[(known["low"] >= FOLLOWS) | (known["high"] < FOLLOWS)]
-    for rows in (clear, known):
+    tests = _tests(table)
+    for rows in (tests[tests["p"].map(significant)], tests):
         if len(rows):
             return str(rows["quantity"].min())  # object_following comes before shift_following
     return None
 
 
+def localisation_p(table: pd.DataFrame) -> float:
+    """P-value of the side of 0.1 on which the deciding quantity lies, for both quantities jointly; NaN without any."""
+    tests = _tests(table).set_index("quantity")["p"]
+    return float(tests.get(deciding_quantity(table), math.nan))
+
+
 def localisation_of(table: pd.DataFrame) -> str:
     """What the rows of `localisation_table` show of the maps: "locates", "encodes", "neither" or "unknown".
 
-    "locates": the maps follow the object; the whole interval of the deciding quantity is at 0.1 or above. "encodes":
-    they show the class, not where it is; the whole interval is below, and the maps of a class are clearly the more
+    "locates": the maps follow the object; the deciding quantity is clearly above 0.1, at the rate of every claim.
+    "encodes": they show the class, not where it is; it is clearly below, and the maps of a class are clearly the more
     similar. "neither": they do not follow the object, and noise or flat maps would be no different. "unknown": the
-    interval contains 0.1, or nothing decides.
+    test leaves it open, or nothing decides.
     """
-    row = table[table["quantity"] == deciding_quantity(table)]
-    if row.empty:
+    if not significant(localisation_p(table)):
         return "unknown"
-    low, high = row["low"].iloc[0], row["high"].iloc[0]
-    if high < FOLLOWS:
-        return "encodes" if class_gap_is_clear(table) else "neither"
-    return "locates" if low >= FOLLOWS else "unknown"
+    if float(table.loc[table["quantity"] == deciding_quantity(table), "value"].iloc[0]) >= FOLLOWS:
+        return "locates"
+    return "encodes" if class_gap_is_clear(table) else "neither"
+
+
+def _tests(table: pd.DataFrame) -> pd.DataFrame:
+    """The quantities that can decide, with the p-value of the side of 0.1 on which each lies."""
+    known = table[table["quantity"].isin(["object_following", "shift_following"])]
+    ends = (known[["value", "low", "high"]] - FOLLOWS).mul(np.where(known["value"] < FOLLOWS, -1, 1), axis=0)
+    return known.assign(p=[adjusted(normal_p(*row), len(known)) for row in ends.to_numpy()])
 
 
 def class_gap_is_clear(table: pd.DataFrame) -> bool:

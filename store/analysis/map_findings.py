@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from store.analysis.confidence_scores import FAMILIES, REFERENCE
 from store.analysis.finding_inputs import FindingInputs, joint_interval, tested, widening
 from store.analysis.findings import Finding, adjusted, significant
-from store.analysis.localisation import FOLLOWS, class_gap_is_clear, deciding_quantity, localisation_of
+from store.analysis.localisation import FOLLOWS, class_gap_is_clear, deciding_quantity, localisation_of, localisation_p
 from store.metrics import correction, learning, maps
 from store.metrics.intervals import exact_interval, normal_p, wilson
 from store.metrics.significance import paired_p, relabelled, relabelled_p, stratified_p
@@ -149,11 +149,7 @@ def localisation(inputs: FindingInputs) -> list[Finding]:
     if not np.isfinite([low, high]).all():  # too few images
         return []
     outcome = localisation_of(inputs.tables["localisation"])
-    below = outcome in ("encodes", "neither")
-    sign = -1 if below else 1
-    p = normal_p(sign * (value - FOLLOWS), sign * (low - FOLLOWS), sign * (high - FOLLOWS))
-    if not significant(p):
-        outcome = "unknown"
+    p = localisation_p(inputs.tables["localisation"])
     if outcome == "locates" and quantity == "shift_following":
         outcome = "moves"
     text = f"{_OUTCOMES[outcome]}: {'; '.join(_localisation_figures(table['value']))}."

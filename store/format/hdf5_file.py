@@ -114,6 +114,7 @@ def open_file(path: Path) -> h5py.File:
     Raises:
         DamagedFile: it is no plain file, HDF5 cannot open it, or permission is denied.
         TooManyFiles: the system lets this process open no more.
+        StoreError: this process has it open with file locking.
         FileNotFoundError, NotADirectoryError: it is not there.
     """
     if regular_file(path).st_size == 0:
@@ -128,6 +129,11 @@ def open_file(path: Path) -> h5py.File:
         if getattr(err, "errno", None) in (errno.EMFILE, errno.ENFILE):
             raise TooManyFiles(
                 f"{str(path)!r} cannot be opened: this process has too many files open. Raise the limit (ulimit -n)."
+            ) from err
+        if "locking flag values don't match" in str(err):  # nothing is wrong with the file, which must not be deleted
+            raise StoreError(
+                f"{str(path)!r} is open in this process by h5py with file locking. Close it, or open it there with "
+                "h5py.File(..., locking=False)."
             ) from err
         raise DamagedFile(f"{str(path)!r} cannot be opened: {err}. {_REMEDY}") from err
 

@@ -17,7 +17,7 @@ from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.run_facts import accuracy_figures
 from dashboard.shared.states import State, flip_tiles, state_names
 from dashboard.shared.tables import plain_table
-from dashboard.shared.theme import count, escape_markdown, plural
+from dashboard.shared.theme import count, escape_markdown, plural, signed_number
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -25,6 +25,7 @@ from dashboard.views.compare.charts import accuracy_change
 from dashboard.views.compare.epochs import all_epochs
 from dashboard.views.compare.parts import (
     OUTCOMES,
+    accuracy_difference,
     class_changes,
     flips,
     focus_tiles,
@@ -50,6 +51,7 @@ def main() -> None:
         return
     for other in states[:-1]:
         _summary(other, states[-1], named=len(states) > 2)
+        _difference(other, states[-1])
         _corruptions(other, states[-1])
     if all(state.run.has_maps for state in states):
         st.subheader("One class in each state", anchor=False)
@@ -195,6 +197,18 @@ def _summary(before: State, after: State, *, named: bool) -> None:
             )
 
 
+def _difference(before: State, after: State) -> None:
+    found = accuracy_difference(before, after)
+    if found is None or not np.isfinite(found[2:]).all():
+        return
+    images, mean, low, high = found
+    other = " What other trainings would give is not in it." if before.run.path != after.run.path else ""
+    st.caption(
+        f"On the {plural(images, 'image')} of both, top-1 differs by {signed_number(100 * mean, 1)} points (95 % "
+        f"interval over images: {signed_number(100 * low, 1)} to {signed_number(100 * high, 1)}).{other}"
+    )
+
+
 def _corruptions(before: State, after: State) -> None:
     """The mean corruption error of one run relative to another of the same perturbations."""
     one, two = (data.corruption_errors(state.run, epoch=state.epoch) for state in (before, after))
@@ -237,7 +251,11 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
             alt="accuracy of every class in both states",
             on_point=lambda point: url_state.open_class(data.class_ids(selection.run)[int(point["class_index"])]),
         )
-        st.caption("Click a point to open the class's gallery.")
+        images = int(np.bincount(after.run.labels).max())
+        st.caption(
+            f"Click a point to open the class's gallery. The largest class has {plural(images, 'image')}: one image is "
+            f"{100 / images:.3g} points there, and more elsewhere."
+        )
     with right:
         columns = {"before": names[0], "after": names[1], "change": "Points"}
         plain_table(

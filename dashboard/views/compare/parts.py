@@ -15,6 +15,7 @@ from dashboard.shared.theme import probability, signed_number
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
 from store import Run
+from store.metrics.intervals import mean_interval
 from store.metrics.maps import cosine
 from store.rates import rate
 
@@ -64,6 +65,20 @@ def flips(before: State, after: State) -> pd.DataFrame:
         }
     )
     return table.sort_values("after_confidence", ascending=False, kind="stable", ignore_index=True)
+
+
+def accuracy_difference(before: State, after: State) -> tuple[int, float, float, float] | None:
+    """Top-1 of the second state minus that of the first on the images that both have: their number, the mean and its
+    95 % interval; None where they share none. Each image is compared with itself, so the interval is of images alone.
+    """
+    paired = same_images(before.run, after.run)
+    if paired is None or not len(paired[0]):
+        return None
+    was, now = (
+        data.predictions(*state.key)["correct"].to_numpy(float)[rows]
+        for state, rows in zip((before, after), paired, strict=True)
+    )
+    return len(was), *mean_interval(now - was)
 
 
 def class_changes(before: State, after: State) -> pd.DataFrame:

@@ -27,6 +27,7 @@ _SHARES = {
     "majority": ("Largest class", "the top-1 of always predicting the largest class"),
     "top5": ("Top-5", "the true class is among the five most probable"),
 }
+_MANY = 100  # images of a class: an accuracy is then known to about ten points
 
 
 def main() -> None:
@@ -184,6 +185,12 @@ def _classes(selection: Selection) -> None:
         with place:
             st.subheader(title, anchor=False)
             class_grid(selection, rows.index.to_list(), key=title, size=64)
+    images = int(ranked["count"].median())
+    if images < _MANY:
+        st.caption(
+            f"The ends of {plural(len(ranked), 'class', 'classes')} with {plural(images, 'image')} each (median): with "
+            "so few, other images of the same classes would put other classes here."
+        )
 
 
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
@@ -236,7 +243,8 @@ def _table_one(selection: Selection) -> None:
         else ""
     )
     st.caption(
-        f"Runs: best recorded epoch, all validation images, clean. {spread}{quoted}Accuracies on different images "
+        "Runs: best recorded epoch, chosen on the same images; all validation images, clean. "
+        f"{spread}{quoted}Accuracies on different images "
         "cannot be compared."
         + (f" Runs at URLs that are not shown now have no row ({elsewhere}): it would fetch them." if elsewhere else "")
     )

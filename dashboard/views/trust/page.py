@@ -37,6 +37,7 @@ _QUANTITIES = {
     "object_following": "How far the maps follow the object (1: as far as a map of its shape)",
     "shift_following": "How far the maps move with a shifted image (1: as far as the image)",
 }
+_ECE = "expected calibration error: mean gap between confidence and accuracy; with few images above 0 by chance alone"
 _EVERYTHING = (0.0, 1.0)
 _LOCALISATION = {
     "neither": "**The maps of this run do not follow the object, and are hardly more similar within a class than "
@@ -116,7 +117,7 @@ def _of(selection: Selection) -> str:
 
 def _figures(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
     return (
-        ("ECE", percent(table.attrs["ece"]), "expected calibration error: mean gap between confidence and accuracy"),
+        ("ECE", percent(table.attrs["ece"]), _ECE),
         ("Largest gap", percent(table.attrs["mce"]), "maximum calibration error: the largest gap of a bin"),
         (
             "NLL",
@@ -242,7 +243,8 @@ def _failure_ranking(selection: Selection) -> None:
     st.caption(
         "AUROC: the probability that a correct prediction scores higher than a wrong one. Last epoch, clean, "
         f"{count(int(table['images'].iloc[0]))} images with {count(int(table['errors'].iloc[0]))} wrong predictions: "
-        "the half of each class on which no score was fitted. Intervals: 95 %, paired bootstrap."
+        "the half of each class on which no score was fitted. Intervals: 95 % over images, bootstrap, of each score by "
+        "itself; Findings tests whether the maps' best differs from the softmax."
     )
 
 

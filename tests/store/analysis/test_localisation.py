@@ -44,8 +44,9 @@ def test_maps_that_ignore_the_object_and_are_alike_in_all_classes_do_neither(tmp
     ("follow", "shift", "quantity", "expected"),
     [
         ((0.2, 0.3), (0.0, 0.05), "object_following", "locates"),
-        ((0.0, 0.09), (0.5, 0.6), "object_following", "encodes"),
-        ((0.1, 0.3), None, "object_following", "locates"),
+        ((0.0, 0.07), (0.5, 0.6), "object_following", "encodes"),
+        ((0.13, 0.23), None, "object_following", "locates"),
+        ((0.11, 0.23), None, "object_following", "unknown"),  # at 95 % alone it would not be
         ((0.05, 0.1), None, "object_following", "unknown"),
         ((0.09, 0.11), (0.3, 0.4), "shift_following", "locates"),
         ((0.09, 0.11), (0.0, 0.2), "object_following", "unknown"),

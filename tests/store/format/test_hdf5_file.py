@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from store import WriteFailed, open_run
+from store import DamagedFile, StoreError, WriteFailed, open_run
 from store.__main__ import STOPPED, main
 from store.analysis.analyse import analyse
 from store.check.verify import verify_run
@@ -107,3 +107,14 @@ def test_a_command_that_is_asked_to_stop_says_so(tiny_run, tmp_path, monkeypatch
     monkeypatch.setattr("store.__main__.copy_run", stop)
     assert main(["copy", str(tiny_run), str(tmp_path / "copy"), "--quiet"]) == STOPPED
     assert "Stopped." in capsys.readouterr().err
+
+
+def test_a_file_that_h5py_has_open_in_this_process_is_not_called_damaged(tiny_run):
+    with (
+        h5py.File(tiny_run / "run.h5"),
+        pytest.raises(StoreError, match=r"open in this process.*locking=False") as caught,
+    ):
+        open_run(tiny_run)
+    assert not isinstance(caught.value, DamagedFile)
+    with h5py.File(tiny_run / "run.h5", locking=False):
+        assert open_run(tiny_run).epochs
