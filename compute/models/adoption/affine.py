@@ -48,14 +48,18 @@ class WeightVersions:
 class NormStatistics(TorchFunctionMode):
     """Notes the mean and the reciprocal deviation of the first norm after the layer, or puts constants in their place.
 
-    `armed` is set when the layer has been reached: the norms before it are none of the head's.
+    `arm` is called when the layer has been reached: the norms before it are none of the head's.
     """
 
-    def __init__(self, constants: tuple[Tensor | float, Tensor | float] | None = None) -> None:
+    def __init__(self, constants: tuple[Tensor, Tensor] | None = None) -> None:
         super().__init__()
-        self.armed = constants is not None
-        self.constants = constants
+        self.armed = False
+        self.constants = constants  # mean and reciprocal deviation, one for all rows or one each
         self.found: list[tuple[Tensor, Tensor]] = []  # of each norm, one value per image
+
+    def arm(self) -> None:
+        """The norms that follow are the head's."""
+        self.armed = True
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called by PyTorch in place of every function while the mode is active."""
@@ -73,7 +77,8 @@ class NormStatistics(TorchFunctionMode):
             if x[0].numel() == x.shape[-1]:  # else one image has several statistics, one of each of its cells
                 self.found.append((mean, (spread + eps).rsqrt()))
             return func(*args, **kwargs)
-        normed = (x - self.constants[0]) * self.constants[1]
+        mean, scale = (each.view(-1, *(1 for _ in range(x.ndim - 1))) for each in self.constants)
+        normed = (x - mean) * scale
         weight, bias = given.get("weight"), given.get("bias")
         normed = normed if weight is None else normed * weight
         return normed if bias is None else normed + bias
@@ -118,6 +123,7 @@ class AffineMaps:
     def __init__(self, split: Split, form: GridForm, *, relu: bool = False, norm: bool = False) -> None:
         self.split, self.form, self.relu, self.norm = split, form, relu, norm
         self._head: AffineHead | None = None
+        self._sizes: tuple[int, int] | None = None  # classes and channels
         self._weights = WeightVersions(split.model)
 
     def forget(self) -> None:
@@ -156,9 +162,12 @@ class AffineMaps:
 
     def of_cells(self, cells: Tensor, x: Tensor, constants: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """The logits (m, C) that the head gives for cells (m, F), each as a 1x1 grid of its own."""
-        with NormStatistics(constants) if constants else NormStatistics():
-            rows = [self.split.head(self._alone(part), x) for part in cells.split(ROWS)]
-        return torch.cat(rows)
+        return torch.cat([self._head_of(part, x, constants) for part in cells.split(ROWS)])
+
+    def _head_of(self, cells: Tensor, x: Tensor, constants: tuple[Tensor, Tensor] | None) -> Tensor:
+        """The same for few cells; the constants of the norm are one for all cells or one each."""
+        with NormStatistics(constants) as norms:
+            return self.split.head(self._alone(cells), x, reached=norms.arm if constants else None)
 
     def _alone(self, cells: Tensor) -> Tensor:
         return self.form.raw(cells[:, :, None, None])
@@ -193,25 +202,26 @@ class AffineMaps:
         return bool((alone - logits).abs().max() <= 10 * tolerance * logits.abs().max())
 
     def _ask(self, x: Tensor) -> AffineHead:
+        """The matrix and what belongs to it, in one pass of one image: an epoch of few images would notice three."""
         with torch.inference_mode(False), exact_float32(x.device):
             x = ordinary_tensor(x)
-            classes, channels = _sizes(self.split, self.form, x)
-            weight = torch.cat([self._rows(x, channels, part) for part in torch.arange(classes).split(ROWS)])
-            zero = x.new_zeros(1, channels)
-            with torch.no_grad():
-                if not self.norm:
-                    bias = self.of_cells(zero, x)[0]
-                    return AffineHead(weight, bias, torch.zeros_like(bias), torch.zeros_like(bias))
-                bias, offset, tilted = (
-                    self.of_cells(zero, x, (x.new_tensor(mean), x.new_tensor(scale)))[0]
-                    for mean, scale in ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
-                )
-            return AffineHead(weight, bias, offset - bias, offset - tilted)
+            self._sizes = self._sizes or _sizes(self.split, self.form, x)
+            classes, channels = self._sizes
+            # of the norm in each of the last rows, a cell of zeros: mean and reciprocal deviation
+            values = x.new_tensor([(0, 0), (0, 1), (1, 1)] if self.norm else [(0, 0)])
 
-    def _rows(self, x: Tensor, channels: int, classes: Tensor) -> Tensor:
-        """Rows of the matrix (K, F)."""
-        with NormStatistics((0.0, 1.0)) if self.norm else NormStatistics():
-            return _gradients(self.split, self._alone, x.new_ones(len(classes), channels), classes, x)
+            def answers(part: Tensor) -> tuple[Tensor, Tensor]:
+                rows = torch.cat([x.new_ones(len(part), channels), x.new_zeros(len(values), channels)])
+                norms = (
+                    torch.cat([x.new_tensor([(0, 1)]).expand(len(part), 2), values]).unbind(1) if self.norm else None
+                )
+                return _gradients(lambda cells: self._head_of(cells, x, norms), rows, part, self.split.layer)
+
+            found = [answers(part) for part in torch.arange(classes).split(ROWS)]
+            weight, rest = torch.cat([rows for rows, _ in found]), found[0][1]
+            zero = torch.zeros_like(rest[0])
+            offset, tilt = (rest[1] - rest[0], rest[1] - rest[2]) if self.norm else (zero, zero)
+            return AffineHead(weight, rest[0], offset, tilt)
 
 
 class PlacedMaps:
@@ -260,10 +270,16 @@ class PlacedMaps:
             shape = (channels, self.form.height, self.form.width)
             if classes * math.prod(shape) > MOST_WEIGHTS:
                 raise BadModel(f"weights of their own for {shape} in {classes} classes are too many")
-            parts = torch.arange(classes).split(ROWS)
-            weight = torch.cat([_gradients(self.split, self.form.raw, x.new_ones(len(p), *shape), p, x) for p in parts])
-            with torch.no_grad():
-                return weight, self.split.head(self.form.raw(x.new_zeros(1, *shape)), x)[0]
+
+            def head(values: Tensor) -> Tensor:
+                return self.split.head(self.form.raw(values), x)
+
+            ones, zeros = x.new_ones(1, *shape), x.new_zeros(1, *shape)
+            found = [
+                _gradients(head, torch.cat([ones.expand(len(part), *shape), zeros]), part, self.split.layer)
+                for part in torch.arange(classes).split(ROWS)
+            ]
+            return torch.cat([rows for rows, _ in found]), found[0][1][0]
 
 
 def _largest_difference(found: Tensor, maps: Tensor) -> float:
@@ -278,18 +294,21 @@ def _sizes(split: Split, form: GridForm, x: Tensor) -> tuple[int, int]:
     return logits.shape[1], found[0]
 
 
-def _gradients(split: Split, as_raw: Callable[[Tensor], Tensor], values: Tensor, classes: Tensor, x: Tensor) -> Tensor:
-    """The gradient of each class's logit: each of K equal rows is differentiated for a class of its own.
+def _gradients(head: Callable[[Tensor], Tensor], values: Tensor, classes: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    """The gradient of each class's logit: each of the first K rows is differentiated for a class of its own.
 
-    The values must be positive: at 0 a ReLU with which the head begins has no gradient.
+    These rows must be equal and positive: at 0 a ReLU with which the head begins has no gradient.
+
+    Returns:
+        The gradients (K, ...), and the logits (m, C) of the m rows after the first K.
     """
+    count = len(classes)
     with torch.enable_grad():
-        values.requires_grad_()
-        logits = split.head(as_raw(values), x)
+        logits = head(values.requires_grad_())
         if not logits.requires_grad:
-            raise BadModel(f"the layers after '{split.layer}' give no gradient: they detach what they get")
-        own = logits[torch.arange(len(classes)), classes]
-        return torch.autograd.grad(own.sum(), values)[0]
+            raise BadModel(f"the layers after '{layer}' give no gradient: they detach what they get")
+        own = logits[torch.arange(count), classes]
+        return torch.autograd.grad(own.sum(), values)[0][:count], logits[count:].detach()
 
 
 def one_norm(statistics: NormStatistics, layer: str) -> tuple[Tensor, Tensor]:

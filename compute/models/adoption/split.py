@@ -112,12 +112,19 @@ class Split:
             )
         return at_least_float32(logits)
 
-    def head(self, raw: Tensor, x: Tensor) -> Tensor:
+    def head(self, raw: Tensor, x: Tensor, reached: Callable[[], None] | None = None) -> Tensor:
         """The logits (m, C) float32 of the model from the layer on, for m rows of the layer's tensor.
 
-        The layers before it see one image, whose result is replaced: their cost is that of one image.
+        The layers before it see one image, whose result is replaced: their cost is that of one image. `reached` is
+        called when they have run.
         """
-        logits = self.run(x[:1], lambda own: raw.to(own.dtype, copy=True))  # a copy: heads work in place
+
+        def visit(own: Tensor) -> Tensor:
+            if reached:
+                reached()
+            return raw.to(own.dtype, copy=True)  # a copy: heads work in place
+
+        logits = self.run(x[:1], visit)
         if len(logits) != len(raw):
             raise BadModel(f"The layers after '{self.layer}' mix images or depend on more than that layer.")
         return logits
