@@ -27,7 +27,7 @@ from compute.data.map_style import SAMPLE, MapStyleImages, Normalisation
 from compute.errors import BadOption
 from compute.models import ClassMapNetwork, describe
 from compute.models.adoption import AdoptedNetwork, adopt
-from compute.models.adoption.split import FAILURES, logits_of
+from compute.models.adoption.split import FAILURES, logits_of, output_on
 from compute.models.library import library_name
 from compute.models.network import WithoutTrace, evaluation_mode, unwrapped
 from compute.models.registry import name_of
@@ -304,7 +304,8 @@ def class_map_network(
         return model
     x = sample_input(images, device_of(model))
     with evaluation_mode(model), torch.no_grad():
-        output = model(x[:2])
+        weights = next(model.parameters(), x)
+        output = output_on(model, x[:2].to(weights.dtype if weights.is_floating_point() else x.dtype))
     if isinstance(output, Tensor) and output.ndim == 4:
         return WithoutTrace(model, signed=getattr(model, "signed", True))
     return adopt(model if layer else _library_part(model, x[:2]), x, layer, maps=maps)

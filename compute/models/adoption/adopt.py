@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,13 +15,14 @@ from compute.errors import BadModel
 from compute.models.adoption.affine import AffineMaps, PlacedMaps
 from compute.models.adoption.grid import GridForm, possible_forms
 from compute.models.adoption.network import AdoptedNetwork, Evidence, MapMethod, SingleCell
-from compute.models.adoption.search import deciding_forms, deciding_grids
+from compute.models.adoption.search import deciding_forms, deciding_grids, repeated_layers
 from compute.models.adoption.split import (
     FAILURES,
     Split,
     exact_float32,
     logits_of,
     ordinary_tensor,
+    output_on,
     refuse_other_outputs,
 )
 from compute.models.adoption.tangent import TangentMaps
@@ -53,40 +54,55 @@ def adopt(model: nn.Module, images: Tensor, layer: str | None = None, *, maps: b
             message says what was found.
     """
     source = unwrapped(model)
+    if isinstance(source, torch.jit.ScriptModule) and maps:
+        raise BadModel(
+            "A scripted or traced model does not show its layers. Give the module that it was made of, or record its "
+            "predictions alone (maps=False)."
+        )
     body = _in_float32(source)
     with torch.inference_mode(False), exact_float32(images.device), evaluation_mode(body):
         images = _checked(images)
         with torch.no_grad():
-            logits = torch.cat([logits_of(body(batch)).float() for batch in images.split(BATCH)])
-        refuse_other_outputs(logits)
+            logits = torch.cat([logits_of(output_on(body, batch)).float() for batch in images.split(BATCH)])
+        refuse_other_outputs(logits, body, images[:1])
         if not maps:
             evidence = Evidence("none", float("nan"), "", (1, 1))
             return AdoptedNetwork(body, SingleCell(body), evidence, source=source)
-        proved, images, tolerance = _resolving(body, images, logits)
-        probes = images[_most_different(logits)]
+        proved, x, tolerance = _resolving(body, images, logits)
+        probes = x[_most_different(logits)]
         tried: list[str] = []
         for name, forms in _layers(proved, probes, layer):
             for kind, method_of in _methods(Split(proved, name), forms, probes, tolerance):
-                found = _proof(kind, method_of(Split(proved, name)), images, tried, tolerance)
+                found = _proof(kind, method_of(Split(proved, name)), x, tried, tolerance)
                 method = method_of(Split(body, name))
                 if found:
                     if proved is not body:
                         with torch.no_grad():
-                            found = replace(found, error=_mean_error(method, images.float())[0])
+                            found = replace(found, error=_mean_error(method, images)[0])
                     return AdoptedNetwork(body, method, found, source=source)
-    raise BadModel(
-        f"{type(source).__name__} has no class maps: {_problem(tried, logits)} Name another layer "
-        "(layer='NAME', or 'NAME:in' for what goes into it), or record its predictions alone (maps=False)."
-    )
+        raise BadModel(
+            f"{type(source).__name__} has no class maps: {_problem(tried, body, images, logits)} Name another layer "
+            "(layer='NAME', or 'NAME:in' for what goes into it), or record its predictions alone (maps=False)."
+        )
 
 
-def _problem(tried: list[str], logits: Tensor) -> str:
-    """What was found, of the layer nearest to the head; `tried` has a line for each layer and way, last layer first."""
-    if not tried:
-        if _spread(logits) < LEAST_SPREAD:
-            return f"its logits hardly differ between the {len(logits)} images."
-        return "no layer with a grid of cells decides the logits."
-    return f"{'; '.join(tried[:3])}{f' ({len(tried) - 3} more were tried)' if tried[3:] else ''}."
+def _problem(tried: Sequence[str], model: nn.Module, x: Tensor, logits: Tensor) -> str:
+    """What was found, of the layer nearest to the head; `tried` has a line for each layer and way, last layer first.
+
+    Args:
+        x: images of the proof, with their logits (n, C).
+    """
+    if tried:
+        lines = list(dict.fromkeys(tried))
+        return f"{'; '.join(lines[:3])}{f' ({len(lines) - 3} more were tried)' if lines[3:] else ''}."
+    if _spread(logits) < LEAST_SPREAD:
+        return f"its logits hardly differ between the {len(logits)} images."
+    with torch.no_grad():
+        if not torch.equal(logits_of(model(x)), logits_of(model(x))):
+            return "it gives the same images other logits at each pass, also in evaluation mode."
+    repeated = repeated_layers(model, x)
+    others = f"; '{repeated[0]}' does not count, because it is run several times for one batch" if repeated else ""
+    return f"no layer with a grid of cells decides the logits{others}."
 
 
 def _most_different(logits: Tensor) -> list[int]:

@@ -212,9 +212,8 @@ class AffineMaps:
 
             def answers(part: Tensor) -> tuple[Tensor, Tensor]:
                 rows = torch.cat([x.new_ones(len(part), channels), x.new_zeros(len(values), channels)])
-                norms = (
-                    torch.cat([x.new_tensor([(0, 1)]).expand(len(part), 2), values]).unbind(1) if self.norm else None
-                )
+                mean, scale = torch.cat([x.new_tensor([(0, 1)]).expand(len(part), 2), values]).unbind(1)
+                norms = (mean, scale) if self.norm else None
                 return _gradients(lambda cells: self._head_of(cells, x, norms), rows, part, self.split.layer)
 
             found = [answers(part) for part in torch.arange(classes).split(ROWS)]
@@ -303,12 +302,16 @@ def _gradients(head: Callable[[Tensor], Tensor], values: Tensor, classes: Tensor
         The gradients (K, ...), and the logits (m, C) of the m rows after the first K.
     """
     count = len(classes)
+    detached = f"the layers after '{layer}' give no gradient: they are quantised, or detach what they get"
     with torch.enable_grad():
         logits = head(values.requires_grad_())
         if not logits.requires_grad:
-            raise BadModel(f"the layers after '{layer}' give no gradient: they detach what they get")
+            raise BadModel(detached)
         own = logits[torch.arange(count), classes]
-        return torch.autograd.grad(own.sum(), values)[0][:count], logits[count:].detach()
+        (gradient,) = torch.autograd.grad(own.sum(), values, allow_unused=True)
+    if gradient is None:
+        raise BadModel(detached)
+    return gradient[:count], logits[count:].detach()
 
 
 def one_norm(statistics: NormStatistics, layer: str) -> tuple[Tensor, Tensor]:

@@ -73,6 +73,24 @@ def sightings(model: nn.Module, x: Tensor) -> tuple[list[Sighting], Tensor]:
     return [sighting for sighting in seen.values() if sighting.names], logits
 
 
+def repeated_layers(model: nn.Module, x: Tensor) -> list[str]:
+    """The layers with weights that are run several times for one batch of images x (n, 3, h, w), outermost first."""
+    calls: Counter[str] = Counter()
+    layers = {
+        name: layer for name, layer in model.named_modules() if name and next(layer.parameters(), None) is not None
+    }
+    hooks = [
+        layer.register_forward_pre_hook(lambda *_, name=name: calls.update([name])) for name, layer in layers.items()
+    ]
+    try:
+        with torch.no_grad():
+            model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sorted((name for name in layers if calls[name] > 1), key=lambda name: name.count("."))
+
+
 def deciding_grids(model: nn.Module, x: Tensor) -> Iterator[tuple[str, list[GridForm]]]:
     """The layers with a grid that decides the logits, last first, each with the ways to read its grid.
 
@@ -91,11 +109,41 @@ def deciding_grids(model: nn.Module, x: Tensor) -> Iterator[tuple[str, list[Grid
 def deciding_forms(split: Split, shape: tuple[int, ...], x: Tensor) -> list[GridForm]:
     """The ways to read a layer's tensor as a grid on which the logits of images x depend, and on nothing else."""
     forms = possible_forms(shape, (x.shape[2], x.shape[3]))
+    if len({form.order for form in forms}) > 1:
+        # a ViT's 1024 features read as 32x32 cells would pass any proof: every linear head is affine in them
+        with torch.no_grad():
+            scores = [locality(split, form, x) for form in forms]
+        forms = [form for form, score in zip(forms, scores, strict=True) if score >= max(scores) / 2]
     if not forms:
         return []
     with torch.no_grad():
         logits = at_least_float32(logits_of(split.model(x)))
     return [form for form in forms if decides(split, form, x, logits)]
+
+
+def locality(split: Split, form: GridForm, x: Tensor) -> float:
+    """How much more each half of images x (n, 3, h, w) changes its own half of the grid than the other one.
+
+    1 where it changes nothing else, about 0 where the cells are no places.
+    """
+
+    def grid_of(images: Tensor) -> Tensor:
+        grids: list[Tensor] = []
+        split.run(images, lambda raw: grids.append(at_least_float32(form.grid(raw)).clone()))
+        return grids[0]
+
+    def change(axis: int, *halves: Tensor) -> Tensor:
+        """Shares of the rows (axis 2) or columns (3) of the grid in what the exchange of a half changes."""
+        changes = (grid_of(torch.cat(halves, axis)) - before).abs().sum(1).sum((0, 4 - axis))
+        return changes / changes.sum().clamp_min(torch.finfo(torch.float32).tiny)
+
+    before, total = grid_of(x), 0.0
+    for axis in (2, 3):
+        sizes = [x.shape[axis] // 2, x.shape[axis] - x.shape[axis] // 2]
+        (first, last), (others_first, others_last) = (each.split(sizes, axis) for each in (x, x.roll(1, 0)))
+        more = change(axis, others_first, last) - change(axis, first, others_last)
+        total += float(more[: len(more) // 2].sum() - more[(len(more) + 1) // 2 :].sum())
+    return total / 4
 
 
 def _bypassed(node: Any, logits: Tensor, leaf: Tensor) -> bool:

@@ -21,42 +21,79 @@ ONE_OUTPUT = (
 Visitor = Callable[[Tensor], Tensor | None]  # gets the layer's tensor; what it returns takes that tensor's place
 
 
+def output_on(model: nn.Module, x: Tensor) -> Any:
+    """What the model returns for images x (n, 3, h, w).
+
+    Raises:
+        BadModel: it cannot be run on them.
+    """
+    try:
+        return model(x)
+    except FAILURES as err:
+        problem = (str(err).splitlines() or [type(err).__name__])[0].rstrip(". ")
+        raise BadModel(
+            f"The model cannot be run on a tensor of images {tuple(x.shape)}: {problem}. It has to take what is "
+            "recorded: (images, channels, height, width), of the size and with the channels of the data's images. "
+            "Where it takes something else, wrap it in a module whose forward makes that of these images."
+        ) from err
+
+
 def logits_of(output: Any) -> Tensor:
     """The logits (n, C) among what a classifier returns.
 
-    A tensor, a mapping or a Hugging Face output with `logits`, or a tuple: the first of its matrices, unless that is
-    the softmax of another one (Ultralytics), which then are the logits.
+    A tensor; what has the name `logits` in a mapping, a dataclass or a Hugging Face output; or the only matrix in a
+    mapping or tuple. Of several matrices of one shape the first, unless that is the softmax of another one
+    (Ultralytics), which then are the logits.
 
     Raises:
-        BadModel: there is none, or only probabilities are.
+        BadModel: there is none, only probabilities are, or which are the logits cannot be known.
     """
-    if isinstance(output, Mapping) and isinstance(output.get("logits"), Tensor):
-        output = output["logits"]
-    if isinstance(output, tuple | list):
-        matrices = [entry for entry in output if isinstance(entry, Tensor) and entry.ndim == 2]
+    named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    output = named if isinstance(named, Tensor) else output
+    if isinstance(output, Mapping | tuple | list):
+        entries = output.values() if isinstance(output, Mapping) else output
+        matrices = [entry for entry in entries if isinstance(entry, Tensor) and entry.ndim == 2]
+        if len({matrix.shape for matrix in matrices}) > 1:
+            raise BadModel(
+                f"The model returned several matrices: {', '.join(str(tuple(each.shape)) for each in matrices)}. Which "
+                "of them has the logits? Wrap it in a module that returns that one."
+            )
         if len(matrices) > 1 and _are_probabilities(matrices[0]):
             matrices = [entry for entry in matrices if not _are_probabilities(entry)] or matrices
-        output = matrices[0] if matrices else None
+        output = matrices[0] if matrices else output
     if isinstance(output, Tensor) and output.ndim == 1:  # one number for each image, which is refused in words
         return output[:, None]
     if not isinstance(output, Tensor) or output.ndim != 2:
         shape = f" of shape {tuple(output.shape)}" if isinstance(output, Tensor) else ""
         raise BadModel(
-            f"The model returned a {type(output).__name__}{shape}. A classifier returns logits (images, classes), "
-            "alone, as the first entry of a tuple, or under the name 'logits'. Wrap it in a module that does."
+            f"The model returned an object of type {type(output).__name__}{shape}. A classifier returns logits "
+            "(images, classes), alone, as the only matrix of a tuple or mapping, or under the name 'logits'. Wrap it "
+            "in a module that does."
         )
     return output
 
 
-def refuse_other_outputs(logits: Tensor) -> None:
-    """Raises BadModel unless these are the logits (n, C) of two classes or more."""
+def refuse_other_outputs(logits: Tensor, model: nn.Module, x: Tensor) -> None:
+    """Raises BadModel unless what the model returns for images x (n, 3, h, w) are finite logits (n, C), C > 1."""
     if logits.shape[1] < 2:
         raise BadModel(ONE_OUTPUT)
+    if not logits.isfinite().all():
+        raise BadModel(
+            "The model returns NaN or infinity for some images. Check its weights, and that images are prepared for it."
+        )
     if _are_probabilities(logits):  # no class map has a probability as its mean
         raise BadModel(
             "The model returns probabilities: every row of its output is from 0 to 1 and sums to 1. "
             "Class maps add up to logits, so leave the softmax out of the model."
         )
+    if bool(((logits >= 0) & (logits <= 1)).all()):
+        with torch.enable_grad():
+            last = type(logits_of(model(x)).grad_fn).__name__
+        if last.startswith("SigmoidBackward"):
+            raise BadModel(
+                "The model ends in a sigmoid: each class has a probability of its own. Classprint records the softmax "
+                "of logits, so leave the sigmoid out of the model."
+            )
 
 
 def _are_probabilities(rows: Tensor) -> bool:

@@ -186,7 +186,7 @@ def test_what_cannot_be_adopted_is_refused_with_what_was_found():
     for one in (lambda logits: logits[:, 0], lambda logits: logits[:, :1]):
         with pytest.raises(BadModel, match=r"one number for an image.*torch\.zeros_like\(z\), z"):
             adopt(Returns(one), x)
-    with pytest.raises(BadModel, match="returned a str"):
+    with pytest.raises(BadModel, match="an object of type str"):
         adopt(Returns(lambda logits: "logits"), x)
     with pytest.raises(BadModel, match="at least two images"):
         adopt(Tiny(), x[:1])
