@@ -246,7 +246,7 @@ def _runs_folder(options: argparse.Namespace) -> Path:
 
 def _check_place(path: Path) -> None:
     """Returns if there may be a run at `path`, before any work; raises BadOption where none can be written."""
-    path = path.parent.resolve() / path.name  # not the run itself, which may be a link to nowhere
+    path = Path(os.path.realpath(path.parent)) / path.name  # not the run itself, which may be a link to nowhere
     existing = next(each for each in (path, *path.parents) if os.path.lexists(each))
     problem = "is not a folder" if not existing.is_dir() else ""
     if not problem and existing != path and not os.access(existing, os.W_OK | os.X_OK):

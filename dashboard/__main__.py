@@ -85,8 +85,8 @@ def _figures(options: argparse.Namespace) -> None:
 def _screenshots(options: argparse.Namespace) -> None:
     from dashboard.screenshots import take_screenshots  # needs Streamlit and Playwright, which a report does not
 
+    open_run(options.run)
     run = options.run.resolve()  # '.' has no name, and the folder around it is needed
-    open_run(run)
     written = take_screenshots(run, options.output, full=options.full)
     print(f"{len(written)} images in {options.output}")
 

@@ -8,6 +8,7 @@ for epoch in range(1, 91):
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ from store.format.layout import CHECKPOINTS
 from store.format.schema import check_metric
 
 KEPT_CHECKPOINTS = ("last", "all", "none")
-_open_recorders: weakref.WeakValueDictionary[Path, Recorder] = weakref.WeakValueDictionary()
+_open_recorders: weakref.WeakValueDictionary[str, Recorder] = weakref.WeakValueDictionary()
 
 
 class Recorder:
@@ -133,7 +134,7 @@ class Recorder:
 
     def _open(self, material: Material, normalisation: Normalisation, *, batch: int, precision: str) -> None:
         """Locks the run, creates or resumes it, and makes what records its epochs."""
-        earlier = _open_recorders.pop(self.path.resolve(), None)
+        earlier = _open_recorders.pop(os.path.realpath(self.path), None)
         if earlier is not None:  # a notebook's cell that is run again
             earlier.close()
         try:
@@ -160,7 +161,7 @@ class Recorder:
             self._resources.close()
             raise
         self._closing = weakref.finalize(self, _close, self._run, self._resources)
-        _open_recorders[self.path.resolve()] = self
+        _open_recorders[os.path.realpath(self.path)] = self
 
     def record(self, epoch: int, *, label: str = "", force: bool = False, **metrics: float) -> dict[str, float] | None:
         """Records the network as it is now. Every module is left in the mode, training or evaluation, that it was in.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 import statistics
 import tempfile
@@ -104,7 +105,8 @@ def make_recording_plan(prepared: PreparedRun, path: Path, *, left: int, is_new:
 
 def _plan(prepared: PreparedRun, path: Path, is_new: bool, work: Sequence[str], duration: str, new_bytes: int) -> Plan:
     """A plan, with what every one says."""
-    existing = next(each for each in (path.resolve(), *path.resolve().parents) if each.exists())
+    target = Path(os.path.realpath(path))
+    existing = next(each for each in (target, *target.parents) if each.exists())
     free = shutil.disk_usage(existing).free
     cells, dataset = f"{prepared.shapes.maps[0]} x {prepared.shapes.maps[1]}", prepared.dataset
     training = "" if dataset.train is None else f"{len(dataset.train.labels):,} training and "

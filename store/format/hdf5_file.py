@@ -367,6 +367,8 @@ def _refuse_other_file(part: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except DamagedFile as err:
+        if isinstance(err.__cause__, OSError):  # the system says why once it is opened for writing
+            return
         names, odd = 0, str(err).partition(", where")[0]
     if names != 1:
         raise WriteFailed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem
 
 from store.errors import DamagedFile, StoreError
 from store.format.receipts import RECEIPT_BYTES, parse_receipt
 
 BLOCK = 8 << 20  # bytes at a time: few requests to object storage, little memory
+ANSWER_SECONDS = 120  # for a listing or the state of a file: storage may send pages of names, or single bytes, for ever
+_WEB = re.compile(r"(^|::)https?://", re.IGNORECASE)
 
 
 def is_remote(path: str | Path) -> bool:
@@ -48,10 +52,18 @@ class Place:
     @classmethod
     def at(cls, url: str) -> Place:
         """The place at a path or URL; raises StoreError for a URL of a kind that nothing here can open."""
-        url = url.rstrip("/")
+        folder = url.rstrip("/")
+        # A web page is no listing: it has no sizes and no end, and its server sends whoever reads it elsewhere.
+        if _WEB.search(url):
+            raise StoreError(
+                f"{url!r} is the address of a web server, which does not list files. Download the run into a folder, "
+                "or name the bucket that it is in, such as s3://bucket/runs."
+            )
+        if is_remote(url) and not is_remote(folder):  # it would be a folder called "s3:"
+            raise StoreError(f"{url!r} names no bucket and no folder. Name one, such as s3://bucket/runs.")
         try:
             with errors_of_libraries():
-                return cls(url, *fsspec.core.url_to_fs(url))
+                return cls(folder, *fsspec.core.url_to_fs(folder))
         except OSError as err:
             raise StoreError(
                 f"{url!r} cannot be opened: {err}. For s3:// install s3fs, for gs:// gcsfs, for abfs:// adlfs."
@@ -73,13 +85,21 @@ class Place:
             FileNotFoundError: there is no such file.
             StoreError: the file system cannot be reached.
         """
+        if method != "open" and isinstance(self.system, AsyncFileSystem):
+            options["timeout"] = ANSWER_SECONDS
         try:
             with errors_of_libraries():
                 return getattr(self.system, method)(self.path(name), *arguments, **options)
         except (FileNotFoundError, NotADirectoryError):
             raise
+        except TimeoutError as err:
+            raise StoreError(
+                f"{self.url!r} did not finish its answer within {ANSWER_SECONDS:g} seconds. Check the network, or name "
+                "a folder there that has fewer files."
+            ) from err
         except OSError as err:
-            raise StoreError(f"{self.url!r} cannot be reached: {err}. Check the network and the credentials.") from err
+            check = "the path" if self.is_local else "the network and the credentials"
+            raise StoreError(f"{self.url!r} cannot be reached: {err}. Check {check}.") from err
 
     def blocks(self, name: str, size: int) -> Iterator[bytes]:
         """A file of `size` bytes, block by block: a server may send without end whatever it has listed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ def prune_run(run: Run, target: str | Path, *, epochs: Sequence[int] | None = No
     chosen = sorted(set(chosen_epochs(run, epochs)))
     if top is not None and top < 1:
         raise ValueError(f"At least one map of every image must be kept, got top={top}.")
-    if target.exists() or run.path.resolve() in target.resolve().parents:
+    # Not resolve(), here and elsewhere: for links in a circle it raises RuntimeError.
+    if os.path.lexists(target) or Path(os.path.realpath(run.path)) in Path(os.path.realpath(target)).parents:
         raise RunExists(f"{str(target)!r} exists already, or is inside the run. Choose another folder.")
     if top is not None and top >= (run.kept_maps or len(run.classes) - 1):  # the run has no more than that
         top = None

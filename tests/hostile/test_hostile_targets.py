@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from dashboard.paper.folder import INDEX, write_figures
+from dashboard.report import write_report
 from store import StoreError, open_run
 from store.analysis.analysis_file import ANALYSIS_FILE
 from store.format.receipts import write_missing_receipts
@@ -14,6 +15,7 @@ from store.tools.copy import copy_run
 from store.tools.export import export_maps, export_tables
 from store.tools.link import link_run
 from store.tools.neighbours import EXPORTS
+from store.tools.prune import prune_run
 from store.write.run_writer import resume_run
 
 
@@ -91,6 +93,36 @@ def test_no_command_writes_through_an_unfinished_file(run, name, obstacle):
     with pytest.raises(StoreError, match="remove it"):
         write(run)
     assert _outside(run) == before
+
+
+def _train_into(run, place):
+    from compute.cli import main
+
+    if main(["train", "--data", "phantom", "--runs-dir", str(place), "--run", "x"]):
+        raise StoreError("Too many levels of symbolic links")  # as the command has said on the terminal
+
+
+INTO_A_PLACE = {
+    "copy": lambda run, place: copy_run(str(run), str(place)),
+    "prune": lambda run, place: prune_run(open_run(run), place, epochs=[1]),
+    "export": lambda run, place: export_tables(open_run(run), place),
+    "export for others": lambda run, place: EXPORTS["gzip"](open_run(run), place),
+    "figures": lambda run, place: write_figures(open_run(run), place, formats=["svg"]),
+    "report": lambda run, place: write_report(open_run(run), place),
+    "train": _train_into,
+}
+
+
+@pytest.mark.parametrize("inside", ["", "inside/it"], ids=["itself", "inside"])
+@pytest.mark.parametrize("name", INTO_A_PLACE)
+def test_a_target_that_is_a_circle_of_links_is_refused_in_words(run, name, inside):
+    one, other = run.parent / "one", run.parent / "other"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    with pytest.raises(StoreError, match=r"symbolic links|Symlink loop|exists already|File exists") as refused:
+        INTO_A_PLACE[name](run, one / inside)
+    assert ".. " not in str(refused.value) and "Restore" not in str(refused.value)
+    assert one.is_symlink() and other.is_symlink()
 
 
 @pytest.mark.parametrize("name", ["epochs", "checkpoints"])

@@ -63,7 +63,7 @@ def test_runs_at_a_url_are_listed_with_those_of_a_folder(tmp_path):
     [
         ("memory://nothing/here", r"There is nothing at 'memory://nothing/here'. Check the address"),
         ("nope://bucket/runs", r"'nope://bucket/runs' cannot be opened: Protocol not known: nope"),
-        ("http://127.0.0.1:9/runs", r"'http://127.0.0.1:9/runs' cannot be reached: .* Check the network"),
+        ("http://127.0.0.1:9/runs", r"web server, which does not list files. Download the run"),
     ],
 )
 def test_a_url_that_cannot_be_listed_is_a_problem_and_hides_no_other_folder(tmp_path, location, words):
