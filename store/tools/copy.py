@@ -88,7 +88,7 @@ def _local_files(folder: Path) -> dict[str, int]:
             path = Path(here) / name
             if name in files and not name.endswith(PART):
                 found[layout.inside(path.relative_to(folder).as_posix(), str(folder))] = regular_file(path).st_size
-            elif path.is_symlink():
+            elif name in folders and path.is_symlink():
                 raise DamagedFile(f"{str(path)!r} is a symbolic link, where a run has a folder. Put the folder there.")
     return found
 
