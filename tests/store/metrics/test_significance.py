@@ -149,6 +149,43 @@ def test_the_class_that_stands_out_is_the_one_that_was_raised():
     assert found.low[1] > found.others[1]
 
 
+def ratios(values, groups):
+    """T_c of each class: its mean over that of the others, by the larger of its own and the pooled variance."""
+    count = len(values)
+    inside = sum(((values[rows] - values[rows].mean()) ** 2).sum() for rows in groups)
+    pooled = (inside + values.var()) / (count - len(groups) + 1)
+    found = []
+    for rows in groups:
+        error = np.sqrt(max(values[rows].var(ddof=1), pooled) * (1 / len(rows) + 1 / (count - len(rows))))
+        found.append((values[rows].mean() - np.delete(values, rows).mean()) / error)
+    return np.array(found)
+
+
+def test_the_p_value_and_the_interval_are_those_of_the_equation():
+    """One draw after the other, as the equation says it, of the same random numbers."""
+    values, labels, draws = np.random.default_rng(4).gamma(0.6, size=10), np.repeat([0, 1, 2], [2, 3, 5]), 199
+    values[2:5] += 4
+    groups = [np.flatnonzero(labels == each) for each in range(3)]
+    residuals = np.concatenate(
+        [np.sqrt(len(rows) / (len(rows) - 1)) * (values[rows] - values[rows].mean()) for rows in groups]
+    )
+    moved, flipped = np.random.default_rng(0), np.random.default_rng(0)
+    by_chance = (
+        [ratios(residuals[moved.permutation(10)], groups) for _ in range(draws)],
+        [ratios(residuals * flipped.choice((-1.0, 1.0), 10), groups) for _ in range(draws)],
+    )
+    observed = ratios(values, groups)
+    best = observed.argmax()
+    p = max((1 + sum(each.max() >= observed[best] - 1e-9 for each in drawn)) / (1 + draws) for drawn in by_chance)
+    reach = max(np.quantile([np.abs(each).max() for each in drawn], 0.95, method="higher") for drawn in by_chance)
+    error = (values[groups[best]].mean() - np.delete(values, groups[best]).mean()) / observed[best]
+    found = outstanding(values[None], labels, resamples=draws)
+    assert found.class_index[0] == best
+    assert found.p[0] == pytest.approx(p)
+    assert 0.01 < p < 0.5
+    assert found.low[0] == pytest.approx(values[groups[best]].mean() - reach * error)
+
+
 def test_a_small_spread_by_chance_is_no_merit():
     """Of skewed values a class whose images happen to be alike lies below the others, not above."""
     labels = np.repeat(np.arange(3), 4)
