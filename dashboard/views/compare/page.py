@@ -251,11 +251,7 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
             alt="accuracy of every class in both states",
             on_point=lambda point: url_state.open_class(data.class_ids(selection.run)[int(point["class_index"])]),
         )
-        images = int(np.bincount(after.run.labels).max())
-        st.caption(
-            f"Click a point to open the class's gallery. The largest class has {plural(images, 'image')}: one image is "
-            f"{100 / images:.3g} points there, and more elsewhere."
-        )
+        st.caption(f"Click a point to open the class's gallery. {_images_of_a_class(after.run)}")
     with right:
         columns = {"before": names[0], "after": names[1], "change": "Points"}
         plain_table(
@@ -280,6 +276,15 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
             },
             alt="accuracy of every class in both states",
         )
+
+
+def _images_of_a_class(run: Run) -> str:
+    """How far one image moves the accuracy of a class, in words."""
+    counts = np.bincount(run.labels)
+    fewest, most = int(counts[counts > 0].min()), int(counts.max())
+    images = plural(most, "image") if fewest == most else f"{count(fewest)} to {plural(most, 'image')}"
+    points = " to ".join(dict.fromkeys(f"{100 / number:.3g}" for number in (most, fewest)))
+    return f"A class has {images}, so one image is {points} points of its accuracy."
 
 
 def _patterns(selection: Selection, states: list[State], table: pd.DataFrame) -> None:
