@@ -85,7 +85,8 @@ figures: setup ## Make the paper's table and figures of RUN as PDF, SVG and PNG:
 	$(BIN)/python -m dashboard figures "$(RUNS)/$(or $(RUN),quick)" --out "figures/$(or $(RUN),quick)" $(ARGS)
 
 docs: setup-dev ## Build the API reference from the docstrings: docs/api
-	$(BIN)/python -m pdoc classprint classprint.plots store.queries \
+	@# pdoc sees only the names that are loaded, and the package classprint loads most of its own when they are asked for.
+	$(BIN)/python -c 'from classprint import *; from pdoc.__main__ import cli; cli()' classprint classprint.plots store.queries \
 	  compute.recording.recorder compute.recording.predictions compute.models.adoption -o docs/api --docformat google
 
 test: setup-dev ## All tests (those in a browser need Chromium and are skipped without it)

@@ -1,4 +1,4 @@
-"""Classprint's one public door.
+"""What programs and notebooks of your own import from Classprint.
 
     from classprint import open_run, Recorder, adopt, record, from_predictions
 
@@ -15,6 +15,7 @@ from classprint.packages import refuse_other_packages
 refuse_other_packages()
 
 from store import Run, open_run  # noqa: E402  checked first: another package of that name would fail obscurely
+from store.version import VERSION  # noqa: E402
 
 if TYPE_CHECKING:
     from compute.models.adoption import adopt
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from compute.recording.predictions import from_predictions
     from compute.recording.recorder import Recorder, record
 
+__version__ = VERSION
 __all__ = [
     "HuggingFaceRecorder",
     "LightningRecorder",
@@ -52,13 +54,14 @@ def __getattr__(name: str) -> Any:
     if name not in _COMPUTE:
         raise AttributeError(f"classprint has no {name!r}. It has {', '.join(__all__)}.")
     try:
-        return getattr(importlib.import_module(_COMPUTE[name]), name)
+        found = globals()[name] = getattr(importlib.import_module(_COMPUTE[name]), name)
     except ModuleNotFoundError as err:
         if err.name not in ("torch", "torchvision"):
             raise
         raise ImportError(
             f"{name} needs PyTorch, and {err.name!r} is not installed. In Classprint's folder: pip install '.[compute]'"
         ) from err
+    return found
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ import os
 import runpy
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import classprint  # noqa: F401  says so where another module hides a package
@@ -41,8 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Classprint {VERSION}")
         sys.exit(0)
     if command not in COMMANDS:
-        print(_help(), file=sys.stdout if command in ("", "-h", "--help") else sys.stderr)
-        sys.exit(0 if command in ("", "-h", "--help") else 2)
+        if command in ("", "-h", "--help"):
+            print(_help())
+            sys.exit(0)
+        similar = get_close_matches(command, COMMANDS, n=1)
+        meant = f"Did you mean '{similar[0]}'?" if similar else "'classprint --help' lists them all."
+        print(f"classprint has no command '{command}'. {meant}", file=sys.stderr)
+        sys.exit(2)
     package, _ = COMMANDS[command]
     if not package:
         _open_dashboard(words[1:])
@@ -56,7 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _open_dashboard(words: Sequence[str]) -> None:
     """Replaces this process by Streamlit."""
     parser = argparse.ArgumentParser(prog="classprint dashboard", epilog="Other options are those of streamlit run.")
-    parser.add_argument("runs", nargs="?", default=os.environ.get("CLASSPRINT_RUNS", "runs"), help="folder of the runs")
+    parser.add_argument(
+        "runs",
+        nargs="?",
+        default=os.environ.get("CLASSPRINT_RUNS", "runs"),
+        help="folders or URLs of runs, a colon between them (default: %(default)s)",
+    )
     parser.add_argument("--port", default="8501", help="where it answers (default: %(default)s)")
     options, others = parser.parse_known_args(words)
     app = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"

@@ -226,7 +226,7 @@ def _prepare(sources: _Sources, previous: _Entry | None, target: Path) -> _Entry
 def _announce(sources: _Sources, where: str, free: int) -> None:
     """Says what is about to be decoded, and how much room it takes, before it starts."""
     print(
-        f"Preparing {len(sources.paths):,} images of '{sources.listing.name}': {sources.bytes_needed / 1e9:.2f} GB "
+        f"Preparing {len(sources.paths):,} images of '{sources.listing.name}': {sources.bytes_needed / 1e6:,.0f} MB "
         f"{where}, where {free / 1e9:.1f} GB are free; the memory has {free_memory() / 1e9:.1f} GB free.",
         file=sys.stderr,
     )

@@ -19,6 +19,7 @@ from compute.data.dataset import Selection
 from compute.data.decode import SUFFIXES
 from compute.errors import BadLayout
 from store.format.description import ClassInfo
+from store.rates import percent
 
 TRAINING_NAMES = ("train", "training")
 VALIDATION_NAMES = ("val", "valid", "validation", "dev", "eval", "test", "testing")  # In order of preference.
@@ -310,8 +311,9 @@ def _set_apart(
         order = sorted(rows, key=lambda row: hashlib.sha256(f"{seed}\0{files.paths[row]}".encode()).digest())
         chosen[order[: min(max(round(selection.validation_share * len(rows)), 1), len(rows) - 1)]] = True
     note = (
-        f"There are no validation images: {chosen.sum():,} of {len(chosen):,}, {selection.validation_share:.0%} of "
-        f"each class, are set apart (data.validation_share; data.seed = {seed} chooses them)."
+        f"There are no validation images: {chosen.sum():,} of {len(chosen):,}, "
+        f"{percent(selection.validation_share, 0)} of each class, are set apart "
+        f"(data.validation_share; data.seed = {seed} chooses them)."
     )
     return files.taken(np.flatnonzero(~chosen)), files.taken(np.flatnonzero(chosen)), note
 

@@ -11,6 +11,7 @@ from compute.data.dataset import ImageSet, image_digests, spread
 from compute.data.decode import OF_8_BITS, STRETCHED, WHITE, Preparation, open_image, top_level
 from compute.errors import BadImage
 from store.format.description import ClassInfo
+from store.rates import percent
 
 _DEPTHS = tuple(2**bits - 1 for bits in (8, 10, 12, 14))  # of cameras and scanners whose files have 16 bits
 _DEEP_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".pgm", ".pnm", ".jp2", ".j2k", ".jpx"})
@@ -96,15 +97,15 @@ def _shape_notes(sizes: np.ndarray, preparation: Preparation) -> list[str]:
     cropped = float(np.average([place.share_cropped for place in places], weights=counts))
     if cropped > _CROPPED:
         notes.append(
-            f"Cutting out the centre drops {cropped:.0%} of an image on average (median {width}×{height} pixels). "
-            "Keep all of it with data.crop=false, or its shape with data.size=[height, width] (compute record: "
-            "--resize or --crop HEIGHT WIDTH)."
+            f"Cutting out the centre drops {percent(cropped, 0)} of an image on average (median {width}×{height} "
+            "pixels). Keep all of it with data.crop=false, or its shape with data.size=[height, width] "
+            "(compute record: --resize or --crop HEIGHT WIDTH)."
         )
     enlarged = float(np.average([min(place.scale) > 2 for place in places], weights=counts))
     if enlarged > 0.5:
         notes.append(
-            f"{enlarged:.0%} of the images are enlarged more than twice, to {size} (median {width}×{height} pixels). "
-            "A smaller data.size (compute record: --crop) says the same in less time."
+            f"{percent(enlarged, 0)} of the images are enlarged more than twice, to {size} (median {width}×{height} "
+            "pixels). A smaller data.size (compute record: --crop) says the same in less time."
         )
     return notes
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from compute.data.decode import Preparation, decode_image, open_image, orientation
 from compute.errors import BadImage
+from store.rates import percent
 
 MOST_BYTES = 20_000_000  # of a file
 MOST_DECODED_BYTES = 500_000_000  # of memory, while an image is prepared; a larger one is refused before it is decoded
@@ -52,7 +53,7 @@ def prepare_upload(content: bytes, preparation: Preparation) -> Upload:
     if min(place.scale) > 2:
         notes += (f"It is only {decoded.width}×{decoded.height} pixels, so it was enlarged.",)
     if place.share_cropped >= 0.01:
-        notes += (f"{place.share_cropped:.0%} of it, at the edges, is cut off, as for the images of this run.",)
+        notes += (f"{percent(place.share_cropped, 0)} of it, at the edges, is cut off, as for the images of this run.",)
     return Upload(decoded.pixels, notes)
 
 

@@ -28,6 +28,8 @@ def test_every_public_name_is_there():
     library = {"HuggingFaceRecorder": "transformers", "LightningRecorder": "lightning"}
     names = [name for name in classprint.__all__ if name not in library or importlib.util.find_spec(library[name])]
     assert [getattr(classprint, name).__name__ for name in names] == names
+    assert set(names) <= vars(classprint).keys()  # where the tool of the API reference looks, once they are loaded
+    assert classprint.__version__ == VERSION
     with pytest.raises(AttributeError, match="classprint has no 'nothing'"):
         classprint.nothing  # noqa: B018
 
@@ -54,6 +56,8 @@ def test_pytorch_that_is_absent_is_asked_for_by_name(tmp_path):
 
 
 def test_every_command_of_the_packages_is_one_of_the_program():
+    odd = python("-m", "classprint", "verfy")
+    assert odd.returncode == 2 and "classprint has no command 'verfy'. Did you mean 'verify'?" in odd.stderr
     process = python("-m", "classprint")
     assert process.returncode == 0
     for name, (_, text) in COMMANDS.items():

@@ -163,7 +163,7 @@ def test_images_that_fit_nowhere_are_refused_before_they_are_decoded(fruit, load
 
 def test_the_room_that_images_take_is_said_before_they_are_decoded(fruit, load, capfd):
     load(fruit, size=64)
-    assert "Preparing 18 images of 'fruit': 0.00 GB in '" in capfd.readouterr().err
+    assert "Preparing 18 images of 'fruit': 0 MB in '" in capfd.readouterr().err
     load(fruit, size=64)
     assert "Preparing" not in capfd.readouterr().err
 

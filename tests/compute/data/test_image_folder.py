@@ -96,7 +96,7 @@ def test_without_validation_images_a_share_of_each_class_is_set_apart(load, tmp_
     assert sorted(first.train.labels.tolist()) == sorted([0, 1, 2] * 8)
     assert first.validation.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert not set(first.train.names) & set(first.validation.names)
-    assert "6 of 30, 20% of each class, are set apart (data.validation_share; data.seed = 0" in first.notes[0]
+    assert "6 of 30, 20 % of each class, are set apart (data.validation_share; data.seed = 0" in first.notes[0]
     assert load(tmp_path / "set").checksum == first.checksum
     assert load(tmp_path / "set", seed=1).checksum != first.checksum
     assert len(load(tmp_path / "set", selection=Selection(validation_share=0.5)).validation) == 15

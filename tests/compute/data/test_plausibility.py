@@ -93,7 +93,7 @@ def test_levels_above_the_white_one_are_counted(load, tmp_path):
 def test_how_much_the_crop_drops_is_said_where_it_is_much(load, tmp_path):
     root = write_set(tmp_path / "set", colours, size=(96, 32))
     (note,) = load(root, size=32).notes
-    assert note.startswith("Cutting out the centre drops 67% of an image on average (median 96×32 pixels).")
+    assert note.startswith("Cutting out the centre drops 67 % of an image on average (median 96×32 pixels).")
     assert load(root, preparation=Preparation((32, 96))).notes == ()
     assert load(root, preparation=Preparation((32, 32), crop=False)).notes == ()
     assert "enlarged more than twice, to 128×384" in load(root, preparation=Preparation((128, 384))).notes[0]

@@ -97,7 +97,7 @@ def test_an_upload_becomes_the_recorded_pixels_bit_for_bit(tmp_path, preparation
         ),
         (file_of(Image.new("CMYK", (20, 20)), "TIFF"), "CMYK colours were converted to RGB"),
         (file_of(Image.new("RGB", (1, 1), "red")), "only 1×1 pixels, so it was enlarged"),
-        (file_of(Image.new("RGB", (20, 10), "red")), "50% of it, at the edges, is cut off"),
+        (file_of(Image.new("RGB", (20, 10), "red")), "50 % of it, at the edges, is cut off"),
     ],
 )
 def test_what_was_changed_is_said(content, note):
