@@ -10,28 +10,22 @@ from tests.compute.live.conftest import HandMade, predictor_of
 pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
 
 
-def test_the_deconvnet_of_a_channel_equals_the_hand_worked_value(image):
-    """The mean of pooled channel 1, green minus blue: 1/4 goes back to where each 2x2 block has its maximum."""
-    seen = deconvolution(predictor_of(HandMade()), image, layer="pool", channel=1)
+@pytest.mark.parametrize(
+    ("layer", "channel", "place", "colour"),
+    [
+        # the mean of pooled channel 1, green minus blue: 1/4 goes back to where each 2x2 block has its maximum
+        ("pool", 1, np.s_[::2, ::2], (0, 0.25, -0.25)),
+        # class 0 sends 2/4 back to where red was largest; its -1/4 for green dies in the ReLU
+        (CLASSES, 0, np.s_[1::2, 1::2], (0.5, 0, 0)),
+        # class 1 sends 3/4 back to green and -3/4 to blue, also in the lower half, where the ReLU was shut: there is no
+        # gate of the forward pass. Of equal values the first of a block is its maximum.
+        (CLASSES, 1, np.s_[::2, ::2], (0, 0.75, -0.75)),
+    ],
+)
+def test_the_deconvnet_equals_the_hand_worked_value(image, layer, channel, place, colour):
     expected = np.zeros((4, 4, 3))
-    expected[::2, ::2, 1], expected[::2, ::2, 2] = 0.25, -0.25
-    assert np.allclose(seen, expected)
-
-
-def test_the_deconvnet_equals_the_hand_worked_value(image):
-    """Class 0 sends 2/4 back to where red was largest in each 2x2 block; its -1/4 for green dies in the ReLU."""
-    seen = deconvolution(predictor_of(HandMade()), image, channel=0)
-    expected = np.zeros((4, 4, 3))
-    expected[1::2, 1::2, 0] = 0.5
-    assert np.allclose(seen, expected)
-
-
-def test_the_deconvnet_has_no_forward_gate_and_follows_the_switches(image):
-    """Class 1 sends 3/4 back to green (and -3/4 to blue), also in the lower half, where the ReLU was shut."""
-    seen = deconvolution(predictor_of(HandMade()), image, channel=1)
-    expected = np.zeros((4, 4, 3))
-    expected[::2, ::2, 1], expected[::2, ::2, 2] = 0.75, -0.75  # equal values: the first of a block is its maximum
-    assert np.allclose(seen, expected)
+    expected[place] = colour
+    assert np.allclose(deconvolution(predictor_of(HandMade()), image, layer=layer, channel=channel), expected)
 
 
 def test_the_paper_networks_layers_have_the_channels_that_it_draws():

@@ -168,12 +168,6 @@ def test_one_training_step_equals_hand_written_pytorch():
             assert torch.allclose(weight, network.get_parameter(name), atol=1e-7), name
 
 
-@pytest.mark.parametrize("options", [{"encoder_norm": "layer"}])
-def test_an_unknown_norm_is_refused(options):
-    with pytest.raises(BadModel, match=r"no encoder_norm 'layer'. Available: instance, batch"):
-        build("paper", 3, **options)
-
-
 def test_images_too_small_for_instance_norm_are_refused_before_training():
     with pytest.raises(BadModel, match="to a single cell"):
         describe(build("paper", 3), image_shape=(32, 32), classes=3)
@@ -232,11 +226,12 @@ def test_with_two_grouped_layers_a_class_depends_on_its_own_encoder_map_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"encoder_norm": "layer"}, "no encoder_norm 'layer'. Available: instance, batch"),
         ({"kernel": "cubic"}, "no kernel 'cubic'"),
         ({"grouped": 3}, "no grouped '3'"),
         ({"grouped": 0, "kernel": "shared"}, "of grouped layers"),
     ],
 )
-def test_an_ablation_that_does_not_exist_is_refused(options, message):
+def test_an_option_that_does_not_exist_is_refused(options, message):
     with pytest.raises(BadModel, match=message):
         build("paper", 3, **options)

@@ -14,31 +14,22 @@ from store import open_run
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "custom-network.md").read_text(encoding="utf-8")
 
 
-def test_an_unknown_network_is_refused_with_the_known_ones():
-    with pytest.raises(BadModel, match=r"no network 'resnet'. Available: cam, grid, paper"):
-        build("resnet", 3)
-
-
-@pytest.mark.parametrize("dropout", [7, "abc"])
-def test_an_option_with_a_value_that_the_network_does_not_take_is_refused(dropout):
-    with pytest.raises(BadModel, match=r"'paper' cannot be built with the options .*dropout"):
-        build("paper", 3, dropout=dropout)
-
-
-def test_an_unknown_option_is_refused_with_the_known_ones():
-    with pytest.raises(BadModel, match=r"'paper' has no option 'depth'. Its options: encoder_norm, dropout, scale"):
-        build("paper", 3, depth=50)
-
-
-@pytest.mark.parametrize("name", ["no_such_module:Net", "tests.compute.cases:Absent", "os.:path"])
-def test_a_network_that_cannot_be_imported_is_refused(name):
-    with pytest.raises(BadModel, match="cannot be imported"):
-        build(name, 3)
-
-
-def test_something_that_is_no_network_is_refused():
-    with pytest.raises(BadModel, match=r"A network is a torch.nn.Module"):
-        build("builtins:str", 3)
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet", {}, "no network 'resnet'. Available: cam, grid, paper"),
+        ("paper", {"dropout": 7}, "'paper' cannot be built with the options .*dropout"),
+        ("paper", {"dropout": "abc"}, "'paper' cannot be built with the options .*dropout"),
+        ("paper", {"depth": 50}, "'paper' has no option 'depth'. Its options: encoder_norm, dropout, scale"),
+        ("no_such_module:Net", {}, "cannot be imported"),
+        ("tests.compute.cases:Absent", {}, "cannot be imported"),
+        ("os.:path", {}, "cannot be imported"),
+        ("builtins:str", {}, "A network is a torch.nn.Module"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_with_what_can(name, options, message):
+    with pytest.raises(BadModel, match=message):
+        build(name, 3, **options)
 
 
 def test_a_plain_module_is_wrapped_and_its_record_has_no_layers():
