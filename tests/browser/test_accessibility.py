@@ -91,6 +91,15 @@ def test_a_page_of_images_can_be_zoomed(browser, analysed, page):
     with open_window(browser, "zoom of 200 %") as window:
         show(window, analysed, page)
         assert problems(window) == []
+        # Nothing lies over anything else: the logo over the title, or the first tile over the column beside it.
+        logo, title = (
+            window.locator(f"{name}:visible").first.bounding_box()
+            for name in ("[data-testid^=stLogo], [data-testid=stHeaderLogo]", "h1")
+        )
+        assert logo["y"] + logo["height"] <= title["y"]
+        column = window.locator("[data-testid=stColumn]").filter(has=window.locator(".tiles")).first
+        tile, column = column.locator(".tiles .tile").first.bounding_box(), column.bounding_box()
+        assert tile["x"] + tile["width"] <= column["x"] + column["width"] + 1
 
 
 def test_tab_reaches_the_pages_the_selection_and_the_images(browser, analysed):

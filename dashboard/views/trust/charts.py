@@ -106,7 +106,7 @@ def _failure_ranking(labels: tuple[str, ...], palette: Palette) -> alt.TopLevelM
         "fitted": palette.series[6],
     }
     colours = alt.Scale(domain=list(kinds), range=list(kinds.values()))
-    legend = alt.Legend(orient="top", columns=legend_columns(6, 2))
+    legend = alt.Legend(orient="top", columnPadding=4, columns=legend_columns(6, 2))
     dots = interval_dots(
         "failure_ranking",
         "auroc",
