@@ -109,12 +109,12 @@ def test_a_command_that_is_asked_to_stop_says_so(tiny_run, tmp_path, monkeypatch
     assert "Stopped." in capsys.readouterr().err
 
 
-def test_a_file_that_h5py_has_open_in_this_process_is_not_called_damaged(tiny_run):
+def test_a_file_that_h5py_has_open_in_this_process_is_not_called_damaged(copy):
     with (
-        h5py.File(tiny_run / "run.h5"),
+        h5py.File(copy / "run.h5"),
         pytest.raises(StoreError, match=r"open in this process.*locking=False") as caught,
     ):
-        open_run(tiny_run)
+        open_run(copy)
     assert not isinstance(caught.value, DamagedFile)
-    with h5py.File(tiny_run / "run.h5", locking=False):
-        assert open_run(tiny_run).epochs
+    with h5py.File(copy / "run.h5", locking=False):
+        assert open_run(copy).epochs
