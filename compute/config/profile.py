@@ -73,7 +73,7 @@ def override(profile: Profile, text: str) -> Profile:
     section, _, key = path.strip().partition(".")
     if not equals or not key:
         raise BadOption(f"'{text}' is not an override. Write section.key=value, for instance training.epochs=3.")
-    document = as_dict(profile)
+    document = as_dict(profile)  # and parsed again, so that one place checks limits
     target = document.setdefault(section, {})
     if section == "model" and key.startswith("options."):  # one option; the others stay
         target, key = target["options"], key.removeprefix("options.")

@@ -122,7 +122,7 @@ def _receive(remote: RemoteFile, part: Path) -> None:
         if length is not None and int(length) + start != remote.size:
             raise _other_file(remote, f"{int(length) + start:,} bytes long, not {remote.size:,}")
         with part.open("ab" if start else "wb") as out, _progress_bar(remote, start) as bar:
-            while chunk := response.read1(_CHUNK):
+            while chunk := response.read1(_CHUNK):  # what is there: `read` would lose a part when the line breaks
                 start += len(chunk)
                 if start > remote.size:  # Without a Content-Length, and perhaps without an end.
                     raise _other_file(remote, f"longer than {remote.size:,} bytes")

@@ -63,6 +63,7 @@ class LabelledItems:
         self._labels_known = labels is not None
         if labels is None:  # decoded a first time for their labels alone
             labels = np.array([self.item(row)[1] for row in range(len(self.data))], np.int64)
+        # By class, as every run is recorded: an image of the run has the same number whoever recorded it.
         self.order = np.argsort(labels, kind="stable")
         self.labels: NDArray[np.int64] = labels[self.order]
         if self.labels[0] < 0:

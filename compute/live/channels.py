@@ -125,6 +125,7 @@ def maximise(
         (gradient,) = torch.autograd.grad(value, x)
         x = x.detach() + _RATE * gradient / gradient.pow(2).mean().sqrt().clamp_min(1e-12)
         x *= 1 - _DECAY
+        # Neighbouring pixels rise and fall alike then; without it the image is noise of high frequency.
         if step % _BLUR_EVERY == _BLUR_EVERY - 1:
             x = gaussian_blur(x, [5, 5], [_BLUR, _BLUR])
         x = x.clamp(low, high)

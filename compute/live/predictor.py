@@ -136,6 +136,7 @@ def _adopt_again(
     body = build_recorded_model(model, weights, classes=len(run.classes))
     body.to(device).to(memory_format=torch.channels_last).eval()
     count = len(run.labels)
+    # The proof compares images: the first, a middle and the last one are of different classes.
     images = run.pixels(sorted({0, count // 2, count - 1}), run.variants[0])
     return adopt(body, normalise(torch.from_numpy(images).to(device)), layer or None, maps=maps)
 

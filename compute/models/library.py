@@ -34,7 +34,8 @@ RECORDED_OPTIONS: Mapping[str, Any] = MappingProxyType(
     }
 )
 _CLASS_ARGUMENTS = ("num_classes", "classes", "n_classes")  # of a factory of one's own
-_TWO_SIZES = (7, 11)  # numbers of classes, to see which tensors have as many rows
+# Numbers of classes, to see which tensors have as many rows: primes, which are hardly a width of anything else.
+_TWO_SIZES = (7, 11)
 
 
 @dataclass(frozen=True)

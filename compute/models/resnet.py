@@ -38,7 +38,7 @@ class ResNetEncoder(nn.Module):
             raise BadModel(f"There is no stem '{stem}'. Available: {', '.join(STEMS)}.")
         trunk = ResNet(Block, [2, 2, 2, 2], num_classes=1)  # its linear layer is dropped
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False) if stem == "stride1" else trunk.conv1
-        if stem == "stride1":
+        if stem == "stride1":  # as torchvision draws the one that it replaces
             nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.bn1 = trunk.bn1
         self.relu = nn.ReLU()  # a module of its own, so that compute.live.explain can change its gradient

@@ -23,7 +23,7 @@ from store.format.layout import RUN_FILE
 Probabilities: TypeAlias = NDArray | pd.DataFrame
 BATCH = 250  # images in memory at a time
 TOLERANCE = 1e-3  # by which an image's probabilities may miss the sum 1: they are often rounded
-LEAST = np.float32(2.0**-126)  # the logarithm of 0 is not finite
+LEAST = np.float32(2.0**-126)  # the smallest float32 with all its digits: the logarithm of 0 is not finite
 
 
 def from_predictions(

@@ -112,7 +112,7 @@ class Recorder:
         if checkpoints not in KEPT_CHECKPOINTS:
             raise BadOption(f"checkpoints = {checkpoints!r} is unknown: choose {', '.join(KEPT_CHECKPOINTS)}.")
         self.processes, self.checkpoints, self._calls = current_processes(), checkpoints, 0
-        self._meet("Recorder")
+        self._meet("Recorder")  # first: the collective calls below would wait for ever for a process that stays away
         normalisation = _normalisation(mean, sd)
         images, perturbations = MapStyleImages(validation, normalisation), check_variants(variants)
         inner = unwrapped(model)
@@ -129,7 +129,7 @@ class Recorder:
         self._resources = ExitStack()
         self._open(material, images.normalisation, batch=batch, precision=precision)
         self._started, self._spent, self._longest = time.monotonic(), 0.0, 0.0
-        self._initial = _weight_sums(self.network)
+        self._initial = _weight_sums(self.network)  # and no copy, which would take the network's memory again
         self._say(_summary(self.path, self.network, material.description, len(self.recorded_epochs)))
 
     def _open(self, material: Material, normalisation: Normalisation, *, batch: int, precision: str) -> None:
@@ -160,6 +160,7 @@ class Recorder:
         except BaseException:
             self._resources.close()
             raise
+        # Most loops end without `close`: the last epoch is then completed when the recorder or the program ends.
         self._closing = weakref.finalize(self, _close, self._run, self._resources)
         _open_recorders[os.path.realpath(self.path)] = self
 
@@ -182,7 +183,7 @@ class Recorder:
             StoreError: the maps cannot be written, for instance because they are not finite.
             ProcessLost: only some processes of a group called it.
         """
-        numbers = _checked_metrics(epoch, metrics)
+        numbers = _checked_metrics(epoch, metrics)  # before the pass: a bad name must not cost an epoch's recording
         if epoch in self.recorded_epochs:
             self._say(f"Epoch {epoch} of '{self.path}' is recorded already and stays as it is.")
             return None

@@ -88,7 +88,7 @@ def number_epochs(
 
 def thin_out(files: Sequence[CheckpointFile], every: int) -> tuple[CheckpointFile, ...]:
     """Every n-th file, counted back from the last one, which is always taken."""
-    return tuple(files[::-1][::every][::-1])
+    return tuple(files[::-1][::every][::-1])  # from the end: the last epoch is what everybody looks at first
 
 
 def _says_only(stem: str, number: int) -> bool:

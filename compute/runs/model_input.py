@@ -59,6 +59,7 @@ def model_input(spec: ModelSpec, transform: str = "") -> ModelInput:
     if library == "torchvision":
         return _of_torchvision(spec.inner) if own else ModelInput()
     if library == "timm":
+        # For a network that timm does not have: what it gives for the weights that torchvision published.
         return _of_timm(spec.inner if own else "resnet50.tv_in1k", spec.options)
     if library == HUGGING_FACE:
         return _of_hugging_face(Path(spec.inner))

@@ -48,7 +48,7 @@ from store.format.receipts import file_sha256
 from store.rates import percent
 from store.write.run_writer import RunWriter
 
-PROOF_IMAGES = 16  # spread evenly over the validation images
+PROOF_IMAGES = 16  # spread evenly over the validation images: the first ones are all of one class
 CHANCE_DEVIATIONS = 3.0  # standard deviations above chance from which on an accuracy is not called chance
 
 
@@ -337,6 +337,7 @@ def _prove(
     network = None
     for file in files:
         _load(body, network, file.path, request)
+        # The layer found under the first one holds for all: a run has maps of one shape.
         layer = proofs[0].layer if proofs and proofs[0].layer else request.layer
         try:
             network = adopt(body, images, layer, maps=request.maps)

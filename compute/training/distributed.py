@@ -66,6 +66,7 @@ class Processes:
         """
         if self.count == 1:
             return
+        # The store behind the group: it answers without taking part in the training's own collective calls.
         store = distributed.distributed_c10d._get_default_store()
         keys = [f"classprint/{place}/{rank}" for rank in range(self.count)]
         store.set(keys[self.rank], "")
@@ -153,7 +154,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         sums = _SumOverProcesses.apply(sums)
         total = sums[-1].detach()
         mean, square = (sums[:-1] / total).view(2, -1)
-        variance = (square - mean.square()).clamp_min(0)
+        variance = (square - mean.square()).clamp_min(0)  # rounding may leave it below 0 where all values are alike
         self._update_statistics(mean.detach(), variance.detach() * total / (total - 1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale

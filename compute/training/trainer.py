@@ -148,6 +148,7 @@ class Trainer:
         Returns:
             The logits (n, C) before the step.
         """
+        # Set at each step, as a function of its number: a scheduler would have a state to save and to resume.
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device, self.settings.precision):
