@@ -25,7 +25,7 @@ def describe(run: Run) -> str:
     facts = {
         "id": run.id,
         "epochs": f"{len(trained)} of {run.planned_epochs or 'an unknown number'} planned"
-        + (f", {trained[0]} to {trained[-1]}" if len(trained) > 1 else "")
+        + (f", {trained[0]} to {trained[-1]}" if len(trained) > 1 else "".join(f", epoch {each}" for each in trained))
         + (", and epoch 0, before training" if 0 in run.epochs else ""),
         "images": f"{len(run.labels):,} of {len(run.classes):,} classes, {_shape(run.image_shape)} pixels",
         "variants": ", ".join(run.variants),

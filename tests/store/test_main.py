@@ -98,4 +98,4 @@ def test_epoch_0_and_labels_of_epochs_are_known_to_every_command(copy, tmp_path,
     ):
         assert main(arguments) == 0, arguments
     said = capsys.readouterr().out
-    assert "1 of 1 planned, 2 to 2, and epoch 0, before training" in said and "labels      0 untrained" in said
+    assert "1 of 1 planned, epoch 2, and epoch 0, before training" in said and "labels      0 untrained" in said
