@@ -89,7 +89,7 @@ def deployed(runs: Path, folder: Path) -> Iterator[tuple[int, int]]:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(example_command(upstream), cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
-            _wait_until_it_listens(upstream, server, folder / "log")
+            wait_until_it_listens(upstream, server, folder / "log")
             threading.Thread(target=accept, daemon=True).start()
             yield listener.getsockname()[1], upstream
         finally:
@@ -98,7 +98,8 @@ def deployed(runs: Path, folder: Path) -> Iterator[tuple[int, int]]:
             server.wait(20)
 
 
-def _wait_until_it_listens(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_it_listens(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when a server accepts connections; raises TimeoutError with its output when it has ended or never does."""
     for _ in range(600):
         with suppress(OSError):
             return socket.create_connection(("127.0.0.1", port)).close()

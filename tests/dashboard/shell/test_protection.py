@@ -4,12 +4,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 from streamlit import config
 
 from tests.dashboard.app import APP, open_page, texts
+from tests.dashboard.deployment import free_port, wait_until_it_listens
 
 HANDSHAKE = (
     "GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
@@ -45,26 +45,15 @@ def _answer(port, host, address="127.0.0.1"):
         return connection.recv(100).split(b"\r\n")[0].decode()
 
 
-def _wait_until_it_listens(port):
-    for _ in range(600):
-        try:
-            return socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.1)
-    raise TimeoutError
-
-
 @pytest.mark.slow
 def test_started_elsewhere_it_serves_this_machine_only_and_no_other_name(tiny_run, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "CLASSPRINT_RUNS": str(tiny_run.parent), "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
         try:
-            _wait_until_it_listens(port)
+            wait_until_it_listens(port, server, tmp_path / "log")
             assert "101" in _answer(port, f"localhost:{port}")
             assert "101" in _answer(port, f"127.0.0.1:{port}")
             for host in (
