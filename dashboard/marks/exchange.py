@@ -35,7 +35,9 @@ def marks_csv(marks: Iterable[Mark]) -> bytes:
 
 
 def read_marks_csv(content: bytes, *, reader: str = "") -> list[Mark]:
-    """The marks in a table that `marks_csv` wrote, perhaps edited since.
+    """The marks in a table that `marks_csv` wrote, perhaps edited since and saved by a spreadsheet.
+
+    Cells may be separated by commas, semicolons or tabs; the text is UTF-8, or UTF-16 with a byte order mark.
 
     Args:
         content: of the file.
@@ -47,9 +49,14 @@ def read_marks_csv(content: bytes, *, reader: str = "") -> list[Mark]:
     if len(content) > MOST_BYTES:
         raise MarksError(f"The table has {len(content):,} bytes, at most {MOST_BYTES:,} are read. Split it.")
     try:
-        table = read_csv(io.StringIO(content.decode("utf-8-sig")), texts=COLUMNS)
-    except (ValueError, pd.errors.ParserError) as error:  # not UTF-8, no table, rows of different lengths
-        raise MarksError(f"The file is not a table in CSV and UTF-8: {error}. Nothing was imported.") from error
+        text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        table = read_csv(io.StringIO(text), texts=COLUMNS, separator=separator)
+    except (ValueError, pd.errors.ParserError) as error:  # another encoding, no table, rows of different lengths
+        raise MarksError(
+            f"The file is not a table in CSV and UTF-8: {error}. Nothing was imported. A spreadsheet saves such a "
+            "table as “CSV UTF-8”."
+        ) from error
     missing = [name for name in _NEEDED if name not in table]
     if missing:
         raise MarksError(

@@ -191,7 +191,9 @@ def _downloads(source: MarkedImages, images: list[int], key: str) -> None:
 
 
 def _import(source: MarkedImages, key: str) -> None:
-    upload = st.file_uploader("Import a CSV of marks", type="csv", key=f"marks-import-{key}", max_upload_size=20)
+    upload = st.file_uploader(
+        "Import a CSV of marks", type=["csv", "tsv", "txt"], key=f"marks-import-{key}", max_upload_size=20
+    )
     if upload is None:
         return
     try:

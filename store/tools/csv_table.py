@@ -35,14 +35,15 @@ def to_csv(table: pd.DataFrame, file: TextIO | None = None, *, header: bool = Tr
     return safe.to_csv(file, index=False, header=header, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC) or ""
 
 
-def read_csv(path: str | Path | TextIO, *, texts: Collection[str] = TEXTS) -> pd.DataFrame:
+def read_csv(path: str | Path | TextIO, *, texts: Collection[str] = TEXTS, separator: str = ",") -> pd.DataFrame:
     """A table that `to_csv` wrote: only an empty cell of a column of numbers is a missing value.
 
     Args:
         texts: columns that are texts even where all of their values are numbers, such as classes named 1, 2 and 10.
+        separator: what stands between the cells; spreadsheets save semicolons in many countries.
     """
     is_text = set(texts)
-    cells = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator)
     table = pd.DataFrame(index=cells.index)
     for name, column in cells.items():
         numbers = pd.to_numeric(column.mask(column == ""), errors="coerce")

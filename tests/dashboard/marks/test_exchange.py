@@ -3,6 +3,7 @@ import io
 import shlex
 import subprocess
 
+import pandas as pd
 import pytest
 
 from dashboard.marks.exchange import COLUMNS, marks_csv, read_marks_csv, shell_paths
@@ -31,12 +32,33 @@ def test_a_table_needs_no_more_than_hash_and_mark_and_takes_the_readers_name():
     assert read_marks_csv(table, reader="ben") == [Mark(b"\xab" * 32, "odd", reader="ben")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_table_that_a_spreadsheet_saved_again_is_read(encoding, separator, line_end):
+    marks = [
+        *MARKS,
+        Mark(b"c" * 32, "zweifelhaft, süß; 50 %", "a\ttab", "ben", "Käse", "ö.png", "2026-01-02T03:04:05Z"),
+    ]
+    rows = list(csv.reader(io.StringIO(marks_csv(marks).decode("utf-8-sig"))))
+    saved = io.StringIO()
+    csv.writer(saved, delimiter=separator, lineterminator=line_end).writerows(rows)  # quotes only where it must
+    assert read_marks_csv(saved.getvalue().encode(encoding)) == marks
+
+
+def test_a_table_that_pandas_wrote_with_its_index_is_read():
+    table = pd.read_csv(io.BytesIO(marks_csv(MARKS))).to_csv().encode()
+    assert [mark.mark for mark in read_marks_csv(table)] == ["wrong label", "@own, words"]
+    assert read_marks_csv(table)[0].note == "=HYPERLINK(1)"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"mark,note\nx,y\n", "no column 'content_sha256'; its columns are mark, note"),
         (b"content_sha256,mark\nabc,x\n", "Row 2: content_sha256 is 'abc'"),
         (b"\xff\xfe\x00", "not a table in CSV and UTF-8"),
+        ("mark;content_sha256\nsüß;x\n".encode("cp1252"), "A spreadsheet saves such a table as “CSV UTF-8”"),
         (b"", "not a table in CSV and UTF-8"),
         (b'a,b\n"open', "not a table in CSV and UTF-8"),
         (b"x" * 20_000_001, "20,000,001 bytes, at most 20,000,000"),
