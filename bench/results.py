@@ -101,7 +101,7 @@ def _summary(verification: pd.DataFrame) -> str:
     return f"{text}: {'; '.join(verification['found'][:3])}." if is_damaged(verification) else f"{text}."
 
 
-def columns_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]], *, text_columns: int = 0) -> str:
+def columns_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> str:
     """Columns of a frame as Markdown, by their headings and formats; missing values and columns stay out.
 
     Shares have the format "{:.1%}", with as many digits, but are never rounded to a 0 or 100 % that they are not.
@@ -115,12 +115,12 @@ def columns_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]], *
         ["" if pd.isna(row[name]) else text(row[name], form) for name, form in shown.items()]
         for row in table.to_dict("records")
     ]
-    return document.table([columns[name][0] for name in shown], rows, text_columns=text_columns)
+    return document.table([columns[name][0] for name in shown], rows, text_columns=0)
 
 
-def select_epochs(epochs: Sequence[int], *, most: int = 10) -> list[int]:
-    """At most `most` epochs, evenly spaced, the first and the last among them."""
-    positions = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
+def select_epochs(epochs: Sequence[int]) -> list[int]:
+    """At most ten epochs, evenly spaced, the first and the last among them."""
+    positions = np.unique(np.linspace(0, len(epochs) - 1, min(10, len(epochs))).round().astype(int))
     return [int(epochs[position]) for position in positions]
 
 

@@ -93,7 +93,7 @@ def deconvolution(
 
 
 def maximise(
-    predictor: Predictor, *, layer: str, channel: int, steps: int = STEPS, seed: int = 0
+    predictor: Predictor, *, layer: str, channel: int, steps: int = STEPS
 ) -> tuple[NDArray[np.uint8], float, float]:
     """An image that drives a channel or a class strongly, (h, w, 3) uint8, and the channel's mean before and after.
 
@@ -112,7 +112,7 @@ def maximise(
     channels, normalise = Channels(predictor, layer, channel), predictor.normalise
     low, high = (normalise.normalise(torch.full_like(normalise.mean, value)) for value in (0.0, 255.0))
     noise = torch.randn(
-        (1, normalise.mean.shape[1], *predictor.image_shape), generator=torch.Generator().manual_seed(seed)
+        (1, normalise.mean.shape[1], *predictor.image_shape), generator=torch.Generator().manual_seed(0)
     )
     x = (0.1 * noise).to(normalise.mean.device)
     before = 0.0
