@@ -260,7 +260,9 @@ NULLS: dict[str, Null] = {
     "alike": Null("one pattern for all classes", alike),
     "heavy tails": Null("logits are Cauchy noise", heavy_tails),
     "few images": Null("confused, classes of 2 to 5 images", few_images, (*_TRUE_OF_CODES, "ensemble")),
-    "imbalanced": Null("confused, classes of 2 to 80 images", imbalanced, (*_TRUE_OF_CODES, "ensemble")),
+    "imbalanced": Null(  # what is predicted as a rare class is mostly wrong, and each class has a map of its own
+        "confused, classes of 2 to 80 images", imbalanced, (*_TRUE_OF_CODES, "ensemble", "failure_ranking")
+    ),
     "template": Null("a coin decides between two classes of one pattern", shared_template, _TRUE_OF_CODES),
     "unchanged": Null("variants and epochs change nothing", unchanged, _TRUE_OF_CODES),
     "certain": Null(

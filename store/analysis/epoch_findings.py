@@ -104,7 +104,8 @@ def persistent_error(inputs: FindingInputs) -> list[Finding]:
         return []
     true_class, prediction = record.run.labels[worst], int(record.predictions[-1][0][worst])
     perturbed = len(record.run.variants) - 1
-    agree = f", and so it is under {round(agreement * perturbed)} of {perturbed} perturbations" if perturbed else ""
+    variants = f"{perturbed} perturbation{'' if perturbed == 1 else 's'}"
+    agree = f", and so it is under {round(agreement * perturbed)} of {variants}" if perturbed else ""
     text = (
         f"Image {record.run.image_names[worst]} of “{inputs.names[true_class]}” has been predicted as "
         f"“{inputs.names[prediction]}” for {int(run)} epochs in a row with a mean confidence of "

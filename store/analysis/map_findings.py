@@ -15,7 +15,7 @@ from store.analysis.localisation import FOLLOWS, class_gap_is_clear, deciding_qu
 from store.metrics import correction, learning, maps
 from store.metrics.intervals import exact_interval, normal_p, wilson
 from store.metrics.significance import paired_p, relabelled, relabelled_p, stratified_p
-from store.rates import percent, rate, rate_among
+from store.rates import FEW, percent, rate, rate_among
 
 # Of the last kernel to its initial value: a metric of each epoch, where it was recorded.
 KERNEL = "last_kernel_similarity"
@@ -123,7 +123,8 @@ def corrections(inputs: FindingInputs) -> list[Finding]:
             f"{rate_among(turned.mean(), len(turned))}."
         )
     if third:
-        parts.append(f"Once the cells are gone, a third class wins in {rate(third / count, count)} of the wrong ones.")
+        wins = f"{percent(third / count, 0)} of the" if count >= FEW else f"{third} of the {count}"
+        parts.append(f"Once the cells are gone, a third class wins in {wins} wrong ones.")
     query = {"epoch": inputs.last, "sort": "fewest_cells"}
     strength = low / 2  # about all classes: findings about a single one rank higher
     value, text = by_few / count, " ".join(parts)
@@ -217,9 +218,9 @@ def seed(inputs: FindingInputs) -> list[Finding]:
     )
     text = (
         f"{origin}: the untrained network's pattern of a class picks out the final one of that class first among "
-        f"{count} in {percent(hits / count, 0)} of the classes (by chance {percent(1 / count)}; median rank "
-        f"{rank:g}), with a cosine similarity of {own:.2f}, against {others:.2f} to those of "
-        f"other classes.{_kernel(inputs)}"
+        f"{count} in {rate(hits / count, count)}{' of the' if count >= FEW else ''} classes (by chance "
+        f"{percent(1 / count)}; median rank {rank:g}), with a cosine similarity of {own:.2f}, against {others:.2f} to "
+        f"those of other classes.{_kernel(inputs)}"
     )
     fields: dict[str, Any] = {"p": p, "no_effect": 1 / count, "query": {"epoch": 0}, "strength": 0.55}
     return [Finding("seed", text, hits / count, low, high, "share", "patterns", **fields)]

@@ -143,7 +143,7 @@ def test_the_untrained_network_picks_out_the_final_patterns_or_does_not(tmp_path
     same, turned = seeded(tmp_path / "same", np.arange(6)), seeded(tmp_path / "turned", (np.arange(6) + 1) % 6)
     assert same.text == (
         "The class patterns come in part from the random seed: the untrained network's pattern of a class picks out "
-        "the final one of that class first among 6 in 100 % of the classes (by chance 16.7 %; median rank 1), with a "
+        "the final one of that class first among 6 in 6 of 6 classes (by chance 16.7 %; median rank 1), with a "
         "cosine similarity of 1.00, against 0.00 to those of other classes."
     )
     assert (same.value, same.no_effect) == (1, pytest.approx(1 / 6))
