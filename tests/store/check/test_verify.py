@@ -1,5 +1,6 @@
 """Values that the format rules out, under valid checksums: verify names each of them."""
 
+import json
 import shutil
 
 import numpy as np
@@ -171,3 +172,22 @@ def test_the_training_ledger_is_checked(tmp_path, change):
     apply(lambda columns: resume_run(path).write_training_epoch(1, columns), path / "training" / "0001.h5")
     found = [str(problem).replace(str(path / "training"), "TRAINING") for problem in verify_run(path)]
     assert len(found) >= 1 and any(problem in text for text in found), found
+
+
+@pytest.mark.parametrize("name", ["run.json", "epochs/0001.json"])
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"sha256": "0" * 64}, "SHA-256 differs from the receipt"),
+        ({"bytes": 1}, "bytes, but 1 were recorded"),
+        ({"run_id": "another"}, "it is of run 'another', run.h5 of '"),
+    ],
+)
+def test_a_file_that_is_not_the_one_of_its_receipt_is_named(run, name, changes, problem):
+    receipt = json.loads((run / name).read_text())
+    receipt |= {key: value for key, value in changes.items() if key in receipt}
+    for entry in receipt["files"].values():
+        entry |= {key: value for key, value in changes.items() if key in entry}
+    (run / name).write_text(json.dumps(receipt))
+    (found,) = verify_run(run)
+    assert problem in str(found)
