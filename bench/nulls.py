@@ -9,9 +9,9 @@ states all the same is false; over all its statements together, 5 % of the runs 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -84,15 +84,30 @@ def false_findings(null: Null, random: np.random.Generator) -> list[Finding]:
         return [entry for entry in from_table(analysis.table("findings")) if is_false(entry, null)]
 
 
-def null_row(name: str, runs: int) -> tuple[str, ...]:
-    """A row of the table: the runs of a kind, how many state something false, and of which kinds."""
-    started, random = time.process_time(), np.random.default_rng(list(NULLS).index(name))
+@dataclass(frozen=True)
+class Tried:
+    """How many runs of a kind were tried, how many of them state something false, and of which kinds, as a text."""
+
+    name: str
+    runs: int
+    false: int
+    kinds: str = ""
+
+    def cells(self) -> tuple[str, ...]:
+        """A row of the table."""
+        low, high = (100 * float(limit) for limit in wilson(self.false, self.runs))
+        what = NULLS[self.name].what if self.name in NULLS else ""
+        share = f"{self.false} ({100 * self.false / self.runs:.1f} %)"
+        return self.name, what, str(self.runs), share, f"{low:.1f} to {high:.1f} %", self.kinds
+
+
+def try_kind(name: str, runs: int) -> Tried:
+    """Draw so many runs of a kind, and count those that state something false."""
+    random = np.random.default_rng(list(NULLS).index(name))
     kinds = [{entry.kind for entry in false_findings(NULLS[name], random)} for _ in range(runs)]
-    false, counts = sum(map(bool, kinds)), Counter(kind for found in kinds for kind in found)
-    low, high = (float(limit) for limit in wilson(false, runs))
+    counts = Counter(kind for found in kinds for kind in found)
     by_kind = ", ".join(f"{kind} {times}" for kind, times in counts.most_common()) or "none"
-    share = (f"{false} ({100 * false / runs:.1f} %)", f"{100 * low:.1f} to {100 * high:.1f} %")
-    return name, NULLS[name].what, str(runs), *share, by_kind, f"{time.process_time() - started:.0f}"
+    return Tried(name, runs, sum(map(bool, kinds)), by_kind)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,14 +117,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=NULLS, metavar="KIND", help="print the rows of some kinds")
     parser.add_argument("--output", type=Path, default=document.ROOT / "docs" / "findings.md")
     options = parser.parse_args(arguments)
-    rows = []
+    tried = []
     for name in options.only or NULLS:
-        rows.append(null_row(name, options.runs))
-        print(" | ".join(rows[-1]), flush=True)
+        tried.append(try_kind(name, options.runs))
+        print(" | ".join(tried[-1].cells()), flush=True)
     if not options.only:
-        headings = ("kind", "what is so", "runs", "with a false statement", "95 % interval", "of which kinds", "CPU s")
-        table = document.table(headings, rows, text_columns=len(headings))
         command = "python -m bench nulls" + (f" --runs {options.runs}" if options.runs != RUNS else "")
-        block = f"\n{table}\n\n`store.analysis.findings` · `{command}`\n\n{document.now()}, {document.machine()}.\n"
-        document.refresh(options.output, {"null": block})
+        block = (
+            f"\n{table(tried)}\n\n`store.analysis.findings` · `{command}`\n\n{document.now()}, {document.machine()}.\n"
+        )
+        options.output.write_text(document.replace_blocks(options.output.read_text("utf-8"), {"null": block}), "utf-8")
     return 0
+
+
+def table(tried: Sequence[Tried]) -> str:
+    """A row for each kind, and one for all those in which the page's error rate is promised."""
+    promised = [each for each in tried if NULLS[each.name].promised]
+    total = Tried("all that are promised", sum(each.runs for each in promised), sum(each.false for each in promised))
+    headings = ("kind", "what is so", "runs", "with a false statement", "95 % interval", "of which kinds")
+    return document.table(headings, [each.cells() for each in (*tried, total)], text_columns=len(headings))

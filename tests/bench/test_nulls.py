@@ -19,9 +19,14 @@ def test_there_are_eight_kinds_at_least_and_each_is_drawn_differently():
 
 
 def test_one_run_of_noise_goes_the_whole_way_to_the_table():
-    row = nulls.null_row("noise", 1)
-    assert row[:4] == ("noise", "logits and maps are noise", "1", "0 (0.0 %)")
-    assert row[5] == "none"
+    tried = nulls.try_kind("noise", 1)
+    assert (tried.runs, tried.false, tried.kinds) == (1, 0, "none")
+    assert tried.cells()[:4] == ("noise", "logits and maps are noise", "1", "0 (0.0 %)")
+
+
+def test_the_total_leaves_out_the_kinds_that_are_not_promised():
+    rows = [nulls.Tried("noise", 100, 3, "cue 3"), nulls.Tried("near duplicates", 100, 30, "cue 30")]
+    assert "| all that are promised |  | 100 | 3 (3.0 %) | 1.0 to 8.5 % |" in nulls.table(rows)
 
 
 @pytest.mark.slow
