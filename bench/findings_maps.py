@@ -194,7 +194,7 @@ def localisation(analysed: Sequence[AnalysedRun]) -> str:
 def _localisation_rows(analysed: AnalysedRun) -> Rows:
     run = analysed.run
     correct = analysed.predictions() == run.labels
-    known = "masks" if run.has_masks else "bounding boxes" if run.has_boxes else "–"
+    known = "masks" if run.masks(0) is not None else "bounding boxes" if run.boxes(0) is not None else "–"
     rows = {"top-1": share(correct.sum(), len(correct)), "objects known by": known}
     for row in analysed.analysis.table("localisation").itertuples():
         rows[LOCALISATION_LABELS[row.quantity]] = figure(row.value, row.low, row.high)

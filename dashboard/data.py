@@ -20,6 +20,7 @@ from dashboard.query_cache import cached_query, cached_run_query
 from dashboard.shared.theme import one_line
 from store import Run, RunNotFound, StoreError, Timeline, open_run, queries
 from store.analysis import Analysis, Finding, from_table, read_analysis
+from store.analysis.analysis_file import ARRAYS, TABLES
 from store.analysis.localisation import localisation_of
 from store.metrics.maps import cosine
 from store.metrics.maps import similarity_to_others as similarity_to_others_of
@@ -439,8 +440,8 @@ def _checked_analysis(run: Run) -> Analysis | None:
     """The run's analysis with every table and array read once; None where there is none."""
     analysis = read_analysis(run)
     if analysis is not None:
-        tables = {name: analysis.table(name) for name in analysis.tables}
-        for name in analysis.arrays:
+        tables = {name: analysis.table(name) for name in TABLES}
+        for name in ARRAYS:
             analysis.array(name)
         from_table(tables["findings"])
         localisation_of(tables["localisation"])

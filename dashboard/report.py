@@ -6,6 +6,7 @@ import base64
 import os
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -79,9 +80,8 @@ def _write_atomically(path: Path, content: bytes) -> None:
         WriteFailed: the file cannot be written; an existing one stays as it is.
     """
     try:
-        if (
-            path.exists() and not path.is_file() and not path.is_dir()
-        ):  # a pipe or a device cannot be replaced by a file
+        # A pipe or a device cannot be replaced by a file.
+        if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(content)
             return
         final = path.resolve()
@@ -165,10 +165,8 @@ def _findings(run: Run) -> list[Section]:
     if analysis is None:
         return []
     items = "".join(f"<li>{escape(finding.text)}</li>" for finding in found)
-    note = "Claims are significant after correction for all comparisons; shares and means are measured." + _stale_note(
-        run, analysis
-    )
-    return [Section("Findings", f"<ol>{items}</ol>", note)]
+    note = "Claims are significant after correction for all comparisons; shares and means are measured."
+    return [Section("Findings", f"<ol>{items}</ol>", note + _stale_note(run, analysis))]
 
 
 def _stale_note(run: Run, analysis: Analysis) -> str:
@@ -320,16 +318,11 @@ def _similarity(run: Run, epoch: int) -> Section:
 def _trust(run: Run, epoch: int) -> Section:
     bins = queries.calibration_table(run, epoch=epoch)
     body, stale = _svg(reliability_diagram(bins), 400), ""
-    try:
+    with suppress(StoreError):  # said under Findings
         analysis = read_analysis(run)
-        ranking = None
-        if analysis is not None and "failure_ranking" in analysis.tables:
-            ranking = analysis.table("failure_ranking")
-    except StoreError:  # said under Findings
-        analysis = ranking = None
-    if analysis is not None and ranking is not None:
-        body += _svg(failure_ranking_chart(ranking), 360)
-        stale = _stale_note(run, analysis)
+        if analysis is not None:
+            body += _svg(failure_ranking_chart(analysis.table("failure_ranking")), 360)
+            stale = _stale_note(run, analysis)
     note = f"ECE {percent(bins.attrs['ece'])}, NLL {bins.attrs['nll']:.3f}.{stale}"
     return Section("Calibration and failure detection", f'<div class="row">{body}</div>', note)
 

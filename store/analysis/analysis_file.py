@@ -44,19 +44,12 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "epoch_labels": {"epoch": "epoch", "label": "text"},
     "images": {
         "image": "image",
-        "formation": "epoch",
-        "stabilisation": "epoch",
-        "learned": "epoch",
-        "first_correct": "epoch",
-        "map_lead": "whole",
-        "forgetting_count": "whole",
-        "flips": "whole",
+        **dict.fromkeys(("formation", "stabilisation", "learned", "first_correct"), "epoch"),
+        **dict.fromkeys(("map_lead", "forgetting_count", "flips"), "whole"),
         "history": "text",
         "self_confidence": "number",
         "error_run": "whole",
-        "error_run_confidence": "number",
-        "agreement": "number",
-        "persistence": "number",
+        **dict.fromkeys(("error_run_confidence", "agreement", "persistence"), "number"),
         "label_issue": "yes_no",
         "cluster": "whole",
         **dict.fromkeys(("evidence_on_object", "object_area", "evidence_on_others", "peak_on_object"), "number"),
@@ -69,52 +62,30 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "classes": {
         "class_index": "class",
-        "id": "text",
-        "name": "text",
-        "group": "text",
-        "formation": "epoch",
-        "half_correct": "epoch",
-        "accuracy": "number",
-        "within_class": "number",
-        "between_classes": "number",
-        "image_formation": "number",
-        "stabilisation": "number",
-        "never_correct": "number",
-        "forgotten": "number",
+        **dict.fromkeys(("id", "name", "group"), "text"),
+        **dict.fromkeys(("formation", "half_correct"), "epoch"),
+        **dict.fromkeys(("accuracy", "within_class", "between_classes", "image_formation"), "number"),
+        **dict.fromkeys(("stabilisation", "never_correct", "forgotten"), "number"),
         "clusters": "whole",
-        "map_lead": "number",
-        "forgetting_count": "number",
-        "evidence_on_object": "number",
-        "object_area": "number",
-        "evidence_on_others": "number",
-        "persistence": "number",
-        "silent_share": "number",
-        "object_following": "number",
-        "object_following_low": "number",
-        "object_following_high": "number",
+        **dict.fromkeys(("map_lead", "forgetting_count", "evidence_on_object", "object_area"), "number"),
+        **dict.fromkeys(("evidence_on_others", "persistence", "silent_share"), "number"),
+        **dict.fromkeys(("object_following", "object_following_low", "object_following_high"), "number"),
     },
     "cues": {
         "variant": "variant",
         "class_index": "class",
-        "drop": "number",
-        "error": "number",
-        "accuracy_drop": "number",
+        **dict.fromkeys(("drop", "error", "accuracy_drop"), "number"),
     },
     "pairs": {
         "true_class_index": "class",
         "true_class": "text",
         "predicted_class_index": "class",
         "predicted_class": "text",
-        "onset": "epoch",
-        "peak": "epoch",
-        "resolved": "epoch",
-        "peak_count": "whole",
-        "last_count": "whole",
+        **dict.fromkeys(("onset", "peak", "resolved"), "epoch"),
+        **dict.fromkeys(("peak_count", "last_count"), "whole"),
         "slope": "number",
         "reverse": "whole",
-        "similarity": "number",
-        "overlap": "number",
-        "distance": "number",
+        **dict.fromkeys(("similarity", "overlap", "distance"), "number"),
     },
     "clusters": {
         "class_index": "class",
@@ -131,11 +102,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("share", "low", "high"), "number"),
     },
     "failure_ranking": {
-        "score": "text",
-        "label": "text",
-        "kind": "text",
-        "images": "whole",
-        "errors": "whole",
+        **dict.fromkeys(("score", "label", "kind"), "text"),
+        **dict.fromkeys(("images", "errors"), "whole"),
         **{
             f"{name}{end}": "number"
             for name in ("auroc", "fpr95", "aurc", "e_aurc", "augrc", "gain")
@@ -144,29 +112,15 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "gain_p": "number",
     },
     "best_epochs": {
-        "criterion": "text",
-        "metric": "text",
-        "direction": "text",
+        **dict.fromkeys(("criterion", "metric", "direction"), "text"),
         "epoch": "epoch",
-        "value": "number",
-        "last_value": "number",
-        "low": "number",
-        "high": "number",
-        "selection_share": "number",
+        **dict.fromkeys(("value", "last_value", "low", "high", "selection_share"), "number"),
     },
     "ensembles": {
-        "name": "text",
-        "label": "text",
+        **dict.fromkeys(("name", "label"), "text"),
         "members": "whole",
-        "top1": "number",
-        "nll": "number",
-        "ece": "number",
-        "brier": "number",
-        "gain": "number",
-        "gain_low": "number",
-        "gain_high": "number",
-        "newly_correct": "whole",
-        "newly_wrong": "whole",
+        **dict.fromkeys(("top1", "nll", "ece", "brier", "gain", "gain_low", "gain_high"), "number"),
+        **dict.fromkeys(("newly_correct", "newly_wrong"), "whole"),
     },
     "localisation": {"quantity": "text", **dict.fromkeys(("value", "low", "high"), "number")},
     "collapse": {
@@ -177,15 +131,10 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "map_points": {"image": "image", **dict.fromkeys(("x", "y", "component_1", "component_2"), "number")},
     "findings": {
-        "kind": "text",
-        "text": "text",
-        "value": "number",
-        "low": "number",
-        "high": "number",
-        "unit": "text",
-        "page": "text",
-        "strength": "number",
-        "p": "number",
+        **dict.fromkeys(("kind", "text"), "text"),
+        **dict.fromkeys(("value", "low", "high"), "number"),
+        **dict.fromkeys(("unit", "page"), "text"),
+        **dict.fromkeys(("strength", "p"), "number"),
         "comparisons": "whole",
         "no_effect": "number",
         "query": "text",
@@ -227,8 +176,6 @@ class Analysis:
     path: Path
     epochs: tuple[int, ...]
     recordings: tuple[tuple[int, str], ...]
-    tables: tuple[str, ...]
-    arrays: tuple[str, ...]
     facts: RunFacts
     loaded: dict[str, Any] = field(default_factory=dict)  # parts that were read already, by name
 
@@ -261,7 +208,7 @@ def read_analysis(run: Run) -> Analysis | None:
         OutdatedAnalysis: one of its epochs has been recorded again, so that its numbers are another epoch's.
     """
     path = Path(run.path) / ANALYSIS_FILE
-    analysis = _read(path, RunFacts(run.id, run.description, run.has_masks, run.has_boxes))
+    analysis = _read(path, run.facts)
     if analysis is not None:
         known = dict(zip(analysis.epochs, analysis.recordings, strict=True))
         again = [epoch for epoch in run.epochs if epoch in known and not _same(known[epoch], run.recording(epoch))]
@@ -283,12 +230,12 @@ def analysis_problems(run: Path, facts: RunFacts) -> Iterator[str]:
     try:
         analysis = _read(run / ANALYSIS_FILE, facts)
         if analysis is not None:
-            for name in analysis.tables:
+            for name in TABLES:
                 table = analysis.table(name).select_dtypes("number")
                 # The interval of a figure of too few images is infinite.
                 if np.isinf(table.drop(columns=table.filter(regex="(low|high)$")).to_numpy(np.float64)).any():
                     yield f"tables/{name}: it contains numbers that are not finite"
-            for name in analysis.arrays:
+            for name in ARRAYS:
                 if np.isinf(analysis.array(name)).any():
                     yield f"arrays/{name}: it contains numbers that are not finite"
     except StoreError as err:
@@ -301,7 +248,7 @@ def _read(path: Path, facts: RunFacts) -> Analysis | None:
         found = _epochs(path, state, facts.id, tuple(facts.description.sizes.items()))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return None if found is None else Analysis(path, *found, tuple(TABLES), tuple(ARRAYS), facts)
+    return None if found is None else Analysis(path, *found, facts)
 
 
 @lru_cache(64)  # every query looks for the analysis, and comparing its structure takes longer than most of them
@@ -336,7 +283,7 @@ def readable_analysis(run: Run, *parts: str) -> Analysis | None:
         analysis = read_analysis(run)
         for name in parts:
             if analysis is not None:
-                analysis.loaded[name] = (analysis.table if name in analysis.tables else analysis.array)(name)
+                analysis.loaded[name] = (analysis.table if name in TABLES else analysis.array)(name)
     except DamagedFile:
         return None
     return analysis

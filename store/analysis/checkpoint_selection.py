@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from store.analysis.gather import EpochRecord
 from store.metrics import calibration, failure_detection
 from store.metrics.intervals import mean_interval, wilson
+from store.queries.accuracy import clean_and_robust
 
 Float64 = NDArray[np.float64]
 CRITERIA: tuple[tuple[str, str, str], ...] = (  # name, metric, whether its highest or lowest value is best
@@ -37,11 +38,7 @@ def best_epochs(record: EpochRecord) -> pd.DataFrame:
     The untrained network is no candidate, though nothing may be better calibrated.
     """
     metrics, images = pd.concat(record.metrics[record.first_trained :]), len(record.run.labels)
-    samples, clean = resampled_metrics(record), record.clean
-    series = metrics[metrics["variant"] == clean].set_index("epoch")
-    others = metrics[metrics["variant"] != clean].groupby("epoch")
-    series = series.assign(robust_top1=others["top1"].mean(), robust_consistency=others["unchanged_consistency"].mean())
-    rows = []
+    samples, series, rows = resampled_metrics(record), clean_and_robust(metrics), []
     for criterion, metric, direction in CRITERIA:
         values = series[metric].dropna()
         if values.empty:

@@ -10,12 +10,11 @@ from store.queries.health import degeneracies
 
 def degenerate_network(inputs: FindingInputs) -> list[Finding]:
     """What makes the last epoch unfit to be described, as findings; where there is any, no other may be made."""
-    images = len(inputs.record.run.labels)
-    return [
-        Finding("degenerate", problem.text, share, share, share, "share", "overview", 1.0, query={"epoch": inputs.last})
-        for problem in degeneracies(inputs.record.run, epoch=inputs.last, variant=inputs.record.clean)
-        for share in [problem.images / images]
-    ]
+    found = []
+    for problem in degeneracies(inputs.record.run, epoch=inputs.last, variant=inputs.record.clean):
+        share, query = problem.images / len(inputs.record.run.labels), {"epoch": inputs.last}
+        found.append(Finding("degenerate", problem.text, share, share, share, "share", "overview", 1.0, query=query))
+    return found
 
 
 _OF_PREDICTIONS = (

@@ -86,10 +86,10 @@ def gather(run: Run) -> tuple[EpochRecord, FinalEpoch]:
 
 def object_cover(run: Run) -> NDArray[np.float64] | None:
     """Share of each map cell that the object takes, (N, H, W), from masks or else boxes; None without either."""
-    masks = run.masks() if run.has_masks else None
+    masks = run.masks()
     if masks is not None:
         return localisation.mask_cover(masks, run.map_shape)
-    boxes = run.boxes() if run.has_boxes else None
+    boxes = run.boxes()
     return None if boxes is None else localisation.box_cover(boxes, run.image_shape, run.map_shape)
 
 

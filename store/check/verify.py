@@ -120,7 +120,7 @@ def _ledger_problems(run: Path, names: list[str], facts: RunFacts, report: Progr
             check_identity(file, run_id=facts.id, epoch=None if name in kinds else layout.epoch_of(Path(name).name))
             file.expect(facts.description)
             if kind == "training_thumbnails":
-                TrainingLedger(run, facts.id, facts.description).thumbnails()
+                TrainingLedger(run, facts).thumbnails()
             else:
                 counts[name] = file.training_images
             yield from (Problem(name, text) for text in _file_problems(file, facts.description, report))

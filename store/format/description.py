@@ -248,8 +248,6 @@ class RunFacts:
 
     id: str
     description: RunDescription
-    has_masks: bool
-    has_boxes: bool
 
 
 def write_description(file: NewFile, run_id: str, description: RunDescription) -> None:
@@ -305,7 +303,7 @@ def open_run_file(path: Path) -> tuple[RecordFile, RunFacts]:
         raise damaged(path, str(err)) from err
     file.expect(description)
     _ = file.stored  # all at once: a damaged run.h5 is refused before anything is shown of it
-    return file, RunFacts(str(file.facts["run_id"]), description, file.has("masks"), file.has("boxes"))
+    return file, RunFacts(str(file.facts["run_id"]), description)
 
 
 def _runs_inside(folder: Path) -> str:

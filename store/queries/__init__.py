@@ -9,6 +9,7 @@ from store.queries.accuracy import (
     balanced_accuracy,
     calibration_table,
     class_accuracy,
+    clean_and_robust,
     epoch_churn,
     epoch_metrics,
     epoch_pairs,

@@ -35,6 +35,22 @@ def accuracy_by_variant(run: Run, *, epochs: Sequence[int] | None = None) -> pd.
     return pd.concat(parts, ignore_index=True).sort_values("epoch", kind="stable", ignore_index=True)
 
 
+def clean_and_robust(metrics: pd.DataFrame) -> pd.DataFrame:
+    """A row per epoch, indexed by it: the metrics of the clean images, and robust_top1 and robust_consistency, the
+    means of top1 and unchanged_consistency over the other variants.
+
+    Args:
+        metrics: of `accuracy_by_variant`.
+
+    >>> queries.clean_and_robust(queries.accuracy_by_variant(run))["robust_top1"].round(2).tolist()[-1]
+    0.84
+    """
+    is_clean = metrics["variant"] == metrics["variant"].iloc[0]
+    others = metrics[~is_clean].groupby("epoch")[["top1", "unchanged_consistency"]].mean()
+    robust = {"robust_top1": others["top1"], "robust_consistency": others["unchanged_consistency"]}
+    return metrics[is_clean].set_index("epoch").assign(**robust)
+
+
 def epoch_metrics(run: Run, *, epochs: Sequence[int] | None = None) -> pd.DataFrame:
     """A row per epoch, or for some: `Run.metrics`, with validation_loss, validation_top1 and validation_top5 always.
 

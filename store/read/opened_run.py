@@ -39,8 +39,7 @@ class OpenedRun:
         receipt = read_receipt(self.path, None)
         if receipt is not None and receipt["run_id"] != facts.id:
             raise damaged(run_file, f"it is of run {facts.id!r}, its receipt of {receipt['run_id']!r}")
-        self.id, self.description = facts.id, facts.description
-        self.has_masks, self.has_boxes = facts.has_masks, facts.has_boxes
+        self.facts, self.id, self.description = facts, facts.id, facts.description
         self._cache = EpochCache(epoch_opener(source, facts), source.open_files)
         self._known: dict[int, State] = {}
         self._run_state = path_state(run_file)

@@ -138,7 +138,7 @@ class Run(OpenedRun):
         >>> run.masks(0).shape
         (1, 16, 16)
         """
-        return self._file.rows("masks", 0, self.image_rows(images)).astype(bool) if self.has_masks else None
+        return self._file.rows("masks", 0, self.image_rows(images)).astype(bool) if self._file.has("masks") else None
 
     def boxes(self, images: Selection = None) -> NDArray[np.int16] | None:
         """Object boxes (n, 4) int16: x0, y0, x1, y1 in pixels, end excluded; None where the data set has none.
@@ -146,7 +146,7 @@ class Run(OpenedRun):
         >>> run.boxes([0, 1]).shape
         (2, 4)
         """
-        return self._file.rows("boxes", 0, self.image_rows(images)) if self.has_boxes else None
+        return self._file.rows("boxes", 0, self.image_rows(images)) if self._file.has("boxes") else None
 
     def maps(
         self, *, epoch: int = -1, variant: str = CLEAN, images: Selection = None, classes: ClassSelection = None
@@ -449,7 +449,7 @@ class Run(OpenedRun):
     @property
     def training_ledger(self) -> TrainingLedger:
         """How the training images were predicted, epoch by epoch; raises StoreError for a run at a URL."""
-        return TrainingLedger(self.on_disk("Reading the training ledger"), self.id, self.description)
+        return TrainingLedger(self.on_disk("Reading the training ledger"), self.facts)
 
 
 _COLUMN_NAMES = tuple(field.name for field in IMAGE_COLUMNS)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from store.errors import NotInRun
 from store.format import layout
-from store.format.description import RunDescription
+from store.format.description import RunFacts
 from store.format.hdf5_file import damaged, folder_entries
 from store.format.record_file import RecordFile
 from store.format.schema import TRAINING_FIELDS
@@ -23,8 +23,7 @@ class TrainingLedger:
     """The ledger of the run in a folder; empty where none was recorded."""
 
     path: Path
-    run_id: str
-    description: RunDescription
+    facts: RunFacts
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -83,6 +82,6 @@ class TrainingLedger:
             file = RecordFile(self.path / name, kind)
         except FileNotFoundError as err:
             raise NotInRun(f"{name} is not in the run {str(self.path)!r}: its ledger has {self.epochs}.") from err
-        check_identity(file, run_id=self.run_id, epoch=epoch)
-        file.expect(self.description)
+        check_identity(file, run_id=self.facts.id, epoch=epoch)
+        file.expect(self.facts.description)
         return file

@@ -65,15 +65,11 @@ def _labelled(table: pd.DataFrame, epoch: int, variant: str) -> pd.DataFrame:
 
 
 @contextmanager
-def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFrame], None]]:
+def _table_writer(path: Path, file_format: str) -> Iterator[Callable[[pd.DataFrame], object]]:
     """The function that appends a part of a table to the file at `path`."""
     if file_format == "csv":
         with path.open("w", encoding="utf-8", newline="") as file:
-
-            def write(piece: pd.DataFrame) -> None:
-                to_csv(piece, file, header=file.tell() == 0)
-
-            yield write
+            yield lambda piece: to_csv(piece, file, header=file.tell() == 0)
         return
     with ExitStack() as opened:
         writer: pq.ParquetWriter | None = None

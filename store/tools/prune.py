@@ -113,7 +113,7 @@ def _write_epoch(run: Run, source: Path, part: Path, facts: dict[str, Any], top:
     with unfinished_file(part, "r+") as file:
         set_attributes(file, {name: value for name, value in facts.items() if name != "kept_maps"})
         if top is not None and old.is_joined:
-            pruned = RunFacts(facts["run_id"], replace(run.description, kept_maps=top), run.has_masks, run.has_boxes)
+            pruned = RunFacts(facts["run_id"], replace(run.description, kept_maps=top))
             parts = open_parts(part.parent.parent, pruned, old.facts["epoch"], old.facts["parts"])
             for path in MAP_DATASETS:
                 file.pop(path, None)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from store import StoreError, open_run
-from store.analysis.analysis_file import read_analysis
+from store.analysis.analysis_file import ARRAYS, TABLES, read_analysis
 from store.check.verify import verify_run
 from tests.hostile.attacks import ATTACKS, SECRET
 
@@ -64,9 +64,7 @@ def _analysis(run: object) -> list[str]:
     analysis = read_analysis(run)
     if analysis is None:
         return []
-    return [analysis.table(name).to_csv() for name in analysis.tables] + [
-        str(analysis.array(name).shape) for name in analysis.arrays
-    ]
+    return [analysis.table(name).to_csv() for name in TABLES] + [str(analysis.array(name).shape) for name in ARRAYS]
 
 
 def _ledger(run: object) -> list[str]:

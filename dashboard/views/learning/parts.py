@@ -15,6 +15,7 @@ from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains
+from store.queries import clean_and_robust
 from store.rates import digits_of
 
 _OUTCOMES = {"all": "all", "growing": "growing at the end", "lasting": "present at the end", "overcome": "overcome"}
@@ -210,12 +211,9 @@ def criterion_rows(best: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         best: the table best_epochs of an analysis.
-        figures: of `store.queries.accuracy_by_variant`; robust figures are means over all variants but the first.
+        figures: of `store.queries.accuracy_by_variant`.
     """
-    clean = figures["variant"].iloc[0]
-    others = figures[figures["variant"] != clean].groupby("epoch")
-    series = figures[figures["variant"] == clean].set_index("epoch")
-    series = series.assign(robust_top1=others["top1"].mean(), robust_consistency=others["unchanged_consistency"].mean())
+    series = clean_and_robust(figures)
     rows = best.assign(
         curve=[series[figure].astype(float).tolist() for figure in best["metric"]],
         better=best["direction"].map({"max": "high", "min": "low"}),

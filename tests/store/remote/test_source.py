@@ -9,7 +9,7 @@ import pytest
 
 from store import DamagedFile, RunNotFound, StoreError, open_run, queries
 from store.analysis.analyse import analyse
-from store.analysis.analysis_file import read_analysis, write_analysis
+from store.analysis.analysis_file import ARRAYS, TABLES, read_analysis, write_analysis
 from store.check.verify import verify_run
 from store.queries.table1 import recorded_result
 from store.remote.file_cache import FileCache
@@ -147,8 +147,8 @@ def test_the_analysis_of_a_remote_run_is_fetched_renewed_and_forgotten(bucket, c
     there = f"{root}/analysis.h5"
     analyse(local)
     derived = read_analysis(local)
-    tables = {name: derived.table(name) for name in derived.tables}
-    arrays = {name: derived.array(name) for name in derived.arrays}
+    tables = {name: derived.table(name) for name in TABLES}
+    arrays = {name: derived.array(name) for name in ARRAYS}
     for value in (0.25, 0.5):
         write_analysis(local, local.epochs, {**tables, "classes": tables["classes"].assign(accuracy=value)}, arrays)
         system.put_file(str(local.path / "analysis.h5"), there)
