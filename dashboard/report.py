@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from dashboard.charts.figure import Figure, render
-from dashboard.images.maps import ScaledMaps, colour_map, colourise, map_colours, scale_maps
+from dashboard.images.maps import colour_map, colourise, map_colours, scale_maps
 from dashboard.images.sheet import SheetTile, png_bytes, sheet
 from dashboard.shared.run_facts import evidence_text, has_top5
 from dashboard.shared.theme import LIGHT, epoch_list, one_line, plural, probability, rgb
@@ -204,15 +204,9 @@ def _variants(run: Run, epoch: int) -> Section:
         for row in table.itertuples()
     ]
     head = ("variant", "top-1", *(("top-5",) if has_top5(run) else ()), "mean confidence", "predictions flipped")
-    chart = _svg(
-        accuracy_by_variant(
-            table.assign(variant_label=[one_line(run.variant(name).label) for name in table["variant"]])[
-                ["variant_label", "top1", "top5", "mean_confidence"]
-            ],
-            top5=has_top5(run),
-        ),
-        330,
-    )
+    labels = [one_line(run.variant(name).label) for name in table["variant"]]
+    shown = table[["top1", "top5", "mean_confidence"]].assign(variant_label=labels)
+    chart = _svg(accuracy_by_variant(shown, top5=has_top5(run)), 330)
     balanced = queries.balanced_accuracy(run, epoch=epoch, variant=run.variants[0])
     note = (
         f"Clean, the mean accuracy of the classes (balanced accuracy) is {percent(balanced)}; always predicting the "
@@ -221,15 +215,10 @@ def _variants(run: Run, epoch: int) -> Section:
     return Section("Accuracy under perturbations", f'<div class="row">{chart}{_table(head, rows)}</div>', note)
 
 
-def _scaled(run: Run, maps: np.ndarray) -> ScaledMaps:
-    """Maps as the pages draw them by default."""
-    return scale_maps(maps, signed=run.signed)
-
-
 def _patterns(run: Run, epoch: int) -> Section:
     clean = run.variants[0]
     order = queries.class_order(run, "group", epoch=epoch, variant=clean)
-    scaled = _scaled(run, run.patterns(epoch=epoch, variant=clean)[order])
+    scaled = scale_maps(run.patterns(epoch=epoch, variant=clean)[order], signed=run.signed)
     colours = map_colours(scaled, _COLOURS)
     table = run.class_table(epoch=epoch, variant=clean).iloc[order].rename(columns={"count": "images"})
     tiles = [
@@ -253,14 +242,9 @@ def _failures(run: Run, epoch: int) -> Section:
         return Section("Most confident wrong predictions", "<p>No prediction is wrong.</p>")
     images = [int(image) for image in rows["image"]]
     pixels = run.pixels(images, variant=clean)
-    pair = np.stack(
-        [
-            run.predicted_class_maps(epoch=epoch, variant=clean, images=images),
-            run.true_class_maps(epoch=epoch, variant=clean, images=images),
-        ],
-        1,
-    )
-    scaled = _scaled(run, pair)
+    reads = (run.predicted_class_maps, run.true_class_maps)
+    pair = np.stack([read(epoch=epoch, variant=clean, images=images) for read in reads], axis=1)
+    scaled = scale_maps(pair, signed=run.signed)
     colours = map_colours(scaled, _COLOURS)
     maps = colourise(scaled.codes, colours)
     tiles = [
@@ -294,7 +278,8 @@ def _confusion(run: Run, epoch: int) -> Section:
         (row.true_class, row.predicted_class, rate(row.share, round(row.count_ / row.share)))
         for row in pairs.rename(columns={"count": "count_"}).itertuples()
     ]
-    body = _png(large, "confusion matrix") + _table(("true class", "predicted as", "of the class's images"), rows)
+    head = ("true class", "predicted as", "of the class's images")
+    body = _image(png_bytes(large), "confusion matrix") + _table(head, rows)
     return Section(
         "Confusion matrix",
         f'<div class="row">{body}</div>',
@@ -305,11 +290,8 @@ def _confusion(run: Run, epoch: int) -> Section:
 def _similarity(run: Run, epoch: int) -> Section:
     table = queries.similarity_against_confusion(run, epoch=epoch, k=800)
     correlation = table.attrs.get("spearman", float("nan"))
-    note = (
-        f"Rank correlation over all {table.attrs['pairs']} pairs: {correlation:.2f}."
-        if np.isfinite(correlation)
-        else ""
-    )
+    known = np.isfinite(correlation)
+    note = f"Rank correlation over all {table.attrs['pairs']} pairs: {correlation:.2f}." if known else ""
     patterns, counts = (read(epoch=epoch, variant=run.variants[0]) for read in (run.patterns, run.confusion))
     chart = similarity_chart(pairs_and_means(table, similarity_trend(pattern_similarity(patterns), counts)))
     return Section("Are classes with similar patterns confused?", _svg(chart, 640), note)
@@ -338,10 +320,6 @@ def _how_to_cite(run: Run, epoch: int) -> Section:
 
 def _svg(chart: Figure, width: int) -> str:
     return f"<div>{render(chart, 'svg', width=width).decode()}</div>"
-
-
-def _png(image: np.ndarray, alt: str) -> str:
-    return _image(png_bytes(image), alt)
 
 
 def _image(content: bytes, alt: str) -> str:

@@ -163,9 +163,9 @@ def epoch_rule(palette: Palette) -> alt.Chart:
     return rule.encode(x=alt.X("epoch:Q"), tooltip=tooltips(("epoch:Q", "", "chosen epoch")))
 
 
-def reference_line(table: str, x: str, y: str, palette: Palette) -> alt.Chart:
-    """A dashed line to compare points with: what no change, or no effect, would look like."""
-    line = rows(table).mark_line(color=palette.neutral, strokeDash=[5, 4])
+def reference_line(x: str, y: str, palette: Palette) -> alt.Chart:
+    """A dashed line through the table "diagonal": what no change, or no effect, would look like."""
+    line = rows("diagonal").mark_line(color=palette.neutral, strokeDash=[5, 4])
     return line.encode(x=alt.X(f"{x}:Q"), y=alt.Y(f"{y}:Q"))
 
 

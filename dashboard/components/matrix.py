@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.components.assets import identity, on_trigger, register, to_base64, to_json
-from dashboard.images.maps import DIVERGING, DIVERGING_LIGHT, colour_map
+from dashboard.images.maps import DIVERGING, DIVERGING_LIGHT, colour_map, visible_colours
 from store.rates import percent
 
 _MATRIX = register("matrix")
@@ -66,11 +66,9 @@ def cell_codes(matrix: Matrix) -> tuple[np.ndarray, float]:
     return np.where(empty, 0, np.clip(codes, 1, 255)).astype(np.uint8), largest
 
 
-def _table(diverging: str, signed: bool, ends: tuple[int, int]) -> np.ndarray:
-    """The colours of the codes; counts start where magma stands out from the page, so that one image is seen."""
-    if signed:
-        return colour_map(diverging)
-    return colour_map("magma")[np.linspace(*ends, 256).round().astype(np.intp)]
+def _table(signed: bool, *, dark: bool) -> np.ndarray:
+    """The colours of the codes on a dark or a light page; a single image is seen."""
+    return colour_map(DIVERGING if dark else DIVERGING_LIGHT) if signed else visible_colours(256, dark=dark)
 
 
 def group_starts(groups: Sequence[str]) -> list[list[Any]]:
@@ -92,8 +90,8 @@ def payload(matrix: Matrix, *, title: str) -> dict[str, Any]:
         "codes": to_base64(codes),
         # Only the filled cells: of 200 x 200 classes most pairs never occur.
         "values": to_base64(np.nan_to_num(np.asarray(matrix.values, np.float32))[codes > 0].astype("<f4")),
-        "table": to_base64(_table(DIVERGING, matrix.signed, (70, 255))),
-        "table_light": to_base64(_table(DIVERGING_LIGHT, matrix.signed, (212, 0))),
+        "table": to_base64(_table(matrix.signed, dark=True)),
+        "table_light": to_base64(_table(matrix.signed, dark=False)),
         "rows": list(matrix.rows),
         "columns": list(matrix.columns),
         "row_title": matrix.row_title,

@@ -79,6 +79,11 @@ class TileSet:
     marking: tuple[str, ...] | None = None
 
     @property
+    def parts(self) -> int:
+        """Images and maps side by side in the tile that has most of them, at least 1."""
+        return max([1, *(len(tile.images) + len(tile.maps) + len(tile.differences) for tile in self.tiles)])
+
+    @property
     def aspect(self) -> float:
         """Width of an image by its height: a map covers the whole image, so that it has the same shape on the page."""
         if self.images is not None:
@@ -93,7 +98,7 @@ class TileSet:
 
 def payload(content: TileSet) -> dict[str, Any]:
     """What travels to the browser for a grid; JSON-able."""
-    parts = max(1, *(len(tile.maps) + len(tile.images) + len(tile.differences) for tile in content.tiles), 1)
+    parts = content.parts
     data: dict[str, Any] = {
         "tiles": [vars(tile) for tile in content.tiles],
         "atlas": vars(content.images) if content.images else None,

@@ -54,10 +54,16 @@ def colour_map(name: str) -> np.ndarray:
     return table
 
 
-def colour_bar(name: str, *, width: int = 256, height: int = 12) -> np.ndarray:
-    """A horizontal bar from lowest to highest value, (height, width, 3) uint8."""
+def visible_colours(number: int, *, dark: bool) -> np.ndarray:
+    """Colours (number, 3) uint8 from weak to strong, the weakest of which stands out from a dark or a light page."""
+    # Magma ends in the colour of one background or the other.
+    return colour_map("magma")[np.linspace(*((70, 255) if dark else (212, 0)), number).round().astype(np.intp)]
+
+
+def colour_bar(name: str, *, width: int) -> np.ndarray:
+    """A horizontal bar of 12 pixels from lowest to highest value, (12, width, 3) uint8."""
     positions = np.linspace(0, 255, width).round().astype(np.intp)
-    return np.broadcast_to(colour_map(name)[positions], (height, width, 3)).copy()
+    return np.broadcast_to(colour_map(name)[positions], (12, width, 3)).copy()
 
 
 def upsample(codes: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -84,31 +83,29 @@ def captioned(caption: str) -> Iterator[None]:
 
 def _files(drawn: Callable[[], Figure], table: pd.DataFrame, key: str) -> None:
     for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
-        _button(form.upper(), partial(_file, drawn, form), f"{key}.{form}", mime)
-    _button("CSV", lambda: csv(table), f"{key}.csv", "text/csv")
+        file_button(form.upper(), lambda form=form: render(drawn(), form), f"{key}.{form}", mime, icon=None)
+    file_button("CSV", lambda: csv(table), f"{key}.csv", "text/csv", icon=None)
 
 
-def _file(drawn: Callable[[], Figure], form: str) -> bytes:
-    return render(drawn(), form)
-
-
-def _button(label: str, content: Callable[[], bytes], file_name: str, mime: str, icon: str | None = None) -> None:
-    """A download whose content is made when it is clicked."""
+def file_button(
+    label: str,
+    content: Callable[[], bytes | str],
+    file_name: str,
+    mime: str,
+    *,
+    icon: str | None = ":material/download:",
+    **options: Any,
+) -> None:
+    """A download whose content is made when it is clicked; further options as of `st.download_button`."""
+    look: dict[str, Any] = {"icon": icon, "on_click": "ignore", "type": "tertiary"}
     st.download_button(
-        label,
-        content,
-        file_name=file_name,
-        mime=mime,
-        key=f"download-{file_name}",
-        icon=icon,
-        on_click="ignore",
-        type="tertiary",
+        label, content, file_name=file_name, mime=mime, **{"key": f"download-{file_name}", **look, **options}
     )
 
 
 def csv_button(label: str, table: pd.DataFrame, file_name: str) -> None:
     """A download of a table as CSV."""
-    _button(label, lambda: csv(table), file_name, "text/csv", ":material/download:")
+    file_button(label, lambda: csv(table), file_name, "text/csv")
 
 
 def csv(table: pd.DataFrame) -> bytes:

@@ -126,12 +126,16 @@ def heading(finding: Finding) -> str:
 
 def figure(finding: Finding) -> str:
     """The figure with its interval: '35 % (26 % to 45 %)', '62 points (58 to 66)', '2.6 sd (2.0 to 3.1)'."""
-    unit = "points" if finding.kind in _DIFFERENCES and finding.unit == "share" else finding.unit
+    unit = _shown_unit(finding)
     value = _number(finding.value, unit)
     if not (math.isfinite(finding.low) and math.isfinite(finding.high)) or finding.low == finding.high:
         return f"{value}{_unit(unit)}"
     low, high = (_number(end, unit) for end in (finding.low, finding.high))
     return f"{value}{_unit(unit)} ({low} to {high})"
+
+
+def _shown_unit(finding: Finding) -> str:
+    return "points" if finding.kind in _DIFFERENCES and finding.unit == "share" else finding.unit
 
 
 def _number(value: float, unit: str) -> str:
@@ -147,14 +151,10 @@ def _number(value: float, unit: str) -> str:
 
 
 def _unit(unit: str) -> str:
-    return {
-        "share": "",
-        "cosine": "",
-        "rank correlation": "",
-        "AUROC": " of AUROC",
-        "epochs": " epochs",
-        "sd": " sd",
-    }.get(unit, f" {unit}")
+    """A unit as it follows a number."""
+    if unit in ("share", "cosine", "rank correlation"):
+        return ""
+    return " of AUROC" if unit == "AUROC" else f" {unit}"
 
 
 def caveat(finding: Finding) -> str:
@@ -188,7 +188,7 @@ def over_trainings(finding: Finding, trainings: Sequence[Finding | None]) -> str
     differ = f"{len(trainings) + 1} trainings that differ in their seed alone"
     if len(values) == 1:
         return f"Of {differ}, only this one reports it."
-    unit = "points" if finding.kind in _DIFFERENCES and finding.unit == "share" else finding.unit
+    unit = _shown_unit(finding)
     low, mean, high = (_number(each, unit) for each in (min(values), sum(values) / len(values), max(values)))
     span = f"on average {mean}{_unit(unit)}, {low} to {high}" if low != high else f"{mean}{_unit(unit)}"
     return f"Reported by {len(values)} of {differ}: {span}."

@@ -14,6 +14,7 @@ from dashboard.components.tiles import TileSet
 from dashboard.marks import exchange, marked_images
 from dashboard.marks.marked_images import ANY, SUGGESTED, WITHOUT, MarkedImages, words_of
 from dashboard.marks.marks_file import MARK_LENGTH, NOTE_LENGTH, Mark, MarksError
+from dashboard.shared.downloads import file_button
 from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import controls
 
@@ -96,7 +97,7 @@ def show_messages() -> None:
 # Filter and order
 
 
-def choose_mark(source: MarkedImages, rows: pd.DataFrame, *, resets: Sequence[str] = ("page",)) -> pd.DataFrame:
+def choose_mark(source: MarkedImages, rows: pd.DataFrame) -> pd.DataFrame:
     """A control for the mark of the images, with how many of these rows have each; returns the rows that it leaves."""
     problem = marked_images.problem()
     if problem:
@@ -110,7 +111,7 @@ def choose_mark(source: MarkedImages, rows: pd.DataFrame, *, resets: Sequence[st
     def named(option: str) -> str:
         return f"{_NAMES.get(option, option)} ({count(counts[option])})" if option in counts else _NAMES[option]
 
-    chosen = controls.select("Mark", "mark", ["", _FIRST, *counts], names=named, resets=resets)
+    chosen = controls.select("Mark", "mark", ["", _FIRST, *counts], names=named, resets=("page",))
     if chosen == _FIRST:
         # Texts from last to first, so that those without a mark, which are empty, come last.
         marks = pd.Series(source.column(images), index=rows.index, dtype=object)
@@ -160,13 +161,11 @@ def _downloads(source: MarkedImages, images: list[int], key: str) -> None:
     found = source.marks()
     marked = [image for image in images if image in found]
 
-    def table(of_all: bool) -> bytes:
-        marks = (
-            marked_images.all_marks().rows
-            if of_all
-            else dict.fromkeys(mark for image in marked for mark in found[image])
-        )
-        return exchange.marks_csv(marks)
+    def listed_marks() -> bytes:
+        return exchange.marks_csv(dict.fromkeys(mark for image in marked for mark in found[image]))
+
+    def all_marks() -> bytes:
+        return exchange.marks_csv(marked_images.all_marks().rows)
 
     def paths() -> str:
         names = source.names()
@@ -174,20 +173,11 @@ def _downloads(source: MarkedImages, images: list[int], key: str) -> None:
 
     listed = plural(len(marked), "marked image") if marked else plural(len(images), "image")
     for label, content, name, mime in (
-        (f"CSV of the {plural(len(marked), 'marked image')} in this list", partial(table, False), "csv", "text/csv"),
-        ("CSV of all marks", partial(table, True), "all.csv", "text/csv"),
+        (f"CSV of the {plural(len(marked), 'marked image')} in this list", listed_marks, "csv", "text/csv"),
+        ("CSV of all marks", all_marks, "all.csv", "text/csv"),
         (f"Paths of the {listed}, for a shell", paths, "txt", "text/plain"),
     ):
-        st.download_button(
-            label,
-            content,
-            file_name=f"{source.run.path.name}-marks.{name}",
-            mime=mime,
-            key=f"marks-{name}-{key}",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-        )
+        file_button(label, content, f"{source.run.path.name}-marks.{name}", mime, key=f"marks-{name}-{key}")
 
 
 def _import(source: MarkedImages, key: str) -> None:

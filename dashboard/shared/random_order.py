@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-import streamlit as st
 
 from dashboard.paper import layouts
+from dashboard.shared.downloads import file_button
 from dashboard.shared.tile_sheets import file_part
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
@@ -36,14 +36,12 @@ def figure_button(selection: Selection, rows: pd.DataFrame, *, sort: str, key: s
     run, images = selection.run, rows["image"].head(_DRAWN).tolist()
     if sort != RANDOM or not images or not run.has_maps:
         return
-    st.download_button(
+    file_button(
         "PDF in the paper's layout",
         lambda: layouts.examples(run, images, epoch=selection.epoch, variant=selection.variant).to_bytes("pdf"),
-        file_name=f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}-seed{_seed()}.pdf",
-        mime="application/pdf",
+        f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}-seed{_seed()}.pdf",
+        "application/pdf",
         icon=":material/grid_on:",
-        on_click="ignore",
-        type="tertiary",
         key=f"figure-{key}",
         help=f"The first {_DRAWN} images drawn, as in Fig. 6 and 7: five classes each, with maps and P.",
     )

@@ -66,12 +66,11 @@ def flip_tiles(
     images: ArrayLike,
     *,
     true_class: bool = False,
-    size: int = 72,
 ) -> TileSet:
     """Images in two states, with what the true class's map gained or lost in between.
 
     Args:
-        selection, size: scale and colours, edge of an image in CSS pixels.
+        selection: scale and colours.
         images: their numbers (n,), or (n, 2) those in the first and in the second state.
         before, after: the states, of one run or of two; if their variants differ, both images are shown.
         true_class: show the maps of the true class instead of those of both predictions.
@@ -107,7 +106,7 @@ def flip_tiles(
             after.run, tuple(np.repeat(order, len(variants)).tolist()), tuple(variants * len(order))
         ),
         difference_legend="map of the true class, second state minus first",
-        size=size,
+        size=72,
     )
 
 

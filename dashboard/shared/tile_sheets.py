@@ -8,13 +8,12 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-import streamlit as st
 from PIL import Image
 
-from dashboard.components.tiles import Tile, TileSet, tile_grid
+from dashboard.components.tiles import TileSet, tile_grid
 from dashboard.images.maps import DIVERGING, map_colours, map_images
 from dashboard.images.sheet import Atlas, SheetTile, sheet
-from dashboard.shared.downloads import captioned
+from dashboard.shared.downloads import captioned, file_button
 from dashboard.shared.theme import LIGHT, rgb
 from dashboard.shell.url_state import Selection
 
@@ -35,15 +34,12 @@ def sheet_button(selection: Selection, content: TileSet, *, title: str, key: str
     """
     shown = f"run {selection.name}, epoch {selection.epoch}, {selection.variant_label}"
     with captioned(caption):
-        st.download_button(
+        file_button(
             "PNG sheet",
-            # From the tiles on the page, not from a second reading of the record: it cannot differ from what is seen.
             lambda: tile_sheet(content, title=f"{title} — {shown}"),
-            file_name=f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}.png",
-            mime="image/png",
+            f"{file_part(selection.name)}-epoch{selection.epoch}-{selection.variant}-{key}.png",
+            "image/png",
             icon=":material/grid_on:",
-            on_click="ignore",
-            type="tertiary",
             key=f"sheet-{key}",
             disabled=not content.tiles,
         )
@@ -102,13 +98,8 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
         legends.append((DIVERGING, content.difference_legend))
     if content.maps is not None and np.isnan(content.maps.peaks).any():
         legends[0] = (colours, f"{legends[0][1]}; gray: a map that the run does not keep")
-    parts = max((_parts(tile) for tile in content.tiles), default=1)
-    columns = max(1, _WIDTH // (parts * (size + 4) + 12))
+    columns = max(1, _WIDTH // (content.parts * (size + 4) + 12))
     return sheet(tiles, title=title, size=size, columns=columns, legends=legends)
-
-
-def _parts(tile: Tile) -> int:
-    return len(tile.images) + len(tile.maps) + len(tile.differences)
 
 
 def split_atlas(atlas: Atlas | None) -> list[np.ndarray]:

@@ -42,6 +42,7 @@ PAGES: tuple[PageInfo, ...] = (
     PageInfo("live", "Live", "photo_camera", "What does the network predict for your own image?"),
     PageInfo("about", "About", "info", "Where do these numbers come from, and how are they defined?"),
 )
+_BY_NAME = {page.name: page for page in PAGES}
 
 
 def streamlit_pages() -> dict[str, st.Page]:
@@ -82,17 +83,10 @@ def requested_page() -> str:
 
 
 def page_info(name: str) -> PageInfo:
-    """A page by its name.
-
-    Raises:
-        KeyError: there is no such page.
-    """
-    for page in PAGES:
-        if page.name == name:
-            return page
-    raise KeyError(f"There is no page {name!r}; there are {', '.join(page.name for page in PAGES)}.")
+    """A page by its name; raises KeyError."""
+    return _BY_NAME[name]
 
 
 def is_page(name: str) -> bool:
     """Whether there is a page of this name."""
-    return any(page.name == name for page in PAGES)
+    return name in _BY_NAME

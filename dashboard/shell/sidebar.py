@@ -103,10 +103,12 @@ def _selectors(selection: url_state.Selection) -> None:
         here = epochs.index(selection.epoch)
         # Buttons beside the slider: arrow keys with Shift step through the epochs from anywhere on a page.
         with st.container(horizontal=True, gap="xsmall"):
-            _step("←", "previous epoch", "shift+left", epochs[here - 1] if here else None)
-            _step("→", "next epoch", "shift+right", epochs[here + 1] if here + 1 < len(epochs) else None)
+            for label, tip, place in (("←", "previous epoch", here - 1), ("→", "next epoch", here + 1)):
+                changes = {"epoch": epochs[place]} if 0 <= place < len(epochs) else None
+                shortcut = "shift+left" if place < here else "shift+right"
+                controls.write_button(label, changes, help=tip, shortcut=shortcut, key=f"step-{tip}")
             if selection.epoch != epochs[-1]:
-                st.button("latest", on_click=url_state.write, args=({"epoch": None},), type="tertiary")
+                controls.write_button("latest", {"epoch": None}, type="tertiary")
     controls.select(
         "Variant", "variant", run.variants, default=run.variants[0], names=lambda name: run.variant(name).label
     )
@@ -129,41 +131,27 @@ def _classes(run: Run) -> None:
     )
 
 
-def _step(label: str, tip: str, shortcut: str, epoch: int | None) -> None:
-    st.button(
-        label,
-        help=tip,
-        shortcut=shortcut,
-        disabled=epoch is None,
-        on_click=url_state.write,
-        args=({"epoch": epoch},),
-        key=f"step-{tip}",
-    )
-
-
 def _pin(selection: url_state.Selection) -> None:
     """The pinned states, each with a button to unpin it, and a button to pin the state that is shown."""
     pinned = [state for state in (selection.pinned, selection.third) if state is not None]
     for epoch, variant in pinned:
         name = data.epoch_name(selection.run, epoch)
         others = [state for state in pinned if state != (epoch, variant)]
-        st.button(
+        controls.write_button(
             f"Pinned: epoch {escape_markdown(name)}, {escape_markdown(selection.run.variant(variant).label)}",
+            {"pin": url_state.pinned_text(others) or None},
             icon=":material/keep_off:",
             help="Unpin this state.",
-            on_click=url_state.write,
-            args=({"pin": url_state.pinned_text(others) or None},),
             width="stretch",
             key=f"pinned-{epoch}-{variant}",
         )
     here = (selection.epoch, selection.variant)
     if len(pinned) < url_state.MOST_PINNED and here not in pinned:
-        st.button(
+        controls.write_button(
             "Pin as a third state" if pinned else "Pin this state",
+            {"pin": url_state.pinned_text([*pinned, here])},
             icon=":material/keep:",
             help="Keep this epoch and variant to compare with: Compare and Confusion show the differences from it.",
-            on_click=url_state.write,
-            args=({"pin": url_state.pinned_text([*pinned, here])},),
             width="stretch",
         )
 

@@ -51,13 +51,13 @@ def best_epochs(record: EpochRecord) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def resampled_metrics(record: EpochRecord, *, seed: int = 0) -> dict[str, Float64]:
+def resampled_metrics(record: EpochRecord) -> dict[str, Float64]:
     """top1, nll, ece, auroc and augrc of the clean images at each trained epoch, name -> (resamples, E) float64.
 
     All epochs share the resamples, so that their differences are paired.
     """
     labels = record.run.labels
-    weights = failure_detection.resamples(len(labels), count=RESAMPLES, seed=seed)
+    weights = failure_detection.resamples(len(labels), count=RESAMPLES)
     columns: dict[str, list[Float64]] = {name: [] for name in ("top1", "nll", "ece", "auroc", "augrc")}
     recorded = (record.predictions, record.confidences, record.label_probabilities)
     for predictions, confidence, label_probability in zip(

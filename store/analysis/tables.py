@@ -218,7 +218,7 @@ def pair_series(
     tallies = [
         np.unique(key[found != labels], return_counts=True) for key, found in zip(keys, predictions, strict=True)
     ]
-    ever = np.unique(np.concatenate([pair[counts >= 3] for pair, counts in tallies[first:]]))
+    ever = np.unique(np.concatenate([pair[counts >= confusion.PRESENT] for pair, counts in tallies[first:]]))
     series = np.stack([_lookup(pair, counts, ever) for pair, counts in tallies])
     return ever, series, _lookup(*tallies[-1], ever % classes * classes + ever // classes)
 

@@ -19,6 +19,7 @@ from store.metrics.means import quotient
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+_MOST, _SMALLEST = 5, 3  # clusters of a class, and maps of a cluster
 WORTH_SPLITTING = 0.25  # silhouettes below it: "no substantial structure" (Kaufman and Rousseeuw 1990, table 4)
 
 
@@ -40,8 +41,8 @@ class Clusters:
 class ErrorLift:
     """How much likelier a cluster's images are to be wrong than their class's, arrays (K,); 1 = as likely.
 
-    low, high: its interval; 1 and 1 for a cluster that is the whole class. All but `error` are NaN in a class without
-    errors, where no cluster is likelier to be wrong than another.
+    low, high: its 95 % interval; 1 and 1 for a cluster that is the whole class. All but `error` are NaN in a class
+    without errors, where no cluster is likelier to be wrong than another.
     """
 
     error: Float64
@@ -50,10 +51,10 @@ class ErrorLift:
     high: Float64
 
 
-def find_clusters(maps: ArrayLike, *, most: int = 5, smallest: int = 3) -> Clusters:
+def find_clusters(maps: ArrayLike) -> Clusters:
     """Clusters of one class's maps (n, y, x): as many as give the best silhouette, one if no split is good enough.
 
-    Splits with a cluster of fewer than `smallest` maps are not considered.
+    At most five; splits with a cluster of fewer than three maps are not considered.
 
     Source:
         Ward 1963; silhouette: Rousseeuw 1987; medoid: Kaufman and Rousseeuw 1990.
@@ -62,11 +63,11 @@ def find_clusters(maps: ArrayLike, *, most: int = 5, smallest: int = 3) -> Clust
     shapes = _shapes(maps)
     distances = squareform(pdist(shapes))
     best, member = WORTH_SPLITTING, np.zeros(len(maps), np.int64)
-    if len(maps) >= 2 * smallest and distances.any():
+    if len(maps) >= 2 * _SMALLEST and distances.any():
         tree = linkage(shapes, "ward")
-        for k in range(2, min(most, len(maps) // smallest) + 1):
+        for k in range(2, min(_MOST, len(maps) // _SMALLEST) + 1):
             split = fcluster(tree, k, "maxclust") - 1
-            if split.max() != k - 1 or np.bincount(split).min() < smallest:
+            if split.max() != k - 1 or np.bincount(split).min() < _SMALLEST:
                 continue
             quality = silhouette(distances, split)
             if quality > best:
@@ -94,7 +95,7 @@ def assign(maps: ArrayLike, medoids: ArrayLike) -> Int64:
     return (shapes @ centres.T).argmax(1)
 
 
-def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> ErrorLift:
+def error_lift(member: ArrayLike, wrong: ArrayLike) -> ErrorLift:
     """Error rate of each cluster over that of its class, with its interval.
 
     Equation:
@@ -118,14 +119,14 @@ def error_lift(member: ArrayLike, wrong: ArrayLike, *, level: float = 0.95) -> E
     share = count / len(member)
     low, high = (
         np.where(others > 0, 1 / (share + quotient(1 - share, ratio, np.inf)), 1)
-        for ratio in ratio_interval(failures, count, failures.sum() - failures, others, level=level)
+        for ratio in ratio_interval(failures, count, failures.sum() - failures, others)
     )
     return ErrorLift(error, error / rate, low, high)
 
 
 @dataclass(frozen=True)
 class Survival:
-    """Each cluster under a perturbation, arrays (K,): images, share that stayed, its Wilson interval."""
+    """Each cluster under a perturbation, arrays (K,): images, share that stayed, its 95 % Wilson interval."""
 
     count: Int64
     share: Float64
@@ -133,7 +134,7 @@ class Survival:
     high: Float64
 
 
-def survival(before: ArrayLike, after: ArrayLike, *, clusters: int, level: float = 0.95) -> Survival:
+def survival(before: ArrayLike, after: ArrayLike, *, clusters: int) -> Survival:
     """Share of each cluster's images whose perturbed map is still nearest to that cluster.
 
     Equation:
@@ -146,7 +147,7 @@ def survival(before: ArrayLike, after: ArrayLike, *, clusters: int, level: float
     before, after = np.asarray(before, np.int64), np.asarray(after, np.int64)
     count = np.bincount(before, minlength=clusters)
     stayed = np.bincount(before, before == after, clusters)
-    low, high = wilson(stayed, count, level=level)
+    low, high = wilson(stayed, count)
     return Survival(count, quotient(stayed, count), low, high)
 
 

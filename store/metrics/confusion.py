@@ -16,6 +16,7 @@ from store.metrics.means import quotient
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+PRESENT = 3  # mistakes of a pair at an epoch, from which it counts as confused there
 OPTIMAL_UP_TO = 400  # optimal leaf ordering takes time cubic in the number of classes
 
 
@@ -23,9 +24,9 @@ OPTIMAL_UP_TO = 400  # optimal leaf ordering takes time cubic in the number of c
 class PairEvents:
     """When each pair of classes was confused, arrays (...) matching the pairs; positions as in `learning`.
 
-    onset: first position with `present` mistakes or more, NEVER if there is none.
+    onset: first position with PRESENT mistakes or more, NEVER if there is none.
     peak: position of the most mistakes (the first one), peak_count how many these are.
-    resolved: position after the last with `present` mistakes or more, NEVER while there still are, or if there never
+    resolved: position after the last with PRESENT mistakes or more, NEVER while there still are, or if there never
         were.
     slope: mistakes per epoch, least squares over the last `window` positions.
     """
@@ -37,10 +38,10 @@ class PairEvents:
     slope: Float64
 
 
-def pair_events(counts: ArrayLike, *, present: int = 3, window: int = 20) -> PairEvents:
+def pair_events(counts: ArrayLike, *, window: int = 20) -> PairEvents:
     """Onset, peak, resolution and slope of each pair, from its mistakes at each epoch (E, ...) int."""
     counts = np.asarray(counts, np.int64)
-    confused = counts >= present
+    confused = counts >= PRESENT
     ever = confused.any(0)
     last = len(counts) - 1 - confused[::-1].argmax(0)
     return PairEvents(

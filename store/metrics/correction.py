@@ -59,7 +59,7 @@ def k_interval(d: ArrayLike, error: ArrayLike) -> tuple[Int64, Int64]:
     return _least_removal(d - error), _least_removal(d + error)
 
 
-def random_correction_share(d: ArrayLike, k: int, *, draws: int = 20, seed: int = 0) -> Float64:
+def random_correction_share(d: ArrayLike, k: int, *, draws: int = 20) -> Float64:
     """Share of random sets of k cells whose removal corrects each mistake, (...) float64: what chance would do.
 
     Args:
@@ -67,7 +67,7 @@ def random_correction_share(d: ArrayLike, k: int, *, draws: int = 20, seed: int 
     """
     cells = np.asarray(d, np.float64)
     cells = cells.reshape(*cells.shape[:-2], -1)
-    random, total = np.random.default_rng(seed), cells.sum(-1)
+    random, total = np.random.default_rng(0), cells.sum(-1)
     sets = (random.permutation(cells.shape[-1])[:k] for _ in range(draws))
     return np.mean([total - cells[..., chosen].sum(-1) <= 0 for chosen in sets], axis=0)
 

@@ -96,24 +96,23 @@ def coarse(score: ArrayLike, *, levels: int = 1000) -> Float64:
     return steps[np.searchsorted(steps, score, side="left")]
 
 
-def interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval (low, high) of bootstrap values, NaN resamples left out (all of them: NaN)."""
-    tail = (1 - level) / 2
+def interval(values: ArrayLike) -> tuple[float, float]:
+    """95 % percentile interval (low, high) of bootstrap values, NaN resamples left out (all of them: NaN)."""
     values = np.asarray(values, np.float64)
     known = values[~np.isnan(values)]
     if not len(known):
         return float("nan"), float("nan")
-    low, high = np.quantile(known, [tail, 1 - tail])
+    low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)
 
 
-def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 0.95) -> tuple[Float64, Float64]:
-    """Intervals (low, high), each (S,), that hold for all S estimates at once with the probability `level`.
+def joint_intervals(estimates: ArrayLike, samples: ArrayLike) -> tuple[Float64, Float64]:
+    """Intervals (low, high), each (S,), that hold for all S estimates at once with a probability of 95 %.
 
     Narrower than Bonferroni's where estimates are correlated, and needs no more resamples than a single interval.
 
     Equation:
-        estimate_s -+ q sd_s, q the `level` quantile over resamples b of max_s |sample_sb - mean_s| / sd_s
+        estimate_s -+ q sd_s, q the 0.95 quantile over resamples b of max_s |sample_sb - mean_s| / sd_s
         (studentised maximum, Romano and Wolf 2005)
 
     Args:
@@ -127,7 +126,7 @@ def joint_intervals(estimates: ArrayLike, samples: ArrayLike, *, level: float = 
     spread = known.std(1, ddof=1)
     away = np.abs(known - known.mean(1, keepdims=True))
     furthest = quotient(away, spread[:, None], 0).max(0)
-    reach = np.quantile(furthest, level) * spread
+    reach = np.quantile(furthest, 0.95) * spread
     return estimates - reach, estimates + reach
 
 

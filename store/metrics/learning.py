@@ -167,12 +167,10 @@ def persistence(predictions: ArrayLike, confidences: ArrayLike, labels: ArrayLik
     return Persistence(*(np.where(wrong, column, np.zeros_like(column)) for column in columns))
 
 
-def label_issue_candidates(
-    self_confidence: ArrayLike, run: ArrayLike, *, share: float = 0.02, min_run: int = 2
-) -> NDArray[np.bool_]:
+def label_issue_candidates(self_confidence: ArrayLike, run: ArrayLike, *, min_run: int = 2) -> NDArray[np.bool_]:
     """Images whose label may be wrong, (N,) bool: a low probability of the true class, and a persistent error.
 
-    Candidates have a self-confidence among the lowest `share` of all images and the same wrong prediction for the
+    Candidates have a self-confidence among the lowest 2 % of all images and the same wrong prediction for the
     last `min_run` epochs or more. They are candidates only: a hard image looks the same.
 
     Args:
@@ -180,7 +178,7 @@ def label_issue_candidates(
         run: (N,) from `persistence`, 0 where the final prediction is correct.
     """
     self_confidence = np.asarray(self_confidence, np.float64)
-    limit = np.quantile(self_confidence, share, method="inverted_cdf")
+    limit = np.quantile(self_confidence, 0.02, method="inverted_cdf")
     return (self_confidence <= limit) & (np.asarray(run) >= min_run)
 
 

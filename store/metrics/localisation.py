@@ -112,11 +112,9 @@ def image_localisation(maps: ArrayLike, cover: ArrayLike, labels: ArrayLike) -> 
     )
 
 
-def object_following(
-    gain: ArrayLike, possible_gain: ArrayLike, labels: ArrayLike, *, level: float = 0.95
-) -> tuple[float, float, float]:
-    """How far maps follow their objects, as (value, low, high): 0 = no more than the usual position in the class, 1 =
-    as the object itself.
+def object_following(gain: ArrayLike, possible_gain: ArrayLike, labels: ArrayLike) -> tuple[float, float, float]:
+    """How far maps follow their objects, as (value, low, high) with the 95 % interval: 0 = no more than the usual
+    position in the class, 1 = as the object itself.
 
     How far a map can follow at all (how large its cells are, how far apart the objects of a class are) counts in the
     numerator and in the denominator. NaN where all objects of a class are in the same cells; the interval is infinite
@@ -148,7 +146,7 @@ def object_following(
     # the usual position in its class is compensated by the others. Hence the residuals z.
     spread = (count / (count - 1) * (reached - value * most) ** 2).sum()
     error = math.sqrt(spread / (len(reached) * (len(reached) - 1)))
-    half = float(stdtrit(freedom, (1 + level) / 2)) * error / room
+    half = float(stdtrit(freedom, 0.975)) * error / room
     return value, value - half, value + half
 
 

@@ -58,9 +58,9 @@ def recorded_result(run: Run, *, best: bool = False, epochs: Sequence[int] | Non
     row: dict[str, Any] = {
         "name": run.path.name,
         "source": "recorded",
-        "network": _setting(run.configuration.get("model")),
-        "data": _setting(run.provenance.get("data") or run.configuration.get("data")),
-        "weights": _setting(run.configuration.get("weights")),
+        "network": setting_name(run.configuration.get("model")),
+        "data": setting_name(run.provenance.get("data") or run.configuration.get("data")),
+        "weights": setting_name(run.configuration.get("weights")),
         "epochs": sum(epoch > 0 for epoch in run.epochs),  # epoch 0 was not trained
         "planned_epochs": run.planned_epochs or None,
         "epoch": epoch,
@@ -168,7 +168,7 @@ def _cells(row: Mapping[Any, Any], *, intervals: bool) -> tuple[str, ...]:
     return (*facts, *shares, text("parameters", "{:.2f}", 1e-6), text("minutes", "{:.1f}"))
 
 
-def _setting(value: Any) -> str | None:
+def setting_name(value: Any) -> str | None:
     """The name in a section of the configuration; runs of other programs may have a plain text there, or nothing."""
     if isinstance(value, Mapping):
         value = value.get("name") or value.get("source")

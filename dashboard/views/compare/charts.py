@@ -42,4 +42,4 @@ def _change(palette: Palette) -> alt.TopLevelMixin:
         )
         .add_params(point_selection("class_index"))
     )
-    return alt.layer(reference_line("diagonal", "before", "after", palette), points, height=360)
+    return alt.layer(reference_line("before", "after", palette), points, height=360)

@@ -103,14 +103,13 @@ def class_changes(before: State, after: State) -> pd.DataFrame:
 PATTERN_LEGEND = "later minus earlier pattern: warm is gained, cold is lost"
 
 
-def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence[int], *, size: int = 168) -> TileSet:
+def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence[int]) -> TileSet:
     """One class of each state: its pattern, then the last state's pattern minus each of the others.
 
     Args:
         selection: scale and colours.
         states: the compared ones first, the sidebar's last.
         classes: a class number for each state.
-        size: edge of a pattern in CSS pixels.
     """
     names, identifiers = data.class_names(selection.run), data.class_ids(selection.run)
     patterns = on_one_grid([data.patterns(*each.key)[number] for each, number in zip(states, classes, strict=True)])
@@ -130,18 +129,17 @@ def focus_tiles(selection: Selection, states: Sequence[State], classes: Sequence
         title = "difference" if classes[place] == classes[-1] else f"{names[classes[-1]]} − {names[classes[place]]}"
         change_lines = (f"{after} − {before}", f"mean S {signed_number(float(change.mean()), 2)}")
         tiles.append(Tile(id=f"difference-{place}", title=title, lines=change_lines, differences=(place,)))
-    options: dict[str, Any] = {"difference_legend": PATTERN_LEGEND, "size": size, "fixed": True}
+    options: dict[str, Any] = {"difference_legend": PATTERN_LEGEND, "size": 168, "fixed": True}
     return difference_tiles(selection, states, tiles, patterns, differences, **options)
 
 
-def pattern_tiles(selection: Selection, states: Sequence[State], table: pd.DataFrame, *, size: int = 58) -> TileSet:
+def pattern_tiles(selection: Selection, states: Sequence[State], table: pd.DataFrame) -> TileSet:
     """The patterns of some classes in every state, with the differences of the last state from the others.
 
     Args:
         selection: scale and colours.
         states: the compared ones first, the sidebar's last.
         table: rows of `class_changes`, in the order of display.
-        size: edge of a pattern in CSS pixels.
     """
     identifiers = data.class_ids(selection.run)
     order = table["class_index"].to_numpy()
@@ -159,5 +157,5 @@ def pattern_tiles(selection: Selection, states: Sequence[State], table: pd.DataF
         )
         for place, row in enumerate(table.rename(columns={"name": "title"}).itertuples(index=False))
     ]
-    options: dict[str, Any] = {"difference_legend": PATTERN_LEGEND, "size": size}
+    options: dict[str, Any] = {"difference_legend": PATTERN_LEGEND, "size": 58}
     return difference_tiles(selection, states, tiles, patterns, differences, **options)

@@ -64,6 +64,7 @@ def main() -> None:
     side, images = st.columns([1, 3], gap="medium")
     with side:
         ranges = _ranges(selection, frame)
+        _choose_classes(selection)
         wanted = _filter(frame, _classes(selection), ranges)
         rows = marking.choose_mark(MarkedImages(selection.run), select_failures(frame, wanted))
     if data.is_degenerate(selection.run, selection.epoch, selection.variant):
@@ -76,30 +77,17 @@ def main() -> None:
         needs_analysis(selection)
 
 
-def _classes(selection: Selection) -> FailureFilter:
+def _choose_classes(selection: Selection) -> None:
     """Controls for the true class, the prediction and the group of the mistakes."""
-    identifiers, names = data.class_ids(selection.run), data.class_names(selection.run)
-    places = {identifier: number for number, identifier in enumerate(identifiers)}
+    labels = {"": "any"} | data.class_labels(selection.run)
+    for label, name in (("True class", "class"), ("Predicted as", "prediction")):
+        controls.select(label, name, list(labels), names=labels.__getitem__, resets=("page",))
     groups = ["", *sorted({group for group in data.class_groups(selection.run) if group})]
-
-    def named(identifier: str) -> str:
-        return names[places[identifier]] if identifier else "any"
-
-    true_class = controls.select("True class", "class", ["", *identifiers], names=named, resets=("page",))
-    predicted = controls.select("Predicted as", "prediction", ["", *identifiers], names=named, resets=("page",))
-    group = ""
     if len(groups) > 1:
-        group = controls.select(
-            "Group of the true class", "group", groups, names=lambda name: name or "any", resets=("page",)
-        )
-    return FailureFilter(
-        true_class=places[true_class] if true_class else None,
-        predicted_class=places[predicted] if predicted else None,
-        group=group or None,
-    )
+        controls.select("Group of the true class", "group", groups, names=lambda name: name or "any", resets=("page",))
 
 
-def _asked_classes(selection: Selection) -> FailureFilter:
+def _classes(selection: Selection) -> FailureFilter:
     """The classes that the address names: the histogram stands above their controls."""
     identifiers = data.class_ids(selection.run)
     places = {"": None} | {identifier: number for number, identifier in enumerate(identifiers)}
@@ -121,7 +109,7 @@ def _ranges(selection: Selection, frame: pd.DataFrame) -> dict[str, tuple[float,
     """The chosen ranges of all measures, with a histogram and a slider for one of them."""
     known = [name for name, measure in MEASURES.items() if measure.column in frame]
     by = controls.select("Histogram of", "by", known, default=known[0], names=lambda name: MEASURES[name].name)
-    shown = _of_classes(frame, _asked_classes(selection))
+    shown = _of_classes(frame, _classes(selection))
     measure, limits = parts.measure(selection, by), parts.limits(selection, frame, by)
     chosen = url_state.value_range(by, limits)
     # k* and persistence are defined for mistakes only.

@@ -92,7 +92,7 @@ def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
     row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
     left, right = st.columns([1, 3])
     with left:
-        tile_grid(portrait_tiles(selection, class_index, own["image"].tolist(), size=84), key="pattern")
+        tile_grid(portrait_tiles(selection, class_index, own["image"].tolist()), key="pattern")
     with right:
         figures = [
             ("Correct", rate(row.accuracy, len(own)), "images of the class that are predicted correctly"),

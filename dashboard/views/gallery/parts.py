@@ -15,14 +15,13 @@ from dashboard.shell.url_state import Selection
 from store.rates import rate
 
 
-def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int], *, size: int) -> TileSet:
+def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int]) -> TileSet:
     """A class in two maps: the mean of its images' own maps, and their standard deviation cell by cell.
 
     Args:
         selection: run, epoch, variant and scale.
         class_index: the class.
         images: its images.
-        size: edge of a map in CSS pixels.
     """
     run, epoch, variant = selection.run, selection.epoch, selection.variant
     mean = data.patterns(run, epoch, variant)[class_index]
@@ -34,17 +33,16 @@ def portrait_tiles(selection: Selection, class_index: int, images: Sequence[int]
         Tile(id="mean", title="Pattern", lines=(f"mean map, peak {np.abs(mean).max():.1f}",), maps=(0,)),
         Tile(id="spread", title="Spread", lines=(f"sd per cell, peak {spread.max():.1f}",), maps=(1,)),
     )
-    return tile_set(selection, tiles, np.stack([mean, spread]), size=size, fixed=True)
+    return tile_set(selection, tiles, np.stack([mean, spread]), size=84, fixed=True)
 
 
-def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int | None, size: int = 72) -> TileSet:
+def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int | None) -> TileSet:
     """The clusters of a class's maps, each by its most central image and the map of that image.
 
     Args:
         selection: run and scale.
         clusters: rows of the analysis's table `clusters`, of one class.
         chosen: the number of the chosen cluster, if any.
-        size: edge of an image in CSS pixels.
     """
     run = selection.run
     medoids = tuple(int(image) for image in clusters["medoid"])
@@ -68,4 +66,4 @@ def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int |
     # The analysis clusters the last epoch's clean maps, whatever epoch the page shows.
     maps = data.true_class_maps(run, run.epochs[-1], run.variants[0], medoids)
     images = data.image_atlas(run, medoids, (run.variants[0],))
-    return tile_set(selection, tiles, maps, images=images, size=size, fixed=True)
+    return tile_set(selection, tiles, maps, images=images, size=72, fixed=True)

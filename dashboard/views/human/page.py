@@ -62,11 +62,8 @@ def _ask(selection: Selection, asked: Question, sitting: dict[str, int], path: P
         tile = Tile(id="question", title=f"Image {sitting['number'] + 1}", images=(0,))
         tile_grid(TileSet(tiles=(tile,), images=images, size=264, fixed=True), key="question")
     with right:
-        names = dict(
-            zip(
-                asked.choices, (escape_markdown(data.class_names(selection.run)[c]) for c in asked.choices), strict=True
-            )
-        )
+        classes = data.class_names(selection.run)
+        names = {choice: escape_markdown(classes[choice]) for choice in asked.choices}
         names[_CANNOT_TELL] = "I cannot tell"
         key = f"answer-{selection.run.id}-{sitting['number']}"
         chosen = st.radio("What does the image show?", list(names), format_func=names.__getitem__, index=None, key=key)

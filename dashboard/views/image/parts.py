@@ -11,10 +11,7 @@ from dashboard.components.correction import CorrectionPanels
 from dashboard.components.tiles import Tile, TileSet
 from dashboard.images.maps import COMMON, EQ10, ScaledMaps, scale_maps, upsample
 from dashboard.shared.run_facts import is_exact
-from dashboard.shared.theme import (
-    escape_markdown,
-    plural,
-)
+from dashboard.shared.theme import escape_markdown, plural
 from dashboard.shell.url_state import Selection
 from store.queries import MinimalCorrection
 
@@ -73,7 +70,7 @@ def consistency_text(correction: MinimalCorrection, *, exact: bool) -> str:
     )
 
 
-def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int = 90, over: bool = False) -> TileSet:
+def layer_tiles(selection: Selection, image: int, class_index: int, *, over: bool) -> TileSet:
     """The clean image through the network: each stage's mean activation, the layers before the class map, and the map.
 
     Each view is divided by its own maximum, because layers have no common unit; `over` draws them over the image.
@@ -103,7 +100,7 @@ def layer_tiles(selection: Selection, image: int, class_index: int, *, size: int
         images=data.image_atlas(run, (image,), (clean,), exact=True),
         maps=ScaledMaps(codes, peaks <= 0, peaks, EQ10, run.signed, None),
         colours=selection.colours,
-        size=size,
+        size=90,
         overlay=True if over else None,
         legend="each view by its own maximum",
     )

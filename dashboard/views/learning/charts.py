@@ -110,7 +110,7 @@ def _formation(palette: Palette) -> alt.TopLevelMixin:
         )
         .add_params(chosen)
     )
-    return alt.layer(reference_line("diagonal", "x", "y", palette), points, height=320)
+    return alt.layer(reference_line("x", "y", palette), points, height=320)
 
 
 def history_bars(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 from collections.abc import Hashable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -24,6 +25,9 @@ from dashboard.shell.url_state import Selection
 from store import Run
 from store.metrics.maps import cosine, relative_to_mean
 from store.read.source import path_state
+
+if TYPE_CHECKING:
+    from compute.live.predictor import Predictor
 
 _SOURCES = {"file": "file", "clipboard": "clipboard", "camera": "camera", "record": "recorded image"}
 _REFERENCES = {"none": "none", "gradcam": "Grad-CAM", "deconvnet": "deconvnet"}
@@ -136,12 +140,7 @@ def _no_image_yet() -> None:
         "similar maps.",
         icon=":material/add_photo_alternate:",
     )
-    st.button(
-        "Try it with a recorded image",
-        icon=":material/science:",
-        on_click=url_state.write,
-        args=({"source": "record"},),
-    )
+    controls.write_button("Try it with a recorded image", {"source": "record"}, icon=":material/science:")
 
 
 def _content(source: str) -> bytes | None:
@@ -157,7 +156,7 @@ def _content(source: str) -> bytes | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network of this epoch …")
-def _predictor(path: str, state: Hashable, epoch: int) -> object:
+def _predictor(path: str, state: Hashable, epoch: int) -> Predictor:
     from compute.live.predictor import load_predictor  # torch: loaded only here, and only when the page is opened
 
     return load_predictor(path, epoch)
@@ -175,7 +174,7 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
     try:
         predictor = _predictor(str(run.path), _network_state(run, selection.epoch), selection.epoch)
         perturbed = _perturb(predictor, image)
-        maps, chances = predictor.predict(np.stack([image, perturbed]))  # type: ignore[attr-defined]
+        maps, chances = predictor.predict(np.stack([image, perturbed]))
     except NotBuilt as error:
         st.info(escape_markdown(str(error)), icon=":material/block:")
         return
@@ -197,7 +196,7 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
     _similar_images(selection, maps[0], int(chances[0].argmax()))
 
 
-def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
+def _perturb(predictor: Predictor, image: np.ndarray) -> np.ndarray:
     from compute.recording.perturbations import PERTURBATIONS
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -223,7 +222,7 @@ def _perturb(predictor: object, image: np.ndarray) -> np.ndarray:
             )
             for strength in PERTURBATIONS[name].strengths
         }
-    return predictor.perturb(name, image, **strengths)  # type: ignore[attr-defined]
+    return predictor.perturb(name, image, **strengths)
 
 
 def _strongest(
@@ -265,7 +264,7 @@ def _strongest(
         tile_grid(content, key=key, on_open=url_state.open_class)
 
 
-def _reference(selection: Selection, predictor: object, image: np.ndarray, prediction: int) -> None:
+def _reference(selection: Selection, predictor: Predictor, image: np.ndarray, prediction: int) -> None:
     """Grad-CAM or the deconvnet for the prediction, only when chosen: each costs a backward pass."""
     wanted = controls.segmented("Compare with", "reference", list(_REFERENCES), names=_REFERENCES.__getitem__)
     if wanted == "none":
@@ -276,16 +275,16 @@ def _reference(selection: Selection, predictor: object, image: np.ndarray, predi
         from compute.live.explain import explainable_layers, grad_cam
 
         if wanted == "gradcam":
-            found = grad_cam(predictor, image, class_index=prediction)  # type: ignore[arg-type]
+            found = grad_cam(predictor, image, class_index=prediction)
         else:
-            found = deconvolution(predictor, image, channel=prediction)  # type: ignore[arg-type]
+            found = deconvolution(predictor, image, channel=prediction)
     except (ComputeError, ImportError) as error:
         st.info(escape_markdown(str(error)), icon=":material/help:")
         return
     name = data.class_names(selection.run)[prediction]
     if wanted == "gradcam":
         size = "×".join(map(str, found.shape))
-        layer = explainable_layers(predictor)[-1]  # type: ignore[arg-type]
+        layer = explainable_layers(predictor)[-1]
         tile = Tile(id="reference", title="Grad-CAM", lines=(name, f"{size} cells, {layer}"), maps=(0,))
         content = TileSet((tile,), maps=scale_maps(found[None]), size=150)
     else:
@@ -296,7 +295,7 @@ def _reference(selection: Selection, predictor: object, image: np.ndarray, predi
     tile_grid(replace(content, fixed=True, colours=selection.colours), key="reference")
 
 
-def _channel(selection: Selection, predictor: object, image: np.ndarray, prediction: int) -> None:
+def _channel(selection: Selection, predictor: Predictor, image: np.ndarray, prediction: int) -> None:
     """Draw it once the reader opens it: maximisation takes about a hundred passes through the network."""
     opened = st.expander("A single channel of any layer", key="live-channel", on_change="rerun")
     if not opened.open:
@@ -307,15 +306,15 @@ def _channel(selection: Selection, predictor: object, image: np.ndarray, predict
 
     with opened:
         try:
-            layers = list(channel_layers(predictor))  # type: ignore[arg-type]
+            layers = list(channel_layers(predictor))
             with st.container(horizontal=True, vertical_alignment="bottom"):
                 layer = controls.select("Layer", "layer", layers, default=CLASSES, resets=("channel",))
-                last = channel_count(predictor, layer) - 1  # type: ignore[arg-type]
+                last = channel_count(predictor, layer) - 1
                 default = prediction if last + 1 == len(selection.run.classes) else 0
                 chosen = url_state.integer("channel", 0, last, default)
                 controls.number_input("Channel", "channel", 0, last, chosen)
-            seen = deconvolution(predictor, image, layer=layer, channel=chosen)  # type: ignore[arg-type]
-            driven, before, after = maximise(predictor, layer=layer, channel=chosen)  # type: ignore[arg-type]
+            seen = deconvolution(predictor, image, layer=layer, channel=chosen)
+            driven, before, after = maximise(predictor, layer=layer, channel=chosen)
         except (ComputeError, ImportError) as error:
             st.info(escape_markdown(str(error)), icon=":material/help:")
             return

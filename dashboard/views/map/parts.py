@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.components.points import Area
-from dashboard.images.maps import colour_map
+from dashboard.images.maps import visible_colours
 from dashboard.shared.theme import DARK, Palette, count
 
 LAYOUTS = {"neighbours": "neighbours (t-SNE)", "components": "principal components"}
@@ -77,8 +77,7 @@ def by_kind(kinds: Sequence[str], order: Sequence[str], palette: Palette, *, col
 
 def by_value(values: np.ndarray, chosen: np.ndarray, palette: Palette) -> Colouring:
     """A colour for each value 0..1, the higher the further from the background; those not chosen are grey."""
-    # magma ends in the colour of one background or the other: the part of it that stands out.
-    table = colour_map("magma")[np.linspace(*((70, 255) if palette is DARK else (212, 0)), 255).round().astype(np.intp)]
+    table = visible_colours(255, dark=palette is DARK)
     colours = ["#{:02x}{:02x}{:02x}".format(*entry) for entry in table.tolist()]
     codes = np.where(chosen, 1 + np.round(np.nan_to_num(values).clip(0, 1) * 254), 0).astype(np.uint8)
     legend = tuple((colours[round(254 * share)], f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1))

@@ -54,9 +54,8 @@ def _card(selection: Selection) -> None:
     with st.grid(len(figures) + (2 if selection.variant == run.variants[0] else 3), min_column_width=150):
         for label, key in figures:
             change = None if before is None else f"{100 * (here[key] - before[key]):+.1f}"
-            since = (
-                None if change is None else f"since epoch {data.epoch_name(run, earlier[-1])}"
-            )  # longer texts are cut off on a phone
+            # Longer texts are cut off on a phone.
+            since = None if change is None else f"since epoch {data.epoch_name(run, earlier[-1])}"
             st.metric(label, percent(here[key]), change, border=True, delta_description=since)
             if key == "top1":
                 _balanced_accuracy(selection)

@@ -7,11 +7,13 @@ import pandas as pd
 from dashboard import data
 from dashboard.shell.url_state import Selection
 from store import Run
-from store.queries.table1 import table1
+from store.queries.table1 import setting_name, table1
 from store.remote.place import is_remote
 
+_MOST = 10  # mistakes
 
-def notable_mistakes(selection: Selection, most: int = 10) -> tuple[pd.DataFrame, list[str]]:
+
+def notable_mistakes(selection: Selection) -> tuple[pd.DataFrame, list[str]]:
     """Mistakes of different kinds, of the chosen class if there is one: rows of the predictions, and why each is here.
 
     The most confident mistake; the closest call, where the true class was second by the smallest margin; under a
@@ -35,7 +37,7 @@ def notable_mistakes(selection: Selection, most: int = 10) -> tuple[pd.DataFrame
     for rows, why in ((confident.head(1), "most confident mistake"), (close, "closest call"), (third, reason)):
         chosen |= {image: why for image in rows.index if image not in chosen}
     others = confident.drop(list(chosen)).drop_duplicates(["label", "prediction"])
-    chosen |= dict.fromkeys(others.index[: most - len(chosen)], "confident mistake")
+    chosen |= dict.fromkeys(others.index[: _MOST - len(chosen)], "confident mistake")
     return frame.loc[list(chosen)], list(chosen.values())
 
 
@@ -65,7 +67,4 @@ def runs_table(shown: Run, *, paper: bool) -> tuple[pd.DataFrame, dict[str, str]
 
 def setting(run: Run, name: str) -> str:
     """The name of the run's model or data in its configuration; '–' if there is none."""
-    value = run.configuration.get(name)
-    if isinstance(value, dict):
-        value = value.get("name") or value.get("source")
-    return str(value) if value else "–"
+    return setting_name(run.configuration.get(name)) or "–"

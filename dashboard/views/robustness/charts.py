@@ -42,20 +42,13 @@ def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -
     percent = figure not in ("nll", "drop")
     # Small symbols close together: on a phone, two long labels just fit side by side.
     legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=50, columnPadding=4, columns=legend_columns(3, 2))
-    base = rows(
-        "figures"
-    ).encode(
+    # Dashes too: not everybody can distinguish eight colours. The same field and legend: one legend shows both.
+    dashes = alt.Scale(domain=list(names), range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)])
+    base = rows("figures").encode(
         x=epoch_axis(),
         y=alt.Y(f"{figure}:Q", title=title, axis=alt.Axis(format="~%" if percent else "~f")),
         color=alt.Color("variant_label:N", title=None, sort=list(names), scale=colours, legend=legend),
-        # Dashes too: not everybody can distinguish eight colours.
-        strokeDash=alt.StrokeDash(
-            "variant_label:N",
-            title=None,
-            sort=list(names),
-            legend=legend,  # the same as the colours': one legend shows both
-            scale=alt.Scale(domain=list(names), range=[[1, 0], *([[1, 0], [5, 3], [2, 2]] * 4)][: len(names)]),
-        ),
+        strokeDash=alt.StrokeDash("variant_label:N", title=None, sort=list(names), scale=dashes, legend=legend),
         tooltip=tooltips("epoch:Q", ("variant_label:N", "", "variant"), (f"{figure}:Q", ".3f")),
     )
     # Quoted as JSON: a variant's label may contain quotation marks.

@@ -54,7 +54,7 @@ def _reliability(palette: Palette) -> alt.TopLevelMixin:
         )
         .add_params(point_selection("lower", "upper"))
     )
-    return alt.layer(reference_line("diagonal", "confidence", "accuracy", palette), bars, points, height=340)
+    return alt.layer(reference_line("confidence", "accuracy", palette), bars, points, height=340)
 
 
 def removal_chart(curves: pd.DataFrame, *, palette: Palette = LIGHT) -> Figure:

@@ -22,10 +22,9 @@ from dashboard.views.trust.charts import (
     with_percent_marks,
 )
 from store import queries
-from store.analysis.confidence_scores import COLUMN_SCORES, FAMILIES, REFERENCE
+from store.analysis.confidence_scores import COLUMN_SCORES, FAMILIES, LABELS, REFERENCE
 from store.rates import percent, rate
 
-_LABELS = {score.name: score.label for score in COLUMN_SCORES}
 _QUANTITIES = {
     "within_class": "Cosine similarity of the maps of two images of one class",
     "between_classes": "Cosine similarity of the maps of two images of different classes",
@@ -161,14 +160,14 @@ def _detection(selection: Selection) -> None:
         "score",
         scores,
         default="sharpness" if selection.run.has_maps else scores[0],
-        names=_LABELS.__getitem__,
+        names=LABELS.__getitem__,
         resets=("accepted",),
     )
     parts, figures = [], []
     for name in (REFERENCE, score):
         curve = data.risk_coverage(selection.run, selection.epoch, selection.variant, score=name)
-        parts.append(curve[["coverage", "risk"]].assign(score=_LABELS[name], key=name))
-        figures.append({"Score": _LABELS[name], **curve.attrs})
+        parts.append(curve[["coverage", "risk"]].assign(score=LABELS[name], key=name))
+        figures.append({"Score": LABELS[name], **curve.attrs})
     table = with_percent_marks(pd.concat(parts, ignore_index=True))
     chosen = _chosen_point(table)
     left, right = st.columns([3, 2])
@@ -217,11 +216,11 @@ def _accepted_errors(selection: Selection, score: str, share: int) -> None:
     )
     with st.container(border=True):
         st.markdown(
-            f"**{_LABELS[score]}, {share} % accepted**: {count(len(rows))} wrong predictions among "
+            f"**{LABELS[score]}, {share} % accepted**: {count(len(rows))} wrong predictions among "
             f"{count(round(share / 100 * len(selection.run.labels)))}, the highest scores first"
         )
         if not rows.empty:
-            title = f"Wrong predictions accepted by {_LABELS[score].lower()}, {share} % accepted"
+            title = f"Wrong predictions accepted by {LABELS[score].lower()}, {share} % accepted"
             _mistake_grid(selection, rows, key="accepted", title=title, page="accepted_page")
         _close_button("accepted", "accepted_page")
 

@@ -83,7 +83,7 @@ def test_upsampling_repeats_each_cell():
 
 
 def test_a_colour_bar_runs_from_lowest_to_highest():
-    bar = colour_bar("magma", width=256, height=3)
-    assert bar.shape == (3, 256, 3)
+    bar = colour_bar("magma", width=256)
+    assert bar.shape == (12, 256, 3)
     assert bar[0, 0].tolist() == colour_map("magma")[0].tolist()
     assert bar[2, -1].tolist() == colour_map("magma")[255].tolist()
