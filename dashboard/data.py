@@ -148,6 +148,11 @@ def class_labels(run: Run) -> dict[str, str]:
     return dict(zip(class_ids(run), class_names(run), strict=True))
 
 
+def variant_labels(run: Run) -> dict[str, str]:
+    """The variants' labels by name."""
+    return {name: run.variant(name).label for name in run.variants}
+
+
 @cached_query
 def class_groups(run: Run) -> list[str]:
     """Each class's group in the run's order."""

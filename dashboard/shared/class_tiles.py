@@ -31,8 +31,7 @@ def choose_order(selection: Selection, orders: Sequence[str]) -> str:
     """
     missing = set() if data.analysis_table(selection.run, "classes") is not None else {"formation"}
     missing |= set() if selection.run.has_maps else {"formation", "similarity"}
-    shown = [name for name in orders if name not in missing]
-    return controls.segmented("Order", "order", shown, names=ORDERS.__getitem__)
+    return controls.segmented("Order", "order", {name: ORDERS[name] for name in orders if name not in missing})
 
 
 def with_images(run: Run, classes: np.ndarray) -> np.ndarray:
@@ -84,8 +83,5 @@ def choose_class(selection: Selection, name: str = "class", *, default: int = 0,
         default: the number of the class that is chosen at first.
         resets: parameters that are invalid for another class.
     """
-    identifiers = data.class_ids(selection.run)
-    names = data.class_labels(selection.run).__getitem__
-    return identifiers.index(
-        controls.select("Class", name, identifiers, default=identifiers[default], names=names, resets=resets)
-    )
+    identifiers, labels = data.class_ids(selection.run), data.class_labels(selection.run)
+    return identifiers.index(controls.select("Class", name, labels, default=identifiers[default], resets=resets))

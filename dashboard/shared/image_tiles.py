@@ -130,7 +130,7 @@ def choose_maps(selection: Selection, choices: Sequence[str]) -> str:
     """Which maps the tiles show beside the images: a key of `MAP_CHOICES`, one of the choices or none."""
     if not selection.run.has_maps:
         return NONE
-    return controls.segmented("Maps", "maps", [*choices, NONE], names=MAP_CHOICES.__getitem__)
+    return controls.segmented("Maps", "maps", {name: MAP_CHOICES[name] for name in (*choices, NONE)})
 
 
 def no_images() -> None:
@@ -140,9 +140,7 @@ def no_images() -> None:
 
 def choose_correctness(resets: Sequence[str] = ()) -> str:
     """Whether all images are wanted, or those with correct or with wrong predictions: 'all', 'correct' or 'wrong'."""
-    return controls.segmented(
-        "Predictions", "predictions", list(CORRECTNESS), names=CORRECTNESS.__getitem__, resets=resets
-    )
+    return controls.segmented("Predictions", "predictions", CORRECTNESS, resets=resets)
 
 
 def with_correctness(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:

@@ -108,10 +108,8 @@ def choose_mark(source: MarkedImages, rows: pd.DataFrame) -> pd.DataFrame:
     totals = source.counts(found) | source.counts(images)
     counts = {ANY: marked, WITHOUT: len(images) - marked} | totals
 
-    def named(option: str) -> str:
-        return f"{_NAMES.get(option, option)} ({count(counts[option])})" if option in counts else _NAMES[option]
-
-    chosen = controls.select("Mark", "mark", ["", _FIRST, *counts], names=named, resets=("page",))
+    named = {option: f"{_NAMES.get(option, option)} ({count(number)})" for option, number in counts.items()}
+    chosen = controls.select("Mark", "mark", {"": _NAMES[""], _FIRST: _NAMES[_FIRST]} | named, resets=("page",))
     if chosen == _FIRST:
         # Texts from last to first, so that those without a mark, which are empty, come last.
         marks = pd.Series(source.column(images), index=rows.index, dtype=object)

@@ -10,6 +10,9 @@ import streamlit as st
 
 from dashboard.shell import navigation, url_state
 
+# The words that a parameter of the URL may have; as a mapping, with how each is shown.
+Options = Sequence[str] | Mapping[str, str]
+
 
 def _key(name: str, place: str = "") -> str:
     return f"control-{name}-{place}" if place else f"control-{name}"
@@ -33,13 +36,17 @@ def _bind(name: str, value: object, default: Any, resets: Sequence[str] = (), pl
     return {"key": _key(name, place), "on_change": _write, "args": (name, default, tuple(resets), place)}
 
 
+def _shown(options: Options) -> Callable[[str], str]:
+    """How a word is shown."""
+    return options.__getitem__ if isinstance(options, Mapping) else str
+
+
 def select(
     label: str,
     name: str,
-    options: Sequence[str],
+    options: Options,
     *,
     default: str = "",
-    names: Callable[[str], str] = str,
     resets: Sequence[str] = (),
     place: str = "",
 ) -> str:
@@ -48,41 +55,34 @@ def select(
     Args:
         label: above the list.
         name: of the parameter in the URL.
-        options: the words that the URL may hold.
+        options: the words that the URL may hold, see `Options`.
         default: the one that is left out of the URL.
-        names: a word as it is shown.
         resets: parameters that are invalid once this one changes.
         place: where it stands, for a second control of the same parameter.
     """
-    value = url_state.choice(name, options, default)
-    st.selectbox(label, options, format_func=names, **_bind(name, value, default, resets, place))
+    words = list(options)
+    value = url_state.choice(name, words, default)
+    st.selectbox(label, words, format_func=_shown(options), **_bind(name, value, default, resets, place))
     return value
 
 
-def segmented(
-    label: str, name: str, options: Sequence[str], *, names: Callable[[str], str] = str, resets: Sequence[str] = ()
-) -> str:
+def segmented(label: str, name: str, options: Options, *, resets: Sequence[str] = ()) -> str:
     """One of a few words, all of them visible; the first is the default."""
-    value = url_state.choice(name, options, options[0])
-    st.segmented_control(label, options, format_func=names, required=True, **_bind(name, value, options[0], resets))
+    words = list(options)
+    value = url_state.choice(name, words, words[0])
+    bound = _bind(name, value, words[0], resets)
+    st.segmented_control(label, words, format_func=_shown(options), required=True, **bound)
     return value
 
 
-def multiselect(label: str, name: str, words: Mapping[str, str], *, most: int, placeholder: str) -> list[str]:
-    """Some of many words.
-
-    Args:
-        label: above the control.
-        name: of the parameter in the URL.
-        words: what may be chosen, and how it is shown.
-        most: that many at most.
-        placeholder: shown while nothing is chosen.
-    """
-    value = url_state.words(name, list(words), most=most)
+def multiselect(label: str, name: str, options: Options, *, most: int, placeholder: str) -> list[str]:
+    """Some of many words, at most `most`; `placeholder` is shown while nothing is chosen."""
+    words = list(options)
+    value = url_state.words(name, words, most=most)
     st.multiselect(
         label,
-        list(words),
-        format_func=words.__getitem__,
+        words,
+        format_func=_shown(options),
         max_selections=most,
         placeholder=placeholder,
         **_bind(name, value, "", ["page"]),

@@ -109,13 +109,11 @@ def _selectors(selection: url_state.Selection) -> None:
                 controls.write_button(label, changes, help=tip, shortcut=shortcut, key=f"step-{tip}")
             if selection.epoch != epochs[-1]:
                 controls.write_button("latest", {"epoch": None}, type="tertiary")
-    controls.select(
-        "Variant", "variant", run.variants, default=run.variants[0], names=lambda name: run.variant(name).label
-    )
+    controls.select("Variant", "variant", data.variant_labels(run), default=run.variants[0])
     _classes(run)
     with st.popover("Display", icon=":material/palette:", width="stretch"):
-        controls.segmented("Scale of the maps", "scale", list(SCALES), names=SCALES.__getitem__)
-        controls.segmented("Colour map", "colours", list(COLOUR_MAPS))
+        controls.segmented("Scale of the maps", "scale", SCALES)
+        controls.segmented("Colour map", "colours", COLOUR_MAPS)
         st.caption(
             "Signed maps use a diverging colour map, dark at the mean of all classes, unless each map is scaled from "
             "its lowest to its highest cell."
@@ -126,9 +124,7 @@ def _selectors(selection: url_state.Selection) -> None:
 def _classes(run: Run) -> None:
     """The class that the pages show; another one resets what was chosen within the old one."""
     labels = {"": "every class"} | data.class_labels(run)
-    controls.select(
-        "Class", "class", list(labels), names=labels.__getitem__, resets=("image", "cluster", "page"), place="sidebar"
-    )
+    controls.select("Class", "class", labels, resets=("image", "cluster", "page"), place="sidebar")
 
 
 def _pin(selection: url_state.Selection) -> None:

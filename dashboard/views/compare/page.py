@@ -40,6 +40,7 @@ from store.rates import digits_of, percent
 _MOST = 30
 _PER_PAGE = 18
 NO_THIRD = "none"
+_RUN_LABELS = {NO_THIRD: "no third state"}
 
 
 def main() -> None:
@@ -106,7 +107,8 @@ def _row(
     label = "Compare with run" if name == "with" else "And with run"
     resets = (f"{name}_epoch", f"{name}_variant", f"{name}_class", "pair", "page")
     with one:
-        chosen = controls.select(label, name, runs, default=default, names=_run_label, resets=resets)
+        labels = {run: _RUN_LABELS.get(run, run) for run in runs}
+        chosen = controls.select(label, name, labels, default=default, resets=resets)
     if chosen == NO_THIRD and name == "third":
         return None, four
     run = _other_run(selection, chosen)
@@ -114,14 +116,10 @@ def _row(
         return State(run, 0, run.variants[0]), four
     epoch, variant = pinned if run is selection.run else (run.epochs[-1], run.variants[0])
     with two:
-        epochs = [str(number) for number in run.epochs]
-        number = controls.select(
-            "Epoch", f"{name}_epoch", epochs, default=str(epoch), names=lambda number: data.epoch_name(run, int(number))
-        )
+        epochs = {str(number): data.epoch_name(run, number) for number in run.epochs}
+        number = controls.select("Epoch", f"{name}_epoch", epochs, default=str(epoch))
     with three:
-        under = controls.select(
-            "Variant", f"{name}_variant", run.variants, default=variant, names=lambda name: run.variant(name).label
-        )
+        under = controls.select("Variant", f"{name}_variant", data.variant_labels(run), default=variant)
     return State(run, int(number), under), four
 
 
@@ -133,10 +131,6 @@ def _other_run(selection: Selection, chosen: str) -> Run:
     if run is None:
         st.warning(f"{escape_markdown(chosen)} is left out: {escape_markdown(problem)}", icon=":material/broken_image:")
     return run or selection.run
-
-
-def _run_label(name: str) -> str:
-    return "no third state" if name == NO_THIRD else name
 
 
 def _most_changed(one: State, two: State) -> int:
@@ -232,7 +226,7 @@ def _pair(states: list[State]) -> tuple[State, State]:
     order = sorted(labels, key=lambda name: not name.endswith(str(len(states))))
     chosen = order[0]
     if len(pairs) > 1:
-        chosen = controls.segmented("Change", "pair", order, names=labels.__getitem__, resets=("page",))
+        chosen = controls.segmented("Change", "pair", {name: labels[name] for name in order}, resets=("page",))
     one, two = (int(number) - 1 for number in chosen.split("-"))
     return states[one], states[two]
 
@@ -312,7 +306,7 @@ def _changed_images(selection: Selection, before: State, after: State) -> None:
     table = flips(before, after)
     counts = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
     labels = {name: f"{name} ({count(images)})" for name, images in counts.items()}
-    outcome = controls.segmented("Outcome", "outcome", list(OUTCOMES), names=labels.__getitem__, resets=("page",))
+    outcome = controls.segmented("Outcome", "outcome", labels, resets=("page",))
     rows = table[table["outcome"] == outcome]
     if rows.empty:
         st.info("No images match. Choose another outcome.", icon=":material/filter_alt_off:")

@@ -76,8 +76,8 @@ def _options(selection: Selection) -> tuple[str, str, str]:
     level = controls.segmented("Rows and columns", "level", levels, resets=("true_group", "predicted_group"))
     order = choose_order(selection, ["group", "similarity", "accuracy", "index"])
     # A change needs another state; a run of one epoch and variant has none.
-    shown = [name for name in SCALINGS if name != "difference" or earlier_state(selection)]
-    scaling = controls.select("Values", "values", shown, default=shown[0], names=SCALINGS.__getitem__)
+    shown = {name: words for name, words in SCALINGS.items() if name != "difference" or earlier_state(selection)}
+    scaling = controls.select("Values", "values", shown, default=next(iter(shown)))
     return level, order, scaling
 
 

@@ -53,7 +53,7 @@ _COLUMNS: dict[str, Any] = {
 }
 _OF_THE_CORRECTION = ("correction_cells", "then")
 _PER_PAGE = 24
-_PER_PAIR = ("", "1", "2", "3", "5")
+_PER_PAIR = {"": "all"} | {number: f"at most {number}" for number in ("1", "2", "3", "5")}
 
 
 def main() -> None:
@@ -81,10 +81,10 @@ def _choose_classes(selection: Selection) -> None:
     """Controls for the true class, the prediction and the group of the mistakes."""
     labels = {"": "any"} | data.class_labels(selection.run)
     for label, name in (("True class", "class"), ("Predicted as", "prediction")):
-        controls.select(label, name, list(labels), names=labels.__getitem__, resets=("page",))
-    groups = ["", *sorted({group for group in data.class_groups(selection.run) if group})]
+        controls.select(label, name, labels, resets=("page",))
+    groups = {"": "any"} | {group: group for group in sorted(set(data.class_groups(selection.run))) if group}
     if len(groups) > 1:
-        controls.select("Group of the true class", "group", groups, names=lambda name: name or "any", resets=("page",))
+        controls.select("Group of the true class", "group", groups, resets=("page",))
 
 
 def _classes(selection: Selection) -> FailureFilter:
@@ -107,8 +107,8 @@ def _of_classes(frame: pd.DataFrame, where: FailureFilter) -> pd.DataFrame:
 
 def _ranges(selection: Selection, frame: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """The chosen ranges of all measures, with a histogram and a slider for one of them."""
-    known = [name for name, measure in MEASURES.items() if measure.column in frame]
-    by = controls.select("Histogram of", "by", known, default=known[0], names=lambda name: MEASURES[name].name)
+    known = {name: measure.name for name, measure in MEASURES.items() if measure.column in frame}
+    by = controls.select("Histogram of", "by", known, default=next(iter(known)))
     shown = _of_classes(frame, _classes(selection))
     measure, limits = parts.measure(selection, by), parts.limits(selection, frame, by)
     chosen = url_state.value_range(by, limits)
@@ -156,8 +156,8 @@ def _keep_range(by: str, limits: tuple[float, float], *ends: float) -> None:
 
 def _filter(frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple[float, float]]) -> FailureFilter:
     """The whole filter: classes, ranges, history, suspected labels, and the order."""
-    sorts = [name for name, (column, _, _) in SORTS.items() if column in frame]
-    sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: SORTS[name][2])
+    sorts = {name: words for name, (column, _, words) in SORTS.items() if column in frame}
+    sort = controls.select("Sort", "sort", sorts, default="confidence")
     random_order.choose_seed(sort)
     # Closed until one is set: on a phone the filters stand before the images.
     used = [name for name in ("history", "label", "per_pair") if url_state.parameter(name)]
@@ -177,32 +177,16 @@ def _filter(frame: pd.DataFrame, classes: FailureFilter, ranges: dict[str, tuple
 
 def _more_filters(classes: FailureFilter, *, known: bool) -> FailureFilter:
     """The filter with history and suspected labels, if they are known, and the number of images of a pair."""
-    history = controls.select(
-        "History over the epochs",
-        "history",
-        ["", *HISTORIES] if known else [""],
-        names=lambda name: name or "any",
-        resets=("page",),
-    )
-    suspect = controls.select(
-        "Label",
-        "label",
-        ["", "suspect"] if known else [""],
-        names=lambda text: "possibly wrong" if text else "any",
-        resets=("page",),
-    )
+    histories, labels = dict(zip(HISTORIES, HISTORIES, strict=True)), {"suspect": "possibly wrong"}
+    any_history, any_label = ({"": "any"} | (words if known else {}) for words in (histories, labels))
+    history = controls.select("History over the epochs", "history", any_history, resets=("page",))
+    suspect = controls.select("Label", "label", any_label, resets=("page",))
     if suspect:
         st.caption(
             "Images whose label may be wrong: the probability of the true class, averaged over the epochs, is among "
             "the lowest 2 %, and the same wrong prediction has persisted. Check them by eye: hard images look the same."
         )
-    per_pair = controls.select(
-        "Images for each pair of classes",
-        "per_pair",
-        _PER_PAIR,
-        names=lambda text: f"at most {text}" if text else "all",
-        resets=("page",),
-    )
+    per_pair = controls.select("Images for each pair of classes", "per_pair", _PER_PAIR, resets=("page",))
     return replace(
         classes,
         history=history or None,

@@ -146,8 +146,11 @@ def _options(selection: Selection) -> tuple[str, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = image_tiles.choose_maps(selection, (image_tiles.PREDICTED, image_tiles.OWN, image_tiles.BOTH))
         correctness = image_tiles.choose_correctness(resets=("page",))
-        sorts = [name for name, (column, _, _) in _SORTS.items() if selection.run.has_maps or column not in MAP_COLUMNS]
-        sort = controls.select("Sort", "sort", sorts, default="confidence", names=lambda name: _SORTS[name][2])
+        known = {
+            name: column for name, column in _SORTS.items() if selection.run.has_maps or column[0] not in MAP_COLUMNS
+        }
+        sorts = {name: words for name, (_, _, words) in known.items()}
+        sort = controls.select("Sort", "sort", sorts, default="confidence")
         random_order.choose_seed(sort)
     return which, correctness, sort
 

@@ -117,11 +117,9 @@ def _strongest_classes(selection: Selection, image: int, row: pd.Series) -> bool
             title = titles.get(len(top), f"The {len(top)} classes")
             st.markdown(f"**{title}**" if len(shown) == len(top) else f"**{title}, and the true class**")
             # A map over an image suggests that it locates the object: the default only if that was measured.
-            layouts = [_OVER, _BESIDE] if localisation == "locates" else [_BESIDE, _OVER]
-            over = (
-                selection.run.has_maps
-                and controls.segmented("Maps", "maps", layouts, names=_LAYOUTS.__getitem__) == _OVER
-            )
+            first = _OVER if localisation == "locates" else _BESIDE
+            layouts = {first: _LAYOUTS[first]} | _LAYOUTS
+            over = selection.run.has_maps and controls.segmented("Maps", "maps", layouts) == _OVER
         content = one_image.class_tiles(selection, image, shown, size=112 if len(shown) < 6 else 92, over=over)
         explained = run_facts.evidence_text(selection.run)
         if selection.run.has_maps:
@@ -161,14 +159,12 @@ def _compared_class(selection: Selection, image: int, row: pd.Series) -> Minimal
     identifiers = data.class_ids(run)
     default = int(row.runner_up) if row.correct else int(row.label)
     kept = set(one_image.ranked_classes(selection, image, kept=True).tolist()) - {int(row.prediction)}
-    options = [identifier for number, identifier in enumerate(identifiers) if number in kept]
     labels = _labels(run, {"true class": row.label, "runner-up": row.runner_up})
     chosen = controls.select(
         f"Compare {escape_markdown(row.predicted_class)} with",
         "against",
-        options,
+        {identifier: labels[identifier] for number, identifier in enumerate(identifiers) if number in kept},
         default=identifiers[default],
-        names=labels.__getitem__,
         resets=("cells",),
     )
     return data.minimal_correction(run, image, selection.epoch, selection.variant, identifiers.index(chosen))
@@ -183,9 +179,8 @@ def _over_epochs(selection: Selection, image: int, row: pd.Series) -> None:
     shown = controls.select(
         "Map of" if run.has_maps else "Probability of",
         "map",
-        identifiers,
+        _labels(run, {"true class": row.label, "prediction": row.prediction}),
         default=identifiers[int(row.label)],
-        names=_labels(run, {"true class": row.label, "prediction": row.prediction}).__getitem__,
     )
     class_index = identifiers.index(shown)
     epochs = _epochs_shown(selection)
@@ -225,7 +220,7 @@ def _epochs_shown(selection: Selection) -> tuple[int, ...]:
     if len(some) == len(run.epochs):
         return run.epochs
     labels = {"some": f"{len(some)} of {len(run.epochs)}", "all": f"all {len(run.epochs)}"}
-    chosen = controls.segmented("Epochs", "epochs", list(labels), names=labels.__getitem__)
+    chosen = controls.segmented("Epochs", "epochs", labels)
     return run.epochs if chosen == "all" else some
 
 
@@ -309,8 +304,8 @@ def _all_classes(selection: Selection, image: int) -> None:
     run, number = selection.run, len(selection.run.classes)
     one, many = ("The class map", "class maps") if run.has_maps and not run.kept_maps else ("The class", "classes")
     st.subheader(f"All {count(number)} {many}" if number > 1 else one, anchor=False)
-    orders = [name for name in _ORDERS if run.has_maps or name != "peak"]
-    order = controls.segmented("Order by", "order", orders, names=_ORDERS.__getitem__, resets=("classes",))
+    orders = {name: words for name, words in _ORDERS.items() if run.has_maps or name != "peak"}
+    order = controls.segmented("Order by", "order", orders, resets=("classes",))
     classes = one_image.ranked_classes(selection, image, order=order)
     classes = classes[controls.page("classes", number, _CLASSES_PER_PAGE)]
     tile_grid(one_image.class_tiles(selection, image, classes, size=62), key="all-maps", on_open=url_state.open_class)

@@ -38,7 +38,8 @@ def collapse(selection: Selection) -> None:
     if table is None or table.empty:
         return
     st.subheader("Do the classes collapse to points?", anchor=False)
-    measure = controls.segmented("Measure", "collapse", list(_MEASURES), names=lambda name: _MEASURES[name][0])
+    names = {name: short for name, (short, _) in _MEASURES.items()}
+    measure = controls.segmented("Measure", "collapse", names)
     name, meaning = _MEASURES[measure]
     lines = pd.DataFrame({"epoch": table["epoch"], "line": table["layer"], "value": table[measure]}).dropna()
     alt = f"{name} of every layer over the epochs"

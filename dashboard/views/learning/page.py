@@ -215,7 +215,7 @@ def _histories(selection: Selection, class_index: int) -> None:
         chosen = controls.segmented("Images that were", "history", list(HISTORIES[::-1]), resets=("page",))
         name = data.class_names(selection.run)[class_index]
         whose = {"all": "all classes", "class": name}
-        of = controls.segmented("Of", "of", list(whose), names=whose.__getitem__, resets=("page",))
+        of = controls.segmented("Of", "of", whose, resets=("page",))
         rows = data.predictions(selection.run, selection.run.epochs[-1], selection.run.variants[0])
         wanted = (table["history"] == chosen).to_numpy()
         found = rows[wanted & (rows["label"] == class_index).to_numpy() if of == "class" else wanted]

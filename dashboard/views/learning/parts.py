@@ -58,11 +58,7 @@ def confused_pairs(selection: Selection) -> None:
     st.subheader("When do confusions appear, peak and disappear?", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         of = controls.segmented("Pairs of", "pairs", ["classes", "groups"])
-        chosen = (
-            controls.segmented("Outcome", "outcome", list(_OUTCOMES), names=_OUTCOMES.__getitem__)
-            if of == "classes"
-            else ""
-        )
+        chosen = controls.segmented("Outcome", "outcome", _OUTCOMES) if of == "classes" else ""
     if of == "groups":
         _groups(selection)
         return
@@ -232,8 +228,8 @@ def class_matrix(selection: Selection) -> None:
     run = selection.run
     st.subheader("All classes over the epochs", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cells = [name for name in CELLS if run.has_maps or name != "similarity"]
-        cell = controls.segmented("Values", "values", cells, names=CELLS.__getitem__)
+        cells = {name: words for name, words in CELLS.items() if run.has_maps or name != "similarity"}
+        cell = controls.segmented("Values", "values", cells)
         by = choose_order(selection, ["group", "formation", "accuracy", "name"])
     # An opposite pattern is no more similar than an unrelated one, so negative cosines are drawn as none.
     values = (

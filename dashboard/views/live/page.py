@@ -90,7 +90,7 @@ def _why_not(selection: Selection) -> tuple[str, str] | None:
 
 def _chosen_image(selection: Selection) -> np.ndarray | None:
     """An image from a file, the clipboard, the camera or the run, prepared as the run's; None until there is one."""
-    source = controls.segmented("Image from", "source", list(_SOURCES), names=_SOURCES.__getitem__)
+    source = controls.segmented("Image from", "source", _SOURCES)
     height, width = selection.run.image_shape
     if source == "record":
         image = selection.image or 0
@@ -206,9 +206,8 @@ def _perturb(predictor: Predictor, image: np.ndarray) -> np.ndarray:
         name = controls.select(
             "Perturbation",
             "perturbation",
-            list(PERTURBATIONS),
+            {name: variant.label for name, variant in PERTURBATIONS.items()},
             default="clean",
-            names=lambda name: PERTURBATIONS[name].label,
             resets=every,
         )
         url_state.accept_unread(every)
@@ -266,7 +265,7 @@ def _strongest(
 
 def _reference(selection: Selection, predictor: Predictor, image: np.ndarray, prediction: int) -> None:
     """Grad-CAM or the deconvnet for the prediction, only when chosen: each costs a backward pass."""
-    wanted = controls.segmented("Compare with", "reference", list(_REFERENCES), names=_REFERENCES.__getitem__)
+    wanted = controls.segmented("Compare with", "reference", _REFERENCES)
     if wanted == "none":
         return
     try:

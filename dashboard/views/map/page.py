@@ -44,12 +44,8 @@ def main() -> None:
     left, right = st.columns(2)
     with left:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            layout = controls.segmented(
-                "Layout", "layout", list(parts.LAYOUTS), names=parts.LAYOUTS.__getitem__, resets=("area", "page")
-            )
-            colour = controls.select(
-                "Colour", "colour", _colours(selection), default="class", names=_COLOURS.__getitem__
-            )
+            layout = controls.segmented("Layout", "layout", parts.LAYOUTS, resets=("area", "page"))
+            colour = controls.select("Colour", "colour", _colours(selection), default="class")
         where, area = parts.places(points, layout), url_state.area("area")
         _plane(selection, frame, where, colour, area)
         _explain(selection, points, frame)
@@ -68,11 +64,11 @@ def _no_points(selection: Selection, points: pd.DataFrame | None) -> None:
         )
 
 
-def _colours(selection: Selection) -> list[str]:
+def _colours(selection: Selection) -> dict[str, str]:
     """What the points can be coloured by: clusters are those of one class, groups are there if there are several."""
     unknown = set() if selection.class_index is not None else {"cluster"}
     unknown |= set() if len(set(data.class_groups(selection.run))) > 1 else {"group"}
-    return [name for name in _COLOURS if name not in unknown]
+    return {name: words for name, words in _COLOURS.items() if name not in unknown}
 
 
 def _colouring(selection: Selection, frame: pd.DataFrame, colour: str) -> parts.Colouring:

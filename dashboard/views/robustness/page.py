@@ -77,8 +77,8 @@ def main() -> None:
 def _over_epochs(selection: Selection) -> None:
     left, right = st.columns([3, 2])
     with left:
-        measures = [name for name in _MEASURES if _has(selection.run, name)]
-        measure = controls.select("Measure", "measure", measures, default="top1", names=_MEASURES.__getitem__)
+        measures = {name: words for name, words in _MEASURES.items() if _has(selection.run, name)}
+        measure = controls.select("Measure", "measure", measures, default="top1")
         table = data.accuracy_by_variant(selection.run)
         downloads.chart(
             variant_curves,
@@ -145,12 +145,10 @@ def _images(selection: Selection, variant: str) -> None:
     before = data.predictions(run, selection.epoch, clean)
     after = data.predictions(run, selection.epoch, variant)
     st.subheader(f"Images under {escape_markdown(selection.run.variant(variant).label)}", anchor=False)
-    outcomes = [name for name in _OUTCOMES if run.has_maps or name not in OUTCOME_NAMES]
+    outcomes = {name: words for name, words in _OUTCOMES.items() if run.has_maps or name not in OUTCOME_NAMES}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        outcome = controls.select(
-            "Outcome", "outcome", outcomes, default="lost", names=_OUTCOMES.__getitem__, resets=("page",)
-        )
-        maps = run.has_maps and controls.segmented("Maps", "maps", list(_MAPS), names=_MAPS.__getitem__)
+        outcome = controls.select("Outcome", "outcome", outcomes, default="lost", resets=("page",))
+        maps = run.has_maps and controls.segmented("Maps", "maps", _MAPS)
         if selection.class_index is not None:
             name = escape_markdown(data.class_names(run)[selection.class_index])
             controls.write_button(f"Show all classes, not only {name}", {"class": None, "page": None})

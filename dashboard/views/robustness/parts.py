@@ -82,8 +82,8 @@ def cue_profiles(selection: Selection) -> None:
     )
     run, others = selection.run, selection.run.variants[1:]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cell = controls.segmented("Change of", "values", list(CELLS), names=CELLS.__getitem__)
-        by = controls.segmented("Order", "order", list(_ORDERS), names=_ORDERS.__getitem__)
+        cell = controls.segmented("Change of", "values", CELLS)
+        by = controls.segmented("Order", "order", _ORDERS)
     cues = data.cue_profiles(run, epoch=selection.epoch)
     # A drop counts what is lost; in the matrix, losses are negative in both measures.
     changes = _accuracy_changes(selection) if cell == "accuracy" else -_wide(cues, "drop", others)

@@ -33,7 +33,7 @@ def main() -> None:
     selection = url_state.current_selection()
     left, right = st.columns([1, 2], gap="large")
     with left:
-        which = controls.segmented("Search in", "maps", list(_KINDS), names=_KINDS.__getitem__)
+        which = controls.segmented("Search in", "maps", _KINDS)
         pattern, text, description = _pattern(selection, which)
         painter(
             text,
@@ -63,8 +63,7 @@ def _pattern(selection: Selection, which: str) -> tuple[np.ndarray, str, str]:
     painted = _painted_pattern(selection)
     # A link that contains a pattern or an image means it, also without `from`.
     default = _PAINTED if painted is not None else _IMAGE if selection.image is not None else _CLASS
-    options = [default, *(name for name in _STARTS if name != default)]
-    start = controls.select("Start from", "from", options, default=default, names=_STARTS.__getitem__)
+    start = controls.select("Start from", "from", {default: _STARTS[default]} | _STARTS, default=default)
     if start != _PAINTED:
         pattern, description = _recorded_pattern(selection, which, start)
         return pattern, pattern_text(pattern, signed=selection.run.signed), description

@@ -15,7 +15,7 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.training_set import parts
 from dashboard.views.training_set.charts import cartography, forgetting_bars, history
 from store.errors import NotInRun
-from store.queries.training_set import ORDERS, detection, suspects
+from store.queries.training_set import detection, suspects
 from store.rates import percent
 
 _PER_PAGE = 20
@@ -115,7 +115,7 @@ def _suspects(selection: Selection, table: pd.DataFrame, number: int) -> None:
     st.subheader("Which labels may be wrong?", anchor=False)
     source = MarkedImages(selection.run, training=True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = controls.segmented("First", "order", list(ORDERS), names=parts.LABELS.__getitem__, resets=("page",))
+        order = controls.segmented("First", "order", parts.LABELS, resets=("page",))
         everything = suspects(_of_class(selection, table), order, count=len(table))
         rows = marking.choose_mark(source, everything.assign(image=everything.index)).head(parts.SUSPECTS)
         marking.menu(source, rows, key="training")

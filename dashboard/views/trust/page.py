@@ -65,9 +65,7 @@ def main() -> None:
 
 def _calibration(selection: Selection) -> None:
     st.subheader("Calibration: is a confidence of 0.8 correct 80 % of the time?", anchor=False)
-    edges = controls.segmented(
-        "Bins", "bins", ["width", "mass"], names={"width": "equal width", "mass": "equal count"}.__getitem__
-    )
+    edges = controls.segmented("Bins", "bins", {"width": "equal width", "mass": "equal count"})
     chosen = selection.class_index
     table = data.calibration(selection.run, selection.epoch, selection.variant, edges=edges, label=chosen)
     frame = data.predictions(selection.run, selection.epoch, selection.variant)
@@ -154,15 +152,9 @@ def _mistake_grid(selection: Selection, rows: pd.DataFrame, *, key: str, title: 
 def _detection(selection: Selection) -> None:
     st.subheader("Which confidence score detects errors?", anchor=False)
     known = [score for score in COLUMN_SCORES if selection.run.has_maps or score.kind not in FAMILIES]
-    scores = [score.name for score in known if score.name != REFERENCE]
-    score = controls.select(
-        "Compare the maximum softmax with",
-        "score",
-        scores,
-        default="sharpness" if selection.run.has_maps else scores[0],
-        names=LABELS.__getitem__,
-        resets=("accepted",),
-    )
+    scores = {score.name: score.label for score in known if score.name != REFERENCE}
+    default = "sharpness" if selection.run.has_maps else next(iter(scores))
+    score = controls.select("Compare the maximum softmax with", "score", scores, default=default, resets=("accepted",))
     parts, figures = [], []
     for name in (REFERENCE, score):
         curve = data.risk_coverage(selection.run, selection.epoch, selection.variant, score=name)
