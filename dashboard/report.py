@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -85,29 +84,21 @@ def _write_atomically(path: Path, content: bytes) -> None:
             path.write_bytes(content)
             return
         final = path.resolve()
-        descriptor, part = tempfile.mkstemp(prefix=f".{final.name[:40]}.", suffix=".part", dir=final.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
+        part = final.with_name(f".{final.name[:40]}.{os.getpid()}.part")
+        with part.open("xb") as file:  # x: written through no link that somebody laid there
+            try:
                 file.write(content)
                 file.flush()
-                os.fsync(descriptor)
-            Path(part).chmod(0o666 & ~_umask())
-            Path(part).replace(final)
-        finally:
-            Path(part).unlink(missing_ok=True)
+                os.fsync(file.fileno())
+                part.replace(final)
+            finally:
+                part.unlink(missing_ok=True)
     except (OSError, ValueError, RuntimeError) as err:  # for a zero byte in the name, and for links in a circle
         reason = getattr(err, "strerror", None) or err
         raise WriteFailed(
             f"The report cannot be written to {str(path)!r}: {reason}. Choose a file in a folder that exists, "
             "that you may write to and whose disk is not full, with -o."
         ) from err
-
-
-def _umask() -> int:
-    """The permissions that a new file lacks; the system gives them only when they are set."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def page(run: Run, epoch: int, parts: Iterable[Section]) -> str:

@@ -82,8 +82,8 @@ def captioned(caption: str) -> Iterator[None]:
 
 
 def _files(drawn: Callable[[], Figure], table: pd.DataFrame, key: str) -> None:
-    for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
-        file_button(form.upper(), lambda form=form: render(drawn(), form), f"{key}.{form}", mime, icon=None)
+    file_button("PNG", lambda: render(drawn(), "png"), f"{key}.png", "image/png", icon=None)
+    file_button("SVG", lambda: render(drawn(), "svg"), f"{key}.svg", "image/svg+xml", icon=None)
     file_button("CSV", lambda: csv(table), f"{key}.csv", "text/csv", icon=None)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from store.analysis.finding_inputs import FindingInputs, joint_interval, tested
 from store.analysis.findings import Finding, joint_level
-from store.metrics.confusion import collapse
+from store.metrics.confusion import group_confusion
 from store.metrics.intervals import mean_interval
 from store.metrics.significance import increase_p, outstanding, paired_p
 from store.queries.health import prediction_degeneracies
@@ -79,7 +79,7 @@ def _between(of_classes: NDArray, group_of: NDArray, groups: int) -> NDArray:
     if groups == len(group_of):
         return of_classes
     several = np.bincount(group_of) > 1
-    return collapse(of_classes, group_of, groups) * (several[:, None] | several)
+    return group_confusion(of_classes, group_of, groups) * (several[:, None] | several)
 
 
 def _p_without_strongest(switched: NDArray, images: NDArray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from store.errors import DamagedFile
@@ -48,6 +49,11 @@ def epoch_of(name: str, ending: str = "h5") -> int | None:
     if found is None or found.group(2) != ending or f"{int(found.group(1)):04d}" != found.group(1):
         return None
     return int(found.group(1))
+
+
+def epochs_among(names: Iterable[str]) -> tuple[int, ...]:
+    """The epochs whose files are among these names, ascending."""
+    return tuple(sorted(epoch for name in names if (epoch := epoch_of(name)) is not None))
 
 
 @lru_cache(65536)

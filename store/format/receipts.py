@@ -13,7 +13,7 @@ from typing import Any
 
 from store.errors import DamagedFile
 from store.format.hdf5_file import atomic_path, damaged, read_small_file
-from store.format.layout import EPOCHS, RUN_FILE, epoch_of, inside, receipt_file
+from store.format.layout import EPOCHS, RUN_FILE, epochs_among, inside, receipt_file
 from store.format.structure import json_value
 
 RECEIPT_BYTES = 1 << 20  # some hundred in practice, a few thousand with many ranks
@@ -93,8 +93,7 @@ def files_of(run: Path, epoch: int | None) -> list[Path]:
 
 def write_missing_receipts(run: Path, run_id: str) -> None:
     """Write the missing receipts of complete files: their writer stopped too early."""
-    epochs = sorted(epoch for path in (run / EPOCHS).glob("*.h5") if (epoch := epoch_of(path.name)) is not None)
-    for epoch in (None, *epochs):
+    for epoch in (None, *epochs_among(path.name for path in (run / EPOCHS).glob("*.h5"))):
         try:
             present = read_receipt(run, epoch) is not None
         except DamagedFile:

@@ -58,7 +58,7 @@ def _slope(values: Float64) -> Float64:
     return np.tensordot(steps, values, axes=1) / (float(steps @ steps) or 1.0)  # a single epoch has no slope: 0
 
 
-def collapse(confusion: ArrayLike, groups: ArrayLike, count: int | None = None) -> NDArray:
+def group_confusion(confusion: ArrayLike, groups: ArrayLike, count: int | None = None) -> NDArray:
     """Confusion between groups of classes, (..., C, C) -> (..., G, G), the dtype kept.
 
     Args:

@@ -28,8 +28,7 @@ class TrainingLedger:
     @property
     def epochs(self) -> tuple[int, ...]:
         """Epochs of the ledger, ascending."""
-        names = (entry.name for entry in folder_entries(self.path / layout.TRAINING))
-        return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name)) is not None))
+        return layout.epochs_among(entry.name for entry in folder_entries(self.path / layout.TRAINING))
 
     def images(self) -> pd.DataFrame:
         """A row per training image: name, label and, where labels were exchanged on purpose, original_label.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
 import weakref
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from store.errors import StoreError
 from store.format.hdf5_file import PART
+from store.remote.place import free_bytes
 
 CACHE_VARIABLE, LIMIT_VARIABLE = "CLASSPRINT_CACHE", "CLASSPRINT_RUN_CACHE_GB"
 DEFAULT_GB = 20.0
@@ -91,8 +91,7 @@ class FileCache:
             total -= entry.size if _remove(entry) else 0
 
     def _refuse_full_disk(self, needed: int) -> None:
-        existing = next(each for each in (self.folder, *self.folder.parents) if each.exists())
-        free = shutil.disk_usage(existing).free + sum(entry.size for entry in self.entries())
+        free = free_bytes(self.folder) + sum(entry.size for entry in self.entries())
         if needed > free:  # a listing may claim any size
             raise StoreError(
                 f"A file of {needed:,} bytes is to be fetched, and the disk of {str(self.folder)!r} has room for "

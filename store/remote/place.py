@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ _WEB = re.compile(r"(^|::)https?://", re.IGNORECASE)
 def is_remote(path: str | Path) -> bool:
     """Whether `path` is a URL and not a folder."""
     return "://" in str(path)
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes on the disk of a folder that need not exist yet."""
+    return shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
 
 
 @contextmanager

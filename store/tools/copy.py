@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 from store.errors import DamagedFile, RunExists, RunNotFound, WriteFailed
 from store.format import layout
 from store.format.hdf5_file import PART, regular_file
-from store.remote.place import BLOCK, Place, errors_of_libraries
+from store.remote.place import BLOCK, Place, errors_of_libraries, free_bytes
 
 
 def copy_run(source: str, target: str, *, progress: Callable[[int], None] | None = None) -> list[str]:
@@ -155,11 +154,10 @@ def _refuse_full_disk(copy: Place, size: int) -> None:
     """Refuse what a folder of this machine has no room for, before it is filled; a listing may claim any size."""
     if not copy.is_local:
         return
-    existing = next(each for each in (Path(copy.root), *Path(copy.root).parents) if each.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(Path(copy.root))
     if size > free:
         raise WriteFailed(
-            f"The copy takes {size:,} bytes, and {free:,} are free at {str(existing)!r}. Choose another folder."
+            f"The copy takes {size:,} bytes, and {free:,} are free at {copy.root!r}. Choose another folder."
         )
 
 

@@ -141,8 +141,7 @@ class RunWriter:
     @property
     def complete_epochs(self) -> tuple[int, ...]:
         """Epochs that are on disk under their final name."""
-        names = (path.name for path in (self.path / layout.EPOCHS).glob("*.h5"))
-        return tuple(sorted(epoch for name in names if (epoch := layout.epoch_of(name)) is not None))
+        return layout.epochs_among(path.name for path in (self.path / layout.EPOCHS).glob("*.h5"))
 
     def epoch(
         self,

@@ -16,7 +16,7 @@ from dashboard.shared import downloads, quick_look, seeds
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.run_facts import accuracy_figures
 from dashboard.shared.states import State, flip_tiles, state_names
-from dashboard.shared.tables import plain_table
+from dashboard.shared.tables import in_percent, plain_table, share_column
 from dashboard.shared.theme import count, escape_markdown, plural, signed_number
 from dashboard.shared.tile_sheets import grid_with_sheet, sheet_button
 from dashboard.shell import controls, url_state
@@ -35,7 +35,7 @@ from dashboard.views.compare.parts import (
 )
 from store import Run
 from store.metrics.robustness import mean_corruption_error
-from store.rates import digits_of, percent
+from store.rates import percent
 
 _MOST = 30
 _PER_PAGE = 18
@@ -247,21 +247,17 @@ def _classes(selection: Selection, before: State, after: State, table: pd.DataFr
         )
         st.caption(f"Click a point to open the class's gallery. {_images_of_a_class(after.run)}")
     with right:
-        columns = {"before": names[0], "after": names[1], "change": "Points"}
+        columns = dict(zip(("before", "after"), names, strict=True))
+        order = table["change"].abs().sort_values(ascending=False, kind="stable").index
         plain_table(
-            table.sort_values("change", key=lambda change: -change.abs(), kind="stable")[
-                ["name", "change", "before", "after", "similarity"]
-            ].assign(**{name: 100 * table[name] for name in columns}),
+            in_percent(table.loc[order], ("change", "before", "after")),
+            column_order=["name", "change", "before", "after", "similarity"],
             height=360,
             column_config={
                 "name": st.column_config.TextColumn("Class", width=150),
+                "change": st.column_config.NumberColumn("Points", format="%+.0f", width=78, help="Points"),
                 **{
-                    name: st.column_config.NumberColumn(
-                        label,
-                        format="%+.0f" if name == "change" else f"%.{digits_of(table[name], 0)}f %%",
-                        width=78,
-                        help=escape_markdown(label),
-                    )
+                    name: share_column(table[name], label, digits=0, width=78, help=escape_markdown(label))
                     for name, label in columns.items()
                 },
                 "similarity": st.column_config.NumberColumn(

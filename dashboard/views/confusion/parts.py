@@ -9,7 +9,7 @@ import numpy as np
 from dashboard import data
 from dashboard.shell.url_state import Selection
 from store import Run
-from store.metrics.confusion import collapse, row_shares
+from store.metrics.confusion import group_confusion, row_shares
 
 NO_GROUP = "no group"
 SCALINGS = {
@@ -60,7 +60,7 @@ def sum_groups(run: Run, counts: np.ndarray) -> tuple[list[str], np.ndarray]:
     groups = group_names(run)
     names = list(dict.fromkeys(groups))
     members = np.array([names.index(group) for group in groups])
-    return names, collapse(counts, members, count=len(names))
+    return names, group_confusion(counts, members, count=len(names))
 
 
 def wrong_only(counts: np.ndarray) -> np.ndarray:

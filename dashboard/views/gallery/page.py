@@ -146,10 +146,8 @@ def _options(selection: Selection) -> tuple[str, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = image_tiles.choose_maps(selection, (image_tiles.PREDICTED, image_tiles.OWN, image_tiles.BOTH))
         correctness = image_tiles.choose_correctness(resets=("page",))
-        known = {
-            name: column for name, column in _SORTS.items() if selection.run.has_maps or column[0] not in MAP_COLUMNS
-        }
-        sorts = {name: words for name, (_, _, words) in known.items()}
+        unknown = () if selection.run.has_maps else MAP_COLUMNS
+        sorts = {name: words for name, (column, _, words) in _SORTS.items() if column not in unknown}
         sort = controls.select("Sort", "sort", sorts, default="confidence")
         random_order.choose_seed(sort)
     return which, correctness, sort

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.components.tiles import Tile, TileSet, tile_grid
 from dashboard.shared import downloads
-from dashboard.shared.tables import plain_table
+from dashboard.shared.tables import in_percent, plain_table
 from dashboard.shared.theme import code_span, escape_markdown, plural
 from dashboard.shell import url_state
 from dashboard.shell.url_state import Selection
@@ -102,7 +102,7 @@ def _results(selection: Selection, path: Path) -> None:
             st.info("Nobody has answered yet.", icon=":material/person_off:")
             return
         table = people_and_network(selection.run, answers, epoch=selection.epoch)
-        shown = table.assign(**{name: 100 * table[name] for name in _SHARES})
+        shown = in_percent(table, _SHARES)
         shown["variant"] = [selection.run.variant(name).label for name in table["variant"]]
         columns = {name: st.column_config.NumberColumn(label, format="%.0f %%") for name, label in _SHARES.items()}
         columns |= {

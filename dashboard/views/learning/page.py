@@ -14,7 +14,7 @@ from dashboard.shared import downloads, image_tiles, one_image
 from dashboard.shared.class_tiles import choose_class
 from dashboard.shared.image_grid import image_grid
 from dashboard.shared.notices import needs_analysis, warn_stale
-from dashboard.shared.tables import plain_table
+from dashboard.shared.tables import in_percent, plain_table, share_column
 from dashboard.shared.theme import escape_markdown, plural, role
 from dashboard.shared.tile_sheets import grid_with_sheet
 from dashboard.shell import controls, url_state
@@ -25,7 +25,7 @@ from dashboard.views.learning.collapse import churn, collapse
 from store.analysis.localisation import class_gap_is_clear
 from store.metrics.learning import HISTORIES, form_limit
 from store.metrics.maps import cosine
-from store.rates import digits_of, rate
+from store.rates import rate
 
 _FILM = 15  # epochs of which the class pattern is shown
 _CLASS_SHARES = {
@@ -154,7 +154,7 @@ def _formation(selection: Selection) -> None:
         shown = table.sort_values("half_correct", key=lambda half: half.where(half >= 0, np.inf), kind="stable")
         never = {name: shown[name].astype("Int64").where(shown[name] >= 0) for name in ("formation", "half_correct")}
         plain_table(
-            shown.assign(**never, **{name: 100 * shown[name] for name in _CLASS_SHARES}),
+            in_percent(shown, _CLASS_SHARES).assign(**never),
             column_order=["name", "formation", "half_correct", *_CLASS_SHARES],
             height=340,
             column_config={
@@ -166,9 +166,7 @@ def _formation(selection: Selection) -> None:
                     "Half correct", width=62, help="first epoch with half of the images correct; empty: never"
                 ),
                 **{
-                    name: st.column_config.NumberColumn(
-                        label, format=f"%.{digits_of(table[name], 0)}f %%", width=62, help=f"share of the images {what}"
-                    )
+                    name: share_column(table[name], label, digits=0, width=62, help=f"share of the images {what}")
                     for name, (label, what) in _CLASS_SHARES.items()
                 },
             },

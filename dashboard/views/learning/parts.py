@@ -10,13 +10,12 @@ from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.class_tiles import choose_order, with_images
-from dashboard.shared.tables import plain_table, row_table
+from dashboard.shared.tables import in_percent, plain_table, row_table, share_column
 from dashboard.shared.theme import epoch_list, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.learning.charts import ensemble_gains
 from store.queries import clean_and_robust
-from store.rates import digits_of
 
 _OUTCOMES = {"all": "all", "growing": "growing at the end", "lasting": "present at the end", "overcome": "overcome"}
 _MOST = 200
@@ -137,15 +136,15 @@ def _groups(selection: Selection) -> None:
         }
     ).sort_values("highest", ascending=False, ignore_index=True)
     plain_table(
-        rows.head(_MOST).assign(**{name: 100 * rows[name] for name in ("highest", "now")}),
+        in_percent(rows.head(_MOST), ("highest", "now")),
         height=380,
         column_config={
             "true_class": "True group",
             "predicted as": "Predicted as",
             "share": st.column_config.LineChartColumn("Over the epochs", y_min=0),
             "peak": st.column_config.NumberColumn("Peak epoch"),
-            "highest": st.column_config.NumberColumn("At peak", format=f"%.{digits_of(rows['highest'])}f %%"),
-            "now": st.column_config.NumberColumn("At the end", format=f"%.{digits_of(rows['now'])}f %%"),
+            "highest": share_column(rows["highest"], "At peak"),
+            "now": share_column(rows["now"], "At the end"),
         },
         alt="confused pairs of groups over the epochs",
     )

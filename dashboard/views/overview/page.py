@@ -12,14 +12,14 @@ from dashboard.shared import downloads, finding_cards, quick_look, seeds
 from dashboard.shared.class_tiles import class_grid
 from dashboard.shared.image_tiles import image_tiles
 from dashboard.shared.run_facts import accuracy_figures, epochs_recorded, evidence_text, has_top5, is_tiny_imagenet
-from dashboard.shared.tables import plain_table
+from dashboard.shared.tables import in_percent, plain_table, share_column
 from dashboard.shared.theme import count, duration, escape_markdown, plural
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from dashboard.views.overview.charts import accuracy_by_variant, training_curve, training_series
 from dashboard.views.overview.parts import notable_mistakes, runs_table, setting
 from store.queries import majority_share
-from store.rates import digits_of, percent
+from store.rates import percent
 
 _SHARES = {
     "top1": ("Top-1", "the prediction is correct"),
@@ -196,9 +196,7 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
     """How the columns of the table of runs are shown."""
     return {
         **{
-            name: st.column_config.NumberColumn(
-                label, format=f"%.{digits_of(table[name], 2)}f %%", width=85, help=meaning
-            )
+            name: share_column(table[name], label, digits=2, width=85, help=meaning)
             for name, (label, meaning) in _SHARES.items()
         },
         "name": st.column_config.TextColumn("Model or run", width=150),
@@ -218,10 +216,9 @@ def _table_one(selection: Selection) -> None:
     table, left_out, elsewhere = runs_table(selection.run, paper=paper)
     has_means = table["trainings"].notna().any()
     plain_table(
-        table.assign(
+        in_percent(table, _SHARES).assign(
             spread=["" if pd.isna(sd) else f"{100 * sd:.2f}" for sd in table["top1_sd"]],
             source=table["source"].map({"recorded": "this folder", "paper": "paper, Table 1"}),
-            **{name: 100 * table[name] for name in ("top1", "balanced", "majority", "top5")},
         ),
         # The accuracies come first: a phone may cut off the rest.
         column_order=[

@@ -9,7 +9,7 @@ from dashboard import data
 from dashboard.shared import downloads, quick_look
 from dashboard.shared.run_facts import has_top5
 from dashboard.shared.states import State, flip_tiles
-from dashboard.shared.tables import row_table
+from dashboard.shared.tables import in_percent, row_table, share_column
 from dashboard.shared.theme import escape_markdown, plural
 from dashboard.shared.tile_sheets import sheet_button
 from dashboard.shell import controls, url_state
@@ -18,7 +18,7 @@ from dashboard.views.robustness import parts
 from dashboard.views.robustness.charts import OUTCOME_NAMES, variant_curves
 from store import Run
 from store.metrics.robustness import mean_corruption_error
-from store.rates import digits_of, percent
+from store.rates import percent
 
 _MEASURES = {
     "top1": "top-1 accuracy",
@@ -101,7 +101,6 @@ def _has(run: Run, measure: str) -> bool:
 def _at_epoch(selection: Selection) -> None:
     """Accuracy, confidence and flip rate of every variant at the chosen epoch; a row chooses its variant."""
     rows = data.variants_at(selection.run, selection.epoch)
-    shown = rows.assign(**{name: 100 * rows[name] for name in _SHARES})
     st.markdown(f"**At epoch {escape_markdown(data.epoch_name(selection.run, selection.epoch))}**")
     shares = {name: words for name, words in _SHARES.items() if _has(selection.run, name)}
 
@@ -110,14 +109,12 @@ def _at_epoch(selection: Selection) -> None:
         url_state.write({"variant": None if variant == selection.run.variants[0] else variant, "page": None})
 
     row_table(
-        shown,
+        in_percent(rows, _SHARES),
         column_order=["variant_label", *shares],
         column_config={
             "variant_label": st.column_config.TextColumn("Variant", width=138),
             **{
-                name: st.column_config.NumberColumn(
-                    label, format=f"%.{digits_of(rows[name])}f %%", width=55, help=meaning
-                )
+                name: share_column(rows[name], label, width=55, help=meaning)
                 for name, (label, meaning) in shares.items()
             },
         },

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import data
 from dashboard.shared import downloads
 from dashboard.shared.run_facts import is_exact
-from dashboard.shared.tables import plain_table
+from dashboard.shared.tables import in_percent, plain_table
 from dashboard.shared.theme import count
 from dashboard.shell.url_state import Selection
 from dashboard.views.trust.charts import removal_chart
@@ -55,7 +55,7 @@ def _prediction_sets(selection: Selection, sets: pd.DataFrame) -> None:
     shown = sets.assign(variant=names, promised=1 - sets["miss"])
     st.markdown("**Prediction sets**: all classes above a probability, chosen so that the true class is rarely missed.")
     plain_table(
-        shown.assign(**{name: 100 * shown[name] for name in shares}),
+        in_percent(shown, shares),
         column_order=["promised", "variant", "coverage", "low", "high", "mean_size", "single_share", "empty_share"],
         column_config={
             "promised": st.column_config.NumberColumn("Promised", format="%.0f %%", width=70),

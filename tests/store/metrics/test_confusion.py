@@ -22,11 +22,11 @@ def test_the_slope_is_that_of_a_straight_line_over_the_window_and_none_of_a_sing
     assert confusion.pair_events([[4, 1]]).slope.tolist() == [0, 0]
 
 
-def test_confusion_collapses_to_groups_without_losing_an_image():
+def test_the_confusion_of_groups_is_that_of_their_classes_without_losing_an_image():
     counts = np.array([[5, 1, 2], [0, 6, 2], [3, 0, 5]])
-    assert confusion.collapse(counts, [0, 0, 1]).tolist() == [[12, 4], [3, 5]]
-    assert confusion.collapse(np.stack([counts, counts]), [0, 0, 1]).shape == (2, 2, 2)
-    assert confusion.collapse(counts, [0, 0, 1], count=3)[2].tolist() == [0, 0, 0]
+    assert confusion.group_confusion(counts, [0, 0, 1]).tolist() == [[12, 4], [3, 5]]
+    assert confusion.group_confusion(np.stack([counts, counts]), [0, 0, 1]).shape == (2, 2, 2)
+    assert confusion.group_confusion(counts, [0, 0, 1], count=3)[2].tolist() == [0, 0, 0]
 
 
 def test_row_shares_sum_to_one_where_there_are_images():
@@ -63,7 +63,7 @@ def test_collapsing_equals_counting_the_groups_with_scikit_learn(seed):
     true_class, prediction, groups = (*random.integers(6, size=(2, 50)).tolist(), np.array([0, 1, 1, 2, 0, 2]))
     counts = confusion_matrix(true_class, prediction, labels=range(6))
     expected = confusion_matrix(groups[true_class], groups[prediction], labels=range(3))
-    assert np.array_equal(confusion.collapse(counts, groups), expected)
+    assert np.array_equal(confusion.group_confusion(counts, groups), expected)
 
 
 @given(st.integers(0, 2**31), st.integers(2, 12))
