@@ -48,9 +48,9 @@ def class_tiles(selection: Selection, classes: Sequence[int], *, size: int = 72)
         size: edge of a pattern in CSS pixels.
     """
     run = selection.run
-    table = data.class_table(run, selection.epoch, selection.variant)
+    table = data.class_table(*selection.key)
     names, identifiers = data.class_names(run), data.class_ids(run)
-    patterns = data.patterns(run, selection.epoch, selection.variant)[list(classes)]
+    patterns = data.patterns(*selection.key)[list(classes)]
     address = url_state.linker("gallery", "class", {"image": None})
     shares, counts = table["accuracy"].to_numpy(float), table["count"].to_numpy()
     tiles = tuple(

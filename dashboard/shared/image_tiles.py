@@ -58,7 +58,7 @@ def caption(row: Prediction | pd.Series) -> tuple[str, tuple[str, ...]]:
 def image_maps(selection: Selection, rows: pd.DataFrame, which: str) -> np.ndarray:
     """The maps beside the images, (n, k, H, W) float32: of the prediction, of the true class, or both in this order."""
     images = tuple(int(image) for image in rows["image"])
-    key = (selection.run, selection.epoch, selection.variant, images)
+    key = (*selection.key, images)
     parts = [data.predicted_class_maps(*key)] if which in (PREDICTED, BOTH) else []
     parts += [data.true_class_maps(*key)] if which in (OWN, BOTH) else []
     return np.stack(parts, axis=1) if parts else np.zeros((len(images), 0, *selection.run.map_shape), np.float32)

@@ -38,7 +38,7 @@ def no_maps(selection: Selection) -> None:
 
 def warn_degenerate(selection: Selection) -> None:
     """Say on every page what makes the chosen state of the network unfit to be described."""
-    problems = [problem.text for problem in data.degeneracies(selection.run, selection.epoch, selection.variant)]
+    problems = [problem.text for problem in data.degeneracies(*selection.key)]
     if problems:
         problems.append("Nothing about its patterns or predictions can be concluded from that: pages show them only.")
         st.warning("\n\n".join(map(escape_markdown, problems)), icon=":material/heart_broken:")

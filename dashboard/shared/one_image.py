@@ -25,7 +25,7 @@ from dashboard.shell.url_state import Selection
 
 def input_tile(selection: Selection, image: int, *, size: int = 264) -> TileSet:
     """The image as the network saw it, large."""
-    row = data.predictions(selection.run, selection.epoch, selection.variant).iloc[image]
+    row = data.predictions(*selection.key).iloc[image]
     tile = Tile(
         id=str(image),
         title=f"{tick_or_cross(row.correct)} {row.predicted_class}",
@@ -50,7 +50,7 @@ def ranked_classes(selection: Selection, image: int, *, order: str = "probabilit
     `kept` leaves out the classes whose map of this image the run does not keep.
     """
     run = selection.run
-    peaks = map_peaks(data.all_maps(run, selection.epoch, selection.variant, image))
+    peaks = map_peaks(data.all_maps(*selection.key, image))
     if order == "name":
         classes = np.argsort(np.array(data.class_names(run)), kind="stable")
     elif order == "group":
@@ -58,7 +58,7 @@ def ranked_classes(selection: Selection, image: int, *, order: str = "probabilit
     elif order == "peak":
         classes = np.argsort(-np.nan_to_num(peaks, nan=-1), kind="stable")
     else:
-        chances = data.probabilities(run, selection.epoch, selection.variant, image)
+        chances = data.probabilities(*selection.key, image)
         classes = np.argsort(-chances, kind="stable")
     return classes[np.isfinite(peaks[classes])] if kept else classes
 
@@ -67,13 +67,13 @@ def class_tiles(selection: Selection, image: int, classes: np.ndarray, *, size: 
     """The maps of some classes for one image, with name and P_k (Fig. 6 and 7); `over` draws them over the image."""
     run = selection.run
     names, identifiers = data.class_names(run), data.class_ids(run)
-    chances = data.probabilities(run, selection.epoch, selection.variant, image)
-    maps = data.all_maps(run, selection.epoch, selection.variant, image)[classes]
+    chances = data.probabilities(*selection.key, image)
+    maps = data.all_maps(*selection.key, image)[classes]
     true_class, prediction = int(run.labels[image]), int(np.argmax(chances))
     ranks = np.empty(len(chances), int)
     ranks[np.argsort(-chances, kind="stable")] = np.arange(1, len(chances) + 1)
     address = url_state.linker("gallery", "class", {"image": None})
-    logits = data.logits(run, selection.epoch, selection.variant, image)[classes]
+    logits = data.logits(*selection.key, image)[classes]
     tiles = []
     for position, number in enumerate(classes.tolist()):
         mark = "✓ " if number == true_class else ("✗ " if number == prediction else "")

@@ -61,6 +61,11 @@ class Selection:
         return data.run_name(self.run)
 
     @property
+    def key(self) -> tuple[Run, int, str]:
+        """Run, epoch and variant: the arguments of the cached queries."""
+        return self.run, self.epoch, self.variant
+
+    @property
     def variant_label(self) -> str:
         """The variant's name for people."""
         return self.run.variant(self.variant).label

@@ -72,7 +72,7 @@ def main() -> None:
 def _chosen(selection: Selection) -> tuple[list[State], list[int]]:
     """The states, the sidebar's last, and a class for each; draws a row of controls for each."""
     run, names = selection.run, data.run_names()
-    here = State(run, selection.epoch, selection.variant)
+    here = State(*selection.key)
     pinned = selection.pinned or (run.epochs[0], run.variants[0])
     chosen, row = _row(selection, "with", names, default=selection.name, pinned=pinned)
     second = chosen or here  # only the third state can be absent

@@ -92,10 +92,6 @@ def _difference_caption(selection: Selection) -> None:
     )
 
 
-def _counts(selection: Selection) -> np.ndarray:
-    return data.confusion(selection.run, selection.epoch, selection.variant)
-
-
 def _before(selection: Selection) -> np.ndarray | None:
     earlier = earlier_state(selection)
     return data.confusion(selection.run, *earlier) if earlier else None
@@ -109,7 +105,7 @@ def _by_class(selection: Selection, order: str, scaling: str) -> None:
     chosen = _chosen_cell(selection)
     matrix_canvas(
         _matrix(
-            scale_counts(_counts(selection), scaling, _before(selection)),
+            scale_counts(data.confusion(*selection.key), scaling, _before(selection)),
             sequence,
             names.tolist(),
             (position[chosen[0]], position[chosen[1]]) if chosen else None,
@@ -123,7 +119,7 @@ def _by_class(selection: Selection, order: str, scaling: str) -> None:
 
 def _by_group(selection: Selection, order: str, scaling: str) -> None:
     earlier = _before(selection)
-    names, values = sum_groups(selection.run, _counts(selection))
+    names, values = sum_groups(selection.run, data.confusion(*selection.key))
     sequence = np.arange(len(names))
     if order == "accuracy":
         sequence = np.argsort(-row_shares(values).diagonal(), kind="stable")
@@ -168,7 +164,7 @@ def _chosen_groups(selection: Selection) -> tuple[str, str] | None:
     if true_class and prediction:
         return true_class, prediction
     # Until a cell is chosen, that of the most confused groups.
-    counts = sum_groups(selection.run, wrong_only(_counts(selection)))[1]
+    counts = sum_groups(selection.run, wrong_only(data.confusion(*selection.key)))[1]
     row, column = np.unravel_index(np.argmax(counts), counts.shape)
     return (names[row], names[column]) if counts.any() else None
 
@@ -181,7 +177,7 @@ def _group_cell(selection: Selection) -> _Chosen | None:
         return None
     true_class, prediction = chosen
     groups = np.array(group_names(selection.run))
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = data.predictions(*selection.key)
     inside = (groups[frame["label"]] == true_class) & (groups[frame["prediction"]] == prediction)
     rows = frame[inside & ~frame["correct"].to_numpy()].sort_values("confidence", ascending=False, kind="stable")
     st.subheader(escape_markdown(_group_title(true_class, prediction)), anchor=False)
@@ -205,7 +201,7 @@ def _chosen_cell(selection: Selection) -> tuple[int, int] | None:
     if selection.class_index is not None:
         return (selection.class_index, identifiers.index(prediction)) if prediction else None
     # Until a cell is chosen, that of the most confused pair.
-    counts = wrong_only(_counts(selection))
+    counts = wrong_only(data.confusion(*selection.key))
     row, column = np.unravel_index(np.argmax(counts), counts.shape)
     return (int(row), int(column)) if counts.any() else None
 
@@ -218,14 +214,14 @@ def _choose(selection: Selection, true_class: int, prediction: int) -> None:
 
 
 def _pairs(selection: Selection) -> None:
-    table = data.confused_pairs(selection.run, selection.epoch, selection.variant)
+    table = data.confused_pairs(*selection.key)
     st.markdown("**Most confused pairs**")
     if table.empty:
         st.caption("No confusions: every prediction is correct.")
         return
     epochs = selection.run.epochs
     if len(epochs) > 1:
-        table = table.assign(history=data.pair_counts(selection.run, selection.epoch, selection.variant).tolist())
+        table = table.assign(history=data.pair_counts(*selection.key).tolist())
     row_table(
         table,
         height=300 if len(table) > 7 else "auto",
@@ -293,7 +289,7 @@ def _cell(selection: Selection) -> _Chosen | None:
         return None
     true_class, prediction = chosen
     names = data.class_names(selection.run)
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = data.predictions(*selection.key)
     rows = frame[(frame["label"] == true_class) & (frame["prediction"] == prediction)].sort_values(
         "confidence", ascending=False
     )
@@ -333,7 +329,7 @@ def _images(selection: Selection, chosen: _Chosen, options: DeltaGenerator) -> N
 def _mistakes_of(selection: Selection, true_class: int) -> _Chosen | None:
     """All wrong predictions of a class: its row of the matrix."""
     name = data.class_names(selection.run)[true_class]
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = data.predictions(*selection.key)
     rows = frame[(frame["label"] == true_class) & ~frame["correct"]].sort_values(
         "confidence", ascending=False, kind="stable"
     )

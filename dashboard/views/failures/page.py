@@ -67,7 +67,7 @@ def main() -> None:
         _choose_classes(selection)
         wanted = _filter(frame, _classes(selection), ranges)
         rows = marking.choose_mark(MarkedImages(selection.run), select_failures(frame, wanted))
-    if data.is_degenerate(selection.run, selection.epoch, selection.variant):
+    if data.is_degenerate(*selection.key):
         rows = rows.drop(columns=list(_OF_THE_CORRECTION), errors="ignore")
     with images:
         _summary(frame, rows, run_facts.correction_name(selection.run), math.prod(selection.run.map_shape))

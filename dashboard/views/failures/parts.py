@@ -74,7 +74,7 @@ def predictions(selection: Selection) -> pd.DataFrame:
     Further columns: then (name of the class that wins once k* cells are removed) and third (whether that is neither the
     prediction nor the true class).
     """
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = data.predictions(*selection.key)
     names = np.asarray(data.class_names(selection.run), object)
     if not selection.run.has_maps:
         return _with_history(selection, frame.drop(columns=list(MAP_COLUMNS)))

@@ -34,7 +34,7 @@ _MOST_CLASSES = 7
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    frame = random_order.with_places(selection, data.predictions(selection.run, selection.epoch, selection.variant))
+    frame = random_order.with_places(selection, data.predictions(*selection.key))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         class_index = _choose_class(selection)
         others = _other_classes(selection, class_index)
@@ -89,7 +89,7 @@ def _neighbour(label: str, icon: str, identifiers: list[str], number: int, short
 
 
 def _head(selection: Selection, class_index: int, own: pd.DataFrame) -> None:
-    row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
+    row = data.class_table(*selection.key).iloc[class_index]
     left, right = st.columns([1, 3])
     with left:
         tile_grid(portrait_tiles(selection, class_index, own["image"].tolist()), key="pattern")
@@ -160,7 +160,7 @@ def _ordered(rows: pd.DataFrame, correctness: str, sort: str) -> pd.DataFrame:
 
 def _shelf(selection: Selection, class_index: int, own: pd.DataFrame, which: str, correctness: str, sort: str) -> None:
     """One of several classes: its pattern on the left, its images on the right."""
-    row = data.class_table(selection.run, selection.epoch, selection.variant).iloc[class_index]
+    row = data.class_table(*selection.key).iloc[class_index]
     rows = _ordered(own, correctness, sort)
     with st.container(border=True):
         st.markdown(

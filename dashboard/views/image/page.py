@@ -45,14 +45,14 @@ _CLASSES_PER_PAGE = 42  # three rows: a thousand tiles would make a page of 15,0
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = data.predictions(*selection.key)
     image = selection.image if selection.image is not None else _default_image(frame, selection.class_index)
     row = frame.iloc[image]
     _chooser(selection, frame, image)
     marking.of_image(MarkedImages(selection.run), image, key="image")
     over = _strongest_classes(selection, image, row)
     has_maps = selection.run.has_maps
-    describable = has_maps and not data.is_degenerate(selection.run, selection.epoch, selection.variant)
+    describable = has_maps and not data.is_degenerate(*selection.key)
     if len(selection.run.classes) > 1 and describable:
         _correction(selection, image, row)
     _over_epochs(selection, image, row)
@@ -267,7 +267,7 @@ def _within_class(selection: Selection, image: int, frame: pd.DataFrame) -> None
     name = data.class_names(selection.run)[label]
     st.subheader(f"Among the images of its class, {escape_markdown(name)}", anchor=False)
     left, right = st.columns([1, 3])
-    others = data.similarity_to_others(selection.run, selection.epoch, selection.variant, label)
+    others = data.similarity_to_others(*selection.key, label)
     without = float(others[own["image"].to_numpy() == image][0])
     ahead = int((own["similarity"] > frame["similarity"].iloc[image]).sum())
     alone = f"; to the mean of the other images {without:.2f}" if np.isfinite(without) else ""

@@ -111,7 +111,7 @@ def correction_content(
 ) -> CorrectionPanels:
     """The prediction and the class that it is compared with, for the component that removes cells."""
     run = selection.run
-    pair = data.all_maps(run, selection.epoch, selection.variant, image)[[correction.prediction, correction.against]]
+    pair = data.all_maps(*selection.key, image)[[correction.prediction, correction.against]]
     return CorrectionPanels(
         correction=correction,
         photograph=data.image_atlas(run, (image,), (selection.variant,), exact=True),

@@ -40,7 +40,7 @@ def main() -> None:
         url_state.accept_unread(_PARAMETERS)
         _no_points(selection, points)
         return
-    frame = data.predictions(selection.run, selection.epoch, selection.variant).iloc[points["image"].to_numpy()]
+    frame = data.predictions(*selection.key).iloc[points["image"].to_numpy()]
     left, right = st.columns(2)
     with left:
         with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -33,7 +33,7 @@ _MANY = 100  # images of a class: an accuracy is then known to about ten points
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    described = not data.is_degenerate(selection.run, selection.epoch, selection.variant)
+    described = not data.is_degenerate(*selection.key)
     _card(selection)
     if described:
         _failures(selection)
@@ -46,7 +46,7 @@ def main() -> None:
 
 def _card(selection: Selection) -> None:
     run = selection.run
-    here = data.variant_row(run, selection.epoch, selection.variant)
+    here = data.variant_row(*selection.key)
     earlier = [epoch for epoch in data.epochs_without_fetching(run) if epoch < selection.epoch]
     before = data.variant_row(run, earlier[-1], selection.variant) if earlier else None
     wrong = round((1 - here["top1"]) * len(run.labels))
@@ -77,7 +77,7 @@ def _balanced_accuracy(selection: Selection) -> None:
     run = selection.run
     st.metric(
         "Balanced accuracy",
-        percent(data.balanced_accuracy(run, selection.epoch, selection.variant)),
+        percent(data.balanced_accuracy(*selection.key)),
         f"largest class {percent(majority_share(run))}",
         help="the mean accuracy of the classes; below it, the top-1 of always predicting the largest class",
         delta_color="off",
@@ -173,7 +173,7 @@ def _failures(selection: Selection) -> None:
 
 
 def _classes(selection: Selection) -> None:
-    table = data.class_table(selection.run, selection.epoch, selection.variant)
+    table = data.class_table(*selection.key)
     ranked = table[table["count"] > 0].sort_values(["accuracy", "mean_label_probability"], ascending=False)
     each = min(7, len(ranked) // 2)  # one row beside each other in a window of 1,440 pixels
     if not each:

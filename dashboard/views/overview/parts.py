@@ -20,7 +20,7 @@ def notable_mistakes(selection: Selection) -> tuple[pd.DataFrame, list[str]]:
     perturbation the most confident mistake among the images that are correct when clean, or on clean images the mistake
     whose true class ranks lowest; then the most confident mistake of each further pair of classes.
     """
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = data.predictions(*selection.key)
     wrong = frame[~frame["correct"]]
     if selection.class_index is not None:
         wrong = wrong[wrong["label"] == selection.class_index]

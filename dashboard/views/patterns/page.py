@@ -31,7 +31,7 @@ def main() -> None:
     # Where not all fit on one page, those that work best come first.
     first = "accuracy" if len(selection.run.classes) > _PER_PAGE else next(iter(ORDERS))
     _wall(selection, choose_order(selection, sorted(ORDERS, key=lambda name: name != first)))
-    if not data.is_degenerate(selection.run, selection.epoch, selection.variant):
+    if not data.is_degenerate(*selection.key):
         _similarity(selection)
 
 
@@ -82,12 +82,11 @@ def _wall(selection: Selection, by: str) -> None:
 
 
 def _similarity(selection: Selection) -> None:
-    table = data.similar_classes(selection.run, selection.epoch, selection.variant)
+    table = data.similar_classes(*selection.key)
     if len(table) < 2:
         return
     st.subheader("Are classes with similar patterns confused?", anchor=False)
-    key = (selection.run, selection.epoch, selection.variant)
-    trend = similarity_trend(pattern_similarity(data.patterns(*key)), data.confusion(*key))
+    trend = similarity_trend(pattern_similarity(data.patterns(*selection.key)), data.confusion(*selection.key))
     left, right = st.columns([1, 1])
     with left:
         downloads.chart(
@@ -129,7 +128,7 @@ def _similarity(selection: Selection) -> None:
 def _open_pair(selection: Selection, first: int, second: int) -> None:
     """The pair on the Confusion page, in the direction in which it happens more often."""
     # The table lists unordered pairs, a cell of the matrix has a direction.
-    counts = data.confusion(selection.run, selection.epoch, selection.variant)
+    counts = data.confusion(*selection.key)
     true_class, prediction = (first, second) if counts[first, second] >= counts[second, first] else (second, first)
     identifiers = data.class_ids(selection.run)
     url_state.open_page("confusion", {"class": identifiers[true_class], "prediction": identifiers[prediction]})

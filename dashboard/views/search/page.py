@@ -45,7 +45,7 @@ def main() -> None:
         )
         st.caption(description)
     with right:
-        if data.is_degenerate(selection.run, selection.epoch, selection.variant):
+        if data.is_degenerate(*selection.key):
             st.caption("Maps are not compared in this state: see above.")
         elif pattern.any():
             _similar_classes(selection, pattern)
@@ -82,11 +82,11 @@ def _recorded_pattern(selection: Selection, which: str, start: str) -> tuple[np.
         image = selection.image if selection.image is not None else 0
         controls.number_input("Image", "image", 0, len(run.labels) - 1, image)
         read = data.true_class_maps if which == image_tiles.OWN else data.predicted_class_maps
-        pattern = read(run, selection.epoch, selection.variant, (image,))[0]
+        pattern = read(*selection.key, (image,))[0]
         return pattern, f"The {_KINDS[which]} of image {count(image)}. Paint on it to change it."
     number = choose_class(selection)
     name = escape_markdown(data.class_names(run)[number])
-    pattern = data.patterns(run, selection.epoch, selection.variant)[number]
+    pattern = data.patterns(*selection.key)[number]
     return pattern, f"The class pattern of {name}: the mean map of its images. Paint on it to change it."
 
 
@@ -107,7 +107,7 @@ def _painted_pattern(selection: Selection) -> np.ndarray | None:
 
 def _similar_classes(selection: Selection, pattern: np.ndarray) -> None:
     """The classes whose patterns are most similar to the pattern."""
-    patterns = data.patterns(selection.run, selection.epoch, selection.variant)
+    patterns = data.patterns(*selection.key)
     similarity = cosine(patterns, np.broadcast_to(pattern, patterns.shape))
     best = np.argsort(-similarity, kind="stable")[:_MOST_CLASSES]
     st.subheader("Most similar class patterns", anchor=False)
@@ -123,12 +123,12 @@ def _similar_classes(selection: Selection, pattern: np.ndarray) -> None:
 
 def _similar_images(selection: Selection, pattern: np.ndarray, which: str) -> None:
     """The images whose maps are most similar to the pattern."""
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    frame = data.predictions(*selection.key)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader("Images with the most similar maps", anchor=False)
         searched = image_tiles.with_correctness(frame, image_tiles.choose_correctness())
     # The index holds unit vectors of all maps, so a search is one matrix product.
-    index = data.pattern_index(selection.run, selection.epoch, selection.variant, which)
+    index = data.pattern_index(*selection.key, which)
     start = time.perf_counter()
     among = None if len(searched) == len(frame) else searched["image"].to_numpy()
     found = search_index(index, pattern, k=_MOST_IMAGES, among=among)

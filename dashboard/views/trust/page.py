@@ -50,7 +50,7 @@ _LOCALISATION = {
 def main() -> None:
     """Draw the page from top to bottom."""
     selection = url_state.current_selection()
-    if not data.is_degenerate(selection.run, selection.epoch, selection.variant):
+    if not data.is_degenerate(*selection.key):
         _calibration(selection)
         parts.recalibration(selection)
         _detection(selection)
@@ -67,8 +67,8 @@ def _calibration(selection: Selection) -> None:
     st.subheader("Calibration: is a confidence of 0.8 correct 80 % of the time?", anchor=False)
     edges = controls.segmented("Bins", "bins", {"width": "equal width", "mass": "equal count"})
     chosen = selection.class_index
-    table = data.calibration(selection.run, selection.epoch, selection.variant, edges=edges, label=chosen)
-    frame = data.predictions(selection.run, selection.epoch, selection.variant)
+    table = data.calibration(*selection.key, edges=edges, label=chosen)
+    frame = data.predictions(*selection.key)
     if chosen is not None:
         frame = frame[frame["label"] == chosen]
     chosen_range = url_state.value_range("confidence", _EVERYTHING)
@@ -157,7 +157,7 @@ def _detection(selection: Selection) -> None:
     score = controls.select("Compare the maximum softmax with", "score", scores, default=default, resets=("accepted",))
     parts, figures = [], []
     for name in (REFERENCE, score):
-        curve = data.risk_coverage(selection.run, selection.epoch, selection.variant, score=name)
+        curve = data.risk_coverage(*selection.key, score=name)
         parts.append(curve[["coverage", "risk"]].assign(score=LABELS[name], key=name))
         figures.append({"Score": LABELS[name], **curve.attrs})
     table = with_percent_marks(pd.concat(parts, ignore_index=True))

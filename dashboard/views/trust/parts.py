@@ -25,7 +25,7 @@ def recalibration(selection: Selection) -> None:
     if not opened.open:
         return
     with opened:
-        table = data.recalibration(selection.run, selection.epoch, selection.variant)
+        table = data.recalibration(*selection.key)
         sets = data.prediction_sets(selection.run, epoch=selection.epoch)
         if table.empty or sets.empty:
             st.info("This needs two images of a class: one to fit on and one to report on.")
@@ -83,7 +83,7 @@ def removal(selection: Selection) -> None:
     if not opened.open:
         return
     with opened:
-        curves = data.removal_curves(selection.run, selection.epoch, selection.variant)
+        curves = data.removal_curves(*selection.key)
         areas = curves.attrs["areas"]
         left, right = st.columns([3, 2])
         with left:
