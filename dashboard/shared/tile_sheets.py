@@ -79,18 +79,11 @@ def tile_sheet(content: TileSet, *, title: str, size: int = 96) -> bytes:
     photographs = split_atlas(content.images)
     colours = map_colours(content.maps, content.colours)
     maps, differences = map_images(content.maps, colours), map_images(content.differences, DIVERGING)
-    tiles = [
-        SheetTile(
-            images=(
-                *(photographs[row] for row in tile.images),
-                *(maps[row] for row in tile.maps),
-                *(differences[row] for row in tile.differences),
-            ),
-            lines=(tile.title, *tile.lines),
-            colour=_ROLE_COLOURS.get(tile.role),
-        )
-        for tile in content.tiles
-    ]
+    tiles = []
+    for tile in content.tiles:
+        parts = ((photographs, tile.images), (maps, tile.maps), (differences, tile.differences))
+        images = tuple(drawn[row] for drawn, rows in parts for row in rows)
+        tiles.append(SheetTile(images, (tile.title, *tile.lines), _ROLE_COLOURS.get(tile.role)))
     legends = []
     if content.maps is not None:
         legends.append((colours, content.legend or content.maps.label))

@@ -211,14 +211,11 @@ def seed(inputs: FindingInputs) -> list[Finding]:
     own = float(np.diagonal(similarity).mean())
     others = float(similarity[~np.eye(count, dtype=bool)].mean())
     rank = float(np.median((similarity >= np.diagonal(similarity)[:, None]).sum(1)))
-    origin = (
-        "The class patterns come in part from the random seed"
-        if significant(p)
-        else "The class patterns are not shown to come from the random seed"
-    )
+    origin = "come in part" if significant(p) else "are not shown to come"
     text = (
-        f"{origin}: the untrained network's pattern of a class picks out the final one of that class first among "
-        f"{count} in {rate(hits / count, count)}{' of the' if count >= FEW else ''} classes (by chance "
+        f"The class patterns {origin} from the random seed: the untrained network's pattern of a class picks out the "
+        f"final one of that class first among {count} in {rate(hits / count, count)}"
+        f"{' of the' if count >= FEW else ''} classes (by chance "
         f"{percent(1 / count)}; median rank {rank:g}), with a cosine similarity of {own:.2f}, against {others:.2f} to "
         f"those of other classes.{_kernel(inputs)}"
     )

@@ -139,14 +139,14 @@ def as_text(table: pd.DataFrame, *, markdown: bool = False, intervals: bool = Fa
     lines = [headings, *(_cells(row, intervals=intervals) for row in table.to_dict("records"))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     numeric_from = len(named)  # from here on aligned to the right
-    padded = [
-        [text.rjust(width) if column >= numeric_from else text.ljust(width) for column, (text, width) in enumerate(row)]
-        for row in (list(zip(line, widths, strict=True)) for line in lines)
-    ]
+    for number, line in enumerate(lines):
+        left = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        right = [text.rjust(width) for text, width in zip(line, widths, strict=True)]
+        lines[number] = (*left[:numeric_from], *right[numeric_from:])
     if not markdown:
-        return "\n".join("  ".join(line).rstrip() for line in padded)
+        return "\n".join("  ".join(line).rstrip() for line in lines)
     rule = ["-" * (width - 1) + ":" if column >= numeric_from else "-" * width for column, width in enumerate(widths)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [padded[0], rule, *padded[1:]])
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
 
 
 def _cells(row: Mapping[Any, Any], *, intervals: bool) -> tuple[str, ...]:

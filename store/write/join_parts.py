@@ -22,7 +22,7 @@ from store.format.quantization import zero_point
 from store.format.receipts import write_receipt
 from store.format.record_file import RecordFile
 from store.format.schema import epoch_field
-from store.read.epoch_data import open_parts
+from store.read.epoch_data import JoinedEpoch, open_parts
 from store.write.summary import CACHED, JOINT_INPUTS, Columns, joint_columns
 
 
@@ -71,17 +71,13 @@ def _write_joined(file: NewFile, description: RunDescription, parts: list[Record
     for path in parts[0].stored:
         if not path.endswith("_crc32"):  # check values of cached blocks stay with the parts
             show_parts(file, path, parts)
-    variants = range(len(description.variants))
-    columns: Columns = {
-        name: np.stack([np.concatenate([part.all_rows(f"images/{name}", v) for part in parts]) for v in variants])
-        for name in JOINT_INPUTS
-    }
-    rows = [np.arange(part.facts["end_image"] - part.facts["first_image"]) for part in parts]
+    variants, images = range(len(description.variants)), np.arange(len(description.labels))
+    epoch = JoinedEpoch(parts[0], parts)  # of what the parts hold; the joint file is being written
+    columns = {name: np.stack([epoch.all_rows(f"images/{name}", v) for v in variants]) for name in JOINT_INPUTS}
     cached: Columns = {}
     for kind in CACHED:
-        pairs = [[part.cached_rows(kind, v, every) for part, every in zip(parts, rows, strict=True)] for v in variants]
-        cached[f"{kind}_map"] = np.stack([np.concatenate([maps for maps, _ in row]) for row in pairs])
-        cached[f"{kind}_scale"] = np.stack([np.concatenate([scale for _, scale in row]) for row in pairs])
+        maps, scales = zip(*(epoch.cached_rows(kind, v, images) for v in variants), strict=True)
+        cached[f"{kind}_map"], cached[f"{kind}_scale"] = np.stack(maps), np.stack(scales)
     write_joint(file, joint_columns(description, columns, cached))
 
 

@@ -165,15 +165,11 @@ def joint_columns(description: RunDescription, columns: Columns, cached: Columns
         cached: true_class_map, true_class_scale, predicted_class_map, predicted_class_scale of all images.
     """
     labels, zero = description.labels.astype(np.int64), zero_point(description.signed)
-    per_variant = [
-        _joint_of_variant(
-            labels,
-            {name: column[v] for name, column in columns.items()},
-            {kind: decode(cached[f"{kind}_map"][v], cached[f"{kind}_scale"][v], zero_point=zero) for kind in CACHED},
-            len(description.classes),
-        )
-        for v in range(len(columns["prediction"]))
-    ]
+    per_variant = []
+    for v in range(len(columns["prediction"])):
+        own = {name: column[v] for name, column in columns.items()}
+        maps = {kind: decode(cached[f"{kind}_map"][v], cached[f"{kind}_scale"][v], zero_point=zero) for kind in CACHED}
+        per_variant.append(_joint_of_variant(labels, own, maps, len(description.classes)))
     joint = {path: np.stack([found[path] for found in per_variant]) for path in per_variant[0]}
     # Recorded and not derived by readers: computing them took 450 ms for a run of 20 epochs, reading them takes 10 ms.
     return joint | variant_metric_columns({**columns, "similarity": joint["images/similarity"]}, labels)

@@ -46,23 +46,21 @@ def cluster_tiles(selection: Selection, clusters: pd.DataFrame, *, chosen: int |
     """
     run = selection.run
     medoids = tuple(int(image) for image in clusters["medoid"])
-    tiles = [
-        Tile(
-            id=str(int(row.cluster)),
-            title=f"Cluster {int(row.cluster) + 1}: {plural(int(row.number), 'image')}",
-            lines=(
-                f"{rate(row.error, int(row.number))} wrong",
-                f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})"
-                if row.lift >= 0
-                else "no mistakes",
-            ),
-            images=(place,),
-            maps=(place,),
-            opens=True,
-            chosen=int(row.cluster) == chosen,
+    tiles = []
+    for place, row in enumerate(clusters.rename(columns={"count": "number"}).itertuples(index=False)):
+        known = row.lift >= 0  # NaN in a class without mistakes
+        lift = f"{row.lift:.1f}× the class's rate ({row.low:.1f} to {row.high:.1f})" if known else "no mistakes"
+        tiles.append(
+            Tile(
+                id=str(int(row.cluster)),
+                title=f"Cluster {int(row.cluster) + 1}: {plural(int(row.number), 'image')}",
+                lines=(f"{rate(row.error, int(row.number))} wrong", lift),
+                images=(place,),
+                maps=(place,),
+                opens=True,
+                chosen=int(row.cluster) == chosen,
+            )
         )
-        for place, row in enumerate(clusters.rename(columns={"count": "number"}).itertuples(index=False))
-    ]
     # The analysis clusters the last epoch's clean maps, whatever epoch the page shows.
     maps = data.true_class_maps(run, run.epochs[-1], run.variants[0], medoids)
     images = data.image_atlas(run, medoids, (run.variants[0],))

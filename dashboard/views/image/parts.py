@@ -28,20 +28,14 @@ def minimal_correction_text(correction: MinimalCorrection, names: Sequence[str])
             f"The logit of **{prediction}** is {margin:.3g} above that of **{against}**. They draw level only when all "
             f"{cells} cells are removed, and nothing is left of either."
         )
-    certainty = (
-        "certain in spite of quantisation"
-        if correction.low == correction.high
-        else f"between {correction.low} and {correction.high} because of quantisation"
-    )
-    outcome = (
-        "then wins"
-        if winner == correction.against
-        else f"catches up, but **{escape_markdown(names[winner])}** then wins"
-    )
+    certainty = "certain in spite of quantisation"
+    if correction.low < correction.high:
+        certainty = f"between {correction.low} and {correction.high} because of quantisation"
+    third = "" if winner == correction.against else f"catches up, but **{escape_markdown(names[winner])}** "
     return (
         f"The logit of **{prediction}** is {margin:.3g} above that of **{against}**. Remove the "
         f"**{plural(cells, 'cell')}** of {len(correction.order)} with the largest difference ({certainty}), and "
-        f"**{against}** {outcome}."
+        f"**{against}** {third}then wins."
     )
 
 
@@ -52,21 +46,21 @@ def consistency_text(correction: MinimalCorrection, *, exact: bool) -> str:
         correction: of the image.
         exact: whether cells may be removed one by one, so that k* is not an estimate.
     """
-    check = (
-        f"Checked: the means of the decoded maps equal the recorded logits to within {correction.logit_error:.2g}; "
-        f"quantisation allows {correction.logit_bound:.2g} ✓."
-        if correction.exact
-        else f"✗ The means of the decoded maps differ from the recorded logits by {correction.logit_error:.2g}, but "
-        f"quantisation explains only {correction.logit_bound:.2g}: do not trust this section, and verify the run."
-    )
-    reason = (
-        "The count needs no further pass through the network, because each cell adds its share to the logit (Eq. 8). "
-        if exact
-        else ""
-    )
-    return (
+    text = (
         "The minimal correction k* is the fewest cells to remove from both maps so that the second class draws level. "
-        f"Few cells: a local confusion. Many cells: the whole pattern resembles the other class. {reason}{check}"
+        "Few cells: a local confusion. Many cells: the whole pattern resembles the other class. "
+    )
+    if exact:
+        text += "The count needs no further pass through the network, because each cell adds its share to the logit "
+        text += "(Eq. 8). "
+    if correction.exact:
+        return (
+            f"{text}Checked: the means of the decoded maps equal the recorded logits to within "
+            f"{correction.logit_error:.2g}; quantisation allows {correction.logit_bound:.2g} ✓."
+        )
+    return (
+        f"{text}✗ The means of the decoded maps differ from the recorded logits by {correction.logit_error:.2g}, but "
+        f"quantisation explains only {correction.logit_bound:.2g}: do not trust this section, and verify the run."
     )
 
 

@@ -230,12 +230,9 @@ def class_matrix(selection: Selection) -> None:
         cells = {name: words for name, words in CELLS.items() if run.has_maps or name != "similarity"}
         cell = controls.segmented("Values", "values", cells)
         by = choose_order(selection, ["group", "formation", "accuracy", "name"])
+    read = data.accuracy_grid if cell == "accuracy" else data.similarity_to_final
     # An opposite pattern is no more similar than an unrelated one, so negative cosines are drawn as none.
-    values = (
-        data.accuracy_grid(run, selection.variant)
-        if cell == "accuracy"
-        else np.clip(data.similarity_to_final(run, selection.variant), 0, 1)
-    ).T
+    values = np.clip(read(run, selection.variant), 0, 1).T
     sequence = with_images(run, data.class_order(run, by, selection.epoch, selection.variant))
     names, groups = np.array(data.class_names(run))[sequence], np.array(data.class_groups(run))[sequence]
     identifiers, row = data.class_ids(run), np.flatnonzero(sequence == selection.class_index)

@@ -233,11 +233,9 @@ def _table_one(selection: Selection) -> None:
         alt="accuracy of the runs in this folder" + (" and of the paper" if paper else ""),
     )
     spread = "A mean of trainings has the standard deviation over them beside it. " if has_means else ""
-    quoted = (
-        "The paper's rows are quoted: Tiny ImageNet, except the middle row, which is ImageNet at 224×224. "
-        if paper
-        else ""
-    )
+    quoted = ""
+    if paper:
+        quoted = "The paper's rows are quoted: Tiny ImageNet, except the middle row, which is ImageNet at 224×224. "
     st.caption(
         "Runs: best recorded epoch, chosen on the same images; all validation images, clean. "
         f"{spread}{quoted}Accuracies on different images "

@@ -52,9 +52,8 @@ def _curves(names: tuple[str, ...], figure: str, title: str, palette: Palette) -
         tooltip=tooltips("epoch:Q", ("variant_label:N", "", "variant"), (f"{figure}:Q", ".3f")),
     )
     # Quoted as JSON: a variant's label may contain quotation marks.
-    clean = (
-        alt.condition(f"datum.variant_label === {json.dumps(names[0])}", alt.value(3.2), alt.value(1.8)) if names else 2
-    )
+    is_clean = f"datum.variant_label === {json.dumps(names[0])}"
+    clean = alt.condition(is_clean, alt.value(3.2), alt.value(1.8))
     lines, points = base.mark_line().encode(strokeWidth=clean), base.mark_point(filled=True, size=28, opacity=1)
     return alt.layer(epoch_rule(palette), lines, points, height=340)
 
