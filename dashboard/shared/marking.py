@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, ParamSpec
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +18,7 @@ from dashboard.shared.downloads import file_button
 from dashboard.shared.theme import count, escape_markdown, plural
 from dashboard.shell import controls
 
+P = ParamSpec("P")
 _MESSAGES = "classprint.marks.messages"
 _FIRST = "+"  # of the filter: all images, the marked ones first
 _NAMES = {
@@ -58,29 +59,32 @@ def on_mark(source: MarkedImages, content: TileSet) -> Callable[[dict[str, Any]]
     return mark
 
 
+def _reported(act: Callable[P, None]) -> Callable[P, None]:
+    """The callback with an error of the marks shown as a message."""
+
+    @wraps(act)
+    def callback(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            act(*args, **kwargs)
+        except MarksError as error:
+            _say(escape_markdown(str(error)), icon=":material/error:", duration="infinite")
+
+    return callback
+
+
+@_reported
 def _add(source: MarkedImages, images: Sequence[int], word: str, note: str = "") -> None:
-    try:
-        source.add(images, word, note=note, reader=reader())
-    except MarksError as error:
-        _report(error)
-    else:
-        _say(f"{plural(len(images), 'image')} marked “{escape_markdown(word)}”", icon=":material/label:")
+    source.add(images, word, note=note, reader=reader())
+    _say(f"{plural(len(images), 'image')} marked “{escape_markdown(word)}”", icon=":material/label:")
 
 
-def _remove(source: MarkedImages, images: Sequence[int], word: str, note: str | None = None) -> None:
+@_reported
+def _remove(source: MarkedImages, images: Sequence[int], word: str, note: str = "") -> None:
     # Somebody who is logged in takes back what he said himself; without a login nobody is known.
-    try:
-        removed = source.remove(images, word, note=note or None, reader=reader() or None)
-    except MarksError as error:
-        _report(error)
-    else:
-        others = "" if removed else ", because only others have set it"
-        text = f"“{escape_markdown(word)}” was removed from {plural(len(images) if removed else 0, 'image')}{others}"
-        _say(text, icon=":material/label_off:")
-
-
-def _report(error: MarksError) -> None:
-    _say(escape_markdown(str(error)), icon=":material/error:", duration="infinite")
+    removed = source.remove(images, word, note=note or None, reader=reader() or None)
+    others = "" if removed else ", because only others have set it"
+    text = f"“{escape_markdown(word)}” was removed from {plural(len(images) if removed else 0, 'image')}{others}"
+    _say(text, icon=":material/label_off:")
 
 
 def _say(text: str, **options: Any) -> None:
@@ -195,13 +199,9 @@ def _import(source: MarkedImages, key: str) -> None:
     st.button(f"Import {plural(len(marks), 'mark')}", key=f"marks-add-{key}", on_click=_add_all, args=(marks,))
 
 
+@_reported
 def _add_all(marks: Iterable[Mark]) -> None:
-    try:
-        added = marked_images.add_marks(marks)
-    except MarksError as error:
-        _report(error)
-    else:
-        _say(f"{plural(added, 'new mark')} imported", icon=":material/label:")
+    _say(f"{plural(marked_images.add_marks(marks), 'new mark')} imported", icon=":material/label:")
 
 
 # One image
@@ -261,8 +261,6 @@ def _said(source: MarkedImages, image: int, mark: Mark, allowed: bool, key: str)
         )
 
 
+@_reported
 def _take_back(source: MarkedImages, image: int, mark: Mark) -> None:
-    try:
-        source.remove([image], mark.mark, note=mark.note, reader=mark.reader)
-    except MarksError as error:
-        _report(error)
+    source.remove([image], mark.mark, note=mark.note, reader=mark.reader)

@@ -41,4 +41,4 @@ from store.queries.replicates import (
     training_seed,
 )
 from store.queries.shared_images import repeated_images, shared_images
-from store.queries.training_set import detection, suspects, training_images
+from store.queries.training_set import label_detection, suspects, training_images

@@ -85,14 +85,14 @@ def suspects(table: pd.DataFrame, order: str, *, count: int) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Detection:
+class LabelDetection:
     """How well an order finds labels that were exchanged on purpose: AUROC, and precision at each k."""
 
     auroc: float
     precision: dict[int, float]
 
 
-def detection(table: pd.DataFrame, order: str, *, at: tuple[int, ...] = ()) -> Detection | None:
+def label_detection(table: pd.DataFrame, order: str, *, at: tuple[int, ...] = ()) -> LabelDetection | None:
     """How well an order finds the exchanged labels; None where none is known to be wrong.
 
     Args:
@@ -100,7 +100,7 @@ def detection(table: pd.DataFrame, order: str, *, at: tuple[int, ...] = ()) -> D
         order: a key of ORDERS.
         at: numbers of suspects; by default 100 and as many as there are exchanged labels.
 
-    >>> queries.detection(queries.training_images(demo), "aum") is None  # no label was exchanged on purpose
+    >>> queries.label_detection(queries.training_images(demo), "aum") is None  # no label was exchanged on purpose
     True
     """
     if "original_label" not in table:
@@ -113,4 +113,4 @@ def detection(table: pd.DataFrame, order: str, *, at: tuple[int, ...] = ()) -> D
     suspicion = -values if ORDERS[order] else values
     sizes = at or tuple(sorted({min(100, len(rows)), int(wrong.sum())}))
     precision = {k: metrics.precision_at(suspicion, wrong, k) for k in sizes}
-    return Detection(float(failure_detection.detection(suspicion, wrong).auroc), precision)
+    return LabelDetection(float(failure_detection.detection(suspicion, wrong).auroc), precision)

@@ -15,7 +15,7 @@ from dashboard.shell.url_state import Selection
 from dashboard.views.training_set import parts
 from dashboard.views.training_set.charts import cartography, forgetting_bars, history
 from store.errors import NotInRun
-from store.queries.training_set import detection, suspects
+from store.queries.training_set import label_detection, suspects
 from store.rates import percent
 
 _PER_PAGE = 20
@@ -140,7 +140,7 @@ def _suspects(selection: Selection, table: pd.DataFrame, number: int) -> None:
         "AUM: the mean over the epochs of the label's logit minus the highest other one (Pleiss et al. 2020). A wrong "
         f"label is contradicted by the other images of its class, so it stays low.{some}"
     )
-    found = detection(table, order)
+    found = label_detection(table, order)
     if found is not None:
         precision = ", ".join(f"{percent(share)} of the first {count(k)}" for k, share in found.precision.items())
         st.markdown(

@@ -91,11 +91,11 @@ def removal(selection: Selection) -> None:
         with right:
             words = {"map": "strongest first", "random": "random", "gain": "difference"}
             rows = [(measure.capitalize(), words[order], *figures) for (measure, order), figures in areas.items()]
-            table = pd.DataFrame(rows, columns=["Area under", "Cells", "Mean", "95 % from", "to"]).sort_values(
-                "Area under", kind="stable"
-            )
+            table = pd.DataFrame(rows, columns=["Area under", "Cells", "Mean", "95 % from", "to"])
             numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in ("Mean", "95 % from", "to")}
-            plain_table(table, column_config=numbers, alt="areas under the curves")
+            plain_table(
+                table.sort_values("Area under", kind="stable"), column_config=numbers, alt="areas under the curves"
+            )
             estimate = "" if is_exact(selection.run) else " An estimate: the rest of the head is held fixed."
             st.caption(
                 "Cells are removed from the maps of all classes, in the order of the predicted class's map, and the "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from store import NotInRun, Variant, open_run, resume_run
-from store.queries.training_set import detection, suspects, training_images
+from store.queries.training_set import label_detection, suspects, training_images
 from store.synthetic import write_synthetic_run
 
 LABELS = np.array([0, 1, 2, 3])
@@ -49,16 +49,16 @@ def test_suspects_come_in_the_order_asked_for(tmp_path):
 
 def test_exchanged_labels_are_found(tmp_path):
     table = training_images(write_ledger(tmp_path / "run"))
-    found = detection(table, "aum", at=(1, 2))
+    found = label_detection(table, "aum", at=(1, 2))
     assert found is not None and found.auroc == 1 and found.precision == {1: 1, 2: 0.5}
-    last = detection(table, "forgetting", at=(1,))
+    last = label_detection(table, "forgetting", at=(1,))
     # forgotten 0 times as two of the other three: equal values are half right, whatever order they are shown in
     assert last is not None and last.auroc == pytest.approx(1 / 3) and last.precision == {1: 0}
 
 
 def test_without_exchanged_labels_nothing_can_be_counted(tmp_path):
-    assert detection(training_images(write_ledger(tmp_path / "run", original=None)), "aum") is None
-    assert detection(training_images(write_ledger(tmp_path / "same", original=LABELS)), "aum") is None
+    assert label_detection(training_images(write_ledger(tmp_path / "run", original=None)), "aum") is None
+    assert label_detection(training_images(write_ledger(tmp_path / "same", original=LABELS)), "aum") is None
 
 
 def test_a_threshold_class_gives_the_threshold_and_is_no_suspect(tmp_path):
