@@ -117,13 +117,9 @@ def _opened(name: str) -> _OpenRun:
 
 
 @cached_query
-def _epoch_label(run: Run, epoch: int) -> str:
-    return one_line(queries.epoch_label(run, epoch))
-
-
 def epoch_name(run: Run, epoch: int) -> str:
     """An epoch for people: its number, and its label where it has one, as in "12 (best)"."""
-    label = _epoch_label(run, epoch)
+    label = one_line(queries.epoch_label(run, epoch))
     return f"{epoch} ({label})" if label else str(epoch)
 
 
@@ -149,8 +145,8 @@ def class_labels(run: Run) -> dict[str, str]:
 
 
 def variant_labels(run: Run) -> dict[str, str]:
-    """The variants' labels by name."""
-    return {name: run.variant(name).label for name in run.variants}
+    """The variants' labels by name, each on one line."""
+    return {name: one_line(run.variant(name).label) for name in run.variants}
 
 
 @cached_query
@@ -233,14 +229,13 @@ evidence_under = _at_state(queries.evidence_under)
 
 @cached_query
 def evidence_outcomes(run: Run, epoch: int) -> pd.DataFrame:
-    """A row per outcome and variant other than the clean one: variant, variant_label, outcome, images, share."""
+    """A row per outcome and variant other than the clean one: outcome, images, variant, variant_label, share."""
     parts = []
-    for variant in run.variants[1:]:
+    for variant, label in list(variant_labels(run).items())[1:]:
         counts = evidence_under(run, epoch, variant)["outcome"].value_counts()
-        counts = counts.rename_axis("outcome").reset_index(name="images")
-        parts.append(counts.assign(variant=variant, share=counts["images"] / len(run.labels)))
-    table = _with_variant_labels(run, pd.concat(parts, ignore_index=True))
-    return table[["variant", "variant_label", "outcome", "images", "share"]]
+        part = counts.rename_axis("outcome").reset_index(name="images")
+        parts.append(part.assign(variant=variant, variant_label=label, share=part["images"] / len(run.labels)))
+    return pd.concat(parts, ignore_index=True)
 
 
 # How much of its logit each class loses under each variant, asked with `epoch`.
@@ -408,11 +403,8 @@ def accuracy_grid(run: Run, variant: str) -> np.ndarray:
 @cached_run_query
 def accuracy_by_variant(run: Run) -> pd.DataFrame:
     """A row per epoch and variant: see `store.queries.accuracy_by_variant`; with the column variant_label."""
-    return _with_variant_labels(run, queries.accuracy_by_variant(run))
-
-
-def _with_variant_labels(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(variant_label=[one_line(run.variant(name).label) for name in table["variant"]])
+    table = queries.accuracy_by_variant(run)
+    return table.assign(variant_label=table["variant"].map(variant_labels(run)))
 
 
 @cached_query

@@ -6,7 +6,6 @@ Fig. 1 to 12. Where the paper drew images at random, a seed does here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -113,7 +112,7 @@ def _correct(run: Run, epoch: int) -> np.ndarray:
 def _classes(run: Run, wanted: Sequence[str], images: np.ndarray, *, least: int, seed: int) -> list[int]:
     """The wanted classes that have `least` of the images, and in the place of each other one a random class."""
     counts = np.bincount(run.labels[images], minlength=len(run.classes))
-    names = [re.split(r",", str(name))[0].strip().lower().replace("_", " ") for name in run.classes["name"]]
+    names = [str(name).split(",")[0].strip().lower().replace("_", " ") for name in run.classes["name"]]
     found = [names.index(name) for name in wanted if name in names and counts[names.index(name)] >= least]
     drawn = (int(run.labels[image]) for image in random_draw(run, images, len(images), seed=seed))
     for class_index in drawn:

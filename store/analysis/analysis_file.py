@@ -188,7 +188,7 @@ class Analysis:
         if name in self.loaded:
             return self.loaded[name]
         with _reading(self.path) as file:
-            return file.table(name, self.facts.description, len(self.epochs))
+            return file.table(name, self.facts.description)
 
     def array(self, name: str) -> NDArray:
         """One array by its name; raises DamagedFile where it is missing or fails its checksum."""
@@ -357,7 +357,7 @@ class _AnalysisFile:
         check_dataset(self._members, path, _table_field(name), shape, dtype)
         return _table_field(name), shape, dtype
 
-    def table(self, name: str, description: RunDescription, epochs: int) -> pd.DataFrame:
+    def table(self, name: str, description: RunDescription) -> pd.DataFrame:
         """A table, whose indices lie in the run."""
         rows = self.read(*self.table_structure(name, description.sizes))
         columns = {column: _decoded(rows[column]) for column in TABLES[name]}
@@ -396,7 +396,7 @@ def _check_column(values: NDArray, kind: str, where: str, description: RunDescri
     if kind == "variant":
         unknown = set(values) - set(description.variant_names)
         if unknown:
-            raise ValueError(f"{where}: {sorted(unknown)[0][:100]!r} is no variant of the run")
+            raise ValueError(f"{where}: {min(unknown)[:100]!r} is no variant of the run")
         return
     sizes = description.sizes
     ranges = {"image": (0, sizes["N"] - 1), "class": (0, sizes["C"] - 1), "epoch": (-1, MOST_EPOCHS)}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from store.metrics import maps as measure
 from store.metrics.learning import NEVER
+from store.metrics.maps import cosine, overlap
 from store.metrics.means import quotient
 
 Float64 = NDArray[np.float64]
@@ -80,7 +80,7 @@ def row_shares(confusion: ArrayLike) -> Float64:
 def pattern_similarity(patterns: ArrayLike) -> NDArray[np.float32]:
     """Cosine between the patterns of all pairs of classes, (..., C, y, x) -> (..., C, C) float32; 0 for silent ones."""
     patterns = np.asarray(patterns)
-    return measure.cosine(patterns[..., :, None, :, :], patterns[..., None, :, :, :])
+    return cosine(patterns[..., :, None, :, :], patterns[..., None, :, :, :])
 
 
 def similarity_order(patterns: NDArray) -> NDArray[np.int64]:
@@ -121,7 +121,7 @@ def pair_overlap(
     """
     true_class, prediction = np.asarray(true_class, np.int64), np.asarray(prediction, np.int64)
     wrong = np.flatnonzero(true_class != prediction)
-    shared = measure.overlap(np.asarray(true_class_maps)[wrong], np.asarray(predicted_class_maps)[wrong])
+    shared = overlap(np.asarray(true_class_maps)[wrong], np.asarray(predicted_class_maps)[wrong])
     pair = true_class[wrong] * classes + prediction[wrong]
     means = quotient(np.bincount(pair, shared, classes**2), np.bincount(pair, minlength=classes**2))
     return means.reshape(classes, classes)

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from store.analysis.analysis_file import readable_analysis
-from store.metrics import confusion as measure
 from store.metrics import maps
+from store.metrics.confusion import pattern_similarity, row_shares, similarity_order
 from store.metrics.intervals import wilson
 from store.metrics.learning import NEVER
 from store.read.run import Run
@@ -113,7 +113,7 @@ def group_history(run: Run, *, variant: str = "clean") -> pd.DataFrame:
             "true_group": texts.take(true_index),
             "predicted_group": texts.take(predicted_index),
             "count": counts.ravel(),
-            "share": measure.row_shares(counts).ravel(),
+            "share": row_shares(counts).ravel(),
         }
     )
 
@@ -129,7 +129,7 @@ def similarity_against_confusion(run: Run, *, epoch: int, variant: str = "clean"
     ['first_index', 'first', 'second_index', 'second', 'similarity', 'count', 'rate']
     """
     counts = run.confusion(epoch=epoch, variant=variant)
-    similarity = measure.pattern_similarity(run.patterns(epoch=epoch, variant=variant))
+    similarity = pattern_similarity(run.patterns(epoch=epoch, variant=variant))
     known = np.flatnonzero(counts.sum(1))
     first, second = known[np.stack(np.triu_indices(len(known), 1))]
     both = (counts + counts.T)[first, second]
@@ -199,7 +199,7 @@ def class_order(run: Run, by: Order, *, epoch: int, variant: str = "clean") -> N
     if by == "name":
         return np.argsort(run.classes["name"].str.casefold().to_numpy().astype(str), kind="stable")
     if by == "similarity":
-        return measure.similarity_order(run.patterns(epoch=epoch, variant=variant))
+        return similarity_order(run.patterns(epoch=epoch, variant=variant))
     if by == "formation":
         return np.argsort(_formation(run), kind="stable")
     if by in ("accuracy", "group"):

@@ -255,7 +255,7 @@ def _pairs_of_variants(selection: Selection) -> None:
     table = pd.concat(tables, ignore_index=True).sort_values("count", ascending=False, kind="stable")
     if table.empty:
         return
-    table["variant_label"] = [selection.run.variant(variant).label for variant in table["variant"]]
+    table["variant_label"] = table["variant"].map(data.variant_labels(selection.run))
     identifiers = data.class_ids(selection.run)
 
     def choose(row: int) -> None:

@@ -23,7 +23,7 @@ from dashboard.shared.theme import NEUTRAL, PREDICTION, code_span, escape_markdo
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 from store import Run
-from store.metrics.maps import cosine, relative_to_mean
+from store.metrics.maps import cosine
 from store.read.source import path_state
 
 if TYPE_CHECKING:
@@ -184,8 +184,6 @@ def _predict(selection: Selection, image: np.ndarray) -> None:
     if not np.isfinite(maps).all():
         st.error("The network returns maps with infinite or undefined values, so there is no prediction.")
         return
-    if run.signed:  # as the recorded maps beside them
-        maps, _ = relative_to_mean(maps)
     changed = not np.array_equal(image, perturbed)
     for number, title in enumerate(("The image as the network sees it", "The perturbed image")[: 1 + changed]):
         _strongest(

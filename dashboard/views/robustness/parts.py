@@ -151,7 +151,7 @@ def _over_epochs(selection: Selection) -> None:
     table = pd.DataFrame(
         {
             "epoch": np.repeat(epochs, rows.shape[1]),
-            "variant_label": [run.variant(variant).label for variant in run.variants] * len(epochs),
+            "variant_label": list(data.variant_labels(run).values()) * len(epochs),
             "drop": rows.ravel().astype(float),
         }
     )
