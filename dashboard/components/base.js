@@ -83,6 +83,32 @@ const fillCells = (pen, { height, width }, size, colour) => {
   }
 };
 
+// A canvas of a size in CSS pixels, as sharp as the screen: returns its pen, which counts in CSS pixels, too.
+const sharpPen = (canvas, width, height) => {
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.height = `${height}px`;
+  const pen = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  return pen;
+};
+
+// A view with `zoom` and `fit` gets buttons for them; its canvas zooms with the wheel while Ctrl or Cmd is held, at the
+// place under the pointer, which `under` gives as the further arguments of `zoom`.
+const zoomable = (view, canvas, under, whole) => {
+  view.controls.append(
+    button("+", () => view.zoom(0.6), "zoom in"),
+    button("−", () => view.zoom(1 / 0.6), "zoom out"),
+    button("fit", () => view.fit(), whole),
+  );
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    view.zoom(event.deltaY > 0 ? 1.25 : 0.8, ...under(event));
+  }, { passive: false });
+};
+
 // The cell [row, column] of a canvas under the pointer, which may lie outside.
 const cellUnder = (canvas, event, { height, width }) => {
   const box = canvas.getBoundingClientRect();
@@ -135,8 +161,8 @@ const walkWithArrows = (grid) => {
     const here = tiles.indexOf(event.target.closest(".tile"));
     if (here < 0) return;
     const top = tiles[0].offsetTop;
-    const columns = Math.max(1, tiles.findIndex((tile) => tile.offsetTop > top + 4)) || tiles.length;
-    const perRow = tiles.some((tile) => tile.offsetTop > top + 4) ? columns : tiles.length;
+    const secondRow = tiles.findIndex((tile) => tile.offsetTop > top + 4);
+    const perRow = secondRow < 0 ? tiles.length : secondRow;
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: perRow, ArrowUp: -perRow }[event.key];
     const target = event.key === "Home" ? 0 : event.key === "End" ? tiles.length - 1 : here + (step || NaN);
     if (!tiles[target]) return;

@@ -189,16 +189,18 @@ class CorrectionView {
       bar.value.textContent = `S ${number(logit)}`;
       bar.row.classList.toggle("wins", who[at] === winner);
     });
-    const name = data.names[winner];
-    const third = winner !== data.prediction && winner !== data.against;
+    this.outcome.textContent = this.outcomeAfter(out);
+  }
+
+  outcomeAfter(out) {
+    const { data } = this;
+    const winner = data.winners[out];
     const [prediction, against] = [data.names[data.prediction], data.names[data.against]];
-    this.outcome.textContent = out === data.order.length
-      ? "Nothing is left of either."
-      : winner === data.prediction
-      ? `${prediction} wins.`
-      : third
-        ? `${against} ${out >= data.fewest ? `has caught up with ${prediction}, but ` : "is still behind, and "}a third class, ${name}, wins.`
-        : `${against} wins${data.true_class && data.wrong ? ": the mistake is corrected" : ""}.`;
+    if (out === data.order.length) return "Nothing is left of either.";
+    if (winner === data.prediction) return `${prediction} wins.`;
+    if (winner === data.against) return `${against} wins${data.true_class && data.wrong ? ": the mistake is corrected" : ""}.`;
+    const so = out >= data.fewest ? `has caught up with ${prediction}, but` : "is still behind, and";
+    return `${against} ${so} a third class, ${data.names[winner]}, wins.`;
   }
 }
 

@@ -42,12 +42,8 @@ class MatrixView {
     this.stage.append(this.canvas, this.tip);
     root.append(this.controls, this.stage, this.spoken, this.legend);
     this.cursor = [0, 0];
-    this.controls.append(
-      button("+", () => this.zoom(0.6), "zoom in"),
-      button("−", () => this.zoom(1 / 0.6), "zoom out"),
-      button("fit", () => this.fit(), "fit the whole matrix"),
-      element("span", "hint", "double-click zooms · drag moves · arrows and Enter choose a cell"),
-    );
+    zoomable(this, this.canvas, (event) => this.cellAt(event) || [], "fit the whole matrix");
+    this.controls.append(element("span", "hint", "double-click zooms · drag moves · arrows and Enter choose a cell"));
     this.listen();
     new ResizeObserver(() => this.data && this.draw()).observe(this.stage);
   }
@@ -112,13 +108,8 @@ class MatrixView {
     this.top = this.flat ? 36 : narrow ? Math.min(this.gutter.top, 78) : this.gutter.top;
     const square = data.rows.length === data.columns.length;
     const height = this.top + GUTTER.bottom + (square ? inner : Math.min(data.tallest, Math.max(160, data.rows.length * 16)));
-    const ratio = window.devicePixelRatio || 1;
-    canvas.style.height = `${height}px`;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
     this.cell = [(height - this.top - GUTTER.bottom) / view.rows, inner / view.columns];
-    const pen = canvas.getContext("2d");
-    pen.scale(ratio, ratio);
+    const pen = sharpPen(canvas, width, height);
     pen.imageSmoothingEnabled = false;
     const style = getComputedStyle(this.root);
     this.ink = style.color;
@@ -260,12 +251,6 @@ class MatrixView {
       drag = null;
     };
     canvas.ondblclick = (event) => { const cell = this.cellAt(event); if (cell) this.zoom(0.5, cell[0] + 0.5, cell[1] + 0.5); };
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return;
-      event.preventDefault();
-      const cell = this.cellAt(event);
-      this.zoom(event.deltaY > 0 ? 1.25 : 0.8, ...(cell || []));
-    }, { passive: false });
     canvas.onkeydown = (event) => this.key(event);
     canvas.onblur = () => { this.walking = false; this.explain(null); if (this.data) this.draw(); };
   }

@@ -30,10 +30,8 @@ class PointsView {
     this.byTouch = button("draw", () => this.toggleDrawing(), "draw around points by touch");
     this.byTouch.className = "by-touch";
     this.everything = button("show all", () => this.sendArea([]), "give up the area, show all images");
+    zoomable(this, this.canvas, (event) => this.onPlane(...this.under(event)), "fit all points");
     this.controls.append(
-      button("+", () => this.zoom(0.6), "zoom in"),
-      button("−", () => this.zoom(1 / 0.6), "zoom out"),
-      button("fit", () => this.fit(), "fit all points"),
       this.byTouch, this.everything,
       element("span", "hint", matchMedia("(hover: none)").matches
         ? "draw, then a line around points · tap one"
@@ -74,18 +72,19 @@ class PointsView {
   onScreen(left, top) { return [MARGIN + ((left - this.view.x) / this.view.span) * this.inner, MARGIN + ((top - this.view.y) / this.view.span) * this.inner]; }
   onPlane(px, py) { return [this.view.x + ((px - MARGIN) / this.inner) * this.view.span, this.view.y + ((py - MARGIN) / this.inner) * this.view.span]; }
 
+  under(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
   draw() {
     const side = Math.min(this.stage.clientWidth, 640);
     if (!side) return;
-    const ratio = window.devicePixelRatio || 1;
     this.side = side;
     this.inner = side - 2 * MARGIN;
-    for (const canvas of [this.canvas, this.drawn]) {
-      canvas.width = canvas.height = Math.round(side * ratio);
-      canvas.style.width = canvas.style.height = `${side}px`;
-      canvas.getContext("2d").scale(ratio, ratio);
-    }
-    const pen = this.canvas.getContext("2d");
+    this.canvas.style.width = this.drawn.style.width = `${side}px`;
+    sharpPen(this.drawn, side, side);
+    const pen = sharpPen(this.canvas, side, side);
     pen.fillStyle = getComputedStyle(this.root).getPropertyValue("--track");
     pen.globalAlpha = 0.3;
     pen.fillRect(0, 0, side, side);
@@ -192,13 +191,12 @@ class PointsView {
   listen() {
     const { canvas } = this;
     let start = null;
-    const under = (event) => { const box = canvas.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
     canvas.onpointerdown = (event) => {
-      start = under(event);
+      start = this.under(event);
       if (event.pointerType !== "touch" || this.root.classList.contains("drawing")) canvas.setPointerCapture(event.pointerId);
     };
     canvas.onpointermove = (event) => {
-      const [px, py] = under(event);
+      const [px, py] = this.under(event);
       const draws = event.pointerType !== "touch" || this.root.classList.contains("drawing");
       if (!start || event.buttons !== 1 || !draws) return this.mean(this.nearest(px, py, undefined, REACH));
       if (!this.path.length && Math.hypot(px - start[0], py - start[1]) < 5) return undefined;
@@ -213,18 +211,13 @@ class PointsView {
       this.path = [];
       if (path.length > 2) this.sendArea(path);
       else if (start) {
-        const point = this.nearest(...under(event), undefined, REACH);
+        const point = this.nearest(...this.under(event), undefined, REACH);
         if (point >= 0) this.send("open", this.images[point]);
       }
       start = null;
     };
     canvas.onpointercancel = () => { start = null; this.path = []; this.drawOver(); };
     canvas.onpointerleave = () => { if (!start) this.mean(-1); };
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return;
-      event.preventDefault();
-      this.zoom(event.deltaY > 0 ? 1.25 : 0.8, ...this.onPlane(...under(event)));
-    }, { passive: false });
     canvas.onkeydown = (event) => this.key(event);
     canvas.onblur = () => this.mean(-1);
   }
