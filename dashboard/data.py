@@ -403,7 +403,10 @@ def accuracy_grid(run: Run, variant: str) -> np.ndarray:
 @cached_run_query
 def accuracy_by_variant(run: Run) -> pd.DataFrame:
     """A row per epoch and variant: see `store.queries.accuracy_by_variant`; with the column variant_label."""
-    table = queries.accuracy_by_variant(run)
+    return _with_variant_labels(run, queries.accuracy_by_variant(run))
+
+
+def _with_variant_labels(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(variant_label=table["variant"].map(variant_labels(run)))
 
 

@@ -33,7 +33,6 @@ MANY_PARAMETERS = {
     "compute/recording/recorder.py: __init__": "what whoever has a training loop may choose, each by name",
     "dashboard/shared/downloads.py: chart": "a chart with its texts and what a click on it does, each by name",
     "dashboard/shared/image_grid.py: image_grid": "what a gallery shows is chosen by its page, each part by name",
-    "dashboard/shell/controls.py: select": "a Streamlit control with the name, place and help that any control has",
     "store/write/epoch_writer.py: __init__": "called by `RunWriter.epoch` alone, which has the defaults",
 }
 

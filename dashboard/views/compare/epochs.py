@@ -32,8 +32,8 @@ def all_epochs(selection: Selection, before: State, after: State) -> None:
         url_state.accept_unread(["values"])
         return
     with opened:
-        shown = [name for name in _VALUES if run.has_maps or name != "similarity"]
-        value = controls.segmented("Values", "values", shown, names=_VALUES.__getitem__)
+        shown = {name: words for name, words in _VALUES.items() if run.has_maps or name != "similarity"}
+        value = controls.segmented("Values", "values", shown)
         table = data.epoch_pairs(run, variant=selection.variant)
         grid = table.pivot(index="before", columns="after", values=value).to_numpy()
         # An opposite pattern is no more similar than an unrelated one, so negative cosines are drawn as none.
