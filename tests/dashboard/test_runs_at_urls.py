@@ -10,6 +10,7 @@ from dashboard import data
 from store import open_run
 from store.analysis.analyse import analyse
 from store.remote import patience
+from store.remote.place import Place
 from store.synthetic import write_synthetic_run
 from store.tools.copy import copy_run
 from tests.dashboard.app import PAGES, assert_no_errors, texts
@@ -77,18 +78,26 @@ def test_a_bucket_that_answers_no_more_is_reported_and_its_fetched_epochs_stay(o
     assert "cannot be reached" in texts(app) and app.title[0].value == "Overview"
 
 
+class _Stopped(fsspec.AbstractFileSystem):
+    """Storage whose server has stopped."""
+
+    protocol = "stopped"
+
+    def ls(self, path, detail=True, **options):
+        raise ConnectionRefusedError("Connection refused")
+
+
 def test_without_any_run_the_reason_is_reported(opened):
+    fsspec.register_implementation("stopped", _Stopped, clobber=True)
     st.cache_resource.clear()
-    app = opened("http://127.0.0.1:9/runs")
+    app = opened("stopped://server/runs")
     assert app.title[0].value == "No run can be read"
     assert "cannot be reached" in app.error[0].value and "Check the network" in app.error[0].value
 
 
 def _refuse(source):
     """As `look` of a storage whose server has stopped."""
-    from store.remote.place import Place
-
-    Place.at("http://127.0.0.1:9/runs").reach("ls", "")
+    Place("stopped://server/runs", _Stopped(), "server/runs").reach("ls", "")
 
 
 def _until(condition):
