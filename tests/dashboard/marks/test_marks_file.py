@@ -107,6 +107,14 @@ def test_a_file_that_was_deleted_or_replaced_is_noticed(file, tmp_path):
 # -- files from elsewhere ---------------------------------------------------------------------------------------------
 
 
+def test_a_file_too_large_for_marks_is_not_opened(file):
+    file.add([Mark(CAT, "x")])
+    os.truncate(file.path, 128_000_001)  # with a hole, which takes no room
+    for ask in (file.read, lambda: file.add([Mark(CAT, "y")])):
+        with pytest.raises(MarksError, match=r"is too large for marks: 128,000,001 bytes\. Move it away"):
+            ask()
+
+
 def foreign(path, *statements):
     with sqlite3.connect(path) as connection:
         for statement in statements:

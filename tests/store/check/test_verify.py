@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from store import resume_run
+from store import open_run, resume_run
 from store.check.verify import verify_run
 from store.format import chunks
 from store.format.chunks import write_array
@@ -172,6 +172,17 @@ def test_the_training_ledger_is_checked(tmp_path, change):
     apply(lambda columns: resume_run(path).write_training_epoch(1, columns), path / "training" / "0001.h5")
     found = [str(problem).replace(str(path / "training"), "TRAINING") for problem in verify_run(path)]
     assert len(found) >= 1 and any(problem in text for text in found), found
+
+
+def test_maps_whose_cells_changed_places_are_noticed_by_the_cached_ones(run):
+    maps = open_run(run).read(1, lambda data: data.rows("maps", 0, np.array([3])))
+    change(run, "maps", (0, 3), np.roll(maps[0], 1, axis=-1))  # every mean is as it was
+    assert any("cached/true_class_map differs from maps" in str(problem) for problem in verify_run(run))
+
+
+def test_a_rank_better_than_the_probabilities_say_is_named(run):
+    change(run, "images/label_rank", (0, 7), 1)  # image 7 is predicted as another class
+    assert any("images/label_rank does not agree" in str(problem) for problem in verify_run(run))
 
 
 @pytest.mark.parametrize("name", ["run.json", "epochs/0001.json"])
