@@ -75,13 +75,13 @@ demo: setup-dashboard ## Open the dashboard over the small recorded run that com
 analyse: setup ## Recompute the cross-epoch analysis of RUN (learning, robustness, findings)
 	$(BIN)/python -m compute analyse "$(RUNS)/$(or $(RUN),quick)"
 
-verify: setup ## Read every byte of RUN again and check it
+verify: setup-dashboard ## Read every byte of RUN again and check it
 	$(BIN)/python -m store verify "$(RUNS)/$(or $(RUN),quick)"
 
-report: setup ## Write one self-contained HTML file about RUN: report.html
+report: setup-dashboard ## Write one self-contained HTML file about RUN: report.html
 	$(BIN)/python -m dashboard report "$(RUNS)/$(or $(RUN),quick)" -o report.html
 
-figures: setup ## Make the paper's table and figures of RUN as PDF, SVG and PNG: figures/RUN
+figures: setup-dashboard ## Make the paper's table and figures of RUN as PDF, SVG and PNG: figures/RUN
 	$(BIN)/python -m dashboard figures "$(RUNS)/$(or $(RUN),quick)" --out "figures/$(or $(RUN),quick)" $(ARGS)
 
 docs: setup-dev ## Build the API reference from the docstrings: docs/api
