@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.states import State
+from dashboard.shared.tables import row_table
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 
@@ -18,7 +20,7 @@ _UNITS = {
     "change": "percentage points of accuracy gained",
     "similarity": "cosine similarity of the class patterns, mean over classes",
 }
-_TALLEST = 440  # pixels
+_HEIGHT = 440  # pixels
 
 
 def all_epochs(selection: Selection, before: State, after: State) -> None:
@@ -40,25 +42,52 @@ def all_epochs(selection: Selection, before: State, after: State) -> None:
         grid = 100 * grid if value == "change" else np.clip(grid, 0, 1)
         names = [data.epoch_name(run, epoch) for epoch in run.epochs]
         own = before.run.path == after.run.path == run.path
-        matrix_canvas(
-            Matrix(
-                values=grid,
-                rows=names,
-                columns=names,
-                row_title="from epoch",
-                column_title="to epoch",
-                unit=_UNITS[value],
-                format="signed" if value == "change" else "percent",
-                signed=value == "change",
-                selected=(run.epochs.index(before.epoch), run.epochs.index(after.epoch)) if own else None,
-                tallest=_TALLEST,
+        left, right = st.columns(2)
+        with left:
+            matrix_canvas(
+                Matrix(
+                    values=grid,
+                    rows=names,
+                    columns=names,
+                    row_title="from epoch",
+                    column_title="to epoch",
+                    unit=_UNITS[value],
+                    format="signed" if value == "change" else "percent",
+                    signed=value == "change",
+                    selected=(run.epochs.index(before.epoch), run.epochs.index(after.epoch)) if own else None,
+                ),
+                title=f"{_VALUES[value]} between all pairs of epochs",
+                key="epoch-pairs",
+                on_cell=lambda row, column: _choose(selection, run.epochs[row], run.epochs[column]),
+            )
+        with right:
+            _table(selection, table)
+
+
+def _table(selection: Selection, table: pd.DataFrame) -> None:
+    """Every pair once, with all its figures."""
+    once = table[table["before"] < table["after"]]
+    row_table(
+        once.assign(**{name: 100 * once[name] for name in ("agreement", "change")}),
+        key="epoch-pair-table",
+        on_row=lambda row: _choose(selection, int(once["before"].iloc[row]), int(once["after"].iloc[row])),
+        height=_HEIGHT,
+        column_order=["before", "after", "agreement", "change", *(["similarity"] if selection.run.has_maps else [])],
+        column_config={
+            "before": st.column_config.NumberColumn("From epoch", width=75),
+            "after": st.column_config.NumberColumn("To", width=45),
+            "agreement": st.column_config.NumberColumn("Predicted alike", format="%.1f %%", width=95),
+            "change": st.column_config.NumberColumn("Points", format="%+.1f", width=60, help="of accuracy gained"),
+            "similarity": st.column_config.NumberColumn(
+                "Similarity", format="%.2f", width=70, help=_UNITS["similarity"]
             ),
-            title=f"{_VALUES[value]} between all pairs of epochs",
-            key="epoch-pairs",
-            on_cell=lambda row, column: _choose(selection, run.epochs[row], run.epochs[column]),
-        )
-        st.caption("Both epochs under the variant of the sidebar. Click a cell to compare its two epochs on this page.")
-        downloads.csv_button("CSV of all pairs", table, f"{selection.name}-{selection.variant}-epoch-pairs.csv")
+        },
+        alt="all pairs of epochs with their figures",
+    )
+    st.caption(
+        "Both epochs under the variant of the sidebar. Click a cell or a row to compare its epochs on this page."
+    )
+    downloads.csv_button("CSV of all pairs", table, f"{selection.name}-{selection.variant}-epoch-pairs.csv")
 
 
 def _choose(selection: Selection, before: int, after: int) -> None:

@@ -50,8 +50,10 @@ def test_maps_of_two_sizes_meet_on_one_grid_with_their_means_kept():
 
 def test_all_pairs_of_epochs_are_drawn_once_the_reader_opens_them(opened, run):
     app = opened(run.path.parent, "compare")
-    assert "Click a cell to compare its two epochs" not in texts(app)
+    assert "to compare its epochs" not in texts(app)
     app.session_state["compare-epochs"] = True
-    assert "Click a cell to compare its two epochs" in texts(app.run())
+    assert "to compare its epochs" in texts(app.run())
+    pairs = app.dataframe[-1].value[["before", "after"]].to_numpy().tolist()
+    assert pairs == [[1, 2], [1, 3], [2, 3]]
     app.segmented_control(key="control-values").set_value("change").run()
     assert not app.exception and app.query_params["values"] in ("change", ["change"])
