@@ -216,15 +216,22 @@ def test_what_is_kept_and_how_is_the_users_choice(tmp_path):
     assert run.metrics()["my_own_measure"].tolist() == [0.25]
 
 
+def inverted(images):
+    return 255 - images
+
+
 def test_the_strongest_maps_of_a_linearised_network_are_those_of_a_run_that_keeps_all(tmp_path):
     torch.manual_seed(0)
     model = PlainClassifier(40)
     model.head = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 40))
     for top in (0, 1, 4):
-        with recorder(tmp_path / str(top), model, top=top) as own:
+        with recorder(tmp_path / str(top), model, top=top, variants=("clean", inverted)) as own:
             own.record(1)
     whole = open_run(tmp_path / "0")
     assert whole.description.evidence == "linearised"
+    strongest = whole.logits(epoch=1, variant="inverted").argsort(1)[:, -3:]
+    clean = whole.column("prediction", epoch=1, variant="clean")
+    assert not (strongest == clean[:, None]).any(1).all()  # whose maps the consistency needs all the same
     estimates = {"corrected_prediction"}  # of all classes, most of which are not computed
     for top in (1, 4):
         run = open_run(tmp_path / str(top))
