@@ -17,7 +17,7 @@ BIN  := $(VENV)/bin
 TRAINING = --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DATA)") $(if $(WEIGHTS),--weights="$(WEIGHTS)") $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dashboard setup-dev compute record-settings record plan experiment dashboard demo analyse verify report figures docs bench test test-fast lint types format check clean
+.PHONY: help setup setup-dashboard setup-dev compute record plan experiment dashboard demo analyse verify report figures docs bench test test-fast lint types format check clean
 
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
@@ -56,10 +56,11 @@ setup-dev: $(VENV)/.installed-dev ## The same, with the requirements of tests an
 compute: setup ## Train, record every epoch, analyse (profile quick unless PROFILE, DATA, RUN say otherwise); resumes
 	$(BIN)/python -m compute train $(TRAINING) $(if $(SEEDS),--seeds=$(SEEDS))
 
-record-settings:
-	@$(if $(and $(MODEL),$(CHECKPOINT),$(DATA)),:,echo "Name all three: make record MODEL=torchvision:resnet50 CHECKPOINT=best.pth DATA=photos/val"; exit 2)
+ifneq ($(filter record,$(MAKECMDGOALS)),)  # before anything is installed
+  $(if $(and $(MODEL),$(CHECKPOINT),$(DATA)),,$(error Name all three: make record MODEL=torchvision:resnet50 CHECKPOINT=best.pth DATA=photos/val))
+endif
 
-record: record-settings setup ## Record a trained network: MODEL, CHECKPOINT (files or a folder) and DATA; resumes
+record: setup ## Record a trained network: MODEL, CHECKPOINT (files or a folder) and DATA; resumes
 	$(BIN)/python -m compute record --model="$(MODEL)" --checkpoint $(CHECKPOINT) --data="$(DATA)" --runs-dir="$(RUNS)" $(if $(RUN),--run="$(RUN)") $(ARGS)
 
 plan: setup ## Device, time and disk that compute would take, without starting it
