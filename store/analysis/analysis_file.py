@@ -29,7 +29,7 @@ from store.format.structure import HDF5_ERRORS, TEXT_BYTES, Members, Shape, chec
 from store.read.run import Run
 from store.read.source import State, file_state
 
-ANALYSIS_VERSION = 9  # raised whenever a figure is computed or stored in another way: older files are not read
+ANALYSIS_VERSION = 10  # raised whenever a figure is computed or stored in another way: older files are not read
 _AGAIN = 'Delete it and run "python -m compute analyse" on the run again.'
 
 # What the analysis writes: the columns of each table, with what their values are. "whole", "number", "yes_no" and
