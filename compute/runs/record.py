@@ -350,8 +350,7 @@ def _prove(
                 f"The maps are {proofs[0].kind} under '{files[0].path.name}', but {proofs[-1].kind} under "
                 f"'{file.path.name}'. Record these checkpoints in runs of their own, or name another --layer."
             )
-    if network is None:
-        raise BadModel("There is no checkpoint to record.")
+    assert network is not None  # `find_files` gives one file at least
     return network, replace(proofs[0], error=max(proof.error for proof in proofs))
 
 

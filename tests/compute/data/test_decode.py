@@ -114,6 +114,7 @@ def test_images_that_are_not_square_stay_so(tmp_path):
     whole = read_image(path, Preparation((10, 30)))
     assert whole.shape == (10, 30, 3)
     assert (whole[:, 0].max(), whole[:, -1].min()) == (0, 255)
+    assert str(Preparation((16, 16), crop=False)) == "the whole image squeezed into 16×16 pixels, bicubic"
     squeezed = read_image(path, Preparation((16, 16), crop=False))
     assert (squeezed[:, 0].max(), squeezed[:, -1].min()) == (0, 255)
     cropped = Preparation((10, 20)).placement(60, 20)  # scaled to 30 x 10, and a third of that cut off

@@ -66,6 +66,8 @@ def test_gray_images_have_one_channel_and_are_shown_in_three():
     images = MapStyleImages(Pairs(lambda image: tensor(image)[:1].float() / 255))
     assert images.channels == 1 and images.normalisation == Normalisation((0.0,), (1.0,))
     assert np.array_equal(images[0:6], np.repeat(PIXELS[ORDER][..., :1], 3, axis=3))
+    flat = MapStyleImages(Pairs(lambda image: image[..., 0]))
+    assert np.array_equal(flat[0:6], images[0:6])
 
 
 def test_a_loader_a_subset_and_a_tensor_data_set_are_data_sets_too():
@@ -117,6 +119,11 @@ def test_labels_that_are_listed_need_no_image_and_are_checked_when_it_is_read():
         images[0:6]
 
 
+def items(**columns):
+    """Two items of a data set of mappings."""
+    return [columns, columns]
+
+
 class Iterable:
     def __iter__(self):
         return iter(())
@@ -127,6 +134,9 @@ class Iterable:
     [
         (Iterable(), None, BadLayout, "A Iterable cannot be recorded"),
         (Pairs(labels=()), None, BadLayout, "a length that is not 0"),
+        ([7, 8], None, BadLayout, "returned a int for number 0. Each item is"),
+        (items(image=PIXELS[0], left=0), None, BadLayout, "the columns 'image', 'left'. Leave one of images"),
+        (items(image=PIXELS[0], img=PIXELS[0], label=0), None, BadLayout, "the columns 'image', 'img', 'label'"),
         (Pairs(labels=(0, -1)), None, BadLayout, "A label is -1"),
         (Pairs(labels=("cat", "dog")), None, BadLayout, "The label of image 0 is 'cat'"),
         (Pairs(labels=(0.5, 1)), None, BadLayout, "labels are numbers of classes"),

@@ -26,6 +26,8 @@ def test_the_number_of_classes_is_read_from_the_weights():
         ("timm:resnet18", {"checkpoint_path": "/etc/passwd"}),
         ("timm:vit_tiny_patch16_224", {"img_size": 10**6}),
         ("timm:vit_tiny_patch16_224", {"img_size": True}),
+        ("timm:vit_tiny_patch16_224", {"global_pool": "everything"}),
+        ("timm:vit_tiny_patch16_224", {"global_pool": ["avg"]}),
         ("timm:hf-hub:someone/network", {}),
         ("timm:local-dir:/tmp", {}),
         ("hf:/tmp", {}),
@@ -57,6 +59,27 @@ def test_an_operator_lets_runs_name_a_factory(monkeypatch):
         build_recorded_model(settings, state, classes=3)
     monkeypatch.setenv("CLASSPRINT_NETWORKS", settings["name"])
     assert build_recorded_model(settings, state, classes=3).fc.out_features == 3
+
+
+def test_an_operator_lets_runs_name_a_folder_without_options(monkeypatch, tmp_path):
+    name = f"hf:{tmp_path}"
+    monkeypatch.setenv("CLASSPRINT_NETWORKS", name)
+    with pytest.raises(BadModel, match="its folder says what it is"):
+        build_recorded_model({"name": name, "options": {"num_labels": 3}}, {}, classes=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("builtins:str", "returned a str, not a torch.nn.Module"),
+        ("torchvision:resnet19", "torchvision has no classifier 'resnet19'. Did you mean resnet1"),
+        ("resnet18", "There is no model 'resnet18'. Did you mean torchvision:resnet18"),
+        ("hf:nowhere", "'nowhere' is no folder of a Hugging Face model: it has no config.json"),
+    ],
+)
+def test_what_is_no_classifier_is_refused_with_what_is_near(name, message):
+    with pytest.raises(BadModel, match=message):
+        ModelSpec(name).build(3)
 
 
 def three_classes():

@@ -62,6 +62,7 @@ def test_pytorch_is_not_needed():
         ({"labels": LABELS[:-1]}, BadOption, r"are \(12, 3\), but there are \(11, 3\)"),
         ({"images": PIXELS[:-1]}, BadOption, "There are 11 images but 12 labels"),
         ({"labels": np.array([*LABELS[:-1], 3])}, BadOption, "The label of image 11 is .*3.*, which is none of the 3"),
+        ({"labels": np.zeros((12, 1), int)}, BadOption, r"one for each image, got the shape \(12, 1\)"),
         ({"labels": ["0"] * 11 + ["dog"]}, BadOption, "The label of image 11 is .*'dog'"),
         ({"probabilities": PROBABILITIES * 2}, BadOption, "image 0 in epoch 1 are from .* with the sum 2"),
         ({"probabilities": PROBABILITIES - 0.5}, BadOption, "Give the softmax of the logits"),

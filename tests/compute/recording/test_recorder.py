@@ -287,6 +287,7 @@ def test_predictions_alone_are_recorded_where_that_is_asked_for(tmp_path):
         ({"every": 0}, "every = 0"),
         ({"time_share": 0.0}, "time_share = 0"),
         ({"precision": "float16"}, "precision = 'float16'"),
+        ({"checkpoints": "some"}, "checkpoints = 'some' is unknown: choose last, all, none"),
         ({"mean": (0.5, 0.5, 0.5)}, "give both or neither"),
         ({"mean": (0.5,) * 3, "sd": (0.0,) * 3}, "must be above 0"),
         ({"mean": (0.5,) * 2, "sd": (0.5,) * 2}, "one number, or one for each of 3 channels"),

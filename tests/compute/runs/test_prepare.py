@@ -18,6 +18,20 @@ def test_training_images_that_processes_cannot_share_are_refused():
         prepare(few, device="cpu", processes=Processes(0, 2))
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.size=[16,16,16]", r"data.size = \[16, 16, 16\] is not possible: give one number, or \[height, width\]"),
+        ("data.size=[16,24]", "The phantom's images are square"),
+        ("data.mean=[0.5]", r"data.mean = \[0.5\] is not one number for each of 3 channels"),
+        ('recording.variants=["clean","sepia"]', "recording.variants: There is no variant 'sepia'"),
+    ],
+)
+def test_settings_that_fit_no_images_are_refused_before_training(setting, message):
+    with pytest.raises(BadOption, match=message):
+        prepare(tiny_profile(setting), device="cpu")
+
+
 def test_compiling_without_a_compiler_is_refused_before_training(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(BadOption, match=r"needs a C\+\+ compiler, but 'no-such-compiler' is not installed"):

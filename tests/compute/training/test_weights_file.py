@@ -38,6 +38,8 @@ FORMS = {
     "state_dict": ({"state_dict": STATE}, None),
     "model beside an optimiser": ({"model": STATE, "optimizer": OPTIMIZER, "epoch": 7, "loss": 0.5}, 7),
     "model_state_dict": ({"epoch": 3, "model_state_dict": STATE, "optimizer_state_dict": OPTIMIZER}, 3),
+    "epoch as a tensor": ({"model": STATE, "epoch": torch.tensor(6)}, 6),
+    "epoch before the first": ({"model": STATE, "epoch": -1}, None),
     "net": ({"net": STATE, "acc": 93.1, "epoch": 199}, 199),
     "an entry of another name": ({"classifier": STATE, "optimizer": OPTIMIZER}, None),
     "a state dict in an entry of an entry": ({"model": {"state_dict": STATE}}, None),
