@@ -22,7 +22,7 @@ TRAINING = --profile="$(PROFILE)" --runs-dir="$(RUNS)" $(if $(DATA),--data="$(DA
 help: ## This list
 	@echo "Classprint: train a network whose evidence can be seen, record all of it, look at it."
 	@echo
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PROFILE=quick|tiny|fast|grid|paper|baseline   DATA=phantom|tiny-imagenet|FOLDER|ARCHIVE   WEIGHTS=imagenet|none|FILE"
 	@echo "  RUN=name   RUNS=folder of runs, or folders and URLs for the dashboard (a:s3://bucket/b)   PORT=8501 of the dashboard   JOBS=2 test processes   PYTHON=python3.12 for .venv"

@@ -150,8 +150,8 @@ def _curves(selection: Selection) -> None:
     if len(known) < len(run.epochs):
         st.info(
             f"{len(known)} of {plural(len(run.epochs), 'epoch')} shown: the run is at a URL and not fully analysed, "
-            "and no epoch is fetched for a curve. Copy the run to this machine (`python -m store copy URL FOLDER`), "
-            "analyse it (`python -m compute analyse FOLDER`) and copy it back.",
+            "and no epoch is fetched for curves or the table of runs. Copy the run to this machine "
+            "(`python -m store copy URL FOLDER`), analyse it (`python -m compute analyse FOLDER`) and copy it back.",
             icon=":material/cloud:",
         )
 
