@@ -66,13 +66,18 @@ class Figure:
         datasets = {name: to_values(table)["values"] for name, table in self.tables.items()}
         return {**_replace_texts(self.drawing, self.replacements), "datasets": datasets}
 
-    def specification(self) -> dict[str, Any]:
+    def specification(self, *, clickable: bool = False) -> dict[str, Any]:
         """Vega-Lite with Arrow bytes under `datasets`: what Streamlit sends without converting it.
 
-        The tables are named by their content, so that the browser redraws only what changed.
+        Args:
+            clickable: points or a range of the chart can be chosen.
         """
         contents = {name: arrow(table) for name, table in self.tables.items()}
-        named = {name: hashlib.blake2b(content, digest_size=16).hexdigest() for name, content in contents.items()}
+        named = {name: name for name in contents}
+        if clickable:
+            # Named by their content: other values make another chart, which has forgotten the point of the last click,
+            # so that the same point can be clicked again. Under the same names the browser only fills in the values.
+            named = {name: hashlib.blake2b(content, digest_size=16).hexdigest() for name, content in contents.items()}
         datasets = {named[name]: content for name, content in contents.items()}
         return {
             **_rename_tables(_replace_texts(self.drawing, self.replacements), named),

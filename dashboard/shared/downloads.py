@@ -57,10 +57,10 @@ def chart(
             on_range(float(min(ends)), float(max(ends)))
 
     # The digest stands for the table: drawing a chart takes far longer than reading all of its values.
-    question = (draw, digest(table), *sorted(arguments.items()))
     mode = "point" if on_point else "range" if on_range else None
+    question = (draw, digest(table), mode, *sorted(arguments.items()))
     st.vega_lite_chart(
-        spec=QUERY_CACHE.get(question, lambda: drawn().specification()),
+        spec=QUERY_CACHE.get(question, lambda: drawn().specification(clickable=mode is not None)),
         key=f"chart-{key}",
         alt=alt,
         width="stretch",

@@ -22,8 +22,10 @@ def test_a_drawing_is_made_once_and_its_values_each_time():
     first, second = (reliability_diagram(BINS.assign(accuracy=value)) for value in (0.5, 0.7))
     assert first.drawing is second.drawing
     assert first.drawing is not reliability_diagram(BINS, palette=DARK).drawing
-    named = [set(figure.specification()["datasets"]) for figure in (first, second)]
+    named = [set(figure.specification(clickable=True)["datasets"]) for figure in (first, second)]
     assert len(named[0] & named[1]) == 1 and len(named[0] | named[1]) == 3  # the diagonal is the same
+    sent = [figure.specification() for figure in (first, second)]
+    assert {**sent[0], "datasets": 0} == {**sent[1], "datasets": 0}  # the browser fills in the values
     assert first.specification() == reliability_diagram(BINS.assign(accuracy=0.5)).specification()
 
 
