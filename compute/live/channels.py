@@ -20,7 +20,7 @@ _RATE, _DECAY, _BLUR_EVERY, _BLUR = 0.5, 0.01, 4, 0.6
 
 
 class Channels(nn.Module):
-    """The mean of each channel of one layer, (n, K), or the logits (n, C) where the layer is `CLASSES`.
+    """The mean of each channel of one layer, (n, K), or the logits (n, C) where the layer is `CLASSES`; `count` is K.
 
     Raises:
         BadOption: an unknown layer, or a channel (where one is given) that it does not have.
@@ -60,11 +60,6 @@ def channel_layers(predictor: Predictor) -> dict[str, str]:
     decoder = {"encoder": "encoded", "decoder": "decoder", "class maps": "class_maps"}  # as the record calls them
     modules = dict(network.named_children())
     return layers | {name: path for name, path in decoder.items() if path in modules} | {CLASSES: ""}
-
-
-def channel_count(predictor: Predictor, layer: str) -> int:
-    """How many channels a layer has; raises BadOption for an unknown one."""
-    return Channels(predictor, layer).count
 
 
 def deconvolution(

@@ -8,6 +8,7 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def collect_provenance(
             "validation_images": len(dataset.validation.labels),
             "classes": len(dataset.classes),
         },
-        "initial_weights": weights.as_dict(),
+        "initial_weights": asdict(weights),
         "parameters": parameters,
     }
 

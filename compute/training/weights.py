@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torchvision.models import ResNet18_Weights
@@ -33,10 +32,6 @@ class WeightsReport:
             f"{self.source} (sha256 {self.sha256[:12]}), {len(self.loaded)} tensors loaded, "
             f"{len(self.missing)} missing and drawn at random, {len(self.unexpected)} not used"
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """For provenance."""
-        return asdict(self)
 
 
 def load_weights(network: ClassMapNetwork, source: str, *, partial: bool = False) -> WeightsReport:

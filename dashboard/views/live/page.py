@@ -299,14 +299,14 @@ def _channel(selection: Selection, predictor: Predictor, image: np.ndarray, pred
         url_state.accept_unread(["layer", "channel"])
         return
     from compute.errors import ComputeError
-    from compute.live.channels import CLASSES, channel_count, channel_layers, deconvolution, maximise
+    from compute.live.channels import CLASSES, Channels, channel_layers, deconvolution, maximise
 
     with opened:
         try:
             layers = list(channel_layers(predictor))
             with st.container(horizontal=True, vertical_alignment="bottom"):
                 layer = controls.select("Layer", "layer", layers, default=CLASSES, resets=("channel",))
-                last = channel_count(predictor, layer) - 1
+                last = Channels(predictor, layer).count - 1
                 default = prediction if last + 1 == len(selection.run.classes) else 0
                 chosen = url_state.integer("channel", 0, last, default)
                 controls.number_input("Channel", "channel", 0, last, chosen)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from compute.errors import BadOption
-from compute.live.channels import CLASSES, channel_count, channel_layers, deconvolution, maximise
+from compute.live.channels import CLASSES, Channels, channel_layers, deconvolution, maximise
 from compute.models import build
 from tests.compute.live.conftest import HandMade, predictor_of
 
@@ -33,7 +33,7 @@ def test_the_paper_networks_layers_have_the_channels_that_it_draws():
     predictor = predictor_of(build("paper", 3), (64, 64))
     layers = channel_layers(predictor)
     assert list(layers) == ["bn1", "layer1", "layer2", "layer3", "layer4", "encoder", "decoder", "class maps", CLASSES]
-    assert [channel_count(predictor, layer) for layer in layers] == [64, 64, 128, 256, 512, 3, 3, 3, 3]
+    assert [Channels(predictor, layer).count for layer in layers] == [64, 64, 128, 256, 512, 3, 3, 3, 3]
     assert deconvolution(predictor, np.full((64, 64, 3), 90, np.uint8), channel=2).shape == (64, 64, 3)
 
 
@@ -68,7 +68,7 @@ def test_the_network_is_left_as_it_was(image):
 def test_an_unknown_layer_or_channel_is_refused(image):
     predictor = predictor_of(HandMade())
     with pytest.raises(BadOption, match="no layer 'layer9'"):
-        channel_count(predictor, "layer9")
+        Channels(predictor, "layer9")
     with pytest.raises(BadOption, match="no channel 2 in 'pool': it has 2"):
         maximise(predictor, layer="pool", channel=2)
     with pytest.raises(BadOption, match="no channel -1"):
