@@ -204,8 +204,9 @@ def _normalisation(options: argparse.Namespace, transform: Callable[..., Any]) -
 
 def _source(data: str, split: str) -> str:
     from compute.data.library_sets import is_library_set
+    from compute.data.tiny_imagenet import is_tiny_imagenet
 
-    if not split:
+    if not split or (split == "val" and is_tiny_imagenet(Path(data))):  # whose labels are in a list of its own
         return data
     if is_library_set(data):
         return f"{data}:{split}"

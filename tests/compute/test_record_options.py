@@ -73,6 +73,12 @@ def test_options_that_contradict_each_other_are_refused(words, message):
         request(*words)
 
 
+def test_the_validation_split_of_tiny_imagenet_is_read_with_its_list_of_labels(tmp_path):
+    (tmp_path / "val" / "images").mkdir(parents=True)
+    (tmp_path / "wnids.txt").write_text("n01443537\n")
+    assert request(data=str(tmp_path), split="val").profile.data.source == str(tmp_path)
+
+
 def test_a_split_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(BadOption, match="--split val: there is no folder"):
         request(data=str(tmp_path), split="val")
