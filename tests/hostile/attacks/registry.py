@@ -11,6 +11,8 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from store.format.chunks import combine, compress, frame_check
+
 Attack = Callable[[Path, Path], None]
 ATTACKS: dict[str, Attack] = {}
 ON_FULL_RUN: set[str] = set()
@@ -40,13 +42,25 @@ def add(name: str, function: Attack, *, full: bool = False) -> None:
 
 
 def replace_dataset(file: h5py.File, path: str, values: np.ndarray, **options: object) -> None:
-    """Put other values in the place of a dataset, with its attributes and, where it was compressed, compressed."""
+    """Put other values in the place of a dataset as the store would write them: compressed, with checksums that fit.
+
+    Whatever `options` of HDF5 say otherwise is written by HDF5 itself, whose chunks have no checksum.
+    """
     attributes = dict(file[path].attrs) if path in file else {}
+    shuffle = path in file and bool(getattr(file[path], "shuffle", False))
     if path in file:
         del file[path]
-    values = np.asarray(values)
-    if values.size and values.ndim:
-        options = {"chunks": tuple(max(1, side) for side in values.shape), **hdf5plugin.Zstd(), **options}
-    dataset = file.create_dataset(path, data=values, **options)
+    values = np.ascontiguousarray(values) if np.ndim(values) else np.asarray(values)
+    is_plain = values.size and values.ndim
+    if is_plain:
+        chunks = tuple(max(1, side) for side in values.shape)
+        options_of_chunks = {"chunks": chunks, "shuffle": shuffle, **hdf5plugin.Zstd(), **options}
+        dataset = file.create_dataset(path, data=values, **options_of_chunks)
+    else:
+        dataset = file.create_dataset(path, data=values, **options)
+    if is_plain and not options:
+        frame = compress(values, shuffle=shuffle)
+        dataset.id.write_direct_chunk((0,) * values.ndim, frame)
+        attributes |= {"check": combine(np.array([frame_check(frame)], np.uint32))} if "check" in attributes else {}
     for name, value in attributes.items():
         dataset.attrs[name] = value
