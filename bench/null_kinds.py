@@ -65,7 +65,7 @@ def _mistaken(labels: NDArray[np.int64], wrong: NDArray[np.bool_], random: np.ra
 
 
 def noise(random: np.random.Generator, classes: int = CLASSES, images: int = IMAGES) -> Draw:
-    """Logits and maps of every epoch and variant drawn anew."""
+    """Logits and maps are noise, independent in every epoch and variant."""
     labels = _labels(classes, images)
     size = (EPOCHS, len(VARIANTS), len(labels), classes)
     return Draw(BASE + random.normal(size=size), _noise_shapes(random, *size), labels)
@@ -92,7 +92,7 @@ def uneven(random: np.random.Generator, labels: NDArray[np.int64]) -> Float64:
 
 
 def confused(random: np.random.Generator) -> Draw:
-    """Each class is predicted as the next with a probability of its own, anew in each epoch and variant."""
+    """Each class has its own probability of being predicted as the next one, the same in every epoch and variant."""
     labels = _labels()
     rate = random.uniform(0.02, 0.5, size=CLASSES)[labels]
     wrong = random.random((EPOCHS, len(VARIANTS), len(labels))) < rate
@@ -150,9 +150,8 @@ def heavy_tails(random: np.random.Generator) -> Draw:
     """Noise whose logits have the tails of Cauchy's distribution."""
     labels = _labels()
     size = (EPOCHS, len(VARIANTS), len(labels), CLASSES)
-    return Draw(
-        BASE + np.clip(random.standard_cauchy(size), -0.9 * BASE, 100 * BASE), _noise_shapes(random, *size), labels
-    )
+    logits = BASE + np.clip(random.standard_cauchy(size), -0.9 * BASE, 100 * BASE)
+    return Draw(logits, _noise_shapes(random, *size), labels)
 
 
 def few_images(random: np.random.Generator) -> Draw:
@@ -176,7 +175,7 @@ def _uneven_classes(random: np.random.Generator, images: NDArray[np.int64]) -> D
 
 
 def shared_template(random: np.random.Generator) -> Draw:
-    """Classes of a group share one pattern and one rule: within the group the prediction is a coin, anew each time."""
+    """The two classes of a group share a pattern, and a coin decides between them in every epoch and variant."""
     labels = _labels()
     other = random.random((EPOCHS, len(VARIANTS), len(labels))) < 0.5
     shapes = np.repeat(_class_shapes(random, CLASSES // 2), 2, axis=3)
@@ -186,8 +185,7 @@ def shared_template(random: np.random.Generator) -> Draw:
 
 def unchanged(random: np.random.Generator) -> Draw:
     """Variants and epochs that change nothing at all."""
-    drawn = drops(random, lambda random, labels: np.zeros(len(labels)))
-    return Draw(drawn.logits, drawn.shapes, drawn.labels)
+    return drops(random, lambda random, labels: np.zeros(len(labels)))
 
 
 def tempered(random: np.random.Generator, temperature: float) -> Draw:
@@ -203,7 +201,7 @@ def ties(random: np.random.Generator) -> Draw:
 
 
 def hardly_wrong(random: np.random.Generator) -> Draw:
-    """A network that is wrong on one image in twenty, anew each time."""
+    """One image in twenty is predicted wrongly, other ones in every epoch and variant."""
     labels = _labels()
     wrong = random.random((EPOCHS, len(VARIANTS), len(labels))) < 0.05
     jitter = random.uniform(0.5, 1.5, size=(1, 1, len(labels), CLASSES, *CELLS))

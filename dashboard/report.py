@@ -85,6 +85,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
             return
         final = path.resolve()
         part = final.with_name(f".{final.name[:40]}.{os.getpid()}.part")
+        part.unlink(missing_ok=True)  # of a process of this number that was killed
         with part.open("xb") as file:  # x: written through no link that somebody laid there
             try:
                 file.write(content)

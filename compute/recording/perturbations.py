@@ -59,7 +59,7 @@ class Perturbation:
         )
 
 
-def apply(
+def perturb(
     perturbation: Perturbation, images: Tensor, *, numbers: Sequence[int], seed: int, **strengths: float
 ) -> Tensor:
     """The perturbed images, a new tensor uint8 (N, h, w, 3) on the device of `images`.
@@ -93,8 +93,8 @@ def apply(
 def perturb_array(
     name: str, images: np.ndarray, *, numbers: Sequence[int], seed: int, **strengths: float
 ) -> np.ndarray:
-    """`apply` for a perturbation by its name and images as an array; raises BadOption for an unknown name, too."""
-    return apply(find_perturbation(name), torch.from_numpy(images), numbers=numbers, seed=seed, **strengths).numpy()
+    """`perturb` with a perturbation's name and images as an array; raises BadOption for an unknown name, too."""
+    return perturb(find_perturbation(name), torch.from_numpy(images), numbers=numbers, seed=seed, **strengths).numpy()
 
 
 def find_perturbation(name: str) -> Perturbation:

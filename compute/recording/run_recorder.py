@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from compute.errors import RunInUse
 from compute.models import ClassMapNetwork
 from compute.recording.epoch_recorder import EpochRecorder
-from compute.recording.perturbations import Perturbation, apply
+from compute.recording.perturbations import Perturbation, perturb
 from compute.training.distributed import Processes
 from store import create_run, resume_run
 from store.format.description import RunDescription
@@ -94,7 +94,7 @@ def write_images(new_run: NewRun, material: Material, *, quiet: bool = False) ->
             clean = np.ascontiguousarray(material.images[start : start + BATCH])
             numbers = range(start, start + len(clean))
             for variant in material.variants:
-                pixels = apply(variant, torch.from_numpy(clean), numbers=numbers, seed=material.seed)
+                pixels = perturb(variant, torch.from_numpy(clean), numbers=numbers, seed=material.seed)
                 new_run.write_images(variant.name, start, pixels.numpy())
             bar.update(len(clean))
 

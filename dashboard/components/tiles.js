@@ -80,8 +80,10 @@ const buildTile = (entry, layers, photos, root) => {
     tile.append(bar);
   }
   tile.append(element("span", "title", entry.title));
-  // A number stays in one line with the word before it: "P 0.96".
-  for (const line of entry.lines) tile.append(element("span", "line", line.replace(/ (?=[<>+−]?\d)/g, "\u00a0")));
+  // A number stays in one line with a short word before it: "P 0.96"; with a long one it would be broken in itself.
+  for (const line of entry.lines) {
+    tile.append(element("span", "line", line.replace(/(?<=(?:^|\s)\S{1,3}) (?=[<>+−]?\d)/g, "\u00a0")));
+  }
   tile.title = [entry.title, ...entry.lines, ...entry.marks.map((mark) => `marked “${mark}”`)].join("\n");
   tile.classList.toggle("chosen", entry.chosen);
   tile.dataset.id = entry.id;

@@ -22,10 +22,11 @@ def describe(run: Run) -> str:
     """Several lines about a run: its contents, its latest metrics, the size of its datasets."""
     kept = f", of each image's {run.kept_maps} strongest classes and its true class" if run.kept_maps else ""
     trained = [epoch for epoch in run.epochs if epoch > 0]
+    which = f", {trained[0]} to {trained[-1]}" if len(trained) > 1 else f", epoch {trained[0]}" if trained else ""
     facts = {
         "id": run.id,
         "epochs": f"{len(trained)} of {run.planned_epochs or 'an unknown number'} planned"
-        + (f", {trained[0]} to {trained[-1]}" if len(trained) > 1 else "".join(f", epoch {each}" for each in trained))
+        + which
         + (", and epoch 0, before training" if 0 in run.epochs else ""),
         "images": f"{len(run.labels):,} of {len(run.classes):,} classes, {_shape(run.image_shape)} pixels",
         "variants": ", ".join(run.variants),

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from bench import ablations
 from compute.models import build
@@ -8,9 +9,11 @@ from store.synthetic import write_synthetic_run
 
 
 @pytest.mark.parametrize("name", ablations.ABLATIONS)
-def test_every_ablation_is_a_network_that_can_be_built(name):
+def test_every_ablation_is_a_network_with_a_map_for_each_class(name):
     ablation = ablations.ABLATIONS[name]
-    build(ablation.model, 2, **ablation.options)
+    network = build(ablation.model, 2, **ablation.options).eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, 64, 64)).shape[:2] == (1, 2)
 
 
 def test_the_table_has_the_complete_runs_alone_with_an_interval_or_the_deviation_over_seeds(tmp_path):

@@ -3,11 +3,13 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from dashboard.browser import chromium_path
 from dashboard.shell import navigation
 
 TIMEOUT = 60_000  # milliseconds
+expect.set_options(timeout=TIMEOUT)
 IN_CHROMIUM = [
     pytest.mark.browser,
     pytest.mark.slow,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, arrived, visit
 
@@ -33,8 +34,8 @@ def test_the_class_of_the_sidebar_follows_from_page_to_page(page, analysed):
     for title in ("Learning", "Trust", "Patterns"):
         sidebar.get_by_role("link", name=title, exact=True).click()
         page.wait_for_selector(f"h1:has-text('{title}')")
-        page.get_by_text("class guacamole").wait_for()
-    page.locator(".wall .tile.chosen[data-id=n00000002]").wait_for()
+        expect(page.get_by_text("class guacamole")).to_be_visible()
+    expect(page.locator(".wall .tile.chosen[data-id=n00000002]")).to_be_visible()
 
 
 def test_a_cell_of_the_class_matrix_chooses_its_class_and_epoch(page, analysed):
@@ -58,6 +59,7 @@ def test_a_tile_that_stays_on_its_page_is_a_button_for_the_keyboard_too(page, an
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     arrived(page, re.compile("epoch=2"))
+    expect(page.locator(".tile.chosen[role=button][data-id='2']")).to_be_visible()
 
 
 def test_the_patterns_play_slowly_with_reduced_motion(browser, analysed):

@@ -6,6 +6,7 @@ Fails on any console error, page error or exception box.
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from dashboard.browser import serve_dashboard
 from store import resume_run
@@ -55,7 +56,7 @@ def test_the_first_page_opens_under_its_own_name_too(page, address):
 def test_a_mistyped_page_says_so_and_offers_the_nearest(page, address):
     visit(page, f"{address}/confusoin?run=demo&epoch=2")
     assert page.get_by_role("dialog").count() == 0
-    page.get_by_text("no page “confusoin”").wait_for()
+    expect(page.get_by_text("no page “confusoin”")).to_be_visible()
     page.get_by_role("link", name="Open Confusion").click()
     shows(page, title="Confusion", run="demo", epoch="2")
 
@@ -65,23 +66,23 @@ def test_the_keyboard_steps_through_epochs_and_back_undoes_each_step(page, addre
     for epoch in (3, 2):
         page.keyboard.press("Shift+ArrowLeft")
         shows(page, title="Gallery", epoch=epoch)
-        page.get_by_text(f"epoch {epoch}, variant clean").wait_for()
+        expect(page.get_by_text(f"epoch {epoch}, variant clean")).to_be_visible()
     page.keyboard.press("Shift+ArrowRight")
     shows(page, title="Gallery", epoch=3)
     for epoch in (2, 3, 4):
         page.go_back()
         shows(page, title="Gallery", epoch=epoch)
-        page.get_by_text(f"epoch {epoch}, variant clean").wait_for()
+        expect(page.get_by_text(f"epoch {epoch}, variant clean")).to_be_visible()
 
 
 def test_the_keyboard_steps_through_images(page, address):
     ready(page, f"{address}/image?run=demo&image=7")
     page.keyboard.press("k")
     shows(page, title="Image", image=8)
-    page.get_by_text("image 8 of 0 to 47").wait_for()
+    expect(page.get_by_text("image 8 of 0 to 47")).to_be_visible()
     page.keyboard.press("j")
     shows(page, title="Image", image=7)
-    page.get_by_text("image 7 of 0 to 47").wait_for()
+    expect(page.get_by_text("image 7 of 0 to 47")).to_be_visible()
 
 
 def test_back_retraces_the_steps_from_the_overview_to_an_image(page, address):
@@ -99,10 +100,10 @@ def test_back_retraces_the_steps_from_the_overview_to_an_image(page, address):
     shows(page, title="Image", image=image)
     page.go_back()
     shows(page, title="Failures", look=image)
-    page.get_by_role("dialog").wait_for()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.go_back()
     page.wait_for_url(lambda url: "/failures" in url and "look=" not in url)
-    page.get_by_role("dialog").wait_for(state="hidden")
+    expect(page.get_by_role("dialog")).to_be_hidden()
     page.go_back()
     shows(page, title="Overview", epoch=3)
 
@@ -113,20 +114,20 @@ def test_the_quick_look_steps_through_the_grid_by_arrow_keys_and_changes_its_sta
     page.locator(".tile").nth(1).click()
     shows(page, title="Failures", look=images[1])
     look = page.get_by_role("dialog")
-    look.locator(".tile").nth(8).wait_for()  # the image, five classes, the epochs, the variants
+    expect(look.locator(".tile").nth(8)).to_be_visible()  # the image, five classes, the epochs, the variants
     page.keyboard.press("ArrowRight")
     shows(page, title="Failures", look=images[2])
-    look.get_by_text(f"3 of {len(images)}").wait_for()
-    look.get_by_text(f"image {images[2]} ·").wait_for()
+    expect(look.get_by_text(f"3 of {len(images)}")).to_be_visible()
+    expect(look.get_by_text(f"image {images[2]} ·")).to_be_visible()
     page.keyboard.press("ArrowLeft")
     shows(page, title="Failures", look=images[1])
     look.locator(".tile", has_text="gray").click()
     shows(page, title="Failures", look=f"{images[1]}.3.gray")
-    look.get_by_text("epoch 3, gray").wait_for()
+    expect(look.get_by_text("epoch 3, gray")).to_be_visible()
     page.keyboard.press("ArrowRight")
     shows(page, title="Failures", look=f"{images[2]}.3.gray")
     page.keyboard.press("Escape")
-    look.wait_for(state="hidden")
+    expect(look).to_be_hidden()
     page.wait_for_url(lambda url: "look=" not in url)
 
 
@@ -136,7 +137,7 @@ def test_a_class_in_the_quick_look_leads_to_its_gallery(page, address):
     identifier = tile.get_attribute("data-id")
     tile.click()
     shows(page, title="Gallery", **{"class": identifier})
-    page.get_by_role("dialog").wait_for(state="hidden")
+    expect(page.get_by_role("dialog")).to_be_hidden()
 
 
 def test_a_copied_link_opens_the_same_view_in_a_fresh_window(page, address, browser):
@@ -156,9 +157,9 @@ def test_a_copied_link_opens_the_same_view_in_a_fresh_window(page, address, brow
 
 def test_invalid_values_in_a_link_are_reported_and_the_rest_is_shown(page, address):
     visit(page, f"{address}/gallery?run=demo&epoch=2&variant=sepia&clas=3")
-    page.get_by_text("variant “sepia”").wait_for()
-    page.get_by_text("“clas”").wait_for()
-    page.get_by_text("epoch 2, variant clean").wait_for()
+    expect(page.get_by_text("variant “sepia”")).to_be_visible()
+    expect(page.get_by_text("“clas”")).to_be_visible()
+    expect(page.get_by_text("epoch 2, variant clean")).to_be_visible()
 
 
 def test_a_new_epoch_of_a_growing_run_appears_and_keeps_what_is_being_typed(page, address, runs):

@@ -2,6 +2,8 @@
 
 import re
 
+from playwright.sync_api import expect
+
 from tests.browser.chromium import IN_CHROMIUM, TIMEOUT, arrived, visit
 
 pytestmark = IN_CHROMIUM
@@ -66,7 +68,7 @@ def test_a_click_opens_the_image_of_a_point(page, analysed):
             if tip.inner_text().endswith(f"image {image}"):
                 page.mouse.click(left + x, top + y)
                 break
-    page.get_by_role("dialog").get_by_text(f"image {image} ·").wait_for()
+    expect(page.get_by_role("dialog").get_by_text(f"image {image} ·")).to_be_visible()
 
 
 def drag(window, canvas, *places):
@@ -88,10 +90,10 @@ def test_a_finger_draws_around_points_and_paints_a_pattern(browser, analysed):
     phone.get_by_role("button", name="draw around points by touch").tap()
     drag(phone, canvas, (0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
     arrived(phone, re.compile(r"area=\d+\.\d+"))
-    phone.get_by_text("in the area").wait_for()
+    expect(phone.get_by_text("in the area")).to_be_visible()
     visit(phone, f"{analysed}/search?run=demo")
     painter = phone.locator(".painter canvas").first
-    painter.wait_for()
+    expect(painter).to_be_visible()
     drag(phone, painter, (0.1, 0.1), (0.5, 0.5), (0.9, 0.9))
     arrived(phone, re.compile(r"paint=[0-9a-f]+"))
     context.close()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from dashboard.browser import serve_dashboard
 from store.synthetic import write_synthetic_run
@@ -62,9 +63,9 @@ def test_a_map_that_is_not_kept_says_so_and_the_rest_of_the_classes_is_a_page_aw
 
 def test_an_estimated_correction_shows_about_how_many_cells(page, odd):
     visit(page, f"{odd}/image?run=estimate&image=7")
-    page.locator(".correction").get_by_text(re.compile("^k\\* ≈ ")).wait_for()
+    expect(page.locator(".correction").get_by_text(re.compile("^k\\* ≈ "))).to_be_visible()
     visit(page, f"{odd}/image?run=oblong")
-    page.locator(".correction").get_by_text(re.compile("^k\\* = ")).wait_for()
+    expect(page.locator(".correction").get_by_text(re.compile("^k\\* = "))).to_be_visible()
 
 
 @pytest.mark.parametrize("address", ["image", "compare", "robustness"])

@@ -2,6 +2,8 @@
 
 import re
 
+from playwright.sync_api import expect
+
 from tests.browser.chromium import IN_CHROMIUM, arrived, settled, visit
 
 pytestmark = IN_CHROMIUM
@@ -62,6 +64,7 @@ def test_the_most_similar_image_of_a_search_opens_its_page(page, analysed):
     first.click()
     page.get_by_role("dialog").get_by_role("link", name="Everything about this image").click()
     arrived(page, re.compile("/image.*image=5"))
+    expect(page.get_by_text(re.compile("image 5 of 0 to "))).to_be_visible()
 
 
 def test_the_slider_removes_cells_without_the_server_and_writes_the_link(page, analysed):
@@ -86,7 +89,7 @@ def test_a_finding_leads_to_the_page_that_shows_it(page, analysed):
     link = page.get_by_role("link", name=re.compile("See it on")).first
     title = link.inner_text().split("See it on")[1].strip()
     link.click()
-    page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
+    expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
     settled(page)
 
 
@@ -97,8 +100,13 @@ def test_brushing_the_histogram_filters_the_failures(page, analysed):
     page.wait_for_timeout(800)
     box = chart.bounding_box()
     height = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + box["width"] * 0.4, height)
+    page.mouse.move(box["x"] + box["width"] * 0.25, height)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.7, height, steps=6)
     page.mouse.up()
-    arrived(page, re.compile(r"confidence=0\.\d+-0\.\d+"))
+    chosen = re.compile(r"confidence=(0\.\d+)-(0\.\d+)")
+    arrived(page, chosen)
+    low, high = map(float, chosen.search(page.url).groups())
+    page.locator(".tile").first.wait_for()
+    shown = [float(re.search(r"P\s([01]\.\d+)", text)[1]) for text in page.locator(".tile").all_inner_texts()]
+    assert low - 0.005 <= min(shown) and max(shown) <= high + 0.005  # as rounded in the captions

@@ -5,6 +5,8 @@ Fails on any console error or warning, failed request or exception box but those
 
 import re
 
+from playwright.sync_api import expect
+
 from dashboard.shell import navigation
 from tests.browser.chromium import IN_CHROMIUM, follow, settled, visit
 
@@ -15,6 +17,7 @@ def test_every_page_opens_from_the_sidebar_without_an_error_or_warning(page, ana
     visit(page, analysed)
     for info in navigation.PAGES:
         follow(page, info.name)
+        expect(page.locator("h1")).to_have_text(info.title)
 
 
 def test_a_failure_leads_to_its_image_and_back_leads_back(page, analysed):
@@ -91,8 +94,8 @@ def test_moving_the_epoch_changes_the_address(page, analysed):
     page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text="←").first.click()
     page.wait_for_url(re.compile("epoch=2"))
     settled(page)
-    page.get_by_text("epoch 2").first.wait_for()
-    page.locator(".tile").filter(has_text="goldfish").first.wait_for()
+    expect(page.get_by_text("epoch 2").first).to_be_visible()
+    expect(page.locator(".tile").filter(has_text="goldfish").first).to_be_visible()
 
 
 def test_the_patterns_play_over_the_epochs(page, analysed):
@@ -110,7 +113,7 @@ def test_the_patterns_play_over_the_epochs(page, analysed):
 
 def test_an_invalid_link_is_reported_and_mended_with_one_click(page, analysed):
     visit(page, f"{analysed}/failures?run=demo&epoch=77")
-    page.get_by_text("epoch “77”").wait_for()
+    expect(page.get_by_text("epoch “77”")).to_be_visible()
     page.get_by_role("button", name="Remove invalid parameters").click()
     # Not "77" alone: the port may hold it.
     page.wait_for_url(lambda url: "epoch=77" not in url, wait_until="commit")

@@ -8,7 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from compute.config.settings import AugmentationSettings, TrainingSettings
 from compute.models import build
 from compute.recording.epoch_recorder import class_maps, forward
-from compute.recording.perturbations import PERTURBATIONS, apply
+from compute.recording.perturbations import PERTURBATIONS, perturb
 from compute.training.augment import Augmenter, Normaliser, RandomNumbers
 from compute.training.metrics import RunningMetrics
 from compute.training.trainer import Trainer
@@ -34,7 +34,7 @@ def test_a_mix_of_devices_and_a_look_at_a_value_are_noticed(images):
 
 @pytest.mark.parametrize("name", PERTURBATIONS)
 def test_perturbations_stay_on_the_device(images, name):
-    perturbed = apply(PERTURBATIONS[name], images, numbers=range(4), seed=0)
+    perturbed = perturb(PERTURBATIONS[name], images, numbers=range(4), seed=0)
     assert (perturbed.device, perturbed.dtype, perturbed.shape) == (GPU, torch.uint8, images.shape)
 
 

@@ -10,7 +10,7 @@ from dashboard import data
 from dashboard.components.matrix import Matrix, matrix_canvas
 from dashboard.shared import downloads
 from dashboard.shared.states import State
-from dashboard.shared.tables import row_table
+from dashboard.shared.tables import in_percent, row_table, share_column
 from dashboard.shell import controls, url_state
 from dashboard.shell.url_state import Selection
 
@@ -68,7 +68,7 @@ def _table(selection: Selection, table: pd.DataFrame) -> None:
     """Every pair once, with all its figures."""
     once = table[table["before"] < table["after"]]
     row_table(
-        once.assign(**{name: 100 * once[name] for name in ("agreement", "change")}),
+        in_percent(once, ("agreement", "change")),
         key="epoch-pair-table",
         on_row=lambda row: _choose(selection, int(once["before"].iloc[row]), int(once["after"].iloc[row])),
         height=_HEIGHT,
@@ -76,7 +76,7 @@ def _table(selection: Selection, table: pd.DataFrame) -> None:
         column_config={
             "before": st.column_config.NumberColumn("From epoch", width=75),
             "after": st.column_config.NumberColumn("To", width=45),
-            "agreement": st.column_config.NumberColumn("Predicted alike", format="%.1f %%", width=95),
+            "agreement": share_column(once["agreement"], "Predicted alike", width=95),
             "change": st.column_config.NumberColumn("Points", format="%+.1f", width=60, help="of accuracy gained"),
             "similarity": st.column_config.NumberColumn(
                 "Similarity", format="%.2f", width=70, help=_UNITS["similarity"]

@@ -39,7 +39,7 @@ def main() -> None:
     else:
         st.markdown(
             f"**{plural(len(found), 'finding')}**, the most striking first, computed from "
-            f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot on the right is the measured "
+            f"{epoch_list(data.analysis_epochs(selection.run))} of the run. The dot is the measured "
             "value, the bar its interval, and the tick the value if there were no effect, or the limit that it is "
             "tested against."
         )

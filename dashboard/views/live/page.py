@@ -40,6 +40,7 @@ def main() -> None:
     selection = url_state.current_selection()
     reason = _why_not(selection)
     if reason is not None:
+        url_state.accept_unread(["source"])  # a link to another run's image is no wrong link
         st.info(reason[0], icon=f":material/{reason[1]}:")
         return
     own = os.environ.get("CLASSPRINT_NETWORKS", "").strip()

@@ -10,13 +10,13 @@ from compute.config.settings import PAPER_VARIANTS
 from compute.errors import BadOption
 from compute.recording.perturbations import (
     PERTURBATIONS,
-    apply,
     check_variants,
     find_perturbation,
     gaussian_taps,
     mirrored,
     noise_positions,
     own_perturbation,
+    perturb,
     perturb_array,
     shift_offset,
 )
@@ -61,7 +61,7 @@ def test_a_variant_says_how_it_is_made():
 def test_a_variant_takes_any_strength_within_its_range_by_its_name(images):
     variant = check_variants(["clean", "salt_pepper_0.02"])[1]
     assert variant.variant().parameters == {"density": 0.02} and variant.label == "salt and pepper 2 %"
-    ours = apply(variant, torch.from_numpy(images), numbers=range(70), seed=7).numpy()
+    ours = perturb(variant, torch.from_numpy(images), numbers=range(70), seed=7).numpy()
     assert np.array_equal(ours, perturbed("salt_pepper_0.05", images, density=0.02))
     assert check_variants(["clean", "rotate_45"])[1].variant().keeps_positions is False
 
@@ -221,7 +221,7 @@ def test_a_list_of_variants_is_checked(names, message):
 )
 def test_invalid_images_and_strengths_are_refused(name, images, strengths, message):
     with pytest.raises(ValueError, match=message):
-        apply(find_perturbation(name), images, numbers=[0, 1], seed=0, **strengths)
+        perturb(find_perturbation(name), images, numbers=[0, 1], seed=0, **strengths)
 
 
 def upside_down(images):
@@ -237,7 +237,7 @@ def test_a_function_of_the_users_own_is_a_variant():
     assert (own.name, own.label, own.keeps_positions) == ("upside_down", "upside down", False)
     images = np.random.default_rng(0).integers(0, 256, (70, 6, 5, 3), np.uint8)
     before = images.copy()
-    found = apply(own, torch.from_numpy(images), numbers=range(70), seed=0).numpy()
+    found = perturb(own, torch.from_numpy(images), numbers=range(70), seed=0).numpy()
     assert np.array_equal(found, before[:, ::-1]) and np.array_equal(images, before)
 
 
@@ -254,4 +254,4 @@ def halved(images):
 )
 def test_a_function_that_is_no_variant_is_refused(variant, message):
     with pytest.raises(BadOption, match=message):
-        apply(own_perturbation(variant), torch.zeros(2, 6, 4, 3, dtype=torch.uint8), numbers=range(2), seed=0)
+        perturb(own_perturbation(variant), torch.zeros(2, 6, 4, 3, dtype=torch.uint8), numbers=range(2), seed=0)
