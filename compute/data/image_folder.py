@@ -98,7 +98,7 @@ def find_splits(root: Path) -> Splits | None:
         classes = [entry.name for entry in folders if _holds_images_below(Path(entry))]
         images = [name for name in classes if split_name(name)]
         # Lone folders train and val of images, without class folders, are no classes named so.
-        sets = [name for name in classes if any(map(split_name, _names(root / name)))]  # several image sets
+        sets = [name for name in classes if _holds_splits(root / name)]  # several image sets
         return Splits(root, unsplit=root) if len(classes) > 1 and len(images) < len(classes) and not sets else None
     chosen = {}
     for split, names in found.items():
@@ -141,6 +141,11 @@ def _holds_images(folder: Path) -> bool:
 def _holds_classes(folder: Path, depth: int = _DEEPEST) -> bool:
     inner = [folder / name for name in _names(folder)]
     return any(map(_holds_images, inner)) or (depth > 0 and any(_holds_classes(each, depth - 1) for each in inner))
+
+
+def _holds_splits(folder: Path) -> bool:
+    # Folders alone: ImageNet's own files are called ILSVRC2012_val_00000293.JPEG.
+    return any(split_name(entry.name) is not None for entry in visible_entries(folder) if is_folder(entry))
 
 
 def _holds_images_below(folder: Path) -> bool:

@@ -204,6 +204,15 @@ def test_a_folder_of_several_image_sets_is_refused(load, tmp_path):
         load(tmp_path / "sets")
 
 
+def test_images_may_be_called_as_a_split_is(load, tmp_path):
+    write_classes(tmp_path / "set", "ant", "bee", count=4)
+    for number, path in enumerate(sorted((tmp_path / "set").rglob("*.png"))):
+        path.rename(path.with_name(f"ILSVRC2012_val_{number:08d}.png"))
+    dataset = load(tmp_path / "set")
+    assert [info.name for info in dataset.classes] == ["ant", "bee"]
+    assert len(dataset.train.labels) + len(dataset.validation.labels) == 8
+
+
 def test_a_loop_of_links_ends(load, tmp_path):
     write_classes(tmp_path / "set", "ant", "bee")
     (tmp_path / "set" / "loop").mkdir()
