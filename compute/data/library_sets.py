@@ -32,7 +32,7 @@ from compute.errors import BadLayout, BadOption, DataNotFound, DownloadFailed
 from store.terminal import ProgressBar
 
 LIBRARIES = ("torchvision", "hf")
-FORMAT = 1  # raise it when the folders change: they are then written anew
+FORMAT = 1  # raise it when the folders change: they are then written again
 # How torchvision's sets name the split to train on and the one to validate on, in order of preference.
 _TRAINING, _VALIDATION = ("train", "trainval", "train-standard"), ("val", "valid", "test")
 _FILE_LISTS = ("_image_files", "_images", "_samples", "samples", "imgs")  # where torchvision's sets keep their paths

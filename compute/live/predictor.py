@@ -123,7 +123,7 @@ def load_predictor(run_path: str | Path, epoch: int, *, device: str = "cpu") -> 
 def _adopt_again(
     run: Run, model: dict[str, Any], weights: dict[str, torch.Tensor], normalise: Normaliser
 ) -> ClassMapNetwork:
-    """The network of a run that was recorded from a classifier of another form, proved anew on the run's images.
+    """The network of a run that was recorded from a classifier of another form, proved again on the run's images.
 
     Raises:
         BadModel: it may not be built, or its maps do not add up to its logits.

@@ -16,7 +16,7 @@ from store import Run
 class RecordedImages:
     """One process's part of a run's images on the device, variant by variant.
 
-    They are read from run.h5: that takes as long as perturbing them anew (10 ms for 250 images of 64 pixels), needs
+    They are read from run.h5: that takes as long as perturbing them again (10 ms for 250 images of 64 pixels), needs
     no memory, and a set of any size is streamed in this way.
 
     Args:

@@ -359,7 +359,7 @@ def _load(body: nn.Module, network: nn.Module | None, path: Path, request: Recor
     state = fit_weights(read_weights(path, entry=request.entry), own, prefix=request.prefix)
     body.load_state_dict(state, strict=len(state) == len(own))
     if network is not None:
-        network.eval()  # an adopted network looks at its weights anew
+        network.eval()  # an adopted network looks at its weights again
     return {name: value.detach().cpu() for name, value in body.state_dict().items()}
 
 

@@ -62,7 +62,7 @@ def craft(
 
 
 def analysed(run: Run) -> Analysis:
-    """The analysis of a run, made anew."""
+    """The analysis of a run, made again."""
     analyse(run)
     found = read_analysis(run)
     assert found is not None

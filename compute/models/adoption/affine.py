@@ -113,7 +113,7 @@ class AffineHead:
 
 
 class AffineMaps:
-    """Class maps through an affine head, which is asked for its matrix anew when the weights have changed.
+    """Class maps through an affine head, which is asked for its matrix again when the weights have changed.
 
     Args:
         relu: whether the head is affine only from the ReLU on with which it begins (DenseNet).

@@ -71,7 +71,7 @@ class AdoptedNetwork(ClassMapNetwork):
             return self.method.maps(x)[0]
 
     def train(self, mode: bool = True) -> AdoptedNetwork:
-        """As in any module; weights that may have been trained since the last call are looked at anew."""
+        """As in any module; weights that may have been trained since the last call are looked at again."""
         for source in self._source:
             self.body.load_state_dict(source.state_dict())
         self.method.forget()

@@ -61,7 +61,7 @@ def test_maps_follow_weights_that_are_trained_further():
         network(x)  # from here on the head is known, as it was
         model.fc.weight.mul_(-2.0)
         assert relative_error(network(x).mean((-1, -2)), model.eval()(x)) <= TOLERANCE
-    model.fc.weight.data.mul_(-2.0)  # not counted by PyTorch, so the network is looked at anew by eval()
+    model.fc.weight.data.mul_(-2.0)  # not counted by PyTorch, so the network is looked at again by eval()
     network.eval()
     with torch.no_grad():
         assert relative_error(network(x).mean((-1, -2)), model(x)) <= TOLERANCE
