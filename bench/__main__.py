@@ -5,6 +5,7 @@
     python -m bench findings RUN [RUN ...]                the figures of docs/findings.md
     python -m bench nulls                                 how often findings are false where nothing is to be found
     python -m bench results RUN                           the page, tables and images of docs/results/RUN
+    python -m bench same_record OLD_RUN NEW_RUN           whether two versions of the code record the same
     python -m bench adoption [--cost]                     architectures of others, their maps and cost: docs/adoption.md
     python -m bench demo                                  the run that travels with the repository, in demo/
     python -m bench ablations [--data DATA] [--seeds 3]   the paper's network part by part: docs/ablations.md
@@ -27,7 +28,7 @@ from bench import document
 from store.errors import StoreError
 from store.terminal import accept_any_text
 
-COMMANDS = ("findings", "nulls", "results", "adoption", "ablations", "scale", "demo", "bucket")
+COMMANDS = ("findings", "nulls", "results", "same_record", "adoption", "ablations", "scale", "demo", "bucket")
 BENCHMARKS = {
     "store": "Store",
     "compute": "Compute",
